@@ -1,0 +1,150 @@
+//! The terminal side: reports to standard output, everything else to standard error.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::args::Globals;
+use super::exit;
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Severity};
+
+/// A report that people can read. The same value, serialized, is what scripts get.
+pub trait Human {
+    /// Writes the report as text. Names from the database go through [`printable`].
+    ///
+    /// # Errors
+    /// When `out` can't be written.
+    fn write(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// Where output goes and how.
+#[derive(Debug, Clone)]
+pub struct Ui {
+    json: bool,
+    quiet: bool,
+}
+
+impl Ui {
+    /// The streams of this process, by the global options.
+    #[must_use]
+    pub fn new(globals: &Globals) -> Self {
+        Self {
+            json: globals.json,
+            quiet: globals.quiet,
+        }
+    }
+
+    /// Whether machine-readable output was asked for.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Puts a report on standard output: as text, or as one JSON document.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub fn report<R: Serialize + Human>(&self, report: &R) -> Result<()> {
+        let mut out = io::BufWriter::new(anstream::stdout().lock());
+        let written = if self.json {
+            serde_json::to_writer_pretty(&mut out, report)
+                .map_err(io::Error::from)
+                .and_then(|()| out.write_all(b"\n"))
+        } else {
+            report.write(&mut out)
+        };
+        written.and_then(|()| out.flush()).map_err(|cause| {
+            Error::new(
+                ErrorKind::Io,
+                format!("can't write to standard output: {cause}; nothing was changed"),
+            )
+        })
+    }
+
+    /// A status line on standard error, left out by `--quiet`.
+    pub fn status(&self, text: &str) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    /// Findings about the file as a whole, on standard error.
+    pub fn warn(&self, findings: &[Finding]) {
+        for finding in findings {
+            let word = match finding.severity {
+                Severity::Info => "note",
+                Severity::Warning | Severity::Error => "warning",
+            };
+            self.line(&format!(
+                "{word}: {}: {}",
+                printable(&finding.place),
+                printable(&finding.message)
+            ));
+            if let Some(hint) = &finding.hint {
+                self.line(&format!("  {}", printable(hint)));
+            }
+        }
+    }
+
+    /// Says on standard error why the command failed; the exit code follows from the kind.
+    #[must_use]
+    pub fn fail(&self, error: &Error) -> ExitCode {
+        let (number, code) = exit::code_of(error.kind());
+        if self.json {
+            let body = serde_json::json!({
+                "error": {"code": code, "message": error.message(), "hint": error.hint()}
+            });
+            self.line(&body.to_string());
+        } else {
+            self.line(&format!("error: {}", printable(error.message())));
+            if let Some(hint) = error.hint() {
+                self.line(&format!("hint: {}", printable(hint)));
+            }
+        }
+        ExitCode::from(number)
+    }
+
+    /// Standard error may be closed; there is nobody left to tell then.
+    fn line(&self, text: &str) {
+        let mut err = anstream::stderr().lock();
+        let _ = writeln!(err, "{text}");
+    }
+}
+
+/// Text from a database, made safe for a terminal: control characters and those that change the
+/// direction of writing are shown as `\u{…}`.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let hostile = |c: char| {
+        c.is_control()
+            || matches!(
+                c,
+                '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+            )
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hostile(c) {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_characters_are_shown_not_sent() {
+        assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(printable("Zähler 日本"), "Zähler 日本");
+    }
+}

@@ -1,0 +1,150 @@
+//! Users, organizations and buckets of a store, by ID: what other records refer to.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Id, names};
+use crate::error::Result;
+use crate::finding::{Finding, Severity};
+use crate::store::Snapshot;
+
+/// A user record (`usersv1`).
+#[derive(Debug, Clone, Deserialize)]
+pub struct User {
+    /// Its identifier.
+    pub id: Id,
+    /// Unique, as written.
+    pub name: String,
+    /// `active`, `inactive`, or empty (made by `influxd recovery user create`).
+    #[serde(default)]
+    pub status: String,
+}
+
+/// An organization record (`organizationsv1`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Organization {
+    /// Its identifier.
+    pub id: Id,
+    /// Unique up to outer white space.
+    pub name: String,
+    /// May be empty.
+    #[serde(default)]
+    pub description: String,
+    /// RFC 3339, as written.
+    #[serde(default)]
+    pub created_at: String,
+    /// RFC 3339, as written.
+    #[serde(default)]
+    pub updated_at: String,
+}
+
+/// An InfluxDB bucket record (`bucketsv1`), not to be confused with a bucket of the store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bucket {
+    /// Its identifier; also its database's name in the time-series metadata.
+    pub id: Id,
+    /// The organization it belongs to.
+    #[serde(rename = "orgID")]
+    pub org_id: Id,
+    /// 0: a user's; 1: a system bucket (`_tasks`, `_monitoring`).
+    #[serde(default, rename = "type")]
+    pub kind: i64,
+    /// Unique within its organization.
+    pub name: String,
+    /// May be empty.
+    #[serde(default)]
+    pub description: String,
+    /// Nanoseconds; 0 for ever.
+    #[serde(default)]
+    pub retention_period: i64,
+    /// Nanoseconds.
+    #[serde(default)]
+    pub shard_group_duration: i64,
+    /// Retention policy name of a 1.x database; absent in most.
+    #[serde(default)]
+    pub rp: Option<String>,
+    /// RFC 3339, as written.
+    #[serde(default)]
+    pub created_at: String,
+    /// RFC 3339, as written.
+    #[serde(default)]
+    pub updated_at: String,
+}
+
+/// All users, organizations and buckets that could be decoded.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// By ID.
+    pub users: BTreeMap<Id, User>,
+    /// By ID.
+    pub orgs: BTreeMap<Id, Organization>,
+    /// By ID.
+    pub buckets: BTreeMap<Id, Bucket>,
+    /// What could not be decoded or read, skipped.
+    pub skipped: Vec<Finding>,
+}
+
+impl Catalog {
+    /// Reads the three buckets.
+    ///
+    /// # Errors
+    /// When the file can't be read; records that can't be decoded are skipped.
+    pub fn load(snapshot: &dyn Snapshot) -> Result<Self> {
+        let mut catalog = Self::default();
+        let skipped = &mut catalog.skipped;
+        catalog.users = load(snapshot, names::USERS, |user: &User| user.id, skipped)?;
+        catalog.orgs = load(
+            snapshot,
+            names::ORGANIZATIONS,
+            |org: &Organization| org.id,
+            skipped,
+        )?;
+        catalog.buckets = load(
+            snapshot,
+            names::BUCKETS,
+            |bucket: &Bucket| bucket.id,
+            skipped,
+        )?;
+        Ok(catalog)
+    }
+}
+
+/// Reads a bucket of JSON records by ID.
+fn load<T: DeserializeOwned>(
+    snapshot: &dyn Snapshot,
+    bucket: &[u8],
+    id: impl Fn(&T) -> Id,
+    skipped: &mut Vec<Finding>,
+) -> Result<BTreeMap<Id, T>> {
+    let mut records = BTreeMap::new();
+    let mut undecodable = Vec::new();
+    let damage = snapshot.scan(bucket, &mut |key, value| {
+        match serde_json::from_slice::<T>(value) {
+            Ok(record) => {
+                records.insert(id(&record), record);
+            }
+            Err(cause) => undecodable.push(undecodable_record(bucket, key, &cause)),
+        }
+        ControlFlow::Continue(())
+    })?;
+    skipped.extend(damage);
+    skipped.extend(undecodable);
+    Ok(records)
+}
+
+/// The finding for a record whose JSON can't be decoded. The cause's position is told, never
+/// its text, which may quote the value.
+pub(super) fn undecodable_record(bucket: &[u8], key: &[u8], cause: &serde_json::Error) -> Finding {
+    let bucket = String::from_utf8_lossy(bucket);
+    Finding::new(
+        Severity::Error,
+        "metadata.undecodable",
+        format!("{bucket}/{}", String::from_utf8_lossy(key)),
+        format!("record can't be decoded (at byte {})", cause.column()),
+    )
+}

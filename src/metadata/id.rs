@@ -1,0 +1,105 @@
+//! InfluxDB's identifiers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A 64-bit identifier, never 0; in text 16 lower-case hex digits (capitals are read, never
+/// written).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(std::num::NonZeroU64);
+
+/// Why a text is no identifier; the words are influxd's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// Not 16 bytes.
+    #[error("id must have a length of 16 bytes")]
+    Length,
+    /// Not hex, or zero.
+    #[error("invalid ID")]
+    Invalid,
+}
+
+impl Id {
+    /// `None` for 0.
+    #[must_use]
+    pub fn new(value: u64) -> Option<Self> {
+        std::num::NonZeroU64::new(value).map(Self)
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Reads an identifier from the bytes of a key or value.
+    ///
+    /// # Errors
+    /// When `bytes` is not exactly 16 hex digits, or zero.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidId> {
+        if bytes.len() != 16 {
+            return Err(InvalidId::Length);
+        }
+        let mut value = 0_u64;
+        for byte in bytes {
+            let digit = char::from(*byte).to_digit(16).ok_or(InvalidId::Invalid)?;
+            value = value << 4 | u64::from(digit);
+        }
+        Self::new(value).ok_or(InvalidId::Invalid)
+    }
+}
+
+impl FromStr for Id {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::from_bytes(text.as_bytes())
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_number() {
+        let id: Id = "08371db24dcc8000".parse().unwrap();
+        assert_eq!(id.get(), 0x0837_1db2_4dcc_8000);
+        assert_eq!(id.to_string(), "08371db24dcc8000");
+        assert_eq!("08371DB24DCC8000".parse(), Ok(id));
+    }
+
+    #[test]
+    fn what_is_none() {
+        for (text, why) in [
+            ("", InvalidId::Length),
+            ("08371db24dcc800", InvalidId::Length),
+            ("0000000000000000", InvalidId::Invalid),
+            ("08371db24dcc800g", InvalidId::Invalid),
+            ("+8371db24dcc8000", InvalidId::Invalid),
+        ] {
+            assert_eq!(text.parse::<Id>(), Err(why), "{text}");
+        }
+    }
+}

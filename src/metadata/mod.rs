@@ -1,0 +1,8 @@
+//! InfluxDB's records: what the bytes of a store mean. Knows nothing of files.
+
+pub mod catalog;
+mod id;
+pub mod names;
+
+pub use catalog::{Bucket, Catalog, Organization, User};
+pub use id::Id;

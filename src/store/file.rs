@@ -1,0 +1,66 @@
+//! Random access to the bytes of a database file, wherever they are.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Bytes of a known length that can be read at any offset.
+pub trait ReadAt: Send + Sync {
+    /// The length in bytes, fixed when the file was opened.
+    fn size(&self) -> u64;
+
+    /// Fills `buf` from `offset`.
+    ///
+    /// # Errors
+    /// When the bytes are not there or can't be read; `buf` is then unspecified.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+/// A file on disk, read through the descriptor that holds the lock.
+pub(super) struct DiskFile {
+    file: File,
+    size: u64,
+}
+
+impl DiskFile {
+    /// Takes an open file over; its length is taken now and not looked at again.
+    pub(super) fn new(file: File, size: u64) -> Self {
+        Self { file, size }
+    }
+}
+
+impl ReadAt for DiskFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
+}
+
+/// Content held in memory: an unpacked copy, or a test's image.
+pub struct MemoryFile(Vec<u8>);
+
+impl MemoryFile {
+    /// Takes the content over.
+    #[must_use]
+    pub fn new(content: Vec<u8>) -> Self {
+        Self(content)
+    }
+}
+
+impl ReadAt for MemoryFile {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let bytes = usize::try_from(offset)
+            .ok()
+            .and_then(|start| self.0.get(start..start.checked_add(buf.len())?))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        buf.copy_from_slice(bytes);
+        Ok(())
+    }
+}

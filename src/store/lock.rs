@@ -1,0 +1,222 @@
+//! Locks that bbolt understands: `flock(2)` on the database file itself.
+//!
+//! A waiting bbolt (and so influxd) tries every 50 ms and gives up after its timeout, 1 s for
+//! influxd; boltkey does the same with its own.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::{Finding, Severity};
+
+/// How to take the lock.
+#[derive(Debug, Clone, Default)]
+pub struct LockOptions {
+    /// How long to wait for another process to let go. Zero: not at all.
+    pub wait: Duration,
+    /// Go on where the file system has no locks.
+    pub no_lock: bool,
+}
+
+/// The process that holds a lock, as far as the system tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process ID in this process's namespace.
+    pub pid: u32,
+    /// The program's name, where it may be read.
+    pub program: Option<String>,
+}
+
+/// How often a waiting process tries again; bbolt's own interval.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Takes the shared lock on an open database file, for reading. Where the file system has no
+/// locks, reading goes on and the returned finding says so.
+///
+/// # Errors
+/// [`ErrorKind::Locked`] when another process holds the file exclusively for longer than
+/// `options.wait`, naming the holder where the system shows it.
+pub(super) fn lock_shared(
+    file: &File,
+    path: &Path,
+    options: &LockOptions,
+) -> Result<Option<Finding>> {
+    let started = Instant::now();
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                let left = options.wait.saturating_sub(started.elapsed());
+                if left.is_zero() {
+                    return Err(held_by_another(file, path, options.wait));
+                }
+                std::thread::sleep(left.min(RETRY));
+            }
+            Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
+                return Ok((!options.no_lock).then(|| unlocked(path, &cause)));
+            }
+            Err(TryLockError::Error(cause)) => return Err(cause).at("lock", path),
+        }
+    }
+}
+
+fn has_no_locks(cause: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let unsupported = [Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOLCK, Errno::INVAL];
+    cause.kind() == io::ErrorKind::Unsupported
+        || unsupported
+            .iter()
+            .any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn unlocked(path: &Path, cause: &io::Error) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "structure.unlocked",
+        path.display().to_string(),
+        format!("this file system has no locks ({cause}), so a running influxd is not noticed"),
+    )
+    .with_hint("make sure that influxd is stopped; --no-lock leaves this warning out")
+}
+
+fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
+    let holders = holders(file);
+    let by = if holders.is_empty() {
+        String::from(
+            "another process, which this system does not show \
+             (it may run as another user or in another container)",
+        )
+    } else {
+        let names: Vec<String> = holders.iter().map(describe).collect();
+        names.join(", ")
+    };
+    let after = if waited.is_zero() {
+        String::new()
+    } else {
+        format!(" after waiting {waited:?}")
+    };
+    Error::new(
+        ErrorKind::Locked,
+        format!(
+            "{} is held by {by}{after}; nothing was changed",
+            path.display()
+        ),
+    )
+    .with_hint(
+        "stop influxd first (it reports the same situation as \"timeout\"), \
+         or give --wait 10s to wait for the lock",
+    )
+}
+
+fn describe(holder: &Holder) -> String {
+    match &holder.program {
+        Some(program) => format!("{program} (pid {})", holder.pid),
+        None => format!("pid {}", holder.pid),
+    }
+}
+
+/// The processes that hold an `flock` on `file`, from Linux's table of locks. Empty where the
+/// system has no such table or hides the entry.
+fn holders(file: &File) -> Vec<Holder> {
+    let Ok(metadata) = file.metadata() else {
+        return Vec::new();
+    };
+    let Ok(table) = std::fs::read_to_string("/proc/locks") else {
+        return Vec::new();
+    };
+    let device = metadata.dev();
+    let wanted = format!(
+        "{:02x}:{:02x}:{}",
+        rustix::fs::major(device),
+        rustix::fs::minor(device),
+        metadata.ino()
+    );
+    parse_lock_table(&table, &wanted)
+        .into_iter()
+        .map(|pid| Holder {
+            pid,
+            program: program_of(pid),
+        })
+        .collect()
+}
+
+/// Picks the holders of `wanted` ("major:minor:inode") from the text of `/proc/locks`, whose
+/// lines read `1: FLOCK  ADVISORY  WRITE 1234 08:01:567 0 EOF`. Waiters, marked `->`, are left
+/// out.
+fn parse_lock_table(table: &str, wanted: &str) -> Vec<u32> {
+    table
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            match fields.as_slice() {
+                [_, "FLOCK", _, _, pid, place, ..] if *place == wanted => {
+                    pid.parse().ok().filter(|pid| *pid != 0)
+                }
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+fn program_of(pid: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    let name: String = name
+        .trim_end()
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holders_are_told_from_waiters_and_other_files() {
+        let table = "1: FLOCK  ADVISORY  WRITE 4242 08:01:567 0 EOF\n\
+                     1: -> FLOCK  ADVISORY  WRITE 4243 08:01:567 0 EOF\n\
+                     2: POSIX  ADVISORY  WRITE 17 08:01:567 0 EOF\n\
+                     3: FLOCK  ADVISORY  READ 18 08:01:568 0 EOF\n\
+                     4: FLOCK  ADVISORY  READ 0 08:01:567 0 EOF\n\
+                     garbage\n";
+        assert_eq!(parse_lock_table(table, "08:01:567"), [4242]);
+    }
+
+    #[test]
+    fn a_held_file_is_refused_and_its_holder_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let holder = File::open(file.path()).unwrap();
+        holder.lock().unwrap();
+        let second = File::open(file.path()).unwrap();
+        let refused = lock_shared(&second, file.path(), &LockOptions::default()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Locked);
+        if cfg!(target_os = "linux") {
+            let pid = std::process::id().to_string();
+            assert!(refused.message().contains(&pid), "{}", refused.message());
+        }
+        holder.unlock().unwrap();
+        assert!(lock_shared(&second, file.path(), &LockOptions::default()).is_ok());
+    }
+
+    #[test]
+    fn waiting_ends_when_the_holder_lets_go() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let holder = File::open(file.path()).unwrap();
+        holder.lock().unwrap();
+        let second = File::open(file.path()).unwrap();
+        let options = LockOptions {
+            wait: Duration::from_secs(20),
+            no_lock: false,
+        };
+        let release = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(120));
+            drop(holder);
+        });
+        assert!(lock_shared(&second, file.path(), &options).is_ok());
+        release.join().unwrap();
+    }
+}

@@ -1,0 +1,214 @@
+//! From a path to a store: what kind of file it is, the lock, the engine.
+
+use std::fs::{File, OpenOptions as FileOptions};
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::bolt::Bolt;
+use super::file::{DiskFile, MemoryFile, ReadAt};
+use super::lock::{LockOptions, lock_shared};
+use super::{Inspect, Snapshot, gzip};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::Finding;
+
+/// How to open a store for reading.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// How to take the shared lock.
+    pub lock: LockOptions,
+}
+
+/// A storage engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// InfluxDB's own `influxd.bolt`.
+    Bolt,
+}
+
+/// What kind of file a store is.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The path it was opened by.
+    pub path: PathBuf,
+    /// The engine, told by the content.
+    pub engine: Engine,
+    /// The file's length in bytes (of the unpacked content, for a gzipped copy).
+    pub size_bytes: u64,
+    /// Bytes per page.
+    pub page_size: u64,
+    /// Whether it is a gzipped copy.
+    pub gzipped: bool,
+}
+
+/// A store that is open for reading. The shared lock is held until this is dropped: influxd
+/// gives up after one second, so don't keep it longer than reading takes.
+pub struct Store {
+    description: Description,
+    bolt: Bolt,
+    notices: Vec<Finding>,
+}
+
+impl Store {
+    /// Opens the file at `path` for reading, without writing a byte and without creating
+    /// anything. Engine and compression are told by the content.
+    ///
+    /// # Errors
+    /// * [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] from the system
+    /// * [`ErrorKind::NotAStore`] for anything that is no database, an empty file included
+    /// * [`ErrorKind::Locked`] when another process holds it
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
+        let mut file = open_readonly(path)?;
+        let metadata = file.metadata().at("read", path)?;
+        let kind = metadata.file_type();
+        if kind.is_dir() {
+            return Err(not_a_store(path, "it is a folder").with_hint(format!(
+                "name the file itself, usually {}",
+                path.join("influxd.bolt").display()
+            )));
+        }
+        if kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device() {
+            return Err(not_a_store(path, "it is not a regular file"));
+        }
+
+        let mut notices = Vec::new();
+        notices.extend(lock_shared(&file, path, &options.lock)?);
+        // Only what is read after locking is to be trusted, the length included.
+        let size = file.metadata().at("read", path)?.len();
+        let mut start = [0; 16];
+        let start = read_start(&mut file, &mut start).at("read", path)?;
+        recognise(path, size, start)?;
+
+        let (source, gzipped): (Box<dyn ReadAt>, bool) = if start.starts_with(&gzip::MAGIC) {
+            let content = unpack_all(&mut file, path, size)?;
+            recognise(
+                path,
+                content.len() as u64,
+                content.get(..16).unwrap_or(&content),
+            )?;
+            (Box::new(MemoryFile::new(content)), true)
+        } else {
+            (Box::new(DiskFile::new(file, size)), false)
+        };
+        let size_bytes = source.size();
+        let bolt = Bolt::open(source, path)?;
+        notices.extend(bolt.notices());
+        Ok(Self {
+            description: Description {
+                path: path.to_path_buf(),
+                engine: Engine::Bolt,
+                size_bytes,
+                page_size: bolt.page_size(),
+                gzipped,
+            },
+            bolt,
+            notices,
+        })
+    }
+
+    /// What kind of file it is.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// What opening it found worth saying: no lock to be had, an older meta page in use.
+    #[must_use]
+    pub fn notices(&self) -> &[Finding] {
+        &self.notices
+    }
+
+    /// The committed state.
+    #[must_use]
+    pub fn snapshot(&self) -> &dyn Snapshot {
+        &self.bolt
+    }
+
+    /// What only pages can tell.
+    #[must_use]
+    pub fn inspect(&self) -> &dyn Inspect {
+        &self.bolt
+    }
+}
+
+/// Opens without waiting for the other end of a pipe, and without ever creating a file.
+fn open_readonly(path: &Path) -> Result<File> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    FileOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+        .at("open", path)
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.with_hint(
+                "check the path: boltkey never creates a missing database (influxd recovery \
+                 does, and then says \"bucket not found\")",
+            ),
+            ErrorKind::PermissionDenied => {
+                error.with_hint("run boltkey as the user influxd runs as, or as root")
+            }
+            _ => error,
+        })
+}
+
+/// The first bytes of the file, as many of `buffer` as there are.
+fn read_start<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    file.rewind()?;
+    Ok(buffer.get(..filled).unwrap_or_default())
+}
+
+fn unpack_all(file: &mut File, path: &Path, size: u64) -> Result<Vec<u8>> {
+    gzip::unpack(io::BufReader::new(file), size).map_err(|cause| match cause.kind() {
+        io::ErrorKind::InvalidData => not_a_store(path, &format!("{cause}")),
+        io::ErrorKind::FileTooLarge => not_a_store(path, &format!("{cause}"))
+            .with_hint("if it is a real copy, unpack it with gunzip and name the result"),
+        _ => Error::new(
+            ErrorKind::Io,
+            format!("can't unpack {}: {cause}", path.display()),
+        ),
+    })
+}
+
+/// Says what a file is that people take for a database. A file that passes may still be none.
+fn recognise(path: &Path, size: u64, start: &[u8]) -> Result<()> {
+    if size == 0 {
+        return Err(not_a_store(path, "it is empty").with_hint(
+            "an empty file often stands where a wrong path was given to influxd; \
+             look for the real one in the configured bolt-path",
+        ));
+    }
+    if start.starts_with(b"SQLite format 3\0") {
+        return Err(not_a_store(path, "it is an SQLite file").with_hint(
+            "tokens are in influxd.bolt, usually in the same folder as influxd.sqlite",
+        ));
+    }
+    if start.starts_with(b"redb\x1a\x0a\xa9\x0d\x0a") {
+        return Err(not_a_store(
+            path,
+            "it is a redb file, which this version can't open",
+        ));
+    }
+    Ok(())
+}
+
+fn not_a_store(path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::NotAStore,
+        format!(
+            "{} is not an InfluxDB metadata store: {why}; nothing was changed",
+            path.display()
+        ),
+    )
+}
