@@ -56,7 +56,7 @@ pub(super) fn lock_shared(
                 std::thread::sleep(left.min(RETRY));
             }
             Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
-                return Ok((!options.no_lock).then(|| unlocked(path, &cause)));
+                return Ok(Some(unlocked(path, &cause)));
             }
             Err(TryLockError::Error(cause)) => return Err(cause).at("lock", path),
         }
@@ -79,7 +79,7 @@ fn unlocked(path: &Path, cause: &io::Error) -> Finding {
         path.display().to_string(),
         format!("this file system has no locks ({cause}), so a running influxd is not noticed"),
     )
-    .with_hint("make sure that influxd is stopped; --no-lock leaves this warning out")
+    .with_hint("make sure that influxd is stopped, on every host that mounts this file system")
 }
 
 fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
