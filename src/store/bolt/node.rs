@@ -1,0 +1,271 @@
+//! Branches and leaves: views over the bytes of one node, checked element by element.
+
+use super::codes::{Code, Defect};
+use super::layout::{BRANCH, HEADER, Header, LEAF, LONGEST_KEY, PageId, index, u32_at, u64_at};
+
+/// The two kinds of node a tree is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Branch,
+    Leaf,
+}
+
+impl Kind {
+    /// The kind that exactly these header flags stand for.
+    pub(super) fn of(flags: u16) -> Option<Self> {
+        match flags {
+            BRANCH => Some(Self::Branch),
+            LEAF => Some(Self::Leaf),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of one node whose element array is known to fit.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'a> {
+    pub(super) kind: Kind,
+    /// The page it begins at; for an inline bucket, the page of the node it stands in.
+    pub(super) page: PageId,
+    /// Where in the file `bytes` begins.
+    pub(super) base: u64,
+    /// The whole node, as far as the file has it.
+    pub(super) bytes: &'a [u8],
+    pub(super) count: usize,
+}
+
+/// One element of a node.
+#[derive(Clone, Copy)]
+pub(super) struct Element<'a> {
+    pub(super) index: usize,
+    /// A leaf element's flags; 0 in a branch.
+    pub(super) flags: u32,
+    pub(super) key: &'a [u8],
+    /// A leaf element's value; empty in a branch.
+    pub(super) value: &'a [u8],
+    /// A branch element's child; page 0 in a leaf.
+    pub(super) child: PageId,
+    /// Where in the node the key begins.
+    pub(super) start: usize,
+}
+
+impl Element<'_> {
+    /// Whether it is a bucket rather than a plain value.
+    pub(super) fn is_bucket(&self) -> bool {
+        self.flags & 1 != 0
+    }
+
+    /// Where in the node the value begins.
+    pub(super) fn value_start(&self) -> usize {
+        self.start + self.key.len()
+    }
+
+    /// Where in the node the value ends.
+    pub(super) fn end(&self) -> usize {
+        self.value_start() + self.value.len()
+    }
+}
+
+impl<'a> Node<'a> {
+    /// Takes `bytes` for a node with this header. Says so when the element array does not fit.
+    pub(super) fn new(
+        kind: Kind,
+        header: Header,
+        page: PageId,
+        base: u64,
+        bytes: &'a [u8],
+    ) -> Result<Self, Defect> {
+        let node = Self {
+            kind,
+            page,
+            base,
+            bytes,
+            count: usize::from(header.count),
+        };
+        if node.array_end() > bytes.len() {
+            return Err(node.defect(
+                Code::PageCount,
+                10,
+                format!(
+                    "{} elements do not fit into {} bytes",
+                    node.count,
+                    bytes.len()
+                ),
+            ));
+        }
+        Ok(node)
+    }
+
+    /// Where the element array ends and data may begin.
+    pub(super) fn array_end(&self) -> usize {
+        HEADER + HEADER * self.count
+    }
+
+    /// A defect at `at` bytes into the node.
+    pub(super) fn defect(&self, code: Code, at: usize, message: impl Into<String>) -> Defect {
+        Defect::new(code, self.page, self.base + at as u64, message)
+    }
+
+    /// A defect of element `index`.
+    pub(super) fn element_defect(&self, code: Code, index: usize, what: &str) -> Defect {
+        self.defect(
+            code,
+            HEADER + HEADER * index,
+            format!("element {index} {what}"),
+        )
+    }
+
+    /// Element `index`, if its key and value lie inside the node behind the array.
+    pub(super) fn element(&self, index: usize) -> Result<Element<'a>, Defect> {
+        self.locate(index)
+            .ok_or_else(|| self.element_defect(Code::ElementBounds, index, "lies outside its node"))
+    }
+
+    /// The child that element `index` of a branch names, even if its key can't be read.
+    pub(super) fn child(&self, index: usize) -> PageId {
+        PageId(u64_at(self.bytes, HEADER + HEADER * index + 8).unwrap_or(0))
+    }
+
+    fn locate(&self, number: usize) -> Option<Element<'a>> {
+        let at = HEADER + HEADER * number;
+        let field = |i: usize| u32_at(self.bytes, at + 4 * i);
+        let (flags, pos, ksize, vsize, child) = match self.kind {
+            Kind::Leaf => (field(0)?, field(1)?, field(2)?, field(3)?, 0),
+            Kind::Branch => (0, field(0)?, field(1)?, 0, u64_at(self.bytes, at + 8)?),
+        };
+        let start = at.checked_add(index(pos))?;
+        let middle = start.checked_add(index(ksize))?;
+        let end = middle.checked_add(index(vsize))?;
+        if start < self.array_end() {
+            return None;
+        }
+        Some(Element {
+            index: number,
+            flags,
+            key: self.bytes.get(start..middle)?,
+            value: self.bytes.get(middle..end)?,
+            child: PageId(child),
+            start,
+        })
+    }
+
+    /// What else Bolt would never write about an element that lies inside its node.
+    pub(super) fn fault(&self, element: &Element<'_>) -> Option<Defect> {
+        let (code, what) = if element.key.is_empty() {
+            (Code::KeyEmpty, String::from("has an empty key"))
+        } else if element.key.len() > LONGEST_KEY && self.kind == Kind::Leaf && !element.is_bucket()
+        {
+            let length = element.key.len();
+            (Code::KeySize, format!("has a key of {length} bytes"))
+        } else if element.flags > 1 {
+            let flags = element.flags;
+            (Code::ElementFlags, format!("has the flags {flags:#x}"))
+        } else {
+            return None;
+        };
+        Some(self.element_defect(code, element.index, &what))
+    }
+
+    /// All elements in order. Together they never claim more bytes than the node has, so work
+    /// on them is bounded by its length even where a damaged array lets them overlap.
+    pub(super) fn elements(self) -> Elements<'a> {
+        Elements {
+            node: self,
+            next: 0,
+            budget: self.bytes.len(),
+        }
+    }
+}
+
+/// See [`Node::elements`]. An element that can't be read comes as its index and what is wrong.
+pub(super) struct Elements<'a> {
+    node: Node<'a>,
+    next: usize,
+    budget: usize,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<Element<'a>, (usize, Defect)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.node.count {
+            return None;
+        }
+        let index = self.next;
+        self.next += 1;
+        let element = self.node.element(index).and_then(|element| {
+            self.budget = self
+                .budget
+                .checked_sub(element.end() - element.start)
+                .ok_or_else(|| {
+                    let what = "claims bytes that others claim already";
+                    self.node.element_defect(Code::ElementOverlap, index, what)
+                })?;
+            Ok(element)
+        });
+        Some(element.map_err(|defect| (index, defect)))
+    }
+}
+
+/// The header of a bucket, at the start of its value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BucketHeader {
+    /// Page 0: the bucket is inline.
+    pub(super) root: PageId,
+    pub(super) sequence: u64,
+}
+
+impl BucketHeader {
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        Some(Self {
+            root: PageId(u64_at(value, 0)?),
+            sequence: u64_at(value, 8)?,
+        })
+    }
+}
+
+/// What a bucket element says about where its content is.
+pub(super) enum Content<'a> {
+    /// In a tree of its own.
+    Tree(PageId),
+    /// In a leaf inside the value.
+    Inline(Node<'a>),
+}
+
+impl<'a> Node<'a> {
+    /// Decodes the bucket that `element`, one of this node's, holds.
+    pub(super) fn bucket(
+        &self,
+        element: &Element<'a>,
+    ) -> Result<(BucketHeader, Content<'a>), Defect> {
+        let at = element.index;
+        let short = || {
+            self.element_defect(
+                Code::BucketValue,
+                at,
+                &format!("is a bucket with a value of {} bytes", element.value.len()),
+            )
+        };
+        let header = BucketHeader::parse(element.value).ok_or_else(short)?;
+        if header.root != PageId(0) {
+            return Ok((header, Content::Tree(header.root)));
+        }
+        let bytes = element.value.get(HEADER..).ok_or_else(short)?;
+        let inner = Header::parse(bytes).ok_or_else(short)?;
+        let base = self.base + (element.value_start() + HEADER) as u64;
+        if inner.flags != LEAF || inner.overflow != 0 {
+            let (flags, overflow) = (inner.flags, inner.overflow);
+            return Err(Defect::new(
+                Code::InlinePage,
+                self.page,
+                base,
+                format!("an inline bucket has the flags {flags:#x} and {overflow} further pages"),
+            ));
+        }
+        let node = Node::new(Kind::Leaf, inner, self.page, base, bytes).map_err(|mut defect| {
+            defect.code = Code::InlinePage;
+            defect
+        })?;
+        Ok((header, Content::Inline(node)))
+    }
+}

@@ -1,0 +1,74 @@
+//! The file as an array of pages.
+
+use std::path::{Path, PathBuf};
+
+use super::layout::PageId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::ReadAt;
+
+/// A file whose page size is known.
+pub(super) struct PageFile {
+    source: Box<dyn ReadAt>,
+    path: PathBuf,
+    page_size: usize,
+}
+
+impl PageFile {
+    /// `path` is for messages only.
+    pub(super) fn new(source: Box<dyn ReadAt>, path: &Path, page_size: usize) -> Self {
+        Self {
+            source,
+            path: path.to_path_buf(),
+            page_size,
+        }
+    }
+
+    /// For messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes per page.
+    pub(super) fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    /// Bytes in the file.
+    pub(super) fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    /// Pages in the file, the last one counted even if it is cut.
+    pub(super) fn pages(&self) -> u64 {
+        self.size().div_ceil(self.page_size as u64)
+    }
+
+    /// Where a page begins. Beyond the end of any file for absurd numbers.
+    pub(super) fn offset(&self, page: PageId) -> u64 {
+        page.0.saturating_mul(self.page_size as u64)
+    }
+
+    /// How many of the `length` bytes from `offset` the file has.
+    pub(super) fn present(&self, offset: u64, length: usize) -> usize {
+        let left = self.size().saturating_sub(offset);
+        usize::try_from(left).map_or(length, |left| left.min(length))
+    }
+
+    /// Fills `buffer` from `offset`.
+    ///
+    /// # Errors
+    /// When the system can't read these bytes; the error names path, page and offset.
+    pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.source.read_exact_at(buffer, offset).map_err(|cause| {
+            Error::new(
+                ErrorKind::Io,
+                format!(
+                    "can't read page {} (byte {offset}) of {}: {cause}",
+                    offset / self.page_size as u64,
+                    self.path.display()
+                ),
+            )
+            .with_source(cause)
+        })
+    }
+}

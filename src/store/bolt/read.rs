@@ -1,0 +1,255 @@
+//! Buckets and pairs of the current meta's tree.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use super::Bolt;
+use super::batch::Batch;
+use super::codes::{Code, Defect, Report};
+use super::layout::PageId;
+use super::node::{Content, Element, Kind, Node};
+use super::walk::{Reference, Visit, Walker, inline, judge};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Severity};
+use crate::store::{Bucket, Snapshot, Visitor};
+
+impl Snapshot for Bolt {
+    fn buckets(&self) -> Result<(Vec<Bucket>, Vec<Finding>)> {
+        let mut list = Vec::new();
+        let mut reader = Reader::new(None, |node: &Node<'_>, element: &Element<'_>| {
+            if element.is_bucket() {
+                let (header, _) = node.bucket(element)?;
+                list.push(Bucket {
+                    name: element.key.to_vec(),
+                    sequence: header.sequence,
+                });
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        self.walk_root(&mut reader)?;
+        let findings = reader.report.into_findings();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list.dedup_by(|a, b| a.name == b.name);
+        Ok((list, findings))
+    }
+
+    fn get(&self, bucket: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut batch = Batch::new(&self.file);
+        let found = self.search(&mut batch, self.metas.current.root, bucket)?;
+        let Some(place) = found else { return Ok(None) };
+        let node = self.node(&mut batch, place.leaf)?;
+        let element = node.element(place.index).map_err(|d| self.corrupt(&d))?;
+        if !element.is_bucket() {
+            return Ok(None);
+        }
+        let root = match node.bucket(&element).map_err(|d| self.corrupt(&d))?.1 {
+            Content::Inline(node) => {
+                let index = self.find(&node, key)?;
+                return index.map_or(Ok(None), |index| self.plain(&node, index));
+            }
+            Content::Tree(root) => root,
+        };
+        let Some(place) = self.search(&mut batch, root, key)? else {
+            return Ok(None);
+        };
+        let node = self.node(&mut batch, place.leaf)?;
+        self.plain(&node, place.index)
+    }
+
+    fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
+        let mut tree = None;
+        let mut pairs = Reader::new(
+            Some(named(bucket)),
+            |_: &Node<'_>, element: &Element<'_>| {
+                Ok(if element.is_bucket() {
+                    ControlFlow::Continue(())
+                } else {
+                    visit(element.key, element.value)
+                })
+            },
+        );
+        let mut found = false;
+        let mut reader = Reader::new(None, |node: &Node<'_>, element: &Element<'_>| {
+            if element.key != bucket || !element.is_bucket() {
+                return Ok(ControlFlow::Continue(()));
+            }
+            found = true;
+            match node.bucket(element)?.1 {
+                Content::Inline(node) => {
+                    let _ = inline(&node, &mut pairs);
+                }
+                Content::Tree(root) => {
+                    let from = Reference {
+                        page: node.page,
+                        offset: node.base + element.value_start() as u64,
+                    };
+                    tree = Some((root, from));
+                }
+            }
+            Ok(ControlFlow::Break(()))
+        });
+        self.walk_root(&mut reader)?;
+        let report = reader.report;
+        if let Some((root, from)) = tree {
+            let mut walker = Walker::new(&self.file, self.metas.current.hwm);
+            let _ = walker.tree(root, from, &mut pairs)?;
+        }
+        // What is wrong on the way to a bucket that was found is not about this bucket.
+        let mut findings = pairs.report.into_findings();
+        if !found {
+            findings.extend(report.into_findings());
+        }
+        Ok(findings)
+    }
+}
+
+/// Which leaf and element holds a key.
+struct Place {
+    leaf: PageId,
+    index: usize,
+}
+
+impl Bolt {
+    /// Walks the tree whose elements are the top-level buckets.
+    pub(super) fn walk_root(&self, visit: &mut impl Visit) -> Result<()> {
+        let current = &self.metas.current;
+        let mut walker = Walker::new(&self.file, current.hwm);
+        let _ = walker.tree(current.root, self.root_field(), visit)?;
+        Ok(())
+    }
+
+    /// Where the current meta names the root.
+    pub(super) fn root_field(&self) -> Reference {
+        let page = PageId(self.metas.current.slot);
+        Reference {
+            page,
+            offset: self.file.offset(page) + 32,
+        }
+    }
+
+    /// Descends to `key` as bolt does.
+    fn search(&self, batch: &mut Batch<'_>, root: PageId, key: &[u8]) -> Result<Option<Place>> {
+        let mut seen = HashSet::new();
+        let mut page = root;
+        loop {
+            if !seen.insert(page) {
+                let why = "the branch leads back to itself";
+                let offset = self.file.offset(page);
+                return Err(self.corrupt(&Defect::new(Code::PageShared, page, offset, why)));
+            }
+            let node = self.node(batch, page)?;
+            match node.kind {
+                Kind::Leaf => {
+                    let index = self.find(&node, key)?;
+                    return Ok(index.map(|index| Place { leaf: page, index }));
+                }
+                Kind::Branch => page = self.child(&node, key)?,
+            }
+        }
+    }
+
+    /// The child to go to: the last one whose separator is not above `key`, else the first.
+    fn child(&self, node: &Node<'_>, key: &[u8]) -> Result<PageId> {
+        let mut child = None;
+        for element in node.elements() {
+            let element = element.map_err(|(_, defect)| self.corrupt(&defect))?;
+            if child.is_some() && element.key > key {
+                break;
+            }
+            child = Some(element.child);
+        }
+        child.ok_or_else(|| {
+            self.corrupt(&node.defect(Code::EmptyBranch, 10, "the branch has no elements"))
+        })
+    }
+
+    /// The index of `key` in a leaf. Looks at all elements, so that one out of order hides none.
+    fn find(&self, node: &Node<'_>, key: &[u8]) -> Result<Option<usize>> {
+        let mut damage = None;
+        for element in node.elements() {
+            match element {
+                Ok(element) if element.key == key => return Ok(Some(element.index)),
+                Ok(_) => {}
+                Err((_, defect)) => damage = Some(defect),
+            }
+        }
+        damage.map_or(Ok(None), |defect| Err(self.corrupt(&defect)))
+    }
+
+    /// The value of a plain element; none for a bucket.
+    fn plain(&self, node: &Node<'_>, index: usize) -> Result<Option<Vec<u8>>> {
+        let element = node.element(index).map_err(|d| self.corrupt(&d))?;
+        Ok((!element.is_bucket()).then(|| element.value.to_vec()))
+    }
+
+    /// Reads and judges one node.
+    fn node<'b>(&self, batch: &'b mut Batch<'_>, page: PageId) -> Result<Node<'b>> {
+        let hwm = self.metas.current.hwm;
+        let (header, kind) =
+            judge(batch, page, hwm, self.root_field())?.map_err(|d| self.corrupt(&d))?;
+        let bytes = batch.bytes(page, u64::from(header.overflow) + 1)?;
+        Node::new(kind, header, page, self.file.offset(page), bytes).map_err(|d| self.corrupt(&d))
+    }
+
+    fn corrupt(&self, defect: &Defect) -> Error {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "{} is damaged at {}: {}; nothing was changed",
+                self.file.path().display(),
+                defect.place(),
+                defect.message
+            ),
+        )
+        .with_hint("`boltkey check` lists all damage")
+    }
+}
+
+/// How findings name a top-level bucket. Other keys are never named: they may be tokens.
+pub(super) fn named(bucket: &[u8]) -> String {
+    const MOST: usize = 64;
+    let name = String::from_utf8_lossy(bucket.get(..MOST).unwrap_or(bucket));
+    let more = if bucket.len() > MOST { "…" } else { "" };
+    format!("bucket \"{name}{more}\"")
+}
+
+/// A visitor that reads: hands elements on and keeps what hides some of them.
+struct Reader<F> {
+    report: Report,
+    bucket: Option<String>,
+    element: F,
+}
+
+impl<F> Reader<F>
+where
+    F: FnMut(&Node<'_>, &Element<'_>) -> Result<ControlFlow<()>, Defect>,
+{
+    fn new(bucket: Option<String>, element: F) -> Self {
+        Self {
+            report: Report::default(),
+            bucket,
+            element,
+        }
+    }
+}
+
+impl<F> Visit for Reader<F>
+where
+    F: FnMut(&Node<'_>, &Element<'_>) -> Result<ControlFlow<()>, Defect>,
+{
+    fn defect(&mut self, defect: Defect) {
+        if defect.code.severity() == Severity::Error {
+            self.report.add(defect, self.bucket.as_deref());
+        }
+    }
+
+    fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
+        match (self.element)(node, element) {
+            Ok(flow) => flow,
+            Err(defect) => {
+                self.defect(defect);
+                ControlFlow::Continue(())
+            }
+        }
+    }
+}

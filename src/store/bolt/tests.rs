@@ -1,0 +1,176 @@
+//! Reading whole files: the ones Bolt wrote, and the format's own test vectors.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::codes::Defect;
+use super::layout::PageId;
+use super::node::{Content, Element, Node};
+use super::walk::{Reference, Visit, Walker, inline};
+use super::*;
+use crate::store::{MemoryFile, Snapshot};
+
+pub(super) fn open(content: Vec<u8>) -> Bolt {
+    Bolt::open(Box::new(MemoryFile::new(content)), Path::new("test.bolt")).unwrap()
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bbolt")
+}
+
+pub(super) fn fixture(name: &str) -> Vec<u8> {
+    let content = std::fs::read(fixtures().join(name)).unwrap();
+    if !name.ends_with(".gz") {
+        return content;
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::MultiGzDecoder::new(&content[..])
+        .read_to_end(&mut unpacked)
+        .unwrap();
+    unpacked
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+enum Item {
+    Value(Vec<u8>, String),
+    Tree(Vec<u8>, u64, PageId),
+    Inline(Vec<u8>, u64, Vec<Item>),
+}
+
+/// Collects a bucket's elements, without any judgement but that nothing is wrong.
+#[derive(Default)]
+struct Collect(Vec<Item>);
+
+impl Visit for Collect {
+    fn defect(&mut self, defect: Defect) {
+        panic!("{defect:?}");
+    }
+
+    fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
+        let key = element.key.to_vec();
+        self.0.push(if element.is_bucket() {
+            match node.bucket(element).unwrap() {
+                (header, Content::Tree(root)) => Item::Tree(key, header.sequence, root),
+                (header, Content::Inline(node)) => {
+                    let mut inner = Self::default();
+                    let _ = inline(&node, &mut inner);
+                    Item::Inline(key, header.sequence, inner.0)
+                }
+            }
+        } else {
+            Item::Value(key, hex(&Sha256::digest(element.value)))
+        });
+        ControlFlow::Continue(())
+    }
+}
+
+/// The canonical form that `fixtures/bbolt/README.md` describes.
+#[derive(Default)]
+struct Dump {
+    lines: String,
+    buckets: usize,
+    keys: usize,
+}
+
+impl Dump {
+    fn bucket(&mut self, bolt: &Bolt, path: &str, sequence: u64, items: Vec<Item>) {
+        self.buckets += 1;
+        let shown = if path.is_empty() { "/" } else { path };
+        writeln!(self.lines, "bucket {shown} {sequence}").unwrap();
+        for item in &items {
+            if let Item::Value(key, hash) = item {
+                self.keys += 1;
+                writeln!(self.lines, "key {shown} {} {hash}", hex(key)).unwrap();
+            }
+        }
+        for item in items {
+            match item {
+                Item::Value(..) => {}
+                Item::Tree(name, sequence, root) => {
+                    let inner = tree(bolt, root);
+                    self.bucket(bolt, &format!("{path}/{}", hex(&name)), sequence, inner);
+                }
+                Item::Inline(name, sequence, inner) => {
+                    self.bucket(bolt, &format!("{path}/{}", hex(&name)), sequence, inner);
+                }
+            }
+        }
+    }
+}
+
+fn tree(bolt: &Bolt, root: PageId) -> Vec<Item> {
+    let mut collect = Collect::default();
+    let from = Reference {
+        page: root,
+        offset: 0,
+    };
+    let mut walker = Walker::new(&bolt.file, bolt.metas.current.hwm);
+    let _ = walker.tree(root, from, &mut collect).unwrap();
+    collect.0
+}
+
+#[test]
+fn contents_are_those_that_bolt_wrote() {
+    let mut tried = 0;
+    for entry in std::fs::read_dir(fixtures()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let Some(stem) = name
+            .strip_suffix(".bolt")
+            .or_else(|| name.strip_suffix(".bolt.gz"))
+        else {
+            continue;
+        };
+        let wanted = std::fs::read_to_string(fixtures().join(format!("{stem}.digest"))).unwrap();
+        let bolt = open(fixture(name));
+        let mut dump = Dump::default();
+        let top = tree(&bolt, bolt.metas.current.root);
+        let names: Vec<Vec<u8>> = top
+            .iter()
+            .filter_map(|item| match item {
+                Item::Value(..) => None,
+                Item::Tree(name, ..) | Item::Inline(name, ..) => Some(name.clone()),
+            })
+            .collect();
+        dump.bucket(&bolt, "", 0, top);
+        let digest = hex(&Sha256::digest(&dump.lines));
+        let got = format!("{digest} buckets={} keys={}", dump.buckets, dump.keys);
+        assert_eq!(got, wanted.trim(), "{name}");
+
+        let (buckets, findings) = bolt.buckets().unwrap();
+        assert_eq!(findings, [], "{name}");
+        assert!(buckets.iter().map(|b| &b.name).eq(&names), "{name}");
+        for bucket in &names {
+            let mut pairs = Vec::new();
+            let findings = bolt
+                .scan(bucket, &mut |key, value| {
+                    pairs.push((key.to_vec(), value.to_vec()));
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            assert_eq!(findings, [], "{name}");
+            for (key, value) in pairs.iter().step_by(pairs.len() / 50 + 1) {
+                let got = bolt.get(bucket, key).unwrap();
+                assert_eq!(got.as_ref(), Some(value), "{name}");
+                let mut next = key.clone();
+                next.push(0);
+                let there = pairs.iter().find(|(key, _)| *key == next);
+                let got = bolt.get(bucket, &next).unwrap();
+                assert_eq!(got.as_ref(), there.map(|(_, value)| value), "{name}");
+            }
+        }
+        tried += 1;
+    }
+    assert!(tried >= 29, "{tried} files");
+    println!("cases: bolt-files {tried}");
+}
