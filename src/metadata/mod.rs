@@ -3,6 +3,9 @@
 pub mod catalog;
 mod id;
 pub mod names;
+pub mod permission;
+pub mod token_hash;
 
 pub use catalog::{Bucket, Catalog, Organization, User};
 pub use id::Id;
+pub use token_hash::{TokenHash, Variant};

@@ -1,0 +1,271 @@
+//! Permissions: what a token may do, and the rule by which the server decides it.
+//!
+//! Source: `auth.go` and `authz.go` in influxdata/influxdb.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Id;
+
+/// What a permission lets one do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Look.
+    Read,
+    /// Change.
+    Write,
+}
+
+impl Action {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        })
+    }
+}
+
+/// The resource types of InfluxDB OSS in index order, which is the order in which the
+/// permissions of an operator token are generated; `instance`, the last, stands for all.
+pub const RESOURCE_TYPES: [&str; 23] = [
+    "authorizations",
+    "buckets",
+    "dashboards",
+    "orgs",
+    "sources",
+    "tasks",
+    "telegrafs",
+    "users",
+    "variables",
+    "scrapers",
+    "secrets",
+    "labels",
+    "views",
+    "documents",
+    "notificationRules",
+    "notificationEndpoints",
+    "checks",
+    "dbrp",
+    "notebooks",
+    "annotations",
+    "remotes",
+    "replications",
+    "instance",
+];
+
+/// How many of [`RESOURCE_TYPES`] InfluxDB 2.0 had.
+pub const TYPES_OF_2_0: usize = 18;
+
+/// How many of [`RESOURCE_TYPES`] make an operator token since 2.2: all but `instance`.
+pub const OPERATOR_TYPES: usize = 22;
+
+/// The type that stands for every resource; only tokens made on 2.4 can have it.
+pub const INSTANCE: &str = "instance";
+
+/// What a permission is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+pub struct Resource<'a> {
+    /// One of [`RESOURCE_TYPES`], or a word another release knows.
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    /// One single resource.
+    #[serde(default)]
+    pub id: Option<Id>,
+    /// All resources of the type in one organization.
+    #[serde(default, rename = "orgID")]
+    pub org_id: Option<Id>,
+}
+
+/// One permission.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+pub struct Permission<'a> {
+    /// What one may do.
+    pub action: Action,
+    /// With what.
+    #[serde(borrow)]
+    pub resource: Resource<'a>,
+}
+
+impl<'a> Permission<'a> {
+    /// A permission or request; `id` and `org_id` narrow it down.
+    pub fn new(
+        action: Action,
+        kind: impl Into<Cow<'a, str>>,
+        id: Option<Id>,
+        org_id: Option<Id>,
+    ) -> Self {
+        Self {
+            action,
+            resource: Resource {
+                kind: kind.into(),
+                id,
+                org_id,
+            },
+        }
+    }
+
+    /// Whether this permission, if granted, allows `request`; the server's own rule.
+    #[must_use]
+    pub fn allows(&self, request: &Permission<'_>) -> bool {
+        let (granted, asked) = (&self.resource, &request.resource);
+        if self.action != request.action {
+            return false;
+        }
+        if granted.kind == INSTANCE {
+            return true;
+        }
+        if granted.kind != asked.kind {
+            return false;
+        }
+        match (granted.id, granted.org_id) {
+            (None, None) => true,
+            (None, Some(org)) => asked.org_id == Some(org),
+            // The organization is not compared then.
+            (Some(id), _) => asked.id == Some(id),
+        }
+    }
+
+    /// The same without borrowing.
+    #[must_use]
+    pub fn into_owned(self) -> Permission<'static> {
+        Permission {
+            action: self.action,
+            resource: Resource {
+                kind: Cow::Owned(self.resource.kind.into_owned()),
+                id: self.resource.id,
+                org_id: self.resource.org_id,
+            },
+        }
+    }
+}
+
+/// The form in which the server and `influxd recovery auth list` print it.
+impl fmt::Display for Permission<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Resource { kind, id, org_id } = &self.resource;
+        write!(f, "{}:", self.action)?;
+        if let Some(org) = org_id {
+            write!(f, "orgs/{org}/")?;
+        }
+        f.write_str(kind)?;
+        if let Some(id) = id {
+            write!(f, "/{id}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether any of `granted` allows `request`.
+#[must_use]
+pub fn allows(granted: &[Permission<'_>], request: &Permission<'_>) -> bool {
+    granted.iter().any(|permission| permission.allows(request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u64) -> Option<Id> {
+        Id::new(n)
+    }
+
+    #[test]
+    fn the_servers_rule() {
+        use Action::{Read, Write};
+        let p = |a, t, i, o| Permission::new(a, t, i, o);
+        let cases = [
+            (
+                p(Read, "buckets", None, None),
+                p(Write, "buckets", None, None),
+                false,
+            ),
+            (
+                p(Read, "instance", None, None),
+                p(Read, "tasks", id(7), id(1)),
+                true,
+            ),
+            (
+                p(Read, "instance", None, None),
+                p(Write, "tasks", id(7), id(1)),
+                false,
+            ),
+            (
+                p(Read, "buckets", None, None),
+                p(Read, "tasks", None, None),
+                false,
+            ),
+            (
+                p(Read, "buckets", None, None),
+                p(Read, "buckets", id(7), id(1)),
+                true,
+            ),
+            (
+                p(Read, "buckets", None, id(1)),
+                p(Read, "buckets", id(7), id(1)),
+                true,
+            ),
+            (
+                p(Read, "buckets", None, id(1)),
+                p(Read, "buckets", id(7), id(2)),
+                false,
+            ),
+            (
+                p(Read, "buckets", None, id(1)),
+                p(Read, "buckets", id(7), None),
+                false,
+            ),
+            (
+                p(Read, "buckets", None, id(1)),
+                p(Read, "buckets", None, None),
+                false,
+            ),
+            (
+                p(Read, "buckets", id(7), None),
+                p(Read, "buckets", id(7), id(1)),
+                true,
+            ),
+            (
+                p(Read, "buckets", id(7), id(2)),
+                p(Read, "buckets", id(7), id(1)),
+                true,
+            ),
+            (
+                p(Read, "buckets", id(7), id(1)),
+                p(Read, "buckets", id(8), id(1)),
+                false,
+            ),
+            (
+                p(Read, "buckets", id(7), id(1)),
+                p(Read, "buckets", None, id(1)),
+                false,
+            ),
+        ];
+        for (granted, asked, expected) in &cases {
+            assert_eq!(granted.allows(asked), *expected, "{granted} / {asked}");
+        }
+        println!("cases: permission-rule {}", cases.len());
+    }
+
+    #[test]
+    fn text_form() {
+        let text = |t, i, o| Permission::new(Action::Read, t, i, o).to_string();
+        assert_eq!(text("buckets", None, None), "read:buckets");
+        assert_eq!(
+            text("buckets", None, id(1)),
+            "read:orgs/0000000000000001/buckets"
+        );
+        assert_eq!(
+            text("buckets", id(2), id(1)),
+            "read:orgs/0000000000000001/buckets/0000000000000002"
+        );
+        assert_eq!(text("orgs", id(2), None), "read:orgs/0000000000000002");
+    }
+}
