@@ -4,6 +4,7 @@ pub mod catalog;
 mod id;
 pub mod names;
 pub mod permission;
+pub mod residue;
 pub mod token_hash;
 
 pub use catalog::{Bucket, Catalog, Organization, User};

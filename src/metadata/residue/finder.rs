@@ -1,0 +1,260 @@
+//! Finding token-like texts in raw bytes that may be cut and torn anywhere.
+//!
+//! Two forms are looked for:
+//!
+//! * generated tokens, `[A-Za-z0-9_-]{86}==`, wherever they stand. No word boundaries: a token
+//!   that is an index key follows directly on the previous entry's hex digits.
+//! * the text of a JSON record's `"token"` field, of any form.
+//!
+//! Everything rides on two substring searches; bytes are looked at one by one only near a hit.
+
+use memchr::{memchr2, memmem};
+use zeroize::Zeroizing;
+
+/// Length of a generated token: 64 random bytes in padded base64.
+pub(super) const GENERATED: usize = 88;
+/// Its length without the padding.
+const BODY: usize = GENERATED - 2;
+/// A stored SHA-512 hash ends like a generated token; what stands before it tells.
+const SHA512_PREFIX: &[u8] = b"$influxdb2-sha512$";
+/// How many bytes around the border of two chunks a generated token with its surroundings, or
+/// the start of a `"token"` field, may take.
+const BORDER: usize = SHA512_PREFIX.len() + GENERATED;
+/// The longest token: Bolt's limit for keys, which every index entry has to keep.
+pub(super) const LONGEST: usize = 32768;
+/// The longest JSON text of one: each byte as `\u00xx`, and the field's name with some space.
+const LONGEST_FIELD: usize = 6 * LONGEST + 64;
+/// White space that is skipped around the colon of a field.
+const MOST_SPACE: usize = 16;
+
+/// Looks through runs of bytes that come in chunks, and shows each candidate to a callback.
+/// A candidate may be shown more than once.
+pub(super) struct Finder {
+    padding: memmem::Finder<'static>,
+    field: memmem::Finder<'static>,
+    // None of these grows beyond its first capacity, so no copies of secrets are left behind.
+    /// The end of the previous chunk that a candidate may begin in.
+    carry: Zeroizing<Vec<u8>>,
+    /// Scratch: the carry and the start of the current chunk.
+    window: Zeroizing<Vec<u8>>,
+    /// Scratch: an unescaped text.
+    text: Zeroizing<Vec<u8>>,
+}
+
+impl Finder {
+    pub(super) fn new() -> Self {
+        let room = LONGEST_FIELD + 2 * BORDER;
+        Self {
+            padding: memmem::Finder::new("=="),
+            field: memmem::Finder::new("\"token\""),
+            carry: Zeroizing::new(Vec::with_capacity(room)),
+            window: Zeroizing::new(Vec::with_capacity(room + LONGEST_FIELD)),
+            text: Zeroizing::new(Vec::with_capacity(LONGEST)),
+        }
+    }
+
+    /// Looks through the next chunk; `continued` when it follows directly on the last one.
+    pub(super) fn feed(&mut self, chunk: &[u8], continued: bool, found: &mut impl FnMut(&[u8])) {
+        if !continued {
+            self.carry.clear();
+        }
+        let joined = !self.carry.is_empty();
+        if joined {
+            self.feed_border(chunk, found);
+            if chunk.len() <= BORDER {
+                return;
+            }
+        }
+        // What begins this close to the border was seen with all that stands before it.
+        let first = if joined { SHA512_PREFIX.len() } else { 0 };
+        self.generated(chunk, first, found);
+        let open = self.fields(chunk, found);
+        // A field that began before this chunk and is still open: no other can be.
+        if open.is_some() || self.carry.is_empty() {
+            let short = chunk.len().saturating_sub(BORDER);
+            self.keep(chunk, open.map_or(short, |open| open.min(short)));
+        }
+    }
+
+    /// Looks through the carry together with the start of `chunk`. Afterwards the carry is empty
+    /// unless it already holds what the next chunk needs.
+    fn feed_border(&mut self, chunk: &[u8], found: &mut impl FnMut(&[u8])) {
+        let mut window = std::mem::take(&mut self.window);
+        window.clear();
+        window.extend_from_slice(&self.carry);
+        // Only what crosses the border is new; before anything else too little would stand.
+        let first = window.len().saturating_sub(GENERATED - 1);
+        self.carry.clear();
+        let (start, rest) = chunk.split_at_checked(BORDER).unwrap_or((chunk, &[]));
+        window.extend_from_slice(start);
+        self.generated(&window, first, found);
+        let mut open = self.fields(&window, found);
+        if let Some(begin) = open.filter(|_| !rest.is_empty()) {
+            let reach = LONGEST_FIELD.saturating_sub(window.len() - begin);
+            window.extend_from_slice(rest.get(..reach).unwrap_or(rest));
+            open = self
+                .fields(window.get(begin..).unwrap_or_default(), found)
+                .map(|further| begin + further);
+        }
+        let short = window.len().saturating_sub(BORDER);
+        if rest.is_empty() {
+            self.keep(&window, open.map_or(short, |open| open.min(short)));
+        } else if let Some(open) = open {
+            self.keep(&window, open.min(short));
+        }
+        self.window = window;
+    }
+
+    fn keep(&mut self, bytes: &[u8], from: usize) {
+        self.carry.clear();
+        self.carry
+            .extend_from_slice(bytes.get(from..).unwrap_or_default());
+    }
+
+    /// Shows every generated token in `bytes` that begins at `first` or later.
+    fn generated(&self, bytes: &[u8], first: usize, found: &mut impl FnMut(&[u8])) {
+        // Matches don't overlap, but the first two of several `=` in a row are always one.
+        for end in self.padding.find_iter(bytes) {
+            let Some(begin) = end.checked_sub(BODY).filter(|begin| *begin >= first) else {
+                continue;
+            };
+            let Some((before, rest)) = bytes.split_at_checked(begin) else {
+                continue;
+            };
+            let Some(token) = rest.get(..GENERATED) else {
+                continue;
+            };
+            if is_generated(token) && !ends_in_hash_prefix(before) {
+                found(token);
+            }
+        }
+    }
+
+    /// Shows the value of every `"token"` field in `bytes`. Returns where a field begins whose
+    /// end is not in sight.
+    fn fields(&mut self, bytes: &[u8], found: &mut impl FnMut(&[u8])) -> Option<usize> {
+        for begin in self.field.find_iter(bytes) {
+            let value = bytes.get(begin + 7..).unwrap_or_default();
+            match string_after_colon(value) {
+                Value::None => {}
+                Value::Open if bytes.len() - begin < LONGEST_FIELD => return Some(begin),
+                Value::Open => {}
+                Value::Text(raw) => {
+                    self.text.clear();
+                    // Generated ones were shown already.
+                    if unescape(raw, &mut self.text).is_some() && !is_generated(&self.text) {
+                        found(&self.text);
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Whether `text` has the form of a generated token.
+pub(super) fn is_generated(text: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.len() == GENERATED
+        && text
+            .strip_suffix(b"==")
+            .is_some_and(|body| body.iter().rev().all(plain))
+}
+
+/// Whether `before` ends in the prefix of a SHA-512 hash, or is what a cut left of it.
+fn ends_in_hash_prefix(before: &[u8]) -> bool {
+    let near = before.len().saturating_sub(SHA512_PREFIX.len());
+    before
+        .get(near..)
+        .is_some_and(|near| !near.is_empty() && SHA512_PREFIX.ends_with(near))
+}
+
+/// What follows a field's name.
+enum Value<'a> {
+    /// No string.
+    None,
+    /// A string, perhaps, that goes on beyond the bytes at hand.
+    Open,
+    /// The string between its quotes, escapes and all.
+    Text(&'a [u8]),
+}
+
+fn string_after_colon(bytes: &[u8]) -> Value<'_> {
+    let mut rest = bytes;
+    for expected in [b':', b'"'] {
+        let space = rest
+            .iter()
+            .take(MOST_SPACE)
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+        rest = match rest.get(space..).and_then(|rest| rest.split_first()) {
+            None => return Value::Open,
+            Some((byte, rest)) if *byte == expected => rest,
+            Some(_) => return Value::None,
+        };
+    }
+    let mut end = 0;
+    loop {
+        let tail = rest.get(end..).unwrap_or_default();
+        let Some(hit) = memchr2(b'"', b'\\', tail) else {
+            return Value::Open;
+        };
+        end += hit;
+        if end > 6 * LONGEST {
+            return Value::None;
+        }
+        match rest.get(end) {
+            Some(b'"') => return Value::Text(rest.get(..end).unwrap_or_default()),
+            _ => end += 2,
+        }
+    }
+}
+
+/// Appends the text that the inside of a JSON string stands for. `None` when it is no JSON
+/// string, or one longer than any token.
+fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Option<()> {
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (plain, escape) = rest.split_at_checked(at)?;
+        push(text, plain)?;
+        let (letter, after) = escape.get(1..)?.split_first()?;
+        rest = after;
+        let literal = match letter {
+            b'"' | b'\\' | b'/' => *letter,
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let mut unit = hex4(rest)?;
+                rest = rest.get(4..)?;
+                let mut character = char::from_u32(unit);
+                if (0xd800..0xdc00).contains(&unit) {
+                    let low = hex4(rest.strip_prefix(b"\\u")?)?;
+                    rest = rest.get(6..)?;
+                    unit = 0x10000 + ((unit - 0xd800) << 10) + low.checked_sub(0xdc00)?;
+                    character = char::from_u32(unit).filter(|_| low < 0xe000);
+                }
+                push(text, character?.encode_utf8(&mut [0; 4]).as_bytes())?;
+                continue;
+            }
+            _ => return None,
+        };
+        push(text, &[literal])?;
+    }
+    push(text, rest)?;
+    let valid = !raw.iter().any(|byte| *byte < 0x20) && std::str::from_utf8(text).is_ok();
+    valid.then_some(())
+}
+
+/// Never grows `text` beyond the longest token.
+fn push(text: &mut Vec<u8>, more: &[u8]) -> Option<()> {
+    (text.len() + more.len() <= LONGEST).then(|| text.extend_from_slice(more))
+}
+
+fn hex4(bytes: &[u8]) -> Option<u32> {
+    bytes.get(..4)?.iter().try_fold(0, |value, byte| {
+        Some(value << 4 | char::from(*byte).to_digit(16)?)
+    })
+}

@@ -1,0 +1,183 @@
+//! Tokens that a file still shows although the store no longer holds them in plaintext.
+//!
+//! InfluxDB replaces records by writing them elsewhere; the pages they stood in stay as they
+//! were until reused. So after influxd has hashed the tokens of a store, many can still be read
+//! in its own file. [`Scan`] is shown the bytes and elements of such places (see
+//! [`crate::store::Inspect::unused`]), or of other files, and tells how many tokens there are and
+//! which of them belong to hashed tokens of the store.
+
+mod finder;
+mod known;
+mod page;
+
+use std::collections::{BTreeMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use self::finder::{Finder, LONGEST};
+use self::page::PageKeys;
+use super::{Id, names};
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::secret::Token;
+use crate::store::{Inspect, Unused};
+
+pub use known::Known;
+
+/// The tokens that were found, each counted once however often it stands there. Tokens that the
+/// store holds in plaintext don't count.
+#[derive(Default)]
+pub struct Residue {
+    /// Those whose hash stands in a record of the store that has no plaintext, ascending by ID.
+    pub matching: Vec<(Id, Token)>,
+    /// How many there are that match nothing in the store: of deleted tokens, mostly.
+    pub unmatched: u64,
+}
+
+impl Residue {
+    /// The number of distinct tokens.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.matching.len() as u64 + self.unmatched
+    }
+}
+
+/// A search for tokens, in as many places as it is shown.
+///
+/// Tokens that match nothing are kept as digests only.
+pub struct Scan<'k> {
+    finder: Finder,
+    page: PageKeys,
+    tally: Tally<'k>,
+}
+
+impl<'k> Scan<'k> {
+    /// A search for tokens that `known` does not hold in plaintext.
+    #[must_use]
+    pub fn new(known: &'k Known) -> Self {
+        Self {
+            finder: Finder::new(),
+            page: PageKeys::default(),
+            tally: Tally {
+                known,
+                seen: HashSet::new(),
+                matching: BTreeMap::new(),
+                unmatched: 0,
+            },
+        }
+    }
+
+    /// Looks at everything that `inspect` shows outside its live records.
+    ///
+    /// # Errors
+    /// When the file can't be read; damage is in the findings.
+    pub fn feed_unused(&mut self, inspect: &dyn Inspect) -> Result<Vec<Finding>> {
+        inspect.unused(&mut |unused| match unused {
+            Unused::Run {
+                continued, bytes, ..
+            } => self.feed(bytes, continued),
+            Unused::Element {
+                page,
+                bucket,
+                key,
+                value,
+            } => self.feed_element(page, bucket, key, value),
+        })
+    }
+
+    /// Looks for tokens in raw bytes: those of generated form anywhere, those of any form as
+    /// the `"token"` field of a JSON record. `continued` when `bytes` follow directly on those
+    /// of the last call.
+    pub fn feed(&mut self, bytes: &[u8], continued: bool) {
+        let tally = &mut self.tally;
+        self.finder
+            .feed(bytes, continued, &mut |text| tally.candidate(text));
+    }
+
+    /// Looks at one key of a stale node, which may be a token of any form. What matches nothing
+    /// counts only where the node is clearly an index of tokens: names of users and buckets stand
+    /// as keys as well.
+    pub fn feed_element(&mut self, page: u64, bucket: Option<&[u8]>, key: &[u8], value: &[u8]) {
+        match bucket {
+            Some(names::AUTHORIZATION_INDEX) => self.tally.candidate(key),
+            Some(_) => {
+                self.tally.matching(key, &Sha256::digest(key).into());
+            }
+            None => self.page.add(page, key, value, &mut self.tally),
+        }
+    }
+
+    /// Looks at a text that stands where a token is expected: a setting, an index entry.
+    pub fn feed_text(&mut self, text: &[u8]) {
+        self.tally.candidate(text);
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn finish(mut self) -> Residue {
+        self.page.finish(&mut self.tally);
+        Residue {
+            matching: self.tally.matching.into_iter().collect(),
+            unmatched: self.tally.unmatched,
+        }
+    }
+}
+
+/// Enough of a SHA-256 digest to tell texts apart.
+type Mark = [u8; 16];
+
+/// The distinct tokens so far.
+struct Tally<'k> {
+    known: &'k Known,
+    /// Of every token that matched or counts as unmatched.
+    seen: HashSet<Mark>,
+    matching: BTreeMap<Id, Token>,
+    unmatched: u64,
+}
+
+impl Tally<'_> {
+    /// Counts `text`, which stands where tokens stand.
+    fn candidate(&mut self, text: &[u8]) {
+        let digest = Sha256::digest(text).into();
+        if !self.matching(text, &digest) && may_be_token(text) {
+            self.unmatched(&digest);
+        }
+    }
+
+    /// Counts `text` if it is a hashed token of this store, and tells whether it is.
+    fn matching(&mut self, text: &[u8], digest: &[u8; 32]) -> bool {
+        let Some(id) = self.known.hashed(text, digest) else {
+            return false;
+        };
+        let Ok(text) = std::str::from_utf8(text) else {
+            return false;
+        };
+        if self.seen.insert(mark(digest)) {
+            self.matching.insert(id, Token::new(text.to_owned()));
+        }
+        true
+    }
+
+    /// Counts a text that matches nothing, unless the store knows it to be no residue.
+    fn unmatched(&mut self, digest: &[u8; 32]) {
+        if !self.known.is_no_residue(digest) && self.seen.insert(mark(digest)) {
+            self.unmatched += 1;
+        }
+    }
+}
+
+/// Whether `text`, which matches nothing, can be a token at all: neither a hash, nor a
+/// notification endpoint's reference to a secret.
+fn may_be_token(text: &[u8]) -> bool {
+    (1..=LONGEST).contains(&text.len())
+        && !text.starts_with(b"$influxdb2-")
+        && !text.starts_with(b"secret: ")
+}
+
+fn mark(digest: &[u8; 32]) -> Mark {
+    let (mark, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+    *mark
+}
+
+#[cfg(test)]
+mod tests;

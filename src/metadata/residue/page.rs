@@ -1,0 +1,52 @@
+//! The keys of one stale page: is it an index of tokens?
+
+use sha2::{Digest, Sha256};
+
+use super::finder::is_generated;
+use super::{Tally, may_be_token};
+use crate::metadata::Id;
+
+/// Collects the keys of a page that match nothing, until the page is over. If most of its keys
+/// are tokens by their form, or match, then so are the others.
+#[derive(Default)]
+pub(super) struct PageKeys {
+    page: u64,
+    tokens: usize,
+    /// Digests of the keys that may be tokens.
+    others: Vec<[u8; 32]>,
+}
+
+impl PageKeys {
+    /// Looks at a key of `page`. Entries of an index have an ID as value, separators none.
+    pub(super) fn add(&mut self, page: u64, key: &[u8], value: &[u8], tally: &mut Tally<'_>) {
+        if self.page != page {
+            self.finish(tally);
+            self.page = page;
+        }
+        let digest = Sha256::digest(key).into();
+        if tally.matching(key, &digest) || is_generated(key) {
+            self.tokens += 1;
+            return;
+        }
+        let index_entry = if value.is_empty() {
+            // Separators of a bucket of records are IDs.
+            Id::from_bytes(key).is_err()
+        } else {
+            Id::from_bytes(value).is_ok()
+        };
+        if index_entry && may_be_token(key) {
+            self.others.push(digest);
+        }
+    }
+
+    /// Ends the page.
+    pub(super) fn finish(&mut self, tally: &mut Tally<'_>) {
+        if self.tokens > self.others.len() {
+            for digest in &self.others {
+                tally.unmatched(digest);
+            }
+        }
+        self.tokens = 0;
+        self.others.clear();
+    }
+}
