@@ -1,5 +1,7 @@
 //! InfluxDB's records: what the bytes of a store mean. Knows nothing of files.
 
+pub mod authenticate;
+pub mod authorization;
 pub mod catalog;
 mod id;
 pub mod names;
@@ -7,6 +9,7 @@ pub mod permission;
 pub mod residue;
 pub mod token_hash;
 
+pub use authorization::{Authorization, Class, Kind, Storage};
 pub use catalog::{Bucket, Catalog, Organization, User};
 pub use id::Id;
 pub use token_hash::{TokenHash, Variant};

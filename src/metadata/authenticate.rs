@@ -1,0 +1,355 @@
+//! Whether a server would accept a token, and why not: the rules of influxd's authentication,
+//! step by step (`http/authentication_middleware.go`, `authorization/storage_authorization.go`).
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use super::{Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names};
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::secret::Token;
+use crate::store::Snapshot;
+
+/// Which authorization each key of a token index leads to. Holds digests of the keys only,
+/// since the keys of the raw index are tokens.
+#[derive(Default)]
+pub struct TokenIndex(HashMap<[u8; 16], Option<Id>>);
+
+impl TokenIndex {
+    /// Reads [`names::AUTHORIZATION_INDEX`] or [`names::AUTHORIZATION_HASHED_INDEX`].
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn load(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<(Self, Vec<Finding>)> {
+        let mut entries = HashMap::new();
+        let skipped = snapshot.scan(bucket, &mut |key, value| {
+            entries.insert(key_digest(key), Id::from_bytes(value).ok());
+            ControlFlow::Continue(())
+        })?;
+        Ok((Self(entries), skipped))
+    }
+
+    /// Where the entry for `key` leads: `None` without an entry, `Some(None)` when its value is
+    /// no identifier.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Option<Id>> {
+        self.0.get(&key_digest(key)).copied()
+    }
+}
+
+fn key_digest(key: &[u8]) -> [u8; 16] {
+    let mut short = [0; 16];
+    for (to, from) in short.iter_mut().zip(Sha256::digest(key)) {
+        *to = from;
+    }
+    short
+}
+
+/// Both token indexes of a store.
+#[derive(Default)]
+pub struct TokenIndexes {
+    /// Raw tokens.
+    pub raw: TokenIndex,
+    /// Hashes.
+    pub hashed: TokenIndex,
+}
+
+impl TokenIndexes {
+    /// Reads both; a store of schema 20 and older has no second one.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn load(snapshot: &dyn Snapshot) -> Result<(Self, Vec<Finding>)> {
+        let (raw, mut skipped) = TokenIndex::load(snapshot, names::AUTHORIZATION_INDEX)?;
+        let (hashed, more) = TokenIndex::load(snapshot, names::AUTHORIZATION_HASHED_INDEX)?;
+        skipped.extend(more);
+        Ok((Self { raw, hashed }, skipped))
+    }
+}
+
+/// Whether some request with a token would be accepted, and what is to be said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether some request would be accepted.
+    pub authenticates: bool,
+    /// Why not, or where only some endpoints refuse it.
+    pub reasons: Vec<String>,
+}
+
+/// Judges the token that `authorization` holds, as if somebody presented it.
+#[must_use]
+pub fn judge(
+    authorization: &Authorization<'_>,
+    catalog: &Catalog,
+    indexes: &TokenIndexes,
+) -> Verdict {
+    let mut reasons = Vec::new();
+    let found = has_index_entry(authorization, indexes, &mut reasons);
+    let sendable =
+        authorization.token.is_empty() || can_be_sent(&authorization.token, &mut reasons);
+    let accepted = is_accepted(authorization, catalog, &mut reasons);
+    Verdict {
+        authenticates: found && sendable && accepted,
+        reasons,
+    }
+}
+
+/// Whether the server would find the record by its token.
+fn has_index_entry(
+    authorization: &Authorization<'_>,
+    indexes: &TokenIndexes,
+    reasons: &mut Vec<String>,
+) -> bool {
+    let (entry, index) = match authorization.storage() {
+        Storage::Missing => {
+            reasons.push("the record holds no token at all".into());
+            return false;
+        }
+        Storage::Plaintext | Storage::Both => (
+            indexes.raw.get(authorization.token.as_bytes()),
+            "authorizationindexv1",
+        ),
+        Storage::Hashed => match TokenHash::parse(&authorization.hashed_token) {
+            Ok(_) => (
+                indexes.hashed.get(authorization.hashed_token.as_bytes()),
+                "authorizationhashedindexv1",
+            ),
+            Err(cause) => {
+                reasons.push(format!("its hash can't be decoded: {cause}"));
+                return false;
+            }
+        },
+    };
+    match entry {
+        Some(Some(id)) if id == authorization.id => true,
+        Some(Some(id)) => {
+            reasons.push(format!("its entry in {index} leads to authorization {id}"));
+            false
+        }
+        Some(None) => {
+            reasons.push(format!("its entry in {index} holds no identifier"));
+            false
+        }
+        None => {
+            reasons.push(format!("its entry in {index} is missing"));
+            false
+        }
+    }
+}
+
+/// Whether the server would serve a request once the record is found.
+fn is_accepted(
+    authorization: &Authorization<'_>,
+    catalog: &Catalog,
+    reasons: &mut Vec<String>,
+) -> bool {
+    let mut accepted = true;
+    if !authorization.is_active() {
+        reasons.push("the authorization is inactive".into());
+        accepted = false;
+    }
+    match authorization.user_id {
+        None => reasons.push("it has no user: 1.x endpoints (/write, /query) refuse it".into()),
+        Some(id) => match catalog.users.get(&id).map(|user| user.status.as_str()) {
+            None => {
+                reasons.push(format!(
+                    "its user {id} was deleted (the server answers \"User is inactive\")"
+                ));
+                accepted = false;
+            }
+            Some("inactive") => {
+                reasons.push(String::from("its user is inactive"));
+                accepted = false;
+            }
+            Some("active") => {}
+            Some(_) => reasons
+                .push("its user has no status: 1.x endpoints (/write, /query) refuse it".into()),
+        },
+    }
+    if !catalog.orgs.contains_key(&authorization.org_id) {
+        reasons.push(format!(
+            "its organization {} was deleted: requests for that organization fail, \
+             permissions for all organizations still work",
+            authorization.org_id
+        ));
+    }
+    accepted
+}
+
+/// Whether a token survives the way through an HTTP header and influxd's parser.
+fn can_be_sent(token: &str, reasons: &mut Vec<String>) -> bool {
+    if token.trim() != token || token.chars().any(char::is_control) {
+        reasons.push("it has control characters or outer spaces: no header can carry it".into());
+        return false;
+    }
+    if looks_like_jwt(token) {
+        reasons.push("it has the form of a JSON Web Token: the server never looks it up".into());
+        return false;
+    }
+    if token.contains([' ', ':']) {
+        reasons.push("it contains a space or colon: 1.x endpoints can't take it".into());
+    }
+    true
+}
+
+/// Three parts between dots of which the first two are JSON in base64.
+fn looks_like_jwt(token: &str) -> bool {
+    let is_json = |part: &str| {
+        URL_SAFE_NO_PAD
+            .decode(part)
+            .is_ok_and(|bytes| serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok())
+    };
+    let parts: Vec<&str> = token.split('.').collect();
+    matches!(parts.as_slice(), [header, claims, _] if is_json(header) && is_json(claims))
+}
+
+/// The record a presented token leads to, by the server's own steps: the raw index, then each
+/// hash variant's key in the hashed index, then the comparison with the record.
+///
+/// # Errors
+/// When the file can't be read, or a page or record on the way is damaged.
+pub fn find(snapshot: &dyn Snapshot, token: &Token) -> Result<Option<Id>> {
+    let presented = token.reveal().as_bytes();
+    if presented.is_empty() {
+        return Ok(None);
+    }
+    if let Some(value) = snapshot.get(names::AUTHORIZATION_INDEX, presented)? {
+        return confirm(snapshot, &value, presented);
+    }
+    for variant in Variant::ALL {
+        let key = TokenHash::of(variant, presented).to_phc();
+        if let Some(value) = snapshot.get(names::AUTHORIZATION_HASHED_INDEX, key.as_bytes())? {
+            return confirm(snapshot, &value, presented);
+        }
+    }
+    Ok(None)
+}
+
+fn confirm(snapshot: &dyn Snapshot, value: &[u8], presented: &[u8]) -> Result<Option<Id>> {
+    use subtle::ConstantTimeEq;
+    let Ok(id) = Id::from_bytes(value) else {
+        return Ok(None);
+    };
+    let matches = authorization::with(snapshot, id, |record| match record.storage() {
+        Storage::Plaintext | Storage::Both => record.token.as_bytes().ct_eq(presented).into(),
+        Storage::Hashed => {
+            TokenHash::parse(&record.hashed_token).is_ok_and(|hash| hash.matches(presented))
+        }
+        Storage::Missing => false,
+    })?;
+    Ok(matches.unwrap_or(false).then_some(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Model;
+
+    const ID: &str = "0000000000000a01";
+
+    fn record(fields: &str) -> String {
+        format!(r#"{{"id":"{ID}","orgID":"0000000000000001","permissions":[],{fields}}}"#)
+    }
+
+    fn store(fields: &str) -> Model {
+        let mut model = Model::default();
+        model.put(
+            names::AUTHORIZATIONS,
+            ID.as_bytes(),
+            record(fields).as_bytes(),
+        );
+        model.put(
+            names::ORGANIZATIONS,
+            b"0000000000000001",
+            br#"{"id":"0000000000000001","name":"o"}"#,
+        );
+        for (id, status) in [("02", "active"), ("03", "inactive"), ("04", "")] {
+            let id = format!("00000000000000{id}");
+            let user = format!(r#"{{"id":"{id}","name":"u{id}","status":"{status}"}}"#);
+            model.put(names::USERS, id.as_bytes(), user.as_bytes());
+        }
+        model
+    }
+
+    fn verdict(model: &Model) -> Verdict {
+        let catalog = Catalog::load(model).unwrap();
+        let (indexes, _) = TokenIndexes::load(model).unwrap();
+        authorization::with(model, ID.parse().unwrap(), |record| {
+            judge(record, &catalog, &indexes)
+        })
+        .unwrap()
+        .unwrap()
+    }
+
+    #[test]
+    fn what_stops_a_token() {
+        let cases = [
+            (r#""userID":"0000000000000002""#, true, 0),
+            (r#""userID":"0000000000000003""#, false, 1),
+            (r#""userID":"0000000000000004""#, true, 1),
+            (r#""userID":"0000000000000005""#, false, 1),
+            (r#""status":"active""#, true, 1),
+            (
+                r#""status":"inactive","userID":"0000000000000002""#,
+                false,
+                1,
+            ),
+            (r#""status":"odd","userID":"0000000000000002""#, false, 1),
+        ];
+        for (fields, authenticates, reasons) in cases {
+            let mut model = store(&format!(r#""token":"t",{fields}"#));
+            model.put(names::AUTHORIZATION_INDEX, b"t", ID.as_bytes());
+            let verdict = verdict(&model);
+            assert_eq!(verdict.authenticates, authenticates, "{fields}");
+            assert_eq!(
+                verdict.reasons.len(),
+                reasons,
+                "{fields}: {:?}",
+                verdict.reasons
+            );
+        }
+        println!("cases: what-stops-a-token {}", cases.len());
+    }
+
+    #[test]
+    fn without_an_index_entry_nobody_gets_in() {
+        let mut model = store(r#""token":"t","userID":"0000000000000002""#);
+        assert!(!verdict(&model).authenticates);
+        model.put(names::AUTHORIZATION_INDEX, b"t", b"0000000000000a02");
+        assert!(!verdict(&model).authenticates);
+        model.put(names::AUTHORIZATION_INDEX, b"t", ID.as_bytes());
+        assert!(verdict(&model).authenticates);
+    }
+
+    #[test]
+    fn hashed_tokens_are_found_by_either_variant() {
+        for variant in Variant::ALL {
+            let hash = TokenHash::of(variant, b"secret").to_phc();
+            let mut model = store(&format!(
+                r#""hashedToken":"{hash}","userID":"0000000000000002""#
+            ));
+            let token = Token::new("secret".into());
+            assert_eq!(find(&model, &token).unwrap(), None);
+            model.put(
+                names::AUTHORIZATION_HASHED_INDEX,
+                hash.as_bytes(),
+                ID.as_bytes(),
+            );
+            assert_eq!(find(&model, &token).unwrap(), ID.parse().ok());
+            assert!(verdict(&model).authenticates);
+            // A stolen hash opens nothing.
+            assert_eq!(find(&model, &Token::new(hash)).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn json_web_tokens_are_told_from_texts_with_dots() {
+        assert!(looks_like_jwt("eyJhIjoxfQ.eyJhIjoxfQ.sig"));
+        assert!(!looks_like_jwt("a.b.c"));
+        assert!(!looks_like_jwt("eyJhIjoxfQ.eyJhIjoxfQ"));
+    }
+}

@@ -1,0 +1,295 @@
+//! Authorization records (`authorizationsv1`): decoding, storage, kind.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use super::catalog::undecodable_record;
+use super::permission::{
+    Action, INSTANCE, OPERATOR_TYPES, Permission, RESOURCE_TYPES, TYPES_OF_2_0, allows,
+};
+use super::{Id, names};
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::store::Snapshot;
+
+/// An authorization record as it is stored, borrowed from the bytes of its value.
+///
+/// It holds the token itself, so it has no `Debug`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Authorization<'a> {
+    /// Its identifier.
+    pub id: Id,
+    /// The token in plaintext; empty when it is hashed. In a 1.x-compatible authorization, the
+    /// 1.x user name.
+    #[serde(default, borrow)]
+    pub token: Cow<'a, str>,
+    /// The token's hash; empty when there is none.
+    #[serde(default, borrow)]
+    pub hashed_token: Cow<'a, str>,
+    /// As written; see [`Authorization::is_active`].
+    #[serde(default, borrow)]
+    pub status: Cow<'a, str>,
+    /// May be empty.
+    #[serde(default, borrow)]
+    pub description: Cow<'a, str>,
+    /// The organization it belongs to.
+    #[serde(rename = "orgID")]
+    pub org_id: Id,
+    /// Its owner; a few records have none.
+    #[serde(default, rename = "userID")]
+    pub user_id: Option<Id>,
+    /// What it may do; `null` is none.
+    #[serde(default, borrow, deserialize_with = "null_is_empty")]
+    pub permissions: Vec<Permission<'a>>,
+    /// RFC 3339, as written.
+    #[serde(default = "zero_time", borrow)]
+    pub created_at: Cow<'a, str>,
+    /// RFC 3339, as written.
+    #[serde(default = "zero_time", borrow)]
+    pub updated_at: Cow<'a, str>,
+}
+
+/// How a record keeps its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Storage {
+    /// In the clear.
+    Plaintext,
+    /// Only its hash.
+    Hashed,
+    /// Both: influxd compares with the plaintext only, and never hashes it away.
+    Both,
+    /// Neither: such a record authenticates nobody.
+    Missing,
+}
+
+/// What sort of token it is, by what it may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Everything, in every organization.
+    Operator,
+    /// Everything within its own organization.
+    AllAccess,
+    /// Anything less.
+    Custom,
+}
+
+/// A token's kind, and whether it lacks what newer releases added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Class {
+    /// The kind.
+    pub kind: Kind,
+    /// It was complete on an older release; 2.1 and later refuse it what they added, backup and
+    /// restore among it.
+    pub old_vintage: bool,
+}
+
+impl Authorization<'_> {
+    /// How the token is kept.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        match (self.token.is_empty(), self.hashed_token.is_empty()) {
+            (false, true) => Storage::Plaintext,
+            (true, false) => Storage::Hashed,
+            (false, false) => Storage::Both,
+            (true, true) => Storage::Missing,
+        }
+    }
+
+    /// Whether the server takes it for active: a missing status is, an unknown word is not.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(&*self.status, "" | "active")
+    }
+
+    /// The status as the server's API shows it.
+    #[must_use]
+    pub fn shown_status(&self) -> &str {
+        if self.status.is_empty() {
+            "active"
+        } else {
+            &self.status
+        }
+    }
+
+    /// What sort of token it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        classify(&self.permissions, self.org_id)
+    }
+}
+
+/// What sort of token has these permissions in this organization. The first test is the
+/// server's own for an operator token.
+#[must_use]
+pub fn classify(permissions: &[Permission<'_>], org: Id) -> Class {
+    let class = |kind, old_vintage| Class { kind, old_vintage };
+    // An operator of the oldest release has 36 permissions, an organization's token 35; fewer
+    // can only do without types by way of `instance`.
+    let by_instance = permissions.iter().any(|p| p.resource.kind == INSTANCE);
+    if !by_instance && permissions.len() < 2 * TYPES_OF_2_0 - 3 {
+        return class(Kind::Custom, false);
+    }
+    let every = |types: &[&'static str], allowed: &dyn Fn(Action, &'static str) -> bool| {
+        types
+            .iter()
+            .all(|kind| Action::ALL.iter().all(|action| allowed(*action, kind)))
+    };
+    let operator = |action, kind| allows(permissions, &Permission::new(action, kind, None, None));
+    let all_access = |action, kind| match (action, kind) {
+        (_, "users") | (Action::Write, "orgs") => true,
+        (Action::Read, "orgs") => {
+            allows(permissions, &Permission::new(action, kind, Some(org), None))
+        }
+        _ => allows(permissions, &Permission::new(action, kind, None, Some(org))),
+    };
+    let today = RESOURCE_TYPES.get(..OPERATOR_TYPES).unwrap_or_default();
+    let first = RESOURCE_TYPES.get(..TYPES_OF_2_0).unwrap_or_default();
+    if every(today, &operator) {
+        class(Kind::Operator, false)
+    } else if every(first, &operator) {
+        class(Kind::Operator, true)
+    } else if every(today, &all_access) {
+        class(Kind::AllAccess, false)
+    } else if every(first, &all_access) {
+        class(Kind::AllAccess, true)
+    } else {
+        class(Kind::Custom, false)
+    }
+}
+
+/// Calls `visit` for every authorization of `bucket` ([`names::AUTHORIZATIONS`] or
+/// [`names::LEGACY_AUTHORIZATIONS`]), ascending by ID. Records that influxd could not decode
+/// either, and damaged parts of the bucket, are skipped and returned as findings.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn scan(
+    snapshot: &dyn Snapshot,
+    bucket: &[u8],
+    visit: &mut dyn FnMut(&Authorization<'_>),
+) -> Result<Vec<Finding>> {
+    let mut undecodable = Vec::new();
+    let mut skipped = snapshot.scan(bucket, &mut |key, value| {
+        match serde_json::from_slice::<Authorization<'_>>(value) {
+            Ok(authorization) => visit(&authorization),
+            Err(cause) => undecodable.push(undecodable_record(bucket, key, &cause)),
+        }
+        ControlFlow::Continue(())
+    })?;
+    skipped.append(&mut undecodable);
+    Ok(skipped)
+}
+
+/// The authorization with this ID, handed to `use_it`; `None` when there is none.
+///
+/// # Errors
+/// When the file can't be read, or the record can't be decoded.
+pub fn with<T>(
+    snapshot: &dyn Snapshot,
+    id: Id,
+    use_it: impl FnOnce(&Authorization<'_>) -> T,
+) -> Result<Option<T>> {
+    let key = id.to_string();
+    let Some(value) = snapshot.get(names::AUTHORIZATIONS, key.as_bytes())? else {
+        return Ok(None);
+    };
+    let value = zeroize::Zeroizing::new(value);
+    match serde_json::from_slice::<Authorization<'_>>(&value) {
+        Ok(authorization) => Ok(Some(use_it(&authorization))),
+        Err(_) => Err(crate::Error::new(
+            crate::ErrorKind::Corrupt,
+            format!("authorization {id} can't be decoded; nothing was changed"),
+        )
+        .with_hint("boltkey check lists all records that influxd could not read")),
+    }
+}
+
+fn null_is_empty<'de, D>(deserializer: D) -> Result<Vec<Permission<'de>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Go's zero time, as the API shows a record that has none.
+fn zero_time<'a>() -> Cow<'a, str> {
+    Cow::Borrowed("0001-01-01T00:00:00Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn org() -> Id {
+        Id::new(1).unwrap()
+    }
+
+    fn every(types: &[&'static str], org: Option<Id>) -> Vec<Permission<'static>> {
+        types
+            .iter()
+            .flat_map(|kind| Action::ALL.map(|action| Permission::new(action, *kind, None, org)))
+            .collect()
+    }
+
+    fn all_access(types: usize) -> Vec<Permission<'static>> {
+        let mut permissions = every(&RESOURCE_TYPES[..types], Some(org()));
+        permissions.retain(|p| !matches!(&*p.resource.kind, "orgs" | "users"));
+        permissions.push(Permission::new(Action::Read, "orgs", Some(org()), None));
+        permissions
+    }
+
+    #[test]
+    fn kinds() {
+        let mut nearly = every(&RESOURCE_TYPES[..OPERATOR_TYPES], None);
+        nearly.remove(0);
+        let instance = every(&[INSTANCE], None);
+        let cases = [
+            (
+                every(&RESOURCE_TYPES[..OPERATOR_TYPES], None),
+                Kind::Operator,
+                false,
+            ),
+            (
+                every(&RESOURCE_TYPES[..TYPES_OF_2_0], None),
+                Kind::Operator,
+                true,
+            ),
+            (instance, Kind::Operator, false),
+            (nearly, Kind::Custom, false),
+            (all_access(OPERATOR_TYPES), Kind::AllAccess, false),
+            (all_access(TYPES_OF_2_0), Kind::AllAccess, true),
+            (every(&["buckets"], Some(org())), Kind::Custom, false),
+            (Vec::new(), Kind::Custom, false),
+        ];
+        for (permissions, kind, old_vintage) in &cases {
+            let class = classify(permissions, org());
+            assert_eq!((class.kind, class.old_vintage), (*kind, *old_vintage));
+        }
+        println!("cases: kinds {}", cases.len());
+    }
+
+    #[test]
+    fn what_influxd_reads_is_read() {
+        let record = br#"{"id":"08371deae98c8000","status":"","description":"","orgID":"dd7cd2292f6e974a","permissions":null,"more":1}"#;
+        let authorization: Authorization<'_> = serde_json::from_slice(record).unwrap();
+        assert!(authorization.is_active());
+        assert_eq!(authorization.storage(), Storage::Missing);
+        assert_eq!(authorization.user_id, None);
+        assert!(authorization.permissions.is_empty());
+        for bad in [
+            r#"{"id":"08371deae98c8000","orgID":""}"#,
+            r#"{"id":"08371deae98c8000","orgID":"dd7cd2292f6e974a","userID":""}"#,
+            r#"{"id":"0","orgID":"dd7cd2292f6e974a"}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<Authorization<'_>>(bad).is_err(),
+                "{bad}"
+            );
+        }
+    }
+}
