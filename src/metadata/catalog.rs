@@ -76,6 +76,14 @@ pub struct Bucket {
     pub updated_at: String,
 }
 
+impl Bucket {
+    /// Whether it is `_tasks` or `_monitoring` of an organization.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.kind == 1
+    }
+}
+
 /// All users, organizations and buckets that could be decoded.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
@@ -111,6 +119,22 @@ impl Catalog {
             skipped,
         )?;
         Ok(catalog)
+    }
+}
+
+impl Catalog {
+    /// The user of exactly this name.
+    #[must_use]
+    pub fn user_by_name(&self, name: &str) -> Option<&User> {
+        self.users.values().find(|user| user.name == name)
+    }
+
+    /// The organization of this name; outer white space does not count.
+    #[must_use]
+    pub fn org_by_name(&self, name: &str) -> Option<&Organization> {
+        self.orgs
+            .values()
+            .find(|org| org.name.trim() == name.trim())
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 pub mod authorization;
+pub mod can;
 pub mod catalog;
 mod id;
 pub mod names;
@@ -10,6 +11,7 @@ pub mod residue;
 pub mod token_hash;
 
 pub use authorization::{Authorization, Class, Kind, Storage};
+pub use can::Can;
 pub use catalog::{Bucket, Catalog, Organization, User};
 pub use id::Id;
 pub use token_hash::{TokenHash, Variant};

@@ -1,2 +1,3 @@
 //! What the commands do: one file per command, options in, report out, both plain data.
 //! Knows nothing of terminals, arguments or page formats.
+pub mod auth_list;

@@ -1,0 +1,212 @@
+//! Questions of the form `ACTION[:TYPE[/NAME-OR-ID]]`: may a token do that?
+
+use std::str::FromStr;
+
+use super::permission::{Action, Permission, RESOURCE_TYPES, allows};
+use super::{Bucket, Catalog, Id};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The question. What is left out means "any": `write` asks for any write permission,
+/// `write:buckets` for one to any bucket, `write:buckets/metrics` for one single bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Can {
+    action: Action,
+    kind: Option<&'static str>,
+    target: Option<String>,
+}
+
+impl FromStr for Can {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (action, rest) = match text.split_once(':') {
+            Some((action, rest)) => (action, Some(rest)),
+            None => (text, None),
+        };
+        let action = Action::ALL
+            .into_iter()
+            .find(|known| known.to_string() == action)
+            .ok_or("the action is read or write, as in write:buckets/NAME")?;
+        let (kind, target) = match rest.map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
+            Some((kind, target)) => (Some(kind), (!target.is_empty()).then(|| target.to_owned())),
+            None => (None, None),
+        };
+        let kind = kind
+            .map(|kind| {
+                RESOURCE_TYPES
+                    .into_iter()
+                    .find(|known| *known == kind)
+                    .ok_or_else(|| {
+                        format!(
+                            "no such resource type; there are {}",
+                            RESOURCE_TYPES.join(", ")
+                        )
+                    })
+            })
+            .transpose()?;
+        Ok(Self {
+            action,
+            kind,
+            target,
+        })
+    }
+}
+
+impl Can {
+    /// Whether `granted` allows it by permission alone; names are looked up in `org`. `false`
+    /// when there is nothing of that name.
+    #[must_use]
+    pub fn allowed(&self, granted: &[Permission<'_>], org: Id, catalog: &Catalog) -> bool {
+        let Some(kind) = self.kind else {
+            return granted.iter().any(|p| p.action == self.action);
+        };
+        if self.target.is_none() {
+            return granted.iter().any(|p| {
+                p.action == self.action
+                    && (p.resource.kind == kind || p.resource.kind == super::permission::INSTANCE)
+            });
+        }
+        self.request(kind, org, catalog)
+            .is_some_and(|request| allows(granted, &request))
+    }
+
+    /// Fails when the question names something that does not exist in `org`, or in no
+    /// organization when that is `None`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchRecord`].
+    pub fn must_exist(&self, org: Option<Id>, catalog: &Catalog) -> Result<()> {
+        let (Some(kind), Some(target)) = (self.kind, &self.target) else {
+            return Ok(());
+        };
+        let exists = match org {
+            Some(org) => self.request(kind, org, catalog).is_some(),
+            None => catalog
+                .orgs
+                .keys()
+                .any(|org| self.request(kind, *org, catalog).is_some()),
+        };
+        if exists {
+            return Ok(());
+        }
+        let hint = match kind {
+            "buckets" => "boltkey bucket list shows names and IDs; --org picks the organization",
+            "orgs" => "boltkey org list shows names and IDs",
+            "users" => "boltkey user list shows names and IDs",
+            _ => "resources of this type are named by their ID of 16 hex digits",
+        };
+        Err(Error::new(
+            ErrorKind::NoSuchRecord,
+            format!("there is nothing called {target:?} among the {kind} asked about"),
+        )
+        .with_hint(hint))
+    }
+
+    /// The request the server would test.
+    fn request(
+        &self,
+        kind: &'static str,
+        org: Id,
+        catalog: &Catalog,
+    ) -> Option<Permission<'static>> {
+        let target = self.target.as_deref()?;
+        let id = target.parse::<Id>().ok();
+        let request = |kind: &'static str, id, org| Permission::new(self.action, kind, id, org);
+        match kind {
+            "buckets" => {
+                let bucket = find_bucket(catalog, org, id, target)?;
+                if bucket.is_system() && self.action == Action::Read {
+                    // The server asks for the organization when a system bucket is read.
+                    return Some(request("orgs", Some(bucket.org_id), None));
+                }
+                Some(request(kind, Some(bucket.id), Some(bucket.org_id)))
+            }
+            "orgs" => {
+                let by_id = id.and_then(|id| catalog.orgs.get(&id));
+                let org = by_id.or_else(|| catalog.org_by_name(target))?;
+                Some(request(kind, Some(org.id), None))
+            }
+            "users" => {
+                let by_id = id.and_then(|id| catalog.users.get(&id));
+                let user = by_id.or_else(|| catalog.user_by_name(target))?;
+                Some(request(kind, Some(user.id), None))
+            }
+            _ => Some(request(kind, Some(id?), Some(org))),
+        }
+    }
+}
+
+fn find_bucket<'a>(
+    catalog: &'a Catalog,
+    org: Id,
+    id: Option<Id>,
+    name: &str,
+) -> Option<&'a Bucket> {
+    id.and_then(|id| catalog.buckets.get(&id)).or_else(|| {
+        catalog
+            .buckets
+            .values()
+            .find(|bucket| bucket.org_id == org && bucket.name == name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        for good in ["read", "write:buckets", "write:buckets/a/b", "read:orgs/x"] {
+            assert!(good.parse::<Can>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "delete",
+            "read:",
+            "read:bucket",
+            "READ",
+            "read:buckets,write",
+        ] {
+            assert!(bad.parse::<Can>().is_err(), "{bad}");
+        }
+        let can: Can = "write:buckets/a/b".parse().unwrap();
+        assert_eq!(can.target.as_deref(), Some("a/b"));
+    }
+
+    #[test]
+    fn answers() {
+        let org = Id::new(1).unwrap();
+        let mut catalog = Catalog::default();
+        for (id, kind, name) in [(7, 0, "metrics"), (8, 1, "_tasks")] {
+            let text = format!(
+                r#"{{"id":"{id:016x}","orgID":"0000000000000001","type":{kind},"name":"{name}"}}"#
+            );
+            let bucket: Bucket = serde_json::from_str(&text).unwrap();
+            catalog.buckets.insert(bucket.id, bucket);
+        }
+        let one = [Permission::new(
+            Action::Write,
+            "buckets",
+            Id::new(7),
+            Some(org),
+        )];
+        let reads_org = [Permission::new(Action::Read, "orgs", Some(org), None)];
+        let cases: &[(&[Permission<'_>], &str, bool)] = &[
+            (&one, "write", true),
+            (&one, "read", false),
+            (&one, "write:buckets", true),
+            (&one, "write:tasks", false),
+            (&one, "write:buckets/metrics", true),
+            (&one, "write:buckets/0000000000000007", true),
+            (&one, "write:buckets/_tasks", false),
+            (&one, "write:buckets/none", false),
+            (&reads_org, "read:buckets/_tasks", true),
+            (&reads_org, "read:buckets/metrics", false),
+        ];
+        for (granted, question, expected) in cases {
+            let can: Can = question.parse().unwrap();
+            assert_eq!(can.allowed(granted, org, &catalog), *expected, "{question}");
+        }
+        println!("cases: can {}", cases.len());
+    }
+}
