@@ -64,11 +64,17 @@ pub enum ColorWhen {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// List, show and verify authorizations
+    #[command(subcommand, visible_alias = "authorization")]
+    Auth(super::auth::Command),
+}
 
 /// Hands the command to its module.
-pub fn dispatch(command: Command, _session: &Session) -> Result<Outcome> {
-    match command {}
+pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
+    match command {
+        Command::Auth(command) => super::auth::run(command, session),
+    }
 }
 
 /// Reads a duration as `500ms`, `5s`, `2m` or `1h`.

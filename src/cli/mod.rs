@@ -4,8 +4,11 @@
 //! `run` that turns them into options, calls the operation and hands its report to [`Ui`].
 
 mod args;
+mod auth;
 pub mod exit;
+pub mod secret_input;
 mod session;
+mod table;
 mod ui;
 
 use std::process::ExitCode;

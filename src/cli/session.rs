@@ -3,6 +3,7 @@
 use super::args::Globals;
 use super::ui::Ui;
 use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::names;
 use crate::store::{LockOptions, OpenOptions, Store};
 
 /// The global options and the streams of one run.
@@ -44,5 +45,32 @@ impl Session {
         let store = Store::open(&path, &options)?;
         self.ui.warn(store.notices());
         Ok(store)
+    }
+
+    /// Opens the database for commands that need InfluxDB's records in it.
+    ///
+    /// # Errors
+    /// As [`Session::open`]; [`ErrorKind::NotAStore`] when it has no authorizations.
+    pub fn open_metadata(&self) -> Result<Store> {
+        let store = self.open()?;
+        let (buckets, damage) = store.snapshot().buckets()?;
+        let is_metadata = buckets
+            .iter()
+            .any(|bucket| bucket.name == names::AUTHORIZATIONS);
+        if is_metadata || !damage.is_empty() {
+            return Ok(store);
+        }
+        Err(Error::new(
+            ErrorKind::NotAStore,
+            format!(
+                "{} is a Bolt file, but no InfluxDB metadata store: it has no bucket \
+                 \"authorizationsv1\" (influxd says \"bucket not found\"); nothing was changed",
+                store.description().path.display()
+            ),
+        )
+        .with_hint(
+            "influxd recovery creates such an empty file when its path is wrong; look for the \
+             real one in the configured bolt-path",
+        ))
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::args::Globals;
 use super::exit;
@@ -47,20 +48,58 @@ impl Ui {
     /// # Errors
     /// When standard output can't be written.
     pub fn report<R: Serialize + Human>(&self, report: &R) -> Result<()> {
-        let mut out = io::BufWriter::new(anstream::stdout().lock());
-        let written = if self.json {
-            serde_json::to_writer_pretty(&mut out, report)
+        self.print(&[&self.render(report)?])
+    }
+
+    /// A report as it would be printed. To render first and print after the store is closed
+    /// keeps a slow reader of standard output from keeping the lock.
+    ///
+    /// # Errors
+    /// When the report can't be rendered.
+    pub fn render<R: Serialize + Human>(&self, report: &R) -> Result<Zeroizing<Vec<u8>>> {
+        let mut text = Zeroizing::new(Vec::new());
+        let rendered = if self.json {
+            serde_json::to_writer_pretty(&mut *text, report)
                 .map_err(io::Error::from)
-                .and_then(|()| out.write_all(b"\n"))
+                .and_then(|()| text.write_all(b"\n"))
         } else {
-            report.write(&mut out)
+            report.write(&mut *text)
         };
-        written.and_then(|()| out.flush()).map_err(|cause| {
-            Error::new(
+        rendered.map_err(|cause| {
+            Error::new(ErrorKind::Io, format!("can't render the report: {cause}"))
+        })?;
+        Ok(text)
+    }
+
+    /// Puts rendered text on standard output. A reader that has gone away is no failure.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub fn print(&self, parts: &[&[u8]]) -> Result<()> {
+        let mut out = anstream::stdout().lock();
+        let written = parts
+            .iter()
+            .try_for_each(|part| out.write_all(part))
+            .and_then(|()| out.flush());
+        match written {
+            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(
                 ErrorKind::Io,
                 format!("can't write to standard output: {cause}; nothing was changed"),
-            )
-        })
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts text on standard output that is not a report.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub fn text(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let mut text = Zeroizing::new(Vec::new());
+        write(&mut *text).map_err(|cause| {
+            Error::new(ErrorKind::Io, format!("can't render the report: {cause}"))
+        })?;
+        self.print(&[&text])
     }
 
     /// A status line on standard error, left out by `--quiet`.

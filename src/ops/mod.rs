@@ -1,3 +1,6 @@
 //! What the commands do: one file per command, options in, report out, both plain data.
 //! Knows nothing of terminals, arguments or page formats.
+
 pub mod auth_list;
+pub mod auth_show;
+pub mod auth_verify;
