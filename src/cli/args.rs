@@ -68,12 +68,24 @@ pub enum Command {
     /// List, show and verify authorizations
     #[command(subcommand, visible_alias = "authorization")]
     Auth(super::auth::Command),
+    /// List users
+    #[command(subcommand)]
+    User(super::listing::Command),
+    /// List organizations
+    #[command(subcommand)]
+    Org(super::listing::Command),
+    /// List InfluxDB buckets
+    #[command(subcommand)]
+    Bucket(super::listing::Command),
 }
 
 /// Hands the command to its module.
 pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Auth(command) => super::auth::run(command, session),
+        Command::User(command) => super::listing::users(command, session),
+        Command::Org(command) => super::listing::orgs(command, session),
+        Command::Bucket(command) => super::listing::buckets(command, session),
     }
 }
 

@@ -6,6 +6,7 @@
 mod args;
 mod auth;
 pub mod exit;
+mod listing;
 pub mod secret_input;
 mod session;
 mod table;

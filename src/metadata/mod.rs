@@ -5,13 +5,18 @@ pub mod authorization;
 pub mod can;
 pub mod catalog;
 mod id;
+pub mod mapping;
+pub mod migration;
 pub mod names;
 pub mod permission;
 pub mod residue;
 pub mod token_hash;
+pub mod tsm;
 
 pub use authorization::{Authorization, Class, Kind, Storage};
 pub use can::Can;
 pub use catalog::{Bucket, Catalog, Organization, User};
 pub use id::Id;
+pub use mapping::Mapping;
+pub use migration::Schema;
 pub use token_hash::{TokenHash, Variant};

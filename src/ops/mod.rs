@@ -4,3 +4,6 @@
 pub mod auth_list;
 pub mod auth_show;
 pub mod auth_verify;
+pub mod bucket;
+pub mod org;
+pub mod user;

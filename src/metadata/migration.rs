@@ -1,0 +1,231 @@
+//! The schema of a store: which migrations it went through, and which releases that fits.
+
+use std::ops::ControlFlow;
+
+use serde::Deserialize;
+
+use super::catalog::undecodable_record;
+use super::{Id, names};
+use crate::error::Result;
+use crate::finding::{Finding, Severity};
+use crate::store::Snapshot;
+
+/// The names of the migrations as stored, by number from 1 (`kv/migration/all`).
+pub const MIGRATIONS: [&str; 21] = [
+    "initial migration",
+    "add index \"userresourcemappingsbyuserindexv1\"",
+    "migrate task owner id",
+    "create DBRP buckets",
+    "create pkger stacks buckets",
+    "delete sessionsv1 bucket",
+    "Create TSM metadata buckets",
+    "Create Legacy authorization buckets",
+    "Create legacy auth password bucket",
+    "add index \"telegrafbyorgindexv1\"",
+    "populate dashboards owner id",
+    "add index \"dbrpbyorgv1\"",
+    "repair DBRP owner and bucket IDs",
+    "add index \"dbrpbyorgv1\"",
+    "record shard group durations in bucket metadata",
+    "add annotations and notebooks resource types to operator token",
+    "add annotations and notebooks resource types to all-access tokens",
+    "repair missing shard group durations",
+    "add remotes and replications resource types to operator and all-access tokens",
+    "create remotes and replications metrics buckets",
+    "create authorizationhashedindexv1 bucket",
+];
+
+/// The schema since which tokens can be hashed.
+pub const HASHING: u64 = 21;
+
+/// What the migration records say.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    /// The highest migration that is finished; 0 when there is none.
+    pub migrations: u64,
+    /// Whether it is one this version knows: 1…n without a gap, with the exact names, all
+    /// finished, n at most 21.
+    pub known: bool,
+    /// What is wrong with the records.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    id: Id,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    finished_at: Option<String>,
+}
+
+impl Schema {
+    /// Reads `migrationsv1`.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn load(snapshot: &dyn Snapshot) -> Result<Self> {
+        let mut records = Vec::new();
+        let mut findings = Vec::new();
+        let damage = snapshot.scan(names::MIGRATIONS, &mut |key, value| {
+            match serde_json::from_slice::<Record>(value) {
+                Ok(record) => records.push(record),
+                Err(cause) => {
+                    findings.push(undecodable_record(names::MIGRATIONS, key, &cause));
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        findings.extend(damage);
+        let mut migrations = 0;
+        for (record, expected) in records.iter().zip(1..) {
+            let number = record.id.get();
+            let place = format!("migrationsv1/{}", record.id);
+            let mut found = |severity, code, text| {
+                findings.push(Finding::new(severity, code, place.clone(), text));
+            };
+            let known = number
+                .checked_sub(1)
+                .and_then(|n| usize::try_from(n).ok())
+                .and_then(|n| MIGRATIONS.get(n));
+            match known {
+                None => found(
+                    Severity::Error,
+                    "metadata.migration-unknown",
+                    format!(
+                        "this is no migration of InfluxDB up to 2.9, which stops with \"DB \
+                         contains record of unknown migration {:?}\"",
+                        record.name
+                    ),
+                ),
+                Some(name) if *name != record.name => found(
+                    Severity::Error,
+                    "metadata.migration-name",
+                    format!(
+                        "influxd stops here with \"expected migration {name:?}, found {:?}\"",
+                        record.name
+                    ),
+                ),
+                Some(_) => {}
+            }
+            if number != expected {
+                found(
+                    Severity::Warning,
+                    "metadata.migration-gap",
+                    String::from(
+                        "a migration before this one is missing; influxd does not notice and \
+                         never runs it",
+                    ),
+                );
+            }
+            if record.finished_at.is_some() {
+                migrations = migrations.max(number);
+            } else {
+                found(
+                    Severity::Warning,
+                    "metadata.migration-unfinished",
+                    String::from(
+                        "this migration was begun and not finished; influxd runs it again",
+                    ),
+                );
+            }
+        }
+        Ok(Self {
+            migrations,
+            known: findings.is_empty() && migrations > 0,
+            findings,
+        })
+    }
+
+    /// The releases that write this schema, as a text such as `2.8–2.9`.
+    #[must_use]
+    pub fn release(&self) -> &'static str {
+        match self.migrations {
+            11 => "2.0.0–2.0.2",
+            14 => "2.0.3–2.0.4",
+            15 => "2.0.5–2.0.9",
+            18 => "2.1",
+            19 => "2.2",
+            20 => "2.3–2.7",
+            21 => "2.8–2.9",
+            n if n > 21 => "newer than 2.9",
+            _ => "none",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Model;
+
+    fn store(count: u64) -> Model {
+        let mut model = Model::default();
+        for (name, number) in MIGRATIONS.iter().zip(1..=count) {
+            put(&mut model, number, name, true);
+        }
+        model
+    }
+
+    fn put(model: &mut Model, number: u64, name: &str, finished: bool) {
+        let id = Id::new(number).unwrap();
+        let finished = if finished {
+            r#","finished_at":"2021-01-01T00:00:00Z""#
+        } else {
+            ""
+        };
+        let name = serde_json::to_string(name).unwrap();
+        let value = format!(r#"{{"id":"{id}","name":{name}{finished}}}"#);
+        model.put(
+            names::MIGRATIONS,
+            id.to_string().as_bytes(),
+            value.as_bytes(),
+        );
+    }
+
+    fn codes(model: &Model) -> (u64, bool, Vec<&'static str>) {
+        let schema = Schema::load(model).unwrap();
+        let codes = schema.findings.iter().map(|f| f.code).collect();
+        (schema.migrations, schema.known, codes)
+    }
+
+    #[test]
+    fn releases() {
+        for (count, release) in [
+            (15, "2.0.5–2.0.9"),
+            (18, "2.1"),
+            (20, "2.3–2.7"),
+            (21, "2.8–2.9"),
+        ] {
+            let schema = Schema::load(&store(count)).unwrap();
+            assert_eq!((schema.migrations, schema.known), (count, true));
+            assert_eq!(schema.release(), release);
+        }
+        assert!(!Schema::load(&Model::default()).unwrap().known);
+    }
+
+    #[test]
+    fn what_is_not_known() {
+        let mut newer = store(21);
+        put(&mut newer, 22, "something new", true);
+        assert_eq!(
+            codes(&newer),
+            (22, false, vec!["metadata.migration-unknown"])
+        );
+        let mut renamed = store(20);
+        put(&mut renamed, 3, "other", true);
+        assert_eq!(
+            codes(&renamed),
+            (20, false, vec!["metadata.migration-name"])
+        );
+        let mut gap = store(18);
+        put(&mut gap, 21, MIGRATIONS[20], true);
+        assert_eq!(codes(&gap), (21, false, vec!["metadata.migration-gap"]));
+        let mut unfinished = store(21);
+        put(&mut unfinished, 21, MIGRATIONS[20], false);
+        assert_eq!(
+            codes(&unfinished),
+            (20, false, vec!["metadata.migration-unfinished"])
+        );
+    }
+}

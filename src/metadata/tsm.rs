@@ -1,0 +1,122 @@
+//! Time-series metadata: the one protobuf value of `v1_tsm1_metadata` that names databases,
+//! retention policies and shards (`v1/services/meta/internal/meta.proto`). Each InfluxDB bucket
+//! is a database whose name is the bucket's ID.
+
+use prost::Message;
+
+/// The whole value.
+#[derive(Clone, PartialEq, Message)]
+pub struct Data {
+    /// Unused by 2.x.
+    #[prost(uint64, required, tag = "1")]
+    pub term: u64,
+    /// Counts changes.
+    #[prost(uint64, required, tag = "2")]
+    pub index: u64,
+    /// Random.
+    #[prost(uint64, required, tag = "3")]
+    pub cluster_id: u64,
+    /// One for each InfluxDB bucket.
+    #[prost(message, repeated, tag = "5")]
+    pub databases: Vec<Database>,
+    /// Always 0.
+    #[prost(uint64, required, tag = "7")]
+    pub max_node_id: u64,
+    /// The highest number ever given to a shard group.
+    #[prost(uint64, required, tag = "8")]
+    pub max_shard_group_id: u64,
+    /// The highest number ever given to a shard.
+    #[prost(uint64, required, tag = "9")]
+    pub max_shard_id: u64,
+}
+
+/// The time-series side of an InfluxDB bucket.
+#[derive(Clone, PartialEq, Message)]
+pub struct Database {
+    /// The bucket's ID, 16 hex digits.
+    #[prost(string, required, tag = "1")]
+    pub name: String,
+    /// `autogen`.
+    #[prost(string, required, tag = "2")]
+    pub default_retention_policy: String,
+    /// One, `autogen`.
+    #[prost(message, repeated, tag = "3")]
+    pub retention_policies: Vec<RetentionPolicy>,
+}
+
+/// How long points are kept, and where they are.
+#[derive(Clone, PartialEq, Message)]
+pub struct RetentionPolicy {
+    /// `autogen`.
+    #[prost(string, required, tag = "1")]
+    pub name: String,
+    /// Nanoseconds; 0 for ever.
+    #[prost(int64, required, tag = "2")]
+    pub duration: i64,
+    /// Nanoseconds.
+    #[prost(int64, required, tag = "3")]
+    pub shard_group_duration: i64,
+    /// 1.
+    #[prost(uint32, required, tag = "4")]
+    pub replica_n: u32,
+    /// By time.
+    #[prost(message, repeated, tag = "5")]
+    pub shard_groups: Vec<ShardGroup>,
+}
+
+/// The shards of a stretch of time.
+#[derive(Clone, PartialEq, Message)]
+pub struct ShardGroup {
+    /// Its number.
+    #[prost(uint64, required, tag = "1")]
+    pub id: u64,
+    /// Unix nanoseconds.
+    #[prost(int64, required, tag = "2")]
+    pub start_time: i64,
+    /// Unix nanoseconds.
+    #[prost(int64, required, tag = "3")]
+    pub end_time: i64,
+    /// Unix nanoseconds; 0 when it was not deleted.
+    #[prost(int64, required, tag = "4")]
+    pub deleted_at: i64,
+    /// Its shards.
+    #[prost(message, repeated, tag = "5")]
+    pub shards: Vec<Shard>,
+}
+
+/// A folder of points under the engine path.
+#[derive(Clone, PartialEq, Message)]
+pub struct Shard {
+    /// Its number, the folder's name.
+    #[prost(uint64, required, tag = "1")]
+    pub id: u64,
+}
+
+/// Decodes the value.
+///
+/// # Errors
+/// When it is no such message. A missing required field passes here and not in influxd.
+pub fn decode(value: &[u8]) -> Result<Data, prost::DecodeError> {
+    Data::decode(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_as_influxd_writes_it() {
+        let mut value = vec![0x08, 0, 0x10, 4, 0x18, 7];
+        let database = [
+            0x0a, 1, b'a', 0x12, 7, b'a', b'u', b't', b'o', b'g', b'e', b'n',
+        ];
+        value.extend([0x2a, u8::try_from(database.len()).unwrap()]);
+        value.extend(database);
+        value.extend([0x38, 0, 0x40, 2, 0x48, 3]);
+        let data = decode(&value).unwrap();
+        assert_eq!((data.index, data.cluster_id), (4, 7));
+        assert_eq!((data.max_shard_group_id, data.max_shard_id), (2, 3));
+        assert_eq!(data.databases[0].name, "a");
+        assert_eq!(data.encode_to_vec(), value);
+    }
+}

@@ -1,0 +1,89 @@
+//! `bucket list`.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::metadata::{Catalog, Id};
+use crate::store::Snapshot;
+
+/// All InfluxDB buckets.
+#[derive(Debug, Serialize)]
+pub struct Buckets {
+    /// By ID.
+    pub buckets: Vec<Bucket>,
+    /// What had to be skipped.
+    #[serde(skip)]
+    pub skipped: Vec<Finding>,
+}
+
+/// One bucket, in the API's field names.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bucket {
+    /// Its identifier.
+    pub id: Id,
+    /// The organization it belongs to.
+    #[serde(rename = "orgID")]
+    pub org_id: Id,
+    /// That organization's name; none when it was deleted.
+    pub org: Option<String>,
+    /// `user` or `system`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// May be empty.
+    pub description: String,
+    /// The retention policy of a 1.x database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rp: Option<String>,
+    /// One.
+    pub retention_rules: [RetentionRule; 1],
+    /// RFC 3339, as written.
+    pub created_at: String,
+    /// RFC 3339, as written.
+    pub updated_at: String,
+}
+
+/// How long points are kept.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetentionRule {
+    /// `expire`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Seconds; 0 for ever.
+    pub every_seconds: i64,
+    /// Seconds that one shard group covers.
+    pub shard_group_duration_seconds: i64,
+}
+
+/// Reads all InfluxDB buckets.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn list(snapshot: &dyn Snapshot) -> Result<Buckets> {
+    const SECOND: i64 = 1_000_000_000;
+    let catalog = Catalog::load(snapshot)?;
+    let buckets = catalog.buckets.into_values().map(|bucket| Bucket {
+        id: bucket.id,
+        org_id: bucket.org_id,
+        org: catalog.orgs.get(&bucket.org_id).map(|org| org.name.clone()),
+        kind: if bucket.is_system() { "system" } else { "user" },
+        name: bucket.name,
+        description: bucket.description,
+        rp: bucket.rp,
+        retention_rules: [RetentionRule {
+            kind: "expire",
+            every_seconds: bucket.retention_period / SECOND,
+            shard_group_duration_seconds: bucket.shard_group_duration / SECOND,
+        }],
+        created_at: bucket.created_at,
+        updated_at: bucket.updated_at,
+    });
+    Ok(Buckets {
+        buckets: buckets.collect(),
+        skipped: catalog.skipped,
+    })
+}
