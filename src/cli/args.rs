@@ -68,6 +68,8 @@ pub enum Command {
     /// List, show and verify authorizations
     #[command(subcommand, visible_alias = "authorization")]
     Auth(super::auth::Command),
+    /// Check the structure of the file and the sense of the metadata
+    Check(super::check::CheckArgs),
     /// List users
     #[command(subcommand)]
     User(super::listing::Command),
@@ -83,6 +85,7 @@ pub enum Command {
 pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Auth(command) => super::auth::run(command, session),
+        Command::Check(args) => super::check::run(&args, session),
         Command::User(command) => super::listing::users(command, session),
         Command::Org(command) => super::listing::orgs(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),

@@ -5,6 +5,7 @@
 
 mod args;
 mod auth;
+mod check;
 pub mod exit;
 mod listing;
 pub mod secret_input;

@@ -41,7 +41,8 @@ impl TokenIndex {
     }
 }
 
-fn key_digest(key: &[u8]) -> [u8; 16] {
+/// What stands for a key that may be a token.
+pub(super) fn key_digest(key: &[u8]) -> [u8; 16] {
     let mut short = [0; 16];
     for (to, from) in short.iter_mut().zip(Sha256::digest(key)) {
         *to = from;

@@ -4,6 +4,7 @@ pub mod authenticate;
 pub mod authorization;
 pub mod can;
 pub mod catalog;
+pub mod check;
 mod id;
 pub mod mapping;
 pub mod migration;

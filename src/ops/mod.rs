@@ -5,5 +5,6 @@ pub mod auth_list;
 pub mod auth_show;
 pub mod auth_verify;
 pub mod bucket;
+pub mod check;
 pub mod org;
 pub mod user;

@@ -55,7 +55,7 @@ mod tests {
     use std::io::Write;
 
     fn pack(content: &[u8]) -> Vec<u8> {
-        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         packer.write_all(content).unwrap();
         packer.finish().unwrap()
     }

@@ -1,0 +1,103 @@
+//! `boltkey check`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::Session;
+use super::exit::Outcome;
+use super::ui::{Human, printable};
+use crate::error::Result;
+use crate::finding::{Finding, Severity};
+use crate::ops::check::{Checked, check};
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Only the structure of the file, not the sense of the records; works on any Bolt file
+    #[arg(long)]
+    structure_only: bool,
+}
+
+/// Runs `check`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: &CheckArgs, session: &Session) -> Result<Outcome> {
+    let store = if args.structure_only {
+        session.open()?
+    } else {
+        session.open_metadata()?
+    };
+    let report = check(&store, args.structure_only)?;
+    drop(store);
+    session.ui().report(&report)?;
+    Ok(if report.ok {
+        Outcome::Done
+    } else {
+        Outcome::No
+    })
+}
+
+impl Human for Checked {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (structure, metadata): (Vec<&Finding>, Vec<&Finding>) = self
+            .findings
+            .iter()
+            .partition(|finding| finding.code.starts_with("structure."));
+        let pages = &self.pages;
+        writeln!(
+            out,
+            "Structure: {} pages of {} bytes, {} free, {} buckets, {} keys",
+            pages.allocated, pages.page_size, pages.free, pages.buckets, pages.keys
+        )?;
+        section(&structure, out)?;
+        if self.with_metadata {
+            writeln!(out, "Metadata:")?;
+            section(&metadata, out)?;
+        }
+        let count = |severity| {
+            let found = self.findings.iter().filter(|f| f.severity == severity);
+            found.count()
+        };
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        if self.ok {
+            writeln!(out, "ok: no errors, {warnings} warnings")
+        } else {
+            writeln!(
+                out,
+                "NOT ok: {errors} errors, {warnings} warnings; nothing was changed"
+            )
+        }
+    }
+}
+
+fn section(findings: &[&Finding], out: &mut dyn Write) -> io::Result<()> {
+    if findings.is_empty() {
+        return writeln!(out, "  nothing to report");
+    }
+    for finding in findings {
+        write_finding(finding, out)?;
+    }
+    Ok(())
+}
+
+/// One finding: severity, place and code, then what it is and what to do, below each other.
+pub(super) fn write_finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let word = match finding.severity {
+        Severity::Error => "ERROR",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    };
+    writeln!(
+        out,
+        "  {word}: {}  [{}]",
+        printable(&finding.place),
+        finding.code
+    )?;
+    writeln!(out, "    {}", printable(&finding.message))?;
+    if let Some(hint) = &finding.hint {
+        writeln!(out, "    {}", printable(hint))?;
+    }
+    Ok(())
+}
