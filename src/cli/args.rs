@@ -65,6 +65,8 @@ pub enum ColorWhen {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say what a file is, who can still get in, and what it still shows
+    Status,
     /// List, show and verify authorizations
     #[command(subcommand, visible_alias = "authorization")]
     Auth(super::auth::Command),
@@ -84,6 +86,7 @@ pub enum Command {
 /// Hands the command to its module.
 pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
     match command {
+        Command::Status => super::status::run(session),
         Command::Auth(command) => super::auth::run(command, session),
         Command::Check(args) => super::check::run(&args, session),
         Command::User(command) => super::listing::users(command, session),

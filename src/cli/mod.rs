@@ -10,6 +10,7 @@ pub mod exit;
 mod listing;
 pub mod secret_input;
 mod session;
+mod status;
 mod table;
 mod ui;
 

@@ -7,4 +7,6 @@ pub mod auth_verify;
 pub mod bucket;
 pub mod check;
 pub mod org;
+pub mod siblings;
+pub mod status;
 pub mod user;

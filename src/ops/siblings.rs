@@ -1,0 +1,105 @@
+//! Files beside a database that may hold its tokens in plaintext: the copies influxd leaves
+//! before upgrades and downgrades, files of interrupted restores, copies made by hand.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::finding::{Finding, Severity};
+use crate::metadata::residue::{Known, Scan};
+
+/// A file that shows tokens.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sibling {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How many distinct tokens it shows.
+    pub plaintext_tokens: u64,
+}
+
+/// Looks at the plausible files in the folder of `database`. Links are not followed. A file that
+/// can't be read becomes a finding.
+#[must_use]
+pub fn look_beside(database: &Path) -> (Vec<Sibling>, Vec<Finding>) {
+    let folder = match database.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let (mut siblings, mut findings) = (Vec::new(), Vec::new());
+    let mut unreadable = |path: &Path, cause: &io::Error| {
+        findings.push(Finding::new(
+            Severity::Info,
+            "metadata.sibling-unread",
+            path.display().to_string(),
+            format!("it may hold tokens and can't be looked at: {cause}"),
+        ));
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) => {
+            unreadable(folder, &cause);
+            return (siblings, findings);
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| Some(path.as_path()) != Some(database) && may_hold_tokens(path, database))
+        .collect();
+    paths.sort();
+    for path in paths {
+        match count(&path) {
+            Ok(Some(plaintext_tokens)) if plaintext_tokens > 0 => siblings.push(Sibling {
+                path,
+                plaintext_tokens,
+            }),
+            Ok(_) => {}
+            Err(cause) => unreadable(&path, &cause),
+        }
+    }
+    (siblings, findings)
+}
+
+/// By name: what begins like the database's name or looks like a copy of some Bolt file, and the
+/// influx CLI's `configs`.
+fn may_hold_tokens(path: &Path, database: &Path) -> bool {
+    let (Some(name), Some(own)) = (path.file_name(), database.file_name()) else {
+        return false;
+    };
+    let (name, own) = (name.to_string_lossy(), own.to_string_lossy());
+    if name == own {
+        return false;
+    }
+    name.starts_with(&*own)
+        || name.contains(".bolt")
+        || name.ends_with(".backup")
+        || name.ends_with(".bak")
+        || name == "configs"
+        || name == "influx-configs"
+}
+
+/// The number of distinct tokens a file shows; `None` for what is no regular file.
+fn count(path: &Path) -> io::Result<Option<u64>> {
+    let no_links = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(no_links.bits()).unwrap_or(0);
+    if !std::fs::symlink_metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let mut file = File::options().read(true).custom_flags(flags).open(path)?;
+    let known = Known::default();
+    let mut scan = Scan::new(&known);
+    let mut buffer = Zeroizing::new(vec![0; 256 << 10]);
+    let mut continued = false;
+    loop {
+        let filled = file.read(&mut buffer)?;
+        if filled == 0 {
+            return Ok(Some(scan.finish().tokens()));
+        }
+        scan.feed(buffer.get(..filled).unwrap_or_default(), continued);
+        continued = true;
+    }
+}

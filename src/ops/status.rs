@@ -1,0 +1,324 @@
+//! `status`: what a file is, who can still get in, what it shows, and what is at risk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::siblings::{self, Sibling};
+use super::user::with_password;
+use crate::error::Result;
+use crate::finding::{Finding, Severity};
+use crate::metadata::authenticate::{TokenIndexes, judge};
+use crate::metadata::residue::{Known, Scan};
+use crate::metadata::{
+    self, Authorization, Catalog, Id, Kind, Schema, Storage, TokenHash, Variant, authorization,
+    mapping, names,
+};
+use crate::store::{Engine, Store};
+
+/// What a file is, who can still get in, what it shows, and what is at risk.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The file.
+    pub database: Database,
+    /// Its migrations.
+    pub schema: SchemaSummary,
+    /// How many tokens of which sort.
+    pub tokens: Tokens,
+    /// The hash functions in use.
+    pub hash_variants: Vec<Variant>,
+    /// Every operator token.
+    pub operator_tokens: Vec<OperatorToken>,
+    /// Every user with a password.
+    pub logins: Vec<Login>,
+    /// What unused parts of the file still show.
+    pub residue: ResidueCount,
+    /// Files beside the database that hold plaintext tokens.
+    pub siblings: Vec<Sibling>,
+    /// What is wrong or at risk.
+    pub findings: Vec<Finding>,
+}
+
+/// The file.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Database {
+    /// As it was named.
+    pub path: PathBuf,
+    /// Told by the content.
+    pub engine: Engine,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Bytes.
+    pub page_size: u64,
+}
+
+/// The schema.
+#[derive(Debug, Serialize)]
+pub struct SchemaSummary {
+    /// The highest finished migration.
+    pub migrations: u64,
+    /// The releases that write it.
+    pub release: &'static str,
+    /// Whether this version knows it.
+    pub known: bool,
+}
+
+/// How many tokens of which sort. `total` = `plaintext` + `hashed` + `both` + `missing`;
+/// `legacy` ones are counted apart.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Tokens {
+    pub total: u64,
+    pub plaintext: u64,
+    pub hashed: u64,
+    pub both: u64,
+    pub missing: u64,
+    pub operator: u64,
+    pub all_access: u64,
+    pub custom: u64,
+    pub legacy: u64,
+    pub inactive: u64,
+    pub orphaned: u64,
+}
+
+/// An operator token.
+#[derive(Debug, Serialize)]
+pub struct OperatorToken {
+    /// Its identifier.
+    pub id: Id,
+    /// May be empty.
+    pub description: String,
+    /// Its owner's name; none when there is no such user.
+    pub user: Option<String>,
+    /// How it is kept.
+    pub storage: Storage,
+    /// Whether it would authenticate now.
+    pub usable: bool,
+}
+
+/// A user who can sign in with a password.
+#[derive(Debug, Serialize)]
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// Whether the user is active.
+    pub active: bool,
+    /// Whether signing in gives power over the whole instance.
+    pub operator: bool,
+    /// Why.
+    pub because: String,
+}
+
+/// What unused parts of the file show.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResidueCount {
+    /// Distinct tokens that the store no longer holds in plaintext.
+    pub plaintext_tokens: u64,
+    /// Those of them that are the last copy of a hashed token.
+    pub recoverable: u64,
+}
+
+/// Looks at everything but the files beside the database, for which the lock need not be held:
+/// see [`Status::look_beside`].
+///
+/// # Errors
+/// When the file can't be read.
+pub fn status(store: &Store) -> Result<Status> {
+    let snapshot = store.snapshot();
+    let description = store.description();
+    let schema = Schema::load(snapshot)?;
+    let catalog = Catalog::load(snapshot)?;
+    let (indexes, _) = TokenIndexes::load(snapshot)?;
+    let mut tally = Tally::new(&catalog, &indexes);
+    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        tally.add(record);
+    })?;
+    authorization::scan(snapshot, names::LEGACY_AUTHORIZATIONS, &mut |_| {
+        tally.tokens.legacy += 1;
+    })?;
+    let logins = logins(store, &catalog, &tally.operator_owners)?;
+
+    let mut findings = structure_findings(store)?;
+    findings.extend(metadata::check::check(snapshot)?);
+    let (known, _) = Known::load(snapshot)?;
+    let mut scan = Scan::new(&known);
+    scan.feed_unused(store.inspect())?;
+    let residue = scan.finish();
+    let recoverable = residue.matching.len() as u64;
+    if recoverable > 0 {
+        findings.push(last_copies(description.path.display(), recoverable));
+    }
+    if !tally.operator_tokens.iter().any(|token| token.usable)
+        && !logins.iter().any(|login| login.active && login.operator)
+    {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "metadata.nobody-gets-in",
+            description.path.display().to_string(),
+            "no usable operator token and no login with operator power is left",
+        ));
+    }
+    Ok(Status {
+        database: Database {
+            path: description.path.clone(),
+            engine: description.engine,
+            size_bytes: description.size_bytes,
+            page_size: description.page_size,
+        },
+        schema: SchemaSummary {
+            migrations: schema.migrations,
+            release: schema.release(),
+            known: schema.known,
+        },
+        tokens: tally.tokens,
+        hash_variants: tally.variants.into_iter().collect(),
+        operator_tokens: tally.operator_tokens,
+        logins,
+        residue: ResidueCount {
+            plaintext_tokens: residue.tokens(),
+            recoverable,
+        },
+        siblings: Vec::new(),
+        findings,
+    })
+}
+
+impl Status {
+    /// Looks at the files beside the database; the lock is not needed for it.
+    pub fn look_beside(&mut self) {
+        let (siblings, findings) = siblings::look_beside(&self.database.path);
+        self.siblings = siblings;
+        self.findings.extend(findings);
+    }
+}
+
+/// Damage of the structure, of which `check` tells all.
+fn structure_findings(store: &Store) -> Result<Vec<Finding>> {
+    let check = store.inspect().check()?;
+    let errors = check.findings.into_iter();
+    Ok(errors.filter(|f| f.severity == Severity::Error).collect())
+}
+
+fn last_copies(path: impl std::fmt::Display, count: u64) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "metadata.last-copies",
+        path.to_string(),
+        format!(
+            "unused parts of this file show {count} tokens whose plaintext stands nowhere else; \
+             influxd overwrites them bit by bit"
+        ),
+    )
+    .with_hint("run boltkey residue recover --out FILE before influxd starts again")
+}
+
+/// Counts authorizations by sort.
+struct Tally<'a> {
+    catalog: &'a Catalog,
+    indexes: &'a TokenIndexes,
+    tokens: Tokens,
+    variants: BTreeSet<Variant>,
+    operator_tokens: Vec<OperatorToken>,
+    /// The users that own operator tokens, with the description of one each.
+    operator_owners: BTreeMap<Id, Id>,
+}
+
+impl<'a> Tally<'a> {
+    fn new(catalog: &'a Catalog, indexes: &'a TokenIndexes) -> Self {
+        Self {
+            catalog,
+            indexes,
+            tokens: Tokens::default(),
+            variants: BTreeSet::new(),
+            operator_tokens: Vec::new(),
+            operator_owners: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, record: &Authorization<'_>) {
+        let tokens = &mut self.tokens;
+        let storage = record.storage();
+        tokens.total += 1;
+        *match storage {
+            Storage::Plaintext => &mut tokens.plaintext,
+            Storage::Hashed => &mut tokens.hashed,
+            Storage::Both => &mut tokens.both,
+            Storage::Missing => &mut tokens.missing,
+        } += 1;
+        let kind = record.class().kind;
+        *match kind {
+            Kind::Operator => &mut tokens.operator,
+            Kind::AllAccess => &mut tokens.all_access,
+            Kind::Custom => &mut tokens.custom,
+        } += 1;
+        tokens.inactive += u64::from(!record.is_active());
+        tokens.orphaned += u64::from(super::auth_list::is_orphaned(record, self.catalog));
+        if !record.hashed_token.is_empty()
+            && let Ok(hash) = TokenHash::parse(&record.hashed_token)
+        {
+            self.variants.insert(hash.variant());
+        }
+        if kind != Kind::Operator {
+            return;
+        }
+        let user = record.user_id.and_then(|id| self.catalog.users.get(&id));
+        if let Some(user) = user {
+            self.operator_owners.entry(user.id).or_insert(record.id);
+        }
+        self.operator_tokens.push(OperatorToken {
+            id: record.id,
+            description: record.description.clone().into_owned(),
+            user: user.map(|user| user.name.clone()),
+            storage,
+            usable: judge(record, self.catalog, self.indexes).authenticates,
+        });
+    }
+}
+
+/// The users that can sign in. A login has the permissions of its user's ownerships and of
+/// every token the user owns, whatever its status or storage.
+fn logins(
+    store: &Store,
+    catalog: &Catalog,
+    operator_owners: &BTreeMap<Id, Id>,
+) -> Result<Vec<Login>> {
+    let (mappings, _) = mapping::load(store.snapshot())?;
+    let (passwords, _) = with_password(store.snapshot())?;
+    let users = catalog.users.values();
+    let logins = users
+        .filter(|user| passwords.contains(&user.id))
+        .map(|user| {
+            let own = || mappings.iter().filter(|mapping| mapping.user_id == user.id);
+            let (operator, because) = if let Some(token) = operator_owners.get(&user.id) {
+                (
+                    true,
+                    format!("owns operator token {token}, whatever its status or storage"),
+                )
+            } else if own().any(mapping::Mapping::owns_instance) {
+                (true, String::from("owner of the whole instance"))
+            } else {
+                let orgs: Vec<&str> = own()
+                    .filter(|mapping| mapping.owns_org())
+                    .filter_map(|mapping| catalog.orgs.get(&mapping.resource_id))
+                    .map(|org| org.name.as_str())
+                    .collect();
+                if orgs.is_empty() {
+                    (false, String::from("owns no organization"))
+                } else {
+                    (false, format!("owner of {}", orgs.join(", ")))
+                }
+            };
+            Login {
+                user: user.name.clone(),
+                active: user.status != "inactive",
+                operator,
+                because,
+            }
+        });
+    Ok(logins.collect())
+}
