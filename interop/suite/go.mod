@@ -1,0 +1,3 @@
+module boltkey/interop/suite
+
+go 1.25
