@@ -1,0 +1,100 @@
+package suite
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"boltkey/interop/suite/server"
+)
+
+type capture struct {
+	Format string
+	Tokens []struct{ ID, Token string }
+}
+
+// A real 2.9.1 hashes the tokens of a store; what a plain byte search still finds in its file,
+// `residue recover` gets back, no more and no less, and the server accepts every one.
+func TestRecoverGetsBackWhatTheFileShows(t *testing.T) {
+	for _, n := range []int{3, 50, 1000, 20000} {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			dir := t.TempDir()
+			s := start(t, server.V29, dir, noHashing)
+			facts, err := s.Setup("2.9.1", "chosen-by-hand")
+			check(t, err)
+			check(t, addMany(s, facts, n-1))
+			stop(t, s)
+			log := stop(t, start(t, server.V29, dir))
+			if !bytes.Contains([]byte(log), []byte("Migrating raw tokens")) && !bytes.Contains([]byte(log), []byte("token")) {
+				t.Fatalf("the server hashed nothing:\n%s", log)
+			}
+
+			file, err := os.ReadFile(server.Bolt(dir))
+			check(t, err)
+			shown := map[string]string{}
+			for _, token := range facts.Tokens {
+				if bytes.Contains(file, []byte(token.Token)) {
+					shown[token.ID] = token.Token
+				}
+			}
+			out := filepath.Join(t.TempDir(), "recovered.json")
+			var report map[string]any
+			answer(t, &report, []int{0}, "", "residue", "recover", "--out", out, "--db", server.Bolt(dir))
+			text, err := os.ReadFile(out)
+			check(t, err)
+			var recovered capture
+			check(t, json.Unmarshal(text, &recovered))
+			if recovered.Format != "boltkey-capture/1" {
+				t.Errorf("format %q", recovered.Format)
+			}
+			for _, token := range recovered.Tokens {
+				if shown[token.ID] != token.Token {
+					t.Errorf("%s is not what the file shows", token.ID)
+				}
+			}
+			if len(recovered.Tokens) != len(shown) || len(shown) == 0 {
+				t.Errorf("recovered %d of %d shown, of %d", len(recovered.Tokens), len(shown), n)
+			}
+			t.Logf("%d tokens: the file shows %d, recovered %d", n, len(shown), len(recovered.Tokens))
+
+			s = start(t, server.V29, dir)
+			for _, token := range recovered.Tokens {
+				ok, err := s.Knows(token.Token)
+				check(t, err)
+				if !ok {
+					t.Errorf("the server refuses the recovered token of %s", token.ID)
+				}
+			}
+			stop(t, s)
+		})
+	}
+}
+
+// addMany makes n tokens over a few connections at once.
+func addMany(s *server.Server, facts *server.Facts, n int) error {
+	const workers = 8
+	var group sync.WaitGroup
+	parts := make([]server.Facts, workers)
+	errors := make([]error, workers)
+	for w := range workers {
+		parts[w] = *facts
+		parts[w].Tokens = facts.Tokens[:1:1]
+		share := n / workers
+		if w < n%workers {
+			share++
+		}
+		group.Go(func() { errors[w] = s.AddDevices(&parts[w], share) })
+	}
+	group.Wait()
+	for w := range workers {
+		if errors[w] != nil {
+			return errors[w]
+		}
+		facts.Tokens = append(facts.Tokens, parts[w].Tokens[1:]...)
+	}
+	return nil
+}
