@@ -1,0 +1,29 @@
+//! Replays the corpora of the fuzz targets: no input may make the library panic or hang.
+
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
+use std::path::Path;
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        body(&std::fs::read(entry.unwrap().path()).unwrap());
+        inputs += 1;
+    }
+    assert!(inputs > 0, "{} is empty", folder.display());
+    println!("cases: corpus-{target} {inputs}");
+}
+
+#[test]
+fn bolt() {
+    replay("bolt", bodies::bolt);
+}
+
+#[test]
+fn record() {
+    replay("record", bodies::record);
+}
