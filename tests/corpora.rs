@@ -1,5 +1,7 @@
 //! Replays the corpora of the fuzz targets: no input may make the library panic or hang.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // test code
+
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
