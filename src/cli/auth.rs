@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
 
 use clap::{Args, Subcommand, ValueEnum};
 use zeroize::Zeroizing;
@@ -16,6 +18,7 @@ use crate::metadata::{Can, Id, Kind, Storage};
 use crate::ops::auth_list::{Entry, Filters, Lister, NamedPermission};
 use crate::ops::auth_show::{Other, Shown, show};
 use crate::ops::auth_verify::{Verified, verify};
+use crate::store::Store;
 
 /// The subcommands of `auth`.
 #[derive(Debug, Subcommand)]
@@ -170,21 +173,11 @@ fn run_list(args: ListArgs, session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
     let snapshot = store.snapshot();
     let lister = Lister::new(snapshot, args.filters.into(), args.reveal)?;
-    // Rendered into memory, so that a slow reader of standard output does not keep the lock.
-    let mut text = Zeroizing::new(Vec::new());
+    if session.ui().json() {
+        return list_json(lister, store, args.v1, session);
+    }
     let mut table = list_table(args.v1, !args.hide_headers);
-    let json = session.ui().json();
-    let mut first = true;
-    let mut sink = |entry: &Entry<'_>| {
-        if json {
-            text.extend_from_slice(if first { b"\n" } else { b",\n" });
-            first = false;
-            // Writing into memory does not fail, and the entry's types all serialize.
-            let _ = serde_json::to_writer(&mut *text, entry);
-        } else {
-            add_row(&mut table, entry);
-        }
-    };
+    let mut sink = |entry: &Entry<'_>| add_row(&mut table, entry);
     let skipped = if args.v1 {
         lister.list_legacy(snapshot, &mut sink)?
     } else {
@@ -192,13 +185,52 @@ fn run_list(args: ListArgs, session: &Session) -> Result<Outcome> {
     };
     drop(store);
     session.ui().warn(&skipped);
-    if json {
-        session
-            .ui()
-            .print(&[b"{\"authorizations\":[", &text, b"\n]}\n"])?;
-    } else {
-        session.ui().text(|out| table.write(out))?;
-    }
+    session.ui().text(|out| table.write(out))?;
+    Ok(Outcome::Done)
+}
+
+/// Prints the list as JSON while it is read. A thread of its own writes, so that a slow reader
+/// of standard output does not keep the lock.
+fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Result<Outcome> {
+    let render = |entry: &Entry<'_>, text: &mut Vec<u8>| {
+        text.extend_from_slice(b",\n");
+        // Writing into memory does not fail, and the entry's types all serialize.
+        let _ = serde_json::to_writer(text, entry);
+    };
+    let (texts, printed) = mpsc::channel::<Vec<u8>>();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| session.ui().print(printed));
+        // Sending fails when the writer has given up; it tells why when it is joined.
+        let send = |text: Vec<u8>| drop(texts.send(text));
+        send(b"{\"authorizations\":[".to_vec());
+        let mut first = true;
+        let mut sink = |mut text: Vec<u8>| {
+            if first && !text.is_empty() {
+                // There is no comma before the first entry.
+                text.remove(0);
+                first = false;
+            }
+            send(text);
+        };
+        let skipped = if v1 {
+            let mut text = Vec::new();
+            let skipped =
+                lister.list_legacy(store.snapshot(), &mut |entry| render(entry, &mut text));
+            sink(text);
+            skipped
+        } else {
+            lister.render(store.snapshot(), &render, &mut sink)
+        };
+        let skipped = skipped?;
+        drop(store);
+        send(b"\n]}\n".to_vec());
+        drop(texts);
+        session.ui().warn(&skipped);
+        match writer.join() {
+            Ok(written) => written,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
     Ok(Outcome::Done)
 }
 

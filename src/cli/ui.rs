@@ -75,11 +75,16 @@ impl Ui {
     ///
     /// # Errors
     /// When standard output can't be written.
-    pub fn print(&self, parts: &[&[u8]]) -> Result<()> {
-        let mut out = anstream::stdout().lock();
+    pub fn print<T: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = T>) -> Result<()> {
+        let mut out: Box<dyn Write> = if self.json {
+            // Nothing in JSON has to be adapted to a terminal.
+            Box::new(io::stdout().lock())
+        } else {
+            Box::new(anstream::stdout().lock())
+        };
         let written = parts
-            .iter()
-            .try_for_each(|part| out.write_all(part))
+            .into_iter()
+            .try_for_each(|part| out.write_all(part.as_ref()))
             .and_then(|()| out.flush());
         match written {
             Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(

@@ -2,13 +2,15 @@
 //! step by step (`http/authentication_middleware.go`, `authorization/storage_authorization.go`).
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::{Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names};
+use super::{
+    Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names, parallel,
+};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::secret::Token;
@@ -17,7 +19,7 @@ use crate::store::Snapshot;
 /// Which authorization each key of a token index leads to. Holds digests of the keys only,
 /// since the keys of the raw index are tokens.
 #[derive(Default)]
-pub struct TokenIndex(HashMap<[u8; 16], Option<Id>>);
+pub struct TokenIndex(HashMap<KeyDigest, Option<Id>, BuildHasherDefault<Leading>>);
 
 impl TokenIndex {
     /// Reads [`names::AUTHORIZATION_INDEX`] or [`names::AUTHORIZATION_HASHED_INDEX`].
@@ -25,11 +27,15 @@ impl TokenIndex {
     /// # Errors
     /// When the file can't be read.
     pub fn load(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<(Self, Vec<Finding>)> {
-        let mut entries = HashMap::new();
-        let skipped = snapshot.scan(bucket, &mut |key, value| {
-            entries.insert(key_digest(key), Id::from_bytes(value).ok());
-            ControlFlow::Continue(())
-        })?;
+        let mut entries = HashMap::default();
+        let skipped = parallel::scan(
+            snapshot,
+            bucket,
+            &|some: &mut Vec<_>, key, value| {
+                some.push((key_digest(key), Id::from_bytes(value).ok()))
+            },
+            &mut |some| entries.extend(some),
+        )?;
         Ok((Self(entries), skipped))
     }
 
@@ -42,12 +48,31 @@ impl TokenIndex {
 }
 
 /// What stands for a key that may be a token.
-pub(super) fn key_digest(key: &[u8]) -> [u8; 16] {
+pub(super) type KeyDigest = [u8; 16];
+
+/// The first half of a key's SHA-256.
+pub(super) fn key_digest(key: &[u8]) -> KeyDigest {
     let mut short = [0; 16];
     for (to, from) in short.iter_mut().zip(Sha256::digest(key)) {
         *to = from;
     }
     short
+}
+
+/// Hashes a [`KeyDigest`], which is a hash already, by taking its first bytes.
+#[derive(Default)]
+struct Leading(u64);
+
+impl Hasher for Leading {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// Both token indexes of a store.

@@ -88,7 +88,15 @@ pub struct Class {
     pub old_vintage: bool,
 }
 
-impl Authorization<'_> {
+impl<'a> Authorization<'a> {
+    /// Decodes the value at `key` of `bucket`.
+    ///
+    /// # Errors
+    /// The finding that says so, when influxd could not decode it either.
+    pub fn decode(bucket: &[u8], key: &[u8], value: &'a [u8]) -> Result<Self, Finding> {
+        serde_json::from_slice(value).map_err(|cause| undecodable_record(bucket, key, &cause))
+    }
+
     /// How the token is kept.
     #[must_use]
     pub fn storage(&self) -> Storage {
@@ -175,9 +183,9 @@ pub fn scan(
 ) -> Result<Vec<Finding>> {
     let mut undecodable = Vec::new();
     let mut skipped = snapshot.scan(bucket, &mut |key, value| {
-        match serde_json::from_slice::<Authorization<'_>>(value) {
+        match Authorization::decode(bucket, key, value) {
             Ok(authorization) => visit(&authorization),
-            Err(cause) => undecodable.push(undecodable_record(bucket, key, &cause)),
+            Err(finding) => undecodable.push(finding),
         }
         ControlFlow::Continue(())
     })?;

@@ -9,6 +9,7 @@ mod id;
 pub mod mapping;
 pub mod migration;
 pub mod names;
+pub mod parallel;
 pub mod permission;
 pub mod residue;
 pub mod token_hash;

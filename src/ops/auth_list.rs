@@ -8,7 +8,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::permission::{Action, Permission};
-use crate::metadata::{Authorization, Can, Catalog, Id, Kind, Storage, authorization, names};
+use crate::metadata::{
+    Authorization, Can, Catalog, Id, Kind, Storage, authorization, names, parallel,
+};
 use crate::store::Snapshot;
 
 /// Which authorizations to show; what is `None` does not filter.
@@ -207,7 +209,41 @@ impl Lister {
         Ok(self.skipped)
     }
 
-    /// The same for the 1.x-compatible authorizations, whose token is a 1.x user name.
+    /// The same for large stores: `render` turns each entry into text, on all processors, and
+    /// `sink` gets the texts in the order of IDs, many entries in each.
+    ///
+    /// # Errors
+    /// As [`Snapshot::scan`].
+    pub fn render(
+        mut self,
+        snapshot: &dyn Snapshot,
+        render: &(impl Fn(&Entry<'_>, &mut Vec<u8>) + Sync),
+        sink: &mut impl FnMut(Vec<u8>),
+    ) -> Result<Vec<Finding>> {
+        let mut undecodable = Vec::new();
+        let damage = parallel::scan(
+            snapshot,
+            names::AUTHORIZATIONS,
+            &|(text, findings): &mut (Vec<u8>, Vec<Finding>), key, value| {
+                match Authorization::decode(names::AUTHORIZATIONS, key, value) {
+                    Ok(record) if self.selection.takes(&record, &self.catalog) => {
+                        render(&self.entry(&record), text);
+                    }
+                    Ok(_) => {}
+                    Err(finding) => findings.push(finding),
+                }
+            },
+            &mut |(text, findings)| {
+                undecodable.extend(findings);
+                sink(text);
+            },
+        )?;
+        self.skipped.extend(damage);
+        self.skipped.extend(undecodable);
+        Ok(self.skipped)
+    }
+
+    /// As [`Self::list`] for the 1.x-compatible authorizations, whose token is a 1.x user name.
     ///
     /// # Errors
     /// As [`Snapshot::scan`].

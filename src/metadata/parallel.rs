@@ -1,0 +1,181 @@
+//! Work on the pairs of a large bucket on all processors, with the results in order.
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::ops::ControlFlow;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use zeroize::Zeroizing;
+
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::store::Snapshot;
+
+/// Bytes of keys and values that are worked on at once; less than that is not worth a thread.
+const BATCH: usize = 256 << 10;
+
+/// Batches under way for each worker, so that none waits for the file.
+const AHEAD: usize = 3;
+
+/// Workers at most: one thread that reads does not keep more of them busy.
+const MOST_WORKERS: usize = 8;
+
+/// Calls `work` for every pair of `bucket` and hands the results to `sink`, in ascending order
+/// of keys. Each result gathers consecutive pairs, at most a few thousand. Returns what the scan
+/// had to skip.
+///
+/// # Errors
+/// As [`Snapshot::scan`]; `sink` may have had results by then.
+pub fn scan<R: Default + Send>(
+    snapshot: &dyn Snapshot,
+    bucket: &[u8],
+    work: &(impl Fn(&mut R, &[u8], &[u8]) + Sync),
+    sink: &mut impl FnMut(R),
+) -> Result<Vec<Finding>> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = workers.min(MOST_WORKERS);
+    let (jobs, queue) = mpsc::channel::<Job<R>>();
+    let queue = Mutex::new(queue);
+    thread::scope(|scope| {
+        // Taken into this closure, so that the workers' queue ends whichever way it is left.
+        let jobs = jobs;
+        let mut running = 0;
+        let mut under_way = VecDeque::new();
+        let mut batch = Batch::default();
+        let skipped = snapshot.scan(bucket, &mut |key, value| {
+            batch.add(key, value);
+            if batch.bytes.len() < BATCH {
+                return ControlFlow::Continue(());
+            }
+            while running < workers {
+                scope.spawn(|| serve(&queue, work));
+                running += 1;
+            }
+            let spare = if under_way.len() < workers * AHEAD {
+                None
+            } else {
+                finish(&mut under_way, sink)
+            };
+            let (done, result) = mpsc::sync_channel(1);
+            under_way.push_back(result);
+            let full = std::mem::replace(&mut batch, spare.unwrap_or_default());
+            match jobs.send(Job { batch: full, done }) {
+                Ok(()) => ControlFlow::Continue(()),
+                // The queue lives as long as this closure.
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+        while finish(&mut under_way, sink).is_some() {}
+        sink(batch.work(work));
+        Ok(skipped)
+    })
+}
+
+/// Consecutive pairs, copied.
+#[derive(Default)]
+struct Batch {
+    /// Keys and values one after the other. They may be tokens.
+    bytes: Zeroizing<Vec<u8>>,
+    /// Where each key and each value ends.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Batch {
+    fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.ends.push((middle, self.bytes.len()));
+    }
+
+    fn work<R: Default>(&self, work: &impl Fn(&mut R, &[u8], &[u8])) -> R {
+        let mut result = R::default();
+        let mut start = 0;
+        for (middle, end) in &self.ends {
+            let key = self.bytes.get(start..*middle).unwrap_or_default();
+            let value = self.bytes.get(*middle..*end).unwrap_or_default();
+            work(&mut result, key, value);
+            start = *end;
+        }
+        result
+    }
+
+    /// Empty again, with its memory kept.
+    fn emptied(mut self) -> Self {
+        // Not by `Zeroizing`: the next pairs go over these bytes.
+        self.bytes.clear();
+        self.ends.clear();
+        self
+    }
+}
+
+/// A batch, and where its result goes.
+struct Job<R> {
+    batch: Batch,
+    done: mpsc::SyncSender<(R, Batch)>,
+}
+
+/// What each worker does until there are no more jobs.
+fn serve<R: Default>(queue: &Mutex<mpsc::Receiver<Job<R>>>, work: &impl Fn(&mut R, &[u8], &[u8])) {
+    loop {
+        let job = match queue.lock() {
+            Ok(queue) => queue.recv(),
+            Err(_) => return,
+        };
+        let Ok(Job { batch, done }) = job else { return };
+        let result = batch.work(work);
+        if done.send((result, batch)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for the oldest batch and hands its result on; returns the batch for the next pairs,
+/// or nothing when none is under way.
+fn finish<R>(
+    under_way: &mut VecDeque<mpsc::Receiver<(R, Batch)>>,
+    sink: &mut impl FnMut(R),
+) -> Option<Batch> {
+    let (result, batch) = under_way.pop_front()?.recv().ok()?;
+    sink(result);
+    Some(batch.emptied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Model;
+
+    #[test]
+    fn results_come_in_order_and_complete() {
+        let sizes = [0, 1, 100, 20_000];
+        for size in sizes {
+            let mut model = Model::default();
+            for n in 0..size {
+                model.put(b"b", format!("{n:08}").as_bytes(), &[b'x'; 90]);
+            }
+            let mut keys = Vec::new();
+            let mut calls = 0;
+            let skipped = scan(
+                &model,
+                b"b",
+                &|keys: &mut Vec<Vec<u8>>, key, value| {
+                    assert_eq!(value.len(), 90);
+                    keys.push(key.to_vec());
+                },
+                &mut |more: Vec<Vec<u8>>| {
+                    calls += 1;
+                    keys.extend(more);
+                },
+            )
+            .unwrap();
+            assert!(skipped.is_empty());
+            let wanted: Vec<Vec<u8>> = (0..size).map(|n| format!("{n:08}").into_bytes()).collect();
+            assert_eq!(keys, wanted);
+            // The largest is worked on in several parts, or this test shows nothing.
+            assert_eq!(calls > 1, size == 20_000);
+        }
+        println!("cases: parallel-scan {}", sizes.len());
+    }
+}
