@@ -259,15 +259,17 @@ impl Checker<'_> {
         self.findings
     }
 
-    /// Collects a bucket's pairs; what was skipped becomes findings.
-    fn pairs(&mut self, bucket: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    /// Collects a bucket's pairs, and tells whether these are all; what was skipped becomes
+    /// findings.
+    fn pairs(&mut self, bucket: &[u8]) -> Result<(Vec<(Vec<u8>, Vec<u8>)>, bool)> {
         let mut pairs = Vec::new();
         let damage = self.snapshot.scan(bucket, &mut |key, value| {
             pairs.push((key.to_vec(), value.to_vec()));
             ControlFlow::Continue(())
         })?;
+        let whole = damage.is_empty();
         self.extend(damage);
-        Ok(pairs)
+        Ok((pairs, whole))
     }
 
     fn store_buckets(&mut self, schema: &Schema) -> Result<()> {
@@ -358,11 +360,13 @@ impl Checker<'_> {
             }
             ControlFlow::Continue(())
         })?;
+        // Of an index that can't be read whole, nobody knows what it lacks.
+        let whole = damage.is_empty();
         self.extend(damage);
         for (code, place, message) in found {
             self.add(code, place, message);
         }
-        for id in expected.unmet() {
+        for id in expected.unmet().into_iter().filter(|_| whole) {
             self.add(
                 "metadata.token-index-absent",
                 place(names::AUTHORIZATIONS, id),
@@ -409,7 +413,8 @@ impl Checker<'_> {
                 ids.insert(record.id);
             })?;
         self.extend(skipped);
-        for (key, value) in self.pairs(names::LEGACY_AUTHORIZATION_INDEX)? {
+        let (entries, whole) = self.pairs(names::LEGACY_AUTHORIZATION_INDEX)?;
+        for (key, value) in entries {
             let target = Id::from_bytes(&value).ok();
             if target.is_some() && expected.get(&key).copied() == target {
                 expected.remove(&key);
@@ -421,19 +426,20 @@ impl Checker<'_> {
                 );
             }
         }
-        for id in expected.into_values() {
+        for id in expected.into_values().filter(|_| whole) {
             self.add(
                 "metadata.v1-index-absent",
                 place(names::LEGACY_AUTHORIZATIONS, id),
                 "its 1.x user name has no index entry, so it does not authenticate",
             );
         }
-        for (key, _) in self.pairs(names::LEGACY_PASSWORDS)? {
+        let (passwords, whole) = self.pairs(names::LEGACY_PASSWORDS)?;
+        for (key, _) in passwords {
             if let Ok(id) = Id::from_bytes(&key) {
                 ids.remove(&id);
             }
         }
-        for id in ids {
+        for id in ids.into_iter().filter(|_| whole) {
             self.add(
                 "metadata.v1-password-absent",
                 place(names::LEGACY_AUTHORIZATIONS, id),
@@ -474,7 +480,8 @@ impl Checker<'_> {
         expected: Vec<(Vec<u8>, Id)>,
     ) -> Result<()> {
         let mut expected: BTreeMap<Vec<u8>, Id> = expected.into_iter().collect();
-        for (key, value) in self.pairs(index)? {
+        let (entries, whole) = self.pairs(index)?;
+        for (key, value) in entries {
             let at = format!("{}/{}", text(index), text(&key));
             match expected.remove(&key) {
                 Some(id) if Id::from_bytes(&value) == Ok(id) => {}
@@ -493,7 +500,7 @@ impl Checker<'_> {
                 ),
             }
         }
-        for id in expected.into_values() {
+        for id in expected.into_values().filter(|_| whole) {
             self.add(
                 "metadata.index-absent",
                 place(records, id),
@@ -522,7 +529,8 @@ impl Checker<'_> {
             }
             expected.insert(format!("{}/{key}", mapping.user_id).into_bytes(), key);
         }
-        for (key, value) in self.pairs(names::MAPPINGS_BY_USER)? {
+        let (entries, whole) = self.pairs(names::MAPPINGS_BY_USER)?;
+        for (key, value) in entries {
             let right = expected
                 .get(&key)
                 .is_some_and(|primary| primary.as_bytes() == value);
@@ -536,7 +544,7 @@ impl Checker<'_> {
                 );
             }
         }
-        for key in expected.into_values() {
+        for key in expected.into_values().filter(|_| whole) {
             self.add(
                 "metadata.mapping-index-absent",
                 format!("{}/{key}", text(names::MAPPINGS)),

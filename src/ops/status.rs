@@ -145,6 +145,7 @@ pub fn status(store: &Store) -> Result<Status> {
 
     let mut findings = structure_findings(store)?;
     findings.extend(metadata::check::check(snapshot)?);
+    let mut findings = one_of_each(findings);
     let (known, _) = Known::load(snapshot)?;
     let mut scan = Scan::new(&known);
     scan.feed_unused(store.inspect())?;
@@ -202,6 +203,25 @@ fn structure_findings(store: &Store) -> Result<Vec<Finding>> {
     let check = store.inspect().check()?;
     let errors = check.findings.into_iter();
     Ok(errors.filter(|f| f.severity == Severity::Error).collect())
+}
+
+/// The first finding of each code, with the number of the others: a status is one screen.
+fn one_of_each(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut first: Vec<(Finding, u64)> = Vec::new();
+    for finding in findings {
+        match first.iter_mut().find(|(seen, _)| seen.code == finding.code) {
+            Some((_, more)) => *more += 1,
+            None => first.push((finding, 0)),
+        }
+    }
+    let counted = first.into_iter().map(|(mut finding, more)| {
+        if more > 0 {
+            let text = format!(" (and {more} more of this kind; boltkey check lists them)");
+            finding.message.push_str(&text);
+        }
+        finding
+    });
+    counted.collect()
 }
 
 fn last_copies(path: impl std::fmt::Display, count: u64) -> Finding {
