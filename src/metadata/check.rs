@@ -219,6 +219,9 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     Ok(check.finish())
 }
 
+/// Keys and values of a bucket.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 struct Checker<'a> {
     snapshot: &'a dyn Snapshot,
     catalog: Catalog,
@@ -261,7 +264,7 @@ impl Checker<'_> {
 
     /// Collects a bucket's pairs, and tells whether these are all; what was skipped becomes
     /// findings.
-    fn pairs(&mut self, bucket: &[u8]) -> Result<(Vec<(Vec<u8>, Vec<u8>)>, bool)> {
+    fn pairs(&mut self, bucket: &[u8]) -> Result<(Pairs, bool)> {
         let mut pairs = Vec::new();
         let damage = self.snapshot.scan(bucket, &mut |key, value| {
             pairs.push((key.to_vec(), value.to_vec()));
