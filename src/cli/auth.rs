@@ -333,7 +333,7 @@ fn run_show(args: &ShowArgs, session: &Session) -> Result<Outcome> {
     })?;
     drop(store);
     session.ui().warn(&skipped);
-    session.ui().print(&[&rendered?])?;
+    session.ui().print([&rendered?])?;
     Ok(Outcome::Done)
 }
 
@@ -349,7 +349,7 @@ fn run_verify(args: &VerifyArgs, session: &Session) -> Result<Outcome> {
         |verified| (session.ui().render(verified), verified.is_yes()),
     )?;
     drop(store);
-    session.ui().print(&[&rendered?])?;
+    session.ui().print([&rendered?])?;
     Ok(if yes { Outcome::Done } else { Outcome::No })
 }
 

@@ -48,7 +48,7 @@ impl Ui {
     /// # Errors
     /// When standard output can't be written.
     pub fn report<R: Serialize + Human>(&self, report: &R) -> Result<()> {
-        self.print(&[&self.render(report)?])
+        self.print([&self.render(report)?])
     }
 
     /// A report as it would be printed. To render first and print after the store is closed
@@ -104,7 +104,7 @@ impl Ui {
         write(&mut *text).map_err(|cause| {
             Error::new(ErrorKind::Io, format!("can't render the report: {cause}"))
         })?;
-        self.print(&[&text])
+        self.print([&text])
     }
 
     /// A status line on standard error, left out by `--quiet`.
