@@ -5,7 +5,7 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::panic,
-    clippy::expect_used
+    clippy::indexing_slicing
 )]
 
 use std::collections::BTreeMap;
