@@ -265,7 +265,10 @@ fn add_row(table: &mut Table, entry: &Entry<'_>) {
         &entry.id.to_string(),
         entry.description,
         entry.token,
-        entry.user.unwrap_or("(deleted)"),
+        entry.user.unwrap_or(match entry.user_id {
+            Some(_) => "(deleted)",
+            None => "",
+        }),
         &user_id,
         kind_word(entry.kind),
         storage,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::metadata::authenticate::{TokenIndexes, judge};
+use crate::metadata::authenticate::{TokenIndex, TokenIndexes, judge};
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{
     Authorization, Can, Catalog, Id, Kind, Storage, authorization, names, parallel,
@@ -257,15 +257,9 @@ impl Lister {
             passwords.insert(key.to_vec(), !value.is_empty());
             std::ops::ControlFlow::Continue(())
         })?;
-        let (raw, more) = crate::metadata::authenticate::TokenIndex::load(
-            snapshot,
-            names::LEGACY_AUTHORIZATION_INDEX,
-        )?;
+        let (raw, more) = TokenIndex::load(snapshot, names::LEGACY_AUTHORIZATION_INDEX)?;
         damage.extend(more);
-        self.indexes = TokenIndexes {
-            raw,
-            ..TokenIndexes::default()
-        };
+        self.indexes.raw = raw;
         self.reveal = true;
         damage.extend(authorization::scan(
             snapshot,

@@ -82,15 +82,13 @@ fn others(
             Some(record.id),
             Some(record.org_id),
         );
-        let owner = record
-            .user_id
-            .map(|user| Permission::new(action, "users", Some(user), None));
-        [Some(authorization), owner]
+        // Without an owner, only who may see or change every user can pass.
+        let owner = Permission::new(action, "users", record.user_id, None);
+        [authorization, owner]
     };
     let may = |other: &Authorization<'_>, action| {
         requests(action)
             .iter()
-            .flatten()
             .all(|request| allows(&other.permissions, request))
     };
     let (mut visible_to, mut changeable_by) = (Vec::new(), Vec::new());

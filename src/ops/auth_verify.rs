@@ -72,11 +72,14 @@ pub fn verify<T>(
         let entry = lister.entry(record);
         let allowed = can.map(|can| can.allowed(&record.permissions, org, catalog));
         let mut reasons = entry.problems.clone();
+        // Of a hashed record the token is known only here.
+        let sendable = record.storage() != Storage::Hashed
+            || authenticate::can_be_sent(token.reveal(), &mut reasons);
         if allowed == Some(false) {
             reasons.push("its permissions do not allow what was asked".into());
         }
         Ok(use_it(&Verified {
-            authenticates: entry.usable,
+            authenticates: entry.usable && sendable,
             allowed,
             authorization: Some(entry),
             reasons,
