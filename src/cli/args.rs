@@ -9,12 +9,59 @@ use super::Session;
 use super::exit::Outcome;
 use crate::error::Result;
 
+/// What stands below the long help, and so on the manual page.
+const AFTER_HELP: &str = "\
+EXAMPLES
+  What is this file, and who can still get in:
+      boltkey status --db /var/lib/influxdb/influxd.bolt
+  Every token's owner, kind and permissions:
+      boltkey auth list --db influxd.bolt
+  Is this token known, and would a server accept it:
+      boltkey auth verify --db influxd.bolt --token-file token.txt
+  For scripts:
+      boltkey user list --db influxd.bolt --json
+
+WHERE THE DATABASE IS
+  --db, else BOLTKEY_DB, else INFLUXD_BOLT_PATH, else bolt-path in influxd's
+  configuration (the file or folder of INFLUXD_CONFIG_PATH, else the package's
+  or the container image's), else the default paths of influxd, its packages
+  and its image. The path chosen, and why, is told on standard error.
+
+EXIT CODES
+  0  done, or nothing to do, or nothing found
+  1  failed: I/O error, no such file or record, refused; nothing was changed
+  2  usage: bad arguments
+  3  the answer is \"no\": findings, or a token that is not accepted
+  4  locked: another process holds the database
+  5  unreadable: not a metadata store, or damaged beyond reading
+  6  a question had to be asked and nobody was there
+  7  incomplete: done, but a later step failed
+  With --json the last line of standard error tells a failure:
+  {\"error\":{\"code\":\"locked\",\"message\":\"...\",\"hint\":\"...\"}}
+
+WHEN INFLUXD SAYS
+  \"timeout\", \"unable to open boltdb\"
+      Another process holds the file. Any command here names it (exit 4).
+  \"bucket not found\"
+      The file is no metadata store, often one made by a wrong path.
+      boltkey status tells what it is.
+  \"unauthorized access\", \"authorization not found\"
+      boltkey auth verify tells which step refuses the token.
+  \"Missing metadata for bucket\", \"unknown migration\"
+      boltkey check names the records.";
+
 /// Offline admin and recovery for the token store of InfluxDB OSS 2.x.
 ///
 /// Works on the database file of a stopped instance, on copies and on backups; never over the
-/// network.
+/// network. Reading never writes a byte and never creates a missing file.
 #[derive(Debug, Parser)]
-#[command(name = "boltkey", version, propagate_version = true)]
+#[command(
+    name = "boltkey",
+    version,
+    max_term_width = 80,
+    after_help = "See boltkey --help for examples, exit codes and what influxd's messages mean.",
+    after_long_help = AFTER_HELP
+)]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
@@ -24,8 +71,9 @@ pub struct Cli {
 
 /// Options that every command takes, before or after its name.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// The database: an influxd.bolt file, or a gzipped copy of one
+    /// The database: an influxd.bolt file, or a gzipped copy of one; found if not given
     #[arg(
         short = 'd',
         long = "db",
@@ -37,6 +85,12 @@ pub struct Globals {
     /// Machine-readable output: one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
+    /// Stop short of changing anything; reading commands never do
+    #[arg(short = 'n', long, global = true)]
+    pub dry_run: bool,
+    /// Yes to every yes-or-no question; reading commands ask none
+    #[arg(short, long, global = true)]
+    pub yes: bool,
     /// Wait that long for the lock (500ms, 5s, 2m); default: do not wait
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
@@ -49,7 +103,7 @@ pub struct Globals {
     /// More status lines on standard error
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// When to use colour
+    /// When to use colour; by default on a terminal, unless `NO_COLOR` is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
 }
@@ -60,6 +114,16 @@ pub enum ColorWhen {
     Auto,
     Always,
     Never,
+}
+
+impl From<ColorWhen> for anstream::ColorChoice {
+    fn from(when: ColorWhen) -> Self {
+        match when {
+            ColorWhen::Auto => Self::Auto,
+            ColorWhen::Always => Self::Always,
+            ColorWhen::Never => Self::Never,
+        }
+    }
 }
 
 /// The commands.
@@ -81,6 +145,13 @@ pub enum Command {
     /// List InfluxDB buckets
     #[command(subcommand)]
     Bucket(super::listing::Command),
+    /// Make or hash a token; no database needed
+    #[command(subcommand)]
+    Token(super::token::Command),
+    /// Print the completion script for a shell
+    Completions(super::completions::CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(super::man::ManArgs),
 }
 
 /// Hands the command to its module.
@@ -92,6 +163,9 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::User(command) => super::listing::users(command, session),
         Command::Org(command) => super::listing::orgs(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
+        Command::Token(command) => super::token::run(command, session),
+        Command::Completions(args) => super::completions::run(&args, session),
+        Command::Man(args) => super::man::run(&args, session),
     }
 }
 
@@ -112,4 +186,32 @@ fn duration(text: &str) -> Result<Duration, String> {
         .checked_mul(millis)
         .map(Duration::from_millis)
         .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, millis) in [
+            ("0s", 0),
+            ("500ms", 500),
+            ("5s", 5_000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)));
+        }
+        let most = format!("{}h", u64::MAX);
+        for text in ["", "5", "s", "5 s", "-5s", "1.5s", "5d", "5S", &most] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
 }

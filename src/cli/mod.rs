@@ -6,13 +6,19 @@
 mod args;
 mod auth;
 mod check;
+mod completions;
+pub mod config;
+pub mod discover;
 pub mod exit;
 mod listing;
+mod man;
 pub mod secret_input;
 mod session;
 mod status;
 mod table;
+mod token;
 mod ui;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -26,15 +32,9 @@ pub use ui::{Human, Ui};
 pub fn run() -> ExitCode {
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() { 2 } else { 0 };
-            return if error.print().is_err() {
-                ExitCode::from(1)
-            } else {
-                ExitCode::from(code)
-            };
-        }
+        Err(refused) => return usage::answer(&refused),
     };
+    anstream::ColorChoice::from(cli.globals.color).write_global();
     let ui = Ui::new(&cli.globals);
     let session = Session::new(cli.globals, ui);
     match args::dispatch(cli.command, &session) {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -10,6 +11,10 @@ use super::args::Globals;
 use super::exit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// A report that people can read. The same value, serialized, is what scripts get.
 pub trait Human {
@@ -25,6 +30,7 @@ pub trait Human {
 pub struct Ui {
     json: bool,
     quiet: bool,
+    verbose: bool,
 }
 
 impl Ui {
@@ -34,6 +40,16 @@ impl Ui {
         Self {
             json: globals.json,
             quiet: globals.quiet,
+            verbose: globals.verbose,
+        }
+    }
+
+    /// For arguments that did not parse: only what raw arguments tell is known.
+    pub(super) fn of_raw_arguments(json: bool) -> Self {
+        Self {
+            json,
+            quiet: false,
+            verbose: false,
         }
     }
 
@@ -76,23 +92,33 @@ impl Ui {
     /// # Errors
     /// When standard output can't be written.
     pub fn print<T: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = T>) -> Result<()> {
+        match self.send(parts) {
+            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(stdout_failed(&cause)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a report on standard output that stands nowhere else, such as a token just made: a
+    /// reader that has gone away is a failure too.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub fn deliver<R: Serialize + Human>(&self, report: &R) -> Result<()> {
+        let text = self.render(report)?;
+        self.send([&text]).map_err(|cause| stdout_failed(&cause))
+    }
+
+    fn send<T: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = T>) -> io::Result<()> {
         let mut out: Box<dyn Write> = if self.json {
             // Nothing in JSON has to be adapted to a terminal.
             Box::new(io::stdout().lock())
         } else {
             Box::new(anstream::stdout().lock())
         };
-        let written = parts
+        parts
             .into_iter()
-            .try_for_each(|part| out.write_all(part.as_ref()))
-            .and_then(|()| out.flush());
-        match written {
-            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(
-                ErrorKind::Io,
-                format!("can't write to standard output: {cause}; nothing was changed"),
-            )),
-            _ => Ok(()),
-        }
+            .try_for_each(|part| out.write_all(part.as_ref()))?;
+        out.flush()
     }
 
     /// Puts text on standard output that is not a report.
@@ -110,22 +136,32 @@ impl Ui {
     /// A status line on standard error, left out by `--quiet`.
     pub fn status(&self, text: &str) {
         if !self.quiet {
-            self.line(text);
+            self.line(&printable(text));
         }
     }
 
-    /// Findings about the file as a whole, on standard error.
+    /// A line on standard error for those who asked for more with `--verbose`.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.line(&printable(text));
+        }
+    }
+
+    /// A warning on standard error.
+    pub fn warning(&self, text: &str) {
+        self.line(&format!("{WARNING}warning:{WARNING:#} {}", printable(text)));
+    }
+
+    /// Findings about the file as a whole, on standard error; mere notes are left out by
+    /// `--quiet`.
     pub fn warn(&self, findings: &[Finding]) {
         for finding in findings {
-            let word = match finding.severity {
-                Severity::Info => "note",
-                Severity::Warning | Severity::Error => "warning",
-            };
-            self.line(&format!(
-                "{word}: {}: {}",
-                printable(&finding.place),
-                printable(&finding.message)
-            ));
+            let text = format!("{}: {}", finding.place, finding.message);
+            match finding.severity {
+                Severity::Info if self.quiet => continue,
+                Severity::Info => self.line(&format!("note: {}", printable(&text))),
+                Severity::Warning | Severity::Error => self.warning(&text),
+            }
             if let Some(hint) = &finding.hint {
                 self.line(&format!("  {}", printable(hint)));
             }
@@ -142,9 +178,10 @@ impl Ui {
             });
             self.line(&body.to_string());
         } else {
-            self.line(&format!("error: {}", printable(error.message())));
+            let message = printable(error.message());
+            self.line(&format!("{ERROR}error:{ERROR:#} {message}"));
             if let Some(hint) = error.hint() {
-                self.line(&format!("hint: {}", printable(hint)));
+                self.line(&format!("{HINT}hint:{HINT:#} {}", printable(hint)));
             }
         }
         ExitCode::from(number)
@@ -155,6 +192,14 @@ impl Ui {
         let mut err = anstream::stderr().lock();
         let _ = writeln!(err, "{text}");
     }
+}
+
+/// The failure to write to standard output. Whatever is printed was read, not changed.
+pub(super) fn stdout_failed(cause: &io::Error) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!("can't write to standard output: {cause}; nothing was changed"),
+    )
 }
 
 /// Text from a database, made safe for a terminal: control characters and those that change the

@@ -9,4 +9,5 @@ pub mod check;
 pub mod org;
 pub mod siblings;
 pub mod status;
+pub mod token;
 pub mod user;

@@ -1,0 +1,215 @@
+//! What the configuration of influxd says about the database, in any format influxd reads.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+/// A format of influxd's configuration, told by the file's extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `.json`
+    Json,
+    /// `.toml`
+    Toml,
+    /// `.yaml`, `.yml`
+    Yaml,
+}
+
+impl Format {
+    /// The extensions in the order in which influxd looks for `config.EXTENSION` in a folder.
+    pub const EXTENSIONS: [&str; 4] = ["json", "toml", "yaml", "yml"];
+
+    /// The format of the file at `path`; none if influxd takes such a path for a folder.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "json" => Some(Self::Json),
+            "toml" => Some(Self::Toml),
+            "yaml" | "yml" => Some(Self::Yaml),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json => "JSON",
+            Self::Toml => "TOML",
+            Self::Yaml => "YAML",
+        })
+    }
+}
+
+/// Why a configuration can't be used. Never quotes its text, which may hold a Vault token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is not valid {format}, or its keys don't have the right types{}", at(*.line))]
+pub struct InvalidConfig {
+    /// The format it was read as.
+    pub format: Format,
+    /// The line, from 1, where reading stopped, if that is known.
+    pub line: Option<usize>,
+}
+
+fn at(line: Option<usize>) -> String {
+    line.map(|line| format!(" (line {line})"))
+        .unwrap_or_default()
+}
+
+/// The value of `bolt-path`, if there is one that is not empty. Letter case of keys does not
+/// matter, as for influxd.
+///
+/// # Errors
+/// When the text is not of this format, or the value no text.
+pub fn bolt_path(text: &str, format: Format) -> Result<Option<PathBuf>, InvalidConfig> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let invalid = |line| InvalidConfig { format, line };
+    // An empty YAML document, or one of comments alone, is null.
+    let settings: Option<Settings> = match format {
+        Format::Json => serde_json::from_str(text).map_err(|cause| invalid(Some(cause.line())))?,
+        Format::Toml => Some(
+            toml::from_str(text)
+                .map_err(|cause| invalid(cause.span().map(|span| line_of(text, span.start))))?,
+        ),
+        Format::Yaml => serde_saphyr::from_str(text).map_err(|cause| {
+            let line = cause.location().map(|place| place.line());
+            invalid(line.and_then(|line| usize::try_from(line).ok()))
+        })?,
+    };
+    Ok(settings
+        .and_then(|settings| settings.bolt_path)
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from))
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or_default();
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// The settings that matter here; influxd's file may hold many more.
+struct Settings {
+    bolt_path: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(SettingsVisitor)
+    }
+}
+
+/// Written out because derived code can't ignore the letter case of keys.
+struct SettingsVisitor;
+
+impl<'de> Visitor<'de> for SettingsVisitor {
+    type Value = Settings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
+        let mut bolt_path = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key.eq_ignore_ascii_case("bolt-path") {
+                bolt_path = map.next_value()?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Settings { bolt_path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_in_any_letter_case() {
+        let cases = [
+            (
+                Format::Toml,
+                "bolt-path = \"/x/i.bolt\"\n",
+                Some("/x/i.bolt"),
+            ),
+            (Format::Toml, "Bolt-Path = '/x/i.bolt'\n", Some("/x/i.bolt")),
+            (
+                Format::Toml,
+                "# bolt-path = \"/x\"\n[a]\nbolt-path = \"/y\"",
+                None,
+            ),
+            (Format::Toml, "bolt-path = \"\"\n", None),
+            (Format::Toml, "", None),
+            (
+                Format::Json,
+                "{\"BOLT-PATH\":\"/x\",\"o\":{\"a\":[1]}}",
+                Some("/x"),
+            ),
+            (Format::Json, "{\"bolt-path\":null}", None),
+            (Format::Json, "{}", None),
+            (Format::Json, " \n", None),
+            (
+                Format::Yaml,
+                "bolt-path: /x/i.bolt\nhttp: {a: [1, 2]}\n",
+                Some("/x/i.bolt"),
+            ),
+            (Format::Yaml, "---\nbolt-path: \"/x y\"\n", Some("/x y")),
+            (Format::Yaml, "# nothing\n", None),
+            (
+                Format::Yaml,
+                "x: &a [1]\ny: *a\nbolt-path: /z\n",
+                Some("/z"),
+            ),
+        ];
+        for (format, text, wanted) in cases {
+            let found = bolt_path(text, format).unwrap();
+            assert_eq!(found.as_deref(), wanted.map(Path::new), "{format} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_its_line_and_never_quoted() {
+        let cases = [
+            (Format::Toml, "a = 1\nvault-token = s3cret\n", Some(2)),
+            (Format::Toml, "a = 1\nbolt-path = 7\n", Some(2)),
+            (Format::Json, "{\n\"vault-token\": s3cret}", Some(2)),
+            (Format::Json, "\"s3cret\"", Some(1)),
+            (Format::Json, "{\"bolt-path\":[\"s3cret\"]}", Some(1)),
+            (Format::Yaml, "a: 1\nvault-token: [s3cret\n", Some(2)),
+            (Format::Yaml, "s3cret\n", Some(1)),
+        ];
+        for (format, text, line) in cases {
+            let invalid = bolt_path(text, format).unwrap_err();
+            assert_eq!(invalid.line, line, "{text}");
+            assert!(!invalid.to_string().contains("s3cret"), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn bombs_end_quickly() {
+        let mut aliases = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for n in 1..30 {
+            let last = format!("*a{}, ", n - 1).repeat(10);
+            aliases.push_str(&format!("a{n}: &a{n} [{}]\n", last.trim_end_matches(", ")));
+        }
+        let deep = |open: &str, close: &str| open.repeat(200_000) + &close.repeat(200_000);
+        let bombs = [
+            (Format::Yaml, aliases, false),
+            (Format::Yaml, format!("a: {}", deep("[", "]")), false),
+            // What is not looked at is skipped without recursion, however deep.
+            (Format::Json, format!("{{\"a\":{}}}", deep("[", "]")), true),
+            (Format::Toml, format!("a = {}", deep("[", "]")), false),
+        ];
+        for (format, text, sound) in bombs {
+            let started = std::time::Instant::now();
+            assert_eq!(bolt_path(&text, format).is_ok(), sound, "{format}");
+            assert!(started.elapsed().as_secs() < 5, "{format}");
+        }
+    }
+}
