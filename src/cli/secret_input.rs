@@ -36,7 +36,7 @@ impl Secret {
 }
 
 /// No token can be longer: Bolt's keys end there.
-const LONGEST: u64 = 32 << 10;
+const LONGEST: usize = 32 << 10;
 
 /// Reads a secret: from `file` (standard input for `-`), else from its environment variable,
 /// else from the terminal without echo. One LF or CRLF at the end is dropped.
@@ -45,69 +45,104 @@ const LONGEST: u64 = 32 << 10;
 /// [`ErrorKind::Confirmation`] when it would have to be asked for and there is no terminal;
 /// [`ErrorKind::Refused`] when it is empty, too long, or no UTF-8.
 pub fn read_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
-    let text = match file {
+    match file {
         Some(path) if path == Path::new("-") => {
-            read_bounded(secret, io::stdin().lock(), Path::new("standard input"))?
+            let place = Path::new("standard input");
+            let bytes = read_bounded(io::stdin().lock()).at("read", place)?;
+            secret.check(bytes, "from standard input")
         }
         Some(path) => {
-            let file = File::open(path).at("open", path)?;
-            read_bounded(secret, file, path)?
+            let bytes = File::open(path).and_then(read_bounded).at("read", path)?;
+            secret.check(bytes, &format!("in {}", path.display()))
         }
-        None => match std::env::var(secret.variable) {
-            Ok(text) => Zeroizing::new(text),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(refused(secret, "is no UTF-8 text"));
-            }
-            Err(std::env::VarError::NotPresent) => prompt(secret)?,
-        },
-    };
-    let text = text
-        .strip_suffix("\r\n")
-        .or_else(|| text.strip_suffix('\n'))
-        .unwrap_or(&text);
-    if text.is_empty() {
-        return Err(refused(secret, "is empty"));
-    }
-    Ok(Token::new(text.to_owned()))
-}
-
-fn read_bounded(secret: &Secret, source: impl Read, path: &Path) -> Result<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    source
-        .take(LONGEST + 3)
-        .read_to_end(&mut bytes)
-        .at("read", path)?;
-    if bytes.len() as u64 > LONGEST + 2 {
-        return Err(refused(secret, "is longer than 32 KiB"));
-    }
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(refused(secret, "is no UTF-8 text")),
-    }
-}
-
-fn prompt(secret: &Secret) -> Result<Zeroizing<String>> {
-    let nobody = || {
-        Error::new(
-            ErrorKind::Confirmation,
-            format!(
-                "a {} is needed and nobody is there to be asked",
-                secret.name
+        None => match std::env::var_os(secret.variable) {
+            Some(value) => secret.check(
+                Zeroizing::new(value.into_encoded_bytes()),
+                &format!("in {}", secret.variable),
             ),
-        )
-        .with_hint(format!(
-            "give it by {} FILE, or - for standard input",
-            secret.option
-        ))
-    };
-    if !io::stdin().is_terminal() {
-        return Err(nobody());
+            None => secret.check(secret.ask()?, "that was typed"),
+        },
     }
-    rpassword::prompt_password(format!("{} (not shown): ", secret.name))
-        .map(Zeroizing::new)
-        .map_err(|_| nobody())
 }
 
-fn refused(secret: &Secret, why: &str) -> Error {
-    Error::new(ErrorKind::Refused, format!("the {} {why}", secret.name))
+/// Reads a little more than may be, so that too much is noticed. The buffer never grows: a
+/// smaller one would be left behind in memory as it was.
+fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    let most = LONGEST + "\r\n".len() + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * most));
+    source.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Secret {
+    /// Drops one line end and refuses what can be no secret; `place` says where it was.
+    fn check(&self, bytes: Zeroizing<Vec<u8>>, place: &str) -> Result<Token> {
+        let refused = |why: &str| {
+            let message = format!("the {} {place} {why}; nothing was changed", self.name);
+            Error::new(ErrorKind::Refused, message)
+        };
+        let text = bytes
+            .strip_suffix(b"\r\n")
+            .or_else(|| bytes.strip_suffix(b"\n"))
+            .unwrap_or(&bytes);
+        if text.is_empty() {
+            return Err(refused("is empty"));
+        }
+        if text.len() > LONGEST {
+            return Err(refused("is longer than 32 KiB"));
+        }
+        match std::str::from_utf8(text) {
+            Ok(text) => Ok(Token::new(text.to_owned())),
+            Err(_) => Err(refused("is no UTF-8 text")),
+        }
+    }
+
+    /// Asks at the terminal, without echo.
+    fn ask(&self) -> Result<Zeroizing<Vec<u8>>> {
+        let nobody = || {
+            let message = format!("a {} is needed and nobody is there to be asked", self.name);
+            Error::new(ErrorKind::Confirmation, message).with_hint(format!(
+                "give it by {} FILE, - for standard input, or in {}",
+                self.option, self.variable
+            ))
+        };
+        if !io::stdin().is_terminal() {
+            return Err(nobody());
+        }
+        rpassword::prompt_password(format!("{} (not shown): ", self.name))
+            .map(|text| Zeroizing::new(text.into_bytes()))
+            .map_err(|_| nobody())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_dropped_and_what_can_be_no_secret_is_refused() {
+        let check = |bytes: &[u8]| {
+            let token = Secret::TOKEN.check(Zeroizing::new(bytes.to_vec()), "here");
+            token.map(|token| token.reveal().to_owned())
+        };
+        for (bytes, text) in [
+            ("t", "t"),
+            ("t\n", "t"),
+            ("t\r\n", "t"),
+            ("t\n\n", "t\n"),
+            (" t ", " t "),
+        ] {
+            assert_eq!(check(bytes.as_bytes()).unwrap(), text);
+        }
+        assert_eq!(check(&[b'x'; LONGEST]).unwrap().len(), LONGEST);
+        for bytes in [&b""[..], b"\n", b"\r\n", b"\xff", &[b'x'; LONGEST + 1]] {
+            assert_eq!(check(bytes).unwrap_err().kind(), ErrorKind::Refused);
+        }
+    }
+
+    #[test]
+    fn an_endless_source_is_not_read_to_its_end() {
+        let bytes = read_bounded(io::repeat(b'x')).unwrap();
+        assert!(Secret::TOKEN.check(bytes, "here").is_err());
+    }
 }

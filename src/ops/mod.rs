@@ -7,6 +7,7 @@ pub mod auth_verify;
 pub mod bucket;
 pub mod check;
 pub mod org;
+pub mod output;
 pub mod siblings;
 pub mod status;
 pub mod token;
