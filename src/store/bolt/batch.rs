@@ -43,6 +43,13 @@ impl<'f> Batch<'f> {
         self.file
     }
 
+    /// The bytes of `pages` pages.
+    pub(super) fn length(&self, pages: u64) -> usize {
+        usize::try_from(pages)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(self.file.page_size())
+    }
+
     /// How many pages are worth asking for at once.
     pub(super) fn capacity(&self) -> usize {
         BATCH / self.file.page_size()
@@ -102,8 +109,9 @@ impl<'f> Batch<'f> {
         let skip = usize::try_from(page.0 - stretch.first.0)
             .ok()?
             .checked_mul(page_size)?;
-        let length = usize::try_from(count).ok()?.checked_mul(page_size)?;
-        let length = self.file.present(self.file.offset(page), length);
+        let length = self
+            .file
+            .present(self.file.offset(page), self.length(count));
         (length > 0 && skip.checked_add(length)? <= stretch.length)
             .then_some(stretch.at + skip..stretch.at + skip + length)
     }
@@ -117,10 +125,7 @@ impl<'f> Batch<'f> {
             return Ok(self.buffer.get(range).unwrap_or_default());
         }
         let offset = self.file.offset(page);
-        let length = usize::try_from(count)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(self.file.page_size());
-        let length = self.file.present(offset, length);
+        let length = self.file.present(offset, self.length(count));
         if self.holding == Some((page, length)) {
             return Ok(self.single.get(..length).unwrap_or_default());
         }

@@ -9,6 +9,7 @@ use super::layout::{
     VERSION, u32_at, u64_at,
 };
 use super::pages::PageFile;
+use super::walk::Reference;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::ReadAt;
 
@@ -103,6 +104,15 @@ impl Meta {
         self.root.0 >= 2 && self.root < self.hwm && self.root.0 < file.pages()
     }
 
+    /// Where it names its root.
+    pub(super) fn root_field(&self, file: &PageFile) -> Reference {
+        let page = PageId(self.slot);
+        Reference {
+            page,
+            offset: file.offset(page).saturating_add(32),
+        }
+    }
+
     /// A defect of this meta, at the field `at` bytes into its page.
     pub(super) fn defect(&self, file: &PageFile, code: Code, at: u64, message: String) -> Defect {
         let page = PageId(self.slot);
@@ -162,6 +172,11 @@ pub(super) fn find(source: Box<dyn ReadAt>, path: &Path) -> Result<(PageFile, Me
 }
 
 impl Metas {
+    /// Whether another meta than bolt's choice had to be used, or may have had to.
+    pub(super) fn fell_back(&self) -> bool {
+        self.slots.iter().any(Result::is_err) || self.passed_over().is_some()
+    }
+
     /// A meta that bolt would have chosen but that names no possible root.
     pub(super) fn passed_over(&self) -> Option<&Meta> {
         let other = self.other.as_ref()?;

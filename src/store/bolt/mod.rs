@@ -8,29 +8,38 @@
 //! | [`node`] | one branch or leaf, element by element |
 //! | [`walk`] | whole trees: every page once, every rule checked |
 //! | [`read`] | buckets and pairs |
+//! | [`survey`] | all trees of a meta in one look |
+//! | [`freelist`] | which pages Bolt would give out again |
+//! | [`check`] | the structure check |
+//! | [`unused`] | what the file shows outside its live records |
 //! | [`codes`] | every kind of finding |
-
-#![allow(dead_code)] // until the checker, which comes next, uses the rest
 
 mod batch;
 mod bitmap;
+mod check;
 mod codes;
+mod freelist;
 mod layout;
 mod meta;
 mod node;
 mod pages;
 mod read;
+mod survey;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod walk;
 
 use std::path::Path;
 
 use super::{Inspect, ReadAt, StructureCheck, Unused};
 use crate::error::Result;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
+use check::judge_metas;
+use codes::Report;
 use meta::Metas;
 use pages::PageFile;
+use survey::survey;
 
 pub use codes::Code;
 
@@ -38,6 +47,7 @@ pub use codes::Code;
 pub struct Bolt {
     file: PageFile,
     metas: Metas,
+    notices: Vec<Finding>,
 }
 
 impl Bolt {
@@ -47,7 +57,21 @@ impl Bolt {
     /// [`crate::ErrorKind::NotAStore`] when no meta page is valid.
     pub fn open(source: Box<dyn ReadAt>, path: &Path) -> Result<Self> {
         let (file, metas) = meta::find(source, path)?;
-        Ok(Self { file, metas })
+        let mut report = Report::default();
+        if metas.fell_back() {
+            // A right checksum does not vouch for the tree: bolt may have overwritten it.
+            let errors = survey(&file, &metas.current, None)?
+                .report
+                .count(Severity::Error);
+            judge_metas(&file, &metas, errors, &mut report);
+        }
+        let mut notices = report.into_findings();
+        notices.retain(|finding| finding.code == Code::OlderMeta.name());
+        Ok(Self {
+            file,
+            metas,
+            notices,
+        })
     }
 
     /// Bytes per page, from the file's own meta.
@@ -59,16 +83,16 @@ impl Bolt {
     /// What choosing the meta page found worth saying.
     #[must_use]
     pub fn notices(&self) -> Vec<Finding> {
-        Vec::new()
+        self.notices.clone()
     }
 }
 
 impl Inspect for Bolt {
     fn check(&self) -> Result<StructureCheck> {
-        Ok(StructureCheck::default())
+        check::check(self)
     }
 
-    fn unused(&self, _visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
+    fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
+        unused::unused(self, visit)
     }
 }

@@ -29,8 +29,10 @@ pub(super) struct Node<'a> {
     pub(super) page: PageId,
     /// Where in the file `bytes` begins.
     pub(super) base: u64,
-    /// The whole node, as far as the file has it.
+    /// The node, as far as the file has it.
     pub(super) bytes: &'a [u8],
+    /// How long the node should be.
+    pub(super) length: usize,
     pub(super) count: usize,
 }
 
@@ -67,24 +69,27 @@ impl Element<'_> {
 }
 
 impl<'a> Node<'a> {
-    /// Takes `bytes` for a node with this header. Says so when the element array does not fit.
+    /// Takes `bytes`, fewer than `length` where the file ends early, for a node with this
+    /// header. Says so when the element array does not fit.
     pub(super) fn new(
         kind: Kind,
         header: Header,
         page: PageId,
         base: u64,
         bytes: &'a [u8],
+        length: usize,
     ) -> Result<Self, Defect> {
         let node = Self {
             kind,
             page,
             base,
             bytes,
+            length,
             count: usize::from(header.count),
         };
         if node.array_end() > bytes.len() {
             return Err(node.defect(
-                Code::PageCount,
+                node.cut_or(Code::PageCount),
                 10,
                 format!(
                     "{} elements do not fit into {} bytes",
@@ -99,6 +104,20 @@ impl<'a> Node<'a> {
     /// Where the element array ends and data may begin.
     pub(super) fn array_end(&self) -> usize {
         HEADER + HEADER * self.count
+    }
+
+    /// Whether the file ends inside the node.
+    pub(super) fn is_cut(&self) -> bool {
+        self.bytes.len() < self.length
+    }
+
+    /// What to call something that does not fit.
+    fn cut_or(&self, code: Code) -> Code {
+        if self.is_cut() {
+            Code::PageMissing
+        } else {
+            code
+        }
     }
 
     /// A defect at `at` bytes into the node.
@@ -117,8 +136,14 @@ impl<'a> Node<'a> {
 
     /// Element `index`, if its key and value lie inside the node behind the array.
     pub(super) fn element(&self, index: usize) -> Result<Element<'a>, Defect> {
-        self.locate(index)
-            .ok_or_else(|| self.element_defect(Code::ElementBounds, index, "lies outside its node"))
+        self.locate(index).ok_or_else(|| {
+            let code = self.cut_or(Code::ElementBounds);
+            self.element_defect(
+                code,
+                index,
+                "lies outside its node, as far as the file has it",
+            )
+        })
     }
 
     /// The child that element `index` of a branch names, even if its key can't be read.
@@ -228,44 +253,51 @@ impl BucketHeader {
 pub(super) enum Content<'a> {
     /// In a tree of its own.
     Tree(PageId),
-    /// In a leaf inside the value.
-    Inline(Node<'a>),
+    /// In a leaf inside the value. Its header's page number, which should be 0, comes along.
+    Inline(Node<'a>, PageId),
+}
+
+/// Decodes a bucket's value, which stands `offset` bytes into the file, on `page`.
+pub(super) fn bucket(
+    value: &[u8],
+    page: PageId,
+    offset: u64,
+) -> Result<(BucketHeader, Content<'_>), Defect> {
+    let short = || {
+        let message = format!("a bucket has a value of {} bytes", value.len());
+        Defect::new(Code::BucketValue, page, offset, message)
+    };
+    let header = BucketHeader::parse(value).ok_or_else(short)?;
+    if header.root != PageId(0) {
+        return Ok((header, Content::Tree(header.root)));
+    }
+    let bytes = value.get(HEADER..).ok_or_else(short)?;
+    let inner = Header::parse(bytes).ok_or_else(short)?;
+    let base = offset + HEADER as u64;
+    if inner.flags != LEAF || inner.overflow != 0 {
+        let (flags, overflow) = (inner.flags, inner.overflow);
+        let message = format!("an inline bucket has flags {flags:#06x} and overflow {overflow}");
+        return Err(Defect::new(Code::InlinePage, page, base, message));
+    }
+    let node =
+        Node::new(Kind::Leaf, inner, page, base, bytes, bytes.len()).map_err(|mut defect| {
+            defect.code = Code::InlinePage;
+            defect
+        })?;
+    Ok((header, Content::Inline(node, inner.id)))
 }
 
 impl<'a> Node<'a> {
+    /// Where in the file the value of `element`, one of this node's, begins.
+    pub(super) fn value_offset(&self, element: &Element<'_>) -> u64 {
+        self.base + element.value_start() as u64
+    }
+
     /// Decodes the bucket that `element`, one of this node's, holds.
     pub(super) fn bucket(
         &self,
         element: &Element<'a>,
     ) -> Result<(BucketHeader, Content<'a>), Defect> {
-        let at = element.index;
-        let short = || {
-            self.element_defect(
-                Code::BucketValue,
-                at,
-                &format!("is a bucket with a value of {} bytes", element.value.len()),
-            )
-        };
-        let header = BucketHeader::parse(element.value).ok_or_else(short)?;
-        if header.root != PageId(0) {
-            return Ok((header, Content::Tree(header.root)));
-        }
-        let bytes = element.value.get(HEADER..).ok_or_else(short)?;
-        let inner = Header::parse(bytes).ok_or_else(short)?;
-        let base = self.base + (element.value_start() + HEADER) as u64;
-        if inner.flags != LEAF || inner.overflow != 0 {
-            let (flags, overflow) = (inner.flags, inner.overflow);
-            return Err(Defect::new(
-                Code::InlinePage,
-                self.page,
-                base,
-                format!("an inline bucket has the flags {flags:#x} and {overflow} further pages"),
-            ));
-        }
-        let node = Node::new(Kind::Leaf, inner, self.page, base, bytes).map_err(|mut defect| {
-            defect.code = Code::InlinePage;
-            defect
-        })?;
-        Ok((header, Content::Inline(node)))
+        bucket(element.value, self.page, self.value_offset(element))
     }
 }

@@ -1,5 +1,6 @@
 //! The file as an array of pages.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::layout::PageId;
@@ -70,5 +71,34 @@ impl PageFile {
             )
             .with_source(cause)
         })
+    }
+
+    /// Hands the bytes from `from` on, up to `to`, to `take` in pieces that stay in the
+    /// processor's cache, until it breaks. The last argument is where in the file a piece begins.
+    ///
+    /// # Errors
+    /// When the system can't read these bytes.
+    pub(super) fn stream(
+        &self,
+        from: u64,
+        to: u64,
+        mut take: impl FnMut(&[u8], u64) -> ControlFlow<()>,
+    ) -> Result<()> {
+        const PIECE: usize = 256 << 10;
+        let mut buffer = Vec::new();
+        let mut at = from;
+        while at < to {
+            let length = usize::try_from(to - at).map_or(PIECE, |left| left.min(PIECE));
+            if buffer.len() < length {
+                buffer.resize(length, 0);
+            }
+            let piece = buffer.get_mut(..length).unwrap_or_default();
+            self.read(piece, at)?;
+            if take(piece, at).is_break() {
+                break;
+            }
+            at += length as u64;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::batch::Batch;
 use super::codes::{Code, Defect, Report};
 use super::layout::PageId;
 use super::node::{Content, Element, Kind, Node};
-use super::walk::{Reference, Visit, Walker, inline, judge};
+use super::walk::{Reference, Visit, Walker, fetch, inline, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 use crate::store::{Bucket, Snapshot, Visitor};
@@ -43,7 +43,7 @@ impl Snapshot for Bolt {
             return Ok(None);
         }
         let root = match node.bucket(&element).map_err(|d| self.corrupt(&d))?.1 {
-            Content::Inline(node) => {
+            Content::Inline(node, _) => {
                 let index = self.find(&node, key)?;
                 return index.map_or(Ok(None), |index| self.plain(&node, index));
             }
@@ -75,13 +75,13 @@ impl Snapshot for Bolt {
             }
             found = true;
             match node.bucket(element)?.1 {
-                Content::Inline(node) => {
+                Content::Inline(node, _) => {
                     let _ = inline(&node, &mut pairs);
                 }
                 Content::Tree(root) => {
                     let from = Reference {
                         page: node.page,
-                        offset: node.base + element.value_start() as u64,
+                        offset: node.value_offset(element),
                     };
                     tree = Some((root, from));
                 }
@@ -114,17 +114,8 @@ impl Bolt {
     pub(super) fn walk_root(&self, visit: &mut impl Visit) -> Result<()> {
         let current = &self.metas.current;
         let mut walker = Walker::new(&self.file, current.hwm);
-        let _ = walker.tree(current.root, self.root_field(), visit)?;
+        let _ = walker.tree(current.root, current.root_field(&self.file), visit)?;
         Ok(())
-    }
-
-    /// Where the current meta names the root.
-    pub(super) fn root_field(&self) -> Reference {
-        let page = PageId(self.metas.current.slot);
-        Reference {
-            page,
-            offset: self.file.offset(page) + 32,
-        }
     }
 
     /// Descends to `key` as bolt does.
@@ -184,11 +175,11 @@ impl Bolt {
 
     /// Reads and judges one node.
     fn node<'b>(&self, batch: &'b mut Batch<'_>, page: PageId) -> Result<Node<'b>> {
-        let hwm = self.metas.current.hwm;
+        let current = &self.metas.current;
+        let from = current.root_field(&self.file);
         let (header, kind) =
-            judge(batch, page, hwm, self.root_field())?.map_err(|d| self.corrupt(&d))?;
-        let bytes = batch.bytes(page, u64::from(header.overflow) + 1)?;
-        Node::new(kind, header, page, self.file.offset(page), bytes).map_err(|d| self.corrupt(&d))
+            judge(batch, page, current.hwm, from)?.map_err(|d| self.corrupt(&d))?;
+        fetch(batch, page, header, kind)?.map_err(|d| self.corrupt(&d))
     }
 
     fn corrupt(&self, defect: &Defect) -> Error {

@@ -19,8 +19,9 @@ pub(super) trait Visit {
     /// An element of a leaf, in the order of keys. A break ends the walk.
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()>;
 
-    /// A node of `pages` pages at level `depth` (the root is 1), after its elements.
-    fn node(&mut self, _node: &Node<'_>, _pages: u64, _depth: u64) {}
+    /// A node of `pages` pages at level `depth` (the root is 1), after its elements, the last
+    /// of which ends `end` bytes from its start.
+    fn node(&mut self, _node: &Node<'_>, _pages: u64, _depth: u64, _end: usize) {}
 
     /// Bytes inside a node, `from..to` from its start, that no element uses: between elements,
     /// or behind the last one.
@@ -74,6 +75,8 @@ pub(super) struct Walker<'f> {
     /// Pages that may be read though another node claims them; bounds the work where damaged
     /// nodes overlap.
     spare: u64,
+    /// Pages whose nodes were walked before, by another walker, and are passed over here.
+    known: Option<&'f Bitmap>,
 }
 
 impl<'f> Walker<'f> {
@@ -86,12 +89,24 @@ impl<'f> Walker<'f> {
             heads: Bitmap::new(pages),
             used: Bitmap::new(pages),
             spare: pages,
+            known: None,
         }
+    }
+
+    /// Passes over the nodes at `known` pages.
+    pub(super) fn knowing(mut self, known: &'f Bitmap) -> Self {
+        self.known = Some(known);
+        self
     }
 
     /// The pages that the trees walked so far use.
     pub(super) fn used(&self) -> &Bitmap {
         &self.used
+    }
+
+    /// The pages at which their nodes begin.
+    pub(super) fn heads(&self) -> &Bitmap {
+        &self.heads
     }
 
     /// Walks the tree at `root`, whose number was found at `from`.
@@ -163,6 +178,9 @@ impl<'f> Walker<'f> {
     }
 
     fn node(&mut self, child: &Child, depth: u64, visit: &mut impl Visit) -> Result<Outcome> {
+        if self.known.is_some_and(|known| known.has(child.page)) {
+            return Ok(Outcome::Done);
+        }
         if self.exists(child.page) && !self.heads.insert(child.page) {
             let message = format!("refers to page {}, which was reached before", child.page);
             let Reference { page, offset } = child.from;
@@ -189,22 +207,24 @@ impl<'f> Walker<'f> {
         if !claimed {
             return Ok(Outcome::Done);
         }
-        let base = self.batch.file().offset(child.page);
-        let bytes = self.batch.bytes(child.page, pages)?;
-        let node = match Node::new(kind, header, child.page, base, bytes) {
+        let node = match fetch(&mut self.batch, child.page, header, kind)? {
             Ok(node) => node,
             Err(defect) => {
                 visit.defect(defect);
                 return Ok(Outcome::Done);
             }
         };
+        if kind == Kind::Branch && node.count == 0 {
+            visit.defect(node.defect(Code::EmptyBranch, 10, "the branch has no elements"));
+        }
         let mut children = Vec::new();
-        let flow = elements(&node, &child.range, visit, &mut children);
-        visit.node(&node, pages, depth);
-        Ok(match (flow, kind) {
-            (ControlFlow::Break(()), _) => Outcome::Stop,
-            (_, Kind::Leaf) => Outcome::Done,
-            (_, Kind::Branch) => Outcome::Descend(children),
+        let ControlFlow::Continue(end) = elements(&node, &child.range, visit, &mut children) else {
+            return Ok(Outcome::Stop);
+        };
+        visit.node(&node, pages, depth, end);
+        Ok(match kind {
+            Kind::Leaf => Outcome::Done,
+            Kind::Branch => Outcome::Descend(children),
         })
     }
 
@@ -299,17 +319,45 @@ pub(super) fn judge(
             format!("the node reaches to page {last}, beyond the end of the file"),
         );
     }
+    let length = batch.length(u64::from(header.overflow) + 1);
+    let present = file.present(base, length);
+    let count = usize::from(header.count);
+    if HEADER + HEADER * count > present {
+        let code = if present < length {
+            Code::PageMissing
+        } else {
+            Code::PageCount
+        };
+        return wrong(
+            code,
+            10,
+            format!("{count} elements do not fit into {present} bytes"),
+        );
+    }
     Ok(Ok((header, kind)))
 }
 
+/// Reads the node at `page`, whose header was judged.
+pub(super) fn fetch<'b>(
+    batch: &'b mut Batch<'_>,
+    page: PageId,
+    header: Header,
+    kind: Kind,
+) -> Result<Result<Node<'b>, Defect>> {
+    let pages = u64::from(header.overflow) + 1;
+    let (base, length) = (batch.file().offset(page), batch.length(pages));
+    let bytes = batch.bytes(page, pages)?;
+    Ok(Node::new(kind, header, page, base, bytes, length))
+}
+
 /// Goes through the elements of a node: rules, order, range, gaps. Collects the children of a
-/// branch.
+/// branch. Goes on with where in the node the last element ends.
 fn elements(
     node: &Node<'_>,
     range: &Range,
     visit: &mut impl Visit,
     children: &mut Vec<Child>,
-) -> ControlFlow<()> {
+) -> ControlFlow<(), usize> {
     let mut previous: Option<Element<'_>> = None;
     let mut end = node.array_end();
     for element in node.elements() {
@@ -366,7 +414,7 @@ fn elements(
     if end < node.bytes.len() {
         visit.unused(node, end, node.bytes.len());
     }
-    ControlFlow::Continue(())
+    ControlFlow::Continue(end)
 }
 
 /// Adds a branch's element to its children. Its key, where it can be read, is where the child's
@@ -398,5 +446,8 @@ fn adopt(
 
 /// Goes through the elements of an inline bucket's page as a walk does.
 pub(super) fn inline(node: &Node<'_>, visit: &mut impl Visit) -> ControlFlow<()> {
-    elements(node, &Range::default(), visit, &mut Vec::new())
+    match elements(node, &Range::default(), visit, &mut Vec::new()) {
+        ControlFlow::Continue(_) => ControlFlow::Continue(()),
+        ControlFlow::Break(()) => ControlFlow::Break(()),
+    }
 }

@@ -1,0 +1,287 @@
+//! The structure check: every invariant of the format, and what Bolt itself never looks at.
+
+use std::ops::ControlFlow;
+
+use super::Bolt;
+use super::codes::{Code, Defect, Report};
+use super::freelist::{self, Freelist, List};
+use super::layout::{META_END, PageId, all_zero};
+use super::meta::{Flaw, Meta, Metas};
+use super::pages::PageFile;
+use super::survey::{Survey, survey};
+use super::walk::Walker;
+use crate::error::Result;
+use crate::finding::Severity;
+use crate::store::{Pages, StructureCheck};
+
+/// Checks everything that the current meta reaches, the freelist, the other meta, the tail.
+pub(super) fn check(bolt: &Bolt) -> Result<StructureCheck> {
+    let (file, metas) = (&bolt.file, &bolt.metas);
+    let meta = &metas.current;
+    let Survey {
+        walker,
+        mut report,
+        mut pages,
+        ..
+    } = survey(file, meta, None)?;
+    judge_metas(file, metas, report.count(Severity::Error), &mut report);
+
+    let used = walker.used();
+    pages.page_size = file.page_size() as u64;
+    pages.allocated = meta.hwm.0;
+    pages.tail_bytes = file.size().saturating_sub(file.offset(meta.hwm));
+    let list = freelist::read(file, meta, &mut report)?;
+    if let Freelist::Stored(list) = &list {
+        pages.freelist = list.span.end - list.span.start;
+        pages.free = list.count;
+        shared_with_tree(file, list, |page| used.has(page), &mut report);
+        let end = file.offset(PageId(list.span.end)).min(file.size());
+        if let Some(at) = first_nonzero(file, list.end, end)? {
+            let page = PageId(list.span.start);
+            let message = "bytes behind the freelist's last number are not zero";
+            report.add(Defect::new(Code::Slack, page, at, message), None);
+        }
+    }
+    count_rest(
+        file,
+        meta,
+        &list,
+        |page| used.has(page),
+        &mut pages,
+        &mut report,
+    );
+    if let Some(other) = &metas.other {
+        judge_other(file, other, &walker, &mut report)?;
+    }
+    judge_file(file, meta, &mut report)?;
+    Ok(StructureCheck {
+        findings: report.into_findings(),
+        pages,
+    })
+}
+
+/// What the two meta pages tell, with `errors` in the tree of the current one.
+pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &mut Report) {
+    let current = &metas.current;
+    let whole = if errors == 0 {
+        String::from("its tree is whole")
+    } else {
+        format!("its tree is damaged in {errors} places")
+    };
+    let in_use = format!(
+        "meta page {} of transaction {} is used; {whole}, and it may be one transaction older",
+        current.slot, current.txid
+    );
+    for (slot, found) in (0..).zip(&metas.slots) {
+        let page = PageId(slot);
+        let add = |code, at: u64, message: String, report: &mut Report| {
+            let offset = file.offset(page).saturating_add(at);
+            report.add(Defect::new(code, page, offset, message), None);
+        };
+        match found {
+            Ok(meta) => {
+                if !meta.header_ok {
+                    let message = format!("the page header of meta page {slot} is wrong");
+                    add(Code::MetaHeader, 0, message, report);
+                }
+                if meta.txid.0 % 2 != slot {
+                    let message = format!("transaction {} stands in slot {slot}", meta.txid);
+                    add(Code::MetaParity, 64, message, report);
+                }
+                if meta.page_size != file.page_size() as u64 {
+                    let code = if slot == current.slot {
+                        Code::MetaPageSize
+                    } else {
+                        Code::OtherMetaPageSize
+                    };
+                    let (here, laid_out) = (meta.page_size, file.page_size());
+                    let message = format!("page size {here}, but the file's is {laid_out}");
+                    add(code, 24, message, report);
+                }
+            }
+            Err(flaw) => {
+                let message = format!("meta page {slot} {flaw}; {in_use}");
+                add(Code::OlderMeta, 0, message, report);
+                if let Flaw::Checksum(0, _) = flaw {
+                    let message = format!("bbolt 1.3.6 would believe meta page {slot}");
+                    add(Code::MetaChecksumZero, 72, message, report);
+                }
+            }
+        }
+    }
+    if let Some(passed) = metas.passed_over() {
+        let (slot, root) = (passed.slot, passed.root);
+        let message = format!("meta page {slot} names page {root} as its root; {in_use}");
+        report.add(passed.defect(file, Code::OlderMeta, 32, message), None);
+    }
+    let broken = [Some(current), metas.passed_over()];
+    for meta in broken.into_iter().flatten() {
+        if !meta.has_root(file) {
+            let (slot, root) = (meta.slot, meta.root);
+            let message = format!("meta page {slot} names page {root} as its root");
+            report.add(meta.defect(file, Code::MetaRoot, 32, message), None);
+        }
+    }
+    if metas.other.is_some_and(|other| other.txid == current.txid) {
+        let message = format!("both metas carry transaction {}", current.txid);
+        report.add(current.defect(file, Code::MetaTwins, 64, message), None);
+    }
+    if !file.page_size().is_power_of_two() {
+        let message = format!("the page size is {} bytes", file.page_size());
+        report.add(current.defect(file, Code::OddPageSize, 24, message), None);
+    }
+}
+
+/// Pages that the freelist offers or stands in although a tree uses them.
+fn shared_with_tree(
+    file: &PageFile,
+    list: &List,
+    used: impl Fn(PageId) -> bool,
+    report: &mut Report,
+) {
+    for page in list.span.clone().map(PageId).filter(|page| used(*page)) {
+        let message = format!("the freelist stands in page {page}, which a tree uses");
+        report.add(
+            Defect::new(Code::PageShared, page, file.offset(page), message),
+            None,
+        );
+    }
+    for page in (2..file.pages()).map(PageId) {
+        if list.free.has(page) && used(page) {
+            let message = format!("page {page} is in use and on the freelist");
+            let offset = file.offset(page);
+            report.add(Defect::new(Code::FreelistLive, page, offset, message), None);
+        }
+    }
+}
+
+/// Counts pages that no tree uses and the freelist does not offer. Without a list, stored and
+/// sound, nothing can be said to have leaked.
+fn count_rest(
+    file: &PageFile,
+    meta: &Meta,
+    list: &Freelist,
+    used: impl Fn(PageId) -> bool,
+    pages: &mut Pages,
+    report: &mut Report,
+) {
+    let damaged = report.has(Severity::Error);
+    let limit = meta.hwm.0.min(file.pages());
+    let rest = |page: u64| {
+        let page = PageId(page);
+        let listed = match list {
+            Freelist::Stored(list) => list.span.contains(&page.0) || list.free.has(page),
+            Freelist::Absent | Freelist::Damaged => false,
+        };
+        !listed && !used(page)
+    };
+    let mut page = 2;
+    while page < limit {
+        let first = page;
+        while page < limit && rest(page) {
+            page += 1;
+        }
+        let run = page - first;
+        match list {
+            _ if run == 0 => {}
+            Freelist::Absent => pages.free += run,
+            Freelist::Damaged => pages.leaked += run,
+            Freelist::Stored(_) => {
+                pages.leaked += run;
+                let lost = if damaged {
+                    "; it may hold what the damaged parts have lost"
+                } else {
+                    ""
+                };
+                let message = if run == 1 {
+                    format!("page {first} is neither in use nor on the freelist{lost}")
+                } else {
+                    let last = page - 1;
+                    format!("pages {first} to {last} are neither in use nor on the freelist{lost}")
+                };
+                let (first, code) = (PageId(first), Code::Leaked);
+                report.add(Defect::new(code, first, file.offset(first), message), None);
+            }
+        }
+        page += 1;
+    }
+}
+
+/// Whether the other meta could still be used: its tree where it differs, and its freelist.
+fn judge_other(
+    file: &PageFile,
+    other: &Meta,
+    current: &Walker<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    if other.page_size != file.page_size() as u64 {
+        return Ok(());
+    }
+    let Survey {
+        walker,
+        report: mut found,
+        ..
+    } = survey(file, other, Some(current.heads()))?;
+    if let Freelist::Stored(list) = freelist::read(file, other, &mut found)? {
+        shared_with_tree(file, &list, |page| walker.used().has(page), &mut found);
+    }
+    let errors = found.count(Severity::Error);
+    if errors == 0 {
+        return Ok(());
+    }
+    let first = found
+        .into_findings()
+        .into_iter()
+        .find(|finding| finding.severity == Severity::Error)
+        .map_or_else(String::new, |finding| {
+            format!(", first at {}: {}", finding.place, finding.message)
+        });
+    let (slot, txid) = (other.slot, other.txid);
+    let message =
+        format!("meta page {slot}, transaction {txid}, is damaged in {errors} places{first}");
+    report.add(other.defect(file, Code::OtherMeta, 0, message), None);
+    Ok(())
+}
+
+/// What only the file's length and the bytes outside all nodes tell.
+fn judge_file(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<()> {
+    let end = file.offset(meta.hwm);
+    if file.size() < end {
+        let missing = end - file.size();
+        let page = PageId(file.size() / file.page_size() as u64);
+        let hwm = meta.hwm;
+        let message = format!("{missing} bytes below the high-water mark {hwm} are missing");
+        report.add(
+            Defect::new(Code::Truncated, page, file.size(), message),
+            None,
+        );
+    }
+    if let Some(at) = first_nonzero(file, end, file.size())? {
+        let page = PageId(at / file.page_size() as u64);
+        let message = "beyond the high-water mark there is more than zeros";
+        report.add(Defect::new(Code::Tail, page, at, message), None);
+    }
+    for slot in [PageId(0), PageId(1)] {
+        let start = file.offset(slot);
+        let end = file.offset(PageId(slot.0 + 1)).min(file.size());
+        if let Some(at) = first_nonzero(file, start + META_END as u64, end)? {
+            let message = format!("bytes behind meta {slot} are not zero");
+            report.add(Defect::new(Code::Slack, slot, at, message), None);
+        }
+    }
+    Ok(())
+}
+
+/// Where the first byte that is not zero stands.
+fn first_nonzero(file: &PageFile, from: u64, to: u64) -> Result<Option<u64>> {
+    let mut found = None;
+    file.stream(from, to, |piece, offset| {
+        if all_zero(piece) {
+            return ControlFlow::Continue(());
+        }
+        let at = piece.iter().position(|byte| *byte != 0).unwrap_or_default();
+        found = Some(offset + at as u64);
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
+}

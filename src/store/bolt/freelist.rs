@@ -1,0 +1,162 @@
+//! The freelist: which pages Bolt would give out again.
+
+use std::ops::{ControlFlow, Range};
+
+use super::bitmap::Bitmap;
+use super::codes::{Code, Defect, Report};
+use super::layout::{FREELIST, HEADER, Header, NO_FREELIST, PageId, u64_at};
+use super::meta::Meta;
+use super::pages::PageFile;
+use crate::error::Result;
+
+/// The pages a stored freelist takes, and those it offers.
+pub(super) struct List {
+    /// The pages it stands in.
+    pub(super) span: Range<u64>,
+    /// Where in the file its last page number ends.
+    pub(super) end: u64,
+    /// The pages it offers, as far as they may be offered at all.
+    pub(super) free: Bitmap,
+    /// How many those are.
+    pub(super) count: u64,
+}
+
+/// What a meta says about free pages.
+pub(super) enum Freelist {
+    /// Not stored: every page that is not reached is free.
+    Absent,
+    /// Can't be read; the report says why.
+    Damaged,
+    /// A list; what is wrong with its numbers is in the report.
+    Stored(List),
+}
+
+/// Reads the freelist of `meta` without using any number before it is in bounds.
+///
+/// # Errors
+/// When the system can't read the file.
+pub(super) fn read(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<Freelist> {
+    if meta.freelist == NO_FREELIST {
+        let defect = meta.defect(
+            file,
+            Code::FreelistAbsent,
+            48,
+            "no freelist is stored".into(),
+        );
+        report.add(defect, None);
+        return Ok(Freelist::Absent);
+    }
+    let (span, ids) = match locate(file, meta)? {
+        Ok(sound) => sound,
+        Err(defect) => {
+            report.add(defect, None);
+            return Ok(Freelist::Damaged);
+        }
+    };
+    let mut list = List {
+        span,
+        end: ids.end,
+        free: Bitmap::new(meta.hwm.0.min(file.pages())),
+        count: 0,
+    };
+    let mut previous = 0;
+    file.stream(ids.start, ids.end, |piece, offset| {
+        let numbers = piece.as_chunks::<8>().0.iter().zip((offset..).step_by(8));
+        for (id, at) in numbers {
+            let id = u64::from_le_bytes(*id);
+            if let Some((code, why)) = list.judge(id, previous, meta.hwm, file) {
+                let page = PageId(at / file.page_size() as u64);
+                let message = format!("the freelist offers page {id}, {why}");
+                report.add(Defect::new(code, page, at, message), None);
+            }
+            previous = id;
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(Freelist::Stored(list))
+}
+
+impl List {
+    /// Takes a number of the list; says what is wrong with it.
+    fn judge(
+        &mut self,
+        id: u64,
+        previous: u64,
+        hwm: PageId,
+        file: &PageFile,
+    ) -> Option<(Code, &'static str)> {
+        if id < 2 {
+            return Some((Code::FreelistBounds, "a meta page"));
+        }
+        if id >= hwm.0 {
+            return Some((Code::FreelistBounds, "not below the high-water mark"));
+        }
+        if self.span.contains(&id) {
+            return Some((Code::FreelistSelf, "where the list itself stands"));
+        }
+        if id < file.pages() && !self.free.insert(PageId(id)) || id == previous {
+            return Some((Code::FreelistDuplicate, "which it offered before"));
+        }
+        self.count += 1;
+        (id < previous).then_some((Code::FreelistOrder, "out of order"))
+    }
+}
+
+/// The pages of a freelist, and where in the file its page numbers stand.
+type Place = (Range<u64>, Range<u64>);
+
+/// Finds the pages of the freelist and, in the file, the bytes of its page numbers.
+fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
+    let page = PageId(meta.freelist);
+    let refused = |why: &str| {
+        let message = format!("the freelist should be at page {page}, {why}");
+        Ok(Err(meta.defect(file, Code::FreelistPage, 48, message)))
+    };
+    if page.0 < 2 {
+        return refused("a meta page");
+    }
+    if page >= meta.hwm {
+        return refused("not below the high-water mark");
+    }
+    let base = file.offset(page);
+    // Header and, in the long form, the true count.
+    let mut start = [0; HEADER + 8];
+    if page.0 >= file.pages() || file.present(base, start.len()) < start.len() {
+        return refused("beyond the end of the file");
+    }
+    file.read(&mut start, base)?;
+    let wrong = |code, at, message: String| Ok(Err(Defect::new(code, page, base + at, message)));
+    let Some(header) = Header::parse(&start) else {
+        return refused("beyond the end of the file");
+    };
+    if header.id != page || header.flags != FREELIST {
+        let (id, flags) = (header.id, header.flags);
+        return wrong(
+            Code::FreelistPage,
+            0,
+            format!("the freelist's header carries the number {id} and the flags {flags:#06x}"),
+        );
+    }
+    let last = page.0 + u64::from(header.overflow);
+    if last >= meta.hwm.0 || last >= file.pages() {
+        let what = "the high-water mark or the end of the file";
+        return wrong(
+            Code::FreelistPage,
+            12,
+            format!("the freelist reaches to page {last}, beyond {what}"),
+        );
+    }
+    let (count, first) = if header.count == u16::MAX {
+        let count = u64_at(&start, HEADER).unwrap_or(u64::MAX);
+        (count, base + HEADER as u64 + 8)
+    } else {
+        (u64::from(header.count), base + HEADER as u64)
+    };
+    let end = file.offset(PageId(last + 1)).min(file.size());
+    let room = end.saturating_sub(first) / 8;
+    if count > room {
+        let message = format!("{count} page numbers do not fit, there is room for {room}");
+        return wrong(Code::FreelistCount, 10, message);
+    }
+    Ok(Ok((page.0..last + 1, first..first + 8 * count)))
+}

@@ -1,0 +1,257 @@
+//! One look at everything a meta reaches: the trees of all buckets, and what is wrong with them.
+
+use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
+
+use super::bitmap::Bitmap;
+use super::codes::{Code, Defect, Report};
+use super::layout::{HEADER, PageId, all_zero};
+use super::meta::Meta;
+use super::node::{Content, Element, Kind, Node, bucket};
+use super::pages::PageFile;
+use super::read::named;
+use super::walk::{Reference, Visit, Walker, inline};
+use crate::error::Result;
+use crate::store::Pages;
+
+/// What the walk of all trees of a meta found.
+pub(super) struct Survey<'f> {
+    pub(super) walker: Walker<'f>,
+    pub(super) report: Report,
+    /// Only what trees tell: pages of branches and leaves, buckets, keys, depth.
+    pub(super) pages: Pages,
+    /// The bytes inside live nodes that nothing uses, as ranges of the file.
+    pub(super) gaps: Vec<Range<u64>>,
+}
+
+/// Walks the trees of all buckets that `meta` reaches. Nodes at `known` pages, and what is
+/// below them, are passed over.
+///
+/// # Errors
+/// When the system can't read the file.
+pub(super) fn survey<'f>(
+    file: &'f PageFile,
+    meta: &Meta,
+    known: Option<&'f Bitmap>,
+) -> Result<Survey<'f>> {
+    let mut walker = Walker::new(file, meta.hwm);
+    if let Some(known) = known {
+        walker = walker.knowing(known);
+    }
+    let mut notes = Notes {
+        page_size: file.page_size(),
+        report: Report::default(),
+        pages: Pages::default(),
+        gaps: Vec::new(),
+        trees: Vec::new(),
+        place: None,
+        nested: false,
+    };
+    let _ = walker.tree(meta.root, meta.root_field(file), &mut notes)?;
+    while let Some(tree) = notes.trees.pop() {
+        notes.nested = true;
+        notes.place = Some(tree.place);
+        let _ = walker.tree(tree.root, tree.from, &mut notes)?;
+    }
+    Ok(Survey {
+        walker,
+        report: notes.report,
+        pages: notes.pages,
+        gaps: notes.gaps,
+    })
+}
+
+/// A bucket's tree that is still to be walked.
+struct Tree {
+    root: PageId,
+    from: Reference,
+    place: Rc<str>,
+}
+
+/// The visitor that takes everything down.
+struct Notes {
+    page_size: usize,
+    report: Report,
+    pages: Pages,
+    gaps: Vec<Range<u64>>,
+    trees: Vec<Tree>,
+    /// How findings name the bucket whose tree is walked; none for the root bucket.
+    place: Option<Rc<str>>,
+    /// Whether a bucket found now stands inside another one.
+    nested: bool,
+}
+
+impl Notes {
+    fn add(&mut self, defect: Defect) {
+        let place = self.place.clone();
+        self.report.add(defect, place.as_deref());
+    }
+
+    /// Takes down a bucket whose value stands in `node`; its inline page, and what is in there,
+    /// with it. Works by a list of ranges rather than by recursion.
+    fn bucket(&mut self, node: &Node<'_>, element: &Element<'_>) {
+        let place: Rc<str> = match &self.place {
+            None => named(element.key).into(),
+            Some(place) if place.starts_with("inside ") => Rc::clone(place),
+            Some(place) => format!("inside {place}").into(),
+        };
+        let outer = self.place.replace(place);
+        let mut pending = Vec::new();
+        pending.push(element.value_start()..element.end());
+        while let Some(value) = pending.pop() {
+            let bytes = node.bytes.get(value.clone()).unwrap_or_default();
+            let offset = node.base + value.start as u64;
+            self.pages.buckets += 1;
+            match bucket(bytes, node.page, offset) {
+                Err(defect) => self.add(defect),
+                Ok((_, Content::Tree(root))) => self.tree(node, root, offset, bytes.len()),
+                Ok((_, Content::Inline(inner, id))) => {
+                    self.pages.inline_buckets += 1;
+                    if id != PageId(0) {
+                        let message = format!("an inline bucket carries the page number {id}");
+                        self.add(inner.defect(Code::InlineHeader, 0, message));
+                    }
+                    let mut visit = Inline {
+                        notes: self,
+                        pending: &mut pending,
+                        start: value.start + HEADER,
+                    };
+                    let _ = inline(&inner, &mut visit);
+                }
+            }
+        }
+        self.place = outer;
+    }
+
+    /// Takes down a bucket that has a tree of its own.
+    fn tree(&mut self, node: &Node<'_>, root: PageId, offset: u64, length: usize) {
+        if length > HEADER {
+            let message = format!("a bucket with its own pages has a value of {length} bytes");
+            self.add(Defect::new(
+                Code::BucketTrailing,
+                node.page,
+                offset,
+                message,
+            ));
+            self.gaps
+                .push(offset + HEADER as u64..offset + length as u64);
+        }
+        self.trees.push(Tree {
+            root,
+            from: Reference {
+                page: node.page,
+                offset,
+            },
+            place: self.place.clone().unwrap_or_else(|| Rc::from("")),
+        });
+    }
+
+    fn gap(&mut self, node: &Node<'_>, from: usize, to: usize) {
+        self.gaps
+            .push(node.base + from as u64..node.base + to as u64);
+    }
+}
+
+impl Visit for Notes {
+    fn defect(&mut self, defect: Defect) {
+        self.add(defect);
+    }
+
+    fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
+        if element.is_bucket() {
+            if self.nested {
+                let what = "is a bucket inside another one";
+                self.add(node.element_defect(Code::NestedBucket, element.index, what));
+            }
+            self.bucket(node, element);
+        } else {
+            self.pages.keys += 1;
+            if !self.nested {
+                let what = "is a plain value beside the buckets";
+                self.add(node.element_defect(Code::RootValue, element.index, what));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn node(&mut self, node: &Node<'_>, pages: u64, depth: u64, end: usize) {
+        self.pages.depth = self.pages.depth.max(depth);
+        match node.kind {
+            Kind::Branch => self.pages.branch += pages,
+            Kind::Leaf => self.pages.leaf += pages,
+        }
+        match (node.kind, node.count) {
+            (Kind::Branch, 1) => {
+                self.add(node.defect(Code::SingleChild, 10, "the branch has one child only"));
+            }
+            (Kind::Leaf, 0) if depth > 1 => {
+                self.add(node.defect(Code::EmptyLeaf, 10, "the leaf has no elements"));
+            }
+            _ => {}
+        }
+        let needed = end.div_ceil(self.page_size).max(1) as u64;
+        if pages > needed {
+            let message = format!("the node takes {pages} pages and needs {needed}");
+            self.add(node.defect(Code::ExcessPages, 12, message));
+        }
+        if node.is_cut() {
+            let missing = node.length - node.bytes.len();
+            let message = format!("the last {missing} bytes of the node's pages are missing");
+            self.add(node.defect(Code::ShortPage, node.bytes.len(), message));
+        }
+    }
+
+    fn unused(&mut self, node: &Node<'_>, from: usize, to: usize) {
+        self.gap(node, from, to);
+        if to < node.bytes.len() {
+            let message = format!("{} bytes between two elements are not used", to - from);
+            self.add(node.defect(Code::Packing, from, message));
+        } else if !node.bytes.get(from..to).is_none_or(all_zero) {
+            let message = "bytes behind the last element are not zero";
+            self.add(node.defect(Code::Slack, from, message));
+        }
+    }
+}
+
+/// The visitor inside an inline bucket.
+struct Inline<'n> {
+    notes: &'n mut Notes,
+    /// Values of buckets inside, as ranges of the outermost node.
+    pending: &'n mut Vec<Range<usize>>,
+    /// Where in the outermost node this inline page begins.
+    start: usize,
+}
+
+impl Visit for Inline<'_> {
+    fn defect(&mut self, defect: Defect) {
+        self.notes.add(defect);
+    }
+
+    fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
+        if element.is_bucket() {
+            let what = "is a bucket inside an inline bucket";
+            let defect = node.element_defect(Code::InlineNested, element.index, what);
+            self.notes.add(defect);
+            let value = element.value_start()..element.end();
+            self.pending
+                .push(self.start + value.start..self.start + value.end);
+        } else {
+            self.notes.pages.keys += 1;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn unused(&mut self, node: &Node<'_>, from: usize, to: usize) {
+        self.notes.gap(node, from, to);
+        let (code, message) = if to < node.bytes.len() {
+            (Code::Packing, "bytes between two elements are not used")
+        } else {
+            (
+                Code::BucketTrailing,
+                "an inline bucket's value goes on behind its last element",
+            )
+        };
+        let defect = node.defect(code, from, message);
+        self.notes.add(defect);
+    }
+}

@@ -1,0 +1,221 @@
+//! What the file shows outside its live records: every byte no live node uses, and the elements
+//! of stale nodes among them.
+
+use std::ops::Range;
+
+use super::Bolt;
+use super::bitmap::Bitmap;
+use super::freelist::{self, Freelist};
+use super::layout::{HEADER, Header, META_END, PageId};
+use super::node::{Content, Element, Kind, Node, bucket};
+use super::pages::PageFile;
+use super::survey::{Survey, survey};
+use crate::error::Result;
+use crate::finding::{Finding, Severity};
+use crate::store::Unused;
+
+/// See [`crate::store::Inspect::unused`].
+pub(super) fn unused(bolt: &Bolt, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
+    let (file, meta) = (&bolt.file, &bolt.metas.current);
+    let Survey {
+        walker,
+        mut report,
+        mut gaps,
+        ..
+    } = survey(file, meta, None)?;
+    for slot in [PageId(0), PageId(1)] {
+        gaps.push(file.offset(slot) + META_END as u64..file.offset(PageId(slot.0 + 1)));
+    }
+    let list = match freelist::read(file, meta, &mut report)? {
+        Freelist::Stored(list) => {
+            gaps.push(list.end..file.offset(PageId(list.span.end)));
+            list.span
+        }
+        Freelist::Absent | Freelist::Damaged => 0..0,
+    };
+    let outside = Outside {
+        file,
+        used: walker.used(),
+        freelist: list,
+    };
+    outside.add_pages(&mut gaps);
+    let mut search = Search {
+        outside,
+        buffer: Vec::new(),
+        spare: file.size().saturating_mul(2),
+        visit,
+    };
+    for range in merged(gaps, file.size()) {
+        search.range(&range)?;
+    }
+    let mut findings = report.into_findings();
+    findings.retain(|finding| finding.severity == Severity::Error);
+    Ok(findings)
+}
+
+/// Which pages nothing live uses: free ones, leaked ones, those beyond the high-water mark.
+struct Outside<'f> {
+    file: &'f PageFile,
+    used: &'f Bitmap,
+    freelist: Range<u64>,
+}
+
+impl Outside<'_> {
+    fn has(&self, page: u64) -> bool {
+        page >= 2 && !self.freelist.contains(&page) && !self.used.has(PageId(page))
+    }
+
+    /// Adds runs of such pages, the last one cut where the file ends.
+    fn add_pages(&self, ranges: &mut Vec<Range<u64>>) {
+        let pages = self.file.pages();
+        let mut page = 2;
+        while page < pages {
+            let first = page;
+            while page < pages && self.has(page) {
+                page += 1;
+            }
+            if page > first {
+                ranges.push(self.file.offset(PageId(first))..self.file.offset(PageId(page)));
+            }
+            page += 1;
+        }
+    }
+}
+
+/// Sorts ranges, cuts them off at `size` and joins those that touch.
+fn merged(mut ranges: Vec<Range<u64>>, size: u64) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let range = range.start..range.end.min(size);
+        if range.is_empty() {
+            continue;
+        }
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// Shows ranges of bytes, and the stale nodes that begin in them.
+struct Search<'f, 'v> {
+    outside: Outside<'f>,
+    buffer: Vec<u8>,
+    /// Bytes that may still be read a second time, for stale nodes that reach beyond the piece
+    /// in memory; bounds the work where damaged headers claim many pages.
+    spare: u64,
+    visit: &'v mut dyn FnMut(Unused<'_>),
+}
+
+impl Search<'_, '_> {
+    /// Goes through one range in pieces that end where pages do.
+    fn range(&mut self, range: &Range<u64>) -> Result<()> {
+        const PIECE: usize = 256 << 10;
+        let file = self.outside.file;
+        let page_size = file.page_size() as u64;
+        let pages = (PIECE as u64 / page_size).max(1);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut at = range.start;
+        while at < range.end {
+            let end = ((at / page_size + pages) * page_size).min(range.end);
+            // No longer than a piece or a page, and within the file.
+            let length = usize::try_from(end - at).unwrap_or(0);
+            if buffer.len() < length {
+                buffer.resize(length, 0);
+            }
+            let piece = buffer.get_mut(..length).unwrap_or_default();
+            file.read(piece, at)?;
+            (self.visit)(Unused::Run {
+                offset: at,
+                continued: at > range.start,
+                bytes: piece,
+            });
+            for page in at.div_ceil(page_size)..end.div_ceil(page_size) {
+                if self.outside.has(page) {
+                    self.node(page, piece, at, range.end)?;
+                }
+            }
+            at = end;
+        }
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    /// Shows the elements of the stale node at `page`, if one begins there. `piece` holds the
+    /// bytes from `at` on; what follows is unused up to `limit`.
+    fn node(&mut self, page: u64, piece: &[u8], at: u64, limit: u64) -> Result<()> {
+        let file = self.outside.file;
+        let base = file.offset(PageId(page));
+        let Some(here) = usize::try_from(base - at).ok().and_then(|i| piece.get(i..)) else {
+            return Ok(());
+        };
+        let Some(header) = Header::parse(here).filter(|header| header.id == PageId(page)) else {
+            return Ok(());
+        };
+        let Some(kind) = Kind::of(header.flags) else {
+            return Ok(());
+        };
+        let claimed = (u64::from(header.overflow) + 1) * file.page_size() as u64;
+        let length = claimed.min(limit - base);
+        let rest = length.saturating_sub(here.len() as u64);
+        let mut whole = Vec::new();
+        let bytes = match self.spare.checked_sub(if rest > 0 { length } else { 0 }) {
+            Some(spare) if rest > 0 => {
+                self.spare = spare;
+                // Bounded by the file, which `limit` does not exceed.
+                whole.resize(usize::try_from(length).unwrap_or(0), 0);
+                file.read(&mut whole, base)?;
+                whole.as_slice()
+            }
+            _ => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                here.get(..length.min(here.len())).unwrap_or_default()
+            }
+        };
+        let node = Node::new(kind, header, PageId(page), base, bytes, bytes.len());
+        if let Ok(node) = node {
+            self.elements(&node);
+        }
+        Ok(())
+    }
+
+    /// Shows what can be read of a stale node, whatever else is wrong with it.
+    fn elements(&mut self, node: &Node<'_>) {
+        for element in node.elements().flatten() {
+            if node.fault(&element).is_some() {
+                continue;
+            }
+            if element.is_bucket() {
+                self.inline(node, &element);
+            } else {
+                self.show(node, None, &element);
+            }
+        }
+    }
+
+    /// Shows the elements of a bucket that stands in a stale leaf.
+    fn inline(&mut self, node: &Node<'_>, element: &Element<'_>) {
+        let offset = node.base + element.value_start() as u64;
+        if element.value.len() < 2 * HEADER {
+            return;
+        }
+        if let Ok((_, Content::Inline(inner, _))) = bucket(element.value, node.page, offset) {
+            for inside in inner.elements().flatten() {
+                if !inside.is_bucket() && inner.fault(&inside).is_none() {
+                    self.show(&inner, Some(element.key), &inside);
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, node: &Node<'_>, bucket: Option<&[u8]>, element: &Element<'_>) {
+        (self.visit)(Unused::Element {
+            page: node.page.0,
+            bucket,
+            key: element.key,
+            value: element.value,
+        });
+    }
+}
