@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 
 /// The two bytes every gzip file begins with.
-pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The most a packed byte may unpack to. Deflate's own limit is 1,032; a bolt file of empty
 /// pages comes near it, a real one stays below 100.

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 
 pub use file::{MemoryFile, ReadAt};
-pub use gzip::unpack;
+pub use gzip::{MAGIC as GZIP_MAGIC, unpack};
 pub use lock::{Holder, LockOptions};
 pub use model::Model;
 pub use open::{Description, Engine, OpenOptions, Store};

@@ -212,7 +212,7 @@ fn string_after_colon(bytes: &[u8]) -> Value<'_> {
 
 /// Appends the text that the inside of a JSON string stands for. `None` when it is no JSON
 /// string, or one longer than any token.
-fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Option<()> {
+pub(super) fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Option<()> {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         let (plain, escape) = rest.split_at_checked(at)?;

@@ -4,14 +4,12 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
 use serde::Deserialize;
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::{Id, names};
+use crate::metadata::{Id, TokenHash, Variant, names};
 use crate::store::Snapshot;
 
 /// The hashed tokens of a store, and the texts that are no residue of one.
@@ -62,10 +60,22 @@ impl Known {
     fn add(&mut self, id: Id, token: &str, hash: &str) {
         if !token.is_empty() {
             self.no_residue.insert(Sha256::digest(token).into());
-        } else if let Some(digest) = decode(hash, "$influxdb2-sha256$") {
-            self.sha256.entry(digest).or_insert(id);
-        } else if let Some(digest) = decode(hash, "$influxdb2-sha512$") {
-            self.sha512.entry(digest).or_insert(id);
+        } else if let Ok(hash) = TokenHash::parse(hash) {
+            // A digest of another length matches nothing.
+            match hash.variant() {
+                Variant::Sha256 => {
+                    let digest = hash.digest().try_into();
+                    digest
+                        .map(|digest| self.sha256.entry(digest).or_insert(id))
+                        .ok();
+                }
+                Variant::Sha512 => {
+                    let digest = hash.digest().try_into();
+                    digest
+                        .map(|digest| self.sha512.entry(digest).or_insert(id))
+                        .ok();
+                }
+            }
         }
     }
 
@@ -85,9 +95,4 @@ impl Known {
     pub(super) fn is_no_residue(&self, sha256: &[u8; 32]) -> bool {
         self.no_residue.contains(sha256)
     }
-}
-
-fn decode<const N: usize>(hash: &str, prefix: &str) -> Option<[u8; N]> {
-    let digest = URL_SAFE.decode(hash.strip_prefix(prefix)?).ok()?;
-    digest.try_into().ok()
 }

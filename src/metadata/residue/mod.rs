@@ -9,18 +9,20 @@
 mod finder;
 mod known;
 mod page;
+mod settings;
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
 
 use sha2::{Digest, Sha256};
 
 use self::finder::{Finder, LONGEST};
 use self::page::PageKeys;
-use super::{Id, names};
+use super::{Id, names, token_hash};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::secret::Token;
-use crate::store::{Inspect, Unused};
+use crate::store::{Inspect, Snapshot, Unused};
 
 pub use known::Known;
 
@@ -61,6 +63,7 @@ impl<'k> Scan<'k> {
             tally: Tally {
                 known,
                 seen: HashSet::new(),
+                other: HashSet::new(),
                 matching: BTreeMap::new(),
                 unmatched: 0,
             },
@@ -107,9 +110,43 @@ impl<'k> Scan<'k> {
         }
     }
 
-    /// Looks at a text that stands where a token is expected: a setting, an index entry.
-    pub fn feed_text(&mut self, text: &[u8]) {
-        self.tally.candidate(text);
+    /// Looks through a whole other store, what is live in it and what is not.
+    ///
+    /// # Errors
+    /// When the file can't be read; damage is in the findings.
+    pub fn feed_store(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+    ) -> Result<Vec<Finding>> {
+        let (buckets, mut damage) = snapshot.buckets()?;
+        // Before anything else: what stands where tokens stand, and is none.
+        damage.extend(
+            snapshot.scan(names::LEGACY_AUTHORIZATION_INDEX, &mut |name, _| {
+                self.tally.other.insert(mark(&Sha256::digest(name).into()));
+                ControlFlow::Continue(())
+            })?,
+        );
+        for bucket in buckets {
+            let name = bucket.name.as_slice();
+            damage.extend(snapshot.scan(name, &mut |key, value| {
+                match name {
+                    names::AUTHORIZATION_INDEX => self.tally.candidate(key),
+                    names::LEGACY_AUTHORIZATIONS => {}
+                    _ => self.feed(value, false),
+                }
+                ControlFlow::Continue(())
+            })?);
+        }
+        damage.extend(self.feed_unused(inspect)?);
+        Ok(damage)
+    }
+
+    /// Looks through a text for settings that hold a token: in TOML, YAML, or as a shell's
+    /// variables.
+    pub fn feed_settings(&mut self, text: &str) {
+        let tally = &mut self.tally;
+        settings::tokens(text, &mut |value| tally.candidate(value));
     }
 
     /// What was found.
@@ -131,6 +168,8 @@ struct Tally<'k> {
     known: &'k Known,
     /// Of every token that matched or counts as unmatched.
     seen: HashSet<Mark>,
+    /// Of texts that other stores show where tokens stand, and that are none.
+    other: HashSet<Mark>,
     matching: BTreeMap<Id, Token>,
     unmatched: u64,
 }
@@ -160,7 +199,8 @@ impl Tally<'_> {
 
     /// Counts a text that matches nothing, unless the store knows it to be no residue.
     fn unmatched(&mut self, digest: &[u8; 32]) {
-        if !self.known.is_no_residue(digest) && self.seen.insert(mark(digest)) {
+        let other = self.known.is_no_residue(digest) || self.other.contains(&mark(digest));
+        if !other && self.seen.insert(mark(digest)) {
             self.unmatched += 1;
         }
     }
@@ -170,7 +210,7 @@ impl Tally<'_> {
 /// notification endpoint's reference to a secret.
 fn may_be_token(text: &[u8]) -> bool {
     (1..=LONGEST).contains(&text.len())
-        && !text.starts_with(b"$influxdb2-")
+        && !text.starts_with(token_hash::PREFIX.as_bytes())
         && !text.starts_with(b"secret: ")
 }
 

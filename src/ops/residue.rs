@@ -1,0 +1,183 @@
+//! `residue`: plaintext tokens that the store no longer holds but its file, or another, still
+//! shows.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::Finding;
+use crate::metadata::residue::{Known, Residue, Scan};
+use crate::metadata::{Id, names};
+use crate::secret::Token;
+use crate::store::{self, OpenOptions, Store};
+
+/// Bytes of a plain file that are read at a time. What is no shorter is no configuration.
+const CHUNK: usize = 256 << 10;
+
+/// Where to look.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Other files to look into, beside the store itself: old backups, gzipped or not, the influx
+    /// CLI's `configs`, anything.
+    pub files: Vec<PathBuf>,
+    /// How to open those that are databases.
+    pub open: OpenOptions,
+}
+
+/// Numbers of distinct tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All that were found.
+    pub tokens: u64,
+    /// Those that belong to a hashed token of this store.
+    pub matching: u64,
+    /// Those that match nothing in this store.
+    pub unmatched: u64,
+    /// Always false: looking changes nothing.
+    pub changed: bool,
+}
+
+/// Counts the tokens that the unused parts of the store's file, and `options.files`, show.
+/// Damage that may hide some is in the findings.
+///
+/// # Errors
+/// When the store or one of the files can't be read.
+pub fn scan(store: &Store, options: &Options) -> Result<(Counts, Vec<Finding>)> {
+    let (known, mut findings) = Known::load(store.snapshot())?;
+    let (residue, damage) = look(store, &known, options)?;
+    findings.extend(damage);
+    Ok((count(&residue), findings))
+}
+
+/// What [`recover`] found.
+pub struct Recovered {
+    /// As [`scan`] counts.
+    pub counts: Counts,
+    /// The hashed tokens of this store that were found in plaintext: those in unused parts and
+    /// other files, and those that stand in other live records, such as a telegraf configuration.
+    pub tokens: Vec<(Id, Token)>,
+    /// Damage that may hide some.
+    pub findings: Vec<Finding>,
+}
+
+/// Finds the plaintext of hashed tokens, wherever the store's file or `options.files` show it.
+///
+/// # Errors
+/// When the store or one of the files can't be read.
+pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
+    let (known, mut findings) = Known::load(store.snapshot())?;
+    let (residue, damage) = look(store, &known, options)?;
+    findings.extend(damage);
+    let counts = count(&residue);
+    let mut tokens: BTreeMap<_, _> = residue.matching.into_iter().collect();
+    tokens.extend(embedded(store, &known)?.matching);
+    Ok(Recovered {
+        counts,
+        tokens: tokens.into_iter().collect(),
+        findings,
+    })
+}
+
+fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue, Vec<Finding>)> {
+    let mut scan = Scan::new(known);
+    let mut findings = scan.feed_unused(store.inspect())?;
+    for path in &options.files {
+        findings.extend(look_into(&mut scan, path, &options.open)?);
+    }
+    Ok((scan.finish(), findings))
+}
+
+fn count(residue: &Residue) -> Counts {
+    Counts {
+        tokens: residue.tokens(),
+        matching: residue.matching.len() as u64,
+        unmatched: residue.unmatched,
+        changed: false,
+    }
+}
+
+/// Tokens in live records other than authorizations.
+fn embedded(store: &Store, known: &Known) -> Result<Residue> {
+    let mut scan = Scan::new(known);
+    for bucket in store.snapshot().buckets()?.0 {
+        if bucket.name != names::AUTHORIZATIONS {
+            store.snapshot().scan(&bucket.name, &mut |_, value| {
+                scan.feed(value, false);
+                ControlFlow::Continue(())
+            })?;
+        }
+    }
+    Ok(scan.finish())
+}
+
+/// Shows `scan` all that the file at `path` holds, whatever it is.
+///
+/// # Errors
+/// When the file can't be read, or is a database that another process holds.
+pub fn look_into(scan: &mut Scan<'_>, path: &Path, open: &OpenOptions) -> Result<Vec<Finding>> {
+    match Store::open(path, open) {
+        Ok(store) => scan.feed_store(store.snapshot(), store.inspect()),
+        Err(error) if error.kind() == ErrorKind::NotAStore => {
+            look_into_plain(scan, path)?;
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A file that is no database, or one too damaged to be read as such.
+fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).at("read", path)?;
+    if !metadata.is_file() {
+        let why = format!("{} is not a regular file", path.display());
+        return Err(Error::new(ErrorKind::Refused, why).with_hint("name the files to look into"));
+    }
+    let mut file = File::open(path).at("open", path)?;
+    let mut start = Zeroizing::new(vec![0; CHUNK]);
+    let mut length = fill(&mut file, &mut start).at("read", path)?;
+    if start.starts_with(&store::GZIP_MAGIC) {
+        let packed = start.get(..length).unwrap_or_default().chain(file);
+        let content = Zeroizing::new(store::unpack(packed, metadata.len()).at("unpack", path)?);
+        scan.feed(&content, false);
+        feed_settings(scan, &content);
+        return Ok(());
+    }
+    if length < CHUNK {
+        feed_settings(scan, start.get(..length).unwrap_or_default());
+    }
+    let mut continued = false;
+    while length > 0 {
+        scan.feed(start.get(..length).unwrap_or_default(), continued);
+        continued = true;
+        length = fill(&mut file, &mut start).at("read", path)?;
+    }
+    Ok(())
+}
+
+fn feed_settings(scan: &mut Scan<'_>, content: &[u8]) {
+    if content.len() < CHUNK
+        && let Ok(text) = std::str::from_utf8(content)
+    {
+        scan.feed_settings(text);
+    }
+}
+
+/// Reads until `buffer` is full or the file ends; returns how much was read.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(length)
+}
