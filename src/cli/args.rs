@@ -18,6 +18,8 @@ EXAMPLES
       boltkey auth list --db influxd.bolt
   Is this token known, and would a server accept it:
       boltkey auth verify --db influxd.bolt --token-file token.txt
+  Tokens that influxd 2.9 hashed and the file still shows:
+      boltkey residue recover --db influxd.bolt --out recovered.json
   For scripts:
       boltkey user list --db influxd.bolt --json
 
@@ -145,6 +147,11 @@ pub enum Command {
     /// List InfluxDB buckets
     #[command(subcommand)]
     Bucket(super::listing::Command),
+    /// Write out every token that is stored in plaintext
+    Capture(super::capture::CaptureArgs),
+    /// Find, and get back, plaintext tokens that only unused parts of a file still show
+    #[command(subcommand)]
+    Residue(super::residue::Command),
     /// Make or hash a token; no database needed
     #[command(subcommand)]
     Token(super::token::Command),
@@ -163,6 +170,8 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::User(command) => super::listing::users(command, session),
         Command::Org(command) => super::listing::orgs(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
+        Command::Capture(args) => super::capture::run(args, session),
+        Command::Residue(command) => super::residue::run(command, session),
         Command::Token(command) => super::token::run(command, session),
         Command::Completions(args) => super::completions::run(&args, session),
         Command::Man(args) => super::man::run(&args, session),

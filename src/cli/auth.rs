@@ -259,7 +259,7 @@ fn add_row(table: &mut Table, entry: &Entry<'_>) {
     let storage = match entry.has_password {
         Some(true) => "password",
         Some(false) => "no password",
-        None => storage_word(entry.storage),
+        None => entry.storage.name(),
     };
     table.row([
         &entry.id.to_string(),
@@ -270,7 +270,7 @@ fn add_row(table: &mut Table, entry: &Entry<'_>) {
             None => "",
         }),
         &user_id,
-        kind_word(entry.kind),
+        entry.kind.name(),
         storage,
         &status,
         &permission_cell(&entry.permissions),
@@ -309,23 +309,6 @@ fn permission_text(permission: &NamedPermission<'_>, names: bool) -> String {
         }
     }
     text
-}
-
-fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Operator => "operator",
-        Kind::AllAccess => "all-access",
-        Kind::Custom => "custom",
-    }
-}
-
-fn storage_word(storage: Storage) -> &'static str {
-    match storage {
-        Storage::Plaintext => "plaintext",
-        Storage::Hashed => "hashed",
-        Storage::Both => "both",
-        Storage::Missing => "missing",
-    }
 }
 
 fn run_show(args: &ShowArgs, session: &Session) -> Result<Outcome> {
@@ -428,9 +411,9 @@ fn write_entry(entry: &Entry<'_>, out: &mut dyn Write) -> io::Result<()> {
         out,
         "Token:        {}  ({})",
         printable(entry.token),
-        storage_word(entry.storage)
+        entry.storage.name()
     )?;
-    writeln!(out, "Kind:         {}", kind_word(entry.kind))?;
+    writeln!(out, "Kind:         {}", entry.kind.name())?;
     writeln!(out, "Status:       {}", printable(entry.status))?;
     writeln!(
         out,

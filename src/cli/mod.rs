@@ -5,6 +5,7 @@
 
 mod args;
 mod auth;
+mod capture;
 mod check;
 mod completions;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod discover;
 pub mod exit;
 mod listing;
 mod man;
+mod residue;
 pub mod secret_input;
 mod session;
 mod status;

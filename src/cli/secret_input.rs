@@ -75,6 +75,12 @@ fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 impl Secret {
+    /// Whether the environment holds it.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        std::env::var_os(self.variable).is_some()
+    }
+
     /// Drops one line end and refuses what can be no secret; `place` says where it was.
     fn check(&self, bytes: Zeroizing<Vec<u8>>, place: &str) -> Result<Token> {
         let refused = |why: &str| {

@@ -38,13 +38,7 @@ impl Session {
             Some(path) => path.clone(),
             None => self.find()?,
         };
-        let options = OpenOptions {
-            lock: LockOptions {
-                wait: self.globals.wait.unwrap_or_default(),
-                no_lock: self.globals.no_lock,
-            },
-        };
-        let store = Store::open(&path, &options)?;
+        let store = Store::open(&path, &self.open_options())?;
         self.ui.warn(store.notices());
         let about = store.description();
         self.ui.detail(&format!(
@@ -55,6 +49,17 @@ impl Session {
             if about.gzipped { ", unpacked" } else { "" }
         ));
         Ok(store)
+    }
+
+    /// How databases are opened in this run.
+    #[must_use]
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            lock: LockOptions {
+                wait: self.globals.wait.unwrap_or_default(),
+                no_lock: self.globals.no_lock,
+            },
+        }
     }
 
     /// Finds the database that was not named, and says which one and why.

@@ -78,6 +78,31 @@ pub enum Kind {
     Custom,
 }
 
+impl Kind {
+    /// The word for it, in reports and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::AllAccess => "all-access",
+            Self::Custom => "custom",
+        }
+    }
+}
+
+impl Storage {
+    /// The word for it, in reports and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Hashed => "hashed",
+            Self::Both => "both",
+            Self::Missing => "missing",
+        }
+    }
+}
+
 /// A token's kind, and whether it lacks what newer releases added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Class {

@@ -157,7 +157,7 @@ pub struct Lister {
 }
 
 /// The filters with their names looked up.
-struct Selection {
+pub(super) struct Selection {
     filters: Filters,
     user: Option<Id>,
     org: Option<Id>,
@@ -332,7 +332,8 @@ impl Lister {
 }
 
 impl Selection {
-    fn new(filters: Filters, catalog: &Catalog) -> Result<Self> {
+    /// Looks the names up.
+    pub(super) fn new(filters: Filters, catalog: &Catalog) -> Result<Self> {
         let none = |what: &str, name: &str, command: &str| {
             Error::new(
                 ErrorKind::NoSuchRecord,
@@ -364,7 +365,8 @@ impl Selection {
         Ok(Self { filters, user, org })
     }
 
-    fn takes(&self, record: &Authorization<'_>, catalog: &Catalog) -> bool {
+    /// Whether `record` passes.
+    pub(super) fn takes(&self, record: &Authorization<'_>, catalog: &Catalog) -> bool {
         let filters = &self.filters;
         filters.id.is_none_or(|id| record.id == id)
             && self.user.is_none_or(|id| record.user_id == Some(id))

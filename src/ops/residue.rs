@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::capture::{Captured, collect};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
-use crate::metadata::{Id, names};
+use crate::metadata::{Catalog, Id, names};
 use crate::secret::Token;
 use crate::store::{self, OpenOptions, Store};
 
@@ -61,7 +62,7 @@ pub struct Recovered {
     pub counts: Counts,
     /// The hashed tokens of this store that were found in plaintext: those in unused parts and
     /// other files, and those that stand in other live records, such as a telegraf configuration.
-    pub tokens: Vec<(Id, Token)>,
+    pub tokens: Vec<Captured>,
     /// Damage that may hide some.
     pub findings: Vec<Finding>,
 }
@@ -75,11 +76,25 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
     let (residue, damage) = look(store, &known, options)?;
     findings.extend(damage);
     let counts = count(&residue);
-    let mut tokens: BTreeMap<_, _> = residue.matching.into_iter().collect();
-    tokens.extend(embedded(store, &known)?.matching);
+    let mut found: BTreeMap<Id, Token> = residue.matching.into_iter().collect();
+    found.extend(embedded(store, &known)?.matching);
+    let catalog = Catalog::load(store.snapshot())?;
+    let (mut tokens, skipped) = collect(store.snapshot(), catalog, &|record, _| {
+        found.get(&record.id).cloned()
+    })?;
+    findings.extend(skipped);
+    // A record of which only ID and hash can be decoded has a token all the same.
+    let mut bare = found;
+    for captured in &tokens {
+        bare.remove(&captured.id);
+    }
+    tokens.extend(
+        bare.into_iter()
+            .map(|(id, token)| Captured::bare(id, token)),
+    );
     Ok(Recovered {
         counts,
-        tokens: tokens.into_iter().collect(),
+        tokens,
         findings,
     })
 }

@@ -1,0 +1,191 @@
+//! `boltkey capture`, and the options that every output of tokens has.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::Session;
+use super::auth::FilterArgs;
+use super::exit::Outcome;
+use super::secret_input::{Secret, read_secret};
+use super::ui::{Human, printable};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::capture::{Captured, Format, capture, write};
+use crate::ops::output::OutputFile;
+use crate::ops::seal::Seal;
+
+/// Where tokens are written, and how.
+#[derive(Debug, Args)]
+pub struct OutArgs {
+    /// The file to write, new and readable by its owner only; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// json and env are for programs; csv is for people: a field that a spreadsheet would take
+    /// for a formula gets an apostrophe in front
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    format: FormatArg,
+    /// Encrypt in age's format for the holder of this key (age1…); may be repeated
+    #[arg(
+        long = "recipient",
+        value_name = "AGE-KEY",
+        conflicts_with = "passphrase_file"
+    )]
+    recipients: Vec<String>,
+    /// Encrypt in age's format with the passphrase in this file, or from standard input for -;
+    /// `BOLTKEY_PASSPHRASE` does the same
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatArg {
+    Json,
+    Csv,
+    Env,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Json => Self::Json,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Env => Self::Env,
+        }
+    }
+}
+
+/// An output that is open, and how it is written.
+pub struct Output {
+    file: OutputFile,
+    path: PathBuf,
+    seal: Seal,
+    format: Format,
+}
+
+impl OutArgs {
+    /// Opens the output and asks for what it needs, before the lock is taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when report and tokens would both go to standard output; else as
+    /// [`OutputFile::create`] and [`read_secret`].
+    pub fn open(&self, session: &Session) -> Result<Output> {
+        let to_stdout = self.out == Path::new("-");
+        if to_stdout && session.ui().json() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "--json and --out - would both write to standard output",
+            )
+            .with_hint("name a file with --out; --format json makes the tokens themselves JSON"));
+        }
+        let by_passphrase = self.passphrase_file.is_some() || Secret::PASSPHRASE.is_set();
+        let seal = if !self.recipients.is_empty() {
+            Seal::for_recipients(self.recipients.iter().map(String::as_str))?
+        } else if by_passphrase {
+            let file = self.passphrase_file.as_deref();
+            Seal::Passphrase(read_secret(&Secret::PASSPHRASE, file)?)
+        } else {
+            Seal::Open
+        };
+        let file = if to_stdout {
+            OutputFile::to_stream(Box::new(io::stdout()), "standard output")
+        } else {
+            OutputFile::create(&self.out)?
+        };
+        Ok(Output {
+            file,
+            path: self.out.clone(),
+            seal,
+            format: self.format.into(),
+        })
+    }
+}
+
+impl Output {
+    /// Whether the tokens go to standard output, which is then not for the report.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        self.path == Path::new("-")
+    }
+
+    /// Whether the tokens are encrypted.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.seal.is_closed()
+    }
+
+    /// Writes the tokens; the file has its name only when it is complete.
+    ///
+    /// # Errors
+    /// When the output can't be written; nothing is left behind then.
+    pub fn write(mut self, tokens: &[Captured]) -> Result<()> {
+        let what = self.path.display().to_string();
+        let format = self.format;
+        self.seal
+            .write(&mut self.file, &what, |out| write(tokens, format, out))?;
+        self.file.finish()
+    }
+}
+
+/// Options of `capture`.
+#[derive(Debug, Args)]
+pub struct CaptureArgs {
+    #[command(flatten)]
+    out: OutArgs,
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// What `capture` did.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    captured: usize,
+    out: String,
+    encrypted: bool,
+    changed: bool,
+}
+
+/// Runs `capture`.
+///
+/// # Errors
+/// As the operation, and when the output can't be written.
+pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
+    let output = args.out.open(session)?;
+    let store = session.open_metadata()?;
+    let (tokens, skipped) = capture(store.snapshot(), args.filters.into())?;
+    drop(store);
+    session.ui().warn(&skipped);
+    let report = Report {
+        captured: tokens.len(),
+        out: args.out.out.display().to_string(),
+        encrypted: output.is_sealed(),
+        changed: false,
+    };
+    let to_stdout = output.is_stdout();
+    output.write(&tokens)?;
+    if to_stdout {
+        session.ui().status(&report.sentence());
+    } else {
+        session.ui().report(&report)?;
+    }
+    Ok(Outcome::Done)
+}
+
+impl Report {
+    fn sentence(&self) -> String {
+        let encrypted = if self.encrypted { ", encrypted" } else { "" };
+        let out = printable(&self.out);
+        format!(
+            "captured {} plaintext tokens to {out}{encrypted}",
+            self.captured
+        )
+    }
+}
+
+impl Human for Report {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.sentence())
+    }
+}
