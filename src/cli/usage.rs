@@ -33,6 +33,11 @@ fn json_was_asked_for() -> bool {
 
 /// The parser's text: its first paragraph says what is wrong, the others what would be right.
 fn usage_error(refused: &clap::Error) -> Error {
+    if refused.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Its text is the whole help.
+        return Error::new(ErrorKind::Usage, "a subcommand is missing")
+            .with_hint("the same with --help lists them");
+    }
     let text = refused.render().to_string();
     let mut paragraphs = text
         .split("\n\n")

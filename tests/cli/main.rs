@@ -1,0 +1,20 @@
+//! The program as users and scripts see it: exit codes, streams, JSON, and that nothing is ever
+//! written. Each test has a sandbox of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)] // test code
+
+mod discovery;
+mod globals;
+mod help;
+mod reading;
+mod sandbox;
+mod secrets;
+mod token;
+mod wrong_things;
+
+use sandbox::{Ran, Sandbox};

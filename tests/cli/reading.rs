@@ -1,0 +1,136 @@
+//! Every reading command on every store that a real server wrote.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
+use crate::Sandbox;
+use crate::sandbox::{BOLTKEY, READERS, facts, fixture, fixtures, gzip, on};
+
+#[test]
+fn every_store_is_read_as_it_is_and_gzipped() {
+    for name in fixtures() {
+        // There the tokens are dead, and `check` says so.
+        let dead = name == "downgraded-20-hashed";
+        let sandbox = Sandbox::new();
+        let database = sandbox.store(&name);
+        let packed = sandbox.file("packed/influxd.bolt", gzip(&fixture(&name)));
+        for reader in READERS {
+            let answer = if dead && *reader == ["check"] { 3 } else { 0 };
+            let text = sandbox.run(on(reader, &database)).code(answer);
+            assert_eq!(text.stderr, "");
+            assert!(!text.stdout.is_empty());
+            let mut arguments = on(reader, &database);
+            arguments.push("--json".into());
+            let json = sandbox.run(&arguments).code(answer);
+            assert_eq!(json.stderr, "");
+            assert!(json.json().is_object());
+
+            // What a gzipped copy holds is the same.
+            let mut arguments = on(reader, &packed);
+            arguments.push("--json".into());
+            let of_packed = sandbox.run(&arguments).code(answer).stdout;
+            let [database, packed] = [&database, &packed].map(|path| path.to_str().unwrap());
+            let of_packed = of_packed.replace(packed, database);
+            assert_eq!(of_packed, json.stdout, "{name} {reader:?}");
+        }
+    }
+}
+
+#[test]
+fn no_token_is_shown_unless_asked_for() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("lived-2.7.12");
+    let facts = facts("lived-2.7.12");
+    let tokens: Vec<&str> = facts["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token["token"].as_str().unwrap())
+        .collect();
+    let shown = |text: &str| tokens.iter().filter(|token| text.contains(**token)).count();
+    for reader in READERS {
+        for json in [false, true] {
+            let mut arguments = on(reader, &database);
+            if json {
+                arguments.push("--json".into());
+            }
+            arguments.push("--verbose".into());
+            let ran = sandbox.run(&arguments).code(0);
+            assert_eq!(shown(&ran.stdout) + shown(&ran.stderr), 0, "{reader:?}");
+        }
+    }
+    let mut arguments = on(&["auth", "list", "--reveal"], &database);
+    assert!(shown(&sandbox.run(&arguments).ok().stdout) > 1);
+    arguments.push("--json".into());
+    assert!(shown(&sandbox.run(&arguments).ok().stdout) > 1);
+}
+
+#[test]
+fn a_token_is_verified_without_being_shown() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("lived-2.7.12");
+    let facts = facts("lived-2.7.12");
+    let operator = &facts["tokens"][1];
+    let (id, token) = (operator["id"].as_str(), operator["token"].as_str().unwrap());
+    let verify = |extra: &[&str], token: &str| {
+        let mut arguments = on(&["auth", "verify", "--token-file", "-"], &database);
+        arguments.extend(extra.iter().map(ToString::to_string));
+        let ran = sandbox.run_with(&arguments, token.as_bytes());
+        assert!(!ran.stdout.contains(token) && !ran.stderr.contains(token));
+        ran
+    };
+    verify(&[], token).ok();
+    verify(&["--can", "write:buckets"], token).ok();
+    let ran = verify(&["--json"], &format!("{token}\n")).ok();
+    assert_eq!(ran.json()["authorization"]["id"].as_str(), id);
+    assert_eq!(ran.json()["authenticates"], true);
+
+    let unknown = verify(&["--json"], "not-a-token-of-this-store").code(3);
+    assert_eq!(unknown.stderr, "");
+    assert_eq!(unknown.json()["authenticates"], false);
+    assert!(unknown.json()["authorization"].is_null());
+    verify(&[], "not-a-token-of-this-store").code(3);
+}
+
+#[test]
+fn a_reader_without_any_right_to_write_is_enough() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    let mode = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&database, 0o444);
+    mode(&sandbox.path("work"), 0o555);
+    let as_root = rustix::process::geteuid().is_root();
+    if as_root {
+        // Root may write whatever the mode says, so another user runs a copy that it can reach.
+        fs::copy(BOLTKEY, sandbox.path("boltkey")).unwrap();
+    }
+    for reader in READERS {
+        let mut command = sandbox.command(on(reader, &database));
+        if as_root {
+            let mut other = std::process::Command::new(sandbox.path("boltkey"));
+            other
+                .args(command.get_args())
+                .current_dir(sandbox.path("work"))
+                .env_clear()
+                .uid(65534)
+                .gid(65534);
+            command = other;
+        }
+        sandbox.finish(command).ok();
+    }
+    mode(&sandbox.path("work"), 0o755);
+}
+
+#[test]
+fn a_shared_lock_of_another_reader_is_no_obstacle() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("fresh-2.9.1");
+    let other = fs::File::open(&database).unwrap();
+    other.lock_shared().unwrap();
+    for reader in READERS {
+        sandbox.run(on(reader, &database)).ok();
+    }
+}
