@@ -6,6 +6,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use boltkey::cli::config::{Format, bolt_path};
 use boltkey::metadata::authenticate::{TokenIndexes, judge};
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::metadata::{Authorization, Can, Catalog, TokenHash, check, names, tsm};
@@ -100,4 +101,20 @@ pub fn record(data: &[u8]) {
     let mut scan = Scan::new(&known);
     scan.feed(data, false);
     let _ = scan.finish().tokens();
+}
+
+/// Reads these bytes as influxd's configuration in every format.
+pub fn config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for format in [Format::Json, Format::Toml, Format::Yaml] {
+        match bolt_path(text, format) {
+            Ok(path) => assert_ne!(path.as_deref(), Some(Path::new(""))),
+            Err(invalid) => {
+                let lines = text.split('\n').count() + 1;
+                assert!(invalid.line.is_none_or(|line| line <= lines), "{invalid}");
+            }
+        }
+    }
 }

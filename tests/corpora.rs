@@ -29,3 +29,8 @@ fn bolt() {
 fn record() {
     replay("record", bodies::record);
 }
+
+#[test]
+fn config() {
+    replay("config", bodies::config);
+}

@@ -105,7 +105,7 @@ pub struct Globals {
     /// More status lines on standard error
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// When to use colour; by default on a terminal, unless `NO_COLOR` is set
+    /// When to use colour; by default on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
 }
