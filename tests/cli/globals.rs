@@ -22,17 +22,17 @@ fn before_or_after_the_command() {
     for reader in READERS {
         let plain = sandbox
             .run([reader, &["-d", path, "--json"][..]].concat())
-            .ok();
+            .answered();
         let before = [&global[..], &["--bolt-path", path], reader].concat();
-        assert_eq!(sandbox.run(&before).ok().stdout, plain.stdout);
+        assert_eq!(sandbox.run(&before).answered().stdout, plain.stdout);
         let after = [*reader, &["--db", path], &global].concat();
-        assert_eq!(sandbox.run(&after).ok().stdout, plain.stdout);
+        assert_eq!(sandbox.run(&after).answered().stdout, plain.stdout);
         let long = [
             *reader,
             &["--db", path, "--json", "--dry-run", "--yes", "--quiet"],
         ]
         .concat();
-        assert_eq!(sandbox.run(&long).ok().stdout, plain.stdout);
+        assert_eq!(sandbox.run(&long).answered().stdout, plain.stdout);
     }
 }
 

@@ -11,6 +11,8 @@
 mod discovery;
 mod globals;
 mod help;
+mod hints;
+mod outputs;
 mod reading;
 mod sandbox;
 mod secrets;

@@ -178,6 +178,14 @@ impl Ran {
         ran
     }
 
+    /// The answer is yes or no, and nothing on standard error.
+    #[track_caller]
+    pub fn answered(self) -> Self {
+        assert!([0, 3].contains(&self.code), "{self:?}");
+        assert_eq!(self.stderr, "");
+        self
+    }
+
     /// Standard output as one JSON document.
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -255,6 +263,7 @@ pub const READERS: &[&[&str]] = &[
     &["bucket", "list"],
     &["check"],
     &["check", "--structure-only"],
+    &["residue", "scan"],
 ];
 
 /// A reader's arguments, on this database.

@@ -118,7 +118,7 @@ fn a_bolt_file_that_is_no_metadata_store() {
         for reader in READERS {
             let arguments = on(reader, &database);
             let ran = sandbox.run(&arguments);
-            if reader.contains(&"--structure-only") {
+            if *reader == ["residue", "scan"] || reader.contains(&"--structure-only") {
                 ran.ok();
             } else {
                 ran.code(5)
@@ -143,6 +143,7 @@ fn a_truncated_store_is_unreadable_or_told_to_be_damaged() {
             let ran = sandbox.run(&arguments);
             match ran.code {
                 // What is missing may be needed for nothing that was asked; `check` knows.
+                0 | 3 if reader[0] == "residue" => drop(ran.json()),
                 0 if reader[0] != "check" => drop(ran.json()),
                 0 | 3 => {
                     assert_eq!(reader[0], "check");

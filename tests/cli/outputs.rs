@@ -1,0 +1,158 @@
+//! `capture` and `residue recover`: what they write, and that they overwrite nothing.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::sandbox::{facts, on};
+use crate::{Ran, Sandbox};
+
+const CAPTURE: &[&str] = &["capture"];
+const RECOVER: &[&str] = &["residue", "recover"];
+
+/// The store that each of them is tried on: one with plaintext, one that only shows it still.
+const CASES: [(&[&str], &str); 2] = [(CAPTURE, "lived-2.7.12"), (RECOVER, "upgraded-2.9.1")];
+
+/// Runs `command` on `database`; what it writes is outside of the sandbox.
+#[track_caller]
+fn write(sandbox: &Sandbox, command: &[&str], database: &Path, out: &str, extra: &[&str]) -> Ran {
+    let mut arguments = on(command, database);
+    arguments.extend(["--out".into(), out.into()]);
+    arguments.extend(extra.iter().map(ToString::to_string));
+    sandbox.run(&arguments)
+}
+
+/// ID and value of every token in these facts, or in what was written.
+fn tokens_of(known: &Value) -> Vec<(String, String)> {
+    let mut tokens: Vec<(String, String)> = known["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|token| token["status"] != "deleted")
+        .map(|token| {
+            let field = |name: &str| token[name].as_str().unwrap().to_owned();
+            (field("id"), field("token"))
+        })
+        .collect();
+    tokens.sort();
+    tokens
+}
+
+#[test]
+fn every_token_is_written_into_a_private_new_file() {
+    for (command, store) in CASES {
+        let sandbox = Sandbox::new();
+        let database = sandbox.store(store);
+        let wanted = tokens_of(&facts("lived-2.7.12"));
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("tokens.json");
+        let path = out.to_str().unwrap();
+
+        let ran = write(&sandbox, command, &database, path, &[]).ok();
+        assert!(ran.stdout.contains(&wanted.len().to_string()), "{ran:?}");
+        let metadata = out.metadata().unwrap();
+        assert_eq!(metadata.mode() & 0o7777, 0o600);
+        assert_eq!(metadata.nlink(), 1);
+        let content = fs::read(&out).unwrap();
+        let written: Value = serde_json::from_slice(&content).unwrap();
+        assert_eq!(written["format"], "boltkey-capture/1");
+        assert_eq!(tokens_of(&written), wanted);
+
+        let again = write(&sandbox, command, &database, path, &[]).code(1);
+        again.tells(&[path, "exists already", "hint: "]);
+        let again = write(&sandbox, command, &database, path, &["--json"]).code(1);
+        assert_eq!(again.failure()["code"], "failed");
+        assert_eq!(fs::read(&out).unwrap(), content);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        let missing = folder.path().join("missing/out");
+        write(&sandbox, command, &database, missing.to_str().unwrap(), &[]).code(1);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn standard_output_holds_the_tokens_alone() {
+    for (command, store) in CASES {
+        let sandbox = Sandbox::new();
+        let database = sandbox.store(store);
+        let wanted = tokens_of(&facts("lived-2.7.12"));
+        let ran = write(&sandbox, command, &database, "-", &[]).code(0);
+        assert_eq!(tokens_of(&ran.json()), wanted);
+
+        let ran = write(&sandbox, command, &database, "-", &["--format", "env"]).code(0);
+        assert_eq!(ran.stdout.lines().count(), wanted.len());
+        for line in ran.stdout.lines() {
+            assert!(
+                line.starts_with("INFLUX_TOKEN_") && line.ends_with('\''),
+                "{line}"
+            );
+        }
+        let ran = write(&sandbox, command, &database, "-", &["--format", "csv"]).code(0);
+        assert!(ran.stdout.lines().count() > wanted.len());
+
+        let ran = write(&sandbox, command, &database, "-", &["--json"]).code(2);
+        assert_eq!(ran.failure()["code"], "usage");
+    }
+}
+
+#[test]
+fn tokens_that_can_not_be_written_are_a_failure() {
+    for (command, store) in CASES {
+        let sandbox = Sandbox::new();
+        let database = sandbox.store(store);
+        write(&sandbox, command, &database, "/dev/full", &[])
+            .code(1)
+            .tells(&["/dev/full"]);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let arguments = [on(command, &database), vec!["--out".into(), "-".into()]].concat();
+        let mut gone = sandbox.command(&arguments);
+        let output = gone.stdout(writer).stderr(std::process::Stdio::piped());
+        let output = output.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+    }
+}
+
+#[test]
+fn a_held_lock_leaves_no_output_behind() {
+    for (command, store) in CASES {
+        let sandbox = Sandbox::new();
+        let database = sandbox.store(store);
+        let server = fs::File::open(&database).unwrap();
+        server.lock().unwrap();
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("tokens.json");
+        write(&sandbox, command, &database, out.to_str().unwrap(), &[]).code(4);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_encrypted_output_shows_no_token() {
+    for (command, store) in CASES {
+        let sandbox = Sandbox::new();
+        let database = sandbox.store(store);
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("tokens.age");
+        let arguments = [
+            on(command, &database),
+            vec!["--out".into(), out.to_str().unwrap().into()],
+            vec!["--passphrase-file".into(), "-".into(), "--json".into()],
+        ]
+        .concat();
+        let ran = sandbox
+            .run_with(&arguments, b"correct horse battery\n")
+            .ok();
+        assert_eq!(ran.json()["encrypted"], true);
+        let content = fs::read(&out).unwrap();
+        assert!(content.starts_with(b"age-encryption.org/v1\n"));
+        for (_, token) in tokens_of(&facts("lived-2.7.12")) {
+            let shown = content.windows(token.len()).any(|w| w == token.as_bytes());
+            assert!(!shown && !ran.stdout.contains(&token));
+        }
+    }
+}
