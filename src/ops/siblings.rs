@@ -1,16 +1,15 @@
 //! Files beside a database that may hold its tokens in plaintext: the copies influxd leaves
 //! before upgrades and downgrades, files of interrupted restores, copies made by hand.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
+use super::residue::look_into;
+use crate::error::{IoContext, Result};
 use crate::finding::{Finding, Severity};
 use crate::metadata::residue::{Known, Scan};
+use crate::store::OpenOptions;
 
 /// A file that shows tokens.
 #[derive(Debug, Serialize)]
@@ -31,7 +30,7 @@ pub fn look_beside(database: &Path) -> (Vec<Sibling>, Vec<Finding>) {
         _ => Path::new("."),
     };
     let (mut siblings, mut findings) = (Vec::new(), Vec::new());
-    let mut unreadable = |path: &Path, cause: &io::Error| {
+    let mut unreadable = |path: &Path, cause: &dyn std::fmt::Display| {
         findings.push(Finding::new(
             Severity::Info,
             "metadata.sibling-unread",
@@ -83,23 +82,15 @@ fn may_hold_tokens(path: &Path, database: &Path) -> bool {
 }
 
 /// The number of distinct tokens a file shows; `None` for what is no regular file.
-fn count(path: &Path) -> io::Result<Option<u64>> {
-    let no_links = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let flags = i32::try_from(no_links.bits()).unwrap_or(0);
-    if !std::fs::symlink_metadata(path)?.is_file() {
+fn count(path: &Path) -> Result<Option<u64>> {
+    let is_file = std::fs::symlink_metadata(path)
+        .at("look at", path)?
+        .is_file();
+    if !is_file {
         return Ok(None);
     }
-    let mut file = File::options().read(true).custom_flags(flags).open(path)?;
     let known = Known::default();
     let mut scan = Scan::new(&known);
-    let mut buffer = Zeroizing::new(vec![0; 256 << 10]);
-    let mut continued = false;
-    loop {
-        let filled = file.read(&mut buffer)?;
-        if filled == 0 {
-            return Ok(Some(scan.finish().tokens()));
-        }
-        scan.feed(buffer.get(..filled).unwrap_or_default(), continued);
-        continued = true;
-    }
+    look_into(&mut scan, path, &OpenOptions::default())?;
+    Ok(Some(scan.finish().tokens()))
 }
