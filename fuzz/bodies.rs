@@ -112,7 +112,8 @@ pub fn config(data: &[u8]) {
         match bolt_path(text, format) {
             Ok(path) => assert_ne!(path.as_deref(), Some(Path::new(""))),
             Err(invalid) => {
-                let lines = text.split('\n').count() + 1;
+                // A carriage return alone ends a line of YAML too.
+                let lines = text.split(['\r', '\n']).count() + 1;
                 assert!(invalid.line.is_none_or(|line| line <= lines), "{invalid}");
             }
         }
