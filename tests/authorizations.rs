@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use boltkey::metadata::Id;
+use boltkey::metadata::{Id, Kind};
 use boltkey::ops::auth_list::{Filters, Lister};
 use boltkey::ops::auth_verify::verify;
 use boltkey::secret::Token;
@@ -38,8 +38,8 @@ fn open(file: &str) -> Store {
 }
 
 /// The list as `auth list --json --reveal` prints it.
-fn listed(store: &Store) -> Vec<Value> {
-    let lister = Lister::new(store.snapshot(), Filters::default(), true).unwrap();
+fn listed(store: &Store, filters: Filters) -> Vec<Value> {
+    let lister = Lister::new(store.snapshot(), filters, true).unwrap();
     let mut entries = Vec::new();
     let skipped = lister
         .list(store.snapshot(), &mut |entry| {
@@ -66,7 +66,7 @@ fn the_list_is_the_servers_answer() {
     ];
     let mut compared = 0;
     for (file, answer) in stores(".authorizations.json") {
-        let mut ours = listed(&open(&file)).into_iter();
+        let mut ours = listed(&open(&file), Filters::default()).into_iter();
         for theirs in answer["authorizations"].as_array().unwrap() {
             // What the server hides, and nothing else, may stand in between.
             let ours = loop {
@@ -105,28 +105,70 @@ fn the_list_is_the_servers_answer() {
     println!("cases: server-listings {compared}");
 }
 
+/// Filters, and how many authorizations of each lived-in store they take.
+fn filters() -> Vec<(Filters, usize)> {
+    let none = Filters::default;
+    vec![
+        (none(), 36),
+        (
+            Filters {
+                kind: Some(Kind::Operator),
+                ..none()
+            },
+            3,
+        ),
+        (
+            Filters {
+                orphaned: true,
+                ..none()
+            },
+            2,
+        ),
+        (
+            Filters {
+                active: Some(false),
+                ..none()
+            },
+            1,
+        ),
+        (
+            Filters {
+                can: Some("write:buckets".parse().unwrap()),
+                active: Some(true),
+                ..none()
+            },
+            28,
+        ),
+    ]
+}
+
 #[test]
 fn rendering_on_all_processors_gives_the_same_list() {
     for (file, _) in stores(".json") {
         let store = open(&file);
-        let mut text = Vec::new();
-        let skipped = Lister::new(store.snapshot(), Filters::default(), true)
-            .unwrap()
-            .render(
-                store.snapshot(),
-                &|entry, text| {
-                    serde_json::to_writer(&mut *text, entry).unwrap();
-                    text.push(b'\n');
-                },
-                &mut |more| text.extend(more),
-            )
-            .unwrap();
-        assert!(skipped.is_empty(), "{skipped:?}");
-        let rendered: Vec<Value> = serde_json::Deserializer::from_slice(&text)
-            .into_iter()
-            .map(Result::unwrap)
-            .collect();
-        assert_eq!(rendered, listed(&store), "{file}");
+        for (filters, taken) in filters() {
+            let mut text = Vec::new();
+            let skipped = Lister::new(store.snapshot(), filters.clone(), true)
+                .unwrap()
+                .render(
+                    store.snapshot(),
+                    &|entry, text| {
+                        serde_json::to_writer(&mut *text, entry).unwrap();
+                        text.push(b'\n');
+                    },
+                    &mut |more| text.extend(more),
+                )
+                .unwrap();
+            assert!(skipped.is_empty(), "{skipped:?}");
+            let rendered: Vec<Value> = serde_json::Deserializer::from_slice(&text)
+                .into_iter()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(rendered, listed(&store, filters), "{file}");
+            if file.starts_with("lived") {
+                assert_eq!(rendered.len(), taken, "{file}");
+            }
+        }
     }
 }
 
@@ -135,7 +177,7 @@ fn every_token_is_recognised_and_judged() {
     let (mut verified, mut refused) = (0, 0);
     for (file, facts) in stores(".json") {
         let store = open(&file);
-        let listed = listed(&store);
+        let listed = listed(&store, Filters::default());
         for token in facts["tokens"].as_array().unwrap() {
             let id: Id = token["id"].as_str().unwrap().parse().unwrap();
             let secret = Token::new(token["token"].as_str().unwrap().to_owned());

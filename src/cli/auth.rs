@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::Session;
@@ -192,11 +193,6 @@ fn run_list(args: ListArgs, session: &Session) -> Result<Outcome> {
 /// Prints the list as JSON while it is read. A thread of its own writes, so that a slow reader
 /// of standard output does not keep the lock.
 fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Result<Outcome> {
-    let render = |entry: &Entry<'_>, text: &mut Vec<u8>| {
-        text.extend_from_slice(b",\n");
-        // Writing into memory does not fail, and the entry's types all serialize.
-        let _ = serde_json::to_writer(text, entry);
-    };
     let (texts, printed) = mpsc::channel::<Vec<u8>>();
     thread::scope(|scope| {
         let writer = scope.spawn(|| session.ui().print(printed));
@@ -215,11 +211,15 @@ fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Resul
         let skipped = if v1 {
             let mut text = Vec::new();
             let skipped =
-                lister.list_legacy(store.snapshot(), &mut |entry| render(entry, &mut text));
+                lister.list_legacy(store.snapshot(), &mut |entry| append(entry, &mut text));
             sink(text);
             skipped
         } else {
-            lister.render(store.snapshot(), &render, &mut sink)
+            lister.render(
+                store.snapshot(),
+                &|entry, text| append(entry, text),
+                &mut sink,
+            )
         };
         let skipped = skipped?;
         drop(store);
@@ -232,6 +232,12 @@ fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Resul
         }
     })?;
     Ok(Outcome::Done)
+}
+
+fn append<P: Serialize>(entry: &Entry<'_, P>, text: &mut Vec<u8>) {
+    text.extend_from_slice(b",\n");
+    // Writing into memory does not fail, and the entry's types all serialize.
+    let _ = serde_json::to_writer(text, entry);
 }
 
 fn list_table(v1: bool, header: bool) -> Table {

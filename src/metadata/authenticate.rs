@@ -114,8 +114,8 @@ pub struct Verdict {
 
 /// Judges the token that `authorization` holds, as if somebody presented it.
 #[must_use]
-pub fn judge(
-    authorization: &Authorization<'_>,
+pub fn judge<P>(
+    authorization: &Authorization<'_, P>,
     catalog: &Catalog,
     indexes: &TokenIndexes,
 ) -> Verdict {
@@ -131,8 +131,8 @@ pub fn judge(
 }
 
 /// Whether the server would find the record by its token.
-fn has_index_entry(
-    authorization: &Authorization<'_>,
+fn has_index_entry<P>(
+    authorization: &Authorization<'_, P>,
     indexes: &TokenIndexes,
     reasons: &mut Vec<String>,
 ) -> bool {
@@ -169,8 +169,8 @@ fn has_index_entry(
 }
 
 /// Whether the server would serve a request once the record is found.
-fn is_accepted(
-    authorization: &Authorization<'_>,
+fn is_accepted<P>(
+    authorization: &Authorization<'_, P>,
     catalog: &Catalog,
     reasons: &mut Vec<String>,
 ) -> bool {
@@ -232,8 +232,13 @@ fn looks_like_jwt(token: &str) -> bool {
             .decode(part)
             .is_ok_and(|bytes| serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok())
     };
-    let parts: Vec<&str> = token.split('.').collect();
-    matches!(parts.as_slice(), [header, claims, _] if is_json(header) && is_json(claims))
+    let mut parts = token.split('.');
+    let (Some(header), Some(claims), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    is_json(header) && is_json(claims)
 }
 
 /// The record a presented token leads to, by the server's own steps: the raw index, then each

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::catalog::undecodable_record;
 use super::permission::{
@@ -16,10 +17,14 @@ use crate::store::Snapshot;
 
 /// An authorization record as it is stored, borrowed from the bytes of its value.
 ///
-/// It holds the token itself, so it has no `Debug`.
+/// It holds the token itself, so it has no `Debug`. Its permissions are decoded, or left as they
+/// stand ([`Undecoded`]) where records are many and most have the same.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Authorization<'a> {
+#[serde(
+    rename_all = "camelCase",
+    bound(deserialize = "P: Default + Deserialize<'de>")
+)]
+pub struct Authorization<'a, P = Vec<Permission<'a>>> {
     /// Its identifier.
     pub id: Id,
     /// The token in plaintext; empty when it is hashed. In a 1.x-compatible authorization, the
@@ -42,8 +47,8 @@ pub struct Authorization<'a> {
     #[serde(default, rename = "userID")]
     pub user_id: Option<Id>,
     /// What it may do; `null` is none.
-    #[serde(default, borrow, deserialize_with = "null_is_empty")]
-    pub permissions: Vec<Permission<'a>>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub permissions: P,
     /// RFC 3339, as written.
     #[serde(default = "zero_time", borrow)]
     pub created_at: Cow<'a, str>,
@@ -113,15 +118,51 @@ pub struct Class {
     pub old_vintage: bool,
 }
 
-impl<'a> Authorization<'a> {
+/// Permissions as they are written in the record.
+#[derive(Clone, Copy, Default)]
+pub struct Undecoded<'a>(&'a str);
+
+impl<'a> Undecoded<'a> {
+    /// The JSON text; empty when there is none.
+    #[must_use]
+    pub fn text(self) -> &'a str {
+        self.0
+    }
+
+    /// Decodes them.
+    ///
+    /// # Errors
+    /// When influxd could not decode them either.
+    pub fn decode(self) -> Result<Vec<Permission<'a>>, serde_json::Error> {
+        if self.0.is_empty() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_str(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Undecoded<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get()))
+    }
+}
+
+impl<'a, P: Default + Deserialize<'a>> Authorization<'a, P> {
     /// Decodes the value at `key` of `bucket`.
     ///
     /// # Errors
     /// The finding that says so, when influxd could not decode it either.
     pub fn decode(bucket: &[u8], key: &[u8], value: &'a [u8]) -> Result<Self, Finding> {
-        serde_json::from_slice(value).map_err(|cause| undecodable_record(bucket, key, &cause))
+        // Text that is known to be UTF-8 as a whole is decoded faster.
+        match std::str::from_utf8(value) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(value),
+        }
+        .map_err(|cause| undecodable_record(bucket, key, &cause))
     }
+}
 
+impl<P> Authorization<'_, P> {
     /// How the token is kept.
     #[must_use]
     pub fn storage(&self) -> Storage {
@@ -148,7 +189,9 @@ impl<'a> Authorization<'a> {
             &self.status
         }
     }
+}
 
+impl Authorization<'_> {
     /// What sort of token it is.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -242,9 +285,10 @@ pub fn with<T>(
     }
 }
 
-fn null_is_empty<'de, D>(deserializer: D) -> Result<Vec<Permission<'de>>, D::Error>
+fn null_is_empty<'de, D, P>(deserializer: D) -> Result<P, D::Error>
 where
     D: serde::Deserializer<'de>,
+    P: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

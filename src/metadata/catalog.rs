@@ -163,7 +163,7 @@ fn load<T: DeserializeOwned>(
 
 /// The finding for a record whose JSON can't be decoded. The cause's position is told, never
 /// its text, which may quote the value.
-pub(super) fn undecodable_record(bucket: &[u8], key: &[u8], cause: &serde_json::Error) -> Finding {
+pub(crate) fn undecodable_record(bucket: &[u8], key: &[u8], cause: &serde_json::Error) -> Finding {
     let bucket = String::from_utf8_lossy(bucket);
     Finding::new(
         Severity::Error,

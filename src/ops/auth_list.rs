@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndex, TokenIndexes, judge};
+use crate::metadata::authorization::{Undecoded, classify};
+use crate::metadata::catalog::undecodable_record;
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{
-    Authorization, Can, Catalog, Id, Kind, Storage, authorization, names, parallel,
+    Authorization, Can, Catalog, Class, Id, Kind, Storage, authorization, names, parallel,
 };
 use crate::store::Snapshot;
 
@@ -38,9 +41,10 @@ pub struct Filters {
     pub can: Option<Can>,
 }
 
-/// One authorization as the API shows it, and what boltkey knows beyond.
+/// One authorization as the API shows it, and what boltkey knows beyond. Its permissions are
+/// [`NamedPermission`]s, or their JSON.
 #[derive(Serialize)]
-pub struct Entry<'a> {
+pub struct Entry<'a, P = Vec<NamedPermission<'a>>> {
     /// Its identifier.
     pub id: Id,
     /// The raw token if it was asked for and is stored in plaintext, else `REDACTED`; `N/A`
@@ -61,7 +65,7 @@ pub struct Entry<'a> {
     /// The owner's name; none when the user was deleted.
     pub user: Option<&'a str>,
     /// With the names of what they are about.
-    pub permissions: Vec<NamedPermission<'a>>,
+    pub permissions: P,
     /// RFC 3339, as written.
     #[serde(rename = "createdAt")]
     pub created_at: &'a str,
@@ -156,6 +160,25 @@ pub struct Lister {
     skipped: Vec<Finding>,
 }
 
+/// Some consecutive entries as text, and what was met on the way.
+#[derive(Default)]
+struct Part {
+    text: Vec<u8>,
+    undecodable: Vec<Finding>,
+    /// By organization and the permissions as written: most tokens of a large store have the
+    /// same as many others.
+    grants: HashMap<Id, HashMap<Box<str>, Grant>>,
+}
+
+/// What follows from permissions alone.
+struct Grant {
+    class: Class,
+    /// With names, as the API shows them.
+    json: Box<RawValue>,
+    /// Whether the filters take it.
+    taken: bool,
+}
+
 /// The filters with their names looked up.
 pub(super) struct Selection {
     filters: Filters,
@@ -217,30 +240,67 @@ impl Lister {
     pub fn render(
         mut self,
         snapshot: &dyn Snapshot,
-        render: &(impl Fn(&Entry<'_>, &mut Vec<u8>) + Sync),
+        render: &(impl Fn(&Entry<'_, &RawValue>, &mut Vec<u8>) + Sync),
         sink: &mut impl FnMut(Vec<u8>),
     ) -> Result<Vec<Finding>> {
         let mut undecodable = Vec::new();
         let damage = parallel::scan(
             snapshot,
             names::AUTHORIZATIONS,
-            &|(text, findings): &mut (Vec<u8>, Vec<Finding>), key, value| {
-                match Authorization::decode(names::AUTHORIZATIONS, key, value) {
-                    Ok(record) if self.selection.takes(&record, &self.catalog) => {
-                        render(&self.entry(&record), text);
-                    }
-                    Ok(_) => {}
-                    Err(finding) => findings.push(finding),
+            &|part: &mut Part, key, value| {
+                if let Err(finding) = self.render_one(part, key, value, render) {
+                    part.undecodable.push(finding);
                 }
             },
-            &mut |(text, findings)| {
-                undecodable.extend(findings);
-                sink(text);
+            &mut |part| {
+                undecodable.extend(part.undecodable);
+                sink(part.text);
             },
         )?;
         self.skipped.extend(damage);
         self.skipped.extend(undecodable);
         Ok(self.skipped)
+    }
+
+    fn render_one(
+        &self,
+        part: &mut Part,
+        key: &[u8],
+        value: &[u8],
+        render: &impl Fn(&Entry<'_, &RawValue>, &mut Vec<u8>),
+    ) -> Result<(), Finding> {
+        let bucket = names::AUTHORIZATIONS;
+        let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
+        let org = record.org_id;
+        let grants = part.grants.entry(org).or_default();
+        let text = record.permissions.text();
+        if !grants.contains_key(text) {
+            let grant = self
+                .grant(record.permissions, org)
+                .map_err(|cause| undecodable_record(bucket, key, &cause))?;
+            grants.insert(text.into(), grant);
+        }
+        let taken = self.selection.takes_record(&record, &self.catalog);
+        if let (true, Some(grant)) = (taken, grants.get(text))
+            && grant.taken
+        {
+            let entry = self.entry_with(&record, grant.class, &*grant.json);
+            render(&entry, &mut part.text);
+        }
+        Ok(())
+    }
+
+    /// Works out what depends on the permissions alone.
+    fn grant(&self, permissions: Undecoded<'_>, org: Id) -> Result<Grant, serde_json::Error> {
+        let permissions = permissions.decode()?;
+        let class = classify(&permissions, org);
+        Ok(Grant {
+            class,
+            json: to_raw_value(&self.named(&permissions))?,
+            taken: self
+                .selection
+                .takes_grant(&permissions, class, org, &self.catalog),
+        })
     }
 
     /// As [`Self::list`] for the 1.x-compatible authorizations, whose token is a 1.x user name.
@@ -286,8 +346,23 @@ impl Lister {
     /// One record as the API shows it.
     #[must_use]
     pub fn entry<'a>(&'a self, record: &'a Authorization<'_>) -> Entry<'a> {
+        self.entry_with(record, record.class(), self.named(&record.permissions))
+    }
+
+    fn named<'a>(&'a self, permissions: &'a [Permission<'_>]) -> Vec<NamedPermission<'a>> {
+        permissions
+            .iter()
+            .map(|permission| NamedPermission::of(permission, &self.catalog))
+            .collect()
+    }
+
+    fn entry_with<'a, P, N>(
+        &'a self,
+        record: &'a Authorization<'_, P>,
+        class: Class,
+        permissions: N,
+    ) -> Entry<'a, N> {
         let verdict = judge(record, &self.catalog, &self.indexes);
-        let class = record.class();
         let mut problems = verdict.reasons;
         if class.old_vintage {
             problems.push(
@@ -315,11 +390,7 @@ impl Lister {
             org: org.map(|org| org.name.as_str()),
             user_id: record.user_id,
             user: user.map(|user| user.name.as_str()),
-            permissions: record
-                .permissions
-                .iter()
-                .map(|permission| NamedPermission::of(permission, &self.catalog))
-                .collect(),
+            permissions,
             created_at: &record.created_at,
             updated_at: &record.updated_at,
             kind: class.kind,
@@ -367,6 +438,12 @@ impl Selection {
 
     /// Whether `record` passes.
     pub(super) fn takes(&self, record: &Authorization<'_>, catalog: &Catalog) -> bool {
+        self.takes_record(record, catalog)
+            && self.takes_grant(&record.permissions, record.class(), record.org_id, catalog)
+    }
+
+    /// Whether what is asked of the record, its permissions aside, holds.
+    fn takes_record<P>(&self, record: &Authorization<'_, P>, catalog: &Catalog) -> bool {
         let filters = &self.filters;
         filters.id.is_none_or(|id| record.id == id)
             && self.user.is_none_or(|id| record.user_id == Some(id))
@@ -377,18 +454,28 @@ impl Selection {
             && filters
                 .storage
                 .is_none_or(|storage| record.storage() == storage)
-            && filters.kind.is_none_or(|kind| record.class().kind == kind)
             && (!filters.orphaned || is_orphaned(record, catalog))
-            && filters
-                .can
+    }
+
+    /// Whether what is asked of the permissions holds.
+    fn takes_grant(
+        &self,
+        permissions: &[Permission<'_>],
+        class: Class,
+        org: Id,
+        catalog: &Catalog,
+    ) -> bool {
+        let Filters { kind, can, .. } = &self.filters;
+        kind.is_none_or(|kind| class.kind == kind)
+            && can
                 .as_ref()
-                .is_none_or(|can| can.allowed(&record.permissions, record.org_id, catalog))
+                .is_none_or(|can| can.allowed(permissions, org, catalog))
     }
 }
 
 /// Whether its user or its organization was deleted; the API hides such records.
 #[must_use]
-pub fn is_orphaned(record: &Authorization<'_>, catalog: &Catalog) -> bool {
+pub fn is_orphaned<P>(record: &Authorization<'_, P>, catalog: &Catalog) -> bool {
     !catalog.orgs.contains_key(&record.org_id)
         || record
             .user_id
