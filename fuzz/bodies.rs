@@ -40,7 +40,7 @@ fn open_and_look(content: Vec<u8>) {
     }
     for (bucket, key) in &keys {
         let _ = bolt.get(bucket, key);
-        let _ = bolt.get(bucket, &key[1..]);
+        let _ = bolt.get(bucket, key.get(1..).unwrap_or_default());
     }
     let _ = Inspect::check(&bolt);
     let _ = check::check(&bolt);
