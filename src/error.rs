@@ -82,6 +82,15 @@ impl Error {
         self
     }
 
+    /// Says that nothing was changed, unless the message says so already.
+    #[must_use]
+    pub fn nothing_changed(mut self) -> Self {
+        if !self.message.contains("nothing was changed") {
+            self.message.push_str("; nothing was changed");
+        }
+        self
+    }
+
     /// The kind, which decides the exit code.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -44,10 +44,88 @@ pub(super) fn lock_shared(
     path: &Path,
     options: &LockOptions,
 ) -> Result<Option<Finding>> {
+    match wait_for(|| file.try_lock_shared(), file, path, options)? {
+        Lock::Taken => Ok(None),
+        Lock::NoneToBeHad(cause) => Ok(Some(unlocked(path, &cause))),
+    }
+}
+
+/// Takes the exclusive lock on an open database file, for writing. Where the file system has no
+/// locks, only `options.no_lock` lets writing go on, and the returned finding says so.
+///
+/// # Errors
+/// As [`lock_shared`], for any other holder; [`ErrorKind::Refused`] where there is no lock to be
+/// had, or another file stands at `path` by now.
+pub(super) fn lock_exclusive(
+    file: &File,
+    path: &Path,
+    options: &LockOptions,
+) -> Result<Option<Finding>> {
+    let finding = match wait_for(|| file.try_lock(), file, path, options)? {
+        Lock::Taken => None,
+        Lock::NoneToBeHad(cause) if options.no_lock => Some(unlocked(path, &cause)),
+        Lock::NoneToBeHad(cause) => {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "{} is on a file system without locks ({cause}), so a running influxd would \
+                     not be noticed; nothing was changed",
+                    path.display()
+                ),
+            )
+            .with_hint(
+                "make sure that influxd is stopped on every host that mounts it, then give \
+                 --no-lock; or work on a copy on a local disk",
+            ));
+        }
+    };
+    // A lock on a file that somebody has put another one in the place of protects nothing.
+    let ours = file.metadata().at("read", path)?;
+    let theirs = std::fs::metadata(path).at("read", path)?;
+    if (ours.dev(), ours.ino()) != (theirs.dev(), theirs.ino()) {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "{} was replaced by another file while boltkey opened it; nothing was changed",
+                path.display()
+            ),
+        )
+        .with_hint("find out what replaces it, then run the command again"));
+    }
+    Ok(finding)
+}
+
+/// Whether the file system lets files be locked. Tells for an open file by locking it, shared,
+/// for a moment; a lock that another process holds is a yes.
+///
+/// # Errors
+/// When the system fails in another way.
+pub(super) fn can_lock(file: &File, path: &Path) -> Result<bool> {
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| true).at("unlock", path),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(cause)) if has_no_locks(&cause) => Ok(false),
+        Err(TryLockError::Error(cause)) => Err(cause).at("lock", path),
+    }
+}
+
+enum Lock {
+    Taken,
+    /// The file system has none.
+    NoneToBeHad(io::Error),
+}
+
+/// Tries until the lock is taken, there is none, or the time is over.
+fn wait_for(
+    try_lock: impl Fn() -> Result<(), TryLockError>,
+    file: &File,
+    path: &Path,
+    options: &LockOptions,
+) -> Result<Lock> {
     let started = Instant::now();
     loop {
-        match file.try_lock_shared() {
-            Ok(()) => return Ok(None),
+        match try_lock() {
+            Ok(()) => return Ok(Lock::Taken),
             Err(TryLockError::WouldBlock) => {
                 let left = options.wait.saturating_sub(started.elapsed());
                 if left.is_zero() {
@@ -56,7 +134,7 @@ pub(super) fn lock_shared(
                 std::thread::sleep(left.min(RETRY));
             }
             Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
-                return Ok(Some(unlocked(path, &cause)));
+                return Ok(Lock::NoneToBeHad(cause));
             }
             Err(TryLockError::Error(cause)) => return Err(cause).at("lock", path),
         }
@@ -200,6 +278,45 @@ mod tests {
         }
         holder.unlock().unwrap();
         assert!(lock_shared(&second, file.path(), &LockOptions::default()).is_ok());
+    }
+
+    #[test]
+    fn to_write_one_must_be_alone() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let reader = File::open(file.path()).unwrap();
+        reader.lock_shared().unwrap();
+        let writer = File::open(file.path()).unwrap();
+        let options = LockOptions::default();
+        let refused = lock_exclusive(&writer, file.path(), &options).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Locked);
+        assert!(can_lock(&writer, file.path()).unwrap());
+        drop(reader);
+        assert!(lock_exclusive(&writer, file.path(), &options).unwrap().is_none());
+        let second = File::open(file.path()).unwrap();
+        assert!(lock_shared(&second, file.path(), &options).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("influxd.bolt");
+        std::fs::write(&path, "old").unwrap();
+        let opened = File::open(&path).unwrap();
+        std::fs::write(folder.path().join("new"), "new").unwrap();
+        std::fs::rename(folder.path().join("new"), &path).unwrap();
+        let refused = lock_exclusive(&opened, &path, &LockOptions::default()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Refused);
+        assert!(refused.message().contains("was replaced"));
+    }
+
+    #[test]
+    fn where_there_are_no_locks_writing_has_to_be_asked_for() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = File::open(file.path()).unwrap();
+        let none = || Err(TryLockError::Error(rustix::io::Errno::NOLCK.into()));
+        let options = LockOptions::default();
+        let lock = wait_for(none, &opened, file.path(), &options).unwrap();
+        assert!(matches!(lock, Lock::NoneToBeHad(_)));
     }
 
     #[test]

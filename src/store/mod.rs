@@ -1,15 +1,18 @@
-//! Named buckets of bytes: snapshots, page-level inspection, opening and locks.
+//! Named buckets of bytes: snapshots, changes, page-level inspection, opening and locks.
 //!
 //! Knows nothing of what the bytes mean. [`Snapshot`] is the least that every engine offers;
-//! what only pages can tell is in [`Inspect`], so an operation that needs pages says so in its
-//! signature.
+//! what only pages can tell is in [`Inspect`], and what changes a store in [`Commit`], so an
+//! operation says in its signature which of them it needs.
 
 pub mod bolt;
+pub mod change;
+pub mod device;
 mod file;
 mod gzip;
 mod lock;
 mod model;
 mod open;
+mod writable;
 
 use std::ops::ControlFlow;
 
@@ -18,11 +21,14 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::Finding;
 
+pub use change::{ChangeSet, Commit, Committed, Outcome, Precious, Preview};
+pub use device::Device;
 pub use file::{MemoryFile, ReadAt};
 pub use gzip::{MAGIC as GZIP_MAGIC, unpack};
 pub use lock::{Holder, LockOptions};
 pub use model::Model;
 pub use open::{Description, Engine, OpenOptions, Store};
+pub use writable::{WritableStore, has_locks};
 
 /// One top-level bucket of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,23 @@
 //! An in-memory store: the oracle for tests, and the least a [`Snapshot`] can be.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use super::{Bucket, Snapshot, Visitor};
+use super::change::no_such_bucket;
+use super::{Bucket, ChangeSet, Commit, Committed, Outcome, Precious, Preview, Snapshot, Visitor};
 use crate::error::Result;
 use crate::finding::Finding;
 
 /// Buckets and pairs in ordered maps.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Model {
-    buckets: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>,
+    buckets: BTreeMap<Vec<u8>, ModelBucket>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq)]
+struct ModelBucket {
+    sequence: u64,
+    pairs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Model {
@@ -23,13 +31,14 @@ impl Model {
         self.buckets
             .entry(bucket.to_vec())
             .or_default()
+            .pairs
             .insert(key.to_vec(), value.to_vec());
     }
 
     /// Removes a pair if it is there.
     pub fn delete(&mut self, bucket: &[u8], key: &[u8]) {
-        if let Some(pairs) = self.buckets.get_mut(bucket) {
-            pairs.remove(key);
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            bucket.pairs.remove(key);
         }
     }
 
@@ -46,11 +55,15 @@ impl Model {
         let mut model = Self::default();
         let (buckets, mut skipped) = snapshot.buckets()?;
         for bucket in buckets {
-            model.create_bucket(&bucket.name);
+            let mut copy = ModelBucket {
+                sequence: bucket.sequence,
+                pairs: BTreeMap::new(),
+            };
             skipped.extend(snapshot.scan(&bucket.name, &mut |key, value| {
-                model.put(&bucket.name, key, value);
-                std::ops::ControlFlow::Continue(())
+                copy.pairs.insert(key.to_vec(), value.to_vec());
+                ControlFlow::Continue(())
             })?);
+            model.buckets.insert(bucket.name, copy);
         }
         Ok((model, skipped))
     }
@@ -58,23 +71,46 @@ impl Model {
 
 impl Snapshot for Model {
     fn buckets(&self) -> Result<(Vec<Bucket>, Vec<Finding>)> {
-        let buckets = self.buckets.keys().map(|name| Bucket {
+        let buckets = self.buckets.iter().map(|(name, bucket)| Bucket {
             name: name.clone(),
-            sequence: 0,
+            sequence: bucket.sequence,
         });
         Ok((buckets.collect(), Vec::new()))
     }
 
     fn get(&self, bucket: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.buckets.get(bucket).and_then(|b| b.get(key)).cloned())
+        let bucket = self.buckets.get(bucket);
+        Ok(bucket.and_then(|bucket| bucket.pairs.get(key)).cloned())
     }
 
     fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
-        for (key, value) in self.buckets.get(bucket).into_iter().flatten() {
+        let bucket = self.buckets.get(bucket).into_iter();
+        for (key, value) in bucket.flat_map(|bucket| &bucket.pairs) {
             if visit(key, value).is_break() {
                 break;
             }
         }
         Ok(Vec::new())
+    }
+}
+
+impl Commit for Model {
+    fn commit(&mut self, changes: &ChangeSet, _: &Precious) -> Result<Committed> {
+        for (name, change) in changes.buckets() {
+            if !change.create && !change.delete && !self.buckets.contains_key(name) {
+                return Err(no_such_bucket(name));
+            }
+        }
+        let (after, _) = Self::copy_of(&Preview::new(self, changes))?;
+        let outcome = if after == *self {
+            Outcome::Unchanged
+        } else {
+            Outcome::Changed
+        };
+        *self = after;
+        Ok(Committed {
+            outcome,
+            failure: None,
+        })
     }
 }

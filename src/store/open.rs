@@ -61,19 +61,7 @@ impl Store {
     /// * [`ErrorKind::NotAStore`] for anything that is no database, an empty file included
     /// * [`ErrorKind::Locked`] when another process holds it
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
-        let mut file = open_readonly(path)?;
-        let metadata = file.metadata().at("read", path)?;
-        let kind = metadata.file_type();
-        if kind.is_dir() {
-            return Err(not_a_store(path, "it is a folder").with_hint(format!(
-                "name the file itself, usually {}",
-                path.join("influxd.bolt").display()
-            )));
-        }
-        if kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device() {
-            return Err(not_a_store(path, "it is not a regular file"));
-        }
-
+        let mut file = open_file(path, Purpose::Reading)?;
         let mut notices = Vec::new();
         notices.extend(lock_shared(&file, path, &options.lock)?);
         // Only what is read after locking is to be trusted, the length included.
@@ -134,28 +122,67 @@ impl Store {
     }
 }
 
-/// Opens without waiting for the other end of a pipe, and without ever creating a file.
-fn open_readonly(path: &Path) -> Result<File> {
+/// What a file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Reading,
+    Writing,
+}
+
+/// Opens a regular file without waiting for the other end of a pipe, and without ever creating
+/// one.
+///
+/// # Errors
+/// As the system says, with what helps; [`ErrorKind::NotAStore`] for what is no regular file.
+pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    FileOptions::new()
+    let writing = purpose == Purpose::Writing;
+    // What a folder or device is opened for does not matter: it is refused below.
+    let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
+    let writable = writing && kind.is_ok_and(|kind| kind.is_file());
+    let file = FileOptions::new()
         .read(true)
+        .write(writable)
         .custom_flags(nonblocking)
         .open(path)
-        .at("open", path)
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.with_hint(
-                "check the path: boltkey never creates a missing database (influxd recovery \
-                 does, and then says \"bucket not found\")",
-            ),
-            ErrorKind::PermissionDenied => {
-                error.with_hint("run boltkey as the user influxd runs as, or as root")
+        .at(if writing { "open for writing" } else { "open" }, path)
+        .map_err(|error| {
+            let error = if writing { error.nothing_changed() } else { error };
+            match error.kind() {
+                ErrorKind::NotFound => error.with_hint(
+                    "check the path: boltkey never creates a missing database (influxd recovery \
+                     does, and then says \"bucket not found\")",
+                ),
+                ErrorKind::PermissionDenied if writing && rustix::process::geteuid().is_root() => {
+                    error.with_hint(
+                        "the file may be immutable (lsattr shows an i; chattr -i ends it)",
+                    )
+                }
+                ErrorKind::PermissionDenied => {
+                    error.with_hint("run boltkey as the user influxd runs as, or as root")
+                }
+                _ if writing => error.with_hint(
+                    "on a read-only file system, remount it or work on a copy: what only reads \
+                     works everywhere",
+                ),
+                _ => error,
             }
-            _ => error,
-        })
+        })?;
+    let kind = file.metadata().at("read", path)?.file_type();
+    if kind.is_dir() {
+        return Err(not_a_store(path, "it is a folder").with_hint(format!(
+            "name the file itself, usually {}",
+            path.join("influxd.bolt").display()
+        )));
+    }
+    if kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device() {
+        return Err(not_a_store(path, "it is not a regular file"));
+    }
+    Ok(file)
 }
 
 /// The first bytes of the file, as many of `buffer` as there are.
-fn read_start<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+pub(super) fn read_start<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read(rest) {
@@ -182,7 +209,7 @@ fn unpack_all(file: &mut File, path: &Path, size: u64) -> Result<Vec<u8>> {
 }
 
 /// Says what a file is that people take for a database. A file that passes may still be none.
-fn recognise(path: &Path, size: u64, start: &[u8]) -> Result<()> {
+pub(super) fn recognise(path: &Path, size: u64, start: &[u8]) -> Result<()> {
     if size == 0 {
         return Err(not_a_store(path, "it is empty").with_hint(
             "an empty file often stands where a wrong path was given to influxd; \

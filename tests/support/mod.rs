@@ -7,6 +7,8 @@
     clippy::panic
 )] // test code
 
+pub mod device;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};

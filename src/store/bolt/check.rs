@@ -16,12 +16,47 @@ use crate::store::{Pages, StructureCheck};
 
 /// Checks everything that the current meta reaches, the freelist, the other meta, the tail.
 pub(super) fn check(bolt: &Bolt) -> Result<StructureCheck> {
+    let Examined { report, pages, .. } = examine(bolt)?;
+    Ok(StructureCheck {
+        findings: report.into_findings(),
+        pages,
+    })
+}
+
+/// What a check found, and which pages are used by what.
+pub(super) struct Examined<'f> {
+    pub(super) report: Report,
+    pub(super) pages: Pages,
+    /// Knows the pages that the trees of the current meta use.
+    pub(super) walker: Walker<'f>,
+    pub(super) list: Freelist,
+    /// Whether in each tree all leaves are equally deep.
+    pub(super) balanced: bool,
+    /// The pages that only the other meta uses, if all it uses is sound.
+    pub(super) other: Option<Reached<'f>>,
+}
+
+/// The pages that a meta uses.
+pub(super) struct Reached<'f> {
+    walker: Walker<'f>,
+    list: Freelist,
+}
+
+impl Reached<'_> {
+    pub(super) fn has(&self, page: PageId) -> bool {
+        self.walker.used().has(page) || self.list.stands_in(page)
+    }
+}
+
+/// Checks everything, and keeps what was learned.
+pub(super) fn examine(bolt: &Bolt) -> Result<Examined<'_>> {
     let (file, metas) = (&bolt.file, &bolt.metas);
     let meta = &metas.current;
     let Survey {
         walker,
         mut report,
         mut pages,
+        balanced,
         ..
     } = survey(file, meta, None)?;
     judge_metas(file, metas, report.count(Severity::Error), &mut report);
@@ -50,13 +85,18 @@ pub(super) fn check(bolt: &Bolt) -> Result<StructureCheck> {
         &mut pages,
         &mut report,
     );
-    if let Some(other) = &metas.other {
-        judge_other(file, other, &walker, &mut report)?;
-    }
+    let other = match &metas.other {
+        Some(other) => judge_other(file, other, &walker, &mut report)?,
+        None => None,
+    };
     judge_file(file, meta, &mut report)?;
-    Ok(StructureCheck {
-        findings: report.into_findings(),
+    Ok(Examined {
+        report,
         pages,
+        walker,
+        list,
+        balanced,
+        other,
     })
 }
 
@@ -133,7 +173,7 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
 }
 
 /// Pages that the freelist offers or stands in although a tree uses them.
-fn shared_with_tree(
+pub(super) fn shared_with_tree(
     file: &PageFile,
     list: &List,
     used: impl Fn(PageId) -> bool,
@@ -207,27 +247,30 @@ fn count_rest(
     }
 }
 
-/// Whether the other meta could still be used: its tree where it differs, and its freelist.
-fn judge_other(
-    file: &PageFile,
+/// Whether the other meta could still be used: its tree where it differs, and its freelist. If
+/// so, the pages that only it uses.
+fn judge_other<'f>(
+    file: &'f PageFile,
     other: &Meta,
     current: &Walker<'_>,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<Option<Reached<'f>>> {
     if other.page_size != file.page_size() as u64 {
-        return Ok(());
+        return Ok(None);
     }
+    let known = current.heads().clone();
     let Survey {
         walker,
         report: mut found,
         ..
-    } = survey(file, other, Some(current.heads()))?;
-    if let Freelist::Stored(list) = freelist::read(file, other, &mut found)? {
-        shared_with_tree(file, &list, |page| walker.used().has(page), &mut found);
+    } = survey(file, other, Some(known))?;
+    let list = freelist::read(file, other, &mut found)?;
+    if let Freelist::Stored(list) = &list {
+        shared_with_tree(file, list, |page| walker.used().has(page), &mut found);
     }
     let errors = found.count(Severity::Error);
     if errors == 0 {
-        return Ok(());
+        return Ok(Some(Reached { walker, list }));
     }
     let first = found
         .into_findings()
@@ -240,7 +283,7 @@ fn judge_other(
     let message =
         format!("meta page {slot}, transaction {txid}, is damaged in {errors} places{first}");
     report.add(other.defect(file, Code::OtherMeta, 0, message), None);
-    Ok(())
+    Ok(None)
 }
 
 /// What only the file's length and the bytes outside all nodes tell.

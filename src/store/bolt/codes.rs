@@ -157,6 +157,11 @@ impl Report {
         self.counts.keys().any(|code| code.severity() == severity)
     }
 
+    /// Whether this was found.
+    pub(super) fn has_code(&self, code: Code) -> bool {
+        self.counts.contains_key(&code)
+    }
+
     /// How many defects of this severity were added.
     pub(super) fn count(&self, severity: Severity) -> u64 {
         self.counts

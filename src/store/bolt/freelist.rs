@@ -31,6 +31,13 @@ pub(super) enum Freelist {
     Stored(List),
 }
 
+impl Freelist {
+    /// Whether the list, if there is one, stands in `page`.
+    pub(super) fn stands_in(&self, page: PageId) -> bool {
+        matches!(self, Self::Stored(list) if list.span.contains(&page.0))
+    }
+}
+
 /// Reads the freelist of `meta` without using any number before it is in bounds.
 ///
 /// # Errors

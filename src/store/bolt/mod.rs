@@ -12,6 +12,7 @@
 //! | [`freelist`] | which pages Bolt would give out again |
 //! | [`check`] | the structure check |
 //! | [`unused`] | what the file shows outside its live records |
+//! | [`write`] | changing the file in place, in one transaction |
 //! | [`codes`] | every kind of finding |
 
 mod batch;
@@ -29,10 +30,14 @@ mod survey;
 mod tests;
 mod unused;
 mod walk;
+mod write;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Inspect, ReadAt, StructureCheck, Unused};
+use super::{
+    ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused,
+};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use check::judge_metas;
@@ -78,6 +83,20 @@ impl Bolt {
     #[must_use]
     pub fn page_size(&self) -> u64 {
         self.file.page_size() as u64
+    }
+
+    /// Makes `changes` in the file this was opened on, through `device`, which holds the lock.
+    /// Whatever this has read is out of date then: open it anew.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub(super) fn commit(
+        &self,
+        device: &Arc<dyn Device>,
+        changes: &ChangeSet,
+        precious: &Precious,
+    ) -> Result<Committed> {
+        write::commit(self, device, changes, precious)
     }
 
     /// What choosing the meta page found worth saying.

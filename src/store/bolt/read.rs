@@ -110,6 +110,17 @@ struct Place {
 }
 
 impl Bolt {
+    /// The value of a top-level bucket's element: its header, and its page if that is inline.
+    pub(super) fn bucket_value(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut batch = Batch::new(&self.file);
+        let Some(place) = self.search(&mut batch, self.metas.current.root, name)? else {
+            return Ok(None);
+        };
+        let node = self.node(&mut batch, place.leaf)?;
+        let element = node.element(place.index).map_err(|d| self.corrupt(&d))?;
+        Ok(element.is_bucket().then(|| element.value.to_vec()))
+    }
+
     /// Walks the tree whose elements are the top-level buckets.
     pub(super) fn walk_root(&self, visit: &mut impl Visit) -> Result<()> {
         let current = &self.metas.current;

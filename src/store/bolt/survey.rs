@@ -22,6 +22,8 @@ pub(super) struct Survey<'f> {
     pub(super) pages: Pages,
     /// The bytes inside live nodes that nothing uses, as ranges of the file.
     pub(super) gaps: Vec<Range<u64>>,
+    /// Whether in each tree all leaves are equally deep, as bolt's are.
+    pub(super) balanced: bool,
 }
 
 /// Walks the trees of all buckets that `meta` reaches. Nodes at `known` pages, and what is
@@ -32,7 +34,7 @@ pub(super) struct Survey<'f> {
 pub(super) fn survey<'f>(
     file: &'f PageFile,
     meta: &Meta,
-    known: Option<&'f Bitmap>,
+    known: Option<Bitmap>,
 ) -> Result<Survey<'f>> {
     let mut walker = Walker::new(file, meta.hwm);
     if let Some(known) = known {
@@ -46,10 +48,13 @@ pub(super) fn survey<'f>(
         trees: Vec::new(),
         place: None,
         nested: false,
+        leaf_depth: None,
+        balanced: true,
     };
     let _ = walker.tree(meta.root, meta.root_field(file), &mut notes)?;
     while let Some(tree) = notes.trees.pop() {
         notes.nested = true;
+        notes.leaf_depth = None;
         notes.place = Some(tree.place);
         let _ = walker.tree(tree.root, tree.from, &mut notes)?;
     }
@@ -58,6 +63,7 @@ pub(super) fn survey<'f>(
         report: notes.report,
         pages: notes.pages,
         gaps: notes.gaps,
+        balanced: notes.balanced,
     })
 }
 
@@ -79,6 +85,9 @@ struct Notes {
     place: Option<Rc<str>>,
     /// Whether a bucket found now stands inside another one.
     nested: bool,
+    /// How deep the leaves of the tree that is walked are.
+    leaf_depth: Option<u64>,
+    balanced: bool,
 }
 
 impl Notes {
@@ -178,7 +187,10 @@ impl Visit for Notes {
         self.pages.depth = self.pages.depth.max(depth);
         match node.kind {
             Kind::Branch => self.pages.branch += pages,
-            Kind::Leaf => self.pages.leaf += pages,
+            Kind::Leaf => {
+                self.pages.leaf += pages;
+                self.balanced &= *self.leaf_depth.get_or_insert(depth) == depth;
+            }
         }
         match (node.kind, node.count) {
             (Kind::Branch, 1) => {

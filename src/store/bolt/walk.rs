@@ -76,7 +76,7 @@ pub(super) struct Walker<'f> {
     /// nodes overlap.
     spare: u64,
     /// Pages whose nodes were walked before, by another walker, and are passed over here.
-    known: Option<&'f Bitmap>,
+    known: Option<Bitmap>,
 }
 
 impl<'f> Walker<'f> {
@@ -94,7 +94,7 @@ impl<'f> Walker<'f> {
     }
 
     /// Passes over the nodes at `known` pages.
-    pub(super) fn knowing(mut self, known: &'f Bitmap) -> Self {
+    pub(super) fn knowing(mut self, known: Bitmap) -> Self {
         self.known = Some(known);
         self
     }
@@ -178,7 +178,7 @@ impl<'f> Walker<'f> {
     }
 
     fn node(&mut self, child: &Child, depth: u64, visit: &mut impl Visit) -> Result<Outcome> {
-        if self.known.is_some_and(|known| known.has(child.page)) {
+        if self.known.as_ref().is_some_and(|known| known.has(child.page)) {
             return Ok(Outcome::Done);
         }
         if self.exists(child.page) && !self.heads.insert(child.page) {

@@ -1,0 +1,203 @@
+//! Nodes as bytes: one branch or leaf that is being filled, and its image.
+
+use zeroize::Zeroizing;
+
+use crate::store::bolt::layout::{BRANCH, FREELIST, HEADER, LEAF, PageId};
+use crate::store::bolt::node::Kind;
+
+/// The most elements a node's header can count; bolt panics at one more.
+pub(super) const MOST_ELEMENTS: usize = 65_534;
+
+/// What one element of a node is about, beside its key.
+#[derive(Clone, Copy)]
+pub(super) enum Body<'a> {
+    /// A leaf's: flags and value.
+    Value(u32, &'a [u8]),
+    /// A branch's: the child.
+    Child(PageId),
+}
+
+struct Slot {
+    /// A leaf element's flags.
+    flags: u32,
+    /// A branch element's child.
+    child: PageId,
+    key: usize,
+    value: usize,
+}
+
+/// A node in the making. Its bytes may be somebody's tokens and are wiped.
+pub(super) struct Draft {
+    kind: Kind,
+    slots: Vec<Slot>,
+    data: Zeroizing<Vec<u8>>,
+}
+
+impl Draft {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            slots: Vec::new(),
+            data: Zeroizing::new(Vec::new()),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.data.clear();
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Bytes that the node takes, header and all.
+    pub(super) fn size(&self) -> usize {
+        HEADER + HEADER * self.slots.len() + self.data.len()
+    }
+
+    /// Bytes that it would take with one more element.
+    pub(super) fn size_with(&self, key: &[u8], body: Body<'_>) -> usize {
+        let value = match body {
+            Body::Value(_, value) => value.len(),
+            Body::Child(_) => 0,
+        };
+        self.size() + HEADER + key.len() + value
+    }
+
+    /// Whether some element is a bucket.
+    pub(super) fn holds_bucket(&self) -> bool {
+        self.slots.iter().any(|slot| slot.flags & 1 != 0)
+    }
+
+    /// The first key.
+    pub(super) fn first_key(&self) -> &[u8] {
+        let length = self.slots.first().map_or(0, |slot| slot.key);
+        self.data.get(..length).unwrap_or_default()
+    }
+
+    pub(super) fn push(&mut self, key: &[u8], body: Body<'_>) {
+        let (flags, child, value) = match body {
+            Body::Value(flags, value) => (flags, PageId(0), value),
+            Body::Child(child) => (0, child, &[][..]),
+        };
+        self.slots.push(Slot {
+            flags,
+            child,
+            key: key.len(),
+            value: value.len(),
+        });
+        self.data.extend_from_slice(key);
+        self.data.extend_from_slice(value);
+    }
+
+    /// Moves the elements from `index` on to the front of `next`.
+    pub(super) fn split_off(&mut self, index: usize, next: &mut Self) {
+        let kept = self.slots.get(..index).unwrap_or(&self.slots);
+        let at: usize = kept.iter().map(|slot| slot.key + slot.value).sum();
+        let mut data = Zeroizing::new(Vec::with_capacity(self.data.len() - at + next.data.len()));
+        data.extend_from_slice(self.data.get(at..).unwrap_or_default());
+        data.extend_from_slice(&next.data);
+        next.data = data;
+        self.data.truncate(at);
+        let mut slots = self.slots.split_off(index.min(self.slots.len()));
+        slots.append(&mut next.slots);
+        next.slots = slots;
+    }
+
+    /// Where to cut the elements so that the larger part is as small as can be, and each part
+    /// has at least `least` of them. There must be twice as many.
+    pub(super) fn middle(&self, least: usize) -> usize {
+        let size = |slot: &Slot| HEADER + slot.key + slot.value;
+        let whole: usize = self.slots.iter().map(size).sum();
+        let mut left = 0;
+        let mut best = (usize::MAX, least);
+        for (index, slot) in self.slots.iter().enumerate() {
+            if index >= least && index + least <= self.slots.len() {
+                best = best.min((left.max(whole - left), index));
+            }
+            left += size(slot);
+        }
+        best.1
+    }
+
+    /// Appends the node's image to `out`: page number `id`, `overflow` further pages, the
+    /// elements without gaps, nothing behind them.
+    pub(super) fn append_to(&self, id: PageId, overflow: u32, out: &mut Vec<u8>) {
+        let flags = match self.kind {
+            Kind::Branch => BRANCH,
+            Kind::Leaf => LEAF,
+        };
+        header(id, flags, self.slots.len(), overflow, out);
+        let mut data_before = 0;
+        for (index, slot) in self.slots.iter().enumerate() {
+            // Relative to the element itself; no longer than a node, which has 32 bits.
+            let pos = HEADER * (self.slots.len() - index) + data_before;
+            match self.kind {
+                Kind::Leaf => {
+                    out.extend(slot.flags.to_le_bytes());
+                    out.extend(length(pos));
+                    out.extend(length(slot.key));
+                    out.extend(length(slot.value));
+                }
+                Kind::Branch => {
+                    out.extend(length(pos));
+                    out.extend(length(slot.key));
+                    out.extend(slot.child.0.to_le_bytes());
+                }
+            }
+            data_before += slot.key + slot.value;
+        }
+        out.extend_from_slice(&self.data);
+    }
+}
+
+/// A length field. What the packer lets into a node fits.
+fn length(value: usize) -> [u8; 4] {
+    u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+fn header(id: PageId, flags: u16, count: usize, overflow: u32, out: &mut Vec<u8>) {
+    out.extend(id.0.to_le_bytes());
+    out.extend(flags.to_le_bytes());
+    out.extend(u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend(overflow.to_le_bytes());
+}
+
+/// The value of a bucket element: its root page (0: the rest of the value is an inline page) and
+/// its sequence.
+pub(super) fn bucket_header(root: PageId, sequence: u64) -> [u8; 16] {
+    let mut value = [0; 16];
+    let (low, high) = value.split_at_mut(8);
+    low.copy_from_slice(&root.0.to_le_bytes());
+    high.copy_from_slice(&sequence.to_le_bytes());
+    value
+}
+
+/// Bytes that a freelist of `count` page numbers takes.
+pub(super) fn freelist_size(count: u64) -> u64 {
+    let long = if count >= u64::from(u16::MAX) { 8 } else { 0 };
+    HEADER as u64 + long + 8 * count
+}
+
+/// The image of a freelist at page `id` with `overflow` further pages.
+pub(super) fn freelist(id: PageId, overflow: u32, ids: &[u64]) -> Vec<u8> {
+    let mut out = Vec::new();
+    match u16::try_from(ids.len()) {
+        Ok(count) if count < u16::MAX => {
+            header(id, FREELIST, usize::from(count), overflow, &mut out);
+        }
+        _ => {
+            header(id, FREELIST, usize::from(u16::MAX), overflow, &mut out);
+            out.extend((ids.len() as u64).to_le_bytes());
+        }
+    }
+    for id in ids {
+        out.extend(id.to_le_bytes());
+    }
+    out
+}

@@ -1,0 +1,469 @@
+//! Changing a bolt file in place: one transaction, the way the server itself would make it.
+//!
+//! `docs/design.md` argues step by step why a crash at any moment leaves the old contents or the
+//! new ones. In short: nothing that the current meta reaches is written, until the new meta
+//! stands in the other slot and is on disk.
+//!
+//! | module | knows |
+//! | --- | --- |
+//! | [`rebuild`] | one bucket: the old tree merged with what changes |
+//! | [`pack`], [`encode`] | elements into nodes, nodes into pages |
+//! | [`space`] | which pages may be written |
+//! | [`wipe`] | overwriting what is no longer used |
+
+mod encode;
+mod pack;
+mod rebuild;
+mod space;
+mod wipe;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use self::encode::{freelist, freelist_size};
+use self::pack::NodeWriter;
+use self::rebuild::{Changes, Checked, NewElement, Source, rebuild};
+use self::space::{Space, contains, pages_of};
+use super::Bolt;
+use super::check::{Examined, examine, shared_with_tree};
+use super::codes::{Code, Report};
+use super::freelist::{Freelist, read as read_freelist};
+use super::layout::{META, META_END, NO_FREELIST, PageId, TxId};
+use super::meta::{Meta, Metas, checksum};
+use super::node::{BucketHeader, Content, bucket};
+use super::pages::PageFile;
+use super::survey::survey;
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Severity;
+use crate::store::change::{BucketChange, no_such_bucket};
+use crate::store::device::View;
+use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Snapshot};
+
+/// Makes `changes` in the file that `bolt` was opened on and `device` writes to, entirely or not
+/// at all. The lock is held, and everything written before is on disk (S0).
+///
+/// # Errors
+/// When the change was certainly not made.
+pub(super) fn commit(
+    bolt: &Bolt,
+    device: &Arc<dyn Device>,
+    changes: &ChangeSet,
+    precious: &Precious,
+) -> Result<Committed> {
+    let prepared = prepare(bolt, device, changes, precious).map_err(Error::nothing_changed)?;
+    let Some(prepared) = prepared else {
+        return Ok(Committed {
+            outcome: Outcome::Unchanged,
+            failure: None,
+        });
+    };
+    Ok(prepared.commit(bolt, &**device))
+}
+
+/// The new tree and freelist are on disk; only a meta is missing that leads to them.
+struct Prepared {
+    /// The first 80 bytes of the current meta page.
+    old: [u8; META_END],
+    /// The slot of the current meta.
+    slot: u64,
+    root: PageId,
+    freelist: PageId,
+    hwm: PageId,
+    txid: TxId,
+    /// Meta pages whose unused bytes show something precious.
+    precious_metas: Vec<u64>,
+    /// Pages that the old tree or freelist used and the new one does not, and that may be wiped.
+    freed: Vec<Range<u64>>,
+}
+
+/// Steps S1 to S4: everything short of a meta that leads to it. Nothing to do gives `None`.
+fn prepare(
+    bolt: &Bolt,
+    device: &Arc<dyn Device>,
+    changes: &ChangeSet,
+    precious: &Precious,
+) -> Result<Option<Prepared>> {
+    let (file, meta) = (&bolt.file, &bolt.metas.current);
+    let examined = examine(bolt)?;
+    refuse_damage(file, &examined.report)?;
+
+    let used = examined.walker.used();
+    let taken = |page: PageId| {
+        used.has(page)
+            || examined.list.stands_in(page)
+            || examined.other.as_ref().is_some_and(|other| other.has(page))
+    };
+    let precious = pages_of(precious, file.page_size() as u64);
+    let space = Space::new(meta.hwm.0, |page| !taken(page), precious.clone());
+    let mut out = NodeWriter::new(file, &**device, space);
+    let Some(root) = build(bolt, &examined, changes, &mut out)? else {
+        return Ok(None);
+    };
+    out.flush()?;
+    sync(file, &**device)?; // S2
+
+    let new = view(file, device)?;
+    let mut next = Meta {
+        slot: 1 - meta.slot,
+        header_ok: true,
+        root,
+        freelist: NO_FREELIST,
+        hwm: PageId(out.end()),
+        txid: next_txid(meta)?,
+        ..*meta
+    };
+    let new_survey = survey(&new, &next, None)?;
+    refuse_own(file, &new_survey.report)?;
+    let new_used = new_survey.walker.used();
+
+    let (list, ids) = write_freelist(&mut out, |page| new_used.has(page))?;
+    out.flush()?;
+    if out.end() > meta.hwm.0 {
+        let wanted = file.offset(PageId(out.end() + 1));
+        grow(file, &**device, wanted)?; // S1
+    }
+    sync(file, &**device)?; // S3
+
+    // S4, the rest: what was written reads back, and the freelist says what it should.
+    out.verify()?;
+    let new = view(file, device)?;
+    next.hwm = PageId(out.end());
+    next.freelist = list.start;
+    let mut report = Report::default();
+    match read_freelist(&new, &next, &mut report)? {
+        Freelist::Stored(read) if read.count == ids.len() as u64 && read.span == list => {
+            shared_with_tree(&new, &read, |page| new_used.has(page), &mut report);
+        }
+        _ => return Err(does_not_read_back(file, "the freelist")),
+    }
+    refuse_own(file, &report)?;
+    let freed = runs(2..meta.hwm.0, |page| {
+        (used.has(page) || examined.list.stands_in(page))
+            && !new_used.has(page)
+            && !list.contains(&page.0)
+            && !contains(&precious, page.0)
+    });
+    verify_edits(new, &next, changes)?;
+
+    let mut old = [0; META_END];
+    file.read(&mut old, file.offset(PageId(meta.slot)))?;
+    Ok(Some(Prepared {
+        old,
+        slot: meta.slot,
+        root,
+        freelist: PageId(list.start),
+        hwm: next.hwm,
+        txid: next.txid,
+        precious_metas: vec![0, 1]
+            .into_iter()
+            .filter(|page| contains(&precious, *page))
+            .collect(),
+        freed,
+    }))
+}
+
+impl Prepared {
+    /// Steps S5 to S10: the meta that makes the change hold, then the other one, then wiping.
+    fn commit(&self, bolt: &Bolt, device: &dyn Device) -> Committed {
+        let file = &bolt.file;
+        let path = file.path().display();
+        let incomplete = |message: String| {
+            Some(
+                Error::new(ErrorKind::Incomplete, message)
+                    .with_hint("boltkey status tells what the file holds now"),
+            )
+        };
+        if let Err(cause) = self.write_meta(file, device, 1 - self.slot, self.txid) {
+            return Committed {
+                outcome: Outcome::Unknown,
+                failure: incomplete(format!(
+                    "writing to {path} failed at the very moment of commit: {cause}; the change \
+                     may or may not hold, and the file is whole either way"
+                )),
+            };
+        }
+        let rest = self
+            .write_meta(file, device, self.slot, TxId(self.txid.0 + 1))
+            .map_err(|cause| format!("the second meta page could not be written: {cause}"))
+            .and_then(|()| {
+                wipe::wipe(file, device, &self.freed)
+                    .map_err(|why| format!("old versions of what was changed are left: {why}"))
+            });
+        Committed {
+            outcome: Outcome::Changed,
+            failure: rest.err().and_then(|why| {
+                incomplete(format!(
+                    "the change to {path} is committed and holds, but {why}; unused parts of the \
+                     file may still show the records as they were"
+                ))
+            }),
+        }
+    }
+
+    /// Writes the new meta into one slot, and waits until it is on disk.
+    fn write_meta(
+        &self,
+        file: &PageFile,
+        device: &dyn Device,
+        slot: u64,
+        txid: TxId,
+    ) -> std::io::Result<()> {
+        let mut page = self.old.to_vec();
+        let mut put = |at: usize, value: u64| {
+            for (to, from) in page.iter_mut().skip(at).zip(value.to_le_bytes()) {
+                *to = from;
+            }
+        };
+        put(0, slot);
+        put(8, u64::from(META)); // count and overflow are 0
+        put(32, self.root.0);
+        put(48, self.freelist.0);
+        put(56, self.hwm.0);
+        put(64, txid.0);
+        let sum = checksum(page.get(16..72).unwrap_or_default());
+        for (to, from) in page.iter_mut().skip(72).zip(sum.to_le_bytes()) {
+            *to = from;
+        }
+        if !self.precious_metas.contains(&slot) {
+            page.resize(file.page_size(), 0);
+        }
+        device.write_all_at(&page, file.offset(PageId(slot)))?;
+        device.sync()
+    }
+}
+
+/// Refuses to write to a file whose structure is damaged.
+fn refuse_damage(file: &PageFile, report: &Report) -> Result<()> {
+    let truncated = report.has_code(Code::Truncated) || report.has_code(Code::ShortPage);
+    if !truncated && !report.has(Severity::Error) {
+        return Ok(());
+    }
+    let path = file.path().display();
+    let why = if report.has(Severity::Error) {
+        "its structure is damaged"
+    } else {
+        "its end is missing"
+    };
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format!("{path} can't be changed: {why}"),
+    )
+    .with_hint("boltkey check names the pages; restore a backup, or work on a copy of the file"))
+}
+
+/// Refuses to commit a tree of our own that does not read back as it should.
+fn refuse_own(file: &PageFile, report: &Report) -> Result<()> {
+    if report.has(Severity::Error) {
+        return Err(does_not_read_back(file, "the new tree"));
+    }
+    Ok(())
+}
+
+fn does_not_read_back(file: &PageFile, what: &str) -> Error {
+    let path = file.path().display();
+    Error::new(
+        ErrorKind::Io,
+        format!("{what} does not read back from {path} as it was written"),
+    )
+    .with_hint("the disk may be failing: copy the file to another one and try there")
+}
+
+/// Builds the new version of every bucket that changes, and then of the root bucket. The page of
+/// the new root, or `None` when nothing changes.
+fn build(
+    bolt: &Bolt,
+    examined: &Examined<'_>,
+    changes: &ChangeSet,
+    out: &mut NodeWriter<'_>,
+) -> Result<Option<PageId>> {
+    let old = Checked {
+        file: &bolt.file,
+        hwm: bolt.metas.current.hwm,
+        balanced: examined.balanced,
+    };
+    let mut elements: BTreeMap<Vec<u8>, NewElement> = BTreeMap::new();
+    for (name, change) in changes.buckets() {
+        let value = bolt.bucket_value(name)?;
+        if change.delete {
+            if value.is_some() {
+                elements.insert(name.to_vec(), None);
+            }
+        } else if let Some(value) = build_bucket(old, name, value, change, out)? {
+            elements.insert(name.to_vec(), Some((1, value)));
+        }
+    }
+    if elements.is_empty() {
+        return Ok(None);
+    }
+    let changes = Changes {
+        of_buckets: true,
+        edits: &elements,
+        transform: None,
+    };
+    let root = Source::Tree(bolt.metas.current.root);
+    let value = rebuild(old, &root, &changes, false, out)?.value(0);
+    let header = value.as_ref().and_then(|value| BucketHeader::parse(value));
+    Ok(header.map(|header| header.root))
+}
+
+/// The new value of a bucket; none when it stays as it is.
+fn build_bucket(
+    old: Checked<'_>,
+    name: &[u8],
+    value: Option<Vec<u8>>,
+    change: &BucketChange,
+    out: &mut NodeWriter<'_>,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let edits: BTreeMap<Vec<u8>, NewElement> = change
+        .edits
+        .iter()
+        .map(|(key, edit)| (key.clone(), edit.clone().map(|value| (0, value))))
+        .collect();
+    for (key, edit) in &change.edits {
+        let bad = key.is_empty() || key.len() > super::layout::LONGEST_KEY;
+        if bad && edit.is_some() {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("a key of {} bytes can't be stored: Bolt takes 1 to 32,768", key.len()),
+            ));
+        }
+    }
+    let changes = Changes {
+        of_buckets: false,
+        edits: &edits,
+        transform: change.transform.as_deref(),
+    };
+    let Some(value) = value.map(Zeroizing::new) else {
+        if !change.create {
+            return Err(no_such_bucket(name));
+        }
+        return Ok(rebuild(old, &Source::Nothing, &changes, true, out)?.value(0));
+    };
+    let (header, content) = bucket(&value, PageId(0), 0).map_err(|defect| {
+        Error::new(ErrorKind::Corrupt, defect.message)
+    })?;
+    let source = match content {
+        Content::Tree(root) => Source::Tree(root),
+        Content::Inline(node, _) => Source::Inline(node),
+    };
+    Ok(rebuild(old, &source, &changes, true, out)?.value(header.sequence))
+}
+
+/// Writes the list of all pages that are not `used`. Returns where it stands, and its numbers.
+fn write_freelist(
+    out: &mut NodeWriter<'_>,
+    used: impl Fn(PageId) -> bool,
+) -> Result<(Range<u64>, Vec<u64>)> {
+    let page_size = out.page_size() as u64;
+    let free = |end: u64| (2..end).filter(|page| !used(PageId(*page))).count() as u64;
+    let mut pages = freelist_size(free(out.end()) + 1).div_ceil(page_size);
+    loop {
+        // To take pages for the list makes it shorter, or lets the file grow, perhaps past
+        // precious pages, which then have to be listed too.
+        let span = out.reserve(pages);
+        let span = span.0..span.0 + pages;
+        let ids: Vec<u64> = (2..out.end())
+            .filter(|page| !used(PageId(*page)) && !span.contains(page))
+            .collect();
+        let needed = freelist_size(ids.len() as u64).div_ceil(page_size);
+        if needed <= pages {
+            let overflow = u32::try_from(pages - 1).unwrap_or(u32::MAX);
+            out.image_at(PageId(span.start), pages, |page, image| {
+                image.extend(freelist(page, overflow, &ids));
+            })?;
+            return Ok((span, ids));
+        }
+        pages = needed;
+    }
+}
+
+/// Everything that was to be put or removed is so in the new tree.
+fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> {
+    let path = file.path().to_path_buf();
+    let new = Bolt {
+        file,
+        metas: Metas {
+            slots: [Ok(*next), Ok(*next)],
+            current: *next,
+            other: None,
+        },
+        notices: Vec::new(),
+    };
+    for (name, change) in changes.buckets() {
+        let exists = new.bucket_value(name)?.is_some();
+        let mut right = exists != change.delete || (!exists && !change.create);
+        if !change.delete {
+            for (key, edit) in &change.edits {
+                let found = new.get(name, key)?.map(Zeroizing::new);
+                right &= found.as_ref().map(|value| value.as_slice())
+                    == edit.as_ref().map(|value| value.as_slice());
+            }
+        }
+        if !right {
+            let name = super::read::named(name);
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!("{name} does not read back from {} as it was changed", path.display()),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The transaction number for the meta in the slot that is not the current one's: the next one
+/// that belongs there, as Bolt numbers them.
+fn next_txid(meta: &Meta) -> Result<TxId> {
+    let slot = 1 - meta.slot;
+    let next = meta.txid.0.checked_add(1);
+    let fitting = next.and_then(|next| next.checked_add((next ^ slot) & 1));
+    // One more is needed for the other slot.
+    match fitting.filter(|txid| *txid < u64::MAX) {
+        Some(txid) => Ok(TxId(txid)),
+        None => Err(Error::new(
+            ErrorKind::Refused,
+            format!("transaction number {} leaves no higher one", meta.txid),
+        )),
+    }
+}
+
+/// Runs of pages in `range` that `wanted` takes.
+fn runs(range: Range<u64>, wanted: impl Fn(PageId) -> bool) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for page in range.filter(|page| wanted(PageId(*page))) {
+        match runs.last_mut() {
+            Some(run) if run.end == page => run.end += 1,
+            _ => runs.push(page..page + 1),
+        }
+    }
+    runs
+}
+
+/// The file as it is now.
+fn view(file: &PageFile, device: &Arc<dyn Device>) -> Result<PageFile> {
+    let view = View::new(Arc::clone(device)).map_err(|cause| failed(file, "read", &cause))?;
+    Ok(PageFile::new(Box::new(view), file.path(), file.page_size()))
+}
+
+fn grow(file: &PageFile, device: &dyn Device, wanted: u64) -> Result<()> {
+    let length = device.length().map_err(|cause| failed(file, "read", &cause))?;
+    if length < wanted {
+        device
+            .set_length(wanted)
+            .map_err(|cause| failed(file, "extend", &cause))?;
+    }
+    Ok(())
+}
+
+fn sync(file: &PageFile, device: &dyn Device) -> Result<()> {
+    device.sync().map_err(|cause| failed(file, "sync", &cause))
+}
+
+fn failed(file: &PageFile, action: &str, cause: &std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!("can't {action} {}: {cause}", file.path().display()),
+    )
+}

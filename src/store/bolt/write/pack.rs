@@ -1,0 +1,321 @@
+//! Packing sorted elements into nodes, and nodes into pages of the file.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use zeroize::Zeroizing;
+
+use super::encode::{Body, Draft, MOST_ELEMENTS};
+use super::space::Space;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Device;
+use crate::store::bolt::layout::PageId;
+use crate::store::bolt::node::Kind;
+use crate::store::bolt::pages::PageFile;
+
+/// Bytes that are collected before they are written.
+const CHUNK: usize = 256 << 10;
+
+/// A node that was written.
+struct Written {
+    page: PageId,
+    pages: u64,
+    /// Of the bytes of all its pages.
+    sum: u64,
+}
+
+/// Gives nodes their pages and writes them, neighbours in one write.
+pub(super) struct NodeWriter<'a> {
+    file: &'a PageFile,
+    device: &'a dyn Device,
+    space: Space,
+    /// Images that follow each other in the file from `at` on.
+    buffer: Zeroizing<Vec<u8>>,
+    at: u64,
+    written: Vec<Written>,
+}
+
+impl<'a> NodeWriter<'a> {
+    pub(super) fn new(file: &'a PageFile, device: &'a dyn Device, space: Space) -> Self {
+        Self {
+            file,
+            device,
+            space,
+            buffer: Zeroizing::new(Vec::with_capacity(CHUNK)),
+            at: 0,
+            written: Vec::new(),
+        }
+    }
+
+    pub(super) fn page_size(&self) -> usize {
+        self.file.page_size()
+    }
+
+    /// The high-water mark that is needed.
+    pub(super) fn end(&self) -> u64 {
+        self.space.end()
+    }
+
+    /// Writes a node and tells its page.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn node(&mut self, draft: &Draft) -> Result<PageId> {
+        let pages = draft.size().div_ceil(self.page_size()).max(1);
+        let overflow = u32::try_from(pages - 1).map_err(|_| too_large())?;
+        if u32::try_from(draft.size()).map_or(true, |size| size > i32::MAX.unsigned_abs()) {
+            return Err(too_large());
+        }
+        self.image(pages as u64, |page, out| {
+            draft.append_to(page, overflow, out);
+        })
+    }
+
+    /// The first of `pages` consecutive pages that are nobody else's from now on.
+    pub(super) fn reserve(&mut self, pages: u64) -> PageId {
+        self.space.take(pages)
+    }
+
+    fn image(
+        &mut self,
+        pages: u64,
+        fill: impl FnOnce(PageId, &mut Vec<u8>),
+    ) -> Result<PageId> {
+        let page = self.reserve(pages);
+        self.image_at(page, pages, fill)?;
+        Ok(page)
+    }
+
+    /// Writes `pages` reserved pages from `page` on, filled by `fill` and then with zeros.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn image_at(
+        &mut self,
+        page: PageId,
+        pages: u64,
+        fill: impl FnOnce(PageId, &mut Vec<u8>),
+    ) -> Result<()> {
+        let offset = self.file.offset(page);
+        let length = usize::try_from(pages)
+            .ok()
+            .and_then(|pages| pages.checked_mul(self.page_size()))
+            .ok_or_else(too_large)?;
+        let follows = self.at + self.buffer.len() as u64 == offset;
+        if !follows || self.buffer.len() + length > CHUNK {
+            self.flush()?;
+            self.at = offset;
+        }
+        if length > self.buffer.capacity() {
+            // It is empty now; to let it grow would leave a copy of secrets behind.
+            self.buffer = Zeroizing::new(Vec::with_capacity(length));
+        }
+        let start = self.buffer.len();
+        fill(page, &mut self.buffer);
+        self.buffer.resize(start + length, 0);
+        self.written.push(Written {
+            page,
+            pages,
+            sum: sum(self.buffer.get(start..).unwrap_or_default()),
+        });
+        Ok(())
+    }
+
+    /// Writes what is still collected.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let page = self.at / self.page_size() as u64;
+        self.device
+            .write_all_at(&self.buffer, self.at)
+            .map_err(|cause| {
+                Error::new(
+                    ErrorKind::Io,
+                    format!("can't write page {page} of {}: {cause}", self.file.path().display()),
+                )
+                .with_source(cause)
+            })?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Reads back all that was written, from the medium as far as the system lets us.
+    ///
+    /// # Errors
+    /// When the device fails, or does not give back what it got.
+    pub(super) fn verify(&self) -> Result<()> {
+        let mut nodes: Vec<&Written> = self.written.iter().collect();
+        nodes.sort_unstable_by_key(|node| node.page);
+        let page_size = self.page_size() as u64;
+        let mut buffer = Zeroizing::new(Vec::new());
+        let mut rest = nodes.as_slice();
+        while let Some(first) = rest.first() {
+            // Neighbours together.
+            let mut pages = 0;
+            let mut count = 0;
+            for node in rest {
+                let apart = node.page.0 - first.page.0;
+                if apart != pages || (count > 0 && (pages + node.pages) * page_size > CHUNK as u64)
+                {
+                    break;
+                }
+                pages += node.pages;
+                count += 1;
+            }
+            let (now, later) = rest.split_at_checked(count.max(1)).unwrap_or((rest, &[]));
+            rest = later;
+            let offset = self.file.offset(first.page);
+            let length = usize::try_from(pages * page_size).map_err(|_| too_large())?;
+            self.device.forget(offset, length as u64);
+            if buffer.len() < length {
+                buffer = Zeroizing::new(vec![0; length]);
+            }
+            let bytes = buffer.get_mut(..length).unwrap_or_default();
+            self.device.read_exact_at(bytes, offset).map_err(|cause| {
+                Error::new(
+                    ErrorKind::Io,
+                    format!(
+                        "can't read page {} of {} back: {cause}",
+                        first.page,
+                        self.file.path().display()
+                    ),
+                )
+                .with_source(cause)
+            })?;
+            let mut at = 0;
+            for node in now {
+                let length = usize::try_from(node.pages * page_size).map_err(|_| too_large())?;
+                if sum(bytes.get(at..at + length).unwrap_or_default()) != node.sum {
+                    return Err(Error::new(
+                        ErrorKind::Io,
+                        format!(
+                            "page {} of {} does not read back as it was written",
+                            node.page,
+                            self.file.path().display()
+                        ),
+                    )
+                    .with_hint("the disk is failing: copy the file to another one"));
+                }
+                at += length;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sum(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+fn too_large() -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        "a record is too large for a node of a Bolt file",
+    )
+}
+
+/// A node as its parent knows it.
+pub(super) struct Child {
+    pub(super) key: Vec<u8>,
+    pub(super) page: PageId,
+}
+
+/// Packs elements that come in ascending order into nodes of one kind.
+///
+/// The last two nodes are held back, so that none at the end is nearly empty, and no branch has
+/// a single child: bolt panics on such a one as soon as that child shrinks.
+pub(super) struct Packer {
+    kind: Kind,
+    before: Draft,
+    current: Draft,
+}
+
+impl Packer {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            before: Draft::new(kind),
+            current: Draft::new(kind),
+        }
+    }
+
+    /// The fewest elements of a node.
+    fn least(&self) -> usize {
+        match self.kind {
+            Kind::Branch => 2,
+            Kind::Leaf => 1,
+        }
+    }
+
+    /// Adds an element; nodes that are full are written and added to `done`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn push(
+        &mut self,
+        key: &[u8],
+        body: Body<'_>,
+        out: &mut NodeWriter<'_>,
+        done: &mut Vec<Child>,
+    ) -> Result<()> {
+        let full = self.current.size_with(key, body) > out.page_size()
+            || self.current.count() >= MOST_ELEMENTS;
+        if full && self.current.count() >= self.least() {
+            write(&mut self.before, out, done)?;
+            std::mem::swap(&mut self.before, &mut self.current);
+        }
+        self.current.push(key, body);
+        Ok(())
+    }
+
+    /// What has been packed if it all fits into one node that was not written yet.
+    pub(super) fn only_node(&self) -> Option<&Draft> {
+        self.before.is_empty().then_some(&self.current)
+    }
+
+    /// Writes the rest. The packer is empty then.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn finish(
+        &mut self,
+        out: &mut NodeWriter<'_>,
+        done: &mut Vec<Child>,
+    ) -> Result<()> {
+        let page_size = out.page_size();
+        let small = self.current.size() < page_size / 2 || self.current.count() < self.least();
+        if !self.before.is_empty() && !self.current.is_empty() && small {
+            // One node of both, cut anew.
+            self.before.split_off(0, &mut self.current);
+            let count = self.current.count();
+            let one_is_enough = self.current.size() <= page_size && count <= MOST_ELEMENTS;
+            if one_is_enough || count < 2 * self.least() {
+                self.before.clear();
+            } else {
+                let at = self.current.middle(self.least());
+                let mut rest = Draft::new(self.kind);
+                self.current.split_off(at, &mut rest);
+                std::mem::swap(&mut self.before, &mut self.current);
+                self.current = rest;
+            }
+        }
+        write(&mut self.before, out, done)?;
+        write(&mut self.current, out, done)
+    }
+}
+
+fn write(draft: &mut Draft, out: &mut NodeWriter<'_>, done: &mut Vec<Child>) -> Result<()> {
+    if !draft.is_empty() {
+        done.push(Child {
+            key: draft.first_key().to_vec(),
+            page: out.node(draft)?,
+        });
+        draft.clear();
+    }
+    Ok(())
+}

@@ -1,0 +1,607 @@
+//! One bucket anew: the old tree, merged with what changes in it.
+//!
+//! Leaves into which no change falls keep their pages, and so do branches above which nothing
+//! changes. Everything else is packed into new pages, bottom-up, as a bulk load.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::encode::{Body, Draft, bucket_header};
+use super::pack::{Child, NodeWriter, Packer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::bolt::batch::Batch;
+use crate::store::bolt::codes::Defect;
+use crate::store::bolt::layout::PageId;
+use crate::store::bolt::node::{Kind, Node};
+use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::walk::{Reference, fetch, judge};
+use crate::store::change::{Fate, Transform};
+
+/// What an element becomes: flags and value, or none to remove it.
+pub(super) type NewElement = Option<(u32, Zeroizing<Vec<u8>>)>;
+
+/// What changes in one tree.
+pub(super) struct Changes<'c> {
+    /// Whether the edits are about buckets, as in the root bucket, or about plain values.
+    pub(super) of_buckets: bool,
+    /// Single elements, which win over the transform.
+    pub(super) edits: &'c BTreeMap<Vec<u8>, NewElement>,
+    /// A change of every plain element.
+    pub(super) transform: Option<&'c dyn Transform>,
+}
+
+/// Where a bucket's elements are now.
+pub(super) enum Source<'s> {
+    /// Nowhere: it is new.
+    Nothing,
+    /// In a page inside its value.
+    Inline(Node<'s>),
+    /// In a tree.
+    Tree(PageId),
+}
+
+/// Where they are then.
+pub(super) enum Rebuilt {
+    /// Nothing changed at all.
+    Same,
+    /// In a tree with this root.
+    Tree(PageId),
+    /// Small enough for a page inside its value: the image of that page.
+    Inline(Zeroizing<Vec<u8>>),
+}
+
+impl Rebuilt {
+    /// The bucket's value in its parent; none when it stays as it is.
+    pub(super) fn value(self, sequence: u64) -> Option<Zeroizing<Vec<u8>>> {
+        let (root, page) = match self {
+            Self::Same => return None,
+            Self::Tree(root) => (root, Zeroizing::new(Vec::new())),
+            Self::Inline(page) => (PageId(0), page),
+        };
+        let mut value = Zeroizing::new(Vec::with_capacity(16 + page.len()));
+        value.extend_from_slice(&bucket_header(root, sequence));
+        value.extend_from_slice(&page);
+        Some(value)
+    }
+}
+
+/// The file that is rebuilt, whose structure was checked.
+#[derive(Clone, Copy)]
+pub(super) struct Checked<'f> {
+    pub(super) file: &'f PageFile,
+    pub(super) hwm: PageId,
+    /// Whether in each tree all leaves are equally deep, as bolt's are.
+    pub(super) balanced: bool,
+}
+
+/// Rebuilds one tree. `may_be_inline` is false for the root bucket.
+///
+/// # Errors
+/// When the device fails, the transform refuses, or a change would put a value in the place of a
+/// bucket.
+pub(super) fn rebuild(
+    old: Checked<'_>,
+    source: &Source<'_>,
+    changes: &Changes<'_>,
+    may_be_inline: bool,
+    out: &mut NodeWriter<'_>,
+) -> Result<Rebuilt> {
+    let mut merge = Merge::new(changes, out);
+    let mut shape = Shape { levels: Vec::new() };
+    match source {
+        Source::Nothing => {
+            merge.edits_below(None)?;
+        }
+        Source::Inline(node) => {
+            if !merge.touches(node, None)? {
+                return Ok(Rebuilt::Same);
+            }
+            merge.leaf(node, None)?;
+        }
+        Source::Tree(root) => {
+            shape = Shape::read(old, *root)?;
+            if !merge.leaves(old, &shape)? {
+                return Ok(Rebuilt::Same);
+            }
+        }
+    }
+    merge.finish(&shape, may_be_inline)
+}
+
+/// A node of the old tree.
+struct Old {
+    /// The separator above it: keys below are not smaller, but for the first node of a level,
+    /// below which all keys go that are smaller than any separator.
+    key: Vec<u8>,
+    page: PageId,
+    /// Its children, as indexes into the level below.
+    children: Range<usize>,
+}
+
+/// The old tree without the content of its leaves: its levels from the leaves up to the root.
+struct Shape {
+    levels: Vec<Vec<Old>>,
+}
+
+impl Shape {
+    fn read(old: Checked<'_>, root: PageId) -> Result<Self> {
+        let mut nodes = Nodes::new(old);
+        let mut levels = vec![vec![Old {
+            key: Vec::new(),
+            page: root,
+            children: 0..0,
+        }]];
+        while let Some(level) = levels.last_mut() {
+            if old.balanced && nodes.kind_of_first(level)? == Kind::Leaf {
+                break;
+            }
+            let mut below = Vec::new();
+            let mut leaves = 0;
+            let pages: Vec<PageId> = level.iter().map(|old| old.page).collect();
+            let mut parents = level.iter_mut().enumerate();
+            nodes.each(&pages, |node| {
+                let Some((index, parent)) = parents.next() else {
+                    return Ok(());
+                };
+                let first = below.len();
+                if node.kind == Kind::Leaf {
+                    leaves += 1;
+                    below.push(Old {
+                        key: parent.key.clone(),
+                        page: parent.page,
+                        children: 0..0,
+                    });
+                } else {
+                    for element in node.elements() {
+                        let element = element.map_err(|(_, defect)| defect)?;
+                        // A key below a branch's first separator belongs to the first child, so
+                        // the branch's own separator is that child's too.
+                        let key = if index > 0 && below.len() == first {
+                            parent.key.clone()
+                        } else {
+                            element.key.to_vec()
+                        };
+                        below.push(Old {
+                            key,
+                            page: element.child,
+                            children: 0..0,
+                        });
+                    }
+                }
+                parent.children = first..below.len();
+                Ok(())
+            })?;
+            if leaves == pages.len() {
+                break;
+            }
+            levels.push(below);
+        }
+        levels.reverse();
+        if !old.balanced {
+            // Leaves keep their pages; all branches are built anew.
+            levels.truncate(1);
+        }
+        Ok(Self { levels })
+    }
+}
+
+/// Reads nodes of a checked file.
+struct Nodes<'f> {
+    batch: Batch<'f>,
+    old: Checked<'f>,
+}
+
+impl<'f> Nodes<'f> {
+    fn new(old: Checked<'f>) -> Self {
+        Self {
+            batch: Batch::new(old.file),
+            old,
+        }
+    }
+
+    fn kind_of_first(&mut self, level: &[Old]) -> Result<Kind> {
+        let mut kind = Kind::Leaf;
+        let first: Vec<PageId> = level.iter().take(1).map(|old| old.page).collect();
+        self.each(&first, |node| {
+            kind = node.kind;
+            Ok(())
+        })?;
+        Ok(kind)
+    }
+
+    /// Shows the nodes at these pages in order; many of them are read at once.
+    fn each(
+        &mut self,
+        pages: &[PageId],
+        mut show: impl FnMut(&Node<'_>) -> Result<(), Defect>,
+    ) -> Result<()> {
+        self.try_each(pages, |node| Ok(show(node)))
+    }
+
+    /// The same for what may fail otherwise.
+    fn try_each(
+        &mut self,
+        pages: &[PageId],
+        mut show: impl FnMut(&Node<'_>) -> Result<Result<(), Defect>>,
+    ) -> Result<()> {
+        let Checked { file, hwm, .. } = self.old;
+        for some in pages.chunks(self.batch.capacity().max(1)) {
+            if some.len() > 1 {
+                self.batch.load(some.to_vec())?;
+            }
+            for page in some {
+                let from = Reference {
+                    page: *page,
+                    offset: file.offset(*page),
+                };
+                let shown = match judge(&mut self.batch, *page, hwm, from)? {
+                    Ok((header, kind)) => match fetch(&mut self.batch, *page, header, kind)? {
+                        Ok(node) => show(&node)?,
+                        Err(defect) => Err(defect),
+                    },
+                    Err(defect) => Err(defect),
+                };
+                shown.map_err(|defect| changed_meanwhile(file, &defect))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The structure was checked under this very lock.
+fn changed_meanwhile(file: &PageFile, defect: &Defect) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "{} reads differently than a moment ago, at {}: {}",
+            file.path().display(),
+            defect.place(),
+            defect.message
+        ),
+    )
+    .with_hint("the disk is failing, or something writes to the file without locking it")
+}
+
+/// A node of the new tree's level that is being made.
+enum New {
+    /// The old one with this index in its level.
+    Kept(usize),
+    /// One that was written.
+    Packed(Child),
+}
+
+/// Merges a tree with its changes, leaf by leaf.
+struct Merge<'m, 'o> {
+    of_buckets: bool,
+    transform: Option<&'m dyn Transform>,
+    edits: std::iter::Peekable<std::collections::btree_map::Iter<'m, Vec<u8>, NewElement>>,
+    packer: Packer,
+    out: &'m mut NodeWriter<'o>,
+    /// The leaves of the new tree so far.
+    done: Vec<New>,
+    packed: Vec<Child>,
+    value: Zeroizing<Vec<u8>>,
+}
+
+impl<'m, 'o> Merge<'m, 'o> {
+    fn new(changes: &Changes<'m>, out: &'m mut NodeWriter<'o>) -> Self {
+        Self {
+            of_buckets: changes.of_buckets,
+            transform: changes.transform,
+            edits: changes.edits.iter().peekable(),
+            packer: Packer::new(Kind::Leaf),
+            out,
+            done: Vec::new(),
+            packed: Vec::new(),
+            value: Zeroizing::new(Vec::new()),
+        }
+    }
+
+    /// Goes through all leaves and keeps those into which no change falls. False when that is
+    /// all of them.
+    fn leaves(&mut self, old: Checked<'_>, shape: &Shape) -> Result<bool> {
+        let mut nodes = Nodes::new(old);
+        let leaves = shape.levels.first().map(Vec::as_slice).unwrap_or_default();
+        let mut changed = false;
+        let mut next = 0;
+        while next < leaves.len() {
+            // Without a transform the leaves before the next edit need not even be read.
+            let stop = match (self.transform, self.edits.peek()) {
+                (Some(_), _) => leaves.len(),
+                (None, None) => {
+                    self.keep(next..leaves.len())?;
+                    break;
+                }
+                (None, Some((key, _))) => {
+                    let above = leaves.partition_point(|leaf| leaf.key <= **key);
+                    let hit = above.saturating_sub(1).max(next);
+                    self.keep(next..hit)?;
+                    next = hit;
+                    hit + 1
+                }
+            };
+            let pages: Vec<PageId> = leaves
+                .get(next..stop)
+                .unwrap_or_default()
+                .iter()
+                .map(|leaf| leaf.page)
+                .collect();
+            let mut index = next;
+            nodes.try_each(&pages, |node| {
+                let high = leaves.get(index + 1).map(|leaf| leaf.key.as_slice());
+                if self.touches(node, high)? {
+                    changed = true;
+                    self.leaf(node, high)?;
+                } else {
+                    // Edits that change nothing, such as removing what is not there.
+                    self.skip_edits(high);
+                    self.keep(index..index + 1)?;
+                }
+                index += 1;
+                Ok(Ok(()))
+            })?;
+            next = stop;
+        }
+        Ok(changed)
+    }
+
+    /// Takes over leaves as they are.
+    fn keep(&mut self, leaves: Range<usize>) -> Result<()> {
+        if !leaves.is_empty() {
+            self.packer.finish(self.out, &mut self.packed)?;
+            self.done.extend(self.packed.drain(..).map(New::Packed));
+            self.done.extend(leaves.map(New::Kept));
+        }
+        Ok(())
+    }
+
+    fn skip_edits(&mut self, high: Option<&[u8]>) {
+        while self
+            .edits
+            .next_if(|(key, _)| high.is_none_or(|high| key.as_slice() < high))
+            .is_some()
+        {}
+    }
+
+    /// Whether anything changes in a leaf whose keys are below `high`.
+    fn touches(&mut self, node: &Node<'_>, high: Option<&[u8]>) -> Result<bool> {
+        let mut edits = self.edits.clone();
+        let mut next_edit =
+            move || edits.next_if(|(key, _)| high.is_none_or(|high| key.as_slice() < high));
+        let mut edit = next_edit();
+        for element in node.elements() {
+            let Ok(element) = element else { return Ok(true) };
+            while let Some((_, new)) = edit.filter(|(key, _)| key.as_slice() < element.key) {
+                if new.is_some() {
+                    return Ok(true);
+                }
+                edit = next_edit();
+            }
+            if let Some((_, new)) = edit.filter(|(key, _)| key.as_slice() == element.key) {
+                let same = new.as_ref().is_some_and(|(flags, value)| {
+                    *flags == element.flags && value.as_slice() == element.value
+                });
+                if !same {
+                    return Ok(true);
+                }
+                edit = next_edit();
+            } else if let (Some(transform), false) = (self.transform, element.is_bucket()) {
+                self.value.clear();
+                match transform.apply(element.key, element.value, &mut self.value)? {
+                    Fate::Keep => {}
+                    Fate::Replace if self.value.as_slice() == element.value => {}
+                    Fate::Replace | Fate::Remove => return Ok(true),
+                }
+            }
+        }
+        while let Some((_, new)) = edit {
+            if new.is_some() {
+                return Ok(true);
+            }
+            edit = next_edit();
+        }
+        Ok(false)
+    }
+
+    /// Packs the elements of a leaf, merged with the changes below `high`.
+    fn leaf(&mut self, node: &Node<'_>, high: Option<&[u8]>) -> Result<()> {
+        for element in node.elements() {
+            let element = element
+                .map_err(|(_, defect)| Error::new(ErrorKind::Corrupt, defect.message))?;
+            self.edits_below(Some(element.key))?;
+            if let Some((_, new)) = self.edits.next_if(|(key, _)| key.as_slice() == element.key) {
+                if element.is_bucket() != self.of_buckets {
+                    return Err(in_the_way());
+                }
+                if let Some((flags, value)) = new {
+                    self.push(element.key, *flags, value)?;
+                }
+                continue;
+            }
+            match self.transform.filter(|_| !element.is_bucket()) {
+                None => self.push(element.key, element.flags, element.value)?,
+                Some(transform) => {
+                    let mut value = std::mem::take(&mut self.value);
+                    value.clear();
+                    match transform.apply(element.key, element.value, &mut value)? {
+                        Fate::Keep => self.push(element.key, element.flags, element.value)?,
+                        Fate::Replace => self.push(element.key, element.flags, &value)?,
+                        Fate::Remove => {}
+                    }
+                    self.value = value;
+                }
+            }
+        }
+        self.edits_below(high)
+    }
+
+    /// Packs the edits whose keys are below `limit`; all of them without one.
+    fn edits_below(&mut self, limit: Option<&[u8]>) -> Result<()> {
+        while let Some((key, new)) = self
+            .edits
+            .next_if(|(key, _)| limit.is_none_or(|limit| key.as_slice() < limit))
+        {
+            if let Some((flags, value)) = new {
+                self.push(key, *flags, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, key: &[u8], flags: u32, value: &[u8]) -> Result<()> {
+        let body = Body::Value(flags, value);
+        self.packer.push(key, body, self.out, &mut self.packed)
+    }
+
+    /// Builds the levels above the leaves.
+    fn finish(mut self, shape: &Shape, may_be_inline: bool) -> Result<Rebuilt> {
+        if self.done.is_empty()
+            && self.packed.is_empty()
+            && let Some(only) = self.packer.only_node()
+        {
+            if may_be_inline && only.size() <= self.out.page_size() / 4 && !only.holds_bucket() {
+                let mut page = Zeroizing::new(Vec::with_capacity(only.size()));
+                only.append_to(PageId(0), 0, &mut page);
+                return Ok(Rebuilt::Inline(page));
+            }
+            if only.is_empty() {
+                return Ok(Rebuilt::Tree(self.out.node(&Draft::new(Kind::Leaf))?));
+            }
+        }
+        self.packer.finish(self.out, &mut self.packed)?;
+        self.done.extend(self.packed.drain(..).map(New::Packed));
+        let mut level = self.done;
+        let mut height = 0;
+        loop {
+            let old = shape.levels.get(height).map(Vec::as_slice).unwrap_or_default();
+            if level.len() <= 1 {
+                let root = match level.pop() {
+                    Some(New::Kept(index)) => old.get(index).map(|old| old.page),
+                    Some(New::Packed(child)) => Some(child.page),
+                    None => None,
+                };
+                return match root {
+                    Some(root) => Ok(Rebuilt::Tree(root)),
+                    // Everything was removed.
+                    None => Ok(Rebuilt::Tree(self.out.node(&Draft::new(Kind::Leaf))?)),
+                };
+            }
+            height += 1;
+            let parents = shape.levels.get(height).map(Vec::as_slice).unwrap_or_default();
+            level = branches(level, old, parents, self.out)?;
+        }
+    }
+}
+
+/// One level of branches above `level`. `old` are the old nodes of that level, `parents` those
+/// above them.
+fn branches(
+    level: Vec<New>,
+    old: &[Old],
+    parents: &[Old],
+    out: &mut NodeWriter<'_>,
+) -> Result<Vec<New>> {
+    let mut groups = group(level, parents);
+    // A run of one has no branch of its own: a kept neighbour is opened for it.
+    let mut at = 0;
+    while at < groups.len() {
+        if !matches!(groups.get(at), Some(Group::Run(run)) if run.len() == 1) || groups.len() == 1 {
+            at += 1;
+            continue;
+        }
+        let first = at.saturating_sub(1);
+        let last = (first + 1).min(groups.len() - 1);
+        let mut joined = Vec::new();
+        for group in groups.drain(first..=last) {
+            match group {
+                Group::Run(mut run) => joined.append(&mut run),
+                Group::Kept(parent) => {
+                    let children = parents.get(parent).map(|parent| parent.children.clone());
+                    joined.extend(children.unwrap_or_default().map(New::Kept));
+                }
+            }
+        }
+        groups.insert(first, Group::Run(joined));
+        at = first;
+    }
+    let mut packer = Packer::new(Kind::Branch);
+    let mut above = Vec::new();
+    let mut packed = Vec::new();
+    for group in groups {
+        match group {
+            Group::Kept(parent) => above.push(New::Kept(parent)),
+            Group::Run(run) => {
+                for node in &run {
+                    let (key, page) = match node {
+                        New::Packed(child) => (child.key.as_slice(), child.page),
+                        New::Kept(index) => match old.get(*index) {
+                            Some(old) => (old.key.as_slice(), old.page),
+                            None => continue,
+                        },
+                    };
+                    packer.push(key, Body::Child(page), out, &mut packed)?;
+                }
+                packer.finish(out, &mut packed)?;
+                above.extend(packed.drain(..).map(New::Packed));
+            }
+        }
+    }
+    Ok(above)
+}
+
+/// Neighbours on a level that come below the same branches.
+enum Group {
+    /// All children of this old branch, and nothing else: it stays.
+    Kept(usize),
+    /// Nodes that get new branches.
+    Run(Vec<New>),
+}
+
+fn group(level: Vec<New>, parents: &[Old]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut parent = 0;
+    let mut level = level.into_iter().peekable();
+    while let Some(node) = level.next() {
+        if let New::Kept(index) = node {
+            while parents.get(parent).is_some_and(|p| p.children.end <= index) {
+                parent += 1;
+            }
+            if let Some(whole) = parents.get(parent).filter(|p| p.children.start == index) {
+                // Take all of its children, or as many as are there.
+                let mut run = vec![node];
+                let mut expected = index + 1;
+                while let Some(next) = level.next_if(|next| {
+                    expected < whole.children.end
+                        && matches!(next, New::Kept(index) if *index == expected)
+                }) {
+                    run.push(next);
+                    expected += 1;
+                }
+                if expected == whole.children.end {
+                    groups.push(Group::Kept(parent));
+                } else {
+                    add(&mut groups, run);
+                }
+                continue;
+            }
+        }
+        add(&mut groups, vec![node]);
+    }
+    groups
+}
+
+fn add(groups: &mut Vec<Group>, mut nodes: Vec<New>) {
+    match groups.last_mut() {
+        Some(Group::Run(run)) => run.append(&mut nodes),
+        _ => groups.push(Group::Run(nodes)),
+    }
+}
+
+fn in_the_way() -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        "a bucket stands where a value should be put, or the other way round",
+    )
+}

@@ -1,0 +1,81 @@
+//! Overwriting pages that nothing uses any more.
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use crate::store::Device;
+use crate::store::bolt::layout::{PageId, all_zero};
+use crate::store::bolt::pages::PageFile;
+
+/// Bytes that are looked at and written at a time.
+const CHUNK: u64 = 256 << 10;
+
+/// Overwrites these pages with zeros, skipping what is zero, and reads them again. No meta may
+/// lead to any of them.
+///
+/// # Errors
+/// What failed, for people.
+pub(super) fn wipe(
+    file: &PageFile,
+    device: &dyn Device,
+    pages: &[Range<u64>],
+) -> Result<(), String> {
+    let failed = |what: &str, at: u64, cause: &std::io::Error| {
+        let page = at / file.page_size() as u64;
+        format!("page {page} could not be {what}: {cause}")
+    };
+    let mut touched: Vec<Range<u64>> = Vec::new();
+    each_chunk(file, pages, |at, buffer| {
+        device
+            .read_exact_at(buffer, at)
+            .map_err(|cause| failed("read", at, &cause))?;
+        if all_zero(buffer) {
+            return Ok(());
+        }
+        buffer.fill(0);
+        device
+            .write_all_at(buffer, at)
+            .map_err(|cause| failed("overwritten", at, &cause))?;
+        touched.push(at..at + buffer.len() as u64);
+        Ok(())
+    })?;
+    device
+        .sync()
+        .map_err(|cause| format!("overwritten pages could not be synced: {cause}"))?;
+    for range in &touched {
+        device.forget(range.start, range.end - range.start);
+    }
+    each_chunk(file, pages, |at, buffer| {
+        device
+            .read_exact_at(buffer, at)
+            .map_err(|cause| failed("read", at, &cause))?;
+        if all_zero(buffer) {
+            Ok(())
+        } else {
+            let page = at / file.page_size() as u64;
+            Err(format!("page {page} does not read back as zeros"))
+        }
+    })
+}
+
+/// Calls `work` with each piece of these pages that the file has: where it begins, and a buffer
+/// of its length. Pieces end where pages do, as far as pages are short.
+fn each_chunk(
+    file: &PageFile,
+    pages: &[Range<u64>],
+    mut work: impl FnMut(u64, &mut [u8]) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut buffer = Zeroizing::new(vec![0; usize::try_from(CHUNK).unwrap_or(0)]);
+    for run in pages {
+        let end = file.offset(PageId(run.end)).min(file.size());
+        let mut at = file.offset(PageId(run.start));
+        while at < end {
+            let length = usize::try_from(CHUNK.min(end - at)).unwrap_or(0);
+            let piece = buffer.get_mut(..length).unwrap_or_default();
+            work(at, piece)?;
+            at += length as u64;
+        }
+    }
+    Ok(())
+}

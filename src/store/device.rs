@@ -1,0 +1,218 @@
+//! The one file that a writing command works on, as five calls that tests can record, tear and
+//! fail.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::file::ReadAt;
+
+/// A database file that is open for reading and writing. All access of a writing command goes
+/// through one of these, which holds the lock: a second open in the same process would be shut
+/// out, and to let go in between would let influxd in.
+pub trait Device: Send + Sync {
+    /// The length in bytes, now.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Fills `buffer` from `offset`.
+    ///
+    /// # Errors
+    /// When the bytes are not there or can't be read.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all of `bytes` at `offset`; the file grows where need be.
+    ///
+    /// # Errors
+    /// As the system says. How much was written is then unknown.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes the file this many bytes long; what is new reads as zeros.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// Returns when everything written so far, and the length, survives a power failure.
+    ///
+    /// # Errors
+    /// As the system says. What was written since the last success is then in doubt.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Lets go of cached copies of these bytes, so that the next read is one of the medium. A
+    /// wish: nothing depends on it.
+    fn forget(&self, _offset: u64, _length: u64) {}
+}
+
+/// A file on disk.
+pub(super) struct DiskDevice(File);
+
+impl DiskDevice {
+    /// Takes over a file that is open for reading and writing, and its lock with it.
+    pub(super) fn new(file: File) -> Self {
+        Self(file)
+    }
+}
+
+impl Device for DiskDevice {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn forget(&self, offset: u64, length: u64) {
+        if let Some(length) = std::num::NonZeroU64::new(length) {
+            let advice = rustix::fs::Advice::DontNeed;
+            let _ = rustix::fs::fadvise(&self.0, offset, Some(length), advice);
+        }
+    }
+}
+
+/// Lets nothing be written after a failure: the state of the file is no longer known then, and
+/// every further write could destroy what is still whole.
+pub(super) struct Latch {
+    device: Box<dyn Device>,
+    failed: AtomicBool,
+}
+
+impl Latch {
+    pub(super) fn new(device: Box<dyn Device>) -> Self {
+        Self {
+            device,
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    fn guard(&self, change: impl FnOnce(&dyn Device) -> io::Result<()>) -> io::Result<()> {
+        if self.failed.load(Ordering::SeqCst) {
+            return Err(io::Error::other("an earlier write or sync failed"));
+        }
+        change(&*self.device).inspect_err(|_| self.failed.store(true, Ordering::SeqCst))
+    }
+}
+
+impl Device for Latch {
+    fn length(&self) -> io::Result<u64> {
+        self.device.length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.device.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.guard(|device| device.write_all_at(bytes, offset))
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.guard(|device| device.set_length(length))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.guard(|device| device.sync())
+    }
+
+    fn forget(&self, offset: u64, length: u64) {
+        self.device.forget(offset, length);
+    }
+}
+
+/// What a device holds, for reading, with the length it has now.
+pub(super) struct View {
+    device: Arc<dyn Device>,
+    size: u64,
+}
+
+impl View {
+    pub(super) fn new(device: Arc<dyn Device>) -> io::Result<Self> {
+        let size = device.length()?;
+        Ok(Self { device, size })
+    }
+}
+
+impl ReadAt for View {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.device.read_exact_at(buf, offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Fails each call that changes something while `broken` is set.
+    #[derive(Default)]
+    struct Flaky {
+        broken: Arc<AtomicBool>,
+        writes: Arc<Mutex<u32>>,
+    }
+
+    impl Flaky {
+        fn change(&self) -> io::Result<()> {
+            *self.writes.lock().unwrap() += 1;
+            match self.broken.load(Ordering::SeqCst) {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => Ok(()),
+            }
+        }
+    }
+
+    impl Device for Flaky {
+        fn length(&self) -> io::Result<u64> {
+            Ok(0)
+        }
+        fn read_exact_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            self.change()
+        }
+        fn set_length(&self, _: u64) -> io::Result<()> {
+            self.change()
+        }
+        fn sync(&self) -> io::Result<()> {
+            self.change()
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_after_a_failure() {
+        let flaky = Flaky::default();
+        let (broken, writes) = (Arc::clone(&flaky.broken), Arc::clone(&flaky.writes));
+        let latch = Latch::new(Box::new(flaky));
+        latch.write_all_at(b"a", 0).unwrap();
+        broken.store(true, Ordering::SeqCst);
+        let failed = latch.sync().unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
+        broken.store(false, Ordering::SeqCst);
+        assert!(latch.write_all_at(b"b", 0).is_err());
+        assert!(latch.set_length(9).is_err());
+        assert!(latch.sync().is_err());
+        assert_eq!(*writes.lock().unwrap(), 2);
+    }
+}

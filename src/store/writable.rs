@@ -1,0 +1,199 @@
+//! A store that is open for changing: the exclusive lock, held from before the first byte is
+//! read until everything is proved.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::bolt::Bolt;
+use super::device::{Device, DiskDevice, Latch, View};
+use super::lock::{can_lock, lock_exclusive};
+use super::open::{Purpose, open_file, read_start, recognise};
+use super::{
+    Bucket, ChangeSet, Commit, Committed, Description, Engine, GZIP_MAGIC, Inspect, OpenOptions,
+    Precious, Snapshot, StructureCheck, Unused, Visitor,
+};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::Finding;
+
+/// A store that is open for changing. No other process can open it until this is dropped.
+pub struct WritableStore {
+    description: Description,
+    device: Arc<dyn Device>,
+    bolt: Bolt,
+    notices: Vec<Finding>,
+}
+
+/// Whether the file system of the file at `path` lets it be locked.
+///
+/// # Errors
+/// When the file can't be opened.
+pub fn has_locks(path: &Path) -> Result<bool> {
+    can_lock(&open_file(path, Purpose::Reading)?, path)
+}
+
+impl WritableStore {
+    /// Opens the file at `path` for changing, and takes the exclusive lock on it. Nothing is
+    /// created and nothing written, but what an earlier writer left in memory is synced.
+    ///
+    /// # Errors
+    /// * [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] from the system
+    /// * [`ErrorKind::NotAStore`] for anything that is no database
+    /// * [`ErrorKind::Refused`] for a gzipped copy, where the file system has no locks, and when
+    ///   the file is replaced while this opens it
+    /// * [`ErrorKind::Locked`] when another process holds it
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
+        let mut file = open_file(path, Purpose::Writing)?;
+        let unlocked = lock_exclusive(&file, path, &options.lock)?;
+        let size = file.metadata().at("read", path)?.len();
+        let mut start = [0; 16];
+        let start = read_start(&mut file, &mut start).at("read", path)?;
+        recognise(path, size, start)?;
+        if start.starts_with(&GZIP_MAGIC) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "{} is a gzipped copy, which can be read but not changed; nothing was changed",
+                    path.display()
+                ),
+            )
+            .with_hint("unpack it with gunzip and name the result"));
+        }
+        let mut store = Self::on(Box::new(DiskDevice::new(file)), path)?;
+        store.notices.extend(unlocked);
+        Ok(store)
+    }
+
+    /// A store on a device that holds whatever lock is needed. `path` is for messages only.
+    ///
+    /// # Errors
+    /// As [`WritableStore::open`] where no lock is concerned.
+    pub fn on(device: Box<dyn Device>, path: &Path) -> Result<Self> {
+        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
+        // The current state may be in memory only, if its writer was killed. Were it lost after
+        // pages of the state before were reused, there would be neither.
+        device
+            .sync()
+            .at("sync", path)
+            .map_err(Error::nothing_changed)?;
+        let (bolt, size) = read(&device, path)?;
+        Ok(Self {
+            description: Description {
+                path: path.to_path_buf(),
+                engine: Engine::Bolt,
+                size_bytes: size,
+                page_size: bolt.page_size(),
+                gzipped: false,
+            },
+            notices: bolt.notices(),
+            device,
+            bolt,
+        })
+    }
+
+    /// What kind of file it is.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// What opening it found worth saying.
+    #[must_use]
+    pub fn notices(&self) -> &[Finding] {
+        &self.notices
+    }
+
+    /// What only pages can tell.
+    #[must_use]
+    pub fn inspect(&self) -> &dyn Inspect {
+        &self.bolt
+    }
+
+    /// Writes the whole file, as it is, to `out`.
+    ///
+    /// # Errors
+    /// When the file can't be read or `out` not be written; the second value says which.
+    pub fn copy_to(&self, out: &mut dyn Write) -> Result<(), CopyFailed> {
+        const CHUNK: usize = 256 << 10;
+        let mut buffer = Zeroizing::new(vec![0; CHUNK]);
+        let size = self.device.length().map_err(CopyFailed::Reading)?;
+        let mut at = 0;
+        while at < size {
+            let length = usize::try_from(size - at).map_or(CHUNK, |left| left.min(CHUNK));
+            let piece = buffer.get_mut(..length).unwrap_or_default();
+            self.device
+                .read_exact_at(piece, at)
+                .map_err(CopyFailed::Reading)?;
+            out.write_all(piece).map_err(CopyFailed::Writing)?;
+            at += length as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Which side of a copy failed.
+#[derive(Debug)]
+pub enum CopyFailed {
+    /// The database could not be read.
+    Reading(io::Error),
+    /// The copy could not be written.
+    Writing(io::Error),
+}
+
+/// Reads what the device holds now.
+fn read(device: &Arc<dyn Device>, path: &Path) -> Result<(Bolt, u64)> {
+    let view = View::new(Arc::clone(device)).at("read", path)?;
+    let size = super::ReadAt::size(&view);
+    Ok((Bolt::open(Box::new(view), path)?, size))
+}
+
+impl Commit for WritableStore {
+    fn commit(&mut self, changes: &ChangeSet, precious: &Precious) -> Result<Committed> {
+        let committed = self.bolt.commit(&self.device, changes, precious)?;
+        // Nothing that was read before counts any more, and the lock has to stay: the same
+        // descriptor shows what the file holds now.
+        match read(&self.device, &self.description.path) {
+            Ok((bolt, size)) => {
+                self.bolt = bolt;
+                self.description.size_bytes = size;
+                Ok(committed)
+            }
+            Err(error) => Ok(Committed {
+                failure: committed.failure.or_else(|| {
+                    let message = format!("the change was made, but {error}");
+                    Some(
+                        Error::new(ErrorKind::Incomplete, message)
+                            .with_hint("boltkey status tells what the file holds now"),
+                    )
+                }),
+                ..committed
+            }),
+        }
+    }
+}
+
+impl Snapshot for WritableStore {
+    fn buckets(&self) -> Result<(Vec<Bucket>, Vec<Finding>)> {
+        self.bolt.buckets()
+    }
+
+    fn get(&self, bucket: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.bolt.get(bucket, key)
+    }
+
+    fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
+        self.bolt.scan(bucket, visit)
+    }
+}
+
+impl Inspect for WritableStore {
+    fn check(&self) -> Result<StructureCheck> {
+        self.bolt.check()
+    }
+
+    fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
+        self.bolt.unused(visit)
+    }
+}
