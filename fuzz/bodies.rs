@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use boltkey::cli::config::{Format, bolt_path};
+use boltkey::cli::config::{Format, settings};
 use boltkey::metadata::authenticate::{TokenIndexes, judge};
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::metadata::{Authorization, Can, Catalog, TokenHash, check, names, tsm};
@@ -109,7 +109,7 @@ pub fn config(data: &[u8]) {
         return;
     };
     for format in [Format::Json, Format::Toml, Format::Yaml] {
-        match bolt_path(text, format) {
+        match settings(text, format) {
             Ok(path) => assert_ne!(path.as_deref(), Some(Path::new(""))),
             Err(invalid) => {
                 // A carriage return alone ends a line of YAML too.

@@ -91,6 +91,14 @@ impl Error {
         self
     }
 
+    /// Adds to the message what else has to be known.
+    #[must_use]
+    pub fn and_note(mut self, note: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(note);
+        self
+    }
+
     /// The kind, which decides the exit code.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -79,7 +79,9 @@ struct Mixed(u8);
 
 impl Transform for Mixed {
     fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> boltkey::Result<Fate> {
-        let sum = key.iter().fold(self.0, |sum, byte| sum.wrapping_mul(31) ^ byte);
+        let sum = key
+            .iter()
+            .fold(self.0, |sum, byte| sum.wrapping_mul(31) ^ byte);
         Ok(match sum % 4 {
             0 => Fate::Remove,
             1 => Fate::Keep,
@@ -95,9 +97,7 @@ impl Transform for Mixed {
 fn changes(snapshot: &dyn Snapshot, steps: &[Step]) -> ChangeSet {
     let mut changes = ChangeSet::default();
     let buckets = snapshot.buckets().unwrap().0;
-    let bucket = |n: usize| {
-        (!buckets.is_empty()).then(|| buckets[n % buckets.len()].name.clone())
-    };
+    let bucket = |n: usize| (!buckets.is_empty()).then(|| buckets[n % buckets.len()].name.clone());
     let keys = |name: &[u8]| {
         let mut keys = Vec::new();
         snapshot
@@ -145,7 +145,11 @@ fn changes(snapshot: &dyn Snapshot, steps: &[Step]) -> ChangeSet {
 }
 
 fn open(bytes: &[u8]) -> Bolt {
-    Bolt::open(Box::new(MemoryFile::new(bytes.to_vec())), Path::new("image")).unwrap()
+    Bolt::open(
+        Box::new(MemoryFile::new(bytes.to_vec())),
+        Path::new("image"),
+    )
+    .unwrap()
 }
 
 /// Everything that must hold of a file after a commit.
@@ -156,9 +160,16 @@ fn sound(bytes: &[u8], what: &str) {
         // Leaks, gaps and nested oddities of the file's own making are only noted.
         assert!(finding.severity != Severity::Error, "{what}: {finding:?}");
         assert!(
-            !["leaked", "single-child", "other-meta", "freelist-order", "truncated", "older-meta"]
-                .iter()
-                .any(|code| finding.code == format!("structure.{code}")),
+            ![
+                "leaked",
+                "single-child",
+                "other-meta",
+                "freelist-order",
+                "truncated",
+                "older-meta"
+            ]
+            .iter()
+            .any(|code| finding.code == format!("structure.{code}")),
             "{what}: {finding:?}"
         );
     }
@@ -271,7 +282,15 @@ fn a_bucket_goes_through_every_size() {
         changes.create_bucket(b"sizes");
         store.commit(&changes, &[]).unwrap();
         let mut model: BTreeSet<Vec<u8>> = BTreeSet::new();
-        for (from, to) in [(0, 1), (1, 3), (3, 40), (40, 900), (300, 500), (0, 899), (899, 900)] {
+        for (from, to) in [
+            (0, 1),
+            (1, 3),
+            (3, 40),
+            (40, 900),
+            (300, 500),
+            (0, 899),
+            (899, 900),
+        ] {
             let mut changes = ChangeSet::default();
             for n in from..to {
                 let key = format!("{n:08}").into_bytes();
@@ -324,7 +343,10 @@ fn what_does_not_change_keeps_its_pages() {
         .sum();
     assert!(depth >= 3);
     // Two halves at most on each level, and the root bucket's leaf.
-    assert!(nodes <= 2 * usize::try_from(depth).unwrap() + 2, "{nodes} pages at depth {depth}");
+    assert!(
+        nodes <= 2 * usize::try_from(depth).unwrap() + 2,
+        "{nodes} pages at depth {depth}"
+    );
 }
 
 /// After a commit neither meta leads to what was, and what was is overwritten.
@@ -387,7 +409,12 @@ fn damaged_and_truncated_files_are_refused() {
             }
             Err(error) => {
                 assert!(fatal, "{}: {error}", path.display());
-                assert_eq!(error.kind(), boltkey::ErrorKind::Corrupt, "{}", path.display());
+                assert_eq!(
+                    error.kind(),
+                    boltkey::ErrorKind::Corrupt,
+                    "{}",
+                    path.display()
+                );
                 assert!(recorder.bytes() == bytes, "{}", path.display());
                 refused += 1;
             }

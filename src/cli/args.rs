@@ -18,6 +18,8 @@ EXAMPLES
       boltkey auth list --db influxd.bolt
   Is this token known, and would a server accept it:
       boltkey auth verify --db influxd.bolt --token-file token.txt
+  A new operator token, when the old one is lost:
+      boltkey recover operator --db influxd.bolt
   Tokens that influxd 2.9 hashed and the file still shows:
       boltkey residue recover --db influxd.bolt --out recovered.json
   For scripts:
@@ -37,7 +39,8 @@ EXIT CODES
   4  locked: another process holds the database
   5  unreadable: not a metadata store, or damaged beyond reading
   6  a question had to be asked and nobody was there
-  7  incomplete: done, but a later step failed
+  7  incomplete: done, but a later step failed, or it can't be known whether
+     it is done; the text says what holds
   With --json the last line of standard error tells a failure:
   {\"error\":{\"code\":\"locked\",\"message\":\"...\",\"hint\":\"...\"}}
 
@@ -55,7 +58,8 @@ WHEN INFLUXD SAYS
 /// Offline admin and recovery for the token store of InfluxDB OSS 2.x.
 ///
 /// Works on the database file of a stopped instance, on copies and on backups; never over the
-/// network. Reading never writes a byte and never creates a missing file.
+/// network. Reading never writes a byte and never creates a missing file; a command that changes
+/// the database does so once, entirely or not at all.
 #[derive(Debug, Parser)]
 #[command(
     name = "boltkey",
@@ -87,12 +91,15 @@ pub struct Globals {
     /// Machine-readable output: one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// Stop short of changing anything; reading commands never do
+    /// Do everything short of changing the database, and report what would be changed
     #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
-    /// Yes to every yes-or-no question; reading commands ask none
+    /// Yes to every yes-or-no question; choices are never guessed
     #[arg(short, long, global = true)]
     pub yes: bool,
+    /// Before changing the database, put a verified copy of it into this new file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub keep_copy: Option<PathBuf>,
     /// Wait that long for the lock (500ms, 5s, 2m); default: do not wait
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
@@ -149,6 +156,9 @@ pub enum Command {
     Bucket(super::listing::Command),
     /// Write out every token that is stored in plaintext
     Capture(super::capture::CaptureArgs),
+    /// Get back in: make a new operator token without an old one
+    #[command(subcommand)]
+    Recover(super::recover::Command),
     /// Find, and get back, plaintext tokens that only unused parts of a file still show
     #[command(subcommand)]
     Residue(super::residue::Command),
@@ -171,6 +181,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Org(command) => super::listing::orgs(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
         Command::Capture(args) => super::capture::run(args, session),
+        Command::Recover(command) => super::recover::run(command, session),
         Command::Residue(command) => super::residue::run(command, session),
         Command::Token(command) => super::token::run(command, session),
         Command::Completions(args) => super::completions::run(&args, session),

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Session;
 use super::exit::Outcome;
+use super::recover::{CreateOperatorArgs, run_operator};
 use super::secret_input::{Secret, read_secret};
 use super::table::Table;
 use super::ui::{Human, printable};
@@ -31,6 +32,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Tell which authorization a token is, and whether a server would accept it now
     Verify(VerifyArgs),
+    /// Make a new operator token without an old one: the same as recover operator
+    CreateOperator(CreateOperatorArgs),
 }
 
 /// Which authorizations; filters combine.
@@ -167,6 +170,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
         Command::List(args) => run_list(args, session),
         Command::Show(args) => run_show(&args, session),
         Command::Verify(args) => run_verify(&args, session),
+        Command::CreateOperator(args) => run_operator(args.into(), session),
     }
 }
 
@@ -270,7 +274,7 @@ fn add_row(table: &mut Table, entry: &Entry<'_>) {
     table.row([
         &entry.id.to_string(),
         entry.description,
-        entry.token,
+        entry.token.unwrap_or_default(),
         entry.user.unwrap_or(match entry.user_id {
             Some(_) => "(deleted)",
             None => "",
@@ -347,7 +351,7 @@ fn run_verify(args: &VerifyArgs, session: &Session) -> Result<Outcome> {
 
 impl Human for Shown<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        write_entry(&self.entry, out)?;
+        write_entry(&self.entry, false, out)?;
         writeln!(out, "Permissions:")?;
         for permission in &self.entry.permissions {
             writeln!(out, "  {}", printable(&permission_text(permission, true)))?;
@@ -398,14 +402,15 @@ impl Human for Verified<'_> {
         }
         if let Some(entry) = &self.authorization {
             writeln!(out)?;
-            write_entry(entry, out)?;
+            write_entry(entry, false, out)?;
         }
         Ok(())
     }
 }
 
-/// The lines that `show` and `verify` share.
-fn write_entry(entry: &Entry<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// The lines that all commands share which show one authorization. A token that is `hidden`
+/// stands elsewhere, or nowhere yet.
+pub(super) fn write_entry(entry: &Entry<'_>, hidden: bool, out: &mut dyn Write) -> io::Result<()> {
     let named = |id: Option<Id>, name: Option<&str>| match (id, name) {
         (None, _) => String::from("none"),
         (Some(id), Some(name)) => format!("{}  ({id})", printable(name)),
@@ -413,12 +418,13 @@ fn write_entry(entry: &Entry<'_>, out: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(out, "ID:           {}", entry.id)?;
     writeln!(out, "Description:  {}", printable(entry.description))?;
-    writeln!(
-        out,
-        "Token:        {}  ({})",
-        printable(entry.token),
-        entry.storage.name()
-    )?;
+    match entry.token.filter(|_| !hidden) {
+        Some(token) => {
+            let storage = entry.storage.name();
+            writeln!(out, "Token:        {}  ({storage})", printable(token))?;
+        }
+        None => writeln!(out, "Token:        (not shown)")?,
+    }
     writeln!(out, "Kind:         {}", entry.kind.name())?;
     writeln!(out, "Status:       {}", printable(entry.status))?;
     writeln!(

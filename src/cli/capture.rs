@@ -124,7 +124,8 @@ impl Output {
         let format = self.format;
         self.seal
             .write(&mut self.file, &what, |out| write(tokens, format, out))?;
-        self.file.finish()
+        self.file.finish()?;
+        Ok(())
     }
 }
 

@@ -59,14 +59,22 @@ fn at(line: Option<usize>) -> String {
         .unwrap_or_default()
 }
 
-/// The value of `bolt-path`, if there is one that is not empty. Letter case of keys does not
-/// matter, as for influxd.
+/// The settings that matter here; influxd's file may hold many more.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `bolt-path`, if there is one that is not empty.
+    pub bolt_path: Option<PathBuf>,
+    /// `use-hashed-tokens`, if there is one.
+    pub use_hashed_tokens: Option<bool>,
+}
+
+/// Reads a configuration. Letter case of keys does not matter, as for influxd.
 ///
 /// # Errors
-/// When the text is not of this format, or the value no text.
-pub fn bolt_path(text: &str, format: Format) -> Result<Option<PathBuf>, InvalidConfig> {
+/// When the text is not of this format, or a value not of its kind.
+pub fn settings(text: &str, format: Format) -> Result<Settings, InvalidConfig> {
     if text.trim().is_empty() {
-        return Ok(None);
+        return Ok(Settings::default());
     }
     let invalid = |line| InvalidConfig { format, line };
     // An empty YAML document, or one of comments alone, is null.
@@ -81,10 +89,17 @@ pub fn bolt_path(text: &str, format: Format) -> Result<Option<PathBuf>, InvalidC
             invalid(line.and_then(|line| usize::try_from(line).ok()))
         })?,
     };
-    Ok(settings
-        .and_then(|settings| settings.bolt_path)
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from))
+    Ok(settings.unwrap_or_default())
+}
+
+/// A truth value as influxd reads one from its environment (Go's `strconv.ParseBool`).
+#[must_use]
+pub fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -92,9 +107,12 @@ fn line_of(text: &str, offset: usize) -> usize {
     1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// The settings that matter here; influxd's file may hold many more.
-struct Settings {
-    bolt_path: Option<String>,
+/// A truth value, or a text that stands for one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Truth {
+    Plain(bool),
+    Text(String),
 }
 
 impl<'de> Deserialize<'de> for Settings {
@@ -115,20 +133,51 @@ impl<'de> Visitor<'de> for SettingsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
         let mut bolt_path = None;
+        let mut use_hashed_tokens = None;
         while let Some(key) = map.next_key::<String>()? {
             if key.eq_ignore_ascii_case("bolt-path") {
-                bolt_path = map.next_value()?;
+                bolt_path = map.next_value::<Option<String>>()?;
+            } else if key.eq_ignore_ascii_case("use-hashed-tokens") {
+                use_hashed_tokens = match map.next_value::<Option<Truth>>()? {
+                    None => None,
+                    Some(Truth::Plain(value)) => Some(value),
+                    // influxd takes any other word for "false".
+                    Some(Truth::Text(text)) => Some(truth(&text).unwrap_or(false)),
+                };
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(Settings { bolt_path })
+        Ok(Settings {
+            bolt_path: bolt_path.filter(|path| !path.is_empty()).map(PathBuf::from),
+            use_hashed_tokens,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn bolt_path(text: &str, format: Format) -> Result<Option<PathBuf>, InvalidConfig> {
+        settings(text, format).map(|settings| settings.bolt_path)
+    }
+
+    #[test]
+    fn whether_tokens_are_hashed() {
+        for (format, text, expected) in [
+            (Format::Toml, "use-hashed-tokens = true", Some(true)),
+            (Format::Toml, "use-hashed-tokens = \"false\"", Some(false)),
+            (Format::Toml, "bolt-path = \"x\"", None),
+            (Format::Json, "{\"Use-Hashed-Tokens\":false}", Some(false)),
+            (Format::Yaml, "use-hashed-tokens: true", Some(true)),
+            (Format::Yaml, "use-hashed-tokens: \"1\"", Some(true)),
+            (Format::Yaml, "use-hashed-tokens:", None),
+        ] {
+            let found = settings(text, format).unwrap().use_hashed_tokens;
+            assert_eq!(found, expected, "{text}");
+        }
+    }
 
     #[test]
     fn every_format_in_any_letter_case() {

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::config::{Format, bolt_path};
+use super::config::{Format, Settings, settings, truth};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 
 /// No configuration is longer; more is not read.
@@ -81,6 +81,26 @@ pub fn discover(environment: &Environment) -> Result<Found> {
     })
 }
 
+/// What an explicit `use-hashed-tokens` says: `INFLUXD_USE_HASHED_TOKENS`, else influxd's
+/// configuration. `None` when neither does.
+///
+/// # Errors
+/// When the configuration that `INFLUXD_CONFIG_PATH` names can't be read or understood.
+pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
+    let variable = (environment.variable)("INFLUXD_USE_HASHED_TOKENS");
+    if let Some(value) = variable.filter(|value| !value.is_empty()) {
+        return Ok(Some(value.to_str().and_then(truth).unwrap_or(false)));
+    }
+    let mut search = Search {
+        environment,
+        warnings: Vec::new(),
+        looked: Vec::new(),
+    };
+    let take = |settings: Settings| settings.use_hashed_tokens;
+    let found = search.in_configuration("use-hashed-tokens", take)?;
+    Ok(found.map(|(value, _)| value))
+}
+
 struct Search<'a> {
     environment: &'a Environment,
     warnings: Vec<String>,
@@ -110,17 +130,25 @@ impl Search<'_> {
     /// `bolt-path` of the configuration that influxd would read. The path is taken even where
     /// nothing is there: to open another store instead would be the worse surprise.
     fn configured(&mut self) -> Result<Option<(PathBuf, String)>> {
+        self.in_configuration("bolt-path", |settings| settings.bolt_path)
+    }
+
+    /// A setting of the configuration that influxd would read, and where it comes from.
+    fn in_configuration<T>(
+        &mut self,
+        name: &str,
+        take: impl Fn(Settings) -> Option<T>,
+    ) -> Result<Option<(T, String)>> {
         let environment = self.environment;
         if let Some(named) = environment.path("INFLUXD_CONFIG_PATH") {
             for file in candidates(&named) {
-                match read_config(&file) {
-                    Ok(Some(path)) => {
+                match read_config(&file).map(&take) {
+                    Ok(Some(value)) => {
                         let why = format!("from {} (INFLUXD_CONFIG_PATH)", file.display());
-                        return Ok(Some((path, why)));
+                        return Ok(Some((value, why)));
                     }
                     Ok(None) => {
-                        self.looked
-                            .push(format!("{} (no bolt-path)", file.display()));
+                        self.looked.push(format!("{} (no {name})", file.display()));
                         return Ok(None);
                     }
                     // influxd goes on without a configuration that is missing, and so do we.
@@ -149,13 +177,11 @@ impl Search<'_> {
             files.extend(candidates(&environment.working_directory));
         }
         for file in files {
-            match read_config(&file) {
-                Ok(Some(path)) => {
-                    return Ok(Some((path, format!("from {}", file.display()))));
+            match read_config(&file).map(&take) {
+                Ok(Some(value)) => {
+                    return Ok(Some((value, format!("from {}", file.display()))));
                 }
-                Ok(None) => self
-                    .looked
-                    .push(format!("{} (no bolt-path)", file.display())),
+                Ok(None) => self.looked.push(format!("{} (no {name})", file.display())),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     self.looked.push(format!("{} (missing)", file.display()));
                 }
@@ -233,8 +259,8 @@ fn candidates(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// `bolt-path` in a configuration file.
-fn read_config(file: &Path) -> Result<Option<PathBuf>> {
+/// What a configuration file says.
+fn read_config(file: &Path) -> Result<Settings> {
     let refused = |why: &str| {
         Error::new(
             ErrorKind::Refused,
@@ -253,7 +279,7 @@ fn read_config(file: &Path) -> Result<Option<PathBuf>> {
     if text.len() as u64 > LONGEST_CONFIG {
         return Err(refused("it is longer than 1 MiB"));
     }
-    bolt_path(&text, format).map_err(|invalid| refused(&invalid.to_string()))
+    settings(&text, format).map_err(|invalid| refused(&invalid.to_string()))
 }
 
 #[cfg(test)]

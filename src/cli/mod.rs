@@ -6,6 +6,7 @@
 mod args;
 mod auth;
 mod capture;
+mod change;
 mod check;
 mod completions;
 pub mod config;
@@ -13,6 +14,8 @@ pub mod discover;
 pub mod exit;
 mod listing;
 mod man;
+mod prompt;
+mod recover;
 mod residue;
 pub mod secret_input;
 mod session;

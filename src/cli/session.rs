@@ -1,13 +1,17 @@
 //! What every command has at hand: the global options, the streams, the database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::Globals;
-use super::discover::{Environment, discover};
-use super::ui::Ui;
+use super::discover::{Environment, discover, use_hashed_tokens};
+use super::prompt::confirm;
+use super::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
 use crate::metadata::names;
-use crate::store::{LockOptions, OpenOptions, Store};
+use crate::store::{
+    Description, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
+};
 
 /// The global options and the streams of one run.
 #[derive(Debug)]
@@ -29,26 +33,98 @@ impl Session {
         &self.ui
     }
 
+    /// Whether to stop short of changing anything.
+    #[must_use]
+    pub fn dry_run(&self) -> bool {
+        self.globals.dry_run
+    }
+
+    /// Where a copy of the database goes before it is changed.
+    #[must_use]
+    pub fn keep_copy(&self) -> Option<&Path> {
+        self.globals.keep_copy.as_deref()
+    }
+
+    /// The database that was named, or found.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when none was named and none found.
+    pub fn database(&self) -> Result<Database> {
+        match &self.globals.db {
+            Some(path) => Ok(Database {
+                path: path.clone(),
+                found: None,
+            }),
+            None => self.find(),
+        }
+    }
+
     /// Opens the database for reading and says on standard error what opening found.
     ///
     /// # Errors
     /// As [`Store::open`]; [`ErrorKind::NotFound`] when none was named and none found.
     pub fn open(&self) -> Result<Store> {
-        let path = match &self.globals.db {
-            Some(path) => path.clone(),
-            None => self.find()?,
-        };
-        let store = Store::open(&path, &self.open_options())?;
-        self.ui.warn(store.notices());
-        let about = store.description();
+        self.open_at(&self.database()?)
+    }
+
+    fn open_at(&self, database: &Database) -> Result<Store> {
+        let store = Store::open(&database.path, &self.open_options())?;
+        self.opened(store.notices(), store.description());
+        Ok(store)
+    }
+
+    fn opened(&self, notices: &[Finding], about: &Description) {
+        self.ui.warn(notices);
         self.ui.detail(&format!(
             "opened {}: {} bytes in pages of {}{}",
-            path.display(),
+            about.path.display(),
             about.size_bytes,
             about.page_size,
             if about.gzipped { ", unpacked" } else { "" }
         ));
+    }
+
+    /// Asks what has to be asked before the database is written to, and before its lock is taken:
+    /// whether a path that was found rather than given is the right one, and whether to go on
+    /// where the file system has no locks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Confirmation`] when nobody is there, [`ErrorKind::Refused`] for a no.
+    pub fn may_write(&self, database: &Database) -> Result<()> {
+        let path = printable(&database.path.display().to_string());
+        if let Some(why) = &database.found {
+            let question = format!("Write to {path} ({})?", printable(why));
+            confirm(self.globals.yes, &question)?;
+        }
+        if self.globals.no_lock && !has_locks(&database.path)? {
+            let question = format!(
+                "{path} can't be locked, so a running influxd would not be noticed. Is it \
+                 stopped, on every host?"
+            );
+            confirm(self.globals.yes, &question)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the database for changing: its exclusive lock is held from here on.
+    ///
+    /// # Errors
+    /// As [`WritableStore::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's
+    /// buckets.
+    pub fn open_writable(&self, database: &Database) -> Result<WritableStore> {
+        let store = WritableStore::open(&database.path, &self.open_options())?;
+        self.opened(store.notices(), store.description());
+        is_metadata(&store, &database.path)?;
         Ok(store)
+    }
+
+    /// What an explicit `use-hashed-tokens` of influxd says, in its environment or configuration.
+    #[must_use]
+    pub fn use_hashed_tokens(&self) -> Option<bool> {
+        use_hashed_tokens(&Environment::of_process()).unwrap_or_else(|error| {
+            self.ui.warning(&format!("{error}; it is left aside"));
+            None
+        })
     }
 
     /// How databases are opened in this run.
@@ -63,7 +139,7 @@ impl Session {
     }
 
     /// Finds the database that was not named, and says which one and why.
-    fn find(&self) -> Result<PathBuf> {
+    fn find(&self) -> Result<Database> {
         let found = discover(&Environment::of_process())?;
         for place in &found.looked {
             self.ui.detail(&format!("looked at {place}"));
@@ -73,7 +149,10 @@ impl Session {
         for warning in &found.warnings {
             self.ui.warning(warning);
         }
-        Ok(found.path)
+        Ok(Database {
+            path: found.path,
+            found: Some(found.why),
+        })
     }
 
     /// Opens the database for commands that need InfluxDB's records in it.
@@ -81,26 +160,46 @@ impl Session {
     /// # Errors
     /// As [`Session::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's buckets.
     pub fn open_metadata(&self) -> Result<Store> {
-        let store = self.open()?;
-        let (buckets, damage) = store.snapshot().buckets()?;
-        let is_metadata = buckets
-            .iter()
-            .any(|bucket| names::ALL.contains(&bucket.name.as_slice()));
-        if is_metadata || !damage.is_empty() {
-            return Ok(store);
-        }
-        Err(Error::new(
-            ErrorKind::NotAStore,
-            format!(
-                "{} is a Bolt file, but no InfluxDB metadata store: it has none of \
-                 InfluxDB's buckets (influxd recovery says: bucket \"authorizationsv1\": bucket \
-                 not found); nothing was changed",
-                store.description().path.display()
-            ),
-        )
-        .with_hint(
-            "influxd recovery creates such an empty file when its path is wrong; look for the \
-             real one in the configured bolt-path",
-        ))
+        self.open_metadata_at(&self.database()?)
     }
+
+    /// The same for a database that is known already.
+    ///
+    /// # Errors
+    /// As [`Session::open_metadata`].
+    pub fn open_metadata_at(&self, database: &Database) -> Result<Store> {
+        let store = self.open_at(database)?;
+        is_metadata(store.snapshot(), &database.path)?;
+        Ok(store)
+    }
+}
+
+/// A database, and how its path came to be known.
+pub struct Database {
+    path: PathBuf,
+    /// Why this one, if it was found rather than given.
+    found: Option<String>,
+}
+
+fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<()> {
+    let (buckets, damage) = snapshot.buckets()?;
+    let is_metadata = buckets
+        .iter()
+        .any(|bucket| names::ALL.contains(&bucket.name.as_slice()));
+    if is_metadata || !damage.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::NotAStore,
+        format!(
+            "{} is a Bolt file, but no InfluxDB metadata store: it has none of InfluxDB's buckets \
+             (influxd recovery says: bucket \"authorizationsv1\": bucket not found); nothing was \
+             changed",
+            path.display()
+        ),
+    )
+    .with_hint(
+        "influxd recovery creates such an empty file when its path is wrong; look for the real \
+         one in the configured bolt-path",
+    ))
 }

@@ -58,9 +58,11 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Generate => {
             let token = generate()?;
-            session.ui().deliver(&Generated {
+            let ui = session.ui();
+            let report = ui.render(&Generated {
                 token: token.reveal(),
             })?;
+            ui.deliver(&report)?;
         }
         Command::Hash(args) => {
             let token = read_secret(&Secret::TOKEN, args.token_file.as_deref())?;

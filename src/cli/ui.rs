@@ -98,14 +98,13 @@ impl Ui {
         }
     }
 
-    /// Puts a report on standard output that stands nowhere else, such as a token just made: a
-    /// reader that has gone away is a failure too.
+    /// Puts rendered text on standard output that stands nowhere else, such as a token just made:
+    /// a reader that has gone away is a failure too.
     ///
     /// # Errors
     /// When standard output can't be written.
-    pub fn deliver<R: Serialize + Human>(&self, report: &R) -> Result<()> {
-        let text = self.render(report)?;
-        self.send([&text]).map_err(|cause| stdout_failed(&cause))
+    pub fn deliver(&self, text: &[u8]) -> Result<()> {
+        self.send([text]).map_err(|cause| stdout_failed(&cause))
     }
 
     fn send<T: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = T>) -> io::Result<()> {

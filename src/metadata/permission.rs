@@ -64,6 +64,9 @@ pub const RESOURCE_TYPES: [&str; 23] = [
 /// How many of [`RESOURCE_TYPES`] InfluxDB 2.0 had.
 pub const TYPES_OF_2_0: usize = 18;
 
+/// How many of [`RESOURCE_TYPES`] InfluxDB 2.1 had.
+const TYPES_OF_2_1: usize = 20;
+
 /// How many of [`RESOURCE_TYPES`] make an operator token since 2.2: all but `instance`.
 pub const OPERATOR_TYPES: usize = 22;
 
@@ -145,6 +148,22 @@ impl<'a> Permission<'a> {
             },
         }
     }
+}
+
+/// The permissions of an operator token as the release of this schema generates them: exactly
+/// these are what later migrations (16 and 19) recognise and add to.
+#[must_use]
+pub fn of_operator(migrations: u64) -> Vec<Permission<'static>> {
+    let types = match migrations {
+        0..=15 => TYPES_OF_2_0,
+        16..=18 => TYPES_OF_2_1,
+        _ => OPERATOR_TYPES,
+    };
+    let types = RESOURCE_TYPES.get(..types).unwrap_or_default();
+    types
+        .iter()
+        .flat_map(|kind| Action::ALL.map(|action| Permission::new(action, *kind, None, None)))
+        .collect()
 }
 
 /// The form in which the server and `influxd recovery auth list` print it.
@@ -252,6 +271,13 @@ mod tests {
             assert_eq!(granted.allows(asked), *expected, "{granted} / {asked}");
         }
         println!("cases: permission-rule {}", cases.len());
+    }
+
+    #[test]
+    fn operators_of_each_release() {
+        for (migrations, count) in [(11, 36), (15, 36), (16, 40), (18, 40), (19, 44), (21, 44)] {
+            assert_eq!(of_operator(migrations).len(), count, "{migrations}");
+        }
     }
 
     #[test]

@@ -48,8 +48,9 @@ pub struct Entry<'a, P = Vec<NamedPermission<'a>>> {
     /// Its identifier.
     pub id: Id,
     /// The raw token if it was asked for and is stored in plaintext, else `REDACTED`; `N/A`
-    /// when the record has none. The 1.x user name of a 1.x-compatible authorization.
-    pub token: &'a str,
+    /// when the record has none. The 1.x user name of a 1.x-compatible authorization. None only
+    /// for a token that is not made yet, or is nobody's but its owner's.
+    pub token: Option<&'a str>,
     /// `active` or `inactive`, or an unknown word as written.
     pub status: &'a str,
     /// May be empty.
@@ -379,11 +380,11 @@ impl Lister {
         let user = record.user_id.and_then(|id| self.catalog.users.get(&id));
         Entry {
             id: record.id,
-            token: match storage {
+            token: Some(match storage {
                 Storage::Missing => "N/A",
                 Storage::Plaintext | Storage::Both if self.reveal => &record.token,
                 _ => "REDACTED",
-            },
+            }),
             status: record.shown_status(),
             description: &record.description,
             org_id: record.org_id,

@@ -6,8 +6,8 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -48,6 +48,33 @@ impl OutputFile {
         })
     }
 
+    /// The same, but never a pipe or a device: for what has to stay.
+    ///
+    /// # Errors
+    /// As [`OutputFile::create`].
+    pub fn create_regular(path: &Path) -> Result<Self> {
+        match fs::symlink_metadata(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Self::create(path),
+            Err(cause) => Err(cause).at("look at", path),
+            Ok(_) => Err(exists(path)),
+        }
+    }
+
+    /// The same for a database file: when root makes it, it belongs to its folder's owner, so
+    /// that the server which runs as that user can open it.
+    ///
+    /// # Errors
+    /// As [`OutputFile::create`], and when the owner can't be set.
+    pub fn create_database(path: &Path) -> Result<Self> {
+        let output = Self::create_regular(path)?;
+        if let (Target::New(file), true) = (&output.target, rustix::process::geteuid().is_root()) {
+            let folder = fs::metadata(folder_of(path)).at("look at", folder_of(path))?;
+            std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid()))
+                .at("set the owner of", path)?;
+        }
+        Ok(output)
+    }
+
     /// An output that goes to a stream, such as standard output; `name` is for messages.
     #[must_use]
     pub fn to_stream(stream: Box<dyn Write>, name: &str) -> Self {
@@ -62,35 +89,84 @@ impl OutputFile {
     /// # Errors
     /// [`ErrorKind::Refused`] when something has appeared at the path meanwhile; otherwise as
     /// the system says. Nothing is left behind then, unless the message says so.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<Finished> {
+        self.finish_after(|_| Ok(()))
+    }
+
+    /// The same, after `verify` has read the file, from its start, and is content with it.
+    ///
+    /// # Errors
+    /// As [`OutputFile::finish`], and as `verify`.
+    pub fn finish_after(
+        self,
+        verify: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<Finished> {
         let Self { path, target } = self;
-        match target {
-            Target::Stream(mut stream) => stream.flush().at("write", &path),
-            Target::New(file) => {
-                file.as_file().sync_all().at("write", &path)?;
-                match file.persist_noclobber(&path) {
-                    Ok(_) => {}
-                    Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
-                        return Err(exists(&path));
-                    }
-                    Err(failed) => return Err(failed.error).at("create", &path),
-                }
-                let folder = folder_of(&path);
-                File::open(folder)
-                    .and_then(|folder| folder.sync_all())
-                    .map_err(|cause| {
-                        Error::new(
-                            ErrorKind::Io,
-                            format!(
-                                "{} is written, but its folder can't be synced: {cause}; \
-                                 it may be gone after a power failure",
-                                path.display()
-                            ),
-                        )
-                        .with_source(cause)
-                    })
+        let mut file = match target {
+            Target::Stream(mut stream) => {
+                stream.flush().at("write", &path)?;
+                return Ok(Finished { path, file: None });
             }
+            Target::New(file) => file,
+        };
+        file.as_file().sync_all().at("write", &path)?;
+        file.as_file_mut().rewind().at("read", &path)?;
+        verify(file.as_file_mut()).at("verify", &path)?;
+        let metadata = file.as_file().metadata().at("look at", &path)?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => {}
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(exists(&path));
+            }
+            Err(failed) => return Err(failed.error).at("create", &path),
         }
+        let folder = folder_of(&path);
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|cause| {
+                Error::new(
+                    ErrorKind::Io,
+                    format!(
+                        "{} is written, but its folder can't be synced: {cause}; it may be gone \
+                         after a power failure",
+                        path.display()
+                    ),
+                )
+                .with_source(cause)
+            })?;
+        Ok(Finished {
+            path,
+            file: Some((metadata.dev(), metadata.ino())),
+        })
+    }
+}
+
+/// An output that is complete.
+#[derive(Debug)]
+pub struct Finished {
+    path: PathBuf,
+    /// Device and inode; none for a stream.
+    file: Option<(u64, u64)>,
+}
+
+impl Finished {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the file again, unless something else has come to stand at its path.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn remove(&self) -> io::Result<()> {
+        let Some(ours) = self.file else { return Ok(()) };
+        let now = fs::symlink_metadata(&self.path)?;
+        if (now.dev(), now.ino()) == ours {
+            fs::remove_file(&self.path)?;
+        }
+        Ok(())
     }
 }
 
@@ -182,7 +258,7 @@ fn exists(path: &Path) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 

@@ -279,7 +279,13 @@ mod tests {
     #[test]
     fn a_preview_is_what_a_commit_makes() {
         let mut model = Model::default();
-        for (key, value) in [("a", "1"), ("gone", "x"), ("kept", "k"), ("up", "u"), ("z", "2")] {
+        for (key, value) in [
+            ("a", "1"),
+            ("gone", "x"),
+            ("kept", "k"),
+            ("up", "u"),
+            ("z", "2"),
+        ] {
             model.put(b"one", key.as_bytes(), value.as_bytes());
         }
         model.put(b"two", b"k", b"v");
@@ -308,7 +314,13 @@ mod tests {
                 .unwrap();
             pairs
         };
-        let expected = [("0", "first"), ("a", "1"), ("kept", "edited"), ("up", "U"), ("zz", "last")];
+        let expected = [
+            ("0", "first"),
+            ("a", "1"),
+            ("kept", "edited"),
+            ("up", "U"),
+            ("zz", "last"),
+        ];
         let expected: Vec<_> = expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         assert_eq!(pairs(&preview), expected);
         for (key, value) in &expected {

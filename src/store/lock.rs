@@ -291,7 +291,11 @@ mod tests {
         assert_eq!(refused.kind(), ErrorKind::Locked);
         assert!(can_lock(&writer, file.path()).unwrap());
         drop(reader);
-        assert!(lock_exclusive(&writer, file.path(), &options).unwrap().is_none());
+        assert!(
+            lock_exclusive(&writer, file.path(), &options)
+                .unwrap()
+                .is_none()
+        );
         let second = File::open(file.path()).unwrap();
         assert!(lock_shared(&second, file.path(), &options).is_err());
     }

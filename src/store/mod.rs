@@ -12,9 +12,9 @@ mod gzip;
 mod lock;
 mod model;
 mod open;
-mod writable;
+pub mod writable;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use serde::Serialize;
 
@@ -90,7 +90,7 @@ pub trait Inspect: Send + Sync {
 }
 
 /// A piece of what the file shows outside its live records.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Unused<'a> {
     /// Consecutive unused bytes. A long run comes in several calls; in each but the first
     /// `continued` is true and `offset` follows on the last call's end.
@@ -102,18 +102,25 @@ pub enum Unused<'a> {
         /// The bytes.
         bytes: &'a [u8],
     },
-    /// One key, with its value, of a stale node: a leaf element, an element of an inline
-    /// bucket in a stale leaf, or the separator key of a stale branch (empty value).
-    Element {
-        /// The page the node starts at.
-        page: u64,
-        /// The bucket, where the node tells (inline buckets only).
-        bucket: Option<&'a [u8]>,
-        /// The key.
-        key: &'a [u8],
-        /// The value; empty for a branch.
-        value: &'a [u8],
-    },
+    /// One element of a stale node.
+    Element(StaleElement<'a>),
+}
+
+/// One key, with its value, of a stale node: a leaf element, an element of an inline bucket in a
+/// stale leaf, or the separator key of a stale branch (empty value).
+#[derive(Debug, Clone)]
+pub struct StaleElement<'a> {
+    /// The page the node starts at.
+    pub page: u64,
+    /// The bucket, where the node tells (inline buckets only).
+    pub bucket: Option<&'a [u8]>,
+    /// The key.
+    pub key: &'a [u8],
+    /// The value; empty for a branch.
+    pub value: &'a [u8],
+    /// The bytes of the file from which it can be read as such: from the node's start to the
+    /// element's end.
+    pub place: Range<u64>,
 }
 
 /// The outcome of [`Inspect::check`].

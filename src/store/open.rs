@@ -147,7 +147,11 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
         .open(path)
         .at(if writing { "open for writing" } else { "open" }, path)
         .map_err(|error| {
-            let error = if writing { error.nothing_changed() } else { error };
+            let error = if writing {
+                error.nothing_changed()
+            } else {
+                error
+            };
             match error.kind() {
                 ErrorKind::NotFound => error.with_hint(
                     "check the path: boltkey never creates a missing database (influxd recovery \

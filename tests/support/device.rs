@@ -209,7 +209,9 @@ pub fn crash_images(
             pending.push(call);
             // A prefix in order.
             let mut image = durable.clone();
-            pending.iter().for_each(|call| apply(&mut image, call, None));
+            pending
+                .iter()
+                .for_each(|call| apply(&mut image, call, None));
             show(&image, number);
             continue;
         }
@@ -269,7 +271,9 @@ pub fn crash_images(
                 show(&image, number);
             }
         }
-        pending.drain(..).for_each(|call| apply(&mut durable, call, None));
+        pending
+            .drain(..)
+            .for_each(|call| apply(&mut durable, call, None));
         show(&durable, number + 1);
     }
     images

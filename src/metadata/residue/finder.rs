@@ -8,6 +8,8 @@
 //!
 //! Everything rides on two substring searches; bytes are looked at one by one only near a hit.
 
+use std::ops::Range;
+
 use memchr::{memchr2, memmem};
 use zeroize::Zeroizing;
 
@@ -26,6 +28,12 @@ pub(super) const LONGEST: usize = 32768;
 const LONGEST_FIELD: usize = 6 * LONGEST + 64;
 /// White space that is skipped around the colon of a field.
 const MOST_SPACE: usize = 16;
+
+/// What candidates are shown to: the text, and the bytes that show it, as offsets by the count of
+/// whoever feeds the finder.
+pub(super) trait Found: FnMut(&[u8], Range<u64>) {}
+
+impl<F: FnMut(&[u8], Range<u64>)> Found for F {}
 
 /// Looks through runs of bytes that come in chunks, and shows each candidate to a callback.
 /// A candidate may be shown more than once.
@@ -53,22 +61,23 @@ impl Finder {
         }
     }
 
-    /// Looks through the next chunk; `continued` when it follows directly on the last one.
-    pub(super) fn feed(&mut self, chunk: &[u8], continued: bool, found: &mut impl FnMut(&[u8])) {
+    /// Looks through the next chunk, which begins at offset `at`; `continued` when it follows
+    /// directly on the last one.
+    pub(super) fn feed(&mut self, chunk: &[u8], at: u64, continued: bool, found: &mut impl Found) {
         if !continued {
             self.carry.clear();
         }
         let joined = !self.carry.is_empty();
         if joined {
-            self.feed_border(chunk, found);
+            self.feed_border(chunk, at, found);
             if chunk.len() <= BORDER {
                 return;
             }
         }
         // What begins this close to the border was seen with all that stands before it.
         let first = if joined { SHA512_PREFIX.len() } else { 0 };
-        self.generated(chunk, first, found);
-        let open = self.fields(chunk, found);
+        self.generated(chunk, at, first, found);
+        let open = self.fields(chunk, at, found);
         // A field that began before this chunk and is still open: no other can be.
         if open.is_some() || self.carry.is_empty() {
             let short = chunk.len().saturating_sub(BORDER);
@@ -78,22 +87,24 @@ impl Finder {
 
     /// Looks through the carry together with the start of `chunk`. Afterwards the carry is empty
     /// unless it already holds what the next chunk needs.
-    fn feed_border(&mut self, chunk: &[u8], found: &mut impl FnMut(&[u8])) {
+    fn feed_border(&mut self, chunk: &[u8], at: u64, found: &mut impl Found) {
         let mut window = std::mem::take(&mut self.window);
         window.clear();
+        let at = at - self.carry.len() as u64;
         window.extend_from_slice(&self.carry);
         // Only what crosses the border is new; before anything else too little would stand.
         let first = window.len().saturating_sub(GENERATED - 1);
         self.carry.clear();
         let (start, rest) = chunk.split_at_checked(BORDER).unwrap_or((chunk, &[]));
         window.extend_from_slice(start);
-        self.generated(&window, first, found);
-        let mut open = self.fields(&window, found);
+        self.generated(&window, at, first, found);
+        let mut open = self.fields(&window, at, found);
         if let Some(begin) = open.filter(|_| !rest.is_empty()) {
             let reach = LONGEST_FIELD.saturating_sub(window.len() - begin);
             window.extend_from_slice(rest.get(..reach).unwrap_or(rest));
+            let rest = window.get(begin..).unwrap_or_default();
             open = self
-                .fields(window.get(begin..).unwrap_or_default(), found)
+                .fields(rest, at + begin as u64, found)
                 .map(|further| begin + further);
         }
         let short = window.len().saturating_sub(BORDER);
@@ -111,8 +122,9 @@ impl Finder {
             .extend_from_slice(bytes.get(from..).unwrap_or_default());
     }
 
-    /// Shows every generated token in `bytes` that begins at `first` or later.
-    fn generated(&self, bytes: &[u8], first: usize, found: &mut impl FnMut(&[u8])) {
+    /// Shows every generated token in `bytes`, which begin at offset `at`, that begins at `first`
+    /// of them or later.
+    fn generated(&self, bytes: &[u8], at: u64, first: usize, found: &mut impl Found) {
         // Matches don't overlap, but the first two of several `=` in a row are always one.
         for end in self.padding.find_iter(bytes) {
             let Some(begin) = end.checked_sub(BODY).filter(|begin| *begin >= first) else {
@@ -125,16 +137,18 @@ impl Finder {
                 continue;
             };
             if is_generated(token) && !ends_in_hash_prefix(before) {
-                found(token);
+                let at = at + begin as u64;
+                found(token, at..at + GENERATED as u64);
             }
         }
     }
 
-    /// Shows the value of every `"token"` field in `bytes`. Returns where a field begins whose
-    /// end is not in sight.
-    fn fields(&mut self, bytes: &[u8], found: &mut impl FnMut(&[u8])) -> Option<usize> {
+    /// Shows the value of every `"token"` field in `bytes`, which begin at offset `at`. Returns
+    /// where a field begins whose end is not in sight.
+    fn fields(&mut self, bytes: &[u8], at: u64, found: &mut impl Found) -> Option<usize> {
         for begin in self.field.find_iter(bytes) {
             let value = bytes.get(begin + 7..).unwrap_or_default();
+            let at = at + begin as u64;
             match string_after_colon(value) {
                 Value::None => {}
                 Value::Open if bytes.len() - begin < LONGEST_FIELD => return Some(begin),
@@ -143,7 +157,10 @@ impl Finder {
                     self.text.clear();
                     // Generated ones were shown already.
                     if unescape(raw, &mut self.text).is_some() && !is_generated(&self.text) {
-                        found(&self.text);
+                        // White space and quotes are counted in generously.
+                        let length = 7 + 2 * MOST_SPACE + 4 + raw.len();
+                        let length = length.min(bytes.len() - begin) as u64;
+                        found(&self.text, at..at + length);
                     }
                 }
             }

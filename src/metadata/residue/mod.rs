@@ -12,7 +12,7 @@ mod page;
 mod settings;
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use sha2::{Digest, Sha256};
 
@@ -22,7 +22,7 @@ use super::{Id, names, token_hash};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::secret::Token;
-use crate::store::{Inspect, Snapshot, Unused};
+use crate::store::{Inspect, Snapshot, StaleElement, Unused};
 
 pub use known::Known;
 
@@ -34,6 +34,9 @@ pub struct Residue {
     pub matching: Vec<(Id, Token)>,
     /// How many there are that match nothing in the store: of deleted tokens, mostly.
     pub unmatched: u64,
+    /// Where the store's own file shows those of `matching`, each time it does: ranges of bytes
+    /// from which they can be read as they were found here. In no particular order.
+    pub places: Vec<Range<u64>>,
 }
 
 impl Residue {
@@ -66,6 +69,7 @@ impl<'k> Scan<'k> {
                 other: HashSet::new(),
                 matching: BTreeMap::new(),
                 unmatched: 0,
+                places: Vec::new(),
             },
         }
     }
@@ -77,14 +81,17 @@ impl<'k> Scan<'k> {
     pub fn feed_unused(&mut self, inspect: &dyn Inspect) -> Result<Vec<Finding>> {
         inspect.unused(&mut |unused| match unused {
             Unused::Run {
-                continued, bytes, ..
-            } => self.feed(bytes, continued),
-            Unused::Element {
-                page,
-                bucket,
-                key,
-                value,
-            } => self.feed_element(page, bucket, key, value),
+                offset,
+                continued,
+                bytes,
+            } => {
+                let tally = &mut self.tally;
+                self.finder
+                    .feed(bytes, offset, continued, &mut |text, place| {
+                        tally.candidate(text, Some(place));
+                    });
+            }
+            Unused::Element(element) => self.feed_element(&element),
         })
     }
 
@@ -93,20 +100,24 @@ impl<'k> Scan<'k> {
     /// of the last call.
     pub fn feed(&mut self, bytes: &[u8], continued: bool) {
         let tally = &mut self.tally;
+        // Offsets must not run backwards at a border, and are of no use here.
         self.finder
-            .feed(bytes, continued, &mut |text| tally.candidate(text));
+            .feed(bytes, u64::from(u32::MAX), continued, &mut |text, _| {
+                tally.candidate(text, None);
+            });
     }
 
     /// Looks at one key of a stale node, which may be a token of any form. What matches nothing
     /// counts only where the node is clearly an index of tokens: names of users and buckets stand
     /// as keys as well.
-    pub fn feed_element(&mut self, page: u64, bucket: Option<&[u8]>, key: &[u8], value: &[u8]) {
-        match bucket {
-            Some(names::AUTHORIZATION_INDEX) => self.tally.candidate(key),
+    pub fn feed_element(&mut self, element: &StaleElement<'_>) {
+        let (key, place) = (element.key, Some(element.place.clone()));
+        match element.bucket {
+            Some(names::AUTHORIZATION_INDEX) => self.tally.candidate(key, place),
             Some(_) => {
-                self.tally.matching(key, &Sha256::digest(key).into());
+                self.tally.matching(key, &Sha256::digest(key).into(), place);
             }
-            None => self.page.add(page, key, value, &mut self.tally),
+            None => self.page.add(element, &mut self.tally),
         }
     }
 
@@ -131,14 +142,17 @@ impl<'k> Scan<'k> {
             let name = bucket.name.as_slice();
             damage.extend(snapshot.scan(name, &mut |key, value| {
                 match name {
-                    names::AUTHORIZATION_INDEX => self.tally.candidate(key),
+                    names::AUTHORIZATION_INDEX => self.tally.candidate(key, None),
                     names::LEGACY_AUTHORIZATIONS => {}
                     _ => self.feed(value, false),
                 }
                 ControlFlow::Continue(())
             })?);
         }
+        // Where another file shows something is no place in the store's own.
+        let places = self.tally.places.len();
         damage.extend(self.feed_unused(inspect)?);
+        self.tally.places.truncate(places);
         Ok(damage)
     }
 
@@ -146,7 +160,7 @@ impl<'k> Scan<'k> {
     /// variables.
     pub fn feed_settings(&mut self, text: &str) {
         let tally = &mut self.tally;
-        settings::tokens(text, &mut |value| tally.candidate(value));
+        settings::tokens(text, &mut |value| tally.candidate(value, None));
     }
 
     /// What was found.
@@ -156,6 +170,7 @@ impl<'k> Scan<'k> {
         Residue {
             matching: self.tally.matching.into_iter().collect(),
             unmatched: self.tally.unmatched,
+            places: self.tally.places,
         }
     }
 }
@@ -172,19 +187,21 @@ struct Tally<'k> {
     other: HashSet<Mark>,
     matching: BTreeMap<Id, Token>,
     unmatched: u64,
+    places: Vec<Range<u64>>,
 }
 
 impl Tally<'_> {
     /// Counts `text`, which stands where tokens stand.
-    fn candidate(&mut self, text: &[u8]) {
+    fn candidate(&mut self, text: &[u8], place: Option<Range<u64>>) {
         let digest = Sha256::digest(text).into();
-        if !self.matching(text, &digest) && may_be_token(text) {
+        if !self.matching(text, &digest, place) && may_be_token(text) {
             self.unmatched(&digest);
         }
     }
 
-    /// Counts `text` if it is a hashed token of this store, and tells whether it is.
-    fn matching(&mut self, text: &[u8], digest: &[u8; 32]) -> bool {
+    /// Counts `text` if it is a hashed token of this store, and tells whether it is. `place` is
+    /// where the store's own file shows it.
+    fn matching(&mut self, text: &[u8], digest: &[u8; 32], place: Option<Range<u64>>) -> bool {
         let Some(id) = self.known.hashed(text, digest) else {
             return false;
         };
@@ -194,6 +211,7 @@ impl Tally<'_> {
         if self.seen.insert(mark(digest)) {
             self.matching.insert(id, Token::new(text.to_owned()));
         }
+        self.places.extend(place);
         true
     }
 

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::finder::is_generated;
 use super::{Tally, may_be_token};
 use crate::metadata::Id;
+use crate::store::StaleElement;
 
 /// Collects the keys of a page that match nothing, until the page is over. If most of its keys
 /// are tokens by their form, or match, then so are the others.
@@ -18,13 +19,16 @@ pub(super) struct PageKeys {
 
 impl PageKeys {
     /// Looks at a key of `page`. Entries of an index have an ID as value, separators none.
-    pub(super) fn add(&mut self, page: u64, key: &[u8], value: &[u8], tally: &mut Tally<'_>) {
+    pub(super) fn add(&mut self, element: &StaleElement<'_>, tally: &mut Tally<'_>) {
+        let StaleElement {
+            page, key, value, ..
+        } = *element;
         if self.page != page {
             self.finish(tally);
             self.page = page;
         }
         let digest = Sha256::digest(key).into();
-        if tally.matching(key, &digest) || is_generated(key) {
+        if tally.matching(key, &digest, Some(element.place.clone())) || is_generated(key) {
             self.tokens += 1;
             return;
         }

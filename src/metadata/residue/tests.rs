@@ -422,11 +422,18 @@ fn keys_of_stale_nodes() {
     ];
     for (name, bucket, entries, tokens, matching) in &nodes {
         let mut scan = Scan::new(&known);
+        let element = |page, bucket, key, value| StaleElement {
+            page,
+            bucket,
+            key,
+            value,
+            place: 0..1,
+        };
         for (key, value) in entries {
-            scan.feed_element(7, *bucket, key.as_bytes(), value);
+            scan.feed_element(&element(7, *bucket, key.as_bytes(), value));
         }
         // Another page: its keys are judged on their own.
-        scan.feed_element(8, None, b"carol", hex);
+        scan.feed_element(&element(8, None, b"carol", hex));
         let residue = scan.finish();
         assert_eq!(
             (residue.tokens(), residue.matching.len() as u64),

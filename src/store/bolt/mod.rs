@@ -35,9 +35,7 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{
-    ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused,
-};
+use super::{ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use check::judge_metas;

@@ -12,7 +12,7 @@ use super::pages::PageFile;
 use super::survey::{Survey, survey};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
-use crate::store::Unused;
+use crate::store::{StaleElement, Unused};
 
 /// See [`crate::store::Inspect::unused`].
 pub(super) fn unused(bolt: &Bolt, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
@@ -190,7 +190,8 @@ impl Search<'_, '_> {
             if element.is_bucket() {
                 self.inline(node, &element);
             } else {
-                self.show(node, None, &element);
+                let end = node.base + element.end() as u64;
+                self.show(node, None, &element, node.base..end);
             }
         }
     }
@@ -204,18 +205,26 @@ impl Search<'_, '_> {
         if let Ok((_, Content::Inline(inner, _))) = bucket(element.value, node.page, offset) {
             for inside in inner.elements().flatten() {
                 if !inside.is_bucket() && inner.fault(&inside).is_none() {
-                    self.show(&inner, Some(element.key), &inside);
+                    let end = inner.base + inside.end() as u64;
+                    self.show(&inner, Some(element.key), &inside, node.base..end);
                 }
             }
         }
     }
 
-    fn show(&mut self, node: &Node<'_>, bucket: Option<&[u8]>, element: &Element<'_>) {
-        (self.visit)(Unused::Element {
+    fn show(
+        &mut self,
+        node: &Node<'_>,
+        bucket: Option<&[u8]>,
+        element: &Element<'_>,
+        place: Range<u64>,
+    ) {
+        (self.visit)(Unused::Element(StaleElement {
             page: node.page.0,
             bucket,
             key: element.key,
             value: element.value,
-        });
+            place,
+        }));
     }
 }

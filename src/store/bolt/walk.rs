@@ -178,7 +178,11 @@ impl<'f> Walker<'f> {
     }
 
     fn node(&mut self, child: &Child, depth: u64, visit: &mut impl Visit) -> Result<Outcome> {
-        if self.known.as_ref().is_some_and(|known| known.has(child.page)) {
+        if self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.has(child.page))
+        {
             return Ok(Outcome::Done);
         }
         if self.exists(child.page) && !self.heads.insert(child.page) {

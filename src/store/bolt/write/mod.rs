@@ -327,7 +327,10 @@ fn build_bucket(
         if bad && edit.is_some() {
             return Err(Error::new(
                 ErrorKind::Refused,
-                format!("a key of {} bytes can't be stored: Bolt takes 1 to 32,768", key.len()),
+                format!(
+                    "a key of {} bytes can't be stored: Bolt takes 1 to 32,768",
+                    key.len()
+                ),
             ));
         }
     }
@@ -342,9 +345,8 @@ fn build_bucket(
         }
         return Ok(rebuild(old, &Source::Nothing, &changes, true, out)?.value(0));
     };
-    let (header, content) = bucket(&value, PageId(0), 0).map_err(|defect| {
-        Error::new(ErrorKind::Corrupt, defect.message)
-    })?;
+    let (header, content) = bucket(&value, PageId(0), 0)
+        .map_err(|defect| Error::new(ErrorKind::Corrupt, defect.message))?;
     let source = match content {
         Content::Tree(root) => Source::Tree(root),
         Content::Inline(node, _) => Source::Inline(node),
@@ -406,7 +408,10 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
             let name = super::read::named(name);
             return Err(Error::new(
                 ErrorKind::Io,
-                format!("{name} does not read back from {} as it was changed", path.display()),
+                format!(
+                    "{name} does not read back from {} as it was changed",
+                    path.display()
+                ),
             ));
         }
     }
@@ -448,7 +453,9 @@ fn view(file: &PageFile, device: &Arc<dyn Device>) -> Result<PageFile> {
 }
 
 fn grow(file: &PageFile, device: &dyn Device, wanted: u64) -> Result<()> {
-    let length = device.length().map_err(|cause| failed(file, "read", &cause))?;
+    let length = device
+        .length()
+        .map_err(|cause| failed(file, "read", &cause))?;
     if length < wanted {
         device
             .set_length(wanted)

@@ -75,11 +75,7 @@ impl<'a> NodeWriter<'a> {
         self.space.take(pages)
     }
 
-    fn image(
-        &mut self,
-        pages: u64,
-        fill: impl FnOnce(PageId, &mut Vec<u8>),
-    ) -> Result<PageId> {
+    fn image(&mut self, pages: u64, fill: impl FnOnce(PageId, &mut Vec<u8>)) -> Result<PageId> {
         let page = self.reserve(pages);
         self.image_at(page, pages, fill)?;
         Ok(page)
@@ -134,7 +130,10 @@ impl<'a> NodeWriter<'a> {
             .map_err(|cause| {
                 Error::new(
                     ErrorKind::Io,
-                    format!("can't write page {page} of {}: {cause}", self.file.path().display()),
+                    format!(
+                        "can't write page {page} of {}: {cause}",
+                        self.file.path().display()
+                    ),
                 )
                 .with_source(cause)
             })?;
@@ -282,11 +281,7 @@ impl Packer {
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn finish(
-        &mut self,
-        out: &mut NodeWriter<'_>,
-        done: &mut Vec<Child>,
-    ) -> Result<()> {
+    pub(super) fn finish(&mut self, out: &mut NodeWriter<'_>, done: &mut Vec<Child>) -> Result<()> {
         let page_size = out.page_size();
         let small = self.current.size() < page_size / 2 || self.current.count() < self.least();
         if !self.before.is_empty() && !self.current.is_empty() && small {

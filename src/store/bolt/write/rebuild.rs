@@ -372,7 +372,9 @@ impl<'m, 'o> Merge<'m, 'o> {
             move || edits.next_if(|(key, _)| high.is_none_or(|high| key.as_slice() < high));
         let mut edit = next_edit();
         for element in node.elements() {
-            let Ok(element) = element else { return Ok(true) };
+            let Ok(element) = element else {
+                return Ok(true);
+            };
             while let Some((_, new)) = edit.filter(|(key, _)| key.as_slice() < element.key) {
                 if new.is_some() {
                     return Ok(true);
@@ -408,8 +410,8 @@ impl<'m, 'o> Merge<'m, 'o> {
     /// Packs the elements of a leaf, merged with the changes below `high`.
     fn leaf(&mut self, node: &Node<'_>, high: Option<&[u8]>) -> Result<()> {
         for element in node.elements() {
-            let element = element
-                .map_err(|(_, defect)| Error::new(ErrorKind::Corrupt, defect.message))?;
+            let element =
+                element.map_err(|(_, defect)| Error::new(ErrorKind::Corrupt, defect.message))?;
             self.edits_below(Some(element.key))?;
             if let Some((_, new)) = self.edits.next_if(|(key, _)| key.as_slice() == element.key) {
                 if element.is_bucket() != self.of_buckets {
@@ -475,7 +477,11 @@ impl<'m, 'o> Merge<'m, 'o> {
         let mut level = self.done;
         let mut height = 0;
         loop {
-            let old = shape.levels.get(height).map(Vec::as_slice).unwrap_or_default();
+            let old = shape
+                .levels
+                .get(height)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             if level.len() <= 1 {
                 let root = match level.pop() {
                     Some(New::Kept(index)) => old.get(index).map(|old| old.page),
@@ -489,7 +495,11 @@ impl<'m, 'o> Merge<'m, 'o> {
                 };
             }
             height += 1;
-            let parents = shape.levels.get(height).map(Vec::as_slice).unwrap_or_default();
+            let parents = shape
+                .levels
+                .get(height)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             level = branches(level, old, parents, self.out)?;
         }
     }

@@ -22,11 +22,7 @@ pub(super) struct Space {
 impl Space {
     /// The pages of `free` below `end`, the high-water mark; but none of `precious`, which may
     /// lie beyond it.
-    pub(super) fn new(
-        end: u64,
-        free: impl Fn(PageId) -> bool,
-        precious: Vec<Range<u64>>,
-    ) -> Self {
+    pub(super) fn new(end: u64, free: impl Fn(PageId) -> bool, precious: Vec<Range<u64>>) -> Self {
         let mut runs: Vec<Range<u64>> = Vec::new();
         for page in 2..end {
             if !free(PageId(page)) || contains(&precious, page) {

@@ -1,0 +1,47 @@
+//! The time at which something is made, as records show it.
+
+use jiff::Zoned;
+
+/// A point in time. Taken once for each command, so that all it makes has the same.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// Milliseconds since 1970.
+    pub unix_millis: i64,
+    /// RFC 3339 in the local zone with up to nine digits of a second, as influxd writes the times
+    /// of authorizations.
+    pub rfc3339: String,
+}
+
+impl From<&Zoned> for Moment {
+    fn from(time: &Zoned) -> Self {
+        let zone = if time.offset().is_zero() { "Z" } else { "%:z" };
+        let format = format!("%Y-%m-%dT%H:%M:%S%.f{zone}");
+        Self {
+            unix_millis: time.timestamp().as_millisecond(),
+            rfc3339: time.strftime(&format).to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_go_writes_times() {
+        for (time, expected) in [
+            (
+                "2021-09-28T08:55:25.75109-04:00[-04:00]",
+                "2021-09-28T08:55:25.75109-04:00",
+            ),
+            ("2021-09-28T12:55:25Z[UTC]", "2021-09-28T12:55:25Z"),
+            (
+                "2021-09-28T12:55:25.000000001+00:00[UTC]",
+                "2021-09-28T12:55:25.000000001Z",
+            ),
+        ] {
+            let time: Zoned = time.parse().unwrap();
+            assert_eq!(Moment::from(&time).rfc3339, expected);
+        }
+    }
+}
