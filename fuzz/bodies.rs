@@ -110,7 +110,7 @@ pub fn config(data: &[u8]) {
     };
     for format in [Format::Json, Format::Toml, Format::Yaml] {
         match settings(text, format) {
-            Ok(path) => assert_ne!(path.as_deref(), Some(Path::new(""))),
+            Ok(settings) => assert_ne!(settings.bolt_path.as_deref(), Some(Path::new(""))),
             Err(invalid) => {
                 // A carriage return alone ends a line of YAML too.
                 let lines = text.split(['\r', '\n']).count() + 1;

@@ -86,7 +86,7 @@ pub(super) fn lock_exclusive(
         return Err(Error::new(
             ErrorKind::Refused,
             format!(
-                "{} was replaced by another file while boltkey opened it; nothing was changed",
+                "{} was replaced by another file while it was opened; nothing was changed",
                 path.display()
             ),
         )
