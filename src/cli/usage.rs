@@ -3,6 +3,7 @@
 use std::io::ErrorKind as IoErrorKind;
 use std::process::ExitCode;
 
+use super::stdout;
 use super::ui::{Ui, stdout_failed};
 use crate::error::{Error, ErrorKind};
 
@@ -17,7 +18,7 @@ pub(super) fn answer(refused: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         };
     }
-    match refused.print() {
+    match stdout::ensure_open().and_then(|()| refused.print()) {
         Err(cause) if cause.kind() != IoErrorKind::BrokenPipe => ui.fail(&stdout_failed(&cause)),
         _ => ExitCode::SUCCESS,
     }
