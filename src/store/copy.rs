@@ -72,7 +72,10 @@ pub(super) fn copy(
 /// but it has not seen the source.
 fn same_content(source: &dyn Snapshot, device: &Arc<dyn Device>, path: &Path) -> Result<()> {
     let view = super::device::View::new(Arc::clone(device)).map_err(|cause| {
-        Error::new(ErrorKind::Io, format!("can't read {}: {cause}", path.display()))
+        Error::new(
+            ErrorKind::Io,
+            format!("can't read {}: {cause}", path.display()),
+        )
     })?;
     let view: Arc<dyn ReadAt> = Arc::new(view);
     let new = redb::Redb::open(view, path)?;
@@ -115,7 +118,10 @@ fn sum(snapshot: &dyn Snapshot) -> Result<u32> {
 /// # Errors
 /// [`ErrorKind::Corrupt`], naming the first that had to be.
 pub(super) fn whole<T>((read, findings): (T, Vec<Finding>)) -> Result<T> {
-    match findings.iter().find(|finding| finding.severity == Severity::Error) {
+    match findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error)
+    {
         None => Ok(read),
         Some(finding) => Err(Error::new(
             ErrorKind::Corrupt,

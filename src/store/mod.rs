@@ -24,8 +24,8 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::Finding;
 
-pub use copy::Progress;
 pub use change::{ChangeSet, Commit, Committed, Outcome, Precious, Preview};
+pub use copy::Progress;
 pub use device::Device;
 pub use file::{MemoryFile, ReadAt};
 pub use gzip::{MAGIC as GZIP_MAGIC, unpack};

@@ -12,8 +12,8 @@ use super::lock::{can_lock, lock_exclusive};
 use super::open::{Purpose, open_file, read_start, recognise};
 use super::opened::Opened;
 use super::{
-    Bucket, ChangeSet, Commit, Committed, Description, GZIP_MAGIC, Inspect, OpenOptions,
-    Precious, Snapshot, StructureCheck, Unused, Visitor,
+    Bucket, ChangeSet, Commit, Committed, Description, GZIP_MAGIC, Inspect, OpenOptions, Precious,
+    Snapshot, StructureCheck, Unused, Visitor,
 };
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;

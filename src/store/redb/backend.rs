@@ -140,7 +140,8 @@ impl StorageBackend for Overlay {
             return Ok(());
         }
         for (page, from, to, at) in pieces(offset, out.len()) {
-            if let (Some(new), Some(out)) = (state.pages.get(&page), out.get_mut(at..at + to - from))
+            if let (Some(new), Some(out)) =
+                (state.pages.get(&page), out.get_mut(at..at + to - from))
             {
                 out.copy_from_slice(new.get(from..to).unwrap_or_default());
             }
@@ -258,7 +259,9 @@ impl StorageBackend for OnDevice {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let at = GOD_BYTE.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
+        let at = GOD_BYTE
+            .checked_sub(offset)
+            .and_then(|at| usize::try_from(at).ok());
         if let Some(new) = at.and_then(|at| data.get(at)) {
             let mut old = [0];
             let known = self.device.read_exact_at(&mut old, GOD_BYTE).is_ok();

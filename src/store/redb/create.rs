@@ -41,16 +41,16 @@ pub fn create(
                 .open_table(Table::new(&name))
                 .map_err(|cause| fail(cause.into()))?;
             let mut stopped = None;
-            let findings = source.scan(&bucket.name, &mut |key, value| {
-                match table.insert(key, value) {
-                    Ok(_) => {
-                        progress.add(key.len() + value.len());
-                        ControlFlow::Continue(())
-                    }
-                    Err(cause) => {
-                        stopped = Some(fail(cause.into()));
-                        ControlFlow::Break(())
-                    }
+            let findings = source.scan(&bucket.name, &mut |key, value| match table
+                .insert(key, value)
+            {
+                Ok(_) => {
+                    progress.add(key.len() + value.len());
+                    ControlFlow::Continue(())
+                }
+                Err(cause) => {
+                    stopped = Some(fail(cause.into()));
+                    ControlFlow::Break(())
                 }
             })?;
             if let Some(error) = stopped {

@@ -73,7 +73,10 @@ pub(super) fn failed(path: &Path, action: &str, cause: impl Into<::redb::Error>)
 fn damaged(path: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::Corrupt,
-        format!("{} is a damaged redb store: {why}; nothing was changed", path.display()),
+        format!(
+            "{} is a damaged redb store: {why}; nothing was changed",
+            path.display()
+        ),
     )
     .with_hint("restore a backup of it, or convert the influxd.bolt it came from again")
 }
@@ -86,7 +89,11 @@ mod tests {
     fn a_panic_is_an_error() {
         let failed = guarded::<()>(Path::new("x.redb"), || panic!("deep inside")).unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::Corrupt);
-        assert!(failed.message().starts_with("x.redb is a damaged redb store"));
+        assert!(
+            failed
+                .message()
+                .starts_with("x.redb is a damaged redb store")
+        );
         assert_eq!(guarded(Path::new("x"), || Ok(7)).unwrap(), 7);
         assert!(!GUARDED.get());
     }

@@ -79,7 +79,10 @@ impl Redb {
             // The library would make a new store of an empty file.
             return Err(Error::new(
                 ErrorKind::NotAStore,
-                format!("{} is too short for a redb store; nothing was changed", path.display()),
+                format!(
+                    "{} is too short for a redb store; nothing was changed",
+                    path.display()
+                ),
             ));
         }
         source
@@ -199,15 +202,23 @@ impl Snapshot for Redb {
                 Err(cause) => return Err(self.failed(cause)),
             };
             let mut list = Vec::new();
-            for handle in transaction.list_tables().map_err(|cause| self.failed(cause))? {
+            for handle in transaction
+                .list_tables()
+                .map_err(|cause| self.failed(cause))?
+            {
                 let Some(name) = bucket_of(handle.name()) else {
                     continue;
                 };
-                if table(transaction, &name).map_err(|cause| self.failed(cause))?.is_none() {
+                if table(transaction, &name)
+                    .map_err(|cause| self.failed(cause))?
+                    .is_none()
+                {
                     continue;
                 }
                 let sequence = match &sequences {
-                    Some(table) => table.get(name.as_slice()).map_err(|cause| self.failed(cause))?,
+                    Some(table) => table
+                        .get(name.as_slice())
+                        .map_err(|cause| self.failed(cause))?,
                     None => None,
                 };
                 let sequence = sequence.map_or(0, |sequence| sequence.value());

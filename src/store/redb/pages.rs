@@ -36,7 +36,9 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
     let (buckets, _) = store.buckets()?;
     pages.buckets = buckets.len() as u64;
     store.read(|transaction| {
-        let tables = transaction.list_tables().map_err(|cause| store.failed(cause))?;
+        let tables = transaction
+            .list_tables()
+            .map_err(|cause| store.failed(cause))?;
         let foreign: Vec<String> = tables
             .map(|handle| handle.name().to_owned())
             .filter(|name| {
@@ -66,7 +68,9 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
     let path = &store.path;
     guarded(path, || {
         let database = open_on(Overlay::new(store.source.clone()), path)?;
-        let transaction = database.begin_write().map_err(|cause| store.failed(cause))?;
+        let transaction = database
+            .begin_write()
+            .map_err(|cause| store.failed(cause))?;
         let stats = transaction.stats().map_err(|cause| store.failed(cause))?;
         pages.leaf = stats.leaf_pages();
         pages.branch = stats.branch_pages();
@@ -198,7 +202,8 @@ fn elements(bytes: &[u8], base: u64, page: u64, visit: &mut dyn FnMut(Unused<'_>
         } else {
             value_from
         };
-        let (Some(key), Some(value)) = (bytes.get(from..to), bytes.get(value_from..value_to)) else {
+        let (Some(key), Some(value)) = (bytes.get(from..to), bytes.get(value_from..value_to))
+        else {
             return;
         };
         let place: Range<u64> = base..base + to.max(value_to) as u64;

@@ -37,7 +37,9 @@ pub(super) fn commit(
         rehearse(store, changes, precious).map_err(Error::nothing_changed)?;
     }
     let backend = OnDevice::new(Arc::clone(device));
-    let done = guarded(path, || transact(backend.clone(), path, changes, Some(&backend)));
+    let done = guarded(path, || {
+        transact(backend.clone(), path, changes, Some(&backend))
+    });
     Ok(match done {
         Ok(Closed(Ok(()))) => Committed {
             outcome: Outcome::Changed,
@@ -83,9 +85,7 @@ fn transact(
     let database = open_on(backend, path)?;
     let outcome = change(&database, path, changes, switch);
     match outcome {
-        Ok(()) => Ok(Closed(
-            database.close().map_err(|cause| cause.to_string()),
-        )),
+        Ok(()) => Ok(Closed(database.close().map_err(|cause| cause.to_string()))),
         Err(error) => {
             drop_quietly(path, database);
             Err(error)
@@ -144,7 +144,9 @@ fn change_bucket(
             let mut sequences = transaction
                 .open_table(SEQUENCE_TABLE)
                 .map_err(|cause| failed(cause.into()))?;
-            sequences.remove(name).map_err(|cause| failed(cause.into()))?;
+            sequences
+                .remove(name)
+                .map_err(|cause| failed(cause.into()))?;
         }
         return Ok(());
     }

@@ -143,7 +143,8 @@ impl Bolt {
         let mut raw = [0; 16];
         self.file
             .read(&mut raw, self.file.offset(PageId(current.slot)) + 32)?;
-        let sequence = bucket(&raw, PageId(current.slot), 0).map_or(0, |(header, _)| header.sequence);
+        let sequence =
+            bucket(&raw, PageId(current.slot), 0).map_or(0, |(header, _)| header.sequence);
         let copy = |nested| self.try_copy(sequence, nested, device, path, progress);
         if !copy(false)? {
             // There are buckets in buckets: from the start again, the slower way.
@@ -212,7 +213,8 @@ impl Bolt {
                 .iter()
                 .any(|code| code.name() == finding.code)
         });
-        let (place, message) = deeper.map_or(("", ""), |finding| (&*finding.place, &*finding.message));
+        let (place, message) =
+            deeper.map_or(("", ""), |finding| (&*finding.place, &*finding.message));
         Err(Error::new(
             ErrorKind::Refused,
             format!(

@@ -60,7 +60,11 @@ impl Loader {
 
     /// Tells the levels above about nodes that were written.
     fn hand_up(&mut self, mut from: usize, out: &mut NodeWriter<'_>) -> Result<()> {
-        while let Some(level) = self.levels.get_mut(from).filter(|level| !level.done.is_empty()) {
+        while let Some(level) = self
+            .levels
+            .get_mut(from)
+            .filter(|level| !level.done.is_empty())
+        {
             let done = std::mem::take(&mut level.done);
             from += 1;
             if self.levels.len() == from {
@@ -83,7 +87,11 @@ impl Loader {
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn finish(mut self, may_be_inline: bool, out: &mut NodeWriter<'_>) -> Result<Rebuilt> {
+    pub(super) fn finish(
+        mut self,
+        may_be_inline: bool,
+        out: &mut NodeWriter<'_>,
+    ) -> Result<Rebuilt> {
         let empty = Draft::new(Kind::Leaf);
         if self.levels.len() < 2 {
             let only = match self.levels.first() {
