@@ -66,9 +66,20 @@ impl BucketChange {
 #[derive(Default)]
 pub struct ChangeSet {
     buckets: BTreeMap<Vec<u8>, BucketChange>,
-    /// Whether everything that is not in use afterwards is to be overwritten as well: not only
-    /// what this very change leaves behind, and nothing is precious.
-    pub scrub: bool,
+    /// What is overwritten once the change holds.
+    pub wipe: Wipe,
+}
+
+/// What of the file is overwritten once a change holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wipe {
+    /// What this very change leaves behind.
+    #[default]
+    Freed,
+    /// Everything that is not in use then, wherever it stands; nothing is precious.
+    Everything,
+    /// Nothing.
+    Nothing,
 }
 
 impl ChangeSet {
@@ -109,7 +120,7 @@ impl ChangeSet {
     /// Whether there is nothing to be done at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty() && !self.scrub
+        self.buckets.is_empty() && self.wipe != Wipe::Everything
     }
 
     pub(super) fn of(&self, bucket: &[u8]) -> Option<&BucketChange> {

@@ -25,7 +25,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::Finding;
 
-pub use change::{ChangeSet, Commit, Committed, Outcome, Precious, Preview};
+pub use change::{ChangeSet, Commit, Committed, Outcome, Precious, Preview, Wipe};
 pub use copy::Progress;
 pub use device::Device;
 pub use edits::Additions;

@@ -48,7 +48,7 @@ use crate::finding::Severity;
 use crate::store::change::{BucketChange, Edit, no_such_bucket, valid_key};
 use crate::store::device::View;
 use crate::store::edits::Edits;
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Snapshot, Unused};
+use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Snapshot, Unused, Wipe};
 
 /// Makes `changes` in the file that `bolt` was opened on and `device` writes to, entirely or not
 /// at all. The lock is held, and everything written before is on disk (S0).
@@ -151,13 +151,14 @@ fn prepare(
         _ => return Err(does_not_read_back(file, "the freelist")),
     }
     refuse_own(file, &report)?;
-    let all = if changes.scrub {
-        file.pages().max(next.hwm.0)
-    } else {
-        meta.hwm.0
+    let everything = changes.wipe == Wipe::Everything;
+    let all = match changes.wipe {
+        Wipe::Everything => file.pages().max(next.hwm.0),
+        Wipe::Freed => meta.hwm.0,
+        Wipe::Nothing => 0,
     };
     let freed = runs(2..all, |page| {
-        (changes.scrub || used.has(page) || examined.list.stands_in(page))
+        (everything || used.has(page) || examined.list.stands_in(page))
             && !new_used.has(page)
             && !list.contains(&page.0)
             && !contains(&precious, page.0)
@@ -264,7 +265,7 @@ enum Dirt {
 
 impl Dirt {
     fn before(bolt: &Bolt, changes: &ChangeSet, used: &Bitmap) -> Result<Self> {
-        if !changes.scrub {
+        if changes.wipe != Wipe::Everything {
             return Ok(Self::None);
         }
         if changes.buckets().next().is_some() {
