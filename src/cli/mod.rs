@@ -22,7 +22,6 @@ mod residue;
 pub mod secret_input;
 mod session;
 mod status;
-mod stdout;
 mod table;
 mod token;
 mod ui;

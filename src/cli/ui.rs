@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::args::Globals;
-use super::{exit, stdout};
+use super::exit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 
@@ -114,7 +114,6 @@ impl Ui {
     }
 
     fn send<T: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = T>) -> io::Result<()> {
-        stdout::ensure_open()?;
         let mut out: Box<dyn Write> = if self.json {
             // Nothing in JSON has to be adapted to a terminal.
             Box::new(io::stdout().lock())

@@ -3,7 +3,6 @@
 use std::io::ErrorKind as IoErrorKind;
 use std::process::ExitCode;
 
-use super::stdout;
 use super::ui::{Ui, stdout_failed};
 use crate::error::{Error, ErrorKind};
 
@@ -18,7 +17,7 @@ pub(super) fn answer(refused: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         };
     }
-    match stdout::ensure_open().and_then(|()| refused.print()) {
+    match refused.print() {
         Err(cause) if cause.kind() != IoErrorKind::BrokenPipe => ui.fail(&stdout_failed(&cause)),
         _ => ExitCode::SUCCESS,
     }
