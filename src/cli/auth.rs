@@ -13,6 +13,7 @@ use super::Session;
 use super::exit::Outcome;
 use super::recover::{CreateOperatorArgs, run_operator};
 use super::secret_input::{Secret, read_secret};
+use super::stdout;
 use super::table::Table;
 use super::ui::{Human, printable};
 use crate::error::Result;
@@ -175,6 +176,9 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
 }
 
 fn run_list(args: ListArgs, session: &Session) -> Result<Outcome> {
+    if args.reveal {
+        stdout::ensure_open()?;
+    }
     let store = session.open_metadata()?;
     let snapshot = store.snapshot();
     let lister = Lister::new(snapshot, args.filters.into(), args.reveal)?;
@@ -322,6 +326,9 @@ fn permission_text(permission: &NamedPermission<'_>, names: bool) -> String {
 }
 
 fn run_show(args: &ShowArgs, session: &Session) -> Result<Outcome> {
+    if args.reveal {
+        stdout::ensure_open()?;
+    }
     let store = session.open_metadata()?;
     let mut rendered = Ok(Zeroizing::new(Vec::new()));
     let skipped = show(store.snapshot(), args.id, args.reveal, |shown| {

@@ -10,11 +10,15 @@ use super::Session;
 use super::auth::FilterArgs;
 use super::exit::Outcome;
 use super::secret_input::{Secret, read_secret};
+use super::stdout;
 use super::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::capture::{Captured, Format, capture, write};
 use crate::ops::output::OutputFile;
 use crate::ops::seal::Seal;
+
+/// What the stream is called in messages.
+const STDOUT: &str = "standard output";
 
 /// Where tokens are written, and how.
 #[derive(Debug, Args)]
@@ -79,6 +83,9 @@ impl OutArgs {
             )
             .with_hint("name a file with --out; --format json makes the tokens themselves JSON"));
         }
+        if stdout::is_named_by(&self.out) {
+            stdout::ensure_open()?;
+        }
         let by_passphrase = self.passphrase_file.is_some() || Secret::PASSPHRASE.is_set();
         let seal = if !self.recipients.is_empty() {
             Seal::for_recipients(self.recipients.iter().map(String::as_str))?
@@ -89,7 +96,7 @@ impl OutArgs {
             Seal::Open
         };
         let file = if to_stdout {
-            OutputFile::to_stream(Box::new(io::stdout()), "standard output")
+            OutputFile::to_stream(Box::new(io::stdout()), STDOUT)
         } else {
             OutputFile::create(&self.out)?
         };
@@ -120,7 +127,11 @@ impl Output {
     /// # Errors
     /// When the output can't be written; nothing is left behind then.
     pub fn write(mut self, tokens: &[Captured]) -> Result<()> {
-        let what = self.path.display().to_string();
+        let what = if self.is_stdout() {
+            STDOUT.into()
+        } else {
+            self.path.display().to_string()
+        };
         let format = self.format;
         self.seal
             .write(&mut self.file, &what, |out| write(tokens, format, out))?;

@@ -22,6 +22,7 @@ mod residue;
 pub mod secret_input;
 mod session;
 mod status;
+mod stdout;
 mod table;
 mod token;
 mod ui;

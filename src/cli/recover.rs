@@ -12,6 +12,7 @@ use super::auth::write_entry;
 use super::change::{TokenMade, conclude};
 use super::exit::Outcome;
 use super::prompt::choose;
+use super::stdout;
 use super::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Storage;
@@ -88,6 +89,11 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
 /// # Errors
 /// As [`run`].
 pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
+    if args.token_out.token_out.is_none() && !session.dry_run() {
+        stdout::ensure_open().map_err(|error| {
+            error.with_hint("the new token would be lost: give --token-out FILE for it")
+        })?;
+    }
     let database = session.database()?;
     let mut options = Options {
         user: args.user,
