@@ -12,6 +12,7 @@ pub mod commit;
 pub mod convert;
 pub mod hash;
 pub mod moment;
+pub mod new_file;
 pub mod new_id;
 pub mod org;
 pub mod output;

@@ -1,18 +1,17 @@
 //! Files that hold secrets: new, private, complete, or not there at all.
 //!
-//! A regular file is written under a temporary name in the same folder, created exclusively with
-//! mode 0600, and moved to its own name only when it is complete and on disk; what stands there
-//! already is never replaced. Pipes and devices are written straight.
+//! A regular file is made with mode 0600 in its folder and gets its name only when it is complete
+//! and on disk; what stands there already is never replaced. Pipes and devices are written
+//! straight.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use tempfile::NamedTempFile;
 
+use super::new_file::NewFile;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::Device;
 use crate::store::device::on_file;
@@ -25,7 +24,7 @@ pub struct OutputFile {
 
 enum Target {
     /// Written beside its final place.
-    New(NamedTempFile),
+    New(NewFile),
     /// A pipe or device, or the stream that the caller gave.
     Stream(Box<dyn Write>),
 }
@@ -38,9 +37,7 @@ impl OutputFile {
     /// `path` names no file; [`ErrorKind::NotFound`] when its folder does not exist.
     pub fn create(path: &Path) -> Result<Self> {
         let target = match fs::symlink_metadata(path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                Target::New(temporary_beside(path)?)
-            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Target::New(new_beside(path)?),
             Err(cause) => return Err(cause).at("look at", path),
             Ok(_) => Target::Stream(Box::new(open_stream(path)?)),
         };
@@ -71,7 +68,7 @@ impl OutputFile {
         let output = Self::create_regular(path)?;
         if let (Target::New(file), true) = (&output.target, rustix::process::geteuid().is_root()) {
             let folder = fs::metadata(folder_of(path)).at("look at", folder_of(path))?;
-            std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid()))
+            std::os::unix::fs::fchown(file.file(), Some(folder.uid()), Some(folder.gid()))
                 .at("set the owner of", path)?;
         }
         Ok(output)
@@ -92,7 +89,7 @@ impl OutputFile {
     /// When the system gives no second descriptor.
     pub fn device(&self) -> io::Result<Box<dyn Device>> {
         match &self.target {
-            Target::New(file) => Ok(on_file(file.as_file().try_clone()?)),
+            Target::New(file) => Ok(on_file(file.file().try_clone()?)),
             Target::Stream(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -103,7 +100,7 @@ impl OutputFile {
     /// As the system says.
     pub fn length(&self) -> io::Result<u64> {
         match &self.target {
-            Target::New(file) => Ok(file.as_file().metadata()?.len()),
+            Target::New(file) => Ok(file.file().metadata()?.len()),
             Target::Stream(_) => Ok(0),
         }
     }
@@ -133,16 +130,16 @@ impl OutputFile {
             }
             Target::New(file) => file,
         };
-        file.as_file().sync_all().at("write", &path)?;
-        file.as_file_mut().rewind().at("read", &path)?;
-        verify(file.as_file_mut()).at("verify", &path)?;
-        let metadata = file.as_file().metadata().at("look at", &path)?;
-        match file.persist_noclobber(&path) {
-            Ok(_) => {}
-            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+        file.file().sync_all().at("write", &path)?;
+        file.file_mut().rewind().at("read", &path)?;
+        verify(file.file_mut()).at("verify", &path)?;
+        let metadata = file.file().metadata().at("look at", &path)?;
+        match file.name(&path) {
+            Ok(()) => {}
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(exists(&path));
             }
-            Err(failed) => return Err(failed.error).at("create", &path),
+            Err(cause) => return Err(cause).at("create", &path),
         }
         let folder = folder_of(&path);
         File::open(folder)
@@ -151,8 +148,8 @@ impl OutputFile {
                 Error::new(
                     ErrorKind::Io,
                     format!(
-                        "{} is written, but its folder can't be synced: {cause}; it may be gone \
-                         after a power failure",
+                        "{} is complete, but its folder can't be synced: {cause}; it may be gone \
+                         after a power failure; nothing else was changed",
                         path.display()
                     ),
                 )
@@ -197,21 +194,21 @@ impl Finished {
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.target {
-            Target::New(file) => file.write(bytes),
+            Target::New(file) => file.file_mut().write(bytes),
             Target::Stream(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.target {
-            Target::New(file) => file.flush(),
+            Target::New(file) => file.file_mut().flush(),
             Target::Stream(stream) => stream.flush(),
         }
     }
 }
 
-/// A private file (0600, made exclusively) in the folder of `path`.
-fn temporary_beside(path: &Path) -> Result<NamedTempFile> {
+/// A private file (0600) in the folder of `path`, without a name yet.
+fn new_beside(path: &Path) -> Result<NewFile> {
     // "dir/" and "dir/.." name folders, whatever stands there.
     if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Error::new(
@@ -219,16 +216,13 @@ fn temporary_beside(path: &Path) -> Result<NamedTempFile> {
             format!("{} names no file; nothing was changed", path.display()),
         ));
     }
-    tempfile::Builder::new()
-        .prefix(OsStr::new(".boltkey-"))
-        .suffix(".tmp")
-        .tempfile_in(folder_of(path))
-        // The text of tempfile names the temporary file, which tells the user nothing.
-        .map_err(|cause| io::Error::from(cause.kind()))
+    NewFile::in_folder(folder_of(path))
         .at("create", path)
         .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.with_hint("the folder must exist; boltkey creates none"),
-            _ => error,
+            ErrorKind::NotFound => error
+                .nothing_changed()
+                .with_hint("the folder must exist; boltkey creates none"),
+            _ => error.nothing_changed(),
         })
 }
 
@@ -302,11 +296,6 @@ mod tests {
         let mut out = OutputFile::create(&path).unwrap();
         out.write_all(b"secret").unwrap();
         assert!(!path.exists());
-        let [temporary] = &names(folder.path())[..] else {
-            panic!("more than the temporary file");
-        };
-        let mode = folder.path().join(temporary).metadata().unwrap().mode();
-        assert_eq!(mode & 0o7777, 0o600);
         out.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"secret");
         assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);

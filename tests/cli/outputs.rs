@@ -156,3 +156,75 @@ fn an_encrypted_output_shows_no_token() {
         }
     }
 }
+
+/// Whether a file system has files without a name.
+fn has_nameless_files(folder: &Path) -> bool {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let flags = OFlags::TMPFILE | OFlags::RDWR;
+    openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR).is_ok()
+}
+
+#[test]
+fn a_killed_program_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    if !has_nameless_files(folder.path()) {
+        println!("not run: this file system has no files without a name");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    for (command, store) in CASES {
+        let database = sandbox.store(store);
+        // Held so that it waits with its output open.
+        let server = fs::File::open(&database).unwrap();
+        server.lock().unwrap();
+        for signal in [rustix::process::Signal::TERM, rustix::process::Signal::KILL] {
+            let out = folder.path().join("tokens.json");
+            let arguments = [
+                on(command, &database),
+                vec!["--out".into(), out.to_str().unwrap().into()],
+                vec!["--wait".into(), "1m".into()],
+            ]
+            .concat();
+            let mut running = sandbox.command(&arguments).spawn().unwrap();
+            let pid = running.id();
+            let opened = |fd: &fs::DirEntry| {
+                let target = fs::read_link(fd.path()).unwrap_or_default();
+                target.starts_with(folder.path())
+            };
+            let open_files = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+            while !open_files().any(|fd| opened(&fd)) {
+                assert!(running.try_wait().unwrap().is_none(), "it ended");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            let pid = rustix::process::Pid::from_child(&running);
+            rustix::process::kill_process(pid, signal).unwrap();
+            assert_eq!(running.wait().unwrap().code(), None);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+}
+
+#[test]
+fn what_an_older_run_left_is_told() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    let left = sandbox.file(
+        "work/.boltkey-3kQxZ1.tmp",
+        crate::sandbox::fixture("lived-2.7.12"),
+    );
+    let path = left.to_str().unwrap();
+    let report = sandbox
+        .run(on(&["status", "--json"], &database))
+        .ok()
+        .json();
+    let findings = report["findings"].as_array().unwrap();
+    let told = findings
+        .iter()
+        .find(|finding| finding["code"] == "metadata.left-over")
+        .unwrap();
+    assert_eq!(told["where"], path);
+    assert_eq!(told["severity"], "warning");
+    assert!(told["hint"].as_str().unwrap().contains("delete it"));
+    assert_eq!(report["siblings"][0]["path"], path);
+    assert!(report["siblings"][0]["plaintextTokens"].as_u64().unwrap() > 30);
+}
