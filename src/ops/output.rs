@@ -47,6 +47,36 @@ impl OutputFile {
         })
     }
 
+    /// What [`OutputFile::create`] would refuse, without making anything: for a dry run.
+    ///
+    /// # Errors
+    /// As [`OutputFile::create`].
+    pub fn could_create(path: &Path) -> Result<()> {
+        match fs::symlink_metadata(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                names_a_file(path)?;
+                let folder = folder_of(path);
+                fs::read_dir(folder)
+                    .map(drop)
+                    .at("create", path)
+                    .map_err(in_folder)
+            }
+            Err(cause) => Err(cause).at("look at", path),
+            Ok(_) => must_be_stream(path),
+        }
+    }
+
+    /// The same for what has to stay: never a pipe or a device.
+    ///
+    /// # Errors
+    /// As [`OutputFile::create_regular`].
+    pub fn could_create_regular(path: &Path) -> Result<()> {
+        match fs::symlink_metadata(path) {
+            Ok(_) => Err(exists(path)),
+            Err(_) => Self::could_create(path),
+        }
+    }
+
     /// The same, but never a pipe or a device: for what has to stay.
     ///
     /// # Errors
@@ -209,41 +239,62 @@ impl Write for OutputFile {
 
 /// A private file (0600) in the folder of `path`, without a name yet.
 fn new_beside(path: &Path) -> Result<NewFile> {
-    // "dir/" and "dir/.." name folders, whatever stands there.
+    names_a_file(path)?;
+    NewFile::in_folder(folder_of(path))
+        .at("create", path)
+        .map_err(in_folder)
+}
+
+/// "dir/" and "dir/.." name folders, whatever stands there.
+fn names_a_file(path: &Path) -> Result<()> {
     if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Error::new(
             ErrorKind::Refused,
             format!("{} names no file; nothing was changed", path.display()),
         ));
     }
-    NewFile::in_folder(folder_of(path))
-        .at("create", path)
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error
-                .nothing_changed()
-                .with_hint("the folder must exist; boltkey creates none"),
-            _ => error.nothing_changed(),
-        })
+    Ok(())
 }
 
-/// Opens what stands at `path` for writing if it is a pipe or a device. Links are followed only
-/// out of the system's own folders, where /dev/stdout and /dev/fd are links.
-fn open_stream(path: &Path) -> Result<File> {
-    let of_system = path.starts_with("/dev") || path.starts_with("/proc");
-    let is_stream = |metadata: &fs::Metadata| {
-        let kind = metadata.file_type();
-        kind.is_fifo() || kind.is_char_device()
-    };
-    let before = if of_system {
+/// Adds to a failure to make something in a folder what helps.
+fn in_folder(error: Error) -> Error {
+    let error = error.nothing_changed();
+    match error.kind() {
+        ErrorKind::NotFound => error.with_hint("the folder must exist; boltkey creates none"),
+        _ => error,
+    }
+}
+
+/// Whether links in a path are followed: only out of the system's own folders, where /dev/stdout
+/// and /dev/fd are links.
+fn is_of_system(path: &Path) -> bool {
+    path.starts_with("/dev") || path.starts_with("/proc")
+}
+
+fn is_stream(metadata: &fs::Metadata) -> bool {
+    let kind = metadata.file_type();
+    kind.is_fifo() || kind.is_char_device()
+}
+
+/// Refuses what stands at `path` unless it is a pipe or a device.
+fn must_be_stream(path: &Path) -> Result<()> {
+    let there = if is_of_system(path) {
         fs::metadata(path)
     } else {
         fs::symlink_metadata(path)
     };
-    if !is_stream(&before.at("look at", path)?) {
-        return Err(exists(path));
+    if is_stream(&there.at("look at", path)?) {
+        Ok(())
+    } else {
+        Err(exists(path))
     }
+}
+
+/// Opens what stands at `path` for writing if it is a pipe or a device.
+fn open_stream(path: &Path) -> Result<File> {
+    must_be_stream(path)?;
     let mut flags = OFlags::NOCTTY;
-    if !of_system {
+    if !is_of_system(path) {
         flags |= OFlags::NOFOLLOW;
     }
     let file = OpenOptions::new()

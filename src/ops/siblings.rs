@@ -80,9 +80,9 @@ fn left(path: &Path) -> Finding {
         Severity::Warning,
         "metadata.left-over",
         path.display().to_string(),
-        "an output that boltkey did not complete; it may hold tokens in plaintext",
+        "an output that an earlier run did not complete; it may hold tokens in plaintext",
     )
-    .with_hint("delete it, unless a boltkey is just writing there")
+    .with_hint("delete it, unless another run is just writing it")
 }
 
 /// By name: what begins like the database's name or looks like a copy of some Bolt file, and the

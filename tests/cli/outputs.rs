@@ -228,3 +228,37 @@ fn what_an_older_run_left_is_told() {
     assert_eq!(report["siblings"][0]["path"], path);
     assert!(report["siblings"][0]["plaintextTokens"].as_u64().unwrap() > 30);
 }
+
+#[test]
+fn a_dry_run_writes_nothing_and_says_what_it_would() {
+    for (command, store) in CASES {
+        let sandbox = Sandbox::new();
+        let database = sandbox.store(store);
+        let wanted = tokens_of(&facts("lived-2.7.12")).len();
+        // In the sandbox: the run may make nothing there.
+        let ran = write(&sandbox, command, &database, "out", &["-n", "--json"]).ok();
+        let report = ran.json();
+        assert_eq!(report["dryRun"], true);
+        assert_eq!(report["changed"], false);
+        let counted = if command == CAPTURE {
+            "captured"
+        } else {
+            "recovered"
+        };
+        assert_eq!(report[counted], wanted);
+        for out in ["out", "-"] {
+            let ran = write(&sandbox, command, &database, out, &["--dry-run"]).ok();
+            let text = format!("would {} {wanted} ", command.last().unwrap());
+            assert!(ran.stdout.starts_with(&text), "{ran:?}");
+            assert!(ran.stdout.contains("nothing was written"), "{ran:?}");
+            assert_eq!(ran.stdout.lines().count(), 1);
+        }
+        // What the run itself would refuse is refused.
+        let path = database.to_str().unwrap();
+        let refused = write(&sandbox, command, &database, path, &["-n"]).code(1);
+        refused.tells(&["exists already", "nothing was changed"]);
+        let refused = write(&sandbox, command, &database, "missing/out", &["-n"]).code(1);
+        refused.tells(&["missing/out", "No such file", "the folder must exist"]);
+        write(&sandbox, command, &database, "/dev/full", &["-n"]).ok();
+    }
+}

@@ -195,10 +195,19 @@ fn a_schema_of_the_future_is_read_with_a_word_about_it() {
     }
     assert!(changed > 0);
     let database = sandbox.file("work/future.bolt", store);
-    for reader in READERS {
+    let writers: [&[&str]; 4] = [
+        &["capture", "-n", "--out", "out"],
+        &["residue", "recover", "-n", "--out", "out"],
+        &["convert", "-n", "--out", "out"],
+        &["compact", "-n", "--out", "out"],
+    ];
+    for reader in READERS.iter().copied().chain(writers) {
         let mut arguments = on(reader, &database);
         arguments.push("--json".into());
         let ran = sandbox.run(&arguments);
+        let warned = "warning: {} has a schema that this version of boltkey does not know";
+        ran.tells(&[&warned.replace("{}", database.to_str().unwrap())]);
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
         match reader {
             ["status"] => assert_eq!(ran.code(0).json()["schema"]["known"], false),
             ["check"] => {
@@ -359,6 +368,42 @@ fn no_secret_is_lost_in_a_closed_standard_output() {
         if !makes_one {
             let output = redirected(&command, ">/dev/null");
             assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_gzip_bomb_costs_little_memory() {
+    let sandbox = Sandbox::new();
+    let (packed, honest) = (gzip(&vec![0; 600 << 20]), 600 << 20);
+    assert!(
+        (500_000..800_000).contains(&packed.len()),
+        "{}",
+        packed.len()
+    );
+    for told in [honest, 1_u32] {
+        let mut bomb = packed.clone();
+        let end = bomb.len() - 4;
+        bomb[end..].copy_from_slice(&told.to_le_bytes());
+        let database = sandbox.file("work/bomb.gz", bomb);
+        for arguments in [
+            &["status"][..],
+            &["residue", "scan"],
+            &["compact", "--out", "out"],
+        ] {
+            let command = sandbox.command(on(arguments, &database));
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args(["-c", "ulimit -v 400000; exec \"$0\" \"$@\"", BOLTKEY])
+                .args(command.get_args())
+                .env_clear()
+                .current_dir(sandbox.path("work"));
+            let ran = sandbox.finish(shell).code(5);
+            ran.tells(&[
+                "unpacks to more than 64 MiB",
+                "gunzip",
+                "nothing was changed",
+            ]);
         }
     }
 }
