@@ -372,6 +372,14 @@ impl Human for Shown<'_> {
             )?,
             None => writeln!(out, "Login:        nobody's")?,
         }
+        if self.orphaned {
+            writeln!(
+                out,
+                "Visible to: no token; the server answers 404, since its user or organization \
+                 was deleted"
+            )?;
+            return write_others("Deletable by", &self.changeable_by, out);
+        }
         write_others("Visible to", &self.visible_to, out)?;
         write_others("Changeable by", &self.changeable_by, out)
     }

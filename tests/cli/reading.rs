@@ -141,3 +141,41 @@ fn a_shared_lock_of_another_reader_is_no_obstacle() {
         sandbox.run(on(reader, &database)).answered();
     }
 }
+
+#[test]
+fn an_orphan_is_visible_to_no_token() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    let listed = |extra: &[&str]| {
+        let mut arguments = on(&["auth", "list", "--json"], &database);
+        arguments.extend(extra.iter().map(ToString::to_string));
+        sandbox.run(&arguments).ok().json()["authorizations"].clone()
+    };
+    let orphans = listed(&["--orphaned"]);
+    assert_eq!(orphans.as_array().unwrap().len(), 2);
+    for orphan in orphans.as_array().unwrap() {
+        let id = orphan["id"].as_str().unwrap();
+        let shown = sandbox.run(on(&["auth", "show", id, "--json"], &database));
+        let shown = shown.ok().json();
+        assert_eq!(shown["visibleTo"], serde_json::json!([]));
+        // The server deletes it all the same.
+        assert!(!shown["changeableBy"].as_array().unwrap().is_empty());
+        let text = sandbox
+            .run(on(&["auth", "show", id], &database))
+            .ok()
+            .stdout;
+        for words in [
+            "Visible to: no token; the server answers 404",
+            "Deletable by:\n",
+        ] {
+            assert!(text.contains(words), "{text}");
+        }
+    }
+    let other = listed(&["--kind", "custom", "--status", "active"]);
+    let id = other[0]["id"].as_str().unwrap();
+    let text = sandbox
+        .run(on(&["auth", "show", id], &database))
+        .ok()
+        .stdout;
+    assert!(text.contains("Visible to:\n"), "{text}");
+}
