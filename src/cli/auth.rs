@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::metadata::{Can, Id, Kind, Storage};
 use crate::ops::auth_list::{Entry, Filters, Lister, NamedPermission};
 use crate::ops::auth_show::{Other, Shown, show};
-use crate::ops::auth_verify::{Verified, verify};
+use crate::ops::auth_verify::{NOT_ALLOWED, Verified, verify};
 use crate::store::Store;
 
 /// The subcommands of `auth`.
@@ -256,7 +256,7 @@ fn list_table(v1: bool, header: bool) -> Table {
         "User Name",
         "User ID",
         "Kind",
-        "Storage",
+        if v1 { "Password" } else { "Storage" },
         "Status",
         "Permissions",
     ];
@@ -271,8 +271,8 @@ fn add_row(table: &mut Table, entry: &Entry<'_>) {
         format!("{} (unusable)", entry.status)
     };
     let storage = match entry.has_password {
-        Some(true) => "password",
-        Some(false) => "no password",
+        Some(true) => "yes",
+        Some(false) => "no",
         None => entry.storage.name(),
     };
     table.row([
@@ -412,7 +412,13 @@ impl Human for Verified<'_> {
             Some(false) => writeln!(out, "no: its permissions do not allow what was asked")?,
             None => {}
         }
-        for reason in &self.reasons {
+        let of_entry = match &self.authorization {
+            Some(entry) => &entry.problems[..],
+            None => &[],
+        };
+        // What the lines of the authorization tell below, or the answer above, is not told twice.
+        let told = |reason: &&String| of_entry.contains(reason) || *reason == NOT_ALLOWED;
+        for reason in self.reasons.iter().filter(|reason| !told(reason)) {
             writeln!(out, "  - {}", printable(reason))?;
         }
         if let Some(entry) = &self.authorization {

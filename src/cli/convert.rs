@@ -11,6 +11,7 @@ use super::exit::Outcome;
 use super::progress::Bar;
 use super::ui::{Human, printable};
 use crate::error::Result;
+use crate::finding::counted;
 use crate::ops::convert::{Copied, convert, could_convert};
 use crate::store::{Engine, Progress};
 
@@ -125,9 +126,9 @@ impl Human for Report {
         if self.copied.recoverable_left > 0 {
             writeln!(
                 out,
-                "the copy has none of the {} lost tokens that unused parts of the source still \
-                 show;\nboltkey residue recover --out FILE gets them from the source",
-                self.copied.recoverable_left
+                "the copy has none of the {} that unused parts of the source still show;\n\
+                 boltkey residue recover --out FILE gets them from the source",
+                counted(self.copied.recoverable_left, "lost token")
             )?;
         }
         Ok(())

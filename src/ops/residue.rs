@@ -142,6 +142,9 @@ pub fn look_into(scan: &mut Scan<'_>, path: &Path, open: &OpenOptions) -> Result
             look_into_plain(scan, path)?;
             Ok(Vec::new())
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error.with_hint("check the path after --files: each file named there has to exist"))
+        }
         Err(error) => Err(error),
     }
 }

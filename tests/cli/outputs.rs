@@ -106,7 +106,16 @@ fn tokens_that_can_not_be_written_are_a_failure() {
         let database = sandbox.store(store);
         write(&sandbox, command, &database, "/dev/full", &[])
             .code(1)
-            .tells(&["/dev/full"]);
+            .tells(&["can't write /dev/full", "nothing was changed"]);
+        let mut full = sandbox.command([on(command, &database), vec!["--out=-".into()]].concat());
+        let device = fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = full
+            .stdout(device.unwrap())
+            .stderr(std::process::Stdio::piped());
+        let output = output.spawn().unwrap().wait_with_output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("can't write standard output:"), "{text}");
+        assert!(text.contains("nothing was changed"), "{text}");
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let arguments = [on(command, &database), vec!["--out".into(), "-".into()]].concat();
@@ -261,4 +270,28 @@ fn a_dry_run_writes_nothing_and_says_what_it_would() {
         refused.tells(&["missing/out", "No such file", "the folder must exist"]);
         write(&sandbox, command, &database, "/dev/full", &["-n"]).ok();
     }
+}
+
+#[test]
+fn nothing_is_called_the_last_copy_beside_another_one() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    sandbox.store("lived-2.7.12");
+    let report = sandbox
+        .run(on(&["status", "--json"], &database))
+        .ok()
+        .json();
+    assert_eq!(report["siblings"][0]["plaintextTokens"], 36);
+    let findings = report["findings"].as_array().unwrap();
+    let told = findings
+        .iter()
+        .find(|finding| finding["code"] == "metadata.last-copies")
+        .unwrap()["message"]
+        .as_str()
+        .unwrap();
+    assert!(!told.contains("nowhere else"), "{told}");
+    assert!(
+        told.contains("that the store itself holds only as a hash"),
+        "{told}"
+    );
 }

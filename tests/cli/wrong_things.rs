@@ -47,7 +47,7 @@ fn no_such_file_is_not_created() {
             &sandbox,
             &sandbox.path(path),
             1,
-            &["No such file", "hint: "],
+            &["No such file", "nothing was changed", "hint: "],
         );
     }
 }
@@ -209,7 +209,20 @@ fn a_schema_of_the_future_is_read_with_a_word_about_it() {
         ran.tells(&[&warned.replace("{}", database.to_str().unwrap())]);
         assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
         match reader {
-            ["status"] => assert_eq!(ran.code(0).json()["schema"]["known"], false),
+            ["status"] => {
+                let report = ran.code(0).json();
+                let schema = &report["schema"];
+                assert_eq!(
+                    (&schema["known"], &schema["release"]),
+                    (&false.into(), &"unknown".into())
+                );
+                let text = sandbox.run(on(reader, &database)).code(0).stdout;
+                assert!(
+                    text.contains("21, not one that this version knows"),
+                    "{text}"
+                );
+                assert!(!text.contains("2.9"), "{text}");
+            }
             ["check"] => {
                 let report = ran.code(3).json();
                 assert!(report.to_string().contains("authorizationhashedindexv9"));
@@ -234,7 +247,8 @@ fn a_held_lock_names_its_holder_and_is_waited_for() {
 
     let mut arguments = on(&["user", "list", "--wait", "200ms"], &database);
     let started = Instant::now();
-    sandbox.run(&arguments).code(4).tells(&["after waiting"]);
+    let waited = sandbox.run(&arguments).code(4);
+    waited.tells(&["after waiting", "--wait a longer time"]);
     assert!(started.elapsed() >= Duration::from_millis(200));
 
     let server = std::thread::spawn(move || {
@@ -406,4 +420,50 @@ fn a_gzip_bomb_costs_little_memory() {
             ]);
         }
     }
+}
+
+#[test]
+fn an_output_that_fills_the_disk_is_named_as_it_was_asked_for() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    let out = sandbox.path("work/out");
+    let path = out.to_str().unwrap();
+    for command in [
+        &["capture"][..],
+        &["residue", "recover"],
+        &["compact"],
+        &["convert"],
+    ] {
+        let mut arguments = on(command, &database);
+        arguments.extend(["--out".into(), path.into()]);
+        if command == ["capture"] {
+            // Only there is anything to write.
+            arguments[2] = sandbox.store("lived-2.7.12").to_str().unwrap().into();
+        }
+        let command = sandbox.command(&arguments);
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args([
+                "-c",
+                "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"",
+                BOLTKEY,
+            ])
+            .args(command.get_args())
+            .env_clear()
+            .current_dir(sandbox.path("work"));
+        let ran = sandbox.finish(shell).code(1);
+        ran.tells(&[path, "File too large", "nothing was changed"]);
+        assert!(!ran.stderr.contains("boltkey-"), "{ran:?}");
+    }
+    let mut arguments = on(&["residue", "scan", "--files", "nosuch"], &database);
+    let ran = sandbox.run(&arguments).code(1);
+    ran.tells(&["can't open nosuch", "--files", "nothing was changed"]);
+    assert!(!ran.stderr.contains("recovery"), "{ran:?}");
+    arguments = on(&["capture", "--out", "missing/out"], &database);
+    let ran = sandbox.run(&arguments).code(1);
+    ran.tells(&[
+        "can't create missing/out: No such file",
+        "nothing was changed",
+        "the folder must",
+    ]);
 }
