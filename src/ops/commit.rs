@@ -107,6 +107,10 @@ pub fn commit(
     changes: &ChangeSet,
     around: &Around<'_>,
 ) -> Result<Committed> {
+    if around.keep_copy.is_some() {
+        // The engine would refuse it too, but only after the copy was made.
+        sound_structure(store.inspect())?;
+    }
     let precious = match changes.wipe {
         Wipe::Everything => Vec::new(),
         Wipe::Freed | Wipe::Nothing => last_copies(store)?,

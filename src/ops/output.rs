@@ -71,8 +71,9 @@ impl OutputFile {
     /// # Errors
     /// As [`OutputFile::create_regular`].
     pub fn could_create_regular(path: &Path) -> Result<()> {
+        is_no_stream(path)?;
         match fs::symlink_metadata(path) {
-            Ok(_) => Err(exists(path)),
+            Ok(_) => Err(regular_exists(path)),
             Err(_) => Self::could_create(path),
         }
     }
@@ -80,12 +81,13 @@ impl OutputFile {
     /// The same, but never a pipe or a device: for what has to stay.
     ///
     /// # Errors
-    /// As [`OutputFile::create`].
+    /// As [`OutputFile::create`]; [`ErrorKind::Usage`] for `-`.
     pub fn create_regular(path: &Path) -> Result<Self> {
+        is_no_stream(path)?;
         match fs::symlink_metadata(path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Self::create(path),
             Err(cause) => Err(cause).at("look at", path),
-            Ok(_) => Err(exists(path)),
+            Ok(_) => Err(regular_exists(path)),
         }
     }
 
@@ -323,6 +325,23 @@ fn exists(path: &Path) -> Error {
         format!("{} exists already; nothing was changed", path.display()),
     )
     .with_hint("name a new file, or - for standard output; boltkey overwrites none")
+}
+
+/// The same where standard output is no way out.
+fn regular_exists(path: &Path) -> Error {
+    exists(path).with_hint("name a new file; boltkey overwrites none")
+}
+
+/// `-` is standard output everywhere, and no file of that name.
+fn is_no_stream(path: &Path) -> Result<()> {
+    if path != Path::new("-") {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        "this can't go to standard output, which - stands for",
+    )
+    .with_hint("name a new file; ./- is one that is called -"))
 }
 
 #[cfg(test)]

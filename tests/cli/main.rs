@@ -8,6 +8,7 @@
     clippy::print_stdout
 )] // test code
 
+mod changing;
 mod discovery;
 mod globals;
 mod help;
