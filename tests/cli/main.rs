@@ -9,6 +9,7 @@
 )] // test code
 
 mod changing;
+mod copying;
 mod discovery;
 mod globals;
 mod help;
@@ -16,6 +17,7 @@ mod hints;
 mod outputs;
 mod reading;
 mod sandbox;
+mod scene;
 mod secrets;
 mod token;
 mod wrong_things;
