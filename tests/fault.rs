@@ -126,7 +126,14 @@ fn judge(
     folder: Option<&Path>,
     place: &str,
 ) {
-    assert!(!recorder.changed_after_failure(), "{place}: went on writing {:?}", ran.committed.as_ref().map(|done| (done.outcome, done.failure.is_some())).map_err(|error| error.to_string()));
+    assert!(
+        !recorder.changed_after_failure(),
+        "{place}: went on writing {:?}",
+        ran.committed
+            .as_ref()
+            .map(|done| (done.outcome, done.failure.is_some()))
+            .map_err(|error| error.to_string())
+    );
     let (holds, error) = match &ran.committed {
         Err(error) => {
             assert_ne!(error.kind(), ErrorKind::Incomplete, "{place}: {error}");

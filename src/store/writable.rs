@@ -162,7 +162,9 @@ impl Commit for WritableStore {
             }
             Err(error) => Ok(Committed {
                 failure: committed.failure.or_else(|| {
-                    let message = format!("the change is committed and holds, but it can't be read back: {error}");
+                    let message = format!(
+                        "the change is committed and holds, but it can't be read back: {error}"
+                    );
                     Some(
                         Error::new(ErrorKind::Incomplete, message)
                             .with_hint("boltkey status tells what the file holds now"),

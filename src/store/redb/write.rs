@@ -54,7 +54,7 @@ pub(super) fn commit(
                 path.display()
             )),
         },
-        Err(_) if backend.take_switched() => Committed {
+        Err(_) if backend.has_switched() => Committed {
             outcome: Outcome::Unknown,
             failure: incomplete(format!(
                 "writing to {} failed at the very moment of commit; the change may or may not \
@@ -115,9 +115,8 @@ fn change(
         change_bucket(&transaction, old, name, change, path)?;
     }
     drop(before);
-    // Opening may have repaired the store and switched slots for that.
     if let Some(switch) = switch {
-        switch.take_switched();
+        switch.commits();
     }
     transaction
         .commit()
