@@ -19,7 +19,7 @@ mod wipe;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -393,6 +393,7 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
             other: None,
         },
         notices: Vec::new(),
+        top_level: OnceLock::new(),
     };
     for (name, change) in changes.buckets() {
         let exists = new.bucket_value(name)?.is_some();
