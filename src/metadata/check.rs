@@ -1,6 +1,6 @@
 //! The sense of the metadata: whether records, indexes and each other's references agree.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use serde::Deserialize;
@@ -221,6 +221,7 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
         snapshot,
         catalog: Catalog::load(snapshot)?,
         hidden: false,
+        undecodable: HashSet::new(),
         counts: HashMap::new(),
         findings: Vec::new(),
     };
@@ -246,6 +247,8 @@ struct Checker<'a> {
     catalog: Catalog,
     /// Whether damage hides some records.
     hidden: bool,
+    /// Where the records stand that can't be decoded: what refers to one is no dangling entry.
+    undecodable: HashSet<String>,
     counts: HashMap<&'static str, usize>,
     findings: Vec<Finding>,
 }
@@ -277,6 +280,9 @@ impl Checker<'_> {
     fn skipped(&mut self, findings: Vec<Finding>) {
         let mut codes = findings.iter().map(|finding| finding.code);
         self.hidden |= codes.any(|code| code.starts_with("structure."));
+        let undecodable = findings.iter().filter(|f| f.code == "metadata.undecodable");
+        self.undecodable
+            .extend(undecodable.map(|f| f.place.clone()));
         self.extend(findings);
     }
 
@@ -367,6 +373,10 @@ impl Checker<'_> {
     /// name the record an entry leads to.
     fn token_index(&mut self, bucket: &[u8], mut expected: Expected) -> Result<()> {
         let mut found = Vec::new();
+        let undecodable = &self.undecodable;
+        let is_decodable = |target: Option<Id>| {
+            target.is_none_or(|id| !undecodable.contains(&place(names::AUTHORIZATIONS, id)))
+        };
         let damage = self.snapshot.scan(bucket, &mut |key, value| {
             let target = Id::from_bytes(value).ok();
             let place = match target {
@@ -387,11 +397,12 @@ impl Checker<'_> {
                     place,
                     format!("the entry of authorization {id}'s token leads to another record"),
                 )),
-                Met::Unexpected => found.push((
+                Met::Unexpected if is_decodable(target) => found.push((
                     "metadata.token-index-dangling",
                     place,
                     String::from("no record has the token this entry stands for"),
                 )),
+                Met::Unexpected => {}
             }
             ControlFlow::Continue(())
         })?;

@@ -138,14 +138,20 @@ impl Bolt {
             }
             Ok(ControlFlow::Continue(()))
         });
-        let current = &self.metas.current;
-        let mut walker = Walker::new(&self.file, current.hwm);
-        let _ = walker.tree(current.root, current.root_field(&self.file), &mut reader)?;
+        self.walk_root(&mut reader)?;
         let findings = reader.report.into_findings();
         buckets.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         buckets.dedup_by(|(a, _), (b, _)| a.name == b.name);
         let found = TopLevel { buckets, findings };
         Ok(self.top_level.get_or_init(|| found))
+    }
+
+    /// Walks the tree whose elements are the top-level buckets.
+    pub(super) fn walk_root(&self, visit: &mut impl Visit) -> Result<()> {
+        let current = &self.metas.current;
+        let mut walker = Walker::new(&self.file, current.hwm);
+        let _ = walker.tree(current.root, current.root_field(&self.file), visit)?;
+        Ok(())
     }
 
     /// Descends to `key` as bolt does.

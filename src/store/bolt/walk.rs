@@ -173,7 +173,9 @@ impl Later {
 
 /// What became of a node.
 enum Outcome {
-    Done,
+    /// Passed over: it can't be read, or was read before.
+    Skipped,
+    Leaf,
     Descend(Branch),
     Stop,
 }
@@ -192,7 +194,8 @@ pub(super) struct Walker<'f> {
     /// Pages whose nodes were walked before, by another walker, and are passed over here.
     known: Option<Bitmap>,
     /// Whether something taken for a leaf proved to be a branch. From then on all nodes are
-    /// walked in order: otherwise a damaged tree could make us keep any number of branches.
+    /// walked in order, one by one: otherwise a damaged tree could make us keep any number of
+    /// branches, and read ahead what is not used.
     uneven: bool,
 }
 
@@ -240,7 +243,7 @@ impl<'f> Walker<'f> {
         let mut stack = Vec::new();
         let mut later = Later::default();
         match self.node(root, from, Bounds::default(), 1, visit)? {
-            Outcome::Done => {}
+            Outcome::Skipped | Outcome::Leaf => {}
             Outcome::Descend(branch) => stack.push(Frame::new(branch)),
             Outcome::Stop => return Ok(ControlFlow::Break(())),
         }
@@ -265,12 +268,14 @@ impl<'f> Walker<'f> {
             };
             let (branch, number) = (Rc::clone(&frame.branch), frame.next);
             frame.next += 1;
-            if frame.of_leaves && self.readable(page) && !self.batch.holds(page) {
+            if frame.of_leaves && !self.uneven && self.readable(page) && !self.batch.holds(page) {
                 self.read_ahead(&branch, number)?;
             }
             match self.child(&branch, number, visit)? {
-                Outcome::Done => frame.of_leaves |= number == 0,
+                Outcome::Skipped => {}
+                Outcome::Leaf => frame.of_leaves |= number == 0,
                 Outcome::Descend(branch) => {
+                    self.uneven |= frame.of_leaves;
                     frame.of_leaves = false;
                     stack.push(Frame::new(branch));
                 }
@@ -306,7 +311,7 @@ impl<'f> Walker<'f> {
                     break;
                 };
                 match self.child(&branch, number, visit)? {
-                    Outcome::Done => {}
+                    Outcome::Skipped | Outcome::Leaf => {}
                     Outcome::Descend(branch) => {
                         self.uneven = true;
                         stack.push(Frame::new(branch));
@@ -340,7 +345,7 @@ impl<'f> Walker<'f> {
 
     fn child(&mut self, branch: &Branch, number: usize, visit: &mut impl Visit) -> Result<Outcome> {
         let Some(page) = branch.child(number) else {
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Skipped);
         };
         let (from, bounds) = (branch.reference(number), branch.bounds(number));
         self.node(page, from, bounds, branch.below, visit)
@@ -355,7 +360,7 @@ impl<'f> Walker<'f> {
         visit: &mut impl Visit,
     ) -> Result<Outcome> {
         if self.known.as_ref().is_some_and(|known| known.has(page)) {
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Skipped);
         }
         let refused = |code, why: &str| {
             let message = format!("refers to page {page}, {why}");
@@ -364,18 +369,18 @@ impl<'f> Walker<'f> {
         if depth > DEEPEST {
             let code = Code::TreeDepth;
             visit.defect(code, || refused(code, "too many levels below the root"));
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Skipped);
         }
         if self.exists(page) && !self.heads.insert(page) {
             let code = Code::PageShared;
             visit.defect(code, || refused(code, "which was reached before"));
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Skipped);
         }
         let (header, kind) = match judge(&mut self.batch, page, self.hwm, from)? {
             Ok(sound) => sound,
             Err(defect) => {
                 visit.defect(defect.code, || defect);
-                return Ok(Outcome::Done);
+                return Ok(Outcome::Skipped);
             }
         };
         let pages = u64::from(header.overflow) + 1;
@@ -389,13 +394,13 @@ impl<'f> Walker<'f> {
             });
         }
         if !claimed {
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Skipped);
         }
         let node = match fetch(&mut self.batch, page, header, kind)? {
             Ok(node) => node,
             Err(defect) => {
                 visit.defect(defect.code, || defect);
-                return Ok(Outcome::Done);
+                return Ok(Outcome::Skipped);
             }
         };
         if kind == Kind::Branch && node.count == 0 {
@@ -408,7 +413,7 @@ impl<'f> Walker<'f> {
         };
         visit.node(&node, pages, depth, end);
         Ok(match kind {
-            Kind::Leaf => Outcome::Done,
+            Kind::Leaf => Outcome::Leaf,
             Kind::Branch => Outcome::Descend(Branch {
                 page,
                 base: node.base,
