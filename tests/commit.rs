@@ -184,10 +184,10 @@ fn unused(bytes: &[u8]) -> Vec<Range<u64>> {
     let mut runs = Vec::new();
     open(bytes)
         .unused(&mut |unused| {
-            if let Unused::Run { offset, bytes, .. } = unused {
-                if bytes.iter().any(|byte| *byte != 0) {
-                    runs.push(offset..offset + bytes.len() as u64);
-                }
+            if let Unused::Run { offset, bytes, .. } = unused
+                && bytes.iter().any(|byte| *byte != 0)
+            {
+                runs.push(offset..offset + bytes.len() as u64);
             }
         })
         .unwrap();
@@ -204,7 +204,7 @@ fn try_changes(file: &Path, rounds: &[Vec<Step>], pick: usize) {
         let runs = unused(&before);
         let mut precious = Vec::new();
         for (n, run) in runs.iter().enumerate() {
-            if (n + pick) % 3 == 0 {
+            if (n + pick).is_multiple_of(3) {
                 let start = run.start + (run.end - run.start) / 3;
                 precious.push(start..(start + 100).min(run.end));
             }

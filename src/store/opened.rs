@@ -11,7 +11,7 @@ use crate::finding::Finding;
 
 /// An open store.
 pub(super) enum Opened {
-    Bolt(Bolt),
+    Bolt(Box<Bolt>),
     Redb(Redb),
 }
 
@@ -28,7 +28,7 @@ impl Opened {
         Ok(if start == redb::MAGIC {
             Self::Redb(Redb::open(Arc::from(source), path)?)
         } else {
-            Self::Bolt(Bolt::open(source, path)?)
+            Self::Bolt(Box::new(Bolt::open(source, path)?))
         })
     }
 
@@ -55,14 +55,14 @@ impl Opened {
 
     pub(super) fn snapshot(&self) -> &dyn Snapshot {
         match self {
-            Self::Bolt(bolt) => bolt,
+            Self::Bolt(bolt) => bolt.as_ref(),
             Self::Redb(redb) => redb,
         }
     }
 
     pub(super) fn inspect(&self) -> &dyn Inspect {
         match self {
-            Self::Bolt(bolt) => bolt,
+            Self::Bolt(bolt) => bolt.as_ref(),
             Self::Redb(redb) => redb,
         }
     }
