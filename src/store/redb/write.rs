@@ -18,7 +18,7 @@ use super::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
 use crate::store::edits::Edits;
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot};
+use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot, Wipe};
 
 /// See [`crate::store::Commit::commit`].
 pub(super) fn commit(
@@ -28,6 +28,17 @@ pub(super) fn commit(
     precious: &Precious,
 ) -> Result<Committed> {
     let path = &store.path;
+    if changes.wipe == Wipe::Everything {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "unused parts of a redb store can't be overwritten in place: {} was left as it is; \
+                 nothing was changed",
+                path.display()
+            ),
+        )
+        .with_hint("boltkey compact --out FILE writes a copy without unused parts"));
+    }
     if !changes_anything(store, changes).map_err(Error::nothing_changed)? {
         return Ok(Committed {
             outcome: Outcome::Unchanged,
