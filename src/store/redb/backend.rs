@@ -221,9 +221,12 @@ impl fmt::Debug for Rehearsal {
 
 /// The device that holds the lock, for changing the store. Notices the write that makes another
 /// commit slot count: from there on it is not known whether a change holds, until it is synced.
+/// Only once the change is being committed: the library switches slots to repair a store and to
+/// close it as well.
 #[derive(Clone)]
 pub(super) struct OnDevice {
     device: Arc<dyn Device>,
+    committing: Arc<AtomicBool>,
     switched: Arc<AtomicBool>,
 }
 
@@ -231,13 +234,19 @@ impl OnDevice {
     pub(super) fn new(device: Arc<dyn Device>) -> Self {
         Self {
             device,
+            committing: Arc::new(AtomicBool::new(false)),
             switched: Arc::new(AtomicBool::new(false)),
         }
     }
 
-    /// Whether another commit slot has been made to count, since the last time this was asked.
-    pub(super) fn take_switched(&self) -> bool {
-        self.switched.swap(false, Ordering::SeqCst)
+    /// From here on the change is being committed.
+    pub(super) fn commits(&self) {
+        self.committing.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether another commit slot has been made to count since then.
+    pub(super) fn has_switched(&self) -> bool {
+        self.switched.load(Ordering::SeqCst)
     }
 }
 
@@ -264,9 +273,12 @@ impl StorageBackend for OnDevice {
             .and_then(|at| usize::try_from(at).ok());
         if let Some(new) = at.and_then(|at| data.get(at)) {
             let mut old = [0];
-            let known = self.device.read_exact_at(&mut old, GOD_BYTE).is_ok();
+            // A new file has no such byte yet.
+            if self.device.length()? > GOD_BYTE {
+                self.device.read_exact_at(&mut old, GOD_BYTE)?;
+            }
             let [old] = old;
-            if !known || (old ^ new) & PRIMARY != 0 {
+            if (old ^ new) & PRIMARY != 0 && self.committing.load(Ordering::SeqCst) {
                 self.switched.store(true, Ordering::SeqCst);
             }
         }

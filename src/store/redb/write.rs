@@ -18,7 +18,7 @@ use super::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
 use crate::store::edits::Edits;
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot};
+use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot, Wipe};
 
 /// See [`crate::store::Commit::commit`].
 pub(super) fn commit(
@@ -28,6 +28,17 @@ pub(super) fn commit(
     precious: &Precious,
 ) -> Result<Committed> {
     let path = &store.path;
+    if changes.wipe == Wipe::Everything {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "unused parts of a redb store can't be overwritten in place: {} was left as it is; \
+                 nothing was changed",
+                path.display()
+            ),
+        )
+        .with_hint("boltkey compact --out FILE writes a copy without unused parts"));
+    }
     if !changes_anything(store, changes).map_err(Error::nothing_changed)? {
         return Ok(Committed {
             outcome: Outcome::Unchanged,
@@ -54,7 +65,7 @@ pub(super) fn commit(
                 path.display()
             )),
         },
-        Err(_) if backend.take_switched() => Committed {
+        Err(_) if backend.has_switched() => Committed {
             outcome: Outcome::Unknown,
             failure: incomplete(format!(
                 "writing to {} failed at the very moment of commit; the change may or may not \
@@ -115,9 +126,8 @@ fn change(
         change_bucket(&transaction, old, name, change, path)?;
     }
     drop(before);
-    // Opening may have repaired the store and switched slots for that.
     if let Some(switch) = switch {
-        switch.take_switched();
+        switch.commits();
     }
     transaction
         .commit()
