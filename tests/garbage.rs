@@ -95,6 +95,9 @@ fn branch_element(index: u64, child: u64) -> [u8; 16] {
     element
 }
 
+/// One way to look at a store.
+type Look<'a> = Box<dyn Fn() + 'a>;
+
 #[test]
 fn garbage_is_read_a_few_times_only() {
     let kinds = [
@@ -114,7 +117,7 @@ fn garbage_is_read_a_few_times_only() {
         let read = Arc::new(AtomicU64::new(0));
         let source = Counting(MemoryFile::new(file.clone()), Arc::clone(&read));
         let bolt = Bolt::open(Box::new(source), Path::new("image")).unwrap();
-        let mut looks: Vec<(&str, Box<dyn Fn()>)> = Vec::new();
+        let mut looks: Vec<(&str, Look<'_>)> = Vec::new();
         looks.push(("buckets", Box::new(|| drop(bolt.buckets().unwrap()))));
         looks.push((
             "scans",

@@ -16,7 +16,7 @@ use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{Schema, migration};
 use crate::secret::Token;
 use crate::store::writable::CopyFailed;
-use crate::store::{ChangeSet, Commit, Committed, Inspect, Snapshot, Wipe, WritableStore};
+use crate::store::{ChangeSet, Commit, Committed, Engine, Inspect, Snapshot, Wipe, WritableStore};
 
 /// Files that are written, complete and on disk, before the change comes to hold.
 #[derive(Default)]
@@ -107,9 +107,10 @@ pub fn commit(
     changes: &ChangeSet,
     around: &Around<'_>,
 ) -> Result<Committed> {
-    if around.keep_copy.is_some() {
-        // The engine would refuse it too, but only after the copy was made.
-        sound_structure(store.inspect())?;
+    // The engine would refuse it too, but only after the copy was made. A redb store is checked
+    // whole when it is opened.
+    if around.keep_copy.is_some() && store.description().engine == Engine::Bolt {
+        sound_structure(store.inspect()).map_err(Error::nothing_changed)?;
     }
     let precious = match changes.wipe {
         Wipe::Everything => Vec::new(),
