@@ -288,12 +288,7 @@ impl Steps {
 /// after it every prefix, every single call lost, every single call alone, every single write torn
 /// at sector borders, and random mixtures of whole, lost and torn. Writes to a meta page are torn
 /// at every byte that counts.
-pub fn crash_images(
-    before: &[u8],
-    log: &[Call],
-    effort: Effort,
-    visit: &mut dyn FnMut(Crash<'_>),
-) {
+pub fn crash_images(before: &[u8], log: &[Call], effort: Effort, visit: &mut dyn FnMut(Crash<'_>)) {
     let mut durable = before.to_vec();
     let mut pending: Vec<&Call> = Vec::new();
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
