@@ -43,6 +43,14 @@ pub trait Device: Send + Sync {
     /// As the system says. What was written since the last success is then in doubt.
     fn sync(&self) -> io::Result<()>;
 
+    /// How many bytes the file system still has for new content; none where that is not known.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Lets go of cached copies of these bytes, so that the next read is one of the medium. A
     /// wish: nothing depends on it.
     fn forget(&self, _offset: u64, _length: u64) {}
@@ -85,6 +93,11 @@ impl Device for DiskDevice {
         self.0.sync_all()
     }
 
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        let of = rustix::fs::fstatvfs(&self.0)?;
+        Ok(Some(of.f_bavail.saturating_mul(of.f_frsize)))
+    }
+
     #[cfg(target_os = "linux")]
     fn forget(&self, offset: u64, length: u64) {
         if let Some(length) = std::num::NonZeroU64::new(length) {
@@ -94,8 +107,8 @@ impl Device for DiskDevice {
     }
 }
 
-/// Lets nothing be written after a failure: the state of the file is no longer known then, and
-/// every further write could destroy what is still whole.
+/// Lets nothing be written after a failure, be it of a read: the state of the file is no longer
+/// known then, and every further write could destroy what is still whole.
 pub(super) struct Latch {
     device: Box<dyn Device>,
     failed: AtomicBool,
@@ -111,19 +124,23 @@ impl Latch {
 
     fn guard(&self, change: impl FnOnce(&dyn Device) -> io::Result<()>) -> io::Result<()> {
         if self.failed.load(Ordering::SeqCst) {
-            return Err(io::Error::other("an earlier write or sync failed"));
+            return Err(io::Error::other("an earlier call failed"));
         }
-        change(&*self.device).inspect_err(|_| self.failed.store(true, Ordering::SeqCst))
+        self.noted(change(&*self.device))
+    }
+
+    fn noted<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.inspect_err(|_| self.failed.store(true, Ordering::SeqCst))
     }
 }
 
 impl Device for Latch {
     fn length(&self) -> io::Result<u64> {
-        self.device.length()
+        self.noted(self.device.length())
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.device.read_exact_at(buffer, offset)
+        self.noted(self.device.read_exact_at(buffer, offset))
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -136,6 +153,10 @@ impl Device for Latch {
 
     fn sync(&self) -> io::Result<()> {
         self.guard(|device| device.sync())
+    }
+
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        self.device.free_space()
     }
 
     fn forget(&self, offset: u64, length: u64) {
@@ -220,5 +241,15 @@ mod tests {
         assert!(latch.set_length(9).is_err());
         assert!(latch.sync().is_err());
         assert_eq!(*writes.lock().unwrap(), 2);
+    }
+
+    #[test]
+    fn a_failed_read_is_a_failure_as_well() {
+        let file = tempfile::tempfile().unwrap();
+        let latch = Latch::new(on_file(file));
+        latch.write_all_at(b"abc", 0).unwrap();
+        assert!(latch.read_exact_at(&mut [0; 4], 0).is_err());
+        assert!(latch.read_exact_at(&mut [0; 3], 0).is_ok());
+        assert!(latch.write_all_at(b"d", 3).is_err());
     }
 }
