@@ -92,7 +92,7 @@ pub fn scenes(engine: Engine) -> Vec<Scene> {
     scenes
 }
 
-fn made(engine: Engine, source: &dyn Both, page_size: u64) -> Vec<u8> {
+pub fn made(engine: Engine, source: &dyn Both, page_size: u64) -> Vec<u8> {
     let file = Recorder::new(Vec::new());
     let device: Arc<dyn Device> = Arc::new(file.clone());
     let path = Path::new("made");

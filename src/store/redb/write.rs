@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::backend::{OnDevice, Rehearsal};
 use super::guard::{drop_quietly, failed, guarded};
 use super::names::table_of;
+use super::scrub::{has_room, scrub};
 use super::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
@@ -28,18 +29,14 @@ pub(super) fn commit(
     precious: &Precious,
 ) -> Result<Committed> {
     let path = &store.path;
-    if changes.wipe == Wipe::Everything {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "unused parts of a redb store can't be overwritten in place: {} was left as it is; \
-                 nothing was changed",
-                path.display()
-            ),
-        )
-        .with_hint("boltkey compact --out FILE writes a copy without unused parts"));
+    let everything = changes.wipe == Wipe::Everything;
+    if everything {
+        has_room(&**device, path).map_err(Error::nothing_changed)?;
     }
     if !changes_anything(store, changes).map_err(Error::nothing_changed)? {
+        if everything {
+            return Ok(scrubbed(device, path));
+        }
         return Ok(Committed {
             outcome: Outcome::Unchanged,
             failure: None,
@@ -53,6 +50,7 @@ pub(super) fn commit(
         transact(backend.clone(), path, changes, Some(&backend))
     });
     Ok(match done {
+        Ok(Closed(Ok(()))) if everything => scrubbed(device, path),
         Ok(Closed(Ok(()))) => Committed {
             outcome: Outcome::Changed,
             failure: None,
@@ -75,6 +73,22 @@ pub(super) fn commit(
         },
         Err(error) => return Err(error.nothing_changed()),
     })
+}
+
+/// Overwrites what the file shows of the past, after the change holds.
+fn scrubbed(device: &Arc<dyn Device>, path: &Path) -> Committed {
+    let failure = scrub(device, path).err().and_then(|error| {
+        let why = error.message().replace("; nothing was changed", "");
+        incomplete(format!(
+            "the store {} is whole and holds what it should, but unused parts of the file may \
+             still show records as they were: {why}",
+            path.display()
+        ))
+    });
+    Committed {
+        outcome: Outcome::Changed,
+        failure,
+    }
 }
 
 fn incomplete(message: String) -> Option<Error> {
