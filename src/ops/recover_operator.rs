@@ -84,6 +84,10 @@ pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] when the token would not be accepted
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+    make(snapshot, options, now).map_err(Error::nothing_changed)
+}
+
+fn make(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

@@ -264,9 +264,9 @@ impl StorageBackend for OnDevice {
             .and_then(|at| usize::try_from(at).ok());
         if let Some(new) = at.and_then(|at| data.get(at)) {
             let mut old = [0];
-            let known = self.device.read_exact_at(&mut old, GOD_BYTE).is_ok();
+            self.device.read_exact_at(&mut old, GOD_BYTE)?;
             let [old] = old;
-            if !known || (old ^ new) & PRIMARY != 0 {
+            if (old ^ new) & PRIMARY != 0 {
                 self.switched.store(true, Ordering::SeqCst);
             }
         }

@@ -62,7 +62,9 @@ mod tests {
             assert_eq!(table_of(bucket), table);
             assert_eq!(bucket_of(table).unwrap(), bucket);
         }
-        for foreign in [SEQUENCES, FILLER, "", "%", "%4", "%41", "Zähler", "a b", "%FF"] {
+        for foreign in [
+            SEQUENCES, FILLER, "", "%", "%4", "%41", "Zähler", "a b", "%FF",
+        ] {
             assert_eq!(bucket_of(foreign), None, "{foreign}");
         }
     }

@@ -13,8 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::redb::{
-    Database, Durability, ReadableTable, TableDefinition, TableError, TableHandle,
-    WriteTransaction,
+    Database, Durability, ReadableTable, TableDefinition, TableError, TableHandle, WriteTransaction,
 };
 
 use super::backend::OnDevice;
@@ -93,7 +92,9 @@ fn overwrite(database: &mut Database, device: &dyn Device, path: &Path) -> Resul
     for _ in 0..EMPTY_COMMITS {
         transaction(database, path, |_| Ok(()))?;
     }
-    transaction(database, path, |transaction| fill(transaction, device, path))?;
+    transaction(database, path, |transaction| {
+        fill(transaction, device, path)
+    })?;
     transaction(database, path, |transaction| {
         transaction
             .delete_table(FILLER_TABLE)

@@ -1,0 +1,320 @@
+//! The disk fails at every single call of `recover operator`: what the command says of its change
+//! is what the file holds, whatever of it survives, and nothing is written after the failure.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)] // test code
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use boltkey::cli::exit::code_of;
+use boltkey::ops::commit::Around;
+use boltkey::store::{Committed, Model, Outcome};
+use boltkey::{Error, ErrorKind};
+use memchr::memmem;
+use support::device::{Fault, Recorder, Stage};
+use support::scene::{Engine, Scene, contents, lost, recovery, scenes, writable};
+
+/// The numbers of calls that are made to fail: all if there are few; else the first and the last,
+/// those around each sync and each commit point, and every `step`th between.
+fn numbers(scene: &Scene, most: usize) -> Vec<usize> {
+    let recorder = Recorder::new(scene.bytes.clone());
+    run(&recorder, scene, &Around::default()).unwrap();
+    let special = recorder.noted();
+    let calls = recorder.calls();
+    let step = calls.div_ceil(most).max(1);
+    let near = |number: usize| special.iter().any(|at| number.abs_diff(*at) <= 2);
+    (0..calls)
+        .filter(|number| number % step == 0 || *number < 4 || *number + 4 >= calls || near(*number))
+        .collect()
+}
+
+struct Ended {
+    committed: Committed,
+    token: String,
+}
+
+/// The whole command on a device.
+fn run(recorder: &Recorder, scene: &Scene, around: &Around<'_>) -> Result<Ended, Error> {
+    let mut store = writable(recorder, &scene.name)?;
+    let plan = recovery(&store)?;
+    let around = Around {
+        keep_copy: around.keep_copy,
+        token_out: around.token_out.map(|(path, _)| (path, plan.token())),
+    };
+    let committed = plan.apply(&mut store, &around)?;
+    Ok(Ended {
+        committed,
+        token: plan.token().reveal().to_owned(),
+    })
+}
+
+/// What stands in a text for people, with all that surrounds it.
+fn all_texts(error: &Error) -> String {
+    let mut text = format!("{error:?} {error} {:?}", error.hint());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(" {cause} {cause:?}"));
+        source = cause.source();
+    }
+    text
+}
+
+/// Whether an image holds what was there before, and one record more.
+fn is_new(found: &Model, old: &Model) -> bool {
+    let count = |model: &Model| {
+        let mut count = 0;
+        boltkey::store::Snapshot::scan(model, b"authorizationsv1", &mut |_, _| {
+            count += 1;
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+        count
+    };
+    found != old && count(found) == count(old) + 1
+}
+
+#[derive(Default)]
+struct Tally {
+    cases: usize,
+    unchanged: usize,
+    unknown: usize,
+    incomplete: usize,
+    unharmed: usize,
+}
+
+fn fail_everywhere(scene: &Scene, most: usize, out: &Path, tally: &mut Tally) {
+    let secrets: Vec<Vec<u8>> = secrets_of(scene);
+    for number in numbers(scene, most) {
+        for fault in [Fault::Io, Fault::Full, Fault::Short] {
+            let recorder = Recorder::new(scene.bytes.clone());
+            recorder.fail(number, fault);
+            // The files beside take syncs of a real disk, so not every time.
+            let token_out = out.join("token");
+            let copy = out.join("copy");
+            let with_files = number % 16 == 0;
+            let dummy = boltkey::secret::Token::new(String::new());
+            let around = Around {
+                keep_copy: with_files.then_some(&*copy),
+                token_out: with_files.then_some((&*token_out, &dummy)),
+            };
+            let ended = run(&recorder, scene, &around);
+            let Some(stage) = recorder.failed() else {
+                assert!(ended.is_ok());
+                cleaned(out);
+                continue;
+            };
+            tally.cases += 1;
+            let place = format!("{}: call {number} fails with {fault:?}", scene.name);
+            // The redb library makes commits of its own, to open a store and to close it.
+            let at_stage = |expected| {
+                let exact = scene.engine == Engine::Bolt;
+                assert!(!exact || stage == expected, "{place}: {stage:?}");
+            };
+            assert!(
+                !recorder.changed_after_failure(),
+                "{place}: went on writing"
+            );
+            let (texts, may_be_old, may_be_new) = match &ended {
+                Err(error) => {
+                    tally.unchanged += 1;
+                    at_stage(Stage::Before);
+                    assert!(
+                        error.message().contains("nothing was changed"),
+                        "{place}: {error}"
+                    );
+                    let (code, _) = code_of(error.kind());
+                    // What ends too early may be taken for damage.
+                    let fits = code == 1 || (fault == Fault::Short && code == 5);
+                    assert!(fits, "{place}: {error:?}");
+                    assert!(!token_out.exists(), "{place}: the token's file is left");
+                    (Some(all_texts(error)), true, false)
+                }
+                Ok(Ended { committed, .. }) => {
+                    let text = committed.failure.as_ref().map(|failure| {
+                        assert_eq!(failure.kind(), ErrorKind::Incomplete, "{place}");
+                        assert!(failure.hint().unwrap().contains("boltkey "), "{place}");
+                        let text = failure.message();
+                        assert!(!text.contains("nothing was changed"), "{place}: {text}");
+                        all_texts(failure)
+                    });
+                    let says = |what: &str| text.as_ref().is_some_and(|text| text.contains(what));
+                    match committed.outcome {
+                        Outcome::Unknown => {
+                            tally.unknown += 1;
+                            at_stage(Stage::During);
+                            assert!(says("may or may not hold"), "{place}: {text:?}");
+                        }
+                        Outcome::Changed => {
+                            at_stage(Stage::After);
+                            let told = says("holds") || says("was made") || says("is committed");
+                            assert!(text.is_none() || told, "{place}: {text:?}");
+                            match text {
+                                Some(_) => tally.incomplete += 1,
+                                None => tally.unharmed += 1,
+                            }
+                        }
+                        Outcome::Unchanged => panic!("{place}: said to be unchanged"),
+                    }
+                    assert_eq!(token_out.exists(), with_files, "{place}: the token's file");
+                    let unknown = committed.outcome == Outcome::Unknown;
+                    (text, unknown, true)
+                }
+            };
+            recorder.reboot_images(6, &mut |image| {
+                let found =
+                    contents(scene.engine, image).unwrap_or_else(|why| panic!("{place}: {why}"));
+                if found == scene.old {
+                    assert!(may_be_old, "{place}: the change is lost");
+                } else {
+                    assert!(is_new(&found, &scene.old), "{place}: something third");
+                    assert!(may_be_new, "{place}: the change holds all the same");
+                }
+                if !scene.lost.is_empty() {
+                    let left = lost(scene.engine, image);
+                    assert!(
+                        scene.lost.iter().all(|id| left.binary_search(id).is_ok()),
+                        "{place}: the last copy of a token is gone"
+                    );
+                }
+            });
+            if let Some(texts) = &texts {
+                let new = ended.as_ref().ok().map(|ended| ended.token.as_bytes());
+                for secret in secrets.iter().map(Vec::as_slice).chain(new) {
+                    let shown = memmem::find(texts.as_bytes(), secret).is_some();
+                    assert!(!shown, "{place}: a secret is told");
+                }
+            }
+            if with_files && let Ok(ended) = &ended {
+                let token = fs::read_to_string(&token_out).unwrap();
+                assert_eq!(token.trim_end(), ended.token, "{place}");
+            }
+            if copy.exists() {
+                assert!(
+                    fs::read(&copy).unwrap() == scene.bytes,
+                    "{place}: the copy differs"
+                );
+                let named = texts.as_ref().is_none_or(|texts| texts.contains("copy"));
+                assert!(named || ended.is_ok(), "{place}: the copy is not named");
+            }
+            cleaned(out);
+        }
+    }
+}
+
+/// Removes what the command has left, which may be nothing but these two.
+fn cleaned(out: &Path) {
+    for name in ["token", "copy"] {
+        let _ = fs::remove_file(out.join(name));
+    }
+    assert_eq!(
+        fs::read_dir(out).unwrap().count(),
+        0,
+        "something else is left"
+    );
+}
+
+/// Tokens in plaintext, hashes of passwords.
+fn secrets_of(scene: &Scene) -> Vec<Vec<u8>> {
+    let mut secrets = Vec::new();
+    for bucket in [&b"authorizationindexv1"[..], b"authorizationhashedindexv1"] {
+        boltkey::store::Snapshot::scan(&scene.old, bucket, &mut |key, _| {
+            secrets.push(key.to_vec());
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    }
+    boltkey::store::Snapshot::scan(&scene.old, b"userspasswordv1", &mut |_, value| {
+        secrets.push(value.to_vec());
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    secrets
+}
+
+/// Pretends that each write is done, which is not, or is done wrongly. No success is told unless
+/// the change holds, and no refusal unless all is as it was.
+fn lie_everywhere(scene: &Scene, most: usize) -> usize {
+    let mut cases = 0;
+    for number in numbers(scene, most) {
+        for fault in [Fault::Lost, Fault::Flipped] {
+            let recorder = Recorder::new(scene.bytes.clone());
+            recorder.fail(number, fault);
+            let ended = run(&recorder, scene, &Around::default());
+            if recorder.failed().is_none() {
+                continue;
+            }
+            cases += 1;
+            let place = format!("{}: call {number} is {fault:?}", scene.name);
+            let found = contents(scene.engine, &recorder.bytes());
+            match ended {
+                Err(error) => {
+                    assert!(
+                        error.message().contains("nothing was changed"),
+                        "{place}: {error}"
+                    );
+                    assert!(found.unwrap() == scene.old, "{place}: {error}");
+                }
+                Ok(Ended { committed, .. }) => {
+                    assert_ne!(committed.outcome, Outcome::Unchanged, "{place}");
+                    if committed.failure.is_none() {
+                        let found = found.unwrap_or_else(|why| panic!("{place}: {why}"));
+                        assert!(
+                            is_new(&found, &scene.old),
+                            "{place}: not what was acknowledged"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    cases
+}
+
+fn fail_all(engine: Engine, most: usize) -> usize {
+    let out = tempfile::tempdir().unwrap();
+    let mut tally = Tally::default();
+    for scene in scenes(engine) {
+        fail_everywhere(&scene, most, out.path(), &mut tally);
+    }
+    let Tally {
+        cases,
+        unchanged,
+        unknown,
+        incomplete,
+        unharmed,
+    } = tally;
+    println!(
+        "{engine:?}: {unchanged} unchanged, {unknown} unknown, {incomplete} incomplete, {unharmed} unharmed"
+    );
+    assert!(unchanged > 0 && unknown > 0 && incomplete > 0);
+    // It is said of few moments that they can't be judged.
+    assert!(unknown * 10 < cases, "{unknown} of {cases}");
+    cases
+}
+
+fn lie_all(engine: Engine, most: usize) -> usize {
+    let scenes = scenes(engine);
+    scenes.iter().map(|scene| lie_everywhere(scene, most)).sum()
+}
+
+#[test]
+fn bolt() {
+    println!("cases: fault-bolt {}", fail_all(Engine::Bolt, 120));
+}
+
+#[test]
+fn redb() {
+    println!("cases: fault-redb {}", fail_all(Engine::Redb, 120));
+}
+
+#[test]
+fn a_disk_that_lies_to_bolt() {
+    println!("cases: lies-bolt {}", lie_all(Engine::Bolt, 1000));
+}
+
+#[test]
+fn a_disk_that_lies_to_redb() {
+    println!("cases: lies-redb {}", lie_all(Engine::Redb, 1000));
+}
