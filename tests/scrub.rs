@@ -191,7 +191,8 @@ fn the_disk_fails_while_scrubbing() {
                         assert_eq!(failure.kind(), boltkey::ErrorKind::Incomplete);
                         let text = failure.message();
                         assert!(!text.contains("nothing was changed"), "{text}");
-                        assert!(text.contains("may still show"), "{number}: {text}");
+                        let says = text.contains("may still show");
+                        assert!(says || canaries(&recorder.bytes()) == 0, "{number}: {text}");
                     } else {
                         assert_eq!(canaries(&recorder.bytes()), 0, "{number}");
                     }

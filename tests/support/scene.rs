@@ -149,7 +149,7 @@ pub fn lost(engine: Engine, bytes: &[u8]) -> Vec<Id> {
 
 /// `recover operator` for the first user and organization.
 pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<Plan> {
-    let (users, orgs) = choices(store)?;
+    let (users, orgs) = choices(store).map_err(boltkey::Error::nothing_changed)?;
     let options = Options {
         user: users.first().map(|user| user.name.clone()),
         org: orgs.first().map(|org| org.name.clone()),

@@ -50,12 +50,12 @@ pub(super) fn commit(
         transact(backend.clone(), path, changes, Some(&backend))
     });
     Ok(match done {
-        Ok(Closed(Ok(()))) if everything => scrubbed(device, path),
-        Ok(Closed(Ok(()))) => Committed {
+        Ok(End::Closed) if everything => scrubbed(device, path),
+        Ok(End::Closed) => Committed {
             outcome: Outcome::Changed,
             failure: None,
         },
-        Ok(Closed(Err(cause))) => Committed {
+        Ok(End::NotClosed(cause)) => Committed {
             outcome: Outcome::Changed,
             failure: incomplete(format!(
                 "the change to {} is committed and holds, but the store could not be closed: \
@@ -63,7 +63,7 @@ pub(super) fn commit(
                 path.display()
             )),
         },
-        Err(_) if backend.has_switched() => Committed {
+        Ok(End::Unknown) => Committed {
             outcome: Outcome::Unknown,
             failure: incomplete(format!(
                 "writing to {} failed at the very moment of commit; the change may or may not \
@@ -98,8 +98,15 @@ fn incomplete(message: String) -> Option<Error> {
     )
 }
 
-/// How closing went after the commit.
-struct Closed(std::result::Result<(), String>);
+/// How a change ended that was not certainly left undone.
+enum End {
+    /// It holds.
+    Closed,
+    /// It holds, but what follows failed.
+    NotClosed(String),
+    /// It failed at the moment of commit.
+    Unknown,
+}
 
 /// Opens the store, makes the changes and closes it again.
 fn transact(
@@ -107,14 +114,28 @@ fn transact(
     path: &Path,
     changes: &ChangeSet,
     switch: Option<&OnDevice>,
-) -> Result<Closed> {
+) -> Result<End> {
     let database = open_on(backend, path)?;
-    let outcome = change(&database, path, changes, switch);
-    match outcome {
-        Ok(()) => Ok(Closed(database.close().map_err(|cause| cause.to_string()))),
+    match guarded(path, || change(&database, path, changes, switch)) {
+        Ok(()) => {
+            let closed = guarded(path, || {
+                let closed = database.close();
+                closed.map_err(|cause| failed(path, "close", cause))
+            });
+            Ok(match closed {
+                Ok(()) => End::Closed,
+                Err(error) => End::NotClosed(error.message().replace("; nothing was changed", "")),
+            })
+        }
         Err(error) => {
+            // Before it is dropped: that tries to write once more, and is refused.
+            let unknown = switch.is_some_and(OnDevice::has_switched);
             drop_quietly(path, database);
-            Err(error)
+            if unknown {
+                Ok(End::Unknown)
+            } else {
+                Err(error)
+            }
         }
     }
 }
