@@ -82,10 +82,11 @@ impl Error {
         self
     }
 
-    /// Says that nothing was changed, unless the message says so already.
+    /// Says that nothing was changed, unless the message tells that already.
     #[must_use]
     pub fn nothing_changed(mut self) -> Self {
-        if !self.message.contains("nothing was changed") {
+        let told = ["nothing was changed", "nothing else was changed"];
+        if !told.iter().any(|words| self.message.contains(words)) {
             self.message.push_str("; nothing was changed");
         }
         self

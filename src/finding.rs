@@ -56,3 +56,10 @@ impl Finding {
         self
     }
 }
+
+/// A number with the noun for what is counted, in the singular where there is one of it.
+#[must_use]
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}

@@ -2,7 +2,8 @@
 //! finding appear. The changed files stand in `fixtures/damaged` as well, named for their defect,
 //! each with all findings expected of it.
 //!
-//! With `BOLTKEY_WRITE_DAMAGED` set, the folder is written anew instead of compared.
+//! With `BOLTKEY_WRITE_DAMAGED` set, the folder and its entries in the MANIFEST are written anew
+//! instead of compared.
 
 #![allow(
     clippy::unwrap_used,
@@ -205,6 +206,7 @@ fn damaged(code: Code) -> PathBuf {
 #[test]
 fn every_code_has_a_change_that_makes_it() {
     let rewrite = std::env::var_os("BOLTKEY_WRITE_DAMAGED").is_some();
+    let mut entries = String::new();
     for code in Code::ALL {
         let (_, base, mutate) = MUTATORS
             .iter()
@@ -222,9 +224,13 @@ fn every_code_has_a_change_that_makes_it() {
             let path = damaged(*code);
             if rewrite {
                 write(&path, &image.bytes, &after);
+                entries.push_str(&entry(*code, base, &path, &after));
             }
             assert_eq!(content(&path), image.bytes, "{}", path.display());
         }
+    }
+    if rewrite {
+        note(&entries);
     }
     assert_eq!(MUTATORS.len(), Code::ALL.len());
     println!("cases: checker {}", MUTATORS.len());
@@ -236,6 +242,36 @@ fn write(path: &Path, bytes: &[u8], findings: &BTreeSet<String>) {
     fs::write(path, packed.finish().unwrap()).unwrap();
     let lines: Vec<&str> = findings.iter().map(String::as_str).collect();
     fs::write(expected(path), lines.join("\n") + "\n").unwrap();
+}
+
+/// The lines of a damaged file and of its findings for `interop/manifest`.
+fn entry(code: Code, base: &str, path: &Path, findings: &BTreeSet<String>) -> String {
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let findings: Vec<&str> = findings.iter().map(String::as_str).collect();
+    let command = "command\tBOLTKEY_WRITE_DAMAGED=1 cargo test --test checker";
+    format!(
+        "{file}\tproducer\tbbolt v1.3.6, then tests/checker.rs\t{command}\tcontent\tbbolt/{base} \
+         with one change\tdefect\t{}\tfindings\t{}\n\
+         {}\tproducer\ttests/checker.rs\t{command}\tcontent\tthe findings expected of {file}, one \
+         on each line\n",
+        code.explanation(),
+        findings.join(", "),
+        name(&expected(path)),
+        file = name(path),
+    )
+}
+
+fn note(entries: &str) {
+    let script = fixtures().join("../interop/manifest");
+    let mut running = std::process::Command::new(script)
+        .arg("damaged")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = running.stdin.take().unwrap();
+    input.write_all(entries.as_bytes()).unwrap();
+    drop(input);
+    assert!(running.wait().unwrap().success());
 }
 
 fn expected(path: &Path) -> PathBuf {

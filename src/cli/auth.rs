@@ -13,13 +13,14 @@ use super::Session;
 use super::exit::Outcome;
 use super::recover::{CreateOperatorArgs, run_operator};
 use super::secret_input::{Secret, read_secret};
+use super::stdout;
 use super::table::Table;
 use super::ui::{Human, printable};
 use crate::error::Result;
 use crate::metadata::{Can, Id, Kind, Storage};
 use crate::ops::auth_list::{Entry, Filters, Lister, NamedPermission};
 use crate::ops::auth_show::{Other, Shown, show};
-use crate::ops::auth_verify::{Verified, verify};
+use crate::ops::auth_verify::{NOT_ALLOWED, Verified, verify};
 use crate::store::Store;
 
 /// The subcommands of `auth`.
@@ -175,6 +176,9 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
 }
 
 fn run_list(args: ListArgs, session: &Session) -> Result<Outcome> {
+    if args.reveal {
+        stdout::ensure_open()?;
+    }
     let store = session.open_metadata()?;
     let snapshot = store.snapshot();
     let lister = Lister::new(snapshot, args.filters.into(), args.reveal)?;
@@ -252,7 +256,7 @@ fn list_table(v1: bool, header: bool) -> Table {
         "User Name",
         "User ID",
         "Kind",
-        "Storage",
+        if v1 { "Password" } else { "Storage" },
         "Status",
         "Permissions",
     ];
@@ -267,8 +271,8 @@ fn add_row(table: &mut Table, entry: &Entry<'_>) {
         format!("{} (unusable)", entry.status)
     };
     let storage = match entry.has_password {
-        Some(true) => "password",
-        Some(false) => "no password",
+        Some(true) => "yes",
+        Some(false) => "no",
         None => entry.storage.name(),
     };
     table.row([
@@ -322,6 +326,9 @@ fn permission_text(permission: &NamedPermission<'_>, names: bool) -> String {
 }
 
 fn run_show(args: &ShowArgs, session: &Session) -> Result<Outcome> {
+    if args.reveal {
+        stdout::ensure_open()?;
+    }
     let store = session.open_metadata()?;
     let mut rendered = Ok(Zeroizing::new(Vec::new()));
     let skipped = show(store.snapshot(), args.id, args.reveal, |shown| {
@@ -365,6 +372,14 @@ impl Human for Shown<'_> {
             )?,
             None => writeln!(out, "Login:        nobody's")?,
         }
+        if self.orphaned {
+            writeln!(
+                out,
+                "Visible to: no token; the server answers 404, since its user or organization \
+                 was deleted"
+            )?;
+            return write_others("Deletable by", &self.changeable_by, out);
+        }
         write_others("Visible to", &self.visible_to, out)?;
         write_others("Changeable by", &self.changeable_by, out)
     }
@@ -397,7 +412,13 @@ impl Human for Verified<'_> {
             Some(false) => writeln!(out, "no: its permissions do not allow what was asked")?,
             None => {}
         }
-        for reason in &self.reasons {
+        let of_entry = match &self.authorization {
+            Some(entry) => &entry.problems[..],
+            None => &[],
+        };
+        // What the lines of the authorization tell below, or the answer above, is not told twice.
+        let told = |reason: &&String| of_entry.contains(reason) || *reason == NOT_ALLOWED;
+        for reason in self.reasons.iter().filter(|reason| !told(reason)) {
             writeln!(out, "  - {}", printable(reason))?;
         }
         if let Some(entry) = &self.authorization {

@@ -10,11 +10,16 @@ use super::Session;
 use super::auth::FilterArgs;
 use super::exit::Outcome;
 use super::secret_input::{Secret, read_secret};
+use super::stdout;
 use super::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::counted;
 use crate::ops::capture::{Captured, Format, capture, write};
 use crate::ops::output::OutputFile;
 use crate::ops::seal::Seal;
+
+/// What the stream is called in messages.
+const STDOUT: &str = "standard output";
 
 /// Where tokens are written, and how.
 #[derive(Debug, Args)]
@@ -58,7 +63,8 @@ impl From<FormatArg> for Format {
 
 /// An output that is open, and how it is written.
 pub struct Output {
-    file: OutputFile,
+    /// None in a dry run.
+    file: Option<OutputFile>,
     path: PathBuf,
     seal: Seal,
     format: Format,
@@ -79,6 +85,9 @@ impl OutArgs {
             )
             .with_hint("name a file with --out; --format json makes the tokens themselves JSON"));
         }
+        if stdout::is_named_by(&self.out) && !session.dry_run() {
+            stdout::ensure_open()?;
+        }
         let by_passphrase = self.passphrase_file.is_some() || Secret::PASSPHRASE.is_set();
         let seal = if !self.recipients.is_empty() {
             Seal::for_recipients(self.recipients.iter().map(String::as_str))?
@@ -88,10 +97,14 @@ impl OutArgs {
         } else {
             Seal::Open
         };
-        let file = if to_stdout {
-            OutputFile::to_stream(Box::new(io::stdout()), "standard output")
-        } else {
-            OutputFile::create(&self.out)?
+        let file = match (session.dry_run(), to_stdout) {
+            (true, true) => None,
+            (true, false) => {
+                OutputFile::could_create(&self.out)?;
+                None
+            }
+            (false, true) => Some(OutputFile::to_stream(Box::new(io::stdout()), STDOUT)),
+            (false, false) => Some(OutputFile::create(&self.out)?),
         };
         Ok(Output {
             file,
@@ -103,10 +116,10 @@ impl OutArgs {
 }
 
 impl Output {
-    /// Whether the tokens go to standard output, which is then not for the report.
+    /// Whether tokens are written to standard output, which is then not for the report.
     #[must_use]
     pub fn is_stdout(&self) -> bool {
-        self.path == Path::new("-")
+        self.path == Path::new("-") && self.file.is_some()
     }
 
     /// Whether the tokens are encrypted.
@@ -115,16 +128,24 @@ impl Output {
         self.seal.is_closed()
     }
 
-    /// Writes the tokens; the file has its name only when it is complete.
+    /// Writes the tokens; the file has its name only when it is complete. Does nothing in a dry
+    /// run.
     ///
     /// # Errors
     /// When the output can't be written; nothing is left behind then.
-    pub fn write(mut self, tokens: &[Captured]) -> Result<()> {
-        let what = self.path.display().to_string();
+    pub fn write(self, tokens: &[Captured]) -> Result<()> {
+        let what = if self.is_stdout() {
+            STDOUT.into()
+        } else {
+            self.path.display().to_string()
+        };
         let format = self.format;
+        let Some(mut file) = self.file else {
+            return Ok(());
+        };
         self.seal
-            .write(&mut self.file, &what, |out| write(tokens, format, out))?;
-        self.file.finish()?;
+            .write(&mut file, &what, |out| write(tokens, format, out))?;
+        file.finish()?;
         Ok(())
     }
 }
@@ -146,6 +167,8 @@ struct Report {
     out: String,
     encrypted: bool,
     changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
 }
 
 /// Runs `capture`.
@@ -163,6 +186,7 @@ pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
         out: args.out.out.display().to_string(),
         encrypted: output.is_sealed(),
         changed: false,
+        dry_run: session.dry_run(),
     };
     let to_stdout = output.is_stdout();
     output.write(&tokens)?;
@@ -178,10 +202,12 @@ impl Report {
     fn sentence(&self) -> String {
         let encrypted = if self.encrypted { ", encrypted" } else { "" };
         let out = printable(&self.out);
-        format!(
-            "captured {} plaintext tokens to {out}{encrypted}",
-            self.captured
-        )
+        let tokens = counted(self.captured as u64, "plaintext token");
+        if self.dry_run {
+            format!("would capture {tokens} to {out}{encrypted}; nothing was written")
+        } else {
+            format!("captured {tokens} to {out}{encrypted}")
+        }
     }
 }
 

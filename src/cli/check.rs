@@ -7,8 +7,9 @@ use clap::Args;
 use super::Session;
 use super::exit::Outcome;
 use super::ui::{Human, printable};
+use super::wrap::write_wrapped;
 use crate::error::Result;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, counted};
 use crate::ops::check::{Checked, check};
 
 /// Options of `check`.
@@ -48,8 +49,12 @@ impl Human for Checked {
         let pages = &self.pages;
         writeln!(
             out,
-            "Structure: {} pages of {} bytes, {} free, {} buckets, {} keys",
-            pages.allocated, pages.page_size, pages.free, pages.buckets, pages.keys
+            "Structure: {} of {} bytes, {} free, {}, {}",
+            counted(pages.allocated, "page"),
+            pages.page_size,
+            pages.free,
+            counted(pages.buckets, "bucket"),
+            counted(pages.keys, "key")
         )?;
         section(&structure, out)?;
         if self.with_metadata {
@@ -58,16 +63,14 @@ impl Human for Checked {
         }
         let count = |severity| {
             let found = self.findings.iter().filter(|f| f.severity == severity);
-            found.count()
+            found.count() as u64
         };
-        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let warnings = counted(count(Severity::Warning), "warning");
         if self.ok {
-            writeln!(out, "ok: no errors, {warnings} warnings")
+            writeln!(out, "ok: no errors, {warnings}")
         } else {
-            writeln!(
-                out,
-                "NOT ok: {errors} errors, {warnings} warnings; nothing was changed"
-            )
+            let errors = counted(count(Severity::Error), "error");
+            writeln!(out, "NOT ok: {errors}, {warnings}; nothing was changed")
         }
     }
 }
@@ -95,9 +98,9 @@ pub(super) fn write_finding(finding: &Finding, out: &mut dyn Write) -> io::Resul
         printable(&finding.place),
         finding.code
     )?;
-    writeln!(out, "    {}", printable(&finding.message))?;
+    write_wrapped(out, "    ", 4, &printable(&finding.message))?;
     if let Some(hint) = &finding.hint {
-        writeln!(out, "    {}", printable(hint))?;
+        write_wrapped(out, "    ", 4, &printable(hint))?;
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use super::exit::Outcome;
 use super::progress::Bar;
 use super::ui::{Human, printable};
 use crate::error::Result;
-use crate::ops::convert::{Copied, convert, recoverable};
+use crate::finding::counted;
+use crate::ops::convert::{Copied, convert, could_convert};
 use crate::store::{Engine, Progress};
 
 /// Options of `convert`.
@@ -79,15 +80,7 @@ fn copy(
     let engine = engine.unwrap_or_else(|| otherwise(store.description().engine));
     let source_bytes = store.description().size_bytes;
     let (copied, findings) = if session.dry_run() {
-        let (recoverable_left, findings) = recoverable(&store)?;
-        let copied = Copied {
-            out,
-            engine,
-            size_bytes: 0,
-            recoverable_left,
-            changed: false,
-        };
-        (copied, findings)
+        could_convert(&store, &out, engine)?
     } else {
         let bar = Bar::new(session.ui(), doing, source_bytes);
         let tell = |done| bar.at(done);
@@ -133,9 +126,9 @@ impl Human for Report {
         if self.copied.recoverable_left > 0 {
             writeln!(
                 out,
-                "the copy has none of the {} lost tokens that unused parts of the source still \
-                 show;\nboltkey residue recover --out FILE gets them from the source",
-                self.copied.recoverable_left
+                "the copy has none of the {} that unused parts of the source still show;\n\
+                 boltkey residue recover --out FILE gets them from the source",
+                counted(self.copied.recoverable_left, "lost token")
             )?;
         }
         Ok(())

@@ -11,6 +11,7 @@ use super::args::Cli;
 use super::exit::Outcome;
 use super::ui::{Human, printable};
 use crate::error::{IoContext, Result};
+use crate::finding::counted;
 
 /// Options of `man`.
 #[derive(Debug, Args)]
@@ -62,6 +63,10 @@ struct Pages {
 impl Human for Pages {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let folder = printable(&self.out.display().to_string());
-        writeln!(out, "{} pages in {folder}", self.pages.len())
+        writeln!(
+            out,
+            "{} in {folder}",
+            counted(self.pages.len() as u64, "page")
+        )
     }
 }

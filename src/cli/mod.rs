@@ -22,14 +22,18 @@ mod residue;
 pub mod secret_input;
 mod session;
 mod status;
+mod stdout;
 mod table;
 mod token;
 mod ui;
 mod usage;
+mod wrap;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::error::ErrorKind;
 
 pub use session::Session;
 pub use ui::{Human, Ui};
@@ -46,6 +50,10 @@ pub fn run() -> ExitCode {
     let session = Session::new(cli.globals, ui);
     match args::dispatch(cli.command, &session) {
         Ok(outcome) => outcome.into(),
-        Err(error) => session.ui().fail(&error),
+        Err(error) => session.ui().fail(&match error.kind() {
+            // Its text says what holds; and wrong arguments do nothing.
+            ErrorKind::Incomplete | ErrorKind::Usage => error,
+            _ => error.nothing_changed(),
+        }),
     }
 }

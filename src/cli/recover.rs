@@ -12,6 +12,7 @@ use super::auth::write_entry;
 use super::change::{TokenMade, conclude};
 use super::exit::Outcome;
 use super::prompt::choose;
+use super::stdout;
 use super::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Storage;
@@ -88,6 +89,11 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
 /// # Errors
 /// As [`run`].
 pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
+    if args.token_out.token_out.is_none() && !session.dry_run() {
+        stdout::ensure_open().map_err(|error| {
+            error.with_hint("the new token would be lost: give --token-out FILE for it")
+        })?;
+    }
     let database = session.database()?;
     let mut options = Options {
         user: args.user,
@@ -105,11 +111,17 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
         choose_missing(&mut options.org, "organization", "--org", &orgs)?;
     }
     let now = Moment::from(&Zoned::now());
+    let token_out = args.token_out.token_out.as_deref();
     if session.dry_run() {
         let store = session.open_metadata_at(&database)?;
         sound_structure(store.inspect())?;
         let plan = plan(store.snapshot(), &options, &now)?;
         drop(store);
+        let around = Around {
+            keep_copy: session.keep_copy(),
+            token_out: token_out.map(|path| (path, plan.token())),
+        };
+        around.could_be_made()?;
         let ui = session.ui();
         let report = plan.show(false, |made| {
             ui.render(&Report::new(made, Some(true), true))
@@ -121,7 +133,6 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     session.may_write(&database)?;
     let mut store = session.open_writable(&database)?;
     let plan = plan(&store, &options, &now)?;
-    let token_out = args.token_out.token_out.as_deref();
     let around = Around {
         keep_copy: session.keep_copy(),
         token_out: token_out.map(|path| (path, plan.token())),

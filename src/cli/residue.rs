@@ -11,6 +11,7 @@ use super::capture::OutArgs;
 use super::exit::Outcome;
 use super::ui::{Human, printable};
 use crate::error::Result;
+use crate::finding::counted;
 use crate::ops::residue::{Counts, Options, recover, scan};
 
 /// The subcommands of `residue`.
@@ -91,6 +92,8 @@ struct Recovery {
     /// None when there was nothing to write.
     out: Option<String>,
     encrypted: bool,
+    #[serde(rename = "dryRun", skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
 }
 
 fn run_recover(args: RecoverArgs, session: &Session) -> Result<Outcome> {
@@ -106,6 +109,7 @@ fn run_recover(args: RecoverArgs, session: &Session) -> Result<Outcome> {
         recovered: recovered.tokens.len(),
         out: (!nothing).then(|| args.out.out.display().to_string()),
         encrypted: output.is_sealed(),
+        dry_run: session.dry_run(),
     };
     let to_stdout = output.is_stdout();
     // A file without tokens would only look like a success.
@@ -124,9 +128,16 @@ impl Human for Counts {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
-            "{} plaintext tokens are still readable: {} of hashed tokens of this store, {} that \
-             match nothing in it",
-            self.tokens, self.matching, self.unmatched
+            "{} {} still readable: {} of hashed tokens of this store, {} that {} nothing in it",
+            counted(self.tokens, "plaintext token"),
+            if self.tokens == 1 { "is" } else { "are" },
+            self.matching,
+            self.unmatched,
+            if self.unmatched == 1 {
+                "matches"
+            } else {
+                "match"
+            }
         )?;
         if self.matching > 0 {
             writeln!(
@@ -142,16 +153,28 @@ impl Human for Counts {
 impl Recovery {
     fn sentence(&self) -> String {
         let unmatched = self.counts.unmatched;
+        let verb = if unmatched == 1 { "matches" } else { "match" };
         match &self.out {
-            None => {
-                format!("nothing to recover; {unmatched} candidates match nothing in this store")
-            }
+            None => format!(
+                "nothing to recover; {} {verb} nothing in this store",
+                counted(unmatched, "candidate")
+            ),
             Some(out) => format!(
-                "recovered {} tokens to {}{}; {unmatched} more candidates match nothing in this \
-                 store",
-                self.recovered,
+                "{} {} to {}{}; {} {verb} nothing in this store{}",
+                if self.dry_run {
+                    "would recover"
+                } else {
+                    "recovered"
+                },
+                counted(self.recovered as u64, "token"),
                 printable(out),
-                if self.encrypted { ", encrypted" } else { "" }
+                if self.encrypted { ", encrypted" } else { "" },
+                counted(unmatched, "more candidate"),
+                if self.dry_run {
+                    "; nothing was written"
+                } else {
+                    ""
+                },
             ),
         }
     }

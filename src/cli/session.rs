@@ -8,7 +8,7 @@ use super::prompt::confirm;
 use super::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::metadata::names;
+use crate::metadata::{Schema, names};
 use crate::store::{
     Description, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
 };
@@ -70,7 +70,23 @@ impl Session {
     fn open_at(&self, database: &Database) -> Result<Store> {
         let store = Store::open(&database.path, &self.open_options())?;
         self.opened(store.notices(), store.description());
+        self.warn_of_schema(&store)?;
         Ok(store)
+    }
+
+    /// What is read from a schema of the future may lack, or misread, what is new in it.
+    fn warn_of_schema(&self, store: &Store) -> Result<()> {
+        let schema = Schema::load(store.snapshot())?;
+        // Any Bolt file may be looked at, and one without migrations is none of InfluxDB's.
+        if schema.known || (schema.migrations == 0 && schema.findings.is_empty()) {
+            return Ok(());
+        }
+        self.ui.warning(&format!(
+            "{} has a schema that this version of boltkey does not know; what is new in it is not \
+             seen (boltkey check tells more)",
+            store.description().path.display()
+        ));
+        Ok(())
     }
 
     fn opened(&self, notices: &[Finding], about: &Description) {

@@ -6,7 +6,9 @@ use super::Session;
 use super::check::write_finding;
 use super::exit::Outcome;
 use super::ui::{Human, printable};
+use super::wrap::write_wrapped;
 use crate::error::Result;
+use crate::finding::counted;
 use crate::metadata::Storage;
 use crate::ops::status::{Status, status};
 
@@ -34,16 +36,12 @@ impl Human for Status {
             database.size_bytes, database.page_size
         )?;
         let schema = &self.schema;
-        let known = if schema.known {
-            ""
+        let (number, release) = (schema.migrations, schema.release);
+        if schema.known {
+            writeln!(out, "Schema:    {number}, as InfluxDB {release} writes it")?;
         } else {
-            "  (not a schema this version knows)"
-        };
-        writeln!(
-            out,
-            "Schema:    {}, as InfluxDB {} writes it{known}",
-            schema.migrations, schema.release
-        )?;
+            writeln!(out, "Schema:    {number}, not one that this version knows")?;
+        }
         self.write_tokens(out)?;
         self.write_ways_in(out)?;
         self.write_residue(out)?;
@@ -91,19 +89,19 @@ impl Status {
         }
         for token in &self.operator_tokens {
             let usable = if token.usable { "usable" } else { "NOT usable" };
-            let storage = match token.storage {
-                Storage::Plaintext => "plaintext",
-                Storage::Hashed => "hashed",
-                Storage::Both => "plaintext and hashed",
-                Storage::Missing => "no token",
-            };
-            writeln!(
-                out,
-                "  operator token {}  {usable}, {storage}, of {}: {}",
+            let text = format!(
+                "{}  {usable}, {}, of {}: {}",
                 token.id,
+                match token.storage {
+                    Storage::Plaintext => "plaintext",
+                    Storage::Hashed => "hashed",
+                    Storage::Both => "plaintext and hashed",
+                    Storage::Missing => "no token",
+                },
                 printable(token.user.as_deref().unwrap_or("a deleted user")),
                 printable(&token.description)
-            )?;
+            );
+            write_wrapped(out, "  operator token ", 4, &text)?;
         }
         for login in &self.logins {
             let active = if login.active { "" } else { "INACTIVE " };
@@ -112,12 +110,12 @@ impl Status {
             } else {
                 "no operator power"
             };
-            writeln!(
-                out,
-                "  {active}login {}  {power}: {}",
+            let text = format!(
+                "{}  {power}: {}",
                 printable(&login.user),
                 printable(&login.because)
-            )?;
+            );
+            write_wrapped(out, &format!("  {active}login "), 4, &text)?;
         }
         Ok(())
     }
@@ -127,15 +125,16 @@ impl Status {
         writeln!(out, "\nPlaintext still readable:")?;
         writeln!(
             out,
-            "  in unused parts of this file: {} tokens, {} of them the last copy",
-            residue.plaintext_tokens, residue.recoverable
+            "  in unused parts of this file: {}, {} of them the last copy in it",
+            counted(residue.plaintext_tokens, "token"),
+            residue.recoverable
         )?;
         for sibling in &self.siblings {
             writeln!(
                 out,
-                "  in {}: {} tokens",
+                "  in {}: {}",
                 printable(&sibling.path.display().to_string()),
-                sibling.plaintext_tokens
+                counted(sibling.plaintext_tokens, "token")
             )?;
         }
         Ok(())

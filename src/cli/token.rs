@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Session;
 use super::exit::Outcome;
 use super::secret_input::{Secret, read_secret};
+use super::stdout;
 use super::ui::Human;
 use crate::error::Result;
 use crate::metadata::Variant;
@@ -57,6 +58,7 @@ impl From<VariantArg> for Variant {
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Generate => {
+            stdout::ensure_open()?;
             let token = generate()?;
             let ui = session.ui();
             let report = ui.render(&Generated {

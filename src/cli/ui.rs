@@ -203,7 +203,7 @@ impl Ui {
 pub(super) fn stdout_failed(cause: &io::Error) -> Error {
     Error::new(
         ErrorKind::Io,
-        format!("can't write to standard output: {cause}; nothing was changed"),
+        format!("can't write standard output: {cause}; nothing was changed"),
     )
 }
 

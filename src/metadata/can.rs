@@ -27,8 +27,12 @@ impl FromStr for Can {
             .into_iter()
             .find(|known| known.to_string() == action)
             .ok_or("the action is read or write, as in write:buckets/NAME")?;
-        let (kind, target) = match rest.map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
-            Some((kind, target)) => (Some(kind), (!target.is_empty()).then(|| target.to_owned())),
+        let (kind, target) = match rest.map(|rest| (rest, rest.split_once('/'))) {
+            Some((_, Some((_, "")))) => {
+                return Err("after / a name or an ID is expected, as in write:buckets/NAME".into());
+            }
+            Some((_, Some((kind, target)))) => (Some(kind), Some(target.to_owned())),
+            Some((kind, None)) => (Some(kind), None),
             None => (None, None),
         };
         let kind = kind
@@ -164,6 +168,7 @@ mod tests {
             "delete",
             "read:",
             "read:bucket",
+            "read:buckets/",
             "READ",
             "read:buckets,write",
         ] {

@@ -142,6 +142,8 @@ impl Schema {
     #[must_use]
     pub fn release(&self) -> &'static str {
         match self.migrations {
+            n if n > 21 => "newer than 2.9",
+            _ if !self.known => "unknown",
             11 => "2.0.0–2.0.2",
             14 => "2.0.3–2.0.4",
             15 => "2.0.5–2.0.9",
@@ -149,7 +151,6 @@ impl Schema {
             19 => "2.2",
             20 => "2.3–2.7",
             21 => "2.8–2.9",
-            n if n > 21 => "newer than 2.9",
             _ => "none",
         }
     }
@@ -226,7 +227,14 @@ mod tests {
             assert_eq!((schema.migrations, schema.known), (count, true));
             assert_eq!(schema.release(), release);
         }
-        assert!(!Schema::load(&Model::default()).unwrap().known);
+        let empty = Schema::load(&Model::default()).unwrap();
+        assert_eq!((empty.known, empty.release()), (false, "unknown"));
+        let mut newer = store(21);
+        put(&mut newer, 22, "something new", true);
+        assert_eq!(Schema::load(&newer).unwrap().release(), "newer than 2.9");
+        let mut renamed = store(21);
+        put(&mut renamed, 21, "something else", true);
+        assert_eq!(Schema::load(&renamed).unwrap().release(), "unknown");
     }
 
     #[test]

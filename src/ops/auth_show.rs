@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::auth_list::{Entry, Filters, Lister};
+use super::auth_list::{Entry, Filters, Lister, is_orphaned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::permission::{Action, Permission, allows};
@@ -17,10 +17,14 @@ pub struct Shown<'a> {
     pub entry: Entry<'a>,
     /// The user whose login has these permissions, whatever the token's status or storage.
     pub login: Option<&'a str>,
+    /// Whether its user or organization was deleted: the API then answers 404 to whoever asks for
+    /// it, and to whoever changes it, although the change holds. Deleting it works.
+    #[serde(skip)]
+    pub orphaned: bool,
     /// Other tokens that may see it over the API.
     #[serde(rename = "visibleTo")]
     pub visible_to: Vec<Other>,
-    /// Other tokens that may change or delete it.
+    /// Other tokens that may change or delete it over the API.
     #[serde(rename = "changeableBy")]
     pub changeable_by: Vec<Other>,
 }
@@ -49,12 +53,17 @@ pub fn show(
 ) -> Result<Vec<Finding>> {
     let lister = Lister::new(snapshot, Filters::default(), reveal)?;
     let skipped = authorization::with(snapshot, id, |record| {
-        let (visible_to, changeable_by, skipped) = others(snapshot, record)?;
+        let (mut visible_to, changeable_by, skipped) = others(snapshot, record)?;
+        let orphaned = is_orphaned(record, lister.catalog());
+        if orphaned {
+            visible_to.clear();
+        }
         let entry = lister.entry(record);
         let login = entry.user;
         use_it(&Shown {
             entry,
             login,
+            orphaned,
             visible_to,
             changeable_by,
         });

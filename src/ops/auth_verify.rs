@@ -9,6 +9,9 @@ use crate::metadata::{Can, Storage, TokenHash, authenticate, authorization, name
 use crate::secret::Token;
 use crate::store::Snapshot;
 
+/// The reason that goes with `allowed: false`.
+pub const NOT_ALLOWED: &str = "its permissions do not allow what was asked";
+
 /// The answer.
 #[derive(Serialize)]
 pub struct Verified<'a> {
@@ -76,7 +79,7 @@ pub fn verify<T>(
         let sendable = record.storage() != Storage::Hashed
             || authenticate::can_be_sent(token.reveal(), &mut reasons);
         if allowed == Some(false) {
-            reasons.push("its permissions do not allow what was asked".into());
+            reasons.push(NOT_ALLOWED.into());
         }
         Ok(use_it(&Verified {
             authenticates: entry.usable && sendable,

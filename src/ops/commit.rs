@@ -27,6 +27,20 @@ pub struct Around<'a> {
     pub token_out: Option<(&'a Path, &'a Token)>,
 }
 
+impl Around<'_> {
+    /// What would keep these files from being made, for a dry run.
+    ///
+    /// # Errors
+    /// As [`OutputFile::could_create_regular`].
+    pub fn could_be_made(&self) -> Result<()> {
+        let files = [self.keep_copy, self.token_out.map(|(path, _)| path)];
+        files
+            .into_iter()
+            .flatten()
+            .try_for_each(OutputFile::could_create_regular)
+    }
+}
+
 /// The schema of a store that may be edited.
 ///
 /// # Errors
@@ -93,6 +107,10 @@ pub fn commit(
     changes: &ChangeSet,
     around: &Around<'_>,
 ) -> Result<Committed> {
+    if around.keep_copy.is_some() {
+        // The engine would refuse it too, but only after the copy was made.
+        sound_structure(store.inspect())?;
+    }
     let precious = match changes.wipe {
         Wipe::Everything => Vec::new(),
         Wipe::Freed | Wipe::Nothing => last_copies(store).map_err(Error::nothing_changed)?,

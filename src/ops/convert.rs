@@ -66,11 +66,31 @@ pub fn convert(
     Ok((copied, findings))
 }
 
+/// Does all of [`convert`] but making the file; `size_bytes` is 0 then.
+///
+/// # Errors
+/// As [`convert`].
+pub fn could_convert(store: &Store, out: &Path, engine: Engine) -> Result<(Copied, Vec<Finding>)> {
+    OutputFile::could_create_regular(out)?;
+    store
+        .could_copy_to(engine)
+        .map_err(Error::nothing_changed)?;
+    let (recoverable_left, findings) = recoverable(store)?;
+    let copied = Copied {
+        out: out.to_path_buf(),
+        engine,
+        size_bytes: 0,
+        recoverable_left,
+        changed: false,
+    };
+    Ok((copied, findings))
+}
+
 /// How many tokens a copy leaves behind.
 ///
 /// # Errors
 /// When the store can't be read.
-pub fn recoverable(store: &Store) -> Result<(u64, Vec<Finding>)> {
+fn recoverable(store: &Store) -> Result<(u64, Vec<Finding>)> {
     let (known, mut findings) = Known::load(store.snapshot())?;
     let mut scan = Scan::new(&known);
     findings.extend(scan.feed_unused(store.inspect(), store.snapshot())?);

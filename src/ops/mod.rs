@@ -10,6 +10,7 @@ pub mod check;
 pub mod commit;
 pub mod convert;
 pub mod moment;
+pub mod new_file;
 pub mod new_id;
 pub mod org;
 pub mod output;

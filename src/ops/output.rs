@@ -1,18 +1,17 @@
 //! Files that hold secrets: new, private, complete, or not there at all.
 //!
-//! A regular file is written under a temporary name in the same folder, created exclusively with
-//! mode 0600, and moved to its own name only when it is complete and on disk; what stands there
-//! already is never replaced. Pipes and devices are written straight.
+//! A regular file is made with mode 0600 in its folder and gets its name only when it is complete
+//! and on disk; what stands there already is never replaced. Pipes and devices are written
+//! straight.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use tempfile::NamedTempFile;
 
+use super::new_file::NewFile;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::Device;
 use crate::store::device::on_file;
@@ -25,7 +24,7 @@ pub struct OutputFile {
 
 enum Target {
     /// Written beside its final place.
-    New(NamedTempFile),
+    New(NewFile),
     /// A pipe or device, or the stream that the caller gave.
     Stream(Box<dyn Write>),
 }
@@ -38,9 +37,7 @@ impl OutputFile {
     /// `path` names no file; [`ErrorKind::NotFound`] when its folder does not exist.
     pub fn create(path: &Path) -> Result<Self> {
         let target = match fs::symlink_metadata(path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                Target::New(temporary_beside(path)?)
-            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Target::New(new_beside(path)?),
             Err(cause) => return Err(cause).at("look at", path),
             Ok(_) => Target::Stream(Box::new(open_stream(path)?)),
         };
@@ -50,15 +47,47 @@ impl OutputFile {
         })
     }
 
-    /// The same, but never a pipe or a device: for what has to stay.
+    /// What [`OutputFile::create`] would refuse, without making anything: for a dry run.
     ///
     /// # Errors
     /// As [`OutputFile::create`].
+    pub fn could_create(path: &Path) -> Result<()> {
+        match fs::symlink_metadata(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                names_a_file(path)?;
+                let folder = folder_of(path);
+                fs::read_dir(folder)
+                    .map(drop)
+                    .at("create", path)
+                    .map_err(in_folder)
+            }
+            Err(cause) => Err(cause).at("look at", path),
+            Ok(_) => must_be_stream(path),
+        }
+    }
+
+    /// The same for what has to stay: never a pipe or a device.
+    ///
+    /// # Errors
+    /// As [`OutputFile::create_regular`].
+    pub fn could_create_regular(path: &Path) -> Result<()> {
+        is_no_stream(path)?;
+        match fs::symlink_metadata(path) {
+            Ok(_) => Err(regular_exists(path)),
+            Err(_) => Self::could_create(path),
+        }
+    }
+
+    /// The same, but never a pipe or a device: for what has to stay.
+    ///
+    /// # Errors
+    /// As [`OutputFile::create`]; [`ErrorKind::Usage`] for `-`.
     pub fn create_regular(path: &Path) -> Result<Self> {
+        is_no_stream(path)?;
         match fs::symlink_metadata(path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Self::create(path),
             Err(cause) => Err(cause).at("look at", path),
-            Ok(_) => Err(exists(path)),
+            Ok(_) => Err(regular_exists(path)),
         }
     }
 
@@ -71,7 +100,7 @@ impl OutputFile {
         let output = Self::create_regular(path)?;
         if let (Target::New(file), true) = (&output.target, rustix::process::geteuid().is_root()) {
             let folder = fs::metadata(folder_of(path)).at("look at", folder_of(path))?;
-            std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid()))
+            std::os::unix::fs::fchown(file.file(), Some(folder.uid()), Some(folder.gid()))
                 .at("set the owner of", path)?;
         }
         Ok(output)
@@ -92,7 +121,7 @@ impl OutputFile {
     /// When the system gives no second descriptor.
     pub fn device(&self) -> io::Result<Box<dyn Device>> {
         match &self.target {
-            Target::New(file) => Ok(on_file(file.as_file().try_clone()?)),
+            Target::New(file) => Ok(on_file(file.file().try_clone()?)),
             Target::Stream(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -103,7 +132,7 @@ impl OutputFile {
     /// As the system says.
     pub fn length(&self) -> io::Result<u64> {
         match &self.target {
-            Target::New(file) => Ok(file.as_file().metadata()?.len()),
+            Target::New(file) => Ok(file.file().metadata()?.len()),
             Target::Stream(_) => Ok(0),
         }
     }
@@ -133,16 +162,16 @@ impl OutputFile {
             }
             Target::New(file) => file,
         };
-        file.as_file().sync_all().at("write", &path)?;
-        file.as_file_mut().rewind().at("read", &path)?;
-        verify(file.as_file_mut()).at("verify", &path)?;
-        let metadata = file.as_file().metadata().at("look at", &path)?;
-        match file.persist_noclobber(&path) {
-            Ok(_) => {}
-            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+        file.file().sync_all().at("write", &path)?;
+        file.file_mut().rewind().at("read", &path)?;
+        verify(file.file_mut()).at("verify", &path)?;
+        let metadata = file.file().metadata().at("look at", &path)?;
+        match file.name(&path) {
+            Ok(()) => {}
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(exists(&path));
             }
-            Err(failed) => return Err(failed.error).at("create", &path),
+            Err(cause) => return Err(cause).at("create", &path),
         }
         let folder = folder_of(&path);
         File::open(folder)
@@ -151,8 +180,8 @@ impl OutputFile {
                 Error::new(
                     ErrorKind::Io,
                     format!(
-                        "{} is written, but its folder can't be synced: {cause}; it may be gone \
-                         after a power failure",
+                        "{} is complete, but its folder can't be synced: {cause}; it may be gone \
+                         after a power failure; nothing else was changed",
                         path.display()
                     ),
                 )
@@ -197,59 +226,77 @@ impl Finished {
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.target {
-            Target::New(file) => file.write(bytes),
+            Target::New(file) => file.file_mut().write(bytes),
             Target::Stream(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.target {
-            Target::New(file) => file.flush(),
+            Target::New(file) => file.file_mut().flush(),
             Target::Stream(stream) => stream.flush(),
         }
     }
 }
 
-/// A private file (0600, made exclusively) in the folder of `path`.
-fn temporary_beside(path: &Path) -> Result<NamedTempFile> {
-    // "dir/" and "dir/.." name folders, whatever stands there.
+/// A private file (0600) in the folder of `path`, without a name yet.
+fn new_beside(path: &Path) -> Result<NewFile> {
+    names_a_file(path)?;
+    NewFile::in_folder(folder_of(path))
+        .at("create", path)
+        .map_err(in_folder)
+}
+
+/// "dir/" and "dir/.." name folders, whatever stands there.
+fn names_a_file(path: &Path) -> Result<()> {
     if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Error::new(
             ErrorKind::Refused,
             format!("{} names no file; nothing was changed", path.display()),
         ));
     }
-    tempfile::Builder::new()
-        .prefix(OsStr::new(".boltkey-"))
-        .suffix(".tmp")
-        .tempfile_in(folder_of(path))
-        // The text of tempfile names the temporary file, which tells the user nothing.
-        .map_err(|cause| io::Error::from(cause.kind()))
-        .at("create", path)
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.with_hint("the folder must exist; boltkey creates none"),
-            _ => error,
-        })
+    Ok(())
 }
 
-/// Opens what stands at `path` for writing if it is a pipe or a device. Links are followed only
-/// out of the system's own folders, where /dev/stdout and /dev/fd are links.
-fn open_stream(path: &Path) -> Result<File> {
-    let of_system = path.starts_with("/dev") || path.starts_with("/proc");
-    let is_stream = |metadata: &fs::Metadata| {
-        let kind = metadata.file_type();
-        kind.is_fifo() || kind.is_char_device()
-    };
-    let before = if of_system {
+/// Adds to a failure to make something in a folder what helps.
+fn in_folder(error: Error) -> Error {
+    let error = error.nothing_changed();
+    match error.kind() {
+        ErrorKind::NotFound => error.with_hint("the folder must exist; boltkey creates none"),
+        _ => error,
+    }
+}
+
+/// Whether links in a path are followed: only out of the system's own folders, where /dev/stdout
+/// and /dev/fd are links.
+fn is_of_system(path: &Path) -> bool {
+    path.starts_with("/dev") || path.starts_with("/proc")
+}
+
+fn is_stream(metadata: &fs::Metadata) -> bool {
+    let kind = metadata.file_type();
+    kind.is_fifo() || kind.is_char_device()
+}
+
+/// Refuses what stands at `path` unless it is a pipe or a device.
+fn must_be_stream(path: &Path) -> Result<()> {
+    let there = if is_of_system(path) {
         fs::metadata(path)
     } else {
         fs::symlink_metadata(path)
     };
-    if !is_stream(&before.at("look at", path)?) {
-        return Err(exists(path));
+    if is_stream(&there.at("look at", path)?) {
+        Ok(())
+    } else {
+        Err(exists(path))
     }
+}
+
+/// Opens what stands at `path` for writing if it is a pipe or a device.
+fn open_stream(path: &Path) -> Result<File> {
+    must_be_stream(path)?;
     let mut flags = OFlags::NOCTTY;
-    if !of_system {
+    if !is_of_system(path) {
         flags |= OFlags::NOFOLLOW;
     }
     let file = OpenOptions::new()
@@ -280,6 +327,23 @@ fn exists(path: &Path) -> Error {
     .with_hint("name a new file, or - for standard output; boltkey overwrites none")
 }
 
+/// The same where standard output is no way out.
+fn regular_exists(path: &Path) -> Error {
+    exists(path).with_hint("name a new file; boltkey overwrites none")
+}
+
+/// `-` is standard output everywhere, and no file of that name.
+fn is_no_stream(path: &Path) -> Result<()> {
+    if path != Path::new("-") {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        "this can't go to standard output, which - stands for",
+    )
+    .with_hint("name a new file; ./- is one that is called -"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -302,11 +366,6 @@ mod tests {
         let mut out = OutputFile::create(&path).unwrap();
         out.write_all(b"secret").unwrap();
         assert!(!path.exists());
-        let [temporary] = &names(folder.path())[..] else {
-            panic!("more than the temporary file");
-        };
-        let mode = folder.path().join(temporary).metadata().unwrap().mode();
-        assert_eq!(mode & 0o7777, 0o600);
         out.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"secret");
         assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);

@@ -142,6 +142,9 @@ pub fn look_into(scan: &mut Scan<'_>, path: &Path, open: &OpenOptions) -> Result
             look_into_plain(scan, path)?;
             Ok(Vec::new())
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error.with_hint("check the path after --files: each file named there has to exist"))
+        }
         Err(error) => Err(error),
     }
 }
@@ -157,8 +160,9 @@ fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
     let mut start = Zeroizing::new(vec![0; CHUNK]);
     let mut length = fill(&mut file, &mut start).at("read", path)?;
     if start.starts_with(&store::GZIP_MAGIC) {
-        let packed = start.get(..length).unwrap_or_default().chain(file);
-        let content = Zeroizing::new(store::unpack(packed, metadata.len()).at("unpack", path)?);
+        let content = Zeroizing::new(store::unpack(file).at("unpack", path).map_err(|error| {
+            error.with_hint("if it is a real copy, unpack it with gunzip and name the result")
+        })?);
         scan.feed(&content, false);
         feed_settings(scan, &content);
         return Ok(());

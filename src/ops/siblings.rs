@@ -1,10 +1,12 @@
 //! Files beside a database that may hold its tokens in plaintext: the copies influxd leaves
 //! before upgrades and downgrades, files of interrupted restores, copies made by hand.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::new_file::is_temporary;
 use super::residue::look_into;
 use crate::error::{IoContext, Result};
 use crate::finding::{Finding, Severity};
@@ -50,7 +52,11 @@ pub fn look_beside(database: &Path) -> (Vec<Sibling>, Vec<Finding>) {
         .filter(|path| Some(path.as_path()) != Some(database) && may_hold_tokens(path, database))
         .collect();
     paths.sort();
+    let mut left_over = Vec::new();
     for path in paths {
+        if path.file_name().is_some_and(is_left_over) {
+            left_over.push(left(&path));
+        }
         match count(&path) {
             Ok(Some(plaintext_tokens)) if plaintext_tokens > 0 => siblings.push(Sibling {
                 path,
@@ -60,7 +66,23 @@ pub fn look_beside(database: &Path) -> (Vec<Sibling>, Vec<Finding>) {
             Err(cause) => unreadable(&path, &cause),
         }
     }
+    findings.extend(left_over);
     (siblings, findings)
+}
+
+fn is_left_over(name: &OsStr) -> bool {
+    is_temporary(&name.to_string_lossy())
+}
+
+/// What a killed boltkey has left, whether or not tokens can be seen in it.
+fn left(path: &Path) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "metadata.left-over",
+        path.display().to_string(),
+        "an output that an earlier run did not complete; it may hold tokens in plaintext",
+    )
+    .with_hint("delete it, unless another run is just writing it")
 }
 
 /// By name: what begins like the database's name or looks like a copy of some Bolt file, and the
@@ -75,6 +97,7 @@ fn may_hold_tokens(path: &Path, database: &Path) -> bool {
     }
     name.starts_with(&*own)
         || name.contains(".bolt")
+        || is_temporary(&name)
         || name.ends_with(".backup")
         || name.ends_with(".bak")
         || name == "configs"

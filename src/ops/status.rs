@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::siblings::{self, Sibling};
 use super::user::with_password;
 use crate::error::Result;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, counted};
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{
@@ -230,8 +230,9 @@ fn last_copies(path: impl std::fmt::Display, count: u64) -> Finding {
         "metadata.last-copies",
         path.to_string(),
         format!(
-            "unused parts of this file show {count} tokens whose plaintext stands nowhere else; \
-             influxd overwrites them bit by bit"
+            "unused parts of this file show the plaintext of {} that the store itself holds only \
+             as a hash; influxd overwrites it bit by bit",
+            counted(count, "token")
         ),
     )
     .with_hint("run boltkey residue recover --out FILE before influxd starts again")

@@ -68,6 +68,17 @@ pub(super) fn copy(
     }
 }
 
+/// What [`copy`] would refuse of `source`.
+///
+/// # Errors
+/// As [`copy`] where the new file is not concerned.
+pub(super) fn could_copy(source: &Opened, engine: Engine) -> Result<()> {
+    if let (Opened::Bolt(bolt), Engine::Redb) = (source, engine) {
+        bolt.must_be_flat()?;
+    }
+    sum(source.snapshot()).map(drop)
+}
+
 /// Whether a new store holds what it should: the library that wrote it has checksums of its own,
 /// but it has not seen the source.
 fn same_content(source: &dyn Snapshot, device: &Arc<dyn Device>, path: &Path) -> Result<()> {

@@ -1,15 +1,15 @@
 //! Gzipped copies, as `influx backup` writes them: unpacked into memory, bounded.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
 
 /// The two bytes every gzip file begins with.
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The most a packed byte may unpack to. Deflate's own limit is 1,032; a bolt file of empty
-/// pages comes near it, a real one stays below 100.
-const MOST_PER_BYTE: u64 = 400;
+/// The most a packed byte may unpack to. Deflate's own limit is 1,032; a real database stays
+/// below this.
+const MOST_PER_BYTE: u64 = 100;
 
 /// The least limit, so that tiny files of mostly empty pages can be read.
 const LEAST_LIMIT: u64 = 64 << 20;
@@ -17,42 +17,73 @@ const LEAST_LIMIT: u64 = 64 << 20;
 /// No gzipped copy may unpack to more than this many bytes, since it is held in memory.
 const GREATEST_LIMIT: u64 = 4 << 30;
 
-/// Unpacks a gzip stream of `packed_size` bytes.
+/// Unpacks a whole gzip file.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] when the stream is damaged or ends early,
-/// [`io::ErrorKind::FileTooLarge`] when it unpacks to more than a plausible database: 400 times
-/// its size (at least 64 MiB), and never more than 4 GiB.
-pub fn unpack(packed: impl Read, packed_size: u64) -> io::Result<Vec<u8>> {
+/// [`io::ErrorKind::FileTooLarge`] when it unpacks to more than a plausible database: 100 times
+/// its size (at least 64 MiB), and never more than 4 GiB. One that says so itself is refused
+/// before memory is taken for it.
+pub fn unpack(mut packed: impl Read + Seek) -> io::Result<Vec<u8>> {
+    let packed_size = packed.seek(SeekFrom::End(0))?;
     let limit = packed_size
         .saturating_mul(MOST_PER_BYTE)
         .clamp(LEAST_LIMIT, GREATEST_LIMIT);
-    let mut content = Vec::new();
-    let mut stream = MultiGzDecoder::new(packed).take(limit + 1);
-    stream
-        .read_to_end(&mut content)
-        .map_err(|cause| match cause.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                io::Error::new(io::ErrorKind::InvalidData, "the gzip stream ends early")
-            }
-            io::ErrorKind::InvalidInput => {
-                io::Error::new(io::ErrorKind::InvalidData, "the gzip stream is damaged")
-            }
-            _ => cause,
-        })?;
-    if content.len() as u64 > limit {
-        return Err(io::Error::new(
+    let too_large = || {
+        io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("it unpacks to more than {} MiB", limit >> 20),
-        ));
+            format!(
+                "it unpacks to more than {} MiB, which is the most that is held in memory for a \
+                 file of this size",
+                limit >> 20
+            ),
+        )
+    };
+    let told = told_size(&mut packed, packed_size)?;
+    let mut stream = MultiGzDecoder::new(io::BufReader::new(packed)).take(limit + 1);
+    if told > limit {
+        // Or a damaged file, which this tells. Nothing is kept.
+        io::copy(&mut stream, &mut io::sink()).map_err(damaged)?;
+        return Err(too_large());
+    }
+    // Memory is taken once: growing would copy, and hold twice as much meanwhile.
+    let mut content = Vec::new();
+    let told = usize::try_from(told).unwrap_or(0);
+    content
+        .try_reserve_exact(told.saturating_add(1))
+        .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    stream.read_to_end(&mut content).map_err(damaged)?;
+    if content.len() as u64 > limit {
+        return Err(too_large());
     }
     Ok(content)
+}
+
+fn damaged(cause: io::Error) -> io::Error {
+    let what = match cause.kind() {
+        io::ErrorKind::UnexpectedEof => "the gzip stream ends early",
+        io::ErrorKind::InvalidInput => "the gzip stream is damaged",
+        _ => return cause,
+    };
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The unpacked size that the end of a gzip file tells, and leaves `packed` at its start. It is
+/// the last member's, modulo 4 GiB, and nothing that could be believed.
+fn told_size(packed: &mut (impl Read + Seek), packed_size: u64) -> io::Result<u64> {
+    let mut last = [0; 4];
+    if packed_size >= 18 {
+        packed.seek(SeekFrom::End(-4))?;
+        packed.read_exact(&mut last)?;
+    }
+    packed.rewind()?;
+    Ok(u64::from(u32::from_le_bytes(last)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Cursor, Write};
 
     fn pack(content: &[u8]) -> Vec<u8> {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -63,16 +94,20 @@ mod tests {
     #[test]
     fn round_trip() {
         let packed = pack(b"content");
-        assert_eq!(
-            unpack(&packed[..], packed.len() as u64).unwrap(),
-            b"content"
-        );
+        assert_eq!(unpack(Cursor::new(&packed)).unwrap(), b"content");
+        let twice = [&packed[..], &packed].concat();
+        assert_eq!(unpack(Cursor::new(&twice)).unwrap(), b"contentcontent");
     }
 
     #[test]
     fn a_bomb_is_refused_at_the_limit() {
-        let packed = pack(&vec![0; 65 << 20]);
-        let refused = unpack(&packed[..], packed.len() as u64).unwrap_err();
+        let mut packed = pack(&vec![0; 65 << 20]);
+        let refused = unpack(Cursor::new(&packed)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        // One that lies about its size is met on the way.
+        let length = packed.len();
+        packed[length - 4..].copy_from_slice(&[1, 0, 0, 0]);
+        let refused = unpack(Cursor::new(&packed)).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
     }
 
@@ -80,7 +115,7 @@ mod tests {
     fn a_cut_stream_is_damage() {
         let packed = pack(b"some content that is cut");
         for length in [3, 10, packed.len() - 1] {
-            let refused = unpack(&packed[..length], length as u64).unwrap_err();
+            let refused = unpack(Cursor::new(&packed[..length])).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::InvalidData, "{length}");
         }
     }

@@ -183,10 +183,14 @@ fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
             path.display()
         ),
     )
-    .with_hint(
-        "stop influxd first (it reports the same situation as \"timeout\"), \
-         or give --wait 10s to wait for the lock",
-    )
+    .with_hint(format!(
+        "stop influxd first (it reports the same situation as \"timeout\"), or give {}",
+        if waited.is_zero() {
+            "--wait 10s to wait for the lock"
+        } else {
+            "--wait a longer time"
+        }
+    ))
 }
 
 fn describe(holder: &Holder) -> String {

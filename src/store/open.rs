@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::copy::{Progress, copy};
+use super::copy::{Progress, copy, could_copy};
 use super::device::{Device, Latch};
 use super::file::{DiskFile, MemoryFile, ReadAt};
 use super::lock::{LockOptions, lock_shared};
@@ -87,7 +87,7 @@ impl Store {
         recognise(path, size, start)?;
 
         let (source, gzipped): (Box<dyn ReadAt>, bool) = if start.starts_with(&gzip::MAGIC) {
-            let content = unpack_all(&mut file, path, size)?;
+            let content = unpack_all(&mut file, path)?;
             recognise(
                 path,
                 content.len() as u64,
@@ -154,6 +154,14 @@ impl Store {
     ) -> Result<()> {
         let device: Arc<dyn Device> = Arc::new(Latch::new(device));
         copy(&self.opened, engine, &device, path, progress)
+    }
+
+    /// Reads all that [`Store::copy_to`] would copy, for a dry run.
+    ///
+    /// # Errors
+    /// As [`Store::copy_to`] where the new file is not concerned.
+    pub fn could_copy_to(&self, engine: Engine) -> Result<()> {
+        could_copy(&self.opened, engine)
     }
 }
 
@@ -235,8 +243,8 @@ pub(super) fn read_start<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Resul
     Ok(buffer.get(..filled).unwrap_or_default())
 }
 
-fn unpack_all(file: &mut File, path: &Path, size: u64) -> Result<Vec<u8>> {
-    gzip::unpack(io::BufReader::new(file), size).map_err(|cause| match cause.kind() {
+fn unpack_all(file: &mut File, path: &Path) -> Result<Vec<u8>> {
+    gzip::unpack(file).map_err(|cause| match cause.kind() {
         io::ErrorKind::InvalidData => not_a_store(path, &format!("{cause}")),
         io::ErrorKind::FileTooLarge => not_a_store(path, &format!("{cause}"))
             .with_hint("if it is a real copy, unpack it with gunzip and name the result"),

@@ -55,6 +55,14 @@ fn usage_errors_are_told_as_text_and_as_json() {
         (&["auth", "show", "xyz"], "xyz"),
         (&["auth", "list", "--can", "own"], "--can"),
         (
+            &["auth", "list", "--can", "write:buckets/"],
+            "a name or an ID",
+        ),
+        (
+            &["auth", "verify", "--can", "read:orgs/"],
+            "a name or an ID",
+        ),
+        (
             &[
                 "auth",
                 "list",

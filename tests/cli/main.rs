@@ -8,6 +8,8 @@
     clippy::print_stdout
 )] // test code
 
+mod changing;
+mod copying;
 mod discovery;
 mod globals;
 mod help;
@@ -15,6 +17,7 @@ mod hints;
 mod outputs;
 mod reading;
 mod sandbox;
+mod scene;
 mod secrets;
 mod token;
 mod wrong_things;

@@ -106,7 +106,16 @@ fn tokens_that_can_not_be_written_are_a_failure() {
         let database = sandbox.store(store);
         write(&sandbox, command, &database, "/dev/full", &[])
             .code(1)
-            .tells(&["/dev/full"]);
+            .tells(&["can't write /dev/full", "nothing was changed"]);
+        let mut full = sandbox.command([on(command, &database), vec!["--out=-".into()]].concat());
+        let device = fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = full
+            .stdout(device.unwrap())
+            .stderr(std::process::Stdio::piped());
+        let output = output.spawn().unwrap().wait_with_output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("can't write standard output:"), "{text}");
+        assert!(text.contains("nothing was changed"), "{text}");
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let arguments = [on(command, &database), vec!["--out".into(), "-".into()]].concat();
@@ -155,4 +164,134 @@ fn an_encrypted_output_shows_no_token() {
             assert!(!shown && !ran.stdout.contains(&token));
         }
     }
+}
+
+/// Whether a file system has files without a name.
+fn has_nameless_files(folder: &Path) -> bool {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let flags = OFlags::TMPFILE | OFlags::RDWR;
+    openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR).is_ok()
+}
+
+#[test]
+fn a_killed_program_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    if !has_nameless_files(folder.path()) {
+        println!("not run: this file system has no files without a name");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    for (command, store) in CASES {
+        let database = sandbox.store(store);
+        // Held so that it waits with its output open.
+        let server = fs::File::open(&database).unwrap();
+        server.lock().unwrap();
+        for signal in [rustix::process::Signal::TERM, rustix::process::Signal::KILL] {
+            let out = folder.path().join("tokens.json");
+            let arguments = [
+                on(command, &database),
+                vec!["--out".into(), out.to_str().unwrap().into()],
+                vec!["--wait".into(), "1m".into()],
+            ]
+            .concat();
+            let mut running = sandbox.command(&arguments).spawn().unwrap();
+            let pid = running.id();
+            let opened = |fd: &fs::DirEntry| {
+                let target = fs::read_link(fd.path()).unwrap_or_default();
+                target.starts_with(folder.path())
+            };
+            let open_files = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+            while !open_files().any(|fd| opened(&fd)) {
+                assert!(running.try_wait().unwrap().is_none(), "it ended");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            let pid = rustix::process::Pid::from_child(&running);
+            rustix::process::kill_process(pid, signal).unwrap();
+            assert_eq!(running.wait().unwrap().code(), None);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+}
+
+#[test]
+fn what_an_older_run_left_is_told() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    let left = sandbox.file(
+        "work/.boltkey-3kQxZ1.tmp",
+        crate::sandbox::fixture("lived-2.7.12"),
+    );
+    let path = left.to_str().unwrap();
+    let report = sandbox
+        .run(on(&["status", "--json"], &database))
+        .ok()
+        .json();
+    let findings = report["findings"].as_array().unwrap();
+    let told = findings
+        .iter()
+        .find(|finding| finding["code"] == "metadata.left-over")
+        .unwrap();
+    assert_eq!(told["where"], path);
+    assert_eq!(told["severity"], "warning");
+    assert!(told["hint"].as_str().unwrap().contains("delete it"));
+    assert_eq!(report["siblings"][0]["path"], path);
+    assert!(report["siblings"][0]["plaintextTokens"].as_u64().unwrap() > 30);
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_says_what_it_would() {
+    for (command, store) in CASES {
+        let sandbox = Sandbox::new();
+        let database = sandbox.store(store);
+        let wanted = tokens_of(&facts("lived-2.7.12")).len();
+        // In the sandbox: the run may make nothing there.
+        let ran = write(&sandbox, command, &database, "out", &["-n", "--json"]).ok();
+        let report = ran.json();
+        assert_eq!(report["dryRun"], true);
+        assert_eq!(report["changed"], false);
+        let counted = if command == CAPTURE {
+            "captured"
+        } else {
+            "recovered"
+        };
+        assert_eq!(report[counted], wanted);
+        for out in ["out", "-"] {
+            let ran = write(&sandbox, command, &database, out, &["--dry-run"]).ok();
+            let text = format!("would {} {wanted} ", command.last().unwrap());
+            assert!(ran.stdout.starts_with(&text), "{ran:?}");
+            assert!(ran.stdout.contains("nothing was written"), "{ran:?}");
+            assert_eq!(ran.stdout.lines().count(), 1);
+        }
+        // What the run itself would refuse is refused.
+        let path = database.to_str().unwrap();
+        let refused = write(&sandbox, command, &database, path, &["-n"]).code(1);
+        refused.tells(&["exists already", "nothing was changed"]);
+        let refused = write(&sandbox, command, &database, "missing/out", &["-n"]).code(1);
+        refused.tells(&["missing/out", "No such file", "the folder must exist"]);
+        write(&sandbox, command, &database, "/dev/full", &["-n"]).ok();
+    }
+}
+
+#[test]
+fn nothing_is_called_the_last_copy_beside_another_one() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    sandbox.store("lived-2.7.12");
+    let report = sandbox
+        .run(on(&["status", "--json"], &database))
+        .ok()
+        .json();
+    assert_eq!(report["siblings"][0]["plaintextTokens"], 36);
+    let findings = report["findings"].as_array().unwrap();
+    let told = findings
+        .iter()
+        .find(|finding| finding["code"] == "metadata.last-copies")
+        .unwrap()["message"]
+        .as_str()
+        .unwrap();
+    assert!(!told.contains("nowhere else"), "{told}");
+    assert!(
+        told.contains("that the store itself holds only as a hash"),
+        "{told}"
+    );
 }

@@ -141,3 +141,115 @@ fn a_shared_lock_of_another_reader_is_no_obstacle() {
         sandbox.run(on(reader, &database)).answered();
     }
 }
+
+#[test]
+fn an_orphan_is_visible_to_no_token() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    let listed = |extra: &[&str]| {
+        let mut arguments = on(&["auth", "list", "--json"], &database);
+        arguments.extend(extra.iter().map(ToString::to_string));
+        sandbox.run(&arguments).ok().json()["authorizations"].clone()
+    };
+    let orphans = listed(&["--orphaned"]);
+    assert_eq!(orphans.as_array().unwrap().len(), 2);
+    for orphan in orphans.as_array().unwrap() {
+        let id = orphan["id"].as_str().unwrap();
+        let shown = sandbox.run(on(&["auth", "show", id, "--json"], &database));
+        let shown = shown.ok().json();
+        assert_eq!(shown["visibleTo"], serde_json::json!([]));
+        // The server deletes it all the same.
+        assert!(!shown["changeableBy"].as_array().unwrap().is_empty());
+        let text = sandbox
+            .run(on(&["auth", "show", id], &database))
+            .ok()
+            .stdout;
+        for words in [
+            "Visible to: no token; the server answers 404",
+            "Deletable by:\n",
+        ] {
+            assert!(text.contains(words), "{text}");
+        }
+    }
+    let other = listed(&["--kind", "custom", "--status", "active"]);
+    let id = other[0]["id"].as_str().unwrap();
+    let text = sandbox
+        .run(on(&["auth", "show", id], &database))
+        .ok()
+        .stdout;
+    assert!(text.contains("Visible to:\n"), "{text}");
+}
+
+#[test]
+fn a_status_fits_a_terminal() {
+    for name in fixtures() {
+        let sandbox = Sandbox::new();
+        // A short path, since paths are not broken.
+        sandbox.store(&name);
+        let file = format!("{name}.bolt");
+        let arguments = ["status", "--db", &file];
+        let text = sandbox.run(arguments).ok().stdout;
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn one_of_something_is_no_plural() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("fresh-2.7.12");
+    let ran = sandbox.run(on(&["capture", "-n", "--out", "out"], &database));
+    assert!(
+        ran.stdout.contains("would capture 1 plaintext token to"),
+        "{ran:?}"
+    );
+    let text = sandbox
+        .run(on(&["check"], &sandbox.store("lived-2.7.12")))
+        .ok();
+    assert!(
+        text.stdout.contains("ok: no errors, 2 warnings"),
+        "{text:?}"
+    );
+}
+
+#[test]
+fn a_refusal_is_told_once() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("lived-2.7.12");
+    let facts = facts("lived-2.7.12");
+    let tokens = facts["tokens"].as_array().unwrap();
+    let mut refused = 0;
+    for token in tokens {
+        let mut arguments = on(&["auth", "verify", "--token-file", "-"], &database);
+        arguments.extend(["--can".into(), "write:telegrafs".into()]);
+        let token = token["token"].as_str().unwrap();
+        let ran = sandbox.run_with(&arguments, token.as_bytes());
+        let mut lines: Vec<&str> = ran.stdout.lines().map(str::trim).collect();
+        let count = lines.len();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), count, "{ran:?}");
+        let not_allowed = ran.stdout.matches("do not allow what was asked").count();
+        assert!(not_allowed <= 1, "{ran:?}");
+        refused += ran.code;
+    }
+    assert!(refused > 9);
+}
+
+#[test]
+fn the_table_of_1_x_authorizations_tells_of_passwords() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("lived-2.7.12");
+    let table = sandbox
+        .run(on(&["auth", "list", "--v1"], &database))
+        .ok()
+        .stdout;
+    let mut lines = table.lines();
+    let column = lines.next().unwrap().find("Password").unwrap();
+    assert!(
+        lines.next().unwrap()[column..].starts_with("yes"),
+        "{table}"
+    );
+    assert!(!table.contains("Storage"));
+}

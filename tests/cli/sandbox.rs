@@ -237,12 +237,12 @@ pub fn facts(name: &str) -> Value {
 
 /// The names of all stores that real servers wrote.
 pub fn fixtures() -> Vec<String> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/real/MANIFEST");
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/MANIFEST");
     fs::read_to_string(manifest)
         .unwrap()
         .lines()
-        .skip(1)
-        .map(|line| line.split(".bolt").next().unwrap().to_owned())
+        .filter_map(|line| line.strip_prefix("file ")?.trim().strip_prefix("real/"))
+        .filter_map(|file| Some(file.split_once(".bolt")?.0.to_owned()))
         .collect()
 }
 

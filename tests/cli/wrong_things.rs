@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -47,7 +47,7 @@ fn no_such_file_is_not_created() {
             &sandbox,
             &sandbox.path(path),
             1,
-            &["No such file", "hint: "],
+            &["No such file", "nothing was changed", "hint: "],
         );
     }
 }
@@ -195,12 +195,34 @@ fn a_schema_of_the_future_is_read_with_a_word_about_it() {
     }
     assert!(changed > 0);
     let database = sandbox.file("work/future.bolt", store);
-    for reader in READERS {
+    let writers: [&[&str]; 4] = [
+        &["capture", "-n", "--out", "out"],
+        &["residue", "recover", "-n", "--out", "out"],
+        &["convert", "-n", "--out", "out"],
+        &["compact", "-n", "--out", "out"],
+    ];
+    for reader in READERS.iter().copied().chain(writers) {
         let mut arguments = on(reader, &database);
         arguments.push("--json".into());
         let ran = sandbox.run(&arguments);
+        let warned = "warning: {} has a schema that this version of boltkey does not know";
+        ran.tells(&[&warned.replace("{}", database.to_str().unwrap())]);
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
         match reader {
-            ["status"] => assert_eq!(ran.code(0).json()["schema"]["known"], false),
+            ["status"] => {
+                let report = ran.code(0).json();
+                let schema = &report["schema"];
+                assert_eq!(
+                    (&schema["known"], &schema["release"]),
+                    (&false.into(), &"unknown".into())
+                );
+                let text = sandbox.run(on(reader, &database)).code(0).stdout;
+                assert!(
+                    text.contains("21, not one that this version knows"),
+                    "{text}"
+                );
+                assert!(!text.contains("2.9"), "{text}");
+            }
             ["check"] => {
                 let report = ran.code(3).json();
                 assert!(report.to_string().contains("authorizationhashedindexv9"));
@@ -225,7 +247,8 @@ fn a_held_lock_names_its_holder_and_is_waited_for() {
 
     let mut arguments = on(&["user", "list", "--wait", "200ms"], &database);
     let started = Instant::now();
-    sandbox.run(&arguments).code(4).tells(&["after waiting"]);
+    let waited = sandbox.run(&arguments).code(4);
+    waited.tells(&["after waiting", "--wait a longer time"]);
     assert!(started.elapsed() >= Duration::from_millis(200));
 
     let server = std::thread::spawn(move || {
@@ -293,7 +316,7 @@ fn standard_output_full_closed_or_gone() {
             let output = output.wait_with_output().unwrap();
             let text = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{arguments:?} {text}");
-            assert!(text.contains("can't write to standard output"), "{text}");
+            assert!(text.contains("can't write standard output"), "{text}");
 
             let (reader, writer) = std::io::pipe().unwrap();
             drop(reader);
@@ -303,11 +326,144 @@ fn standard_output_full_closed_or_gone() {
             assert_eq!(output.status.code(), Some(0), "{arguments:?}");
             assert!(output.stderr.is_empty());
 
-            let mut shell = Command::new("/bin/sh");
-            shell.arg("-c").arg("exec \"$0\" \"$@\" >&-").arg(BOLTKEY);
-            shell.args(prepare().get_args()).env_clear();
-            let output = shell.current_dir(sandbox.path("work")).output().unwrap();
+            // A report that nobody wants to see is no loss.
+            let output = redirected(&prepare(), ">&-");
             assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         }
     }
+}
+
+/// Runs a command with its streams as a shell sets them up.
+fn redirected(command: &Command, redirection: &str) -> Output {
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .arg("-c")
+        .arg(format!("exec \"$0\" \"$@\" {redirection}"));
+    shell.arg(BOLTKEY).args(command.get_args()).env_clear();
+    shell
+        .current_dir(command.get_current_dir().unwrap())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn no_secret_is_lost_in_a_closed_standard_output() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("fresh-2.7.12");
+    let path = database.to_str().unwrap();
+    let commands: &[&[&str]] = &[
+        &["token", "generate"],
+        &["token", "generate", "--json"],
+        &["capture", "--out", "-", "--db", path],
+        &["capture", "--out", "/dev/stdout", "--db", path, "--json"],
+        &["residue", "recover", "--out", "-", "--db", path],
+        &["auth", "list", "--reveal", "--db", path],
+        &["recover", "operator", "--db", path],
+        &["recover", "operator", "--json", "--db", path],
+        &["auth", "create-operator", "--db", path],
+    ];
+    let before = fs::read(&database).unwrap();
+    for arguments in commands {
+        let command = sandbox.command(*arguments);
+        let output = redirected(&command, ">&-");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} {text}");
+        for words in [
+            "can't write standard output",
+            "closed",
+            "nothing was changed",
+        ] {
+            assert!(text.contains(words), "{arguments:?} {text}");
+        }
+        let makes_one = ["operator", "create-operator"].contains(&arguments[1]);
+        assert_eq!(text.contains("--token-out FILE"), makes_one, "{text}");
+        assert_eq!(fs::read(&database).unwrap(), before, "{arguments:?}");
+        // What is thrown away on purpose is no failure.
+        if !makes_one {
+            let output = redirected(&command, ">/dev/null");
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_gzip_bomb_costs_little_memory() {
+    let sandbox = Sandbox::new();
+    let (packed, honest) = (gzip(&vec![0; 600 << 20]), 600 << 20);
+    assert!(
+        (500_000..800_000).contains(&packed.len()),
+        "{}",
+        packed.len()
+    );
+    for told in [honest, 1_u32] {
+        let mut bomb = packed.clone();
+        let end = bomb.len() - 4;
+        bomb[end..].copy_from_slice(&told.to_le_bytes());
+        let database = sandbox.file("work/bomb.gz", bomb);
+        for arguments in [
+            &["status"][..],
+            &["residue", "scan"],
+            &["compact", "--out", "out"],
+        ] {
+            let command = sandbox.command(on(arguments, &database));
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args(["-c", "ulimit -v 400000; exec \"$0\" \"$@\"", BOLTKEY])
+                .args(command.get_args())
+                .env_clear()
+                .current_dir(sandbox.path("work"));
+            let ran = sandbox.finish(shell).code(5);
+            ran.tells(&[
+                "unpacks to more than 64 MiB",
+                "gunzip",
+                "nothing was changed",
+            ]);
+        }
+    }
+}
+
+#[test]
+fn an_output_that_fills_the_disk_is_named_as_it_was_asked_for() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    let out = sandbox.path("work/out");
+    let path = out.to_str().unwrap();
+    for command in [
+        &["capture"][..],
+        &["residue", "recover"],
+        &["compact"],
+        &["convert"],
+    ] {
+        let mut arguments = on(command, &database);
+        arguments.extend(["--out".into(), path.into()]);
+        if command == ["capture"] {
+            // Only there is anything to write.
+            arguments[2] = sandbox.store("lived-2.7.12").to_str().unwrap().into();
+        }
+        let command = sandbox.command(&arguments);
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args([
+                "-c",
+                "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"",
+                BOLTKEY,
+            ])
+            .args(command.get_args())
+            .env_clear()
+            .current_dir(sandbox.path("work"));
+        let ran = sandbox.finish(shell).code(1);
+        ran.tells(&[path, "File too large", "nothing was changed"]);
+        assert!(!ran.stderr.contains("boltkey-"), "{ran:?}");
+    }
+    let mut arguments = on(&["residue", "scan", "--files", "nosuch"], &database);
+    let ran = sandbox.run(&arguments).code(1);
+    ran.tells(&["can't open nosuch", "--files", "nothing was changed"]);
+    assert!(!ran.stderr.contains("recovery"), "{ran:?}");
+    arguments = on(&["capture", "--out", "missing/out"], &database);
+    let ran = sandbox.run(&arguments).code(1);
+    ran.tells(&[
+        "can't create missing/out: No such file",
+        "nothing was changed",
+        "the folder must",
+    ]);
 }

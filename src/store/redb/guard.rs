@@ -70,6 +70,10 @@ pub(super) fn failed(path: &Path, action: &str, cause: impl Into<::redb::Error>)
     }
 }
 
+/// What helps where a store is damaged.
+pub(super) const RESTORE: &str =
+    "restore a backup of it, or convert the influxd.bolt it came from again";
+
 fn damaged(path: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::Corrupt,
@@ -78,7 +82,7 @@ fn damaged(path: &Path, why: &str) -> Error {
             path.display()
         ),
     )
-    .with_hint("restore a backup of it, or convert the influxd.bolt it came from again")
+    .with_hint(RESTORE)
 }
 
 #[cfg(test)]

@@ -85,7 +85,8 @@ impl Redb {
                     "{} is a damaged redb store: it ends within its header; nothing was changed",
                     path.display()
                 ),
-            ));
+            )
+            .with_hint(guard::RESTORE));
         }
         source
             .read_exact_at(&mut header, 0)

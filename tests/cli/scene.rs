@@ -1,0 +1,118 @@
+//! A database that may be changed, beside a sandbox in which nothing may.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::sandbox::{fixture, on};
+use crate::{Ran, Sandbox};
+
+/// The command that makes a new operator token.
+pub const RECOVER: &[&str] = &["recover", "operator"];
+/// The store with one user and one organization.
+pub const ONE: &str = "fresh-2.9.1";
+/// The store with several of each.
+pub const SEVERAL: &str = "upgraded-2.9.1";
+/// One user and one organization of that store.
+pub const FOR_ALICE: &[&str] = &["--user", "alice", "--org", "acme"];
+
+/// A sandbox, in which nothing may change, and a folder beside it for what is to be changed.
+pub struct Scene {
+    pub sandbox: Sandbox,
+    pub folder: TempDir,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        Self {
+            sandbox: Sandbox::new(),
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A copy of a server's store that may be changed.
+    pub fn store(&self, name: &str) -> PathBuf {
+        let path = self.path("influxd.bolt");
+        fs::write(&path, fixture(name)).unwrap();
+        path
+    }
+
+    /// The same in the other engine.
+    pub fn redb(&self, name: &str) -> PathBuf {
+        let (bolt, redb) = (self.store(name), self.path("store.redb"));
+        self.run(&["convert"], &bolt, &["--out", text(&redb)]).ok();
+        fs::remove_file(bolt).unwrap();
+        redb
+    }
+
+    #[track_caller]
+    pub fn run(&self, command: &[&str], database: &Path, extra: &[&str]) -> Ran {
+        self.sandbox.run(arguments(command, database, extra))
+    }
+
+    /// Names of what stands in the folder.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Whether the database knows this token as one that may do anything.
+    #[track_caller]
+    pub fn is_operator(&self, database: &Path, token: &str) -> bool {
+        let asked = ["--token-file", "-", "--can", "write:buckets", "--json"];
+        let arguments = arguments(&["auth", "verify"], database, &asked);
+        let ran = self.sandbox.run_with(arguments, token.as_bytes());
+        ran.code == 0 && ran.json()["authorization"]["kind"] == "operator"
+    }
+
+    pub fn operators(&self, database: &Path) -> usize {
+        let extra = ["--kind", "operator", "--json"];
+        let listed = self.run(&["auth", "list"], database, &extra).ok().json();
+        listed["authorizations"].as_array().unwrap().len()
+    }
+}
+
+pub fn arguments(command: &[&str], database: &Path, extra: &[&str]) -> Vec<String> {
+    let mut arguments = on(command, database);
+    arguments.extend(extra.iter().map(ToString::to_string));
+    arguments
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+pub fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().mode() & 0o7777
+}
+
+#[track_caller]
+pub fn is_sound(scene: &Scene, database: &Path) {
+    let report = scene.run(&["check", "--json"], database, &[]);
+    assert!([0, 3].contains(&report.code), "{report:?}");
+    let report = report.json();
+    assert!(
+        !report["findings"].to_string().contains("structure."),
+        "{report}"
+    );
+}
+
+/// The content of a Bolt file with this defect.
+pub fn damage(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packed = fs::read(path.join(format!("fixtures/damaged/{name}.bolt.gz"))).unwrap();
+    let mut content = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut content)
+        .unwrap();
+    content
+}
