@@ -162,8 +162,9 @@ impl Commit for WritableStore {
             }
             Err(error) => Ok(Committed {
                 failure: committed.failure.or_else(|| {
+                    let why = error.message().replace("; nothing was changed", "");
                     let message = format!(
-                        "the change is committed and holds, but it can't be read back: {error}"
+                        "the change is committed and holds, but it can't be read back: {why}"
                     );
                     Some(
                         Error::new(ErrorKind::Incomplete, message)

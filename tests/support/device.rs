@@ -37,6 +37,17 @@ pub enum Fault {
     Full,
     /// The bytes are not there: only for reads.
     Short,
+    /// A write is said to be done, and is not.
+    Lost,
+    /// A write is done, but one bit of it is wrong.
+    Flipped,
+}
+
+impl Fault {
+    /// Whether the call tells that it failed.
+    pub fn is_told(self) -> bool {
+        !matches!(self, Self::Lost | Self::Flipped)
+    }
 }
 
 #[derive(Default)]
@@ -48,6 +59,10 @@ struct State {
     calls: usize,
     fail: Option<(usize, Fault)>,
     failed: Option<Stage>,
+    /// Whether the caller was told.
+    told: bool,
+    /// The numbers of the calls that sync or make a commit hold.
+    noted: Vec<usize>,
     changed_after_failure: bool,
     stage: Stage,
 }
@@ -85,6 +100,11 @@ impl Recorder {
         self.0.lock().unwrap().calls
     }
 
+    /// The numbers of the calls that sync or make a commit hold.
+    pub fn noted(&self) -> Vec<usize> {
+        self.0.lock().unwrap().noted.clone()
+    }
+
     /// How far the commit had come when the fault was reached, if it was.
     pub fn failed(&self) -> Option<Stage> {
         self.0.lock().unwrap().failed
@@ -104,23 +124,82 @@ impl Recorder {
         crash_images(&before, &log, effort, visit);
     }
 
+    /// What may stand on the disk now, were power to fail: all that was written, what was synced,
+    /// and `mixed` random mixtures.
+    pub fn reboot_images(&self, mixed: usize, visit: &mut dyn FnMut(&[u8])) {
+        let (mut durable, log) = {
+            let state = self.0.lock().unwrap();
+            (state.before.clone(), state.log.clone())
+        };
+        let mut pending: Vec<&Call> = Vec::new();
+        for call in &log {
+            match call {
+                Call::Sync => pending
+                    .drain(..)
+                    .for_each(|call| apply(&mut durable, call, None)),
+                _ => pending.push(call),
+            }
+        }
+        visit(&durable);
+        let mut kept = durable.clone();
+        pending.iter().for_each(|call| apply(&mut kept, call, None));
+        if !pending.is_empty() {
+            visit(&kept);
+        }
+        let mut random = random();
+        for _ in 0..if pending.len() > 1 { mixed } else { 0 } {
+            let mut image = durable.clone();
+            for call in &pending {
+                if random() % 2 == 0 {
+                    apply(&mut image, call, None);
+                }
+            }
+            visit(&image);
+        }
+    }
+
+    /// Whether this write makes another commit slot of a redb store count.
+    fn switches(&self, bytes: &[u8], offset: u64) -> bool {
+        let state = self.0.lock().unwrap();
+        let new = 9_u64
+            .checked_sub(offset)
+            .and_then(|at| bytes.get(usize::try_from(at).unwrap()));
+        let old = state
+            .bytes
+            .get(9)
+            .filter(|_| state.bytes.starts_with(b"redb"));
+        old.zip(new).is_some_and(|(old, new)| (old ^ new) & 1 != 0)
+    }
+
     fn call(&self, kind: Kind) -> (std::sync::MutexGuard<'_, State>, Option<Fault>) {
         let mut state = self.0.lock().unwrap();
         let number = state.calls;
         state.calls += 1;
         let changes = kind != Kind::Reads;
-        if state.failed.is_some() && changes {
+        if state.failed.is_some() && state.told && changes {
             state.changed_after_failure = true;
+        }
+        if matches!(kind, Kind::WritesMeta | Kind::Syncs) {
+            state.noted.push(number);
         }
         if kind == Kind::WritesMeta {
             state.stage = state.stage.max(Stage::During);
         }
         let fault = state.fail.filter(|(at, _)| *at == number).map(|(_, f)| f);
-        let fault = fault.filter(|fault| changes || *fault != Fault::Full);
-        let fault = fault.filter(|fault| !changes || *fault != Fault::Short);
-        if fault.is_some() {
+        let fault = fault.filter(|fault| match fault {
+            Fault::Io => true,
+            Fault::Full => changes,
+            Fault::Short => !changes,
+            Fault::Lost | Fault::Flipped => matches!(kind, Kind::Writes | Kind::WritesMeta),
+        });
+        if let Some(fault) = fault {
             state.failed = Some(state.stage);
-        } else if kind == Kind::Syncs && state.stage == Stage::During {
+            state.told = fault.is_told();
+        }
+        if fault.is_none_or(|fault| !fault.is_told())
+            && kind == Kind::Syncs
+            && state.stage == Stage::During
+        {
             state.stage = Stage::After;
         }
         (state, fault)
@@ -145,6 +224,15 @@ fn error(fault: Fault) -> io::Error {
         Fault::Io => io::Error::from_raw_os_error(5),
         Fault::Full => io::Error::from_raw_os_error(28),
         Fault::Short => io::ErrorKind::UnexpectedEof.into(),
+        Fault::Lost | Fault::Flipped => io::Error::other("a lie that was told"),
+    }
+}
+
+/// The outcome of a call that this became of.
+fn told(fault: Option<Fault>) -> io::Result<()> {
+    match fault.filter(|fault| fault.is_told()) {
+        Some(fault) => Err(error(fault)),
+        None => Ok(()),
     }
 }
 
@@ -173,16 +261,22 @@ impl Device for Recorder {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let kind = if is_meta(bytes) {
+        let kind = if is_meta(bytes) || self.switches(bytes, offset) {
             Kind::WritesMeta
         } else {
             Kind::Writes
         };
         let (mut state, fault) = self.call(kind);
         let start = usize::try_from(offset).unwrap();
+        let mut wrong = bytes.to_vec();
         let done = match fault {
             None => bytes,
             Some(Fault::Full) => &bytes[..bytes.len() / 2],
+            Some(Fault::Flipped) => {
+                let at = wrong.len() / 3;
+                wrong[at] ^= 0x10;
+                &wrong
+            }
             Some(_) => &[],
         };
         write(&mut state.bytes, start, done);
@@ -192,7 +286,7 @@ impl Device for Recorder {
                 bytes: done.to_vec(),
             });
         }
-        fault.map_or(Ok(()), |fault| Err(error(fault)))
+        told(fault)
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
@@ -284,6 +378,17 @@ impl Steps {
     }
 }
 
+/// The same numbers in every run.
+fn random() -> impl FnMut() -> u64 {
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    }
+}
+
 /// Builds images: the durable state, which is everything before the last sync, and of what came
 /// after it every prefix, every single call lost, every single call alone, every single write torn
 /// at sector borders, and random mixtures of whole, lost and torn. Writes to a meta page are torn
@@ -291,13 +396,7 @@ impl Steps {
 pub fn crash_images(before: &[u8], log: &[Call], effort: Effort, visit: &mut dyn FnMut(Crash<'_>)) {
     let mut durable = before.to_vec();
     let mut pending: Vec<&Call> = Vec::new();
-    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
+    let mut random = random();
     for (number, call) in log.iter().map(Some).chain([None]).enumerate() {
         let mut show = |image: &[u8], returned: usize, seeded: bool| {
             visit(Crash {

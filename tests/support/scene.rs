@@ -92,7 +92,7 @@ pub fn scenes(engine: Engine) -> Vec<Scene> {
     scenes
 }
 
-fn made(engine: Engine, source: &dyn Both, page_size: u64) -> Vec<u8> {
+pub fn made(engine: Engine, source: &dyn Both, page_size: u64) -> Vec<u8> {
     let file = Recorder::new(Vec::new());
     let device: Arc<dyn Device> = Arc::new(file.clone());
     let path = Path::new("made");
@@ -149,7 +149,7 @@ pub fn lost(engine: Engine, bytes: &[u8]) -> Vec<Id> {
 
 /// `recover operator` for the first user and organization.
 pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<Plan> {
-    let (users, orgs) = choices(store)?;
+    let (users, orgs) = choices(store).map_err(boltkey::Error::nothing_changed)?;
     let options = Options {
         user: users.first().map(|user| user.name.clone()),
         org: orgs.first().map(|org| org.name.clone()),

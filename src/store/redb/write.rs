@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::backend::{OnDevice, Rehearsal};
 use super::guard::{drop_quietly, failed, guarded};
 use super::names::table_of;
+use super::scrub::{has_room, scrub};
 use super::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
@@ -28,18 +29,14 @@ pub(super) fn commit(
     precious: &Precious,
 ) -> Result<Committed> {
     let path = &store.path;
-    if changes.wipe == Wipe::Everything {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "unused parts of a redb store can't be overwritten in place: {} was left as it is; \
-                 nothing was changed",
-                path.display()
-            ),
-        )
-        .with_hint("boltkey compact --out FILE writes a copy without unused parts"));
+    let everything = changes.wipe == Wipe::Everything;
+    if everything {
+        has_room(&**device, path).map_err(Error::nothing_changed)?;
     }
     if !changes_anything(store, changes).map_err(Error::nothing_changed)? {
+        if everything {
+            return Ok(scrubbed(device, path));
+        }
         return Ok(Committed {
             outcome: Outcome::Unchanged,
             failure: None,
@@ -53,11 +50,12 @@ pub(super) fn commit(
         transact(backend.clone(), path, changes, Some(&backend))
     });
     Ok(match done {
-        Ok(Closed(Ok(()))) => Committed {
+        Ok(End::Closed) if everything => scrubbed(device, path),
+        Ok(End::Closed) => Committed {
             outcome: Outcome::Changed,
             failure: None,
         },
-        Ok(Closed(Err(cause))) => Committed {
+        Ok(End::NotClosed(cause)) => Committed {
             outcome: Outcome::Changed,
             failure: incomplete(format!(
                 "the change to {} is committed and holds, but the store could not be closed: \
@@ -65,7 +63,7 @@ pub(super) fn commit(
                 path.display()
             )),
         },
-        Err(_) if backend.has_switched() => Committed {
+        Ok(End::Unknown) => Committed {
             outcome: Outcome::Unknown,
             failure: incomplete(format!(
                 "writing to {} failed at the very moment of commit; the change may or may not \
@@ -77,6 +75,22 @@ pub(super) fn commit(
     })
 }
 
+/// Overwrites what the file shows of the past, after the change holds.
+fn scrubbed(device: &Arc<dyn Device>, path: &Path) -> Committed {
+    let failure = scrub(device, path).err().and_then(|error| {
+        let why = error.message().replace("; nothing was changed", "");
+        incomplete(format!(
+            "the store {} is whole and holds what it should, but unused parts of the file may \
+             still show records as they were: {why}",
+            path.display()
+        ))
+    });
+    Committed {
+        outcome: Outcome::Changed,
+        failure,
+    }
+}
+
 fn incomplete(message: String) -> Option<Error> {
     Some(
         Error::new(ErrorKind::Incomplete, message)
@@ -84,8 +98,15 @@ fn incomplete(message: String) -> Option<Error> {
     )
 }
 
-/// How closing went after the commit.
-struct Closed(std::result::Result<(), String>);
+/// How a change ended that was not certainly left undone.
+enum End {
+    /// It holds.
+    Closed,
+    /// It holds, but what follows failed.
+    NotClosed(String),
+    /// It failed at the moment of commit.
+    Unknown,
+}
 
 /// Opens the store, makes the changes and closes it again.
 fn transact(
@@ -93,14 +114,28 @@ fn transact(
     path: &Path,
     changes: &ChangeSet,
     switch: Option<&OnDevice>,
-) -> Result<Closed> {
+) -> Result<End> {
     let database = open_on(backend, path)?;
-    let outcome = change(&database, path, changes, switch);
-    match outcome {
-        Ok(()) => Ok(Closed(database.close().map_err(|cause| cause.to_string()))),
+    match guarded(path, || change(&database, path, changes, switch)) {
+        Ok(()) => {
+            let closed = guarded(path, || {
+                let closed = database.close();
+                closed.map_err(|cause| failed(path, "close", cause))
+            });
+            Ok(match closed {
+                Ok(()) => End::Closed,
+                Err(error) => End::NotClosed(error.message().replace("; nothing was changed", "")),
+            })
+        }
         Err(error) => {
+            // Before it is dropped: that tries to write once more, and is refused.
+            let unknown = switch.is_some_and(OnDevice::has_switched);
             drop_quietly(path, database);
-            Err(error)
+            if unknown {
+                Ok(End::Unknown)
+            } else {
+                Err(error)
+            }
         }
     }
 }
