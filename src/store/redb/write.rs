@@ -146,6 +146,10 @@ fn change(
     changes: &ChangeSet,
     switch: Option<&OnDevice>,
 ) -> Result<()> {
+    // Opening may have repaired the store and switched slots for that.
+    if let Some(switch) = switch {
+        switch.take_switched();
+    }
     let mut transaction = database
         .begin_write()
         .map_err(|cause| failed(path, "change", cause))?;
@@ -161,10 +165,6 @@ fn change(
         change_bucket(&transaction, old, name, change, path)?;
     }
     drop(before);
-    // Opening may have repaired the store and switched slots for that.
-    if let Some(switch) = switch {
-        switch.take_switched();
-    }
     transaction
         .commit()
         .map_err(|cause| failed(path, "change", cause))
