@@ -221,10 +221,14 @@ impl fmt::Debug for Rehearsal {
 
 /// The device that holds the lock, for changing the store. Notices the write that makes another
 /// commit slot count: from there on it is not known whether a change holds, until it is synced.
+///
+/// The library writes when it lets go of a store, also after it could not read something. What it
+/// does not know it had better not write, so nothing is written after any failure.
 #[derive(Clone)]
 pub(super) struct OnDevice {
     device: Arc<dyn Device>,
     switched: Arc<AtomicBool>,
+    failed: Arc<AtomicBool>,
 }
 
 impl OnDevice {
@@ -232,7 +236,21 @@ impl OnDevice {
         Self {
             device,
             switched: Arc::new(AtomicBool::new(false)),
+            failed: Arc::new(AtomicBool::new(false)),
         }
+    }
+
+    /// Remembers a failure.
+    fn noted<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.inspect_err(|_| self.failed.store(true, Ordering::SeqCst))
+    }
+
+    /// Makes a change, unless something failed before.
+    fn guard(&self, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.failed.load(Ordering::SeqCst) {
+            return Err(io::Error::other("an earlier call failed"));
+        }
+        self.noted(change())
     }
 
     /// Whether another commit slot has been made to count, since the last time this was asked.
@@ -243,34 +261,36 @@ impl OnDevice {
 
 impl StorageBackend for OnDevice {
     fn len(&self) -> io::Result<u64> {
-        self.device.length()
+        self.noted(self.device.length())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.device.read_exact_at(out, offset)
+        self.noted(self.device.read_exact_at(out, offset))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.device.set_length(len)
+        self.guard(|| self.device.set_length(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.device.sync()
+        self.guard(|| self.device.sync())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let at = GOD_BYTE
-            .checked_sub(offset)
-            .and_then(|at| usize::try_from(at).ok());
-        if let Some(new) = at.and_then(|at| data.get(at)) {
-            let mut old = [0];
-            self.device.read_exact_at(&mut old, GOD_BYTE)?;
-            let [old] = old;
-            if (old ^ new) & PRIMARY != 0 {
-                self.switched.store(true, Ordering::SeqCst);
+        self.guard(|| {
+            let at = GOD_BYTE
+                .checked_sub(offset)
+                .and_then(|at| usize::try_from(at).ok());
+            if let Some(new) = at.and_then(|at| data.get(at)) {
+                let mut old = [0];
+                self.device.read_exact_at(&mut old, GOD_BYTE)?;
+                let [old] = old;
+                if (old ^ new) & PRIMARY != 0 {
+                    self.switched.store(true, Ordering::SeqCst);
+                }
             }
-        }
-        self.device.write_all_at(data, offset)
+            self.device.write_all_at(data, offset)
+        })
     }
 }
 
@@ -285,6 +305,19 @@ mod tests {
     use super::*;
     use crate::store::MemoryFile;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_failed_read_ends_all_writing() {
+        let device = crate::store::device::on_file(tempfile::tempfile().unwrap());
+        let backend = OnDevice::new(Arc::from(device));
+        backend.set_len(16).unwrap();
+        backend.write(0, b"abc").unwrap();
+        assert!(backend.read(0, &mut [0; 17]).is_err());
+        assert!(backend.read(0, &mut [0; 3]).is_ok());
+        assert!(backend.write(3, b"d").is_err());
+        assert!(backend.set_len(17).is_err());
+        assert!(backend.sync_data().is_err());
+    }
 
     #[derive(Debug, Clone)]
     enum Call {

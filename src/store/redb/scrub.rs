@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::redb::{
-    Database, Durability, ReadableTable, TableDefinition, TableError, TableHandle, WriteTransaction,
+    Database, Durability, ReadableTable, StorageBackend, TableDefinition, TableError, TableHandle,
+    WriteTransaction,
 };
 
 use super::backend::OnDevice;
@@ -67,8 +68,9 @@ pub(super) fn has_room(device: &dyn Device, path: &Path) -> Result<()> {
 /// What the device or the library says. The buckets hold what they held; old bytes may be left.
 pub(super) fn scrub(device: &Arc<dyn Device>, path: &Path) -> Result<()> {
     guarded(path, || {
-        let mut database = open_on(OnDevice::new(Arc::clone(device)), path)?;
-        let done = overwrite(&mut database, &**device, path);
+        let backend = OnDevice::new(Arc::clone(device));
+        let mut database = open_on(backend.clone(), path)?;
+        let done = overwrite(&mut database, &backend, path);
         match done {
             Ok(()) => database
                 .close()
@@ -81,7 +83,7 @@ pub(super) fn scrub(device: &Arc<dyn Device>, path: &Path) -> Result<()> {
     })
 }
 
-fn overwrite(database: &mut Database, device: &dyn Device, path: &Path) -> Result<()> {
+fn overwrite(database: &mut Database, backend: &OnDevice, path: &Path) -> Result<()> {
     let fail = |cause: ::redb::Error| failed(path, "scrub", cause);
     transaction(database, path, |transaction| {
         transaction
@@ -93,7 +95,7 @@ fn overwrite(database: &mut Database, device: &dyn Device, path: &Path) -> Resul
         transaction(database, path, |_| Ok(()))?;
     }
     transaction(database, path, |transaction| {
-        fill(transaction, device, path)
+        fill(transaction, backend, path)
     })?;
     transaction(database, path, |transaction| {
         transaction
@@ -164,16 +166,16 @@ fn rewrite<V: ::redb::Value + 'static>(
 }
 
 /// Takes every free page, one by one, until the file has to grow.
-fn fill(transaction: &WriteTransaction, device: &dyn Device, path: &Path) -> Result<()> {
+fn fill(transaction: &WriteTransaction, backend: &OnDevice, path: &Path) -> Result<()> {
     let fail = |cause: ::redb::Error| failed(path, "scrub", cause);
     let length = || {
-        device
-            .length()
+        backend
+            .len()
             .map_err(|cause| fail(::redb::Error::Io(cause)))
     };
     let mut header = [0; super::HEADER];
-    device
-        .read_exact_at(&mut header, 0)
+    backend
+        .read(0, &mut header)
         .map_err(|cause| fail(::redb::Error::Io(cause)))?;
     let [.., a, b, c, d] = header;
     let page_size = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0);
