@@ -17,8 +17,9 @@ import (
 // freelist a file that is made again is the same byte for byte, unless the
 // profile deletes keys (Bolt also rebalances pages in random order).
 type maker struct {
-	db  *bolt.DB
-	rng *rand.Rand
+	db   *bolt.DB
+	rng  *rand.Rand
+	keep bool // what stands in buckets that randomChange did not make
 }
 
 // profile is a kind of contents.
@@ -66,15 +67,8 @@ func runMake(args []string) error {
 		return fmt.Errorf("%s exists", rest[0])
 	}
 	options := bolt.Options{PageSize: *pageSize, NoSync: true}
-	switch *freelist {
-	case "array":
-		options.FreelistType = bolt.FreelistArrayType
-	case "hashmap":
-		options.FreelistType = bolt.FreelistMapType
-	case "none":
-		options.NoFreelistSync = true
-	default:
-		return fmt.Errorf("unknown freelist %q", *freelist)
+	if err := setFreelist(&options, *freelist); err != nil {
+		return err
 	}
 	for _, p := range profiles() {
 		if p.name != *name {
@@ -96,6 +90,20 @@ func runMake(args []string) error {
 		return db.Close()
 	}
 	return fmt.Errorf("unknown profile %q", *name)
+}
+
+func setFreelist(options *bolt.Options, form string) error {
+	switch form {
+	case "array":
+		options.FreelistType = bolt.FreelistArrayType
+	case "hashmap":
+		options.FreelistType = bolt.FreelistMapType
+	case "none":
+		options.NoFreelistSync = true
+	default:
+		return fmt.Errorf("unknown freelist %q", form)
+	}
+	return nil
 }
 
 // in changes one bucket in one transaction, creating the path to it.
