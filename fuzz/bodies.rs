@@ -46,7 +46,7 @@ fn open_and_look(content: Vec<u8>) {
     let _ = check::check(&bolt);
     if let Ok((known, _)) = Known::load(&bolt) {
         let mut scan = Scan::new(&known);
-        let _ = scan.feed_unused(&bolt);
+        let _ = scan.feed_unused(&bolt, &bolt);
         let _ = scan.finish().tokens();
     }
 }

@@ -58,7 +58,7 @@ fn search(bytes: &[u8]) -> Residue {
     let bolt = open(bytes);
     let (known, _) = Known::load(&bolt).unwrap();
     let mut scan = Scan::new(&known);
-    scan.feed_unused(&bolt).unwrap();
+    scan.feed_unused(&bolt, &bolt).unwrap();
     scan.finish()
 }
 

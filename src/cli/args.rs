@@ -79,7 +79,8 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// The database: an influxd.bolt file, or a gzipped copy of one; found if not given
+    /// The database: an influxd.bolt file, a redb store, or for reading a gzipped copy of either;
+    /// found if not given
     #[arg(
         short = 'd',
         long = "db",
@@ -162,6 +163,10 @@ pub enum Command {
     /// Find, and get back, plaintext tokens that only unused parts of a file still show
     #[command(subcommand)]
     Residue(super::residue::Command),
+    /// Write the whole store into a new file of the other engine, redb or bolt
+    Convert(super::convert::ConvertArgs),
+    /// Write the whole store into a new, small file without unused parts
+    Compact(super::convert::CompactArgs),
     /// Make or hash a token; no database needed
     #[command(subcommand)]
     Token(super::token::Command),
@@ -183,6 +188,8 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Capture(args) => super::capture::run(args, session),
         Command::Recover(command) => super::recover::run(command, session),
         Command::Residue(command) => super::residue::run(command, session),
+        Command::Convert(args) => super::convert::run_convert(args, session),
+        Command::Compact(args) => super::convert::run_compact(args, session),
         Command::Token(command) => super::token::run(command, session),
         Command::Completions(args) => super::completions::run(&args, session),
         Command::Man(args) => super::man::run(&args, session),

@@ -59,6 +59,12 @@ impl Ui {
         self.json
     }
 
+    /// Whether status lines are not wanted.
+    #[must_use]
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Puts a report on standard output: as text, or as one JSON document.
     ///
     /// # Errors

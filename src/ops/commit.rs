@@ -127,7 +127,7 @@ pub fn commit(
 fn last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
     let (known, _) = Known::load(store)?;
     let mut scan = Scan::new(&known);
-    scan.feed_unused(store.inspect())?;
+    scan.feed_unused(store.inspect(), store)?;
     Ok(scan.finish().places)
 }
 

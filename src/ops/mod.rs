@@ -8,6 +8,7 @@ pub mod bucket;
 pub mod capture;
 pub mod check;
 pub mod commit;
+pub mod convert;
 pub mod moment;
 pub mod new_id;
 pub mod org;

@@ -14,6 +14,8 @@ use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::store::Device;
+use crate::store::device::on_file;
 
 /// An output that is being written. Dropped before [`OutputFile::finish`], it leaves nothing.
 pub struct OutputFile {
@@ -81,6 +83,28 @@ impl OutputFile {
         Self {
             path: PathBuf::from(name),
             target: Target::Stream(stream),
+        }
+    }
+
+    /// The new file itself, for what writes anywhere in it. Not for pipes and devices.
+    ///
+    /// # Errors
+    /// When the system gives no second descriptor.
+    pub fn device(&self) -> io::Result<Box<dyn Device>> {
+        match &self.target {
+            Target::New(file) => Ok(on_file(file.as_file().try_clone()?)),
+            Target::Stream(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// How long the new file is by now, in bytes; 0 for pipes and devices.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn length(&self) -> io::Result<u64> {
+        match &self.target {
+            Target::New(file) => Ok(file.as_file().metadata()?.len()),
+            Target::Stream(_) => Ok(0),
         }
     }
 

@@ -101,7 +101,7 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
 
 fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue, Vec<Finding>)> {
     let mut scan = Scan::new(known);
-    let mut findings = scan.feed_unused(store.inspect())?;
+    let mut findings = scan.feed_unused(store.inspect(), store.snapshot())?;
     for path in &options.files {
         findings.extend(look_into(&mut scan, path, &options.open)?);
     }

@@ -148,7 +148,7 @@ pub fn status(store: &Store) -> Result<Status> {
     let mut findings = one_of_each(findings);
     let (known, _) = Known::load(snapshot)?;
     let mut scan = Scan::new(&known);
-    scan.feed_unused(store.inspect())?;
+    scan.feed_unused(store.inspect(), store.snapshot())?;
     let residue = scan.finish();
     let recoverable = residue.matching.len() as u64;
     if recoverable > 0 {

@@ -111,6 +111,22 @@ pub(super) fn no_such_bucket(name: &[u8]) -> Error {
     .with_hint("boltkey check tells what is wrong with the store")
 }
 
+/// Whether a pair can be put under this key: every engine keeps to what Bolt takes.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] when it can't.
+pub(super) fn valid_key(key: &[u8]) -> Result<()> {
+    const LONGEST: usize = 32768;
+    if (1..=LONGEST).contains(&key.len()) {
+        return Ok(());
+    }
+    let length = key.len();
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("a key of {length} bytes can't be stored: Bolt takes 1 to 32,768"),
+    ))
+}
+
 /// How a commit ended that was not refused.
 pub struct Committed {
     /// What is known of the change.

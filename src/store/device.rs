@@ -48,6 +48,12 @@ pub trait Device: Send + Sync {
     fn forget(&self, _offset: u64, _length: u64) {}
 }
 
+/// A file that is open for reading and writing.
+#[must_use]
+pub fn on_file(file: File) -> Box<dyn Device> {
+    Box::new(DiskDevice::new(file))
+}
+
 /// A file on disk.
 pub(super) struct DiskDevice(File);
 

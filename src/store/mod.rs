@@ -6,12 +6,15 @@
 
 pub mod bolt;
 pub mod change;
+mod copy;
 pub mod device;
 mod file;
 mod gzip;
 mod lock;
 mod model;
 mod open;
+mod opened;
+pub mod redb;
 pub mod writable;
 
 use std::ops::{ControlFlow, Range};
@@ -22,6 +25,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 
 pub use change::{ChangeSet, Commit, Committed, Outcome, Precious, Preview};
+pub use copy::Progress;
 pub use device::Device;
 pub use file::{MemoryFile, ReadAt};
 pub use gzip::{MAGIC as GZIP_MAGIC, unpack};
@@ -87,6 +91,12 @@ pub trait Inspect: Send + Sync {
     /// # Errors
     /// When the file can't be read.
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>>;
+
+    /// Whether [`Inspect::unused`] shows live bytes as well, because the engine does not tell them
+    /// from others. What is found there and is live has to be left out then.
+    fn shows_live_bytes(&self) -> bool {
+        false
+    }
 }
 
 /// A piece of what the file shows outside its live records.

@@ -4,12 +4,15 @@ use std::fs::{File, OpenOptions as FileOptions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::bolt::Bolt;
+use super::copy::{Progress, copy};
+use super::device::{Device, Latch};
 use super::file::{DiskFile, MemoryFile, ReadAt};
 use super::lock::{LockOptions, lock_shared};
+use super::opened::Opened;
 use super::{Inspect, Snapshot, gzip};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
@@ -27,6 +30,19 @@ pub struct OpenOptions {
 pub enum Engine {
     /// InfluxDB's own `influxd.bolt`.
     Bolt,
+    /// The embedded one.
+    Redb,
+}
+
+impl Engine {
+    /// The word for it, in reports and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bolt => "bolt",
+            Self::Redb => "redb",
+        }
+    }
 }
 
 /// What kind of file a store is.
@@ -48,7 +64,7 @@ pub struct Description {
 /// gives up after one second, so don't keep it longer than reading takes.
 pub struct Store {
     description: Description,
-    bolt: Bolt,
+    opened: Opened,
     notices: Vec<Finding>,
 }
 
@@ -82,17 +98,17 @@ impl Store {
             (Box::new(DiskFile::new(file, size)), false)
         };
         let size_bytes = source.size();
-        let bolt = Bolt::open(source, path)?;
-        notices.extend(bolt.notices());
+        let opened = Opened::new(source, path)?;
+        notices.extend(opened.notices());
         Ok(Self {
             description: Description {
                 path: path.to_path_buf(),
-                engine: Engine::Bolt,
+                engine: opened.engine(),
                 size_bytes,
-                page_size: bolt.page_size(),
+                page_size: opened.page_size(),
                 gzipped,
             },
-            bolt,
+            opened,
             notices,
         })
     }
@@ -112,13 +128,32 @@ impl Store {
     /// The committed state.
     #[must_use]
     pub fn snapshot(&self) -> &dyn Snapshot {
-        &self.bolt
+        self.opened.snapshot()
     }
 
     /// What only pages can tell.
     #[must_use]
     pub fn inspect(&self) -> &dyn Inspect {
-        &self.bolt
+        self.opened.inspect()
+    }
+
+    /// Copies everything into an empty file, as a store of `engine`: every bucket, key, value and
+    /// sequence, and nothing else. `path` is that file's, for messages. The file is complete, on
+    /// disk, and was read back.
+    ///
+    /// # Errors
+    /// * [`ErrorKind::Corrupt`] when this store can't be read whole
+    /// * [`ErrorKind::Refused`] when `engine` can't hold what is in it
+    /// * [`ErrorKind::Io`] when the file can't be written, or does not read back
+    pub fn copy_to(
+        &self,
+        engine: Engine,
+        device: Box<dyn Device>,
+        path: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
+        copy(&self.opened, engine, &device, path, progress)
     }
 }
 
@@ -223,12 +258,6 @@ pub(super) fn recognise(path: &Path, size: u64, start: &[u8]) -> Result<()> {
     if start.starts_with(b"SQLite format 3\0") {
         return Err(not_a_store(path, "it is an SQLite file").with_hint(
             "tokens are in influxd.bolt, usually in the same folder as influxd.sqlite",
-        ));
-    }
-    if start.starts_with(b"redb\x1a\x0a\xa9\x0d\x0a") {
-        return Err(not_a_store(
-            path,
-            "it is a redb file, which this version can't open",
         ));
     }
     Ok(())

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::bolt::Bolt;
 use super::device::{Device, DiskDevice, Latch, View};
 use super::lock::{can_lock, lock_exclusive};
 use super::open::{Purpose, open_file, read_start, recognise};
+use super::opened::Opened;
 use super::{
-    Bucket, ChangeSet, Commit, Committed, Description, Engine, GZIP_MAGIC, Inspect, OpenOptions,
-    Precious, Snapshot, StructureCheck, Unused, Visitor,
+    Bucket, ChangeSet, Commit, Committed, Description, GZIP_MAGIC, Inspect, OpenOptions, Precious,
+    Snapshot, StructureCheck, Unused, Visitor,
 };
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
@@ -22,7 +22,7 @@ use crate::finding::Finding;
 pub struct WritableStore {
     description: Description,
     device: Arc<dyn Device>,
-    bolt: Bolt,
+    opened: Opened,
     notices: Vec<Finding>,
 }
 
@@ -78,18 +78,18 @@ impl WritableStore {
             .sync()
             .at("sync", path)
             .map_err(Error::nothing_changed)?;
-        let (bolt, size) = read(&device, path)?;
+        let (opened, size) = read(&device, path)?;
         Ok(Self {
             description: Description {
                 path: path.to_path_buf(),
-                engine: Engine::Bolt,
+                engine: opened.engine(),
                 size_bytes: size,
-                page_size: bolt.page_size(),
+                page_size: opened.page_size(),
                 gzipped: false,
             },
-            notices: bolt.notices(),
+            notices: opened.notices(),
             device,
-            bolt,
+            opened,
         })
     }
 
@@ -108,7 +108,7 @@ impl WritableStore {
     /// What only pages can tell.
     #[must_use]
     pub fn inspect(&self) -> &dyn Inspect {
-        &self.bolt
+        self.opened.inspect()
     }
 
     /// Writes the whole file, as it is, to `out`.
@@ -143,20 +143,20 @@ pub enum CopyFailed {
 }
 
 /// Reads what the device holds now.
-fn read(device: &Arc<dyn Device>, path: &Path) -> Result<(Bolt, u64)> {
+fn read(device: &Arc<dyn Device>, path: &Path) -> Result<(Opened, u64)> {
     let view = View::new(Arc::clone(device)).at("read", path)?;
     let size = super::ReadAt::size(&view);
-    Ok((Bolt::open(Box::new(view), path)?, size))
+    Ok((Opened::new(Box::new(view), path)?, size))
 }
 
 impl Commit for WritableStore {
     fn commit(&mut self, changes: &ChangeSet, precious: &Precious) -> Result<Committed> {
-        let committed = self.bolt.commit(&self.device, changes, precious)?;
+        let committed = self.opened.commit(&self.device, changes, precious)?;
         // Nothing that was read before counts any more, and the lock has to stay: the same
         // descriptor shows what the file holds now.
         match read(&self.device, &self.description.path) {
-            Ok((bolt, size)) => {
-                self.bolt = bolt;
+            Ok((opened, size)) => {
+                self.opened = opened;
                 self.description.size_bytes = size;
                 Ok(committed)
             }
@@ -176,24 +176,28 @@ impl Commit for WritableStore {
 
 impl Snapshot for WritableStore {
     fn buckets(&self) -> Result<(Vec<Bucket>, Vec<Finding>)> {
-        self.bolt.buckets()
+        self.opened.snapshot().buckets()
     }
 
     fn get(&self, bucket: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.bolt.get(bucket, key)
+        self.opened.snapshot().get(bucket, key)
     }
 
     fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
-        self.bolt.scan(bucket, visit)
+        self.opened.snapshot().scan(bucket, visit)
     }
 }
 
 impl Inspect for WritableStore {
     fn check(&self) -> Result<StructureCheck> {
-        self.bolt.check()
+        self.opened.inspect().check()
     }
 
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
-        self.bolt.unused(visit)
+        self.opened.inspect().unused(visit)
+    }
+
+    fn shows_live_bytes(&self) -> bool {
+        self.opened.inspect().shows_live_bytes()
     }
 }

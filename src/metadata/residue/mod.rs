@@ -67,6 +67,7 @@ impl<'k> Scan<'k> {
                 known,
                 seen: HashSet::new(),
                 other: HashSet::new(),
+                live: HashSet::new(),
                 matching: BTreeMap::new(),
                 unmatched: 0,
                 places: Vec::new(),
@@ -74,11 +75,44 @@ impl<'k> Scan<'k> {
         }
     }
 
-    /// Looks at everything that `inspect` shows outside its live records.
+    /// Looks at everything that `inspect`, of the store that `snapshot` is of, shows outside live
+    /// records.
     ///
     /// # Errors
     /// When the file can't be read; damage is in the findings.
-    pub fn feed_unused(&mut self, inspect: &dyn Inspect) -> Result<Vec<Finding>> {
+    pub fn feed_unused(
+        &mut self,
+        inspect: &dyn Inspect,
+        snapshot: &dyn Snapshot,
+    ) -> Result<Vec<Finding>> {
+        let mut damage = Vec::new();
+        if inspect.shows_live_bytes() {
+            damage = self.leave_out_live(snapshot)?;
+        }
+        damage.extend(self.feed_shown(inspect)?);
+        Ok(damage)
+    }
+
+    /// Tokens that stand in live records other than authorizations, such as a telegraf
+    /// configuration, are not residues.
+    fn leave_out_live(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
+        let (buckets, mut damage) = snapshot.buckets()?;
+        for bucket in buckets {
+            if bucket.name == names::AUTHORIZATIONS {
+                continue;
+            }
+            damage.extend(snapshot.scan(&bucket.name, &mut |_, value| {
+                let live = &mut self.tally.live;
+                self.finder.feed(value, 0, false, &mut |text, _| {
+                    live.insert(mark(&Sha256::digest(text).into()));
+                });
+                ControlFlow::Continue(())
+            })?);
+        }
+        Ok(damage)
+    }
+
+    fn feed_shown(&mut self, inspect: &dyn Inspect) -> Result<Vec<Finding>> {
         inspect.unused(&mut |unused| match unused {
             Unused::Run {
                 offset,
@@ -151,7 +185,7 @@ impl<'k> Scan<'k> {
         }
         // Where another file shows something is no place in the store's own.
         let places = self.tally.places.len();
-        damage.extend(self.feed_unused(inspect)?);
+        damage.extend(self.feed_shown(inspect)?);
         self.tally.places.truncate(places);
         Ok(damage)
     }
@@ -185,6 +219,8 @@ struct Tally<'k> {
     seen: HashSet<Mark>,
     /// Of texts that other stores show where tokens stand, and that are none.
     other: HashSet<Mark>,
+    /// Of texts that stand in live records, where live bytes can't be told from others.
+    live: HashSet<Mark>,
     matching: BTreeMap<Id, Token>,
     unmatched: u64,
     places: Vec<Range<u64>>,
@@ -205,6 +241,9 @@ impl Tally<'_> {
         let Some(id) = self.known.hashed(text, digest) else {
             return false;
         };
+        if self.live.contains(&mark(digest)) {
+            return true;
+        }
         let Ok(text) = std::str::from_utf8(text) else {
             return false;
         };
@@ -217,7 +256,10 @@ impl Tally<'_> {
 
     /// Counts a text that matches nothing, unless the store knows it to be no residue.
     fn unmatched(&mut self, digest: &[u8; 32]) {
-        let other = self.known.is_no_residue(digest) || self.other.contains(&mark(digest));
+        let mark_of = mark(digest);
+        let other = self.known.is_no_residue(digest)
+            || self.other.contains(&mark_of)
+            || self.live.contains(&mark_of);
         if !other && self.seen.insert(mark(digest)) {
             self.unmatched += 1;
         }

@@ -45,6 +45,7 @@ use pages::PageFile;
 use survey::survey;
 
 pub use codes::Code;
+pub use write::{USUAL_PAGE_SIZE, create};
 
 /// An open bolt file: one meta page was chosen, and all reading goes by it.
 pub struct Bolt {

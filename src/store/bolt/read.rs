@@ -193,7 +193,7 @@ impl Bolt {
         fetch(batch, page, header, kind)?.map_err(|d| self.corrupt(&d))
     }
 
-    fn corrupt(&self, defect: &Defect) -> Error {
+    pub(super) fn corrupt(&self, defect: &Defect) -> Error {
         Error::new(
             ErrorKind::Corrupt,
             format!(

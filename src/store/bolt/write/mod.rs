@@ -10,12 +10,17 @@
 //! | [`pack`], [`encode`] | elements into nodes, nodes into pages |
 //! | [`space`] | which pages may be written |
 //! | [`wipe`] | overwriting what is no longer used |
+//! | [`create`], [`load`] | a new file, laid out in one pass |
 
+mod create;
 mod encode;
+mod load;
 mod pack;
 mod rebuild;
 mod space;
 mod wipe;
+
+pub use create::{USUAL_PAGE_SIZE, create};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,7 +43,7 @@ use super::pages::PageFile;
 use super::survey::survey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Severity;
-use crate::store::change::{BucketChange, no_such_bucket};
+use crate::store::change::{BucketChange, no_such_bucket, valid_key};
 use crate::store::device::View;
 use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Snapshot};
 
@@ -323,15 +328,8 @@ fn build_bucket(
         .map(|(key, edit)| (key.clone(), edit.clone().map(|value| (0, value))))
         .collect();
     for (key, edit) in &change.edits {
-        let bad = key.is_empty() || key.len() > super::layout::LONGEST_KEY;
-        if bad && edit.is_some() {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                format!(
-                    "a key of {} bytes can't be stored: Bolt takes 1 to 32,768",
-                    key.len()
-                ),
-            ));
+        if edit.is_some() {
+            valid_key(key)?;
         }
     }
     let changes = Changes {

@@ -1,6 +1,6 @@
 //! Packing sorted elements into nodes, and nodes into pages of the file.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -20,7 +20,15 @@ struct Written {
     page: PageId,
     pages: u64,
     /// Of the bytes of all its pages.
-    sum: u64,
+    sum: u32,
+}
+
+/// What is remembered of what was written, to be compared when it is read back.
+enum Sums {
+    /// Each node by itself.
+    Each(Vec<Written>),
+    /// All of them together, where they follow each other in the file: needs no memory for each.
+    InOrder(crc32fast::Hasher),
 }
 
 /// Gives nodes their pages and writes them, neighbours in one write.
@@ -31,7 +39,7 @@ pub(super) struct NodeWriter<'a> {
     /// Images that follow each other in the file from `at` on.
     buffer: Zeroizing<Vec<u8>>,
     at: u64,
-    written: Vec<Written>,
+    sums: Sums,
 }
 
 impl<'a> NodeWriter<'a> {
@@ -42,7 +50,15 @@ impl<'a> NodeWriter<'a> {
             space,
             buffer: Zeroizing::new(Vec::with_capacity(CHUNK)),
             at: 0,
-            written: Vec::new(),
+            sums: Sums::Each(Vec::new()),
+        }
+    }
+
+    /// The same for a new file, whose pages are written one after the other.
+    pub(super) fn in_order(file: &'a PageFile, device: &'a dyn Device, space: Space) -> Self {
+        Self {
+            sums: Sums::InOrder(crc32fast::Hasher::new()),
+            ..Self::new(file, device, space)
         }
     }
 
@@ -108,11 +124,15 @@ impl<'a> NodeWriter<'a> {
         let start = self.buffer.len();
         fill(page, &mut self.buffer);
         self.buffer.resize(start + length, 0);
-        self.written.push(Written {
-            page,
-            pages,
-            sum: sum(self.buffer.get(start..).unwrap_or_default()),
-        });
+        let image = self.buffer.get(start..).unwrap_or_default();
+        match &mut self.sums {
+            Sums::InOrder(hasher) => hasher.update(image),
+            Sums::Each(written) => written.push(Written {
+                page,
+                pages,
+                sum: crc32fast::hash(image),
+            }),
+        }
         Ok(())
     }
 
@@ -146,7 +166,10 @@ impl<'a> NodeWriter<'a> {
     /// # Errors
     /// When the device fails, or does not give back what it got.
     pub(super) fn verify(&self) -> Result<()> {
-        let mut nodes: Vec<&Written> = self.written.iter().collect();
+        let Sums::Each(written) = &self.sums else {
+            return Ok(());
+        };
+        let mut nodes: Vec<&Written> = written.iter().collect();
         nodes.sort_unstable_by_key(|node| node.page);
         let page_size = self.page_size() as u64;
         let mut buffer = Zeroizing::new(Vec::new());
@@ -187,28 +210,53 @@ impl<'a> NodeWriter<'a> {
             let mut at = 0;
             for node in now {
                 let length = usize::try_from(node.pages * page_size).map_err(|_| too_large())?;
-                if sum(bytes.get(at..at + length).unwrap_or_default()) != node.sum {
-                    return Err(Error::new(
-                        ErrorKind::Io,
-                        format!(
-                            "page {} of {} does not read back as it was written",
-                            node.page,
-                            self.file.path().display()
-                        ),
-                    )
-                    .with_hint("the disk is failing: copy the file to another one"));
+                if crc32fast::hash(bytes.get(at..at + length).unwrap_or_default()) != node.sum {
+                    return Err(not_as_written(self.file.path(), node.page));
                 }
                 at += length;
             }
         }
         Ok(())
     }
+
+    /// The same for what was written in order, from page `first` on.
+    ///
+    /// # Errors
+    /// As [`NodeWriter::verify`].
+    pub(super) fn verify_in_order(&self, first: PageId) -> Result<()> {
+        let Sums::InOrder(expected) = &self.sums else {
+            return Ok(());
+        };
+        let mut at = self.file.offset(first);
+        let end = self.file.offset(PageId(self.end()));
+        self.device.forget(at, end.saturating_sub(at));
+        let mut hasher = crc32fast::Hasher::new();
+        let mut buffer = Zeroizing::new(vec![0; CHUNK]);
+        while at < end {
+            let length = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
+            let bytes = buffer.get_mut(..length).unwrap_or_default();
+            self.device.read_exact_at(bytes, at).map_err(|cause| {
+                let path = self.file.path().display();
+                Error::new(ErrorKind::Io, format!("can't read {path} back: {cause}"))
+            })?;
+            hasher.update(bytes);
+            at += length as u64;
+        }
+        if hasher.finalize() == expected.clone().finalize() {
+            Ok(())
+        } else {
+            Err(not_as_written(self.file.path(), first))
+        }
+    }
 }
 
-fn sum(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
+fn not_as_written(path: &Path, page: PageId) -> Error {
+    let path = path.display();
+    Error::new(
+        ErrorKind::Io,
+        format!("page {page} of {path} does not read back as it was written"),
+    )
+    .with_hint("the disk is failing: copy the file to another one")
 }
 
 fn too_large() -> Error {

@@ -53,6 +53,14 @@ pub(super) enum Rebuilt {
 }
 
 impl Rebuilt {
+    /// The root of its tree; page 0 if it has none.
+    pub(super) fn root(&self) -> PageId {
+        match self {
+            Self::Tree(root) => *root,
+            Self::Same | Self::Inline(_) => PageId(0),
+        }
+    }
+
     /// The bucket's value in its parent; none when it stays as it is.
     pub(super) fn value(self, sequence: u64) -> Option<Zeroizing<Vec<u8>>> {
         let (root, page) = match self {

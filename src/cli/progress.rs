@@ -1,0 +1,48 @@
+//! How far a long command is, for people at a terminal.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::ui::Ui;
+
+/// A line on standard error that says how far a command is. Not there when nobody watches.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// Says what is `doing`; there are `total` bytes to be done, more or less.
+    #[must_use]
+    pub fn new(ui: &Ui, doing: &'static str, total: u64) -> Self {
+        let watched = io::stderr().is_terminal() && !ui.quiet() && !ui.json();
+        let target = if watched {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        // The template is constant and right; if not, the default serves.
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg} {percent:>3} %  {bytes}, {bytes_per_sec}")
+        {
+            bar.set_style(style);
+        }
+        bar.set_message(doing);
+        if watched {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self(bar)
+    }
+
+    /// So many bytes are done.
+    pub fn at(&self, done: u64) {
+        self.0
+            .set_position(done.min(self.0.length().unwrap_or(done)));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

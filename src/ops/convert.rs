@@ -1,0 +1,78 @@
+//! `convert` and `compact`: everything that a store holds in a new file, and nothing else.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::output::OutputFile;
+use crate::error::{Error, IoContext, Result};
+use crate::finding::Finding;
+use crate::metadata::residue::{Known, Scan};
+use crate::store::{Engine, Progress, Store};
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Copied {
+    /// The new file.
+    pub out: PathBuf,
+    /// Its engine.
+    pub engine: Engine,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// Tokens of hashed authorizations that only unused parts of the source still show; the copy
+    /// shows none of them.
+    pub recoverable_left: u64,
+    /// Always false: the database itself is only read.
+    pub changed: bool,
+}
+
+/// Copies a store to a new file at `out`. The file is private, and has its name only when it is
+/// complete, on disk and read back.
+///
+/// # Errors
+/// * [`crate::ErrorKind::Refused`] when something stands at `out`, or `engine` can't hold what is
+///   in the store
+/// * [`crate::ErrorKind::Corrupt`] when the store can't be read whole
+/// * [`crate::ErrorKind::Io`] when the file can't be written, or does not read back
+pub fn convert(
+    store: &Store,
+    out: &Path,
+    engine: Engine,
+    progress: &Progress<'_>,
+) -> Result<(Copied, Vec<Finding>)> {
+    let output = OutputFile::create_database(out).map_err(Error::nothing_changed)?;
+    let device = output.device().at("write", out)?;
+    // To look for tokens in unused parts takes about as long as copying what is in use.
+    let (copied, left) = std::thread::scope(|scope| {
+        let left = scope.spawn(|| recoverable(store));
+        let copied = store.copy_to(engine, device, out, progress);
+        (copied, left.join())
+    });
+    copied.map_err(Error::nothing_changed)?;
+    let (recoverable_left, findings) = match left {
+        Ok(left) => left?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    let size_bytes = output.length().at("look at", out)?;
+    output.finish()?;
+    let copied = Copied {
+        out: out.to_path_buf(),
+        engine,
+        size_bytes,
+        recoverable_left,
+        changed: false,
+    };
+    Ok((copied, findings))
+}
+
+/// How many tokens a copy leaves behind.
+///
+/// # Errors
+/// When the store can't be read.
+pub fn recoverable(store: &Store) -> Result<(u64, Vec<Finding>)> {
+    let (known, mut findings) = Known::load(store.snapshot())?;
+    let mut scan = Scan::new(&known);
+    findings.extend(scan.feed_unused(store.inspect(), store.snapshot())?);
+    Ok((scan.finish().matching.len() as u64, findings))
+}

@@ -1,0 +1,451 @@
+//! A new bolt file, laid out in one pass: no unused page, no trace of anything but its content.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::encode::{bucket_header, freelist};
+use super::load::Loader;
+use super::pack::NodeWriter;
+use super::space::Space;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::bolt::Bolt;
+use crate::store::bolt::batch::Batch;
+use crate::store::bolt::codes::{Code, Defect, Report};
+use crate::store::bolt::layout::{MAGIC, META, PageId, VERSION};
+use crate::store::bolt::meta::checksum;
+use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::read::named;
+use crate::store::bolt::survey::survey;
+use crate::store::bolt::walk::{Reference, Visit, Walker, fetch, inline, judge};
+use crate::store::copy::{Progress, whole};
+use crate::store::{Device, MemoryFile, Snapshot};
+
+/// The page size that bolt gives new files on most machines.
+pub const USUAL_PAGE_SIZE: u64 = 4096;
+
+/// Where the freelist of a new file stands: behind the metas.
+const FREELIST: PageId = PageId(2);
+
+/// Writes all buckets, pairs and sequences of `source`, which has no nested ones, into an empty
+/// device, which is `path` in messages.
+///
+/// # Errors
+/// When `source` can't be read whole, or the device fails.
+pub fn create(
+    source: &dyn Snapshot,
+    page_size: u64,
+    device: &Arc<dyn Device>,
+    path: &Path,
+    progress: &Progress<'_>,
+) -> Result<()> {
+    new_file(page_size, 0, device, path, |root, out| {
+        for found in whole(source.buckets()?)? {
+            let mut loader = Loader::default();
+            let mut failed = None;
+            let findings = source.scan(&found.name, &mut |key, value| {
+                progress.add(key.len() + value.len());
+                match loader.push(key, 0, value, out) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        failed = Some(error);
+                        ControlFlow::Break(())
+                    }
+                }
+            })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            whole(((), findings))?;
+            let value = loader.finish(true, out)?.value(found.sequence);
+            root.push(&found.name, 1, &value.unwrap_or_default(), out)?;
+        }
+        Ok(())
+    })
+}
+
+/// The frame of a new file: `fill` loads the root bucket.
+fn new_file(
+    page_size: u64,
+    root_sequence: u64,
+    device: &Arc<dyn Device>,
+    path: &Path,
+    fill: impl FnOnce(&mut Loader, &mut NodeWriter<'_>) -> Result<()>,
+) -> Result<()> {
+    let page_size = usize::try_from(page_size).unwrap_or(0);
+    let file = PageFile::new(Box::new(MemoryFile::new(Vec::new())), path, page_size);
+    // Nothing is free; the first node follows the freelist.
+    let space = Space::new(FREELIST.0 + 1, |_| false, Vec::new());
+    let mut out = NodeWriter::in_order(&file, &**device, space);
+    out.image_at(FREELIST, 1, |page, image| {
+        image.extend(freelist(page, 0, &[]));
+    })?;
+    let mut root = Loader::default();
+    fill(&mut root, &mut out)?;
+    let root = root.finish(false, &mut out)?.root();
+    out.flush()?;
+    let mut metas = Vec::new();
+    for slot in [0, 1] {
+        metas.extend(meta(slot, page_size, root, root_sequence, out.end()));
+    }
+    let failed = |action: &str, cause: &std::io::Error| {
+        let path = path.display();
+        Error::new(ErrorKind::Io, format!("can't {action} {path}: {cause}"))
+    };
+    device
+        .write_all_at(&metas, 0)
+        .map_err(|cause| failed("write", &cause))?;
+    device.sync().map_err(|cause| failed("sync", &cause))?;
+    out.verify_in_order(FREELIST)?;
+    let mut read = vec![0; metas.len()];
+    device
+        .read_exact_at(&mut read, 0)
+        .map_err(|cause| failed("read", &cause))?;
+    if read == metas {
+        Ok(())
+    } else {
+        Err(crate::store::copy::does_not_read_back(path))
+    }
+}
+
+fn meta(slot: u64, page_size: usize, root: PageId, root_sequence: u64, hwm: u64) -> Vec<u8> {
+    let mut page = Vec::with_capacity(page_size);
+    page.extend(slot.to_le_bytes());
+    page.extend(u64::from(META).to_le_bytes());
+    page.extend(MAGIC.to_le_bytes());
+    page.extend(VERSION.to_le_bytes());
+    page.extend(u32::try_from(page_size).unwrap_or(0).to_le_bytes());
+    page.extend(0_u32.to_le_bytes());
+    page.extend(bucket_header(root, root_sequence));
+    page.extend(FREELIST.0.to_le_bytes());
+    page.extend(hwm.to_le_bytes());
+    page.extend(slot.to_le_bytes()); // the transaction's number
+    let sum = checksum(page.get(16..).unwrap_or_default());
+    page.extend(sum.to_le_bytes());
+    page.resize(page_size, 0);
+    page
+}
+
+impl Bolt {
+    /// Writes everything into an empty device, nested buckets and the root's sequence included,
+    /// in pages of the same size.
+    ///
+    /// # Errors
+    /// As [`create`].
+    pub(crate) fn copy_to(
+        &self,
+        device: &Arc<dyn Device>,
+        path: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let current = &self.metas.current;
+        let mut raw = [0; 16];
+        self.file
+            .read(&mut raw, self.file.offset(PageId(current.slot)) + 32)?;
+        let sequence =
+            bucket(&raw, PageId(current.slot), 0).map_or(0, |(header, _)| header.sequence);
+        let copy = |nested| self.try_copy(sequence, nested, device, path, progress);
+        if !copy(false)? {
+            // There are buckets in buckets: from the start again, the slower way.
+            device.set_length(0).map_err(|cause| {
+                let path = path.display();
+                Error::new(ErrorKind::Io, format!("can't cut off {path}: {cause}"))
+            })?;
+            copy(true)?;
+        }
+        Ok(())
+    }
+
+    /// The same, and false when there are nested buckets that were not looked for.
+    fn try_copy(
+        &self,
+        sequence: u64,
+        nested: bool,
+        device: &Arc<dyn Device>,
+        path: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<bool> {
+        if nested {
+            // What is walked must have no cycle.
+            let report = survey(&self.file, &self.metas.current, None)?.report;
+            whole(((), report.into_findings()))?;
+        }
+        let mut complete = true;
+        new_file(self.page_size(), sequence, device, path, |root, out| {
+            let mut buckets = Buckets::default();
+            self.walk_root(&mut buckets)?;
+            whole(((), buckets.report.into_findings()))?;
+            for (key, flags, value, offset) in buckets.found {
+                let new = if flags & 1 == 0 {
+                    Some(value)
+                } else if nested {
+                    Some(self.copy_nested(&value, progress, out)?)
+                } else {
+                    self.copy_flat(&key, &value, offset, progress, out)?
+                };
+                let Some(new) = new else {
+                    complete = false;
+                    return Ok(());
+                };
+                root.push(&key, flags, &new, out)?;
+            }
+            Ok(())
+        })?;
+        Ok(complete)
+    }
+
+    /// Refuses a file with what a flat store can't hold.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`], naming the bucket; [`ErrorKind::Corrupt`] for a damaged file.
+    pub(crate) fn must_be_flat(&self) -> Result<()> {
+        let report = survey(&self.file, &self.metas.current, None)?.report;
+        let flat = ![Code::NestedBucket, Code::InlineNested, Code::RootValue]
+            .iter()
+            .any(|code| report.has_code(*code));
+        let findings = report.into_findings();
+        if flat {
+            return whole(((), findings));
+        }
+        let deeper = findings.iter().find(|finding| {
+            [Code::NestedBucket, Code::InlineNested, Code::RootValue]
+                .iter()
+                .any(|code| code.name() == finding.code)
+        });
+        let (place, message) =
+            deeper.map_or(("", ""), |finding| (&*finding.place, &*finding.message));
+        Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "a redb store holds flat buckets only, and here {place} {message}; nothing was \
+                 changed"
+            ),
+        )
+        .with_hint("boltkey compact makes a copy of such a file that stays a bolt file"))
+    }
+
+    /// Copies one bucket and tells its new value; none if there are buckets in it.
+    fn copy_flat(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        offset: u64,
+        progress: &Progress<'_>,
+        out: &mut NodeWriter<'_>,
+    ) -> Result<Option<Vec<u8>>> {
+        let page = PageId(offset / self.page_size());
+        let (header, content) =
+            bucket(value, page, offset).map_err(|defect| self.corrupt(&defect))?;
+        let mut load = Load {
+            name: named(key),
+            loader: Loader::default(),
+            out,
+            progress,
+            nested: false,
+            report: Report::default(),
+            failed: None,
+        };
+        match content {
+            Content::Inline(node, _) => {
+                let _ = inline(&node, &mut load);
+            }
+            Content::Tree(root) => {
+                let from = Reference { page, offset };
+                let mut walker = Walker::new(&self.file, self.metas.current.hwm);
+                let _ = walker.tree(root, from, &mut load)?;
+            }
+        }
+        let Load {
+            loader,
+            nested,
+            report,
+            failed,
+            ..
+        } = load;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        whole(((), report.into_findings()))?;
+        if nested {
+            return Ok(None);
+        }
+        let new = loader.finish(true, out)?.value(header.sequence);
+        Ok(Some(new.unwrap_or_default().to_vec()))
+    }
+
+    /// Copies a bucket with buckets in it, to any depth, without recursion.
+    fn copy_nested(
+        &self,
+        value: &[u8],
+        progress: &Progress<'_>,
+        out: &mut NodeWriter<'_>,
+    ) -> Result<Vec<u8>> {
+        let open = |key: Vec<u8>, value: &[u8]| {
+            let decoded = bucket(value, PageId(0), 0).map_err(|defect| self.corrupt(&defect));
+            let (header, content) = decoded?;
+            Ok::<Frame, Error>(Frame {
+                cursor: Cursor::new(self, &content)?,
+                loader: Loader::default(),
+                key,
+                sequence: header.sequence,
+            })
+        };
+        let mut frames = vec![open(Vec::new(), value)?];
+        while let Some(frame) = frames.last_mut() {
+            match frame.cursor.next(self)? {
+                Some(element) if element.flags & 1 == 0 => {
+                    progress.add(element.key.len() + element.value.len());
+                    frame
+                        .loader
+                        .push(&element.key, element.flags, &element.value, out)?;
+                }
+                Some(element) => frames.push(open(element.key, &element.value)?),
+                None => {
+                    let Some(done) = frames.pop() else { break };
+                    let new = done.loader.finish(true, out)?.value(done.sequence);
+                    let new = new.unwrap_or_default();
+                    match frames.last_mut() {
+                        None => return Ok(new.to_vec()),
+                        Some(parent) => parent.loader.push(&done.key, 1, &new, out)?,
+                    }
+                }
+            }
+        }
+        Err(crate::store::copy::does_not_read_back(self.file.path()))
+    }
+}
+
+/// A visitor of the root bucket that takes its elements: key, flags, value, and where in the file
+/// the value stands.
+#[derive(Default)]
+struct Buckets {
+    found: Vec<(Vec<u8>, u32, Vec<u8>, u64)>,
+    report: Report,
+}
+
+impl Visit for Buckets {
+    fn defect(&mut self, defect: Defect) {
+        self.report.add(defect, None);
+    }
+
+    fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
+        self.found.push((
+            element.key.to_vec(),
+            element.flags,
+            element.value.to_vec(),
+            node.value_offset(element),
+        ));
+        ControlFlow::Continue(())
+    }
+}
+
+/// A visitor that loads a bucket's elements as they come, until it meets a bucket.
+struct Load<'l, 'o> {
+    name: String,
+    loader: Loader,
+    out: &'l mut NodeWriter<'o>,
+    progress: &'l Progress<'l>,
+    nested: bool,
+    report: Report,
+    failed: Option<Error>,
+}
+
+impl Visit for Load<'_, '_> {
+    fn defect(&mut self, defect: Defect) {
+        self.report.add(defect, Some(&self.name));
+    }
+
+    fn element(&mut self, _: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
+        if element.is_bucket() {
+            self.nested = true;
+            return ControlFlow::Break(());
+        }
+        self.progress.add(element.key.len() + element.value.len());
+        match self
+            .loader
+            .push(element.key, element.flags, element.value, self.out)
+        {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+/// A bucket on the way down.
+struct Frame {
+    cursor: Cursor,
+    loader: Loader,
+    key: Vec<u8>,
+    sequence: u64,
+}
+
+/// Goes through the elements of a sound tree one by one.
+struct Cursor {
+    /// Pages still to be visited, the next one last.
+    pages: Vec<PageId>,
+    /// The elements of the current leaf, the next one last.
+    elements: Vec<Owned>,
+}
+
+struct Owned {
+    flags: u32,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Cursor {
+    /// At the start of a bucket.
+    fn new(bolt: &Bolt, content: &Content<'_>) -> Result<Self> {
+        let mut cursor = Self {
+            pages: Vec::new(),
+            elements: Vec::new(),
+        };
+        match content {
+            Content::Tree(root) => cursor.pages.push(*root),
+            Content::Inline(node, _) => cursor.take(bolt, node)?,
+        }
+        cursor.elements.reverse();
+        Ok(cursor)
+    }
+
+    fn take(&mut self, bolt: &Bolt, node: &Node<'_>) -> Result<()> {
+        for element in node.elements() {
+            let element = element.map_err(|(_, defect)| bolt.corrupt(&defect))?;
+            match node.kind {
+                Kind::Branch => self.pages.push(element.child),
+                Kind::Leaf => self.elements.push(Owned {
+                    flags: element.flags,
+                    key: element.key.to_vec(),
+                    value: element.value.to_vec(),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, bolt: &Bolt) -> Result<Option<Owned>> {
+        while self.elements.is_empty() {
+            let Some(page) = self.pages.pop() else {
+                return Ok(None);
+            };
+            let mut batch = Batch::new(&bolt.file);
+            let from = Reference {
+                page,
+                offset: bolt.file.offset(page),
+            };
+            let corrupt = |defect: Defect| bolt.corrupt(&defect);
+            let hwm = bolt.metas.current.hwm;
+            let (header, kind) = judge(&mut batch, page, hwm, from)?.map_err(corrupt)?;
+            let node = fetch(&mut batch, page, header, kind)?.map_err(corrupt)?;
+            let before = self.pages.len();
+            self.take(bolt, &node)?;
+            self.pages.get_mut(before..).unwrap_or_default().reverse();
+            self.elements.reverse();
+        }
+        Ok(self.elements.pop())
+    }
+}

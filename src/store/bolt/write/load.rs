@@ -1,0 +1,128 @@
+//! A tree loaded from elements that come in ascending order, in memory that does not grow with
+//! their number.
+
+use zeroize::Zeroizing;
+
+use super::encode::{Body, Draft};
+use super::pack::{Child, NodeWriter, Packer};
+use super::rebuild::Rebuilt;
+use crate::error::Result;
+use crate::store::bolt::layout::PageId;
+use crate::store::bolt::node::Kind;
+
+/// One tree in the making.
+#[derive(Default)]
+pub(super) struct Loader {
+    /// From the leaves up.
+    levels: Vec<Level>,
+}
+
+struct Level {
+    packer: Packer,
+    /// How many elements came.
+    count: u64,
+    /// Nodes that were written and the level above does not know yet.
+    done: Vec<Child>,
+}
+
+impl Level {
+    fn new(kind: Kind) -> Self {
+        Self {
+            packer: Packer::new(kind),
+            count: 0,
+            done: Vec::new(),
+        }
+    }
+}
+
+impl Loader {
+    /// Adds an element.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn push(
+        &mut self,
+        key: &[u8],
+        flags: u32,
+        value: &[u8],
+        out: &mut NodeWriter<'_>,
+    ) -> Result<()> {
+        if self.levels.is_empty() {
+            self.levels.push(Level::new(Kind::Leaf));
+        }
+        if let Some(leaves) = self.levels.first_mut() {
+            leaves.count += 1;
+            let body = Body::Value(flags, value);
+            leaves.packer.push(key, body, out, &mut leaves.done)?;
+        }
+        self.hand_up(0, out)
+    }
+
+    /// Tells the levels above about nodes that were written.
+    fn hand_up(&mut self, mut from: usize, out: &mut NodeWriter<'_>) -> Result<()> {
+        while let Some(level) = self
+            .levels
+            .get_mut(from)
+            .filter(|level| !level.done.is_empty())
+        {
+            let done = std::mem::take(&mut level.done);
+            from += 1;
+            if self.levels.len() == from {
+                self.levels.push(Level::new(Kind::Branch));
+            }
+            let Some(above) = self.levels.get_mut(from) else {
+                break;
+            };
+            for child in done {
+                above.count += 1;
+                let body = Body::Child(child.page);
+                above.packer.push(&child.key, body, out, &mut above.done)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the rest. The page of the root, or the page inside the bucket's value if the bucket
+    /// is small and `may_be_inline`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn finish(
+        mut self,
+        may_be_inline: bool,
+        out: &mut NodeWriter<'_>,
+    ) -> Result<Rebuilt> {
+        let empty = Draft::new(Kind::Leaf);
+        if self.levels.len() < 2 {
+            let only = match self.levels.first() {
+                Some(leaves) => leaves.packer.only_node(),
+                None => Some(&empty),
+            };
+            if let Some(only) = only {
+                let small = only.size() <= out.page_size() / 4 && !only.holds_bucket();
+                if may_be_inline && small {
+                    let mut page = Zeroizing::new(Vec::with_capacity(only.size()));
+                    only.append_to(PageId(0), 0, &mut page);
+                    return Ok(Rebuilt::Inline(page));
+                }
+                return Ok(Rebuilt::Tree(out.node(only)?));
+            }
+        }
+        let mut at = 0;
+        while let Some(level) = self.levels.get_mut(at) {
+            level.packer.finish(out, &mut level.done)?;
+            let sole = match level.done.as_slice() {
+                [only] => Some(only.page),
+                _ => None,
+            };
+            let above = self.levels.get(at + 1).map_or(0, |above| above.count);
+            if let (Some(root), 0) = (sole, above) {
+                return Ok(Rebuilt::Tree(root));
+            }
+            self.hand_up(at, out)?;
+            at += 1;
+        }
+        // Unreachable: the last level that was finished has one node.
+        Ok(Rebuilt::Tree(out.node(&empty)?))
+    }
+}

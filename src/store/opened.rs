@@ -1,0 +1,81 @@
+//! A store of either engine, told by its content.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::bolt::Bolt;
+use super::redb::{self, Redb};
+use super::{ChangeSet, Committed, Device, Engine, Inspect, Precious, ReadAt, Snapshot};
+use crate::error::Result;
+use crate::finding::Finding;
+
+/// An open store.
+pub(super) enum Opened {
+    Bolt(Bolt),
+    Redb(Redb),
+}
+
+impl Opened {
+    /// Opens whatever `source` holds. `path` is for messages only.
+    ///
+    /// # Errors
+    /// When it is neither, or damaged beyond opening.
+    pub(super) fn new(source: Box<dyn ReadAt>, path: &Path) -> Result<Self> {
+        let mut start = [0; redb::MAGIC.len()];
+        let is_redb = source.size() >= start.len() as u64
+            && source.read_exact_at(&mut start, 0).is_ok()
+            && start == redb::MAGIC;
+        Ok(if is_redb {
+            Self::Redb(Redb::open(Arc::from(source), path)?)
+        } else {
+            Self::Bolt(Bolt::open(source, path)?)
+        })
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        match self {
+            Self::Bolt(_) => Engine::Bolt,
+            Self::Redb(_) => Engine::Redb,
+        }
+    }
+
+    pub(super) fn page_size(&self) -> u64 {
+        match self {
+            Self::Bolt(bolt) => bolt.page_size(),
+            Self::Redb(redb) => redb.page_size(),
+        }
+    }
+
+    pub(super) fn notices(&self) -> Vec<Finding> {
+        match self {
+            Self::Bolt(bolt) => bolt.notices(),
+            Self::Redb(redb) => redb.notices(),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> &dyn Snapshot {
+        match self {
+            Self::Bolt(bolt) => bolt,
+            Self::Redb(redb) => redb,
+        }
+    }
+
+    pub(super) fn inspect(&self) -> &dyn Inspect {
+        match self {
+            Self::Bolt(bolt) => bolt,
+            Self::Redb(redb) => redb,
+        }
+    }
+
+    pub(super) fn commit(
+        &self,
+        device: &Arc<dyn Device>,
+        changes: &ChangeSet,
+        precious: &Precious,
+    ) -> Result<Committed> {
+        match self {
+            Self::Bolt(bolt) => bolt.commit(device, changes, precious),
+            Self::Redb(redb) => redb.commit(device, changes, precious),
+        }
+    }
+}

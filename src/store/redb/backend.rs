@@ -1,0 +1,341 @@
+//! What the redb library works on: a file as it is with all writes kept in memory, or the device
+//! that holds the lock.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::redb::StorageBackend;
+use zeroize::Zeroizing;
+
+use crate::store::{Device, ReadAt};
+
+/// Bytes that are taken over from the file into memory at a time.
+const PAGE: u64 = 4096;
+
+/// Where the header says which of the two commit slots counts, and whether the store was closed
+/// properly.
+const GOD_BYTE: u64 = 9;
+/// The bit of that byte that chooses the slot.
+const PRIMARY: u8 = 1;
+/// The bit of that byte that is set while a process writes.
+pub(super) const RECOVERY_REQUIRED: u8 = 2;
+
+/// A file that is only read: whatever the library writes, to repair it or because it does so when
+/// it opens one, stays in memory.
+pub(super) struct Overlay {
+    source: Arc<dyn ReadAt>,
+    state: Mutex<State>,
+}
+
+struct State {
+    length: u64,
+    pages: HashMap<u64, Zeroizing<Vec<u8>>>,
+    touched: Vec<Range<u64>>,
+}
+
+impl Overlay {
+    pub(super) fn new(source: Arc<dyn ReadAt>) -> Self {
+        let length = source.size();
+        Self {
+            source,
+            state: Mutex::new(State {
+                length,
+                pages: HashMap::new(),
+                touched: Vec::new(),
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A page as it is now.
+    fn page(&self, state: &State, page: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+        if let Some(content) = state.pages.get(&page) {
+            return Ok(content.clone());
+        }
+        let mut content = empty_page();
+        self.read_source(&mut content, page * PAGE)?;
+        Ok(content)
+    }
+
+    /// The bytes of the file itself, at `offset`; zeros beyond its end.
+    fn read_source(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let there = self.source.size().saturating_sub(offset);
+        let there = usize::try_from(there).map_or(buffer.len(), |there| there.min(buffer.len()));
+        let (from_file, beyond) = buffer.split_at_mut(there);
+        beyond.fill(0);
+        if from_file.is_empty() {
+            return Ok(());
+        }
+        self.source.read_exact_at(from_file, offset)
+    }
+}
+
+fn empty_page() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(vec![0; usize::try_from(PAGE).unwrap_or(0)])
+}
+
+/// Writes down which bytes a rehearsal would have touched.
+#[derive(Clone)]
+pub(super) struct Rehearsal(Arc<Overlay>);
+
+impl Rehearsal {
+    pub(super) fn new(source: Arc<dyn ReadAt>) -> Self {
+        Self(Arc::new(Overlay::new(source)))
+    }
+
+    /// Whether any of these ranges, as far as the file has them, would have been written to or cut
+    /// off.
+    pub(super) fn touches(&self, ranges: &[Range<u64>]) -> bool {
+        let state = self.0.state();
+        ranges.iter().any(|range| {
+            range.end > state.length
+                || state
+                    .touched
+                    .iter()
+                    .any(|touched| touched.start < range.end && touched.end > range.start)
+        })
+    }
+}
+
+impl StorageBackend for Rehearsal {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let end = offset + data.len() as u64;
+        self.0.state().touched.push(offset..end);
+        self.0.write(offset, data)
+    }
+}
+
+impl StorageBackend for Overlay {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.state().length)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.state();
+        let end = offset.checked_add(out.len() as u64);
+        if end.is_none_or(|end| end > state.length) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.read_source(out, offset)?;
+        if state.pages.is_empty() {
+            return Ok(());
+        }
+        for (page, from, to, at) in pieces(offset, out.len()) {
+            if let (Some(new), Some(out)) =
+                (state.pages.get(&page), out.get_mut(at..at + to - from))
+            {
+                out.copy_from_slice(new.get(from..to).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.state();
+        if len < state.length {
+            // What was cut off reads as zeros should the file grow again.
+            let first = len / PAGE;
+            let mut kept = self.page(&state, first)?;
+            let keep = usize::try_from(len % PAGE).unwrap_or(0);
+            kept.get_mut(keep..).unwrap_or_default().fill(0);
+            state.pages.retain(|page, _| *page < first);
+            state.pages.insert(first, kept);
+            for page in first + 1..self.source.size().div_ceil(PAGE) {
+                state.pages.insert(page, empty_page());
+            }
+        }
+        state.length = len;
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        for (page, from, to, at) in pieces(offset, data.len()) {
+            if !state.pages.contains_key(&page) {
+                let content = self.page(&state, page)?;
+                state.pages.insert(page, content);
+            }
+            if let Some(content) = state.pages.get_mut(&page)
+                && let Some(content) = content.get_mut(from..to)
+            {
+                content.copy_from_slice(data.get(at..at + to - from).unwrap_or_default());
+            }
+        }
+        state.length = state.length.max(offset + data.len() as u64);
+        Ok(())
+    }
+}
+
+/// The parts of `length` bytes at `offset`, page by page: the page, from where to where in it, and
+/// where in the bytes the part begins.
+fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize, usize)> {
+    let page_size = usize::try_from(PAGE).unwrap_or(4096);
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        if done >= length {
+            return None;
+        }
+        let at = offset + done as u64;
+        let from = usize::try_from(at % PAGE).unwrap_or(0);
+        let part = (page_size - from).min(length - done);
+        let piece = (at / PAGE, from, from + part, done);
+        done += part;
+        Some(piece)
+    })
+}
+
+impl fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Overlay")
+    }
+}
+
+impl fmt::Debug for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rehearsal")
+    }
+}
+
+/// The device that holds the lock, for changing the store. Notices the write that makes another
+/// commit slot count: from there on it is not known whether a change holds, until it is synced.
+#[derive(Clone)]
+pub(super) struct OnDevice {
+    device: Arc<dyn Device>,
+    switched: Arc<AtomicBool>,
+}
+
+impl OnDevice {
+    pub(super) fn new(device: Arc<dyn Device>) -> Self {
+        Self {
+            device,
+            switched: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Whether another commit slot has been made to count, since the last time this was asked.
+    pub(super) fn take_switched(&self) -> bool {
+        self.switched.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl StorageBackend for OnDevice {
+    fn len(&self) -> io::Result<u64> {
+        self.device.length()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.device.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.device.set_length(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.device.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let at = GOD_BYTE
+            .checked_sub(offset)
+            .and_then(|at| usize::try_from(at).ok());
+        if let Some(new) = at.and_then(|at| data.get(at)) {
+            let mut old = [0];
+            let known = self.device.read_exact_at(&mut old, GOD_BYTE).is_ok();
+            let [old] = old;
+            if !known || (old ^ new) & PRIMARY != 0 {
+                self.switched.store(true, Ordering::SeqCst);
+            }
+        }
+        self.device.write_all_at(data, offset)
+    }
+}
+
+impl fmt::Debug for OnDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnDevice")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryFile;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone)]
+    enum Call {
+        Write(u64, Vec<u8>),
+        SetLength(u64),
+    }
+
+    fn call() -> impl Strategy<Value = Call> {
+        prop_oneof![
+            4 => (0..20_000_u64, proptest::collection::vec(any::<u8>(), 1..9000))
+                .prop_map(|(at, bytes)| Call::Write(at, bytes)),
+            1 => (0..30_000_u64).prop_map(Call::SetLength),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_overlay_reads_as_the_file_would(
+            content in proptest::collection::vec(any::<u8>(), 0..20_000),
+            calls in proptest::collection::vec(call(), 0..12),
+            reads in proptest::collection::vec((0..30_000_usize, 1..9000_usize), 1..12),
+        ) {
+            let mut model = content.clone();
+            let overlay = Overlay::new(Arc::new(MemoryFile::new(content)));
+            for call in calls {
+                match call {
+                    Call::Write(at, bytes) => {
+                        overlay.write(at, &bytes).unwrap();
+                        let at = usize::try_from(at).unwrap();
+                        if model.len() < at + bytes.len() {
+                            model.resize(at + bytes.len(), 0);
+                        }
+                        model[at..at + bytes.len()].copy_from_slice(&bytes);
+                    }
+                    Call::SetLength(length) => {
+                        overlay.set_len(length).unwrap();
+                        model.resize(usize::try_from(length).unwrap(), 0);
+                    }
+                }
+            }
+            prop_assert_eq!(overlay.len().unwrap(), model.len() as u64);
+            for (at, length) in reads {
+                let mut out = vec![0; length];
+                match model.get(at..at + length) {
+                    Some(expected) => {
+                        overlay.read(at as u64, &mut out).unwrap();
+                        prop_assert!(out == expected);
+                    }
+                    None => prop_assert!(overlay.read(at as u64, &mut out).is_err()),
+                }
+            }
+        }
+    }
+}

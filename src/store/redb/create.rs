@@ -1,0 +1,73 @@
+//! A new redb store, filled in one go from what another store holds.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use ::redb::{Builder, Durability};
+
+use super::backend::OnDevice;
+use super::guard::{failed, guarded};
+use super::names::table_of;
+use super::{CACHE, SEQUENCE_TABLE, Table};
+use crate::error::Result;
+use crate::store::copy::Progress;
+use crate::store::{Device, Snapshot};
+
+/// Writes all buckets, pairs and sequences of `source` into an empty device, which is `path` in
+/// messages, and leaves it complete and on disk.
+///
+/// # Errors
+/// When `source` can't be read whole, or the device fails.
+pub fn create(
+    source: &dyn Snapshot,
+    device: &Arc<dyn Device>,
+    path: &Path,
+    progress: &Progress<'_>,
+) -> Result<()> {
+    guarded(path, || {
+        let fail = |cause: ::redb::Error| failed(path, "write", cause);
+        let mut database = Builder::new()
+            .set_cache_size(CACHE)
+            .create_with_backend(OnDevice::new(Arc::clone(device)))
+            .map_err(|cause| fail(cause.into()))?;
+        let mut transaction = database.begin_write().map_err(|cause| fail(cause.into()))?;
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(|cause| fail(cause.into()))?;
+        for bucket in crate::store::copy::whole(source.buckets()?)? {
+            let name = table_of(&bucket.name);
+            let mut table = transaction
+                .open_table(Table::new(&name))
+                .map_err(|cause| fail(cause.into()))?;
+            let mut stopped = None;
+            let findings = source.scan(&bucket.name, &mut |key, value| match table
+                .insert(key, value)
+            {
+                Ok(_) => {
+                    progress.add(key.len() + value.len());
+                    ControlFlow::Continue(())
+                }
+                Err(cause) => {
+                    stopped = Some(fail(cause.into()));
+                    ControlFlow::Break(())
+                }
+            })?;
+            if let Some(error) = stopped {
+                return Err(error);
+            }
+            crate::store::copy::whole(((), findings))?;
+            if bucket.sequence != 0 {
+                transaction
+                    .open_table(SEQUENCE_TABLE)
+                    .map_err(|cause| fail(cause.into()))?
+                    .insert(bucket.name.as_slice(), bucket.sequence)
+                    .map_err(|cause| fail(cause.into()))?;
+            }
+        }
+        transaction.commit().map_err(|cause| fail(cause.into()))?;
+        // What filling it has left behind.
+        while database.compact().map_err(|cause| fail(cause.into()))? {}
+        database.close().map_err(|cause| fail(cause.into()))
+    })
+}

@@ -1,0 +1,270 @@
+//! redb stores: the embedded engine. The `redb` crate does the work; this makes it keep the
+//! house's promises.
+//!
+//! A bucket is a table of the same name, with bytes as keys and values. The library writes to a
+//! file just to open it, so reading goes through an [`backend::Overlay`] that keeps all writes in
+//! memory; it opens only what passes its own check of every checksum, so damage is an error from
+//! the start and never a wrong record.
+//!
+//! | module | knows |
+//! | --- | --- |
+//! | [`names`] | buckets as tables |
+//! | [`backend`] | what the library reads and writes |
+//! | [`guard`] | its panics and errors |
+//! | [`pages`] | what the file shows, page by page |
+//! | [`write`] | one transaction on the device that holds the lock |
+//! | [`create`] | a new store, filled in one go |
+
+mod backend;
+mod create;
+mod guard;
+mod names;
+mod pages;
+mod write;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::redb::{
+    Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    TableError, TableHandle,
+};
+
+use super::{
+    Bucket, ChangeSet, Committed, Device, Inspect, Pages, Precious, ReadAt, Snapshot,
+    StructureCheck, Unused, Visitor,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Severity};
+use backend::{Overlay, RECOVERY_REQUIRED};
+use guard::{drop_quietly, failed, guarded};
+use names::{SEQUENCES, bucket_of, table_of};
+
+pub use create::create;
+
+/// The bytes that every redb file begins with.
+pub(super) const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
+
+/// The part of the header that is looked at here: magic, state, page size.
+const HEADER: usize = 16;
+
+/// Memory that the library may use for pages.
+const CACHE: usize = 16 << 20;
+
+type Table<'n> = TableDefinition<'n, &'static [u8], &'static [u8]>;
+type SequenceTable = TableDefinition<'static, &'static [u8], u64>;
+
+const SEQUENCE_TABLE: SequenceTable = TableDefinition::new(SEQUENCES);
+
+/// An open redb store, for reading.
+pub struct Redb {
+    source: Arc<dyn ReadAt>,
+    path: PathBuf,
+    page_size: u64,
+    notices: Vec<Finding>,
+    /// None only while this is dropped.
+    database: Option<Database>,
+}
+
+impl Redb {
+    /// Opens a store. Nothing is written, whatever state it is in. `path` is for messages only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when it is damaged anywhere, [`ErrorKind::NotAStore`] when it is too
+    /// short to be a store at all.
+    pub fn open(source: Arc<dyn ReadAt>, path: &Path) -> Result<Self> {
+        let mut header = [0; HEADER];
+        if source.size() < HEADER as u64 {
+            // The library would make a new store of an empty file.
+            return Err(Error::new(
+                ErrorKind::NotAStore,
+                format!(
+                    "{} is too short for a redb store; nothing was changed",
+                    path.display()
+                ),
+            ));
+        }
+        source
+            .read_exact_at(&mut header, 0)
+            .map_err(|cause| failed(path, "read", ::redb::Error::Io(cause)))?;
+        let [_, _, _, _, _, _, _, _, _, state, _, _, page_size @ ..] = header;
+        let mut notices = Vec::new();
+        if state & RECOVERY_REQUIRED != 0 {
+            notices.push(
+                Finding::new(
+                    Severity::Warning,
+                    "structure.unclean",
+                    path.display().to_string(),
+                    "the store was not closed properly, by a process that was killed; for \
+                     reading it is repaired in memory, and the file stays as it is",
+                )
+                .with_hint("the next command that changes it repairs it in place"),
+            );
+        }
+        let database = guarded(path, || open_on(Overlay::new(Arc::clone(&source)), path))?;
+        Ok(Self {
+            source,
+            path: path.to_path_buf(),
+            page_size: u64::from(u32::from_le_bytes(page_size)),
+            notices,
+            database: Some(database),
+        })
+    }
+
+    /// Bytes per page.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    /// What opening it found worth saying.
+    #[must_use]
+    pub fn notices(&self) -> Vec<Finding> {
+        self.notices.clone()
+    }
+
+    /// Makes `changes` in the store that this was opened on, through `device`, which holds the
+    /// lock. Whatever this has read is out of date then: open it anew.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub(super) fn commit(
+        &self,
+        device: &Arc<dyn Device>,
+        changes: &ChangeSet,
+        precious: &Precious,
+    ) -> Result<Committed> {
+        write::commit(self, device, changes, precious)
+    }
+
+    /// Calls `work` with a view of the last commit.
+    fn read<T>(&self, work: impl FnOnce(&::redb::ReadTransaction) -> Result<T>) -> Result<T> {
+        let Some(database) = &self.database else {
+            return Err(Error::new(ErrorKind::Io, "the store is closed"));
+        };
+        guarded(&self.path, || {
+            let transaction = database
+                .begin_read()
+                .map_err(|cause| failed(&self.path, "read", cause))?;
+            work(&transaction)
+        })
+    }
+
+    fn failed(&self, cause: impl Into<::redb::Error>) -> Error {
+        failed(&self.path, "read", cause)
+    }
+}
+
+impl Drop for Redb {
+    fn drop(&mut self) {
+        drop_quietly(&self.path, self.database.take());
+    }
+}
+
+/// Opens an existing store on a backend, checking all of it first.
+fn open_on(backend: impl StorageBackend, path: &Path) -> Result<Database> {
+    Builder::new()
+        .set_cache_size(CACHE)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend)
+        .map_err(|cause| failed(path, "open", cause))
+}
+
+/// Opens the table of `bucket`; none if there is no such bucket, or a table of that name that is
+/// none of ours.
+fn table(
+    transaction: &::redb::ReadTransaction,
+    bucket: &[u8],
+) -> Result<Option<::redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, TableError> {
+    if bucket.is_empty() {
+        return Ok(None);
+    }
+    let name = table_of(bucket);
+    match transaction.open_table(Table::new(&name)) {
+        Ok(table) => Ok(Some(table)),
+        Err(
+            TableError::TableDoesNotExist(_)
+            | TableError::TableTypeMismatch { .. }
+            | TableError::TableIsMultimap(_)
+            | TableError::TypeDefinitionChanged { .. },
+        ) => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+impl Snapshot for Redb {
+    fn buckets(&self) -> Result<(Vec<Bucket>, Vec<Finding>)> {
+        self.read(|transaction| {
+            let sequences = match transaction.open_table(SEQUENCE_TABLE) {
+                Ok(table) => Some(table),
+                Err(TableError::TableDoesNotExist(_)) => None,
+                Err(cause) => return Err(self.failed(cause)),
+            };
+            let mut list = Vec::new();
+            for handle in transaction
+                .list_tables()
+                .map_err(|cause| self.failed(cause))?
+            {
+                let Some(name) = bucket_of(handle.name()) else {
+                    continue;
+                };
+                if table(transaction, &name)
+                    .map_err(|cause| self.failed(cause))?
+                    .is_none()
+                {
+                    continue;
+                }
+                let sequence = match &sequences {
+                    Some(table) => table
+                        .get(name.as_slice())
+                        .map_err(|cause| self.failed(cause))?,
+                    None => None,
+                };
+                let sequence = sequence.map_or(0, |sequence| sequence.value());
+                list.push(Bucket { name, sequence });
+            }
+            list.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok((list, Vec::new()))
+        })
+    }
+
+    fn get(&self, bucket: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.read(|transaction| {
+            let found = table(transaction, bucket).map_err(|cause| self.failed(cause))?;
+            let Some(table) = found else { return Ok(None) };
+            let value = table.get(key).map_err(|cause| self.failed(cause))?;
+            Ok(value.map(|value| value.value().to_vec()))
+        })
+    }
+
+    fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
+        self.read(|transaction| {
+            let found = table(transaction, bucket).map_err(|cause| self.failed(cause))?;
+            let Some(table) = found else {
+                return Ok(Vec::new());
+            };
+            for pair in table.iter().map_err(|cause| self.failed(cause))? {
+                let (key, value) = pair.map_err(|cause| self.failed(cause))?;
+                if visit(key.value(), value.value()) == ControlFlow::Break(()) {
+                    break;
+                }
+            }
+            Ok(Vec::new())
+        })
+    }
+}
+
+impl Inspect for Redb {
+    fn check(&self) -> Result<StructureCheck> {
+        pages::check(self)
+    }
+
+    fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
+        pages::shown(self, visit)
+    }
+
+    fn shows_live_bytes(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,220 @@
+//! What a redb file shows, page by page. The library does not tell which pages it uses, so every
+//! byte of the file is shown, live or not: see [`Inspect::shows_live_bytes`].
+
+use std::ops::Range;
+
+use ::redb::TableHandle;
+use zeroize::Zeroizing;
+
+use super::backend::Overlay;
+use super::guard::{drop_quietly, guarded};
+use super::names::{SEQUENCES, bucket_of};
+use super::{Pages, Redb, Snapshot, StructureCheck, Unused, open_on, table};
+use crate::error::Result;
+use crate::finding::{Finding, Severity};
+use crate::store::StaleElement;
+
+#[allow(unused_imports)] // for the documentation
+use crate::store::Inspect;
+
+/// Bytes that are looked at at a time; whole pages.
+const CHUNK: usize = 256 << 10;
+
+/// The type byte of a leaf.
+const LEAF: u8 = 1;
+/// The type byte of a branch.
+const BRANCH: u8 = 2;
+
+/// See [`Inspect::check`]. To have opened the store was to check all of its checksums.
+pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
+    let mut findings = store.notices();
+    let mut pages = Pages {
+        page_size: store.page_size,
+        allocated: store.source.size().div_ceil(store.page_size.max(1)),
+        ..Pages::default()
+    };
+    let (buckets, _) = store.buckets()?;
+    pages.buckets = buckets.len() as u64;
+    store.read(|transaction| {
+        let tables = transaction
+            .list_tables()
+            .map_err(|cause| store.failed(cause))?;
+        let foreign: Vec<String> = tables
+            .map(|handle| handle.name().to_owned())
+            .filter(|name| {
+                let ours = bucket_of(name);
+                name != SEQUENCES
+                    && !ours.is_some_and(|name| buckets.iter().any(|bucket| bucket.name == name))
+            })
+            .collect();
+        for name in foreign {
+            findings.push(Finding::new(
+                Severity::Info,
+                "structure.foreign-table",
+                format!("table {name:?}"),
+                "this table is none of boltkey's; it is left alone",
+            ));
+        }
+        for bucket in &buckets {
+            let table = table(transaction, &bucket.name).map_err(|cause| store.failed(cause))?;
+            if let Some(table) = table {
+                use ::redb::ReadableTableMetadata;
+                pages.keys += table.len().map_err(|cause| store.failed(cause))?;
+            }
+        }
+        Ok(())
+    })?;
+    // Only a writing transaction tells; it is on memory, and is never committed.
+    let path = &store.path;
+    guarded(path, || {
+        let database = open_on(Overlay::new(store.source.clone()), path)?;
+        let transaction = database
+            .begin_write()
+            .map_err(|cause| store.failed(cause))?;
+        let stats = transaction.stats().map_err(|cause| store.failed(cause))?;
+        pages.leaf = stats.leaf_pages();
+        pages.branch = stats.branch_pages();
+        pages.free = pages.allocated.saturating_sub(stats.allocated_pages());
+        pages.depth = u64::from(stats.tree_height());
+        drop(transaction);
+        drop_quietly(path, database);
+        Ok(())
+    })?;
+    Ok(StructureCheck { findings, pages })
+}
+
+/// Shows all bytes of the file, and what can be taken for a leaf or branch in it as elements.
+pub(super) fn shown(store: &Redb, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
+    let size = store.source.size();
+    let page_size = store.page_size.clamp(512, CHUNK as u64);
+    let mut buffer = Zeroizing::new(vec![0; CHUNK]);
+    let mut at = 0;
+    // Bytes read a second time, for nodes that reach beyond the piece in memory.
+    let mut spare = size.saturating_mul(2);
+    while at < size {
+        let length = usize::try_from(size - at).map_or(CHUNK, |left| left.min(CHUNK));
+        let piece = buffer.get_mut(..length).unwrap_or_default();
+        read(store, piece, at)?;
+        visit(Unused::Run {
+            offset: at,
+            continued: at > 0,
+            bytes: piece,
+        });
+        let mut page = at;
+        while page < at + length as u64 {
+            let from = usize::try_from(page - at).unwrap_or(usize::MAX);
+            let here = piece.get(from..).unwrap_or_default();
+            if let Some(needed) = node_length(here) {
+                if needed <= here.len() {
+                    elements(here, page, page / page_size, visit);
+                } else if page + needed as u64 <= size && needed as u64 <= spare {
+                    spare -= needed as u64;
+                    // No longer than the file.
+                    let mut whole = Zeroizing::new(vec![0; needed]);
+                    read(store, &mut whole, page)?;
+                    elements(&whole, page, page / page_size, visit);
+                }
+            }
+            page += page_size;
+        }
+        at += length as u64;
+    }
+    Ok(Vec::new())
+}
+
+fn read(store: &Redb, buffer: &mut [u8], at: u64) -> Result<()> {
+    store
+        .source
+        .read_exact_at(buffer, at)
+        .map_err(|cause| store.failed(::redb::Error::Io(cause)))
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<usize> {
+    let field = bytes.get(at..)?.first_chunk()?;
+    usize::try_from(u32::from_le_bytes(*field)).ok()
+}
+
+/// The parts of a node whose keys and values have no fixed length.
+struct Layout {
+    leaf: bool,
+    count: usize,
+    /// Where the ends of the keys stand, and of the values.
+    key_ends: usize,
+    value_ends: usize,
+    /// Where the first key stands.
+    data: usize,
+}
+
+/// Takes the start of a page for the start of a node.
+fn layout(bytes: &[u8]) -> Option<Layout> {
+    let kind = *bytes.first()?;
+    let count = usize::from(u16::from_le_bytes(*bytes.get(2..)?.first_chunk()?));
+    match kind {
+        LEAF if count > 0 => Some(Layout {
+            leaf: true,
+            count,
+            key_ends: 4,
+            value_ends: 4 + 4 * count,
+            data: 4 + 8 * count,
+        }),
+        BRANCH if count > 0 => {
+            let ends = 8 + 24 * (count + 1);
+            Some(Layout {
+                leaf: false,
+                count,
+                key_ends: ends,
+                value_ends: ends,
+                data: ends + 4 * count,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// How long the node is that seems to begin here, as far as its first bytes tell.
+fn node_length(bytes: &[u8]) -> Option<usize> {
+    let layout = layout(bytes)?;
+    let last = layout.value_ends + 4 * (layout.count - 1);
+    match number(bytes, last) {
+        Some(end) if end >= layout.data => Some(end),
+        Some(_) => None,
+        // The array itself goes on beyond these bytes.
+        None => Some(layout.data),
+    }
+}
+
+/// Shows the elements of a node, as far as they make sense. Ends are offsets from its start.
+fn elements(bytes: &[u8], base: u64, page: u64, visit: &mut dyn FnMut(Unused<'_>)) {
+    let Some(layout) = layout(bytes) else { return };
+    let key_end = |index: usize| number(bytes, layout.key_ends + 4 * index);
+    let keys_end = key_end(layout.count - 1);
+    let mut from = layout.data;
+    let mut value_from = keys_end.unwrap_or(0);
+    for index in 0..layout.count {
+        let Some(to) = key_end(index).filter(|to| *to >= from) else {
+            return;
+        };
+        let value_to = if layout.leaf {
+            match number(bytes, layout.value_ends + 4 * index).filter(|to| *to >= value_from) {
+                Some(to) => to,
+                None => return,
+            }
+        } else {
+            value_from
+        };
+        let (Some(key), Some(value)) = (bytes.get(from..to), bytes.get(value_from..value_to))
+        else {
+            return;
+        };
+        let place: Range<u64> = base..base + to.max(value_to) as u64;
+        visit(Unused::Element(StaleElement {
+            page,
+            bucket: None,
+            key,
+            value: if layout.leaf { value } else { &[] },
+            place,
+        }));
+        from = to;
+        value_from = value_to;
+    }
+}

@@ -1,0 +1,272 @@
+//! One transaction on a redb store, through the device that holds the lock.
+//!
+//! The library writes to the file from the moment it opens it, but only to bytes that its last
+//! commit does not use, and to the header's mark that it is open. What makes a change hold is one
+//! byte of the header; [`OnDevice`] notices when that is written.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableError};
+use zeroize::Zeroizing;
+
+use super::backend::{OnDevice, Rehearsal};
+use super::guard::{drop_quietly, failed, guarded};
+use super::names::table_of;
+use super::{Redb, SEQUENCE_TABLE, Table, open_on, table};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
+use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot};
+
+/// See [`crate::store::Commit::commit`].
+pub(super) fn commit(
+    store: &Redb,
+    device: &Arc<dyn Device>,
+    changes: &ChangeSet,
+    precious: &Precious,
+) -> Result<Committed> {
+    let path = &store.path;
+    if !changes_anything(store, changes).map_err(Error::nothing_changed)? {
+        return Ok(Committed {
+            outcome: Outcome::Unchanged,
+            failure: None,
+        });
+    }
+    if !precious.is_empty() {
+        rehearse(store, changes, precious).map_err(Error::nothing_changed)?;
+    }
+    let backend = OnDevice::new(Arc::clone(device));
+    let done = guarded(path, || {
+        transact(backend.clone(), path, changes, Some(&backend))
+    });
+    Ok(match done {
+        Ok(Closed(Ok(()))) => Committed {
+            outcome: Outcome::Changed,
+            failure: None,
+        },
+        Ok(Closed(Err(cause))) => Committed {
+            outcome: Outcome::Changed,
+            failure: incomplete(format!(
+                "the change to {} is committed and holds, but the store could not be closed: \
+                 {cause}; the next command that changes it repairs it",
+                path.display()
+            )),
+        },
+        Err(_) if backend.take_switched() => Committed {
+            outcome: Outcome::Unknown,
+            failure: incomplete(format!(
+                "writing to {} failed at the very moment of commit; the change may or may not \
+                 hold, and the store is whole either way",
+                path.display()
+            )),
+        },
+        Err(error) => return Err(error.nothing_changed()),
+    })
+}
+
+fn incomplete(message: String) -> Option<Error> {
+    Some(
+        Error::new(ErrorKind::Incomplete, message)
+            .with_hint("boltkey status tells what the file holds now"),
+    )
+}
+
+/// How closing went after the commit.
+struct Closed(std::result::Result<(), String>);
+
+/// Opens the store, makes the changes and closes it again.
+fn transact(
+    backend: impl StorageBackend,
+    path: &Path,
+    changes: &ChangeSet,
+    switch: Option<&OnDevice>,
+) -> Result<Closed> {
+    let database = open_on(backend, path)?;
+    let outcome = change(&database, path, changes, switch);
+    match outcome {
+        Ok(()) => Ok(Closed(database.close().map_err(|cause| cause.to_string()))),
+        Err(error) => {
+            drop_quietly(path, database);
+            Err(error)
+        }
+    }
+}
+
+fn change(
+    database: &Database,
+    path: &Path,
+    changes: &ChangeSet,
+    switch: Option<&OnDevice>,
+) -> Result<()> {
+    let mut transaction = database
+        .begin_write()
+        .map_err(|cause| failed(path, "change", cause))?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(|cause| failed(path, "change", cause))?;
+    transaction.set_two_phase_commit(true);
+    let before = database
+        .begin_read()
+        .map_err(|cause| failed(path, "read", cause))?;
+    for (name, change) in changes.buckets() {
+        let old = table(&before, name).map_err(|cause| failed(path, "read", cause))?;
+        change_bucket(&transaction, old, name, change, path)?;
+    }
+    drop(before);
+    // Opening may have repaired the store and switched slots for that.
+    if let Some(switch) = switch {
+        switch.take_switched();
+    }
+    transaction
+        .commit()
+        .map_err(|cause| failed(path, "change", cause))
+}
+
+fn change_bucket(
+    transaction: &::redb::WriteTransaction,
+    old: Option<::redb::ReadOnlyTable<&'static [u8], &'static [u8]>>,
+    name: &[u8],
+    change: &BucketChange,
+    path: &Path,
+) -> Result<()> {
+    if name.is_empty() {
+        return Err(no_such_bucket(name));
+    }
+    let table_name = table_of(name);
+    let definition = Table::new(&table_name);
+    let failed = |cause: ::redb::Error| failed(path, "change", cause);
+    if change.delete {
+        if old.is_some() {
+            transaction
+                .delete_table(definition)
+                .map_err(|cause| failed(cause.into()))?;
+            let mut sequences = transaction
+                .open_table(SEQUENCE_TABLE)
+                .map_err(|cause| failed(cause.into()))?;
+            sequences
+                .remove(name)
+                .map_err(|cause| failed(cause.into()))?;
+        }
+        return Ok(());
+    }
+    if old.is_none() && !change.create {
+        return Err(no_such_bucket(name));
+    }
+    let mut table = match transaction.open_table(definition) {
+        Ok(table) => table,
+        Err(TableError::Storage(cause)) => return Err(failed(cause.into())),
+        Err(_) => {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("a table of somebody else's is called {table_name:?}"),
+            ));
+        }
+    };
+    if let (Some(transform), Some(old)) = (&change.transform, &old) {
+        let mut new = Zeroizing::new(Vec::new());
+        for pair in old.iter().map_err(|cause| failed(cause.into()))? {
+            let (key, value) = pair.map_err(|cause| failed(cause.into()))?;
+            let (key, value) = (key.value(), value.value());
+            if change.edits.contains_key(key) {
+                continue;
+            }
+            new.clear();
+            match transform.apply(key, value, &mut new)? {
+                Fate::Keep => {}
+                Fate::Replace => {
+                    table
+                        .insert(key, new.as_slice())
+                        .map_err(|cause| failed(cause.into()))?;
+                }
+                Fate::Remove => {
+                    table.remove(key).map_err(|cause| failed(cause.into()))?;
+                }
+            }
+        }
+    }
+    for (key, edit) in &change.edits {
+        match edit {
+            Some(value) => {
+                valid_key(key)?;
+                table
+                    .insert(key.as_slice(), value.as_slice())
+                    .map_err(|cause| failed(cause.into()))?;
+            }
+            None => {
+                table
+                    .remove(key.as_slice())
+                    .map_err(|cause| failed(cause.into()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the store would be any different afterwards.
+fn changes_anything(store: &Redb, changes: &ChangeSet) -> Result<bool> {
+    let (buckets, _) = store.buckets()?;
+    let preview = Preview::new(store, changes);
+    for (name, change) in changes.buckets() {
+        let exists = buckets.iter().any(|bucket| bucket.name == name);
+        if change.delete {
+            if exists {
+                return Ok(true);
+            }
+            continue;
+        }
+        if !exists {
+            return Ok(true);
+        }
+        for (key, edit) in &change.edits {
+            let now = store.get(name, key)?.map(Zeroizing::new);
+            if now.as_ref().map(|value| value.as_slice())
+                != edit.as_ref().map(|value| value.as_slice())
+            {
+                return Ok(true);
+            }
+        }
+        if change.transform.is_some() {
+            let mut differs = false;
+            store.scan(name, &mut |key, value| {
+                differs = match preview.get(name, key) {
+                    Ok(Some(new)) => new != value,
+                    _ => true,
+                };
+                if differs {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })?;
+            if differs {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Makes the change in memory and sees which bytes of the file it would take. The library can't be
+/// told which pages to leave alone.
+fn rehearse(store: &Redb, changes: &ChangeSet, precious: &Precious) -> Result<()> {
+    let rehearsal = Rehearsal::new(Arc::clone(&store.source));
+    guarded(&store.path, || {
+        transact(rehearsal.clone(), &store.path, changes, None).map(|_| ())
+    })?;
+    if !rehearsal.touches(precious) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!(
+            "unused parts of {} show tokens that are readable nowhere else, and this change would \
+             overwrite some of them",
+            store.path.display()
+        ),
+    )
+    .with_hint(
+        "save them with boltkey residue recover --out FILE; then go on with a copy that has no \
+         unused parts, made by boltkey compact --out FILE",
+    ))
+}
