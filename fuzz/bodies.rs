@@ -3,15 +3,22 @@
 
 #![allow(clippy::indexing_slicing, clippy::expect_used)] // test code
 
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use boltkey::cli::config::{Format, settings};
+use boltkey::finding::Severity;
 use boltkey::metadata::authenticate::{TokenIndexes, judge};
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::metadata::{Authorization, Can, Catalog, TokenHash, check, names, tsm};
 use boltkey::store::bolt::Bolt;
-use boltkey::store::{Inspect, MemoryFile, Model, Snapshot};
+use boltkey::store::redb::{self, Redb};
+use boltkey::store::{
+    ChangeSet, Commit, Device, Inspect, MemoryFile, Model, Outcome, Progress, Snapshot,
+    WritableStore,
+};
 
 /// Opens, reads, checks and searches a file of these bytes: as they are, and with the checksums
 /// of both meta pages made right, without which nearly no mutation gets past the first page.
@@ -49,6 +56,158 @@ fn open_and_look(content: Vec<u8>) {
         let _ = scan.feed_unused(&bolt, &bolt);
         let _ = scan.finish().tokens();
     }
+}
+
+/// Changes a file of these bytes. What is damaged is refused, byte for byte as it was; after
+/// every other change the file is sound, and the change holds in it.
+pub fn change(data: &[u8]) {
+    for content in [Some(data.to_vec()), mend_checksums(data)]
+        .into_iter()
+        .flatten()
+    {
+        change_it(content);
+    }
+}
+
+fn change_it(content: Vec<u8>) {
+    let file = Memory(Arc::new(Mutex::new(content.clone())));
+    let Ok(mut store) = WritableStore::on(Box::new(file.clone()), Path::new("fuzz")) else {
+        assert!(
+            file.content() == content,
+            "a file that can't be opened was changed"
+        );
+        return;
+    };
+    let Ok((buckets, _)) = store.buckets() else {
+        return;
+    };
+    let mut changes = ChangeSet::default();
+    changes.create_bucket(b"fuzz-made");
+    changes.put(b"fuzz-made", b"key", b"value");
+    if let Some(bucket) = buckets.first() {
+        changes.put(&bucket.name, b"fuzz-key", &[7; 5000]);
+    }
+    match store.commit(&changes, &[]) {
+        Err(_) => assert!(
+            file.content() == content,
+            "a refused change changed the file"
+        ),
+        Ok(done) => {
+            assert_eq!(done.outcome, Outcome::Changed);
+            assert!(done.failure.is_none(), "{:?}", done.failure);
+            assert_eq!(
+                store
+                    .get(b"fuzz-made", b"key")
+                    .expect("what was written can be read"),
+                Some(b"value".to_vec())
+            );
+            let check = Inspect::check(&store).expect("what was written can be checked");
+            let errors = check
+                .findings
+                .iter()
+                .any(|finding| finding.severity == Severity::Error);
+            assert!(!errors, "{:?}", check.findings);
+        }
+    }
+}
+
+/// A file in memory that is written to.
+#[derive(Clone)]
+struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl Memory {
+    fn content(&self) -> Vec<u8> {
+        self.0.lock().expect("nobody panics meanwhile").clone()
+    }
+}
+
+impl Device for Memory {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.content().len() as u64)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let content = self.0.lock().expect("nobody panics meanwhile");
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let there = start
+            .checked_add(buffer.len())
+            .and_then(|end| content.get(start..end))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(there);
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut content = self.0.lock().expect("nobody panics meanwhile");
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let end = start + bytes.len();
+        if content.len() < end {
+            content.resize(end, 0);
+        }
+        content[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        assert!(length < 1 << 30, "a small change makes a small file large");
+        self.0
+            .lock()
+            .expect("nobody panics meanwhile")
+            .resize(length, 0);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Opens and reads a redb store in which these bytes have overwritten some: each five of them are
+/// a place and what stands there.
+pub fn redb(data: &[u8]) {
+    let mut content = sound_redb().clone();
+    for patch in data.chunks_exact(5) {
+        let place = u32::from_le_bytes([patch[0], patch[1], patch[2], patch[3]]) as usize;
+        let place = place % content.len();
+        content[place] = patch[4];
+    }
+    let changed = content != *sound_redb();
+    let source = Arc::new(MemoryFile::new(content));
+    let Ok(store) = Redb::open(source, Path::new("fuzz")) else {
+        assert!(changed);
+        return;
+    };
+    let _ = store.notices();
+    let Ok((buckets, _)) = store.buckets() else {
+        return;
+    };
+    for bucket in buckets {
+        let _ = store.scan(&bucket.name, &mut |_, _| ControlFlow::Continue(()));
+    }
+    let _ = Inspect::check(&store);
+    let _ = check::check(&store);
+    if let Ok((known, _)) = Known::load(&store) {
+        let mut scan = Scan::new(&known);
+        let _ = scan.feed_unused(&store, &store);
+        let _ = scan.finish().tokens();
+    }
+}
+
+/// A small store, made once.
+fn sound_redb() -> &'static Vec<u8> {
+    static STORE: OnceLock<Vec<u8>> = OnceLock::new();
+    STORE.get_or_init(|| {
+        let mut model = Model::default();
+        for (n, bucket) in names::ALL.iter().enumerate() {
+            model.put(bucket, b"08371db24dcc8000", &vec![b'x'; n * 40]);
+        }
+        let file = Memory(Arc::new(Mutex::new(Vec::new())));
+        let device: Arc<dyn Device> = Arc::new(file.clone());
+        redb::create(&model, &device, Path::new("fuzz"), &Progress::new(&|_| {}))
+            .expect("a store can be made");
+        file.content()
+    })
 }
 
 /// Writes the checksum that belongs there into both places a meta page may stand.

@@ -7,10 +7,10 @@ mod bodies;
 
 use std::path::Path;
 
-fn replay(target: &str, body: fn(&[u8])) {
+fn replay(corpus: &str, target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
-        .join(target);
+        .join(corpus);
     let mut inputs = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {
         body(&std::fs::read(entry.unwrap().path()).unwrap());
@@ -22,15 +22,26 @@ fn replay(target: &str, body: fn(&[u8])) {
 
 #[test]
 fn bolt() {
-    replay("bolt", bodies::bolt);
+    replay("bolt", "bolt", bodies::bolt);
+}
+
+#[test]
+fn change() {
+    // What is read may also be changed.
+    replay("bolt", "change", bodies::change);
+}
+
+#[test]
+fn redb() {
+    replay("redb", "redb", bodies::redb);
 }
 
 #[test]
 fn record() {
-    replay("record", bodies::record);
+    replay("record", "record", bodies::record);
 }
 
 #[test]
 fn config() {
-    replay("config", bodies::config);
+    replay("config", "config", bodies::config);
 }

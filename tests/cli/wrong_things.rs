@@ -61,7 +61,6 @@ fn files_that_are_no_database() {
         ("text", b"bolt-path = \"/var/lib\"\n".to_vec(), ""),
         ("long-text", b"[global]\n".repeat(20_000), ""),
         ("sqlite", sqlite(), "SQLite"),
-        ("redb", b"redb\x1a\x0a\xa9\x0d\x0a".repeat(1000), "redb"),
         ("zeros", vec![0; 65_536], ""),
         ("cut-in-meta", store[..60].to_vec(), ""),
         ("gzipped-text", gzip(b"nothing of interest"), ""),
@@ -82,6 +81,24 @@ fn files_that_are_no_database() {
                 "nothing was changed",
                 word,
             ],
+        );
+    }
+}
+
+#[test]
+fn a_redb_file_that_can_not_be_read() {
+    let sandbox = Sandbox::new();
+    let magic = b"redb\x1a\x0a\xa9\x0d\x0a";
+    for (name, content) in [
+        ("redb", magic.repeat(1000)),
+        ("cut-in-its-header", magic.to_vec()),
+    ] {
+        let database = sandbox.file(&format!("work/{name}"), &content);
+        refused_by_all(
+            &sandbox,
+            &database,
+            5,
+            &["is a damaged redb store", "nothing was changed"],
         );
     }
 }

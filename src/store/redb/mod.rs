@@ -80,7 +80,7 @@ impl Redb {
             return Err(Error::new(
                 ErrorKind::NotAStore,
                 format!(
-                    "{} is too short for a redb store; nothing was changed",
+                    "{} is a damaged redb store: it ends within its header; nothing was changed",
                     path.display()
                 ),
             ));
@@ -171,12 +171,15 @@ fn open_on(backend: impl StorageBackend, path: &Path) -> Result<Database> {
         .map_err(|cause| failed(path, "open", cause))
 }
 
+/// One of our tables, opened for reading.
+type OpenTable = ::redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// Opens the table of `bucket`; none if there is no such bucket, or a table of that name that is
 /// none of ours.
 fn table(
     transaction: &::redb::ReadTransaction,
     bucket: &[u8],
-) -> Result<Option<::redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, TableError> {
+) -> Result<Option<OpenTable>, TableError> {
     if bucket.is_empty() {
         return Ok(None);
     }
