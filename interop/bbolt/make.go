@@ -41,6 +41,7 @@ func profiles() []profile {
 		{"overflow", "values of nothing, around a page, and many pages", (*maker).overflow},
 		{"longkeys", "twenty keys of 32,768 bytes: branch pages that overflow", (*maker).longKeys},
 		{"limits", "shortest and longest keys, a bucket name of 100,000 bytes, the highest sequence", (*maker).limits},
+		{"names", "flat buckets of the shortest, longest and oddest names and keys", (*maker).names},
 		{"fragmented", "most of 1,600 keys deleted again: free pages all over", (*maker).fragmented},
 		{"longfreelist", "more than 65,535 free pages: the freelist's long form", (*maker).longFreelist},
 	}
@@ -331,6 +332,31 @@ func (m *maker) limits() error {
 		}
 	}
 	return nil
+}
+
+func (m *maker) names() error {
+	names := []string{
+		"\x00", "\x01", " ", "%", "%00", "%25", "_", "__", "bolt", "a/b", "a\x00b", "\u00e4\u202e", "\xff\xfe",
+		"\x1b[31m", string(long(1000, 0)), string(long(100_000, 0)),
+	}
+	for i, name := range names {
+		err := m.in([]string{name}, func(b *bolt.Bucket) error {
+			return firstError(
+				b.SetSequence(math.MaxUint64-uint64(i)),
+				b.Put([]byte{0}, []byte{}),
+				b.Put([]byte{0xff}, []byte{}),
+				b.Put(long(bolt.MaxKeySize, uint32(i)), m.value(100)),
+			)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	// Without a key, and one with a sequence at that.
+	return firstError(
+		m.in([]string{"empty"}, func(*bolt.Bucket) error { return nil }),
+		m.in([]string{"empty, counted"}, func(b *bolt.Bucket) error { return b.SetSequence(7) }),
+	)
 }
 
 func (m *maker) fragmented() error {

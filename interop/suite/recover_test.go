@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"boltkey/interop/suite/server"
@@ -127,35 +128,133 @@ func permissions(t *testing.T, s *server.Server, token, id string) []string {
 	return list
 }
 
+// variant is a store that came from another and is to serve as well as that one.
+type variant struct {
+	name string
+	dir  string
+	made *made // the operator token that it has beyond the other's
+}
+
+// eachVariantServes shows a store and its variants to every release that can start on it: each
+// answers every old token as on the store itself, and takes each new one for an operator's.
+func eachVariantServes(t *testing.T, v vault, variants []variant, seen map[string]int) (starts int) {
+	t.Helper()
+	for _, j := range v.judges {
+		s := start(t, j.release, copyOf(t, v.dir), j.flags...)
+		before := answers(t, s, v.facts)
+		stop(t, s)
+		for _, answer := range before {
+			seen[answer]++
+		}
+		for _, variant := range variants {
+			name := j.name + ", " + variant.name
+			s := start(t, j.release, copyOf(t, variant.dir), j.flags...)
+			starts++
+			after := answers(t, s, v.facts)
+			for token, old := range before {
+				if after[token] != old {
+					t.Errorf("%s: %s was answered %s, is answered %s", name, token, old, after[token])
+				}
+			}
+			if variant.made != nil {
+				isOperators(t, name, s, v.facts, variant.made.Authorization)
+			}
+			log := stop(t, s)
+			// A store of an older release is migrated first, and the new token with it.
+			if migrated := strings.Contains(log, "KV migrations"); j.release == server.V29 && migrated != (v.schema < 21) {
+				t.Errorf("%s: schema %d, migrated %v", name, v.schema, migrated)
+			}
+			if strings.Contains(log, "Missing metadata for bucket.") {
+				t.Errorf("%s: %s", name, log)
+			}
+			if variant.made != nil && j.name == judgeHashing.name {
+				if n := live(t, server.Bolt(s.Dir), variant.made.Authorization.ID); n != "hashed" {
+					t.Errorf("%s: the new token is now kept %s", name, n)
+				}
+			}
+		}
+	}
+	return starts
+}
+
+// live tells how the token of an authorization is kept.
+func live(t *testing.T, db, id string) string {
+	t.Helper()
+	var shown listing
+	answer(t, &shown, []int{0}, "", "auth", "list", "--id", id, "--db", db)
+	if len(shown.Authorizations) != 1 {
+		t.Fatalf("%s: %+v", id, shown)
+	}
+	return shown.Authorizations[0].Storage
+}
+
+// isOperators expects a server to let a new token do what an operator's may: see every
+// authorization, write and query.
+func isOperators(t *testing.T, name string, s *server.Server, facts *server.Facts, a authorization) {
+	t.Helper()
+	status, text, err := s.Call(a.Token, "GET", "/api/v2/config", nil)
+	check(t, err)
+	if status != 200 {
+		t.Errorf("%s answers the new token %d: %s", name, status, text)
+		return
+	}
+	var all listing
+	check(t, s.Must(a.Token, "GET", "/api/v2/authorizations", nil, &all))
+	if !slices.ContainsFunc(all.Authorizations, func(b authorization) bool {
+		return b.ID == a.ID && b.Description == a.Description && b.Status == "active" && b.User == a.User && b.Org == a.Org
+	}) {
+		t.Errorf("%s: the new token does not see itself among %d", name, len(all.Authorizations))
+	}
+	wrote, err := s.CanWrite(a.Token, facts.Orgs["acme"], facts.Buckets["metrics"])
+	check(t, err)
+	status, text, err = s.Query(a.Token, facts.Orgs["acme"], `from(bucket: "metrics") |> range(start: -1h) |> filter(fn: (r) => r._measurement == "probe")`)
+	check(t, err)
+	if !wrote || status != 200 || !strings.Contains(string(text), ",probe") {
+		t.Errorf("%s: wrote %v, query %d: %s", name, wrote, status, text)
+	}
+	ours := permissions(t, s, a.Token, a.ID)
+	theirs := permissions(t, s, a.Token, facts.Tokens[0].ID)
+	if !slices.Equal(ours, theirs) {
+		t.Errorf("%s: the new token may %d things, that of setup %d:\n%s\n%s", name, len(ours), len(theirs), ours, theirs)
+	}
+	// Neither 200 nor its absence says anything from a server that gives all the same.
+	if known, _, err := s.Call(a.Token[1:], "GET", "/api/v2/config", nil); err != nil || known != 401 {
+		t.Errorf("%s answers a cut token %d, %v", name, known, err)
+	}
+}
+
+// whose are the options that choose alice and acme where there is a choice.
+func whose(facts *server.Facts) []string {
+	if len(facts.Users) > 1 {
+		return []string{"--user", "alice", "--org", "acme"}
+	}
+	return nil
+}
+
 // After `recover operator` on a store of any release, the server takes the new token for an
 // operator's and every older one for what it was; nothing else in the file is another.
 func TestRecoverOperatorLetsTheServerIn(t *testing.T) {
 	stores, starts, seen := 0, 0, map[string]int{}
 	eachVault(t, func(t *testing.T, v vault) {
 		stores++
-		db := server.Bolt(v.dir)
-		was := copyOf(t, v.dir)
+		changed := variant{name: "with a new token", dir: copyOf(t, v.dir)}
+		db := server.Bolt(changed.dir)
 		check(t, os.Chmod(db, 0o640))
 		if os.Geteuid() == 0 {
 			check(t, os.Chown(db, 12345, 23456))
 		}
 		owned := owner(t, db)
-		names, lines := folder(t, v.dir), contents(t, db)
+		names, lines := folder(t, changed.dir), contents(t, db)
 		if n := keys(lines, "migrationsv1"); n != v.schema {
 			t.Fatalf("schema %d", n)
 		}
 
-		// What can be left out is left out, where there is no choice.
-		var whose []string
-		if len(v.facts.Users) > 1 {
-			whose = []string{"--user", "alice", "--org", "acme"}
-		}
-		m := recoverOperator(t, db, whose...)
+		m := recoverOperator(t, db, whose(v.facts)...)
 
 		if now := owner(t, db); now != owned {
 			t.Errorf("inode, mode and owner were %s, are %s", owned, now)
 		}
-		if now := folder(t, v.dir); now != names {
+		if now := folder(t, changed.dir); now != names {
 			t.Errorf("the folder held %s, holds %s", names, now)
 		}
 		onlyTokenAdded(t, lines, contents(t, db), m)
@@ -164,52 +263,24 @@ func TestRecoverOperatorLetsTheServerIn(t *testing.T) {
 		if a.Storage != v.storage || a.User != "alice" || a.Org != "acme" {
 			t.Errorf("made %+v", a)
 		}
-		want := 2 // record and index
-		if a.Storage == "hashed" {
-			want = 0
-		}
-		if n := shows(t, db, a.Token); n != want {
+		if n := shows(t, db, a.Token); n != places(a) {
 			t.Errorf("kept %s, and the file shows the token %d times", a.Storage, n)
 		}
-
-		for _, j := range v.judges {
-			starts++
-			s := start(t, j.release, copyOf(t, was), j.flags...)
-			before := answers(t, s, v.facts)
-			stop(t, s)
-			s = start(t, j.release, copyOf(t, v.dir), j.flags...)
-			after := answers(t, s, v.facts)
-			for _, answer := range before {
-				seen[answer]++
-			}
-			for token, old := range before {
-				if after[token] != old {
-					t.Errorf("%s: %s was answered %s, is answered %s", j.name, token, old, after[token])
-				}
-			}
-			status, text, err := s.Call(a.Token, "GET", "/api/v2/config", nil)
-			check(t, err)
-			if status != 200 {
-				t.Errorf("%s answers the new token %d: %s", j.name, status, text)
-				stop(t, s)
-				continue
-			}
-			ours := permissions(t, s, a.Token, a.ID)
-			theirs := permissions(t, s, a.Token, v.facts.Tokens[0].ID)
-			if !slices.Equal(ours, theirs) {
-				t.Errorf("%s: the new token may %d things, that of setup %d:\n%s\n%s", j.name, len(ours), len(theirs), ours, theirs)
-			}
-			// Neither 200 nor its absence says anything from a server that gives all the same.
-			if known, _, err := s.Call(a.Token[1:], "GET", "/api/v2/config", nil); err != nil || known != 401 {
-				t.Errorf("%s answers a cut token %d, %v", j.name, known, err)
-			}
-			stop(t, s)
-		}
+		changed.made = &m
+		starts += eachVariantServes(t, v, []variant{changed}, seen)
 	})
 	t.Logf("%d stores, %d judgements, old tokens known and operators: %v", stores, starts, seen)
-	if stores != 14 || seen["200 200"] == 0 || seen["200 403"] == 0 || seen["401 401"] == 0 {
-		t.Errorf("%d stores, %v", stores, seen)
+	if stores != 14 || starts != 36 || seen["200 200"] == 0 || seen["200 401"] == 0 || seen["401 401"] == 0 || seen["403 403"] == 0 {
+		t.Errorf("%d stores, %d judgements, %v", stores, starts, seen)
 	}
+}
+
+// places is how often a file shows a new token: in its record and in its index, or never.
+func places(a authorization) int {
+	if a.Storage == "hashed" {
+		return 0
+	}
+	return 2
 }
 
 // On a store that 2.9.1 hashed, `residue recover` finds after `recover operator` what it found
@@ -242,6 +313,15 @@ func TestRecoverOperatorKeepsLastCopies(t *testing.T) {
 				}
 			}
 			t.Logf("%d bytes after three rounds", size(t, db))
+			for _, command := range []string{"convert", "compact"} {
+				out := filepath.Join(t.TempDir(), command)
+				if c := copied(t, command, db, out); c.RecoverableLeft != len(before) {
+					t.Errorf("%s leaves %d last copies, of %d", command, c.RecoverableLeft, len(before))
+				}
+				if n := len(shownTokens(t, out, facts)); n != 0 {
+					t.Errorf("%s: the copy shows %d tokens", command, n)
+				}
+			}
 			s := start(t, server.V29, dir)
 			for i, token := range tokens {
 				status, _, err := s.Call(token, "GET", "/api/v2/config", nil)

@@ -59,7 +59,7 @@ func hashedByStart(t *testing.T, n int) (string, *server.Facts) {
 	check(t, addMany(s, facts, n-1))
 	stop(t, s)
 	log := stop(t, start(t, server.V29, dir))
-	if !bytes.Contains([]byte(log), []byte("Migrating raw tokens")) && !bytes.Contains([]byte(log), []byte("token")) {
+	if !bytes.Contains([]byte(log), []byte("Migrating raw tokens")) {
 		t.Fatalf("the server hashed nothing:\n%s", log)
 	}
 	return dir, facts

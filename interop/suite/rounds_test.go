@@ -12,7 +12,7 @@ import (
 // turn both find it sound, and every token that we made verifies.
 func TestBoltGoesOnWithWhatWeChanged(t *testing.T) {
 	rounds := 0
-	for _, size := range []string{"512", "1024", "4096", "5000", "16384", "65536"} {
+	for _, size := range []string{"512", "1024", "2048", "4096", "5000", "8192", "16384", "32768", "65536"} {
 		for _, freelist := range []string{"array", "hashmap", "none"} {
 			for _, store := range []string{"lived-2.7.12", "upgraded-2.9.1"} {
 				for _, maker := range []string{"bbolt136", "bbolt150"} {
@@ -44,7 +44,7 @@ func TestBoltGoesOnWithWhatWeChanged(t *testing.T) {
 		}
 	}
 	t.Logf("cases: TestBoltGoesOnWithWhatWeChanged %d", rounds)
-	if rounds != 6*3*2*2*2*3 {
+	if rounds != 9*3*2*2*2*3 {
 		t.Errorf("%d rounds", rounds)
 	}
 }
