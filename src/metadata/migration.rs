@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 
 use super::catalog::undecodable_record;
+use super::json::push_string;
 use super::{Id, names};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
-use crate::store::Snapshot;
+use crate::store::{ChangeSet, Snapshot};
 
 /// The names of the migrations as stored, by number from 1 (`kv/migration/all`).
 pub const MIGRATIONS: [&str; 21] = [
@@ -154,10 +155,34 @@ impl Schema {
     }
 }
 
+/// Adds to `changes` the record of a migration that was begun and finished at `utc`, as influxd
+/// writes it. Nothing for a number it does not know.
+pub fn put_record(changes: &mut ChangeSet, number: u64, utc: &str) {
+    let name = number
+        .checked_sub(1)
+        .and_then(|n| usize::try_from(n).ok())
+        .and_then(|n| MIGRATIONS.get(n));
+    let (Some(name), Some(id)) = (name, Id::new(number)) else {
+        return;
+    };
+    let mut record = Vec::new();
+    for (before, text) in [
+        ("{\"id\":", id.to_string().as_str()),
+        (",\"name\":", name),
+        (",\"started_at\":", utc),
+        (",\"finished_at\":", utc),
+    ] {
+        record.extend_from_slice(before.as_bytes());
+        push_string(text, &mut record);
+    }
+    record.push(b'}');
+    changes.put(names::MIGRATIONS, id.to_string().as_bytes(), &record);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Model;
+    use crate::store::{Commit, Model};
 
     fn store(count: u64) -> Model {
         let mut model = Model::default();
@@ -202,6 +227,22 @@ mod tests {
             assert_eq!(schema.release(), release);
         }
         assert!(!Schema::load(&Model::default()).unwrap().known);
+    }
+
+    #[test]
+    fn a_record_is_written_as_influxd_writes_it() {
+        let mut model = store(20);
+        let mut changes = ChangeSet::default();
+        put_record(&mut changes, 21, "2021-09-28T12:54:57.434956Z");
+        put_record(&mut changes, 22, "never");
+        model.commit(&changes, &[]).unwrap();
+        let record = model.get(names::MIGRATIONS, b"0000000000000015").unwrap();
+        assert_eq!(
+            String::from_utf8(record.unwrap()).unwrap(),
+            r#"{"id":"0000000000000015","name":"create authorizationhashedindexv1 bucket","started_at":"2021-09-28T12:54:57.434956Z","finished_at":"2021-09-28T12:54:57.434956Z"}"#
+        );
+        let schema = Schema::load(&model).unwrap();
+        assert_eq!((schema.migrations, schema.known), (21, true));
     }
 
     #[test]

@@ -70,13 +70,23 @@ pub(super) fn collect(
     token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
 ) -> Result<(Vec<Captured>, Vec<Finding>)> {
     let mut captured = Vec::new();
-    let mut findings = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        if let Some(token) = token_of(record, &catalog) {
-            captured.push(Captured::of(record, token, &catalog));
-        }
-    })?;
+    let mut findings = each(snapshot, &catalog, token_of, &mut |one| captured.push(one))?;
     findings.extend(catalog.skipped);
     Ok((captured, findings))
+}
+
+/// The same, handed to `visit` one by one.
+pub(super) fn each(
+    snapshot: &dyn Snapshot,
+    catalog: &Catalog,
+    token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
+    visit: &mut dyn FnMut(Captured),
+) -> Result<Vec<Finding>> {
+    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        if let Some(token) = token_of(record, catalog) {
+            visit(Captured::of(record, token, catalog));
+        }
+    })
 }
 
 impl Captured {
@@ -130,30 +140,71 @@ const COLUMNS: [&str; 9] = [
 /// # Errors
 /// When `out` can't be written.
 pub fn write(tokens: &[Captured], format: Format, out: &mut dyn Write) -> io::Result<()> {
-    // One token at a time, through a buffer that is wiped.
-    let mut line = Zeroizing::new(Vec::with_capacity(4096));
-    match format {
-        Format::Json => out.write_all(b"{\"format\":\"boltkey-capture/1\",\"tokens\":[")?,
-        Format::Csv => csv(COLUMNS, &mut line)?,
-        Format::Env => {}
+    let mut writer = Writer::new(format, out)?;
+    for token in tokens {
+        writer.token(token)?;
     }
-    out.write_all(&line)?;
-    for (n, token) in tokens.iter().enumerate() {
-        line.clear();
+    writer.end()
+}
+
+/// Writes tokens one by one, through a buffer that is wiped.
+pub struct Writer<'o> {
+    out: &'o mut dyn Write,
+    format: Format,
+    line: Zeroizing<Vec<u8>>,
+    first: bool,
+}
+
+impl<'o> Writer<'o> {
+    /// Begins.
+    ///
+    /// # Errors
+    /// When `out` can't be written.
+    pub fn new(format: Format, out: &'o mut dyn Write) -> io::Result<Self> {
+        let mut line = Zeroizing::new(Vec::with_capacity(4096));
         match format {
-            Format::Json => {
-                line.extend_from_slice(if n == 0 { b"\n" } else { b",\n" });
-                json(token, &mut line)?;
-            }
-            Format::Csv => csv_line(token, &mut line)?,
-            Format::Env => env_line(token, &mut line)?,
+            Format::Json => out.write_all(b"{\"format\":\"boltkey-capture/1\",\"tokens\":[")?,
+            Format::Csv => csv(COLUMNS, &mut line)?,
+            Format::Env => {}
         }
         out.write_all(&line)?;
+        Ok(Self {
+            out,
+            format,
+            line,
+            first: true,
+        })
     }
-    if format == Format::Json {
-        out.write_all(b"\n]}\n")?;
+
+    /// Writes one.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    pub fn token(&mut self, token: &Captured) -> io::Result<()> {
+        self.line.clear();
+        match self.format {
+            Format::Json => {
+                let before: &[u8] = if self.first { b"\n" } else { b",\n" };
+                self.line.extend_from_slice(before);
+                json(token, &mut self.line)?;
+            }
+            Format::Csv => csv_line(token, &mut self.line)?,
+            Format::Env => env_line(token, &mut self.line)?,
+        }
+        self.first = false;
+        self.out.write_all(&self.line)
     }
-    Ok(())
+
+    /// Completes it.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    pub fn end(self) -> io::Result<()> {
+        if self.format == Format::Json {
+            self.out.write_all(b"\n]}\n")?;
+        }
+        Ok(())
+    }
 }
 
 /// One token as an object of the JSON form.

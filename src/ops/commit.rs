@@ -16,7 +16,7 @@ use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{Schema, migration};
 use crate::secret::Token;
 use crate::store::writable::CopyFailed;
-use crate::store::{ChangeSet, Commit, Committed, Inspect, Snapshot, WritableStore};
+use crate::store::{ChangeSet, Commit, Committed, Inspect, Snapshot, Wipe, WritableStore};
 
 /// Files that are written, complete and on disk, before the change comes to hold.
 #[derive(Default)]
@@ -93,7 +93,10 @@ pub fn commit(
     changes: &ChangeSet,
     around: &Around<'_>,
 ) -> Result<Committed> {
-    let precious = last_copies(store)?;
+    let precious = match changes.wipe {
+        Wipe::Everything => Vec::new(),
+        Wipe::Freed | Wipe::Nothing => last_copies(store)?,
+    };
     let copy = around
         .keep_copy
         .map(|path| keep_copy(store, path))

@@ -10,6 +10,8 @@ pub struct Moment {
     /// RFC 3339 in the local zone with up to nine digits of a second, as influxd writes the times
     /// of authorizations.
     pub rfc3339: String,
+    /// The same in UTC, as influxd writes the times of migrations.
+    pub utc: String,
 }
 
 impl From<&Zoned> for Moment {
@@ -19,6 +21,7 @@ impl From<&Zoned> for Moment {
         Self {
             unix_millis: time.timestamp().as_millisecond(),
             rfc3339: time.strftime(&format).to_string(),
+            utc: time.timestamp().to_string(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::ops::{ControlFlow, Range};
 
 use zeroize::Zeroizing;
 
+use super::edits::{Additions, Edits, find};
 use super::{Bucket, Snapshot, Visitor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
@@ -45,14 +46,40 @@ pub struct BucketChange {
     pub delete: bool,
     /// Single pairs, which win over the transform. To remove what is not there is no change.
     pub edits: BTreeMap<Vec<u8>, Edit>,
+    /// More pairs that are put, which single edits win over as well.
+    pub additions: Option<Box<dyn Additions>>,
     /// A change to every pair that the bucket has.
     pub transform: Option<Box<dyn Transform>>,
+}
+
+impl BucketChange {
+    /// What a single edit makes of `key`: its new value, or nothing, or there is none.
+    pub(super) fn edit_of(&self, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        if let Some(edit) = self.edits.get(key) {
+            return Some(edit.as_ref().map(|value| value.to_vec()));
+        }
+        find(self.additions.as_deref()?, key).map(Some)
+    }
 }
 
 /// All changes of one transaction, by bucket.
 #[derive(Default)]
 pub struct ChangeSet {
     buckets: BTreeMap<Vec<u8>, BucketChange>,
+    /// What is overwritten once the change holds.
+    pub wipe: Wipe,
+}
+
+/// What of the file is overwritten once a change holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wipe {
+    /// What this very change leaves behind.
+    #[default]
+    Freed,
+    /// Everything that is not in use then, wherever it stands; nothing is precious.
+    Everything,
+    /// Nothing.
+    Nothing,
 }
 
 impl ChangeSet {
@@ -93,7 +120,7 @@ impl ChangeSet {
     /// Whether there is nothing to be done at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty()
+        self.buckets.is_empty() && self.wipe != Wipe::Everything
     }
 
     pub(super) fn of(&self, bucket: &[u8]) -> Option<&BucketChange> {
@@ -199,8 +226,8 @@ impl Snapshot for Preview<'_> {
         if change.delete {
             return Ok(None);
         }
-        if let Some(edit) = change.edits.get(key) {
-            return Ok(edit.as_ref().map(|value| value.to_vec()));
+        if let Some(edit) = change.edit_of(key) {
+            return Ok(edit);
         }
         let Some(value) = self.base.get(bucket, key)? else {
             return Ok(None);
@@ -223,21 +250,23 @@ impl Snapshot for Preview<'_> {
         if change.delete {
             return Ok(Vec::new());
         }
-        let mut edits = change.edits.iter().peekable();
+        let mut edits = Edits::of(change);
         let mut failed = None;
         let mut flow = ControlFlow::Continue(());
         let mut new = Zeroizing::new(Vec::new());
         let findings = self.base.scan(bucket, &mut |key, value| {
-            while let Some((edited, edit)) = edits.next_if(|(edited, _)| ***edited < *key) {
+            while let Some((edited, edit)) = edits.peek_below(Some(key)) {
                 if let Some(edit) = edit {
                     flow = visit(edited, edit);
                     flow?;
                 }
+                edits.advance();
             }
-            if let Some((_, edit)) = edits.next_if(|(edited, _)| ***edited == *key) {
+            if let Some((_, edit)) = edits.peek().filter(|(edited, _)| *edited == key) {
                 if let Some(edit) = edit {
                     flow = visit(key, edit);
                 }
+                edits.advance();
                 return flow;
             }
             let Some(transform) = &change.transform else {
@@ -260,12 +289,13 @@ impl Snapshot for Preview<'_> {
             return Err(error);
         }
         if flow.is_continue() {
-            for (key, edit) in edits {
+            while let Some((key, edit)) = edits.peek() {
                 if let Some(value) = edit
                     && visit(key, value).is_break()
                 {
                     break;
                 }
+                edits.advance();
             }
         }
         Ok(findings)

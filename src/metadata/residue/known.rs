@@ -79,6 +79,12 @@ impl Known {
         }
     }
 
+    /// The ID of the record without plaintext that holds the hash of `text`.
+    #[must_use]
+    pub fn owner_of(&self, text: &[u8]) -> Option<Id> {
+        self.hashed(text, &Sha256::digest(text).into())
+    }
+
     /// The ID of the record without plaintext that holds the hash of `text`, whose SHA-256 digest
     /// is at hand.
     pub(super) fn hashed(&self, text: &[u8], sha256: &[u8; 32]) -> Option<Id> {

@@ -9,7 +9,7 @@
 mod finder;
 mod known;
 mod page;
-mod settings;
+pub mod settings;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::{ControlFlow, Range};

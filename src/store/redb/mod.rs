@@ -96,7 +96,7 @@ impl Redb {
                     Severity::Warning,
                     "structure.unclean",
                     path.display().to_string(),
-                    "the store was not closed properly, by a process that was killed; for \
+                    "the store was not closed properly: a process was killed or failed while it changed it; for \
                      reading it is repaired in memory, and the file stays as it is",
                 )
                 .with_hint("the next command that changes it repairs it in place"),

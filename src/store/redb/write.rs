@@ -17,6 +17,7 @@ use super::names::table_of;
 use super::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
+use crate::store::edits::Edits;
 use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot};
 
 /// See [`crate::store::Commit::commit`].
@@ -168,7 +169,7 @@ fn change_bucket(
         for pair in old.iter().map_err(|cause| failed(cause.into()))? {
             let (key, value) = pair.map_err(|cause| failed(cause.into()))?;
             let (key, value) = (key.value(), value.value());
-            if change.edits.contains_key(key) {
+            if change.edit_of(key).is_some() {
                 continue;
             }
             new.clear();
@@ -185,20 +186,20 @@ fn change_bucket(
             }
         }
     }
-    for (key, edit) in &change.edits {
+    let mut edits = Edits::of(change);
+    while let Some((key, edit)) = edits.peek() {
         match edit {
             Some(value) => {
                 valid_key(key)?;
                 table
-                    .insert(key.as_slice(), value.as_slice())
+                    .insert(key, value)
                     .map_err(|cause| failed(cause.into()))?;
             }
             None => {
-                table
-                    .remove(key.as_slice())
-                    .map_err(|cause| failed(cause.into()))?;
+                table.remove(key).map_err(|cause| failed(cause.into()))?;
             }
         }
+        edits.advance();
     }
     Ok(())
 }
@@ -218,13 +219,18 @@ fn changes_anything(store: &Redb, changes: &ChangeSet) -> Result<bool> {
         if !exists {
             return Ok(true);
         }
-        for (key, edit) in &change.edits {
-            let now = store.get(name, key)?.map(Zeroizing::new);
-            if now.as_ref().map(|value| value.as_slice())
-                != edit.as_ref().map(|value| value.as_slice())
+        let mut edits = Edits::of(change);
+        while let Some((key, edit)) = edits.peek() {
+            if store
+                .get(name, key)?
+                .map(Zeroizing::new)
+                .as_ref()
+                .map(|now| now.as_slice())
+                != edit
             {
                 return Ok(true);
             }
+            edits.advance();
         }
         if change.transform.is_some() {
             let mut differs = false;

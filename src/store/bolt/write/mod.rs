@@ -23,29 +23,32 @@ mod wipe;
 pub use create::{USUAL_PAGE_SIZE, create};
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use self::encode::{freelist, freelist_size};
 use self::pack::NodeWriter;
-use self::rebuild::{Changes, Checked, NewElement, Source, rebuild};
+use self::rebuild::{Changes, Checked, Source, rebuild};
 use self::space::{Space, contains, pages_of};
 use super::Bolt;
+use super::bitmap::Bitmap;
 use super::check::{Examined, examine, shared_with_tree};
 use super::codes::{Code, Report};
 use super::freelist::{Freelist, read as read_freelist};
-use super::layout::{META, META_END, NO_FREELIST, PageId, TxId};
+use super::layout::{META, META_END, NO_FREELIST, PageId, TxId, all_zero};
 use super::meta::{Meta, Metas, checksum};
 use super::node::{BucketHeader, Content, bucket};
 use super::pages::PageFile;
 use super::survey::survey;
+use super::unused::unused;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Severity;
-use crate::store::change::{BucketChange, no_such_bucket, valid_key};
+use crate::store::change::{BucketChange, Edit, no_such_bucket, valid_key};
 use crate::store::device::View;
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Snapshot};
+use crate::store::edits::Edits;
+use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Snapshot, Unused, Wipe};
 
 /// Makes `changes` in the file that `bolt` was opened on and `device` writes to, entirely or not
 /// at all. The lock is held, and everything written before is on disk (S0).
@@ -103,9 +106,12 @@ fn prepare(
     };
     let precious = pages_of(precious, file.page_size() as u64);
     let space = Space::new(meta.hwm.0, |page| !taken(page), precious.clone());
+    let dirt = Dirt::before(bolt, changes, used)?;
     let mut out = NodeWriter::new(file, &**device, space);
-    let Some(root) = build(bolt, &examined, changes, &mut out)? else {
-        return Ok(None);
+    let root = match build(bolt, &examined, changes, dirt == Dirt::Live, &mut out)? {
+        Some(root) => root,
+        None if dirt == Dirt::Unused => meta.root,
+        None => return Ok(None),
     };
     out.flush()?;
     sync(file, &**device)?; // S2
@@ -145,8 +151,14 @@ fn prepare(
         _ => return Err(does_not_read_back(file, "the freelist")),
     }
     refuse_own(file, &report)?;
-    let freed = runs(2..meta.hwm.0, |page| {
-        (used.has(page) || examined.list.stands_in(page))
+    let everything = changes.wipe == Wipe::Everything;
+    let all = match changes.wipe {
+        Wipe::Everything => file.pages().max(next.hwm.0),
+        Wipe::Freed => meta.hwm.0,
+        Wipe::Nothing => 0,
+    };
+    let freed = runs(2..all, |page| {
+        (everything || used.has(page) || examined.list.stands_in(page))
             && !new_used.has(page)
             && !list.contains(&page.0)
             && !contains(&precious, page.0)
@@ -240,6 +252,54 @@ impl Prepared {
     }
 }
 
+/// Where there are bytes that nothing uses and that are not zero, as far as they matter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dirt {
+    /// Nowhere, or it is not to be scrubbed.
+    None,
+    /// In pages that are not used, but in none that is.
+    Unused,
+    /// Perhaps in pages that are used as well, behind or between what counts in them.
+    Live,
+}
+
+impl Dirt {
+    fn before(bolt: &Bolt, changes: &ChangeSet, used: &Bitmap) -> Result<Self> {
+        if changes.wipe != Wipe::Everything {
+            return Ok(Self::None);
+        }
+        if changes.buckets().next().is_some() {
+            return Ok(Self::Live);
+        }
+        let page_size = bolt.file.page_size() as u64;
+        let mut dirt = Self::None;
+        unused(bolt, &mut |unused| {
+            let Unused::Run { offset, bytes, .. } = unused else {
+                return;
+            };
+            let mut at = offset;
+            let end = offset + bytes.len() as u64;
+            while at < end && dirt != Self::Live {
+                let page = at / page_size;
+                let next = ((page + 1) * page_size).min(end);
+                let piece = usize::try_from(at - offset)
+                    .ok()
+                    .zip(usize::try_from(next - offset).ok());
+                let piece = piece.and_then(|(from, to)| bytes.get(from..to));
+                if !all_zero(piece.unwrap_or_default()) {
+                    dirt = if used.has(PageId(page)) {
+                        Self::Live
+                    } else {
+                        Self::Unused
+                    };
+                }
+                at = next;
+            }
+        })?;
+        Ok(dirt)
+    }
+}
+
 /// Refuses to write to a file whose structure is damaged.
 fn refuse_damage(file: &PageFile, report: &Report) -> Result<()> {
     let truncated = report.has_code(Code::Truncated) || report.has_code(Code::ShortPage);
@@ -276,12 +336,14 @@ fn does_not_read_back(file: &PageFile, what: &str) -> Error {
     .with_hint("the disk may be failing: copy the file to another one and try there")
 }
 
-/// Builds the new version of every bucket that changes, and then of the root bucket. The page of
-/// the new root, or `None` when nothing changes.
+/// Builds the new version of every bucket that changes, of all of them if the file is to be
+/// written anew as a `whole`, and then of the root bucket. The page of the new root, or `None`
+/// when nothing changes.
 fn build(
     bolt: &Bolt,
     examined: &Examined<'_>,
     changes: &ChangeSet,
+    whole: bool,
     out: &mut NodeWriter<'_>,
 ) -> Result<Option<PageId>> {
     let old = Checked {
@@ -289,27 +351,29 @@ fn build(
         hwm: bolt.metas.current.hwm,
         balanced: examined.balanced,
     };
-    let mut elements: BTreeMap<Vec<u8>, NewElement> = BTreeMap::new();
+    let mut elements: BTreeMap<Vec<u8>, Edit> = BTreeMap::new();
     for (name, change) in changes.buckets() {
         let value = bolt.bucket_value(name)?;
         if change.delete {
             if value.is_some() {
                 elements.insert(name.to_vec(), None);
             }
-        } else if let Some(value) = build_bucket(old, name, value, change, out)? {
-            elements.insert(name.to_vec(), Some((1, value)));
+        } else if let Some(value) = build_bucket(old, name, value, change, whole, out)? {
+            elements.insert(name.to_vec(), Some(value));
         }
     }
-    if elements.is_empty() {
+    if elements.is_empty() && !whole {
         return Ok(None);
     }
     let changes = Changes {
         of_buckets: true,
-        edits: &elements,
+        edits: Edits::new(&elements, None),
         transform: None,
+        repack: whole,
+        depth: 0,
     };
     let root = Source::Tree(bolt.metas.current.root);
-    let value = rebuild(old, &root, &changes, false, out)?.value(0);
+    let value = rebuild(old, &root, changes, false, out)?.value(0);
     let header = value.as_ref().and_then(|value| BucketHeader::parse(value));
     Ok(header.map(|header| header.root))
 }
@@ -320,28 +384,28 @@ fn build_bucket(
     name: &[u8],
     value: Option<Vec<u8>>,
     change: &BucketChange,
+    whole: bool,
     out: &mut NodeWriter<'_>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    let edits: BTreeMap<Vec<u8>, NewElement> = change
-        .edits
-        .iter()
-        .map(|(key, edit)| (key.clone(), edit.clone().map(|value| (0, value))))
-        .collect();
-    for (key, edit) in &change.edits {
+    let mut edits = Edits::of(change);
+    while let Some((key, edit)) = edits.peek() {
         if edit.is_some() {
             valid_key(key)?;
         }
+        edits.advance();
     }
     let changes = Changes {
         of_buckets: false,
-        edits: &edits,
+        edits: Edits::of(change),
         transform: change.transform.as_deref(),
+        repack: whole,
+        depth: 0,
     };
     let Some(value) = value.map(Zeroizing::new) else {
         if !change.create {
             return Err(no_such_bucket(name));
         }
-        return Ok(rebuild(old, &Source::Nothing, &changes, true, out)?.value(0));
+        return Ok(rebuild(old, &Source::Nothing, changes, true, out)?.value(0));
     };
     let (header, content) = bucket(&value, PageId(0), 0)
         .map_err(|defect| Error::new(ErrorKind::Corrupt, defect.message))?;
@@ -349,7 +413,7 @@ fn build_bucket(
         Content::Tree(root) => Source::Tree(root),
         Content::Inline(node, _) => Source::Inline(node),
     };
-    Ok(rebuild(old, &source, &changes, true, out)?.value(header.sequence))
+    Ok(rebuild(old, &source, changes, true, out)?.value(header.sequence))
 }
 
 /// Writes the list of all pages that are not `used`. Returns where it stands, and its numbers.
@@ -396,11 +460,11 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
         let exists = new.bucket_value(name)?.is_some();
         let mut right = exists != change.delete || (!exists && !change.create);
         if !change.delete {
-            for (key, edit) in &change.edits {
-                let found = new.get(name, key)?.map(Zeroizing::new);
-                right &= found.as_ref().map(|value| value.as_slice())
-                    == edit.as_ref().map(|value| value.as_slice());
-            }
+            right &= if change.additions.is_some() {
+                holds_all(&new, name, change)?
+            } else {
+                holds_each(&new, name, change)?
+            };
         }
         if !right {
             let name = super::read::named(name);
@@ -414,6 +478,45 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Whether a few edits hold: each one is looked up.
+fn holds_each(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
+    let mut edits = Edits::of(change);
+    while let Some((key, edit)) = edits.peek() {
+        let found = new.get(name, key)?.map(Zeroizing::new);
+        if found.as_ref().map(|value| value.as_slice()) != edit {
+            return Ok(false);
+        }
+        edits.advance();
+    }
+    Ok(true)
+}
+
+/// Whether many edits hold: the bucket is read from end to end beside them.
+fn holds_all(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
+    let mut edits = Edits::of(change);
+    let mut right = true;
+    let findings = new.scan(name, &mut |key, value| {
+        while let Some((_, edit)) = edits.peek_below(Some(key)) {
+            right &= edit.is_none();
+            edits.advance();
+        }
+        if let Some((_, edit)) = edits.peek().filter(|(edited, _)| *edited == key) {
+            right &= edit == Some(value);
+            edits.advance();
+        }
+        if right {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?;
+    while let Some((_, edit)) = edits.peek() {
+        right &= edit.is_none();
+        edits.advance();
+    }
+    Ok(right && findings.is_empty())
 }
 
 /// The transaction number for the meta in the slot that is not the current one's: the next one

@@ -14,22 +14,24 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::Defect;
 use crate::store::bolt::layout::PageId;
-use crate::store::bolt::node::{Kind, Node};
+use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::walk::{Reference, fetch, judge};
 use crate::store::change::{Fate, Transform};
-
-/// What an element becomes: flags and value, or none to remove it.
-pub(super) type NewElement = Option<(u32, Zeroizing<Vec<u8>>)>;
+use crate::store::edits::Edits;
 
 /// What changes in one tree.
 pub(super) struct Changes<'c> {
     /// Whether the edits are about buckets, as in the root bucket, or about plain values.
     pub(super) of_buckets: bool,
     /// Single elements, which win over the transform.
-    pub(super) edits: &'c BTreeMap<Vec<u8>, NewElement>,
+    pub(super) edits: Edits<'c>,
     /// A change of every plain element.
     pub(super) transform: Option<&'c dyn Transform>,
+    /// Whether all of the tree, and of the buckets in it, is written anew in any case.
+    pub(super) repack: bool,
+    /// How many buckets this one is inside of.
+    pub(super) depth: u32,
 }
 
 /// Where a bucket's elements are now.
@@ -92,11 +94,11 @@ pub(super) struct Checked<'f> {
 pub(super) fn rebuild(
     old: Checked<'_>,
     source: &Source<'_>,
-    changes: &Changes<'_>,
+    changes: Changes<'_>,
     may_be_inline: bool,
     out: &mut NodeWriter<'_>,
 ) -> Result<Rebuilt> {
-    let mut merge = Merge::new(changes, out);
+    let mut merge = Merge::new(old, changes, out);
     let mut shape = Shape { levels: Vec::new() };
     match source {
         Source::Nothing => {
@@ -116,6 +118,45 @@ pub(super) fn rebuild(
         }
     }
     merge.finish(&shape, may_be_inline)
+}
+
+/// Writes the bucket with this value anew, with all buckets in it, and tells its new value.
+///
+/// # Errors
+/// When the device fails, or buckets are nested deeper than anybody nests them.
+fn repack(
+    old: Checked<'_>,
+    value: &[u8],
+    depth: u32,
+    out: &mut NodeWriter<'_>,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    const DEEPEST: u32 = 64;
+    if depth > DEEPEST {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("buckets are nested more than {DEEPEST} deep, which is not rewritten"),
+        ));
+    }
+    let (header, content) = bucket(value, PageId(0), 0)
+        .map_err(|defect| Error::new(ErrorKind::Corrupt, defect.message))?;
+    let source = match content {
+        Content::Tree(root) => Source::Tree(root),
+        Content::Inline(node, _) => Source::Inline(node),
+    };
+    let nothing = BTreeMap::new();
+    let changes = Changes {
+        of_buckets: false,
+        edits: Edits::new(&nothing, None),
+        transform: None,
+        repack: true,
+        depth,
+    };
+    Ok(rebuild(old, &source, changes, true, out)?.value(header.sequence))
+}
+
+/// The flags of the elements that are put.
+fn flags(of_buckets: bool) -> u32 {
+    u32::from(of_buckets)
 }
 
 /// A node of the old tree.
@@ -282,9 +323,12 @@ enum New {
 
 /// Merges a tree with its changes, leaf by leaf.
 struct Merge<'m, 'o> {
+    old: Checked<'m>,
     of_buckets: bool,
     transform: Option<&'m dyn Transform>,
-    edits: std::iter::Peekable<std::collections::btree_map::Iter<'m, Vec<u8>, NewElement>>,
+    repack: bool,
+    depth: u32,
+    edits: Edits<'m>,
     packer: Packer,
     out: &'m mut NodeWriter<'o>,
     /// The leaves of the new tree so far.
@@ -294,11 +338,14 @@ struct Merge<'m, 'o> {
 }
 
 impl<'m, 'o> Merge<'m, 'o> {
-    fn new(changes: &Changes<'m>, out: &'m mut NodeWriter<'o>) -> Self {
+    fn new(old: Checked<'m>, changes: Changes<'m>, out: &'m mut NodeWriter<'o>) -> Self {
         Self {
+            old,
             of_buckets: changes.of_buckets,
             transform: changes.transform,
-            edits: changes.edits.iter().peekable(),
+            repack: changes.repack,
+            depth: changes.depth,
+            edits: changes.edits,
             packer: Packer::new(Kind::Leaf),
             out,
             done: Vec::new(),
@@ -316,14 +363,14 @@ impl<'m, 'o> Merge<'m, 'o> {
         let mut next = 0;
         while next < leaves.len() {
             // Without a transform the leaves before the next edit need not even be read.
-            let stop = match (self.transform, self.edits.peek()) {
-                (Some(_), _) => leaves.len(),
-                (None, None) => {
+            let stop = match (self.transform.is_some() || self.repack, self.edits.peek()) {
+                (true, _) => leaves.len(),
+                (false, None) => {
                     self.keep(next..leaves.len())?;
                     break;
                 }
-                (None, Some((key, _))) => {
-                    let above = leaves.partition_point(|leaf| leaf.key <= **key);
+                (false, Some((key, _))) => {
+                    let above = leaves.partition_point(|leaf| leaf.key.as_slice() <= key);
                     let hit = above.saturating_sub(1).max(next);
                     self.keep(next..hit)?;
                     next = hit;
@@ -366,37 +413,35 @@ impl<'m, 'o> Merge<'m, 'o> {
     }
 
     fn skip_edits(&mut self, high: Option<&[u8]>) {
-        while self
-            .edits
-            .next_if(|(key, _)| high.is_none_or(|high| key.as_slice() < high))
-            .is_some()
-        {}
+        while self.edits.peek_below(high).is_some() {
+            self.edits.advance();
+        }
     }
 
     /// Whether anything changes in a leaf whose keys are below `high`.
     fn touches(&mut self, node: &Node<'_>, high: Option<&[u8]>) -> Result<bool> {
+        if self.repack {
+            return Ok(true);
+        }
         let mut edits = self.edits.clone();
-        let mut next_edit =
-            move || edits.next_if(|(key, _)| high.is_none_or(|high| key.as_slice() < high));
-        let mut edit = next_edit();
         for element in node.elements() {
             let Ok(element) = element else {
                 return Ok(true);
             };
-            while let Some((_, new)) = edit.filter(|(key, _)| key.as_slice() < element.key) {
+            while let Some((_, new)) = edits.peek_below(Some(element.key)) {
                 if new.is_some() {
                     return Ok(true);
                 }
-                edit = next_edit();
+                edits.advance();
             }
-            if let Some((_, new)) = edit.filter(|(key, _)| key.as_slice() == element.key) {
-                let same = new.as_ref().is_some_and(|(flags, value)| {
-                    *flags == element.flags && value.as_slice() == element.value
+            if let Some((_, new)) = edits.peek().filter(|(key, _)| *key == element.key) {
+                let same = new.is_some_and(|value| {
+                    element.is_bucket() == self.of_buckets && value == element.value
                 });
                 if !same {
                     return Ok(true);
                 }
-                edit = next_edit();
+                edits.advance();
             } else if let (Some(transform), false) = (self.transform, element.is_bucket()) {
                 self.value.clear();
                 match transform.apply(element.key, element.value, &mut self.value)? {
@@ -406,11 +451,11 @@ impl<'m, 'o> Merge<'m, 'o> {
                 }
             }
         }
-        while let Some((_, new)) = edit {
+        while let Some((_, new)) = edits.peek_below(high) {
             if new.is_some() {
                 return Ok(true);
             }
-            edit = next_edit();
+            edits.advance();
         }
         Ok(false)
     }
@@ -421,13 +466,20 @@ impl<'m, 'o> Merge<'m, 'o> {
             let element =
                 element.map_err(|(_, defect)| Error::new(ErrorKind::Corrupt, defect.message))?;
             self.edits_below(Some(element.key))?;
-            if let Some((_, new)) = self.edits.next_if(|(key, _)| key.as_slice() == element.key) {
+            if let Some((_, new)) = self.edits.peek().filter(|(key, _)| *key == element.key) {
                 if element.is_bucket() != self.of_buckets {
                     return Err(in_the_way());
                 }
-                if let Some((flags, value)) = new {
-                    self.push(element.key, *flags, value)?;
+                if let Some(value) = new {
+                    let body = Body::Value(flags(self.of_buckets), value);
+                    self.packer
+                        .push(element.key, body, self.out, &mut self.packed)?;
                 }
+                self.edits.advance();
+                continue;
+            }
+            if self.repack && element.is_bucket() {
+                self.nested(&element)?;
                 continue;
             }
             match self.transform.filter(|_| !element.is_bucket()) {
@@ -449,15 +501,23 @@ impl<'m, 'o> Merge<'m, 'o> {
 
     /// Packs the edits whose keys are below `limit`; all of them without one.
     fn edits_below(&mut self, limit: Option<&[u8]>) -> Result<()> {
-        while let Some((key, new)) = self
-            .edits
-            .next_if(|(key, _)| limit.is_none_or(|limit| key.as_slice() < limit))
-        {
-            if let Some((flags, value)) = new {
-                self.push(key, *flags, value)?;
+        while let Some((key, new)) = self.edits.peek_below(limit) {
+            if let Some(value) = new {
+                let body = Body::Value(flags(self.of_buckets), value);
+                self.packer.push(key, body, self.out, &mut self.packed)?;
             }
+            self.edits.advance();
         }
         Ok(())
+    }
+
+    /// Writes a bucket inside this one anew, and its element.
+    fn nested(&mut self, element: &Element<'_>) -> Result<()> {
+        let repacked = repack(self.old, element.value, self.depth + 1, self.out)?;
+        let value = repacked
+            .as_ref()
+            .map_or(element.value, |value| value.as_slice());
+        self.push(element.key, element.flags, value)
     }
 
     fn push(&mut self, key: &[u8], flags: u32, value: &[u8]) -> Result<()> {
