@@ -133,8 +133,8 @@ impl Human for Report {
         if self.copied.recoverable_left > 0 {
             writeln!(
                 out,
-                "the copy has none of the {} lost tokens that unused parts of the source still \
-                 show;\nboltkey residue recover --out FILE gets them from the source",
+                "the copy has none of the {} lost tokens that only unused parts of the source \
+                 still show;\nboltkey residue recover --out FILE gets them from the source",
                 self.copied.recoverable_left
             )?;
         }
