@@ -78,6 +78,20 @@ const MUTATORS: &[(Code, &str, Mutator)] = &[
         let first = i.u64(i.element(branch, 0) + 8);
         i.put_u64(i.element(branch, 1) + 8, first);
     }),
+    (Code::TreeDepth, BRANCH, |i| {
+        // A chain of branches with one child each, from the bucket to what was its root.
+        let root = i.value(i.bucket("fill"));
+        let (top, first) = (i.u64(root), i.hwm());
+        let branch = i.page(top);
+        let key = i.key_of_branch(i.element(branch, 0));
+        i.bytes.truncate(i.page(first));
+        for page in first..first + 64 {
+            let child = if page == first + 63 { top } else { page + 1 };
+            i.push_branch(page, &key, child);
+        }
+        i.put_u64(root, first);
+        i.set_meta(i.meta(), 56, first + 64);
+    }),
     (Code::EmptyBranch, BRANCH, |i| {
         i.put(i.tree_of("fill") + 10, &[0, 0])
     }),

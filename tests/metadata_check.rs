@@ -8,13 +8,17 @@
     clippy::indexing_slicing
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use boltkey::finding::Finding;
 use boltkey::metadata::check::{CODES, check};
 use boltkey::metadata::{TokenHash, Variant, names};
-use boltkey::store::{Model, OpenOptions, Snapshot, Store};
+use boltkey::store::bolt::Bolt;
+use boltkey::store::{MemoryFile, Model, OpenOptions, Snapshot, Store};
 
 const ID: &str = "0000000000000a01";
 
@@ -284,4 +288,38 @@ fn stores_of_real_servers_have_no_errors() {
     }
     println!("cases: metadata-check-real {stores}");
     assert!(stores >= 12);
+}
+
+/// Each page of a real store made zero in turn: the check goes on with what can be read, tells
+/// the damage, and says nothing of records that it could not see.
+#[test]
+fn damage_is_a_finding_and_no_reason_for_others() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/real/lived-2.9.1-plaintext.bolt.gz");
+    let sound = support::content(&path);
+    let findings = |bytes: Vec<u8>| {
+        let bolt = Bolt::open(Box::new(MemoryFile::new(bytes)), Path::new("image")).unwrap();
+        check(&bolt).unwrap()
+    };
+    let before = findings(sound.clone());
+    let pages = sound.len() / 4096;
+    let mut damaged = 0;
+    for page in 2..pages {
+        let mut bytes = sound.clone();
+        bytes[page * 4096..][..4096].fill(0);
+        let (structure, rest): (Vec<_>, Vec<_>) = findings(bytes)
+            .into_iter()
+            .partition(|finding| finding.code.starts_with("structure."));
+        damaged += usize::from(!structure.is_empty());
+        // A record that goes on in that page can't be decoded.
+        let own = |f: &&Finding| f.code != "metadata.undecodable" && !before.contains(f);
+        let new: Vec<_> = rest.iter().filter(own).collect();
+        assert!(new.is_empty(), "page {page}: {new:?}");
+    }
+    assert!(damaged > 20, "{damaged} of {pages} pages matter");
+    // Whatever is cut off: findings, no error.
+    for pages in 2..pages {
+        findings(sound[..pages * 4096].to_vec());
+    }
+    println!("cases: metadata-check-damaged {pages}");
 }

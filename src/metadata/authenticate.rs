@@ -45,12 +45,6 @@ impl TokenIndex {
         Ok((Self { name, entries }, skipped))
     }
 
-    /// How many entries there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Where the entry for `key` leads: `None` without an entry, `Some(None)` when its value is
     /// no identifier.
     #[must_use]
@@ -60,11 +54,10 @@ impl TokenIndex {
 }
 
 /// What stands for a key that may be a token.
-pub type KeyDigest = [u8; 16];
+pub(super) type KeyDigest = [u8; 16];
 
 /// The first half of a key's SHA-256.
-#[must_use]
-pub fn key_digest(key: &[u8]) -> KeyDigest {
+pub(super) fn key_digest(key: &[u8]) -> KeyDigest {
     let mut short = [0; 16];
     for (to, from) in short.iter_mut().zip(Sha256::digest(key)) {
         *to = from;

@@ -1,6 +1,6 @@
 //! The sense of the metadata: whether records, indexes and each other's references agree.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use serde::Deserialize;
@@ -191,10 +191,28 @@ pub const CODES: &[(&str, Severity, &str)] = {
     ]
 };
 
+/// What can't be said once damage hides records: that something refers to none, or that one is
+/// not there.
+const NEEDS_ALL_RECORDS: &[&str] = &[
+    "metadata.migration-gap",
+    "metadata.token-index-dangling",
+    "metadata.token-user-gone",
+    "metadata.token-org-gone",
+    "metadata.index-dangling",
+    "metadata.mapping-index-dangling",
+    "metadata.mapping-user-gone",
+    "metadata.bucket-org-gone",
+    "metadata.tsm-dangling",
+    "metadata.system-bucket-absent",
+    "metadata.tasks-bucket-absent",
+    "metadata.v1-index-dangling",
+];
+
 /// At most this many findings of one code are spelled out; one more counts the rest.
 const MOST_OF_A_CODE: usize = 100;
 
-/// Checks the records of a store against each other.
+/// Checks the records of a store against each other, as far as they can be read: damage that
+/// hides some is in the findings, and nothing is said then that only they could tell.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -202,13 +220,15 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     let mut check = Checker {
         snapshot,
         catalog: Catalog::load(snapshot)?,
+        hidden: false,
+        undecodable: HashSet::new(),
         counts: HashMap::new(),
         findings: Vec::new(),
     };
     let skipped = std::mem::take(&mut check.catalog.skipped);
-    check.extend(skipped);
+    check.skipped(skipped);
     let schema = Schema::load(snapshot)?;
-    check.extend(schema.findings.clone());
+    check.skipped(schema.findings.clone());
     check.store_buckets(&schema)?;
     check.authorizations()?;
     check.legacy()?;
@@ -225,6 +245,10 @@ type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 struct Checker<'a> {
     snapshot: &'a dyn Snapshot,
     catalog: Catalog,
+    /// Whether damage hides some records.
+    hidden: bool,
+    /// Where the records stand that can't be decoded: what refers to one is no dangling entry.
+    undecodable: HashSet<String>,
     counts: HashMap<&'static str, usize>,
     findings: Vec<Finding>,
 }
@@ -241,12 +265,25 @@ impl Checker<'_> {
 
     fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
+            if self.hidden && NEEDS_ALL_RECORDS.contains(&finding.code) {
+                continue;
+            }
             let count = self.counts.entry(finding.code).or_default();
             *count += 1;
             if *count <= MOST_OF_A_CODE {
                 self.findings.push(finding);
             }
         }
+    }
+
+    /// Adds what reading records had to skip.
+    fn skipped(&mut self, findings: Vec<Finding>) {
+        let mut codes = findings.iter().map(|finding| finding.code);
+        self.hidden |= codes.any(|code| code.starts_with("structure."));
+        let undecodable = findings.iter().filter(|f| f.code == "metadata.undecodable");
+        self.undecodable
+            .extend(undecodable.map(|f| f.place.clone()));
+        self.extend(findings);
     }
 
     fn finish(mut self) -> Vec<Finding> {
@@ -277,10 +314,11 @@ impl Checker<'_> {
 
     fn store_buckets(&mut self, schema: &Schema) -> Result<()> {
         let (buckets, damage) = self.snapshot.buckets()?;
+        let whole = damage.is_empty();
         self.extend(damage);
         let there: BTreeSet<Vec<u8>> = buckets.into_iter().map(|bucket| bucket.name).collect();
         for (since, name) in names::REQUIRED {
-            if schema.migrations >= *since && !there.contains(*name) {
+            if whole && schema.migrations >= *since && !there.contains(*name) {
                 let text = text(name);
                 self.add(
                     "metadata.bucket-absent",
@@ -322,7 +360,7 @@ impl Checker<'_> {
                 hashed.tolerate(record.hashed_token.as_bytes(), record.id);
             }
         })?;
-        self.extend(skipped);
+        self.skipped(skipped);
         for (code, place, message) in found {
             self.add(code, place, message);
         }
@@ -335,6 +373,10 @@ impl Checker<'_> {
     /// name the record an entry leads to.
     fn token_index(&mut self, bucket: &[u8], mut expected: Expected) -> Result<()> {
         let mut found = Vec::new();
+        let undecodable = &self.undecodable;
+        let is_decodable = |target: Option<Id>| {
+            target.is_none_or(|id| !undecodable.contains(&place(names::AUTHORIZATIONS, id)))
+        };
         let damage = self.snapshot.scan(bucket, &mut |key, value| {
             let target = Id::from_bytes(value).ok();
             let place = match target {
@@ -355,11 +397,12 @@ impl Checker<'_> {
                     place,
                     format!("the entry of authorization {id}'s token leads to another record"),
                 )),
-                Met::Unexpected => found.push((
+                Met::Unexpected if is_decodable(target) => found.push((
                     "metadata.token-index-dangling",
                     place,
                     String::from("no record has the token this entry stands for"),
                 )),
+                Met::Unexpected => {}
             }
             ControlFlow::Continue(())
         })?;
@@ -415,7 +458,7 @@ impl Checker<'_> {
                 expected.insert(record.token.as_bytes().to_vec(), record.id);
                 ids.insert(record.id);
             })?;
-        self.extend(skipped);
+        self.skipped(skipped);
         let (entries, whole) = self.pairs(names::LEGACY_AUTHORIZATION_INDEX)?;
         for (key, value) in entries {
             let target = Id::from_bytes(&value).ok();
@@ -518,7 +561,7 @@ impl Checker<'_> {
 
     fn mappings(&mut self) -> Result<()> {
         let (mappings, skipped) = mapping::load(self.snapshot)?;
-        self.extend(skipped);
+        self.skipped(skipped);
         let mut expected = BTreeMap::new();
         for mapping in &mappings {
             let key = mapping.key();
@@ -559,11 +602,13 @@ impl Checker<'_> {
 
     fn time_series(&mut self) -> Result<()> {
         let place_of_all = "v1_tsm1_metadata/meta.db";
-        let value = self
-            .snapshot
-            .get(names::TSM_METADATA, names::TSM_METADATA_KEY)?;
-        let data = match value.as_deref().map(tsm::decode) {
+        let (entries, whole) = self.pairs(names::TSM_METADATA)?;
+        let entry = entries
+            .iter()
+            .find(|(key, _)| key == names::TSM_METADATA_KEY);
+        let data = match entry.map(|(_, value)| tsm::decode(value)) {
             Some(Ok(data)) => data,
+            None if !whole => return Ok(()),
             // influxd writes a fresh one then, and misses every bucket in it.
             None => tsm::Data::default(),
             Some(Err(_)) => {

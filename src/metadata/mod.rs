@@ -5,8 +5,6 @@ pub mod authorization;
 pub mod can;
 pub mod catalog;
 pub mod check;
-pub mod embedded;
-pub mod hashing;
 mod id;
 pub mod json;
 pub mod mapping;

@@ -99,7 +99,7 @@ pub fn commit(
 ) -> Result<Committed> {
     let precious = match changes.wipe {
         Wipe::Everything => Vec::new(),
-        Wipe::Freed | Wipe::Nothing => last_copies(store)?,
+        Wipe::Freed | Wipe::Nothing => last_copies(store).map_err(Error::nothing_changed)?,
     };
     let copy = around
         .keep_copy

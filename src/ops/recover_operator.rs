@@ -69,7 +69,7 @@ pub struct Recovered<'a> {
 /// # Errors
 /// When the file can't be read.
 pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)> {
-    let catalog = Catalog::load(snapshot)?;
+    let catalog = Catalog::load(snapshot).map_err(Error::nothing_changed)?;
     Ok((
         catalog.users.into_values().collect(),
         catalog.orgs.into_values().collect(),
@@ -84,6 +84,10 @@ pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] when the token would not be accepted
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+    work_out(snapshot, options, now).map_err(Error::nothing_changed)
+}
+
+fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

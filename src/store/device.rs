@@ -43,6 +43,14 @@ pub trait Device: Send + Sync {
     /// As the system says. What was written since the last success is then in doubt.
     fn sync(&self) -> io::Result<()>;
 
+    /// How many bytes the file system still has for new content; none where that is not known.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Lets go of cached copies of these bytes, so that the next read is one of the medium. A
     /// wish: nothing depends on it.
     fn forget(&self, _offset: u64, _length: u64) {}
@@ -85,6 +93,11 @@ impl Device for DiskDevice {
         self.0.sync_all()
     }
 
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        let of = rustix::fs::fstatvfs(&self.0)?;
+        Ok(Some(of.f_bavail.saturating_mul(of.f_frsize)))
+    }
+
     #[cfg(target_os = "linux")]
     fn forget(&self, offset: u64, length: u64) {
         if let Some(length) = std::num::NonZeroU64::new(length) {
@@ -111,7 +124,7 @@ impl Latch {
 
     fn guard(&self, change: impl FnOnce(&dyn Device) -> io::Result<()>) -> io::Result<()> {
         if self.failed.load(Ordering::SeqCst) {
-            return Err(io::Error::other("an earlier write or sync failed"));
+            return Err(io::Error::other("an earlier call failed"));
         }
         change(&*self.device).inspect_err(|_| self.failed.store(true, Ordering::SeqCst))
     }
@@ -136,6 +149,10 @@ impl Device for Latch {
 
     fn sync(&self) -> io::Result<()> {
         self.guard(|device| device.sync())
+    }
+
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        self.device.free_space()
     }
 
     fn forget(&self, offset: u64, length: u64) {

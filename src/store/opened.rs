@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::bolt::Bolt;
 use super::redb::{self, Redb};
 use super::{ChangeSet, Committed, Device, Engine, Inspect, Precious, ReadAt, Snapshot};
-use crate::error::Result;
+use crate::error::{IoContext, Result};
 use crate::finding::Finding;
 
 /// An open store.
 pub(super) enum Opened {
-    Bolt(Bolt),
+    Bolt(Box<Bolt>),
     Redb(Redb),
 }
 
@@ -22,13 +22,13 @@ impl Opened {
     /// When it is neither, or damaged beyond opening.
     pub(super) fn new(source: Box<dyn ReadAt>, path: &Path) -> Result<Self> {
         let mut start = [0; redb::MAGIC.len()];
-        let is_redb = source.size() >= start.len() as u64
-            && source.read_exact_at(&mut start, 0).is_ok()
-            && start == redb::MAGIC;
-        Ok(if is_redb {
+        if source.size() >= start.len() as u64 {
+            source.read_exact_at(&mut start, 0).at("read", path)?;
+        }
+        Ok(if start == redb::MAGIC {
             Self::Redb(Redb::open(Arc::from(source), path)?)
         } else {
-            Self::Bolt(Bolt::open(source, path)?)
+            Self::Bolt(Box::new(Bolt::open(source, path)?))
         })
     }
 
@@ -55,14 +55,14 @@ impl Opened {
 
     pub(super) fn snapshot(&self) -> &dyn Snapshot {
         match self {
-            Self::Bolt(bolt) => bolt,
+            Self::Bolt(bolt) => bolt.as_ref(),
             Self::Redb(redb) => redb,
         }
     }
 
     pub(super) fn inspect(&self) -> &dyn Inspect {
         match self {
-            Self::Bolt(bolt) => bolt,
+            Self::Bolt(bolt) => bolt.as_ref(),
             Self::Redb(redb) => redb,
         }
     }

@@ -78,7 +78,7 @@ impl WritableStore {
             .sync()
             .at("sync", path)
             .map_err(Error::nothing_changed)?;
-        let (opened, size) = read(&device, path)?;
+        let (opened, size) = read(&device, path).map_err(Error::nothing_changed)?;
         Ok(Self {
             description: Description {
                 path: path.to_path_buf(),
@@ -162,7 +162,9 @@ impl Commit for WritableStore {
             }
             Err(error) => Ok(Committed {
                 failure: committed.failure.or_else(|| {
-                    let message = format!("the change was made, but {error}");
+                    let message = format!(
+                        "the change is committed and holds, but it can't be read back: {error}"
+                    );
                     Some(
                         Error::new(ErrorKind::Incomplete, message)
                             .with_hint("boltkey status tells what the file holds now"),

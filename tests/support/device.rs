@@ -16,6 +16,18 @@ pub enum Call {
     Sync,
 }
 
+/// How far a commit has come. The moment at which a change comes to hold lies inside `During`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// No meta page was touched.
+    #[default]
+    Before,
+    /// The first byte of the first new meta page may be written, and is not known to be on disk.
+    During,
+    /// It is on disk.
+    After,
+}
+
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -35,8 +47,9 @@ struct State {
     /// Calls so far, reads included.
     calls: usize,
     fail: Option<(usize, Fault)>,
-    failed: bool,
+    failed: Option<Stage>,
     changed_after_failure: bool,
+    stage: Stage,
 }
 
 /// The device, and a handle on it that stays with the test.
@@ -72,8 +85,8 @@ impl Recorder {
         self.0.lock().unwrap().calls
     }
 
-    /// Whether the fault was reached.
-    pub fn has_failed(&self) -> bool {
+    /// How far the commit had come when the fault was reached, if it was.
+    pub fn failed(&self) -> Option<Stage> {
         self.0.lock().unwrap().failed
     }
 
@@ -82,27 +95,49 @@ impl Recorder {
         self.0.lock().unwrap().changed_after_failure
     }
 
-    /// What a power failure could leave behind, each with the number of calls that had returned.
-    pub fn crash_images(&self, seeded: usize, visit: &mut dyn FnMut(usize, &[u8])) -> usize {
-        let state = self.0.lock().unwrap();
-        crash_images(&state.before, &state.log, seeded, visit)
+    /// What a power failure could leave behind.
+    pub fn crash_images(&self, effort: Effort, visit: &mut dyn FnMut(Crash<'_>)) {
+        let (before, log) = {
+            let state = self.0.lock().unwrap();
+            (state.before.clone(), state.log.clone())
+        };
+        crash_images(&before, &log, effort, visit);
     }
 
-    fn call(&self, changes: bool) -> (std::sync::MutexGuard<'_, State>, Option<Fault>) {
+    fn call(&self, kind: Kind) -> (std::sync::MutexGuard<'_, State>, Option<Fault>) {
         let mut state = self.0.lock().unwrap();
         let number = state.calls;
         state.calls += 1;
-        if state.failed && changes {
+        let changes = kind != Kind::Reads;
+        if state.failed.is_some() && changes {
             state.changed_after_failure = true;
+        }
+        if kind == Kind::WritesMeta {
+            state.stage = state.stage.max(Stage::During);
         }
         let fault = state.fail.filter(|(at, _)| *at == number).map(|(_, f)| f);
         let fault = fault.filter(|fault| changes || *fault != Fault::Full);
         let fault = fault.filter(|fault| !changes || *fault != Fault::Short);
         if fault.is_some() {
-            state.failed = true;
+            state.failed = Some(state.stage);
+        } else if kind == Kind::Syncs && state.stage == Stage::During {
+            state.stage = Stage::After;
         }
         (state, fault)
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Reads,
+    Writes,
+    WritesMeta,
+    Syncs,
+}
+
+/// Whether these are the bytes of a meta page.
+fn is_meta(bytes: &[u8]) -> bool {
+    bytes.get(16..20) == Some(&0xED0C_DAED_u32.to_le_bytes()[..])
 }
 
 fn error(fault: Fault) -> io::Error {
@@ -122,12 +157,12 @@ fn write(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
 
 impl Device for Recorder {
     fn length(&self) -> io::Result<u64> {
-        let (state, fault) = self.call(false);
+        let (state, fault) = self.call(Kind::Reads);
         fault.map_or(Ok(state.bytes.len() as u64), |fault| Err(error(fault)))
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let (state, fault) = self.call(false);
+        let (state, fault) = self.call(Kind::Reads);
         if let Some(fault) = fault {
             return Err(error(fault));
         }
@@ -138,7 +173,12 @@ impl Device for Recorder {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let (mut state, fault) = self.call(true);
+        let kind = if is_meta(bytes) {
+            Kind::WritesMeta
+        } else {
+            Kind::Writes
+        };
+        let (mut state, fault) = self.call(kind);
         let start = usize::try_from(offset).unwrap();
         let done = match fault {
             None => bytes,
@@ -156,7 +196,7 @@ impl Device for Recorder {
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        let (mut state, fault) = self.call(true);
+        let (mut state, fault) = self.call(Kind::Writes);
         if let Some(fault) = fault {
             return Err(error(fault));
         }
@@ -166,7 +206,7 @@ impl Device for Recorder {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let (mut state, fault) = self.call(true);
+        let (mut state, fault) = self.call(Kind::Syncs);
         if let Some(fault) = fault {
             return Err(error(fault));
         }
@@ -178,17 +218,77 @@ impl Device for Recorder {
 /// Bytes that a disk writes as a whole.
 const SECTOR: usize = 512;
 
+/// Stretches of more calls than this between two syncs are tried at random.
+const EXHAUSTIVE: usize = 64;
+
+/// How many images are made of each stretch between two syncs.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    /// Random mixtures where everything else is tried as well.
+    pub mixed: usize,
+    /// Random mixtures where there are too many calls for that.
+    pub seeded: usize,
+    /// The most places at which one write is torn; of more, as many are taken evenly.
+    pub cuts: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            mixed: 24,
+            seeded: 2000,
+            cuts: 64,
+        }
+    }
+}
+
+/// What a power failure could leave behind.
+#[derive(Clone, Copy)]
+pub struct Crash<'i> {
+    pub image: &'i [u8],
+    /// How many calls of the log had returned.
+    pub returned: usize,
+    /// Whether it comes of a stretch that was tried at random only.
+    pub seeded: bool,
+}
+
+/// Where in a log the steps stand at which something changes for good.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    /// The first new meta page is written.
+    pub s5: usize,
+    /// The sync that makes it hold.
+    pub s6: usize,
+    /// The sync after the second one.
+    pub s8: usize,
+}
+
+impl Steps {
+    /// Of the one commit in this log.
+    pub fn of(log: &[Call]) -> Self {
+        let metas: Vec<usize> = (0..log.len())
+            .filter(|at| matches!(&log[*at], Call::Write { bytes, .. } if is_meta(bytes)))
+            .collect();
+        assert_eq!(metas.len(), 2, "a commit writes both metas once");
+        let sync = |from: usize| {
+            let next = log[from..].iter().position(|c| matches!(c, Call::Sync));
+            from + next.expect("each meta is synced")
+        };
+        let (s6, s8) = (sync(metas[0]), sync(metas[1]));
+        assert!(s6 < metas[1], "both metas behind one sync");
+        Self {
+            s5: metas[0],
+            s6,
+            s8,
+        }
+    }
+}
+
 /// Builds images: the durable state, which is everything before the last sync, and of what came
 /// after it every prefix, every single call lost, every single call alone, every single write torn
-/// at sector borders, and `seeded` random mixtures of whole, lost and torn. Writes to a meta page
-/// are torn at every byte that counts.
-pub fn crash_images(
-    before: &[u8],
-    log: &[Call],
-    seeded: usize,
-    visit: &mut dyn FnMut(usize, &[u8]),
-) -> usize {
-    let mut images = 0;
+/// at sector borders, and random mixtures of whole, lost and torn. Writes to a meta page are torn
+/// at every byte that counts.
+pub fn crash_images(before: &[u8], log: &[Call], effort: Effort, visit: &mut dyn FnMut(Crash<'_>)) {
     let mut durable = before.to_vec();
     let mut pending: Vec<&Call> = Vec::new();
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
@@ -198,64 +298,48 @@ pub fn crash_images(
         seed ^= seed << 17;
         seed
     };
-    let syncs = log.iter().filter(|call| matches!(call, Call::Sync)).count();
-    let per_stretch = seeded.div_ceil(syncs + 1);
     for (number, call) in log.iter().map(Some).chain([None]).enumerate() {
-        let mut show = |image: &[u8], returned: usize| {
-            images += 1;
-            visit(returned, image);
+        let mut show = |image: &[u8], returned: usize, seeded: bool| {
+            visit(Crash {
+                image,
+                returned,
+                seeded,
+            });
         };
         if let Some(call @ (Call::Write { .. } | Call::SetLength(_))) = call {
             pending.push(call);
-            // A prefix in order.
-            let mut image = durable.clone();
-            pending
-                .iter()
-                .for_each(|call| apply(&mut image, call, None));
-            show(&image, number);
+            if pending.len() <= EXHAUSTIVE {
+                // A prefix in order.
+                let mut image = durable.clone();
+                pending
+                    .iter()
+                    .for_each(|call| apply(&mut image, call, None));
+                show(&image, number, false);
+            }
             continue;
         }
         // The moment before a sync returns: everything since the last one is in doubt.
-        show(&durable, number);
-        let exhaustive = pending.len() <= 64;
-        for (index, one) in pending.iter().enumerate() {
-            if exhaustive {
-                let mut lost = durable.clone();
-                for (other, call) in pending.iter().enumerate() {
-                    if other != index {
-                        apply(&mut lost, call, None);
-                    }
-                }
-                show(&lost, number);
-                let mut alone = durable.clone();
-                apply(&mut alone, one, None);
-                show(&alone, number);
-            }
-            if let (Call::Write { bytes, .. }, true) = (one, exhaustive) {
-                let meta = bytes.get(16..20) == Some(&0xED0C_DAED_u32.to_le_bytes()[..]);
-                let step = if meta { 1 } else { SECTOR };
-                let end = if meta { 81 } else { bytes.len() };
-                for cut in (step..end.min(bytes.len())).step_by(step) {
-                    let mut torn = durable.clone();
-                    for (other, call) in pending.iter().enumerate() {
-                        apply(&mut torn, call, (other == index).then_some(0..cut));
-                    }
-                    show(&torn, number);
-                    if meta {
-                        let mut torn = durable.clone();
-                        apply(&mut torn, one, Some(cut..bytes.len()));
-                        show(&torn, number);
-                    }
-                }
-            }
+        show(&durable, number, false);
+        let exhaustive = pending.len() <= EXHAUSTIVE;
+        if exhaustive {
+            one_by_one(&durable, &pending, effort.cuts, &mut |image| {
+                show(image, number, false);
+            });
         }
         if pending.len() > 1 {
-            for _ in 0..per_stretch {
+            let mixtures = if exhaustive {
+                effort.mixed
+            } else {
+                effort.seeded
+            };
+            for _ in 0..mixtures {
                 let mut image = durable.clone();
+                // From nearly nothing to nearly everything.
+                let lost = 1 + random() % 7;
                 for call in &pending {
-                    match (random() % 4, call) {
-                        (0, _) => {}
-                        (1, Call::Write { bytes, .. }) => {
+                    match (random() % 8, call) {
+                        (dice, _) if dice < lost => {}
+                        (7, Call::Write { bytes, .. }) => {
                             let sectors = bytes.len().div_ceil(SECTOR) as u64;
                             let at = usize::try_from(random() % sectors).unwrap() * SECTOR;
                             let part = if random() % 2 == 0 {
@@ -268,15 +352,52 @@ pub fn crash_images(
                         _ => apply(&mut image, call, None),
                     }
                 }
-                show(&image, number);
+                show(&image, number, !exhaustive);
             }
         }
         pending
             .drain(..)
             .for_each(|call| apply(&mut durable, call, None));
-        show(&durable, number + 1);
+        show(&durable, number + 1, false);
     }
-    images
+}
+
+/// Each pending call lost, alone, and torn.
+fn one_by_one(durable: &[u8], pending: &[&Call], cuts: usize, show: &mut dyn FnMut(&[u8])) {
+    for (index, one) in pending.iter().enumerate() {
+        let mut lost = durable.to_vec();
+        for (other, call) in pending.iter().enumerate() {
+            if other != index {
+                apply(&mut lost, call, None);
+            }
+        }
+        show(&lost);
+        let mut alone = durable.to_vec();
+        apply(&mut alone, one, None);
+        show(&alone);
+        let Call::Write { bytes, .. } = one else {
+            continue;
+        };
+        let meta = is_meta(bytes);
+        let step = if meta { 1 } else { SECTOR };
+        let end = if meta { 81 } else { bytes.len() };
+        let places: Vec<usize> = (step..end.min(bytes.len())).step_by(step).collect();
+        let most = if meta { places.len() } else { cuts };
+        for cut in places
+            .iter()
+            .step_by(places.len().div_ceil(most.max(1)).max(1))
+        {
+            let mut torn = durable.to_vec();
+            for (other, call) in pending.iter().enumerate() {
+                apply(&mut torn, call, (other == index).then_some(0..*cut));
+            }
+            show(&torn);
+            // The end came first.
+            let mut torn = durable.to_vec();
+            apply(&mut torn, one, Some(*cut..bytes.len()));
+            show(&torn);
+        }
+    }
 }
 
 /// Applies a call, or only `part` of the bytes it writes.

@@ -8,6 +8,7 @@
 )] // test code
 
 pub mod device;
+pub mod scene;
 
 use std::fs;
 use std::io::Read;
@@ -143,6 +144,25 @@ impl Image {
     /// Where its value ends.
     pub fn end(&self, element: usize) -> usize {
         self.value(element) + self.u32(element + 12) as usize
+    }
+
+    /// The key of the branch element at `element`.
+    pub fn key_of_branch(&self, element: usize) -> Vec<u8> {
+        let start = element + self.u32(element) as usize;
+        self.bytes[start..start + self.u32(element + 4) as usize].to_vec()
+    }
+
+    /// Adds a page to the end: a branch with one child.
+    pub fn push_branch(&mut self, page: u64, key: &[u8], child: u64) {
+        let at = self.page(page);
+        assert_eq!(at, self.bytes.len());
+        self.bytes.resize(at + self.page_size, 0);
+        self.put_u64(at, page);
+        self.put(at + 8, &[1, 0, 1, 0]);
+        self.put_u32(at + 16, 16);
+        self.put_u32(at + 20, u32::try_from(key.len()).unwrap());
+        self.put_u64(at + 24, child);
+        self.put(at + 32, key);
     }
 
     /// The first leaf of the tree of the root bucket.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::{Id, TokenHash, Variant, names};
+use crate::metadata::{Id, TokenHash, Variant, names, parallel};
 use crate::store::Snapshot;
 
 /// The hashed tokens of a store, and the texts that are no residue of one.
@@ -33,6 +33,31 @@ struct TokenFields<'a> {
     hashed_token: Cow<'a, str>,
 }
 
+/// What a record says of its token.
+enum Proof {
+    /// It holds it as it is, with this SHA-256 digest.
+    Plaintext([u8; 32]),
+    /// It holds its hash.
+    Sha256([u8; 32]),
+    Sha512([u8; 64]),
+}
+
+impl Proof {
+    /// None for a record without token, or with a hash that matches nothing: one that can't be
+    /// decoded or has the wrong length.
+    fn of(record: &TokenFields<'_>) -> Option<Self> {
+        if !record.token.is_empty() {
+            let digest = Sha256::digest(record.token.as_bytes());
+            return Some(Self::Plaintext(digest.into()));
+        }
+        let hash = TokenHash::parse(&record.hashed_token).ok()?;
+        match hash.variant() {
+            Variant::Sha256 => Some(Self::Sha256(hash.digest().try_into().ok()?)),
+            Variant::Sha512 => Some(Self::Sha512(hash.digest().try_into().ok()?)),
+        }
+    }
+}
+
 impl Known {
     /// Reads what the records of a store say. Records that can't be decoded are skipped; the
     /// findings of reading pages are returned.
@@ -41,12 +66,19 @@ impl Known {
     /// When the file can't be read.
     pub fn load(snapshot: &dyn Snapshot) -> Result<(Self, Vec<Finding>)> {
         let mut known = Self::default();
-        let mut damage = snapshot.scan(names::AUTHORIZATIONS, &mut |_, value| {
-            if let Ok(record) = serde_json::from_slice::<TokenFields<'_>>(value) {
-                known.add(record.id, &record.token, &record.hashed_token);
-            }
-            ControlFlow::Continue(())
-        })?;
+        let mut damage = parallel::scan(
+            snapshot,
+            names::AUTHORIZATIONS,
+            &|part: &mut Vec<(Id, Proof)>, _, value| {
+                if let Ok(record) = serde_json::from_slice::<TokenFields<'_>>(value) {
+                    part.extend(Proof::of(&record).map(|proof| (record.id, proof)));
+                }
+            },
+            &mut |part| {
+                part.into_iter()
+                    .for_each(|(id, proof)| known.add(id, proof))
+            },
+        )?;
         damage.extend(
             snapshot.scan(names::LEGACY_AUTHORIZATION_INDEX, &mut |name, _| {
                 known.no_residue.insert(Sha256::digest(name).into());
@@ -56,33 +88,19 @@ impl Known {
         Ok((known, damage))
     }
 
-    /// Adds a record's token and hash; the one it lacks is empty.
-    fn add(&mut self, id: Id, token: &str, hash: &str) {
-        if !token.is_empty() {
-            self.no_residue.insert(Sha256::digest(token).into());
-        } else if let Ok(hash) = TokenHash::parse(hash) {
-            // A digest of another length matches nothing.
-            match hash.variant() {
-                Variant::Sha256 => {
-                    let digest = hash.digest().try_into();
-                    digest
-                        .map(|digest| self.sha256.entry(digest).or_insert(id))
-                        .ok();
-                }
-                Variant::Sha512 => {
-                    let digest = hash.digest().try_into();
-                    digest
-                        .map(|digest| self.sha512.entry(digest).or_insert(id))
-                        .ok();
-                }
+    /// Of records with the same hash the first one counts.
+    fn add(&mut self, id: Id, proof: Proof) {
+        match proof {
+            Proof::Plaintext(digest) => {
+                self.no_residue.insert(digest);
+            }
+            Proof::Sha256(digest) => {
+                self.sha256.entry(digest).or_insert(id);
+            }
+            Proof::Sha512(digest) => {
+                self.sha512.entry(digest).or_insert(id);
             }
         }
-    }
-
-    /// The ID of the record without plaintext that holds the hash of `text`.
-    #[must_use]
-    pub fn owner_of(&self, text: &[u8]) -> Option<Id> {
-        self.hashed(text, &Sha256::digest(text).into())
     }
 
     /// The ID of the record without plaintext that holds the hash of `text`, whose SHA-256 digest

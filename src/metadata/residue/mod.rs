@@ -9,7 +9,7 @@
 mod finder;
 mod known;
 mod page;
-pub mod settings;
+mod settings;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::{ControlFlow, Range};

@@ -6,7 +6,7 @@ use super::finder::unescape;
 
 /// Shows the value of each setting whose name says that it is a token: `token = "…"` in the
 /// influx CLI's `configs`, `INFLUX_TOKEN='…'` in environment files, `token: …` in YAML.
-pub fn tokens(text: &str, found: &mut impl FnMut(&[u8])) {
+pub(super) fn tokens(text: &str, found: &mut impl FnMut(&[u8])) {
     for line in text.lines() {
         let line = line.trim_start_matches(['-', ' ', '\t']);
         let line = line.strip_prefix("export ").unwrap_or(line);

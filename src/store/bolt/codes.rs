@@ -62,6 +62,7 @@ codes! {
     PageType, Error, "page-type", "A page of the tree is neither a branch nor a leaf.";
     PageCount, Error, "page-count", "A node claims more elements than fit into it.";
     PageShared, Error, "page-shared", "A page is used twice, or a branch leads back to itself.";
+    TreeDepth, Error, "tree-depth", "A page lies deeper below its root than Bolt can ever have put it.";
     EmptyBranch, Error, "empty-branch", "A branch has no elements.";
     EmptyLeaf, Warning, "empty-leaf", "A leaf below a branch has no elements.";
     SingleChild, Warning, "single-child", "A branch has only one child, on which Bolt panics when that child shrinks.";
@@ -138,16 +139,26 @@ pub(super) struct Report {
 impl Report {
     /// Adds a defect; `bucket` names where in the tree it is.
     pub(super) fn add(&mut self, defect: Defect, bucket: Option<&str>) {
-        let count = self.counts.entry(defect.code).or_default();
+        self.count_in(defect.code, bucket, || defect);
+    }
+
+    /// Counts a defect of this kind, and has it told only if it is to be listed.
+    pub(super) fn count_in(
+        &mut self,
+        code: Code,
+        bucket: Option<&str>,
+        tell: impl FnOnce() -> Defect,
+    ) {
+        let count = self.counts.entry(code).or_default();
         *count += 1;
         if *count > MOST_PER_CODE {
             return;
         }
+        let defect = tell();
         let place = match bucket {
             Some(bucket) => format!("{}, {bucket}", defect.place()),
             None => defect.place(),
         };
-        let code = defect.code;
         let finding = Finding::new(code.severity(), code.name(), place, defect.message);
         self.findings.push((defect.page.0, finding));
     }

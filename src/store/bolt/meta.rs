@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::Path;
 
 use super::codes::{Code, Defect};
+use super::judge::Reference;
 use super::layout::{
     GREATEST_PAGE_SIZE, HEADER, Header, LEAST_PAGE_SIZE, MAGIC, META, META_END, PageId, TxId,
     VERSION, u32_at, u64_at,
 };
 use super::pages::PageFile;
-use super::walk::Reference;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::ReadAt;
 

@@ -6,6 +6,7 @@
 //! | [`pages`], [`batch`] | reading pages, one by one and many at a time |
 //! | [`meta`] | the two meta pages and the choice between them |
 //! | [`node`] | one branch or leaf, element by element |
+//! | [`judge`] | one node on its own: its header before anything else |
 //! | [`walk`] | whole trees: every page once, every rule checked |
 //! | [`read`] | buckets and pairs |
 //! | [`survey`] | all trees of a meta in one look |
@@ -20,6 +21,7 @@ mod bitmap;
 mod check;
 mod codes;
 mod freelist;
+mod judge;
 mod layout;
 mod meta;
 mod node;
@@ -33,7 +35,7 @@ mod walk;
 mod write;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused};
 use crate::error::Result;
@@ -42,6 +44,7 @@ use check::judge_metas;
 use codes::Report;
 use meta::Metas;
 use pages::PageFile;
+use read::TopLevel;
 use survey::survey;
 
 pub use codes::Code;
@@ -52,6 +55,8 @@ pub struct Bolt {
     file: PageFile,
     metas: Metas,
     notices: Vec<Finding>,
+    /// What is read of the root bucket once it is needed.
+    top_level: OnceLock<TopLevel>,
 }
 
 impl Bolt {
@@ -75,6 +80,7 @@ impl Bolt {
             file,
             metas,
             notices,
+            top_level: OnceLock::new(),
         })
     }
 

@@ -1,36 +1,23 @@
 //! Buckets and pairs of the current meta's tree.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::Bolt;
 use super::batch::Batch;
 use super::codes::{Code, Defect, Report};
+use super::judge::{Reference, fetch, judge};
 use super::layout::PageId;
 use super::node::{Content, Element, Kind, Node};
-use super::walk::{Reference, Visit, Walker, fetch, inline, judge};
+use super::walk::{DEEPEST, Visit, Walker, inline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 use crate::store::{Bucket, Snapshot, Visitor};
 
 impl Snapshot for Bolt {
     fn buckets(&self) -> Result<(Vec<Bucket>, Vec<Finding>)> {
-        let mut list = Vec::new();
-        let mut reader = Reader::new(None, |node: &Node<'_>, element: &Element<'_>| {
-            if element.is_bucket() {
-                let (header, _) = node.bucket(element)?;
-                list.push(Bucket {
-                    name: element.key.to_vec(),
-                    sequence: header.sequence,
-                });
-            }
-            Ok(ControlFlow::Continue(()))
-        });
-        self.walk_root(&mut reader)?;
-        let findings = reader.report.into_findings();
-        list.sort_by(|a, b| a.name.cmp(&b.name));
-        list.dedup_by(|a, b| a.name == b.name);
-        Ok((list, findings))
+        let top = self.top_level()?;
+        let list = top.buckets.iter().map(|(bucket, _)| bucket.clone());
+        Ok((list.collect(), top.findings.clone()))
     }
 
     fn get(&self, bucket: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -57,7 +44,13 @@ impl Snapshot for Bolt {
     }
 
     fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
-        let mut tree = None;
+        let top = self.top_level()?;
+        let known = &top.buckets;
+        let found = known.binary_search_by(|(known, _)| known.name.as_slice().cmp(bucket));
+        let Some((_, content)) = found.ok().and_then(|index| known.get(index)) else {
+            // It may be one that damage hides.
+            return Ok(top.findings.clone());
+        };
         let mut pairs = Reader::new(
             Some(named(bucket)),
             |_: &Node<'_>, element: &Element<'_>| {
@@ -68,39 +61,37 @@ impl Snapshot for Bolt {
                 })
             },
         );
-        let mut found = false;
-        let mut reader = Reader::new(None, |node: &Node<'_>, element: &Element<'_>| {
-            if element.key != bucket || !element.is_bucket() {
-                return Ok(ControlFlow::Continue(()));
+        match content {
+            At::Tree(root, from) => {
+                let mut walker = Walker::new(&self.file, self.metas.current.hwm);
+                let _ = walker.tree(*root, *from, &mut pairs)?;
             }
-            found = true;
-            match node.bucket(element)?.1 {
-                Content::Inline(node, _) => {
+            At::Inline(place) => {
+                let mut batch = Batch::new(&self.file);
+                let node = self.node(&mut batch, place.leaf)?;
+                let element = node.element(place.index).map_err(|d| self.corrupt(&d))?;
+                let content = node.bucket(&element).map_err(|d| self.corrupt(&d))?.1;
+                if let Content::Inline(node, _) = content {
                     let _ = inline(&node, &mut pairs);
                 }
-                Content::Tree(root) => {
-                    let from = Reference {
-                        page: node.page,
-                        offset: node.value_offset(element),
-                    };
-                    tree = Some((root, from));
-                }
             }
-            Ok(ControlFlow::Break(()))
-        });
-        self.walk_root(&mut reader)?;
-        let report = reader.report;
-        if let Some((root, from)) = tree {
-            let mut walker = Walker::new(&self.file, self.metas.current.hwm);
-            let _ = walker.tree(root, from, &mut pairs)?;
         }
-        // What is wrong on the way to a bucket that was found is not about this bucket.
-        let mut findings = pairs.report.into_findings();
-        if !found {
-            findings.extend(report.into_findings());
-        }
-        Ok(findings)
+        Ok(pairs.report.into_findings())
     }
+}
+
+/// The top-level buckets, ascending by name, and the damage that hides some of them.
+pub(super) struct TopLevel {
+    buckets: Vec<(Bucket, At)>,
+    findings: Vec<Finding>,
+}
+
+/// Where the content of a bucket is.
+enum At {
+    /// In the tree at this page, whose number was found there.
+    Tree(PageId, Reference),
+    /// In the value of this element.
+    Inline(Place),
 }
 
 /// Which leaf and element holds a key.
@@ -121,6 +112,40 @@ impl Bolt {
         Ok(element.is_bucket().then(|| element.value.to_vec()))
     }
 
+    /// Walks the tree whose elements are the top-level buckets, once and for all: a damaged one
+    /// may have as many pages as the file.
+    fn top_level(&self) -> Result<&TopLevel> {
+        if let Some(known) = self.top_level.get() {
+            return Ok(known);
+        }
+        let mut buckets = Vec::new();
+        let mut reader = Reader::new(None, |node: &Node<'_>, element: &Element<'_>| {
+            if element.is_bucket() {
+                let (header, content) = node.bucket(element)?;
+                let bucket = Bucket {
+                    name: element.key.to_vec(),
+                    sequence: header.sequence,
+                };
+                let (page, offset) = (node.page, node.value_offset(element));
+                let at = match content {
+                    Content::Tree(root) => At::Tree(root, Reference { page, offset }),
+                    Content::Inline(..) => At::Inline(Place {
+                        leaf: page,
+                        index: element.index,
+                    }),
+                };
+                buckets.push((bucket, at));
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        self.walk_root(&mut reader)?;
+        let findings = reader.report.into_findings();
+        buckets.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        buckets.dedup_by(|(a, _), (b, _)| a.name == b.name);
+        let found = TopLevel { buckets, findings };
+        Ok(self.top_level.get_or_init(|| found))
+    }
+
     /// Walks the tree whose elements are the top-level buckets.
     pub(super) fn walk_root(&self, visit: &mut impl Visit) -> Result<()> {
         let current = &self.metas.current;
@@ -131,14 +156,8 @@ impl Bolt {
 
     /// Descends to `key` as bolt does.
     fn search(&self, batch: &mut Batch<'_>, root: PageId, key: &[u8]) -> Result<Option<Place>> {
-        let mut seen = HashSet::new();
         let mut page = root;
-        loop {
-            if !seen.insert(page) {
-                let why = "the branch leads back to itself";
-                let offset = self.file.offset(page);
-                return Err(self.corrupt(&Defect::new(Code::PageShared, page, offset, why)));
-            }
+        for _ in 0..DEEPEST {
             let node = self.node(batch, page)?;
             match node.kind {
                 Kind::Leaf => {
@@ -148,6 +167,9 @@ impl Bolt {
                 Kind::Branch => page = self.child(&node, key)?,
             }
         }
+        let why = "too many levels below the root";
+        let offset = self.file.offset(page);
+        Err(self.corrupt(&Defect::new(Code::TreeDepth, page, offset, why)))
     }
 
     /// The child to go to: the last one whose separator is not above `key`, else the first.
@@ -239,9 +261,9 @@ impl<F> Visit for Reader<F>
 where
     F: FnMut(&Node<'_>, &Element<'_>) -> Result<ControlFlow<()>, Defect>,
 {
-    fn defect(&mut self, defect: Defect) {
-        if defect.code.severity() == Severity::Error {
-            self.report.add(defect, self.bucket.as_deref());
+    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
+        if code.severity() == Severity::Error {
+            self.report.count_in(code, self.bucket.as_deref(), tell);
         }
     }
 
@@ -249,7 +271,7 @@ where
         match (self.element)(node, element) {
             Ok(flow) => flow,
             Err(defect) => {
-                self.defect(defect);
+                self.defect(defect.code, || defect);
                 ControlFlow::Continue(())
             }
         }

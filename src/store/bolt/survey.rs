@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use super::bitmap::Bitmap;
 use super::codes::{Code, Defect, Report};
+use super::judge::Reference;
 use super::layout::{HEADER, PageId, all_zero};
 use super::meta::Meta;
 use super::node::{Content, Element, Kind, Node, bucket};
 use super::pages::PageFile;
 use super::read::named;
-use super::walk::{Reference, Visit, Walker, inline};
+use super::walk::{Visit, Walker, inline};
 use crate::error::Result;
 use crate::store::Pages;
 
@@ -92,8 +93,11 @@ struct Notes {
 
 impl Notes {
     fn add(&mut self, defect: Defect) {
-        let place = self.place.clone();
-        self.report.add(defect, place.as_deref());
+        self.count(defect.code, || defect);
+    }
+
+    fn count(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
+        self.report.count_in(code, self.place.as_deref(), tell);
     }
 
     /// Takes down a bucket whose value stands in `node`; its inline page, and what is in there,
@@ -162,8 +166,12 @@ impl Notes {
 }
 
 impl Visit for Notes {
-    fn defect(&mut self, defect: Defect) {
-        self.add(defect);
+    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
+        self.count(code, tell);
+    }
+
+    fn in_order(&self) -> bool {
+        false
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
@@ -235,8 +243,8 @@ struct Inline<'n> {
 }
 
 impl Visit for Inline<'_> {
-    fn defect(&mut self, defect: Defect) {
-        self.notes.add(defect);
+    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
+        self.notes.count(code, tell);
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {

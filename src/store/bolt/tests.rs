@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::codes::Defect;
+use super::judge::Reference;
 use super::layout::PageId;
 use super::node::{Content, Element, Node};
-use super::walk::{Reference, Visit, Walker, inline};
+use super::walk::{Visit, Walker, inline};
 use super::*;
 use crate::store::{MemoryFile, Snapshot};
 
@@ -64,8 +65,8 @@ enum Item {
 struct Collect(Vec<Item>);
 
 impl Visit for Collect {
-    fn defect(&mut self, defect: Defect) {
-        panic!("{defect:?}");
+    fn defect(&mut self, _: Code, tell: impl FnOnce() -> Defect) {
+        panic!("{:?}", tell());
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {

@@ -45,9 +45,7 @@ pub(super) fn unused(bolt: &Bolt, visit: &mut dyn FnMut(Unused<'_>)) -> Result<V
         spare: file.size().saturating_mul(2),
         visit,
     };
-    for range in merged(gaps, file.size()) {
-        search.range(&range)?;
-    }
+    search.ranges(&merged(gaps, file.size()))?;
     let mut findings = report.into_findings();
     findings.retain(|finding| finding.severity == Severity::Error);
     Ok(findings)
@@ -110,34 +108,46 @@ struct Search<'f, 'v> {
 }
 
 impl Search<'_, '_> {
-    /// Goes through one range in pieces that end where pages do.
-    fn range(&mut self, range: &Range<u64>) -> Result<()> {
-        const PIECE: usize = 256 << 10;
+    /// Goes through ranges in pieces that end where pages do. What is used between pieces that
+    /// are near each other is read along with them: nearly every page has a few unused bytes.
+    fn ranges(&mut self, ranges: &[Range<u64>]) -> Result<()> {
+        const WINDOW: u64 = 256 << 10;
         let file = self.outside.file;
         let page_size = file.page_size() as u64;
-        let pages = (PIECE as u64 / page_size).max(1);
+        let window = (WINDOW / page_size).max(1) * page_size;
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut at = range.start;
-        while at < range.end {
-            let end = ((at / page_size + pages) * page_size).min(range.end);
-            // No longer than a piece or a page, and within the file.
-            let length = usize::try_from(end - at).unwrap_or(0);
-            if buffer.len() < length {
-                buffer.resize(length, 0);
-            }
-            let piece = buffer.get_mut(..length).unwrap_or_default();
-            file.read(piece, at)?;
-            (self.visit)(Unused::Run {
-                offset: at,
-                continued: at > range.start,
-                bytes: piece,
-            });
-            for page in at.div_ceil(page_size)..end.div_ceil(page_size) {
-                if self.outside.has(page) {
-                    self.node(page, piece, at, range.end)?;
+        // The bytes of the file that the buffer holds.
+        let mut held = 0..0;
+        for (number, range) in ranges.iter().enumerate() {
+            let mut at = range.start;
+            while at < range.end {
+                let limit = (at / window + 1) * window;
+                let end = limit.min(range.end);
+                if at >= held.end {
+                    let near = ranges.get(number..).unwrap_or_default();
+                    let near = near.iter().take_while(|range| range.start < limit);
+                    held = at..near.last().map_or(end, |last| last.end.min(limit));
+                    let length = usize::try_from(held.end - held.start).unwrap_or(0);
+                    if buffer.len() < length {
+                        buffer.resize(length, 0);
+                    }
+                    file.read(buffer.get_mut(..length).unwrap_or_default(), at)?;
                 }
+                // No longer than a window, and within the file.
+                let place = |offset: u64| usize::try_from(offset - held.start).unwrap_or(0);
+                let piece = buffer.get(place(at)..place(end)).unwrap_or_default();
+                (self.visit)(Unused::Run {
+                    offset: at,
+                    continued: at > range.start,
+                    bytes: piece,
+                });
+                for page in at.div_ceil(page_size)..end.div_ceil(page_size) {
+                    if self.outside.has(page) {
+                        self.node(page, piece, at, range.end)?;
+                    }
+                }
+                at = end;
             }
-            at = end;
         }
         self.buffer = buffer;
         Ok(())

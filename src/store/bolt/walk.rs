@@ -1,22 +1,35 @@
 //! Walking trees: every page at most once, no recursion, every rule checked on the way.
 
-use std::ops::ControlFlow;
+use std::cmp::Reverse;
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
 use super::batch::Batch;
 use super::bitmap::Bitmap;
 use super::codes::{Code, Defect};
-use super::layout::{HEADER, Header, PageId, all_zero};
+use super::judge::{Reference, fetch, judge};
+use super::layout::{HEADER, PageId};
 use super::node::{Element, Kind, Node};
 use super::pages::PageFile;
 use crate::error::Result;
 
+/// The deepest level that a walk goes to. Bolt makes a tree deeper only by splitting its root,
+/// so this many levels would have taken more pages than there are numbers for.
+pub(super) const DEEPEST: u64 = 64;
+
 /// What a walk meets.
 pub(super) trait Visit {
-    /// Something wrong. The walk goes on with what can be read.
-    fn defect(&mut self, defect: Defect);
+    /// Something of kind `code` is wrong; `tell` puts it into words, which takes much longer
+    /// than counting where a file is nothing but damage. The walk goes on with what can be read.
+    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect);
 
-    /// An element of a leaf, in the order of keys. A break ends the walk.
+    /// Whether leaves have to come in the order of keys. Taken in the order of pages instead,
+    /// they are read in much fewer and longer stretches.
+    fn in_order(&self) -> bool {
+        true
+    }
+
+    /// An element of a leaf; those of one leaf come in the order of keys. A break ends the walk.
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()>;
 
     /// A node of `pages` pages at level `depth` (the root is 1), after its elements, the last
@@ -28,39 +41,142 @@ pub(super) trait Visit {
     fn unused(&mut self, _node: &Node<'_>, _from: usize, _to: usize) {}
 }
 
-/// Where the number of a page was read, for messages.
-#[derive(Clone, Copy)]
-pub(super) struct Reference {
-    pub(super) page: PageId,
-    /// In bytes from the start of the file.
-    pub(super) offset: u64,
-}
-
 /// The range that branches above give to the keys of a node: from `low` on, and below `high`.
-#[derive(Clone, Default)]
-struct Range {
-    low: Option<Rc<[u8]>>,
-    high: Option<Rc<[u8]>>,
+#[derive(Clone, Copy, Default)]
+struct Bounds<'a> {
+    low: Option<&'a [u8]>,
+    high: Option<&'a [u8]>,
 }
 
-/// A branch on the way down.
-struct Frame {
-    children: Vec<Child>,
-    next: usize,
-    /// Whether its children proved to be leaves, so that reading them ahead pays.
-    ahead: bool,
+/// The children of a branch, in the order of its elements.
+#[derive(Default)]
+struct Children {
+    list: Vec<Child>,
+    /// Their separators, one after the other.
+    keys: Vec<u8>,
 }
 
 struct Child {
     page: PageId,
-    from: Reference,
-    range: Range,
+    /// Where its separator stands among the keys; none if that can't be read.
+    key: Option<Range<usize>>,
+}
+
+impl Children {
+    fn add(&mut self, page: PageId, key: Option<&[u8]>) {
+        let key = key.map(|key| {
+            let start = self.keys.len();
+            self.keys.extend_from_slice(key);
+            start..self.keys.len()
+        });
+        self.list.push(Child { page, key });
+    }
+
+    fn key(&self, number: usize) -> Option<&[u8]> {
+        self.keys.get(self.list.get(number)?.key.clone()?)
+    }
+}
+
+/// What is kept of a branch while its children are walked.
+struct Branch {
+    page: PageId,
+    /// Where in the file it begins.
+    base: u64,
+    /// The level that its children are at.
+    below: u64,
+    children: Children,
+    /// Its own range.
+    low: Option<Box<[u8]>>,
+    high: Option<Box<[u8]>>,
+}
+
+impl Branch {
+    fn child(&self, number: usize) -> Option<PageId> {
+        Some(self.children.list.get(number)?.page)
+    }
+
+    /// Where a child's page number stands.
+    fn reference(&self, number: usize) -> Reference {
+        Reference {
+            page: self.page,
+            offset: self.base + (HEADER * (number + 1)) as u64,
+        }
+    }
+
+    /// A child's range begins at its own separator and ends at the next one's, where those can
+    /// be read.
+    fn bounds(&self, number: usize) -> Bounds<'_> {
+        Bounds {
+            low: self.children.key(number).or(self.low.as_deref()),
+            high: self.children.key(number + 1).or(self.high.as_deref()),
+        }
+    }
+
+    /// Roughly the memory it takes.
+    fn weight(&self) -> usize {
+        self.children.keys.len() + self.children.list.len() * size_of::<Child>()
+    }
+}
+
+/// A branch on the way down.
+struct Frame {
+    branch: Rc<Branch>,
+    next: usize,
+    /// Whether its first child proved to be a leaf: the others then are leaves too, unless the
+    /// tree is damaged.
+    of_leaves: bool,
+}
+
+impl Frame {
+    fn new(branch: Branch) -> Self {
+        Self {
+            branch: Rc::new(branch),
+            next: 0,
+            of_leaves: false,
+        }
+    }
+}
+
+/// Leaves that are walked later, in the order of pages.
+#[derive(Default)]
+struct Later {
+    /// Which child of which branch, and its page.
+    leaves: Vec<(PageId, Rc<Branch>, usize)>,
+    /// Roughly the memory that their branches take.
+    weight: usize,
+}
+
+impl Later {
+    /// Takes what is left of a frame.
+    fn add(&mut self, frame: &mut Frame) {
+        let branch = &frame.branch;
+        self.weight += branch.weight();
+        while let Some(page) = branch.child(frame.next) {
+            self.leaves.push((page, Rc::clone(branch), frame.next));
+            frame.next += 1;
+        }
+    }
+
+    /// Puts them in the order of pages, the last one to be walked first. Of several references
+    /// to a page the first stays the first to be walked.
+    fn sort(&mut self) {
+        self.leaves.reverse();
+        self.leaves.sort_by_key(|(page, ..)| Reverse(*page));
+        self.weight = 0;
+    }
+
+    fn is_full(&self) -> bool {
+        const MOST: usize = 16 << 20;
+        self.weight >= MOST
+    }
 }
 
 /// What became of a node.
 enum Outcome {
-    Done,
-    Descend(Vec<Child>),
+    /// Passed over: it can't be read, or was read before.
+    Skipped,
+    Leaf,
+    Descend(Branch),
     Stop,
 }
 
@@ -77,6 +193,10 @@ pub(super) struct Walker<'f> {
     spare: u64,
     /// Pages whose nodes were walked before, by another walker, and are passed over here.
     known: Option<Bitmap>,
+    /// Whether something taken for a leaf proved to be a branch. From then on all nodes are
+    /// walked in order, one by one: otherwise a damaged tree could make us keep any number of
+    /// branches, and read ahead what is not used.
+    uneven: bool,
 }
 
 impl<'f> Walker<'f> {
@@ -90,6 +210,7 @@ impl<'f> Walker<'f> {
             used: Bitmap::new(pages),
             spare: pages,
             known: None,
+            uneven: false,
         }
     }
 
@@ -119,40 +240,84 @@ impl<'f> Walker<'f> {
         from: Reference,
         visit: &mut impl Visit,
     ) -> Result<ControlFlow<()>> {
-        let mut stack = vec![Frame {
-            children: vec![Child {
-                page: root,
-                from,
-                range: Range::default(),
-            }],
-            next: 0,
-            ahead: false,
-        }];
-        while let Some(frame) = stack.last_mut() {
-            let Some(child) = frame.children.get(frame.next) else {
+        let mut stack = Vec::new();
+        let mut later = Later::default();
+        match self.node(root, from, Bounds::default(), 1, visit)? {
+            Outcome::Skipped | Outcome::Leaf => {}
+            Outcome::Descend(branch) => stack.push(Frame::new(branch)),
+            Outcome::Stop => return Ok(ControlFlow::Break(())),
+        }
+        loop {
+            if stack.is_empty() || later.is_full() && !self.uneven {
+                if later.leaves.is_empty() {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                if self.leaves(&mut later, &mut stack, visit)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            let Some(frame) = stack.last_mut() else {
+                continue;
+            };
+            if frame.of_leaves && !self.uneven && !visit.in_order() {
+                later.add(frame);
+            }
+            let Some(page) = frame.branch.child(frame.next) else {
                 stack.pop();
                 continue;
             };
-            if frame.ahead && self.readable(child.page) && !self.batch.holds(child.page) {
-                self.read_ahead(frame.children.get(frame.next..).unwrap_or_default())?;
-            }
+            let (branch, number) = (Rc::clone(&frame.branch), frame.next);
             frame.next += 1;
-            let first = frame.next == 1;
-            let depth = stack.len() as u64;
-            let Some(frame) = stack.last_mut() else { break };
-            let Some(child) = frame.children.get(frame.next - 1) else {
-                break;
-            };
-            match self.node(child, depth, visit)? {
+            if frame.of_leaves && !self.uneven && self.readable(page) && !self.batch.holds(page) {
+                self.read_ahead(&branch, number)?;
+            }
+            match self.child(&branch, number, visit)? {
+                Outcome::Skipped => {}
+                Outcome::Leaf => frame.of_leaves |= number == 0,
+                Outcome::Descend(branch) => {
+                    self.uneven |= frame.of_leaves;
+                    frame.of_leaves = false;
+                    stack.push(Frame::new(branch));
+                }
                 Outcome::Stop => return Ok(ControlFlow::Break(())),
-                Outcome::Done => frame.ahead |= first,
-                Outcome::Descend(children) => {
-                    frame.ahead = false;
-                    stack.push(Frame {
-                        children,
-                        next: 0,
-                        ahead: false,
-                    });
+            }
+        }
+    }
+
+    /// Walks leaves that were put off. Those after one that proved to be a branch, which is
+    /// added to `stack`, stay put off.
+    fn leaves(
+        &mut self,
+        later: &mut Later,
+        stack: &mut Vec<Frame>,
+        visit: &mut impl Visit,
+    ) -> Result<ControlFlow<()>> {
+        if !self.uneven {
+            later.sort();
+        }
+        while !later.leaves.is_empty() {
+            let capacity = if self.uneven {
+                1
+            } else {
+                self.batch.capacity()
+            };
+            let pages = later.leaves.iter().rev().take(capacity.max(1));
+            let pages: Vec<PageId> = pages.map(|(page, ..)| *page).collect();
+            let count = pages.len();
+            let readable = pages.into_iter().filter(|page| self.readable(*page));
+            self.batch.load(readable.collect())?;
+            for _ in 0..count {
+                let Some((_, branch, number)) = later.leaves.pop() else {
+                    break;
+                };
+                match self.child(&branch, number, visit)? {
+                    Outcome::Skipped | Outcome::Leaf => {}
+                    Outcome::Descend(branch) => {
+                        self.uneven = true;
+                        stack.push(Frame::new(branch));
+                        return Ok(ControlFlow::Continue(()));
+                    }
+                    Outcome::Stop => return Ok(ControlFlow::Break(())),
                 }
             }
         }
@@ -168,73 +333,96 @@ impl<'f> Walker<'f> {
         self.exists(page) && !self.heads.has(page)
     }
 
-    fn read_ahead(&mut self, children: &[Child]) -> Result<()> {
-        let next = children.iter().take(self.batch.capacity());
+    fn read_ahead(&mut self, branch: &Branch, number: usize) -> Result<()> {
+        let next = branch.children.list.iter().skip(number);
         let pages: Vec<PageId> = next
+            .take(self.batch.capacity())
             .map(|child| child.page)
             .filter(|page| self.readable(*page))
             .collect();
         self.batch.load(pages)
     }
 
-    fn node(&mut self, child: &Child, depth: u64, visit: &mut impl Visit) -> Result<Outcome> {
-        if self
-            .known
-            .as_ref()
-            .is_some_and(|known| known.has(child.page))
-        {
-            return Ok(Outcome::Done);
+    fn child(&mut self, branch: &Branch, number: usize, visit: &mut impl Visit) -> Result<Outcome> {
+        let Some(page) = branch.child(number) else {
+            return Ok(Outcome::Skipped);
+        };
+        let (from, bounds) = (branch.reference(number), branch.bounds(number));
+        self.node(page, from, bounds, branch.below, visit)
+    }
+
+    fn node(
+        &mut self,
+        page: PageId,
+        from: Reference,
+        bounds: Bounds<'_>,
+        depth: u64,
+        visit: &mut impl Visit,
+    ) -> Result<Outcome> {
+        if self.known.as_ref().is_some_and(|known| known.has(page)) {
+            return Ok(Outcome::Skipped);
         }
-        if self.exists(child.page) && !self.heads.insert(child.page) {
-            let message = format!("refers to page {}, which was reached before", child.page);
-            let Reference { page, offset } = child.from;
-            visit.defect(Defect::new(Code::PageShared, page, offset, message));
-            return Ok(Outcome::Done);
+        let refused = |code, why: &str| {
+            let message = format!("refers to page {page}, {why}");
+            Defect::new(code, from.page, from.offset, message)
+        };
+        if depth > DEEPEST {
+            let code = Code::TreeDepth;
+            visit.defect(code, || refused(code, "too many levels below the root"));
+            return Ok(Outcome::Skipped);
         }
-        let (header, kind) = match judge(&mut self.batch, child.page, self.hwm, child.from)? {
+        if self.exists(page) && !self.heads.insert(page) {
+            let code = Code::PageShared;
+            visit.defect(code, || refused(code, "which was reached before"));
+            return Ok(Outcome::Skipped);
+        }
+        let (header, kind) = match judge(&mut self.batch, page, self.hwm, from)? {
             Ok(sound) => sound,
             Err(defect) => {
-                visit.defect(defect);
-                return Ok(Outcome::Done);
+                visit.defect(defect.code, || defect);
+                return Ok(Outcome::Skipped);
             }
         };
         let pages = u64::from(header.overflow) + 1;
-        let (shared, claimed) = self.claim(child.page, pages);
+        let (shared, claimed) = self.claim(page, pages);
         if let Some(shared) = shared {
-            visit.defect(self.defect(
-                Code::PageShared,
-                child.page,
-                12,
-                format!("the node's pages include page {shared}, which belongs to another one"),
-            ));
+            let offset = self.batch.file().offset(page) + 12;
+            visit.defect(Code::PageShared, || {
+                let message =
+                    format!("the node's pages include page {shared}, which belongs to another one");
+                Defect::new(Code::PageShared, page, offset, message)
+            });
         }
         if !claimed {
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Skipped);
         }
-        let node = match fetch(&mut self.batch, child.page, header, kind)? {
+        let node = match fetch(&mut self.batch, page, header, kind)? {
             Ok(node) => node,
             Err(defect) => {
-                visit.defect(defect);
-                return Ok(Outcome::Done);
+                visit.defect(defect.code, || defect);
+                return Ok(Outcome::Skipped);
             }
         };
         if kind == Kind::Branch && node.count == 0 {
-            visit.defect(node.defect(Code::EmptyBranch, 10, "the branch has no elements"));
+            let code = Code::EmptyBranch;
+            visit.defect(code, || node.defect(code, 10, "the branch has no elements"));
         }
-        let mut children = Vec::new();
-        let ControlFlow::Continue(end) = elements(&node, &child.range, visit, &mut children) else {
+        let mut children = Children::default();
+        let ControlFlow::Continue(end) = elements(&node, bounds, visit, &mut children) else {
             return Ok(Outcome::Stop);
         };
         visit.node(&node, pages, depth, end);
         Ok(match kind {
-            Kind::Leaf => Outcome::Done,
-            Kind::Branch => Outcome::Descend(children),
+            Kind::Leaf => Outcome::Leaf,
+            Kind::Branch => Outcome::Descend(Branch {
+                page,
+                base: node.base,
+                below: depth + 1,
+                children,
+                low: bounds.low.map(Into::into),
+                high: bounds.high.map(Into::into),
+            }),
         })
-    }
-
-    fn defect(&self, code: Code, page: PageId, at: u64, message: String) -> Defect {
-        let offset = self.batch.file().offset(page).saturating_add(at);
-        Defect::new(code, page, offset, message)
     }
 
     /// Marks the pages of a node as used. Returns the first one that already was, and whether
@@ -255,112 +443,13 @@ impl<'f> Walker<'f> {
     }
 }
 
-/// Reads and judges the header of the node at `page`, whose number was found at `from`; every
-/// number in it is in bounds afterwards.
-pub(super) fn judge(
-    batch: &mut Batch<'_>,
-    page: PageId,
-    hwm: PageId,
-    from: Reference,
-) -> Result<Result<(Header, Kind), Defect>> {
-    let file = batch.file();
-    let refused = |code, why: String| {
-        let message = format!("refers to page {page}, {why}");
-        Ok(Err(Defect::new(code, from.page, from.offset, message)))
-    };
-    if page.0 < 2 {
-        return refused(Code::PageBounds, "a meta page".into());
-    }
-    if page >= hwm {
-        return refused(
-            Code::PageBounds,
-            format!("not below the high-water mark {hwm}"),
-        );
-    }
-    if page.0 >= file.pages() {
-        return refused(Code::PageMissing, "beyond the end of the file".into());
-    }
-    let bytes = batch.bytes(page, 1)?;
-    let Some(header) = Header::parse(bytes) else {
-        return refused(
-            Code::PageMissing,
-            "whose header lies beyond the end of the file".into(),
-        );
-    };
-    let base = file.offset(page);
-    let wrong = |code, at, message| Ok(Err(Defect::new(code, page, base + at, message)));
-    if header.id != page {
-        let found = header.id;
-        let zero = all_zero(bytes);
-        let all = if zero { ", the whole page is zero" } else { "" };
-        return wrong(
-            Code::PageId,
-            0,
-            format!("the header carries the number {found}{all}"),
-        );
-    }
-    let Some(kind) = Kind::of(header.flags) else {
-        let flags = header.flags;
-        return wrong(
-            Code::PageType,
-            8,
-            format!("the flags {flags:#06x} are neither a branch's nor a leaf's"),
-        );
-    };
-    // Fits in 64 bits: the page is in the file, the overflow has 32 bits.
-    let last = page.0 + u64::from(header.overflow);
-    if last >= hwm.0 {
-        return wrong(
-            Code::PageBounds,
-            12,
-            format!("the node reaches to page {last}, the high-water mark is {hwm}"),
-        );
-    }
-    if last >= file.pages() {
-        return wrong(
-            Code::PageMissing,
-            12,
-            format!("the node reaches to page {last}, beyond the end of the file"),
-        );
-    }
-    let length = batch.length(u64::from(header.overflow) + 1);
-    let present = file.present(base, length);
-    let count = usize::from(header.count);
-    if HEADER + HEADER * count > present {
-        let code = if present < length {
-            Code::PageMissing
-        } else {
-            Code::PageCount
-        };
-        return wrong(
-            code,
-            10,
-            format!("{count} elements do not fit into {present} bytes"),
-        );
-    }
-    Ok(Ok((header, kind)))
-}
-
-/// Reads the node at `page`, whose header was judged.
-pub(super) fn fetch<'b>(
-    batch: &'b mut Batch<'_>,
-    page: PageId,
-    header: Header,
-    kind: Kind,
-) -> Result<Result<Node<'b>, Defect>> {
-    let pages = u64::from(header.overflow) + 1;
-    let (base, length) = (batch.file().offset(page), batch.length(pages));
-    let bytes = batch.bytes(page, pages)?;
-    Ok(Node::new(kind, header, page, base, bytes, length))
-}
-
 /// Goes through the elements of a node: rules, order, range, gaps. Collects the children of a
 /// branch. Goes on with where in the node the last element ends.
 fn elements(
     node: &Node<'_>,
-    range: &Range,
+    bounds: Bounds<'_>,
     visit: &mut impl Visit,
-    children: &mut Vec<Child>,
+    children: &mut Children,
 ) -> ControlFlow<(), usize> {
     let mut previous: Option<Element<'_>> = None;
     let mut end = node.array_end();
@@ -368,18 +457,18 @@ fn elements(
         let element = match element {
             Ok(element) => element,
             Err((index, defect)) => {
-                visit.defect(defect);
+                visit.defect(defect.code, || defect);
                 if node.kind == Kind::Branch {
-                    adopt(node, index, node.child(index), None, range, children);
+                    children.add(node.child(index), None);
                 }
                 continue;
             }
         };
         if let Some(defect) = node.fault(&element) {
-            visit.defect(defect);
+            visit.defect(defect.code, || defect);
         }
         let mut complain = |code, what| {
-            visit.defect(node.element_defect(code, element.index, what));
+            visit.defect(code, || node.element_defect(code, element.index, what));
         };
         if previous.is_some_and(|previous| previous.key >= element.key) {
             complain(
@@ -387,14 +476,10 @@ fn elements(
                 "has a key that does not follow the one before",
             );
         }
-        if range.low.as_deref().is_some_and(|low| element.key < low) {
+        if bounds.low.is_some_and(|low| element.key < low) {
             complain(Code::KeyRange, "has a key below its page's range");
         }
-        if range
-            .high
-            .as_deref()
-            .is_some_and(|high| element.key >= high)
-        {
+        if bounds.high.is_some_and(|high| element.key >= high) {
             complain(Code::KeyRange, "has a key above its page's range");
         }
         if element.start < end {
@@ -409,10 +494,7 @@ fn elements(
         previous = Some(element);
         match node.kind {
             Kind::Leaf => visit.element(node, &element)?,
-            Kind::Branch => {
-                let key = Some(element.key);
-                adopt(node, element.index, element.child, key, range, children);
-            }
+            Kind::Branch => children.add(element.child, Some(element.key)),
         }
     }
     if end < node.bytes.len() {
@@ -421,36 +503,9 @@ fn elements(
     ControlFlow::Continue(end)
 }
 
-/// Adds a branch's element to its children. Its key, where it can be read, is where the child's
-/// range begins and that of the one before ends.
-fn adopt(
-    node: &Node<'_>,
-    index: usize,
-    page: PageId,
-    key: Option<&[u8]>,
-    range: &Range,
-    children: &mut Vec<Child>,
-) {
-    let separator: Option<Rc<[u8]>> = key.map(Into::into);
-    if let (Some(before), Some(separator)) = (children.last_mut(), &separator) {
-        before.range.high = Some(Rc::clone(separator));
-    }
-    children.push(Child {
-        page,
-        from: Reference {
-            page: node.page,
-            offset: node.base + (HEADER * (index + 1)) as u64,
-        },
-        range: Range {
-            low: separator.or_else(|| range.low.clone()),
-            high: range.high.clone(),
-        },
-    });
-}
-
 /// Goes through the elements of an inline bucket's page as a walk does.
 pub(super) fn inline(node: &Node<'_>, visit: &mut impl Visit) -> ControlFlow<()> {
-    match elements(node, &Range::default(), visit, &mut Vec::new()) {
+    match elements(node, Bounds::default(), visit, &mut Children::default()) {
         ControlFlow::Continue(_) => ControlFlow::Continue(()),
         ControlFlow::Break(()) => ControlFlow::Break(()),
     }

@@ -221,9 +221,15 @@ impl fmt::Debug for Rehearsal {
 
 /// The device that holds the lock, for changing the store. Notices the write that makes another
 /// commit slot count: from there on it is not known whether a change holds, until it is synced.
+/// Only once the change is being committed: the library switches slots to repair a store and to
+/// close it as well.
+///
+/// A library that is refused a read may still write when it is closed; this no longer lets it.
 #[derive(Clone)]
 pub(super) struct OnDevice {
     device: Arc<dyn Device>,
+    failed: Arc<AtomicBool>,
+    committing: Arc<AtomicBool>,
     switched: Arc<AtomicBool>,
 }
 
@@ -231,31 +237,49 @@ impl OnDevice {
     pub(super) fn new(device: Arc<dyn Device>) -> Self {
         Self {
             device,
+            failed: Arc::new(AtomicBool::new(false)),
+            committing: Arc::new(AtomicBool::new(false)),
             switched: Arc::new(AtomicBool::new(false)),
         }
     }
 
-    /// Whether another commit slot has been made to count, since the last time this was asked.
-    pub(super) fn take_switched(&self) -> bool {
-        self.switched.swap(false, Ordering::SeqCst)
+    fn noted<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.inspect_err(|_| self.failed.store(true, Ordering::SeqCst))
+    }
+
+    fn guard(&self, change: impl FnOnce(&dyn Device) -> io::Result<()>) -> io::Result<()> {
+        if self.failed.load(Ordering::SeqCst) {
+            return Err(io::Error::other("an earlier call failed"));
+        }
+        self.noted(change(&*self.device))
+    }
+
+    /// From here on the change is being committed.
+    pub(super) fn commits(&self) {
+        self.committing.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether another commit slot has been made to count since then.
+    pub(super) fn has_switched(&self) -> bool {
+        self.switched.load(Ordering::SeqCst)
     }
 }
 
 impl StorageBackend for OnDevice {
     fn len(&self) -> io::Result<u64> {
-        self.device.length()
+        self.noted(self.device.length())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.device.read_exact_at(out, offset)
+        self.noted(self.device.read_exact_at(out, offset))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.device.set_length(len)
+        self.guard(|device| device.set_length(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.device.sync()
+        self.guard(|device| device.sync())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -264,13 +288,16 @@ impl StorageBackend for OnDevice {
             .and_then(|at| usize::try_from(at).ok());
         if let Some(new) = at.and_then(|at| data.get(at)) {
             let mut old = [0];
-            let known = self.device.read_exact_at(&mut old, GOD_BYTE).is_ok();
+            // A new file has no such byte yet.
+            if self.noted(self.device.length())? > GOD_BYTE {
+                self.noted(self.device.read_exact_at(&mut old, GOD_BYTE))?;
+            }
             let [old] = old;
-            if !known || (old ^ new) & PRIMARY != 0 {
+            if (old ^ new) & PRIMARY != 0 && self.committing.load(Ordering::SeqCst) {
                 self.switched.store(true, Ordering::SeqCst);
             }
         }
-        self.device.write_all_at(data, offset)
+        self.guard(|device| device.write_all_at(data, offset))
     }
 }
 

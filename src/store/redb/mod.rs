@@ -14,12 +14,14 @@
 //! | [`pages`] | what the file shows, page by page |
 //! | [`write`] | one transaction on the device that holds the lock |
 //! | [`create`] | a new store, filled in one go |
+//! | [`scrub`] | overwriting what the file shows of the past |
 
 mod backend;
 mod create;
 mod guard;
 mod names;
 mod pages;
+mod scrub;
 mod write;
 
 use std::ops::ControlFlow;

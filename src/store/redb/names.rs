@@ -6,6 +6,10 @@ use std::fmt::Write;
 /// called so: behind `%` those have two hex digits.
 pub(super) const SEQUENCES: &str = "%sequences";
 
+/// The table of nothing by which unused pages are overwritten. It is there only while they are,
+/// or after that was interrupted.
+pub(super) const FILLER: &str = "%filler";
+
 /// The table of a bucket: its name, with every byte but printable ASCII as `%` and two hex digits,
 /// and `%` itself too. All of InfluxDB's names stay as they are.
 pub(super) fn table_of(bucket: &[u8]) -> String {
@@ -58,7 +62,9 @@ mod tests {
             assert_eq!(table_of(bucket), table);
             assert_eq!(bucket_of(table).unwrap(), bucket);
         }
-        for foreign in [SEQUENCES, "", "%", "%4", "%41", "Zähler", "a b", "%FF"] {
+        for foreign in [
+            SEQUENCES, FILLER, "", "%", "%4", "%41", "Zähler", "a b", "%FF",
+        ] {
             assert_eq!(bucket_of(foreign), None, "{foreign}");
         }
     }

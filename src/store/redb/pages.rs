@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::backend::Overlay;
 use super::guard::{drop_quietly, guarded};
-use super::names::{SEQUENCES, bucket_of};
+use super::names::{FILLER, SEQUENCES, bucket_of};
 use super::{Pages, Redb, Snapshot, StructureCheck, Unused, open_on, table};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
@@ -48,6 +48,16 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
             })
             .collect();
         for name in foreign {
+            if name == FILLER {
+                findings.push(Finding::new(
+                    Severity::Info,
+                    "structure.unfinished-scrub",
+                    format!("table {name:?}"),
+                    "to overwrite the unused parts of the file was interrupted; the next scrub \
+                     finishes it",
+                ));
+                continue;
+            }
             findings.push(Finding::new(
                 Severity::Info,
                 "structure.foreign-table",

@@ -14,11 +14,12 @@ use zeroize::Zeroizing;
 use super::backend::{OnDevice, Rehearsal};
 use super::guard::{drop_quietly, failed, guarded};
 use super::names::table_of;
+use super::scrub::{has_room, scrub};
 use super::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
 use crate::store::edits::Edits;
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot};
+use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot, Wipe};
 
 /// See [`crate::store::Commit::commit`].
 pub(super) fn commit(
@@ -28,7 +29,14 @@ pub(super) fn commit(
     precious: &Precious,
 ) -> Result<Committed> {
     let path = &store.path;
+    let everything = changes.wipe == Wipe::Everything;
+    if everything {
+        has_room(&**device, path).map_err(Error::nothing_changed)?;
+    }
     if !changes_anything(store, changes).map_err(Error::nothing_changed)? {
+        if everything {
+            return Ok(scrubbed(device, path));
+        }
         return Ok(Committed {
             outcome: Outcome::Unchanged,
             failure: None,
@@ -42,6 +50,7 @@ pub(super) fn commit(
         transact(backend.clone(), path, changes, Some(&backend))
     });
     Ok(match done {
+        Ok(Closed(Ok(()))) if everything => scrubbed(device, path),
         Ok(Closed(Ok(()))) => Committed {
             outcome: Outcome::Changed,
             failure: None,
@@ -54,7 +63,7 @@ pub(super) fn commit(
                 path.display()
             )),
         },
-        Err(_) if backend.take_switched() => Committed {
+        Err(_) if backend.has_switched() => Committed {
             outcome: Outcome::Unknown,
             failure: incomplete(format!(
                 "writing to {} failed at the very moment of commit; the change may or may not \
@@ -64,6 +73,22 @@ pub(super) fn commit(
         },
         Err(error) => return Err(error.nothing_changed()),
     })
+}
+
+/// Overwrites what the file shows of the past, after the change holds.
+fn scrubbed(device: &Arc<dyn Device>, path: &Path) -> Committed {
+    let failure = scrub(device, path).err().and_then(|error| {
+        let why = error.message().replace("; nothing was changed", "");
+        incomplete(format!(
+            "the store {} is whole and holds what it should, but unused parts of the file may \
+             still show records as they were: {why}",
+            path.display()
+        ))
+    });
+    Committed {
+        outcome: Outcome::Changed,
+        failure,
+    }
 }
 
 fn incomplete(message: String) -> Option<Error> {
@@ -115,9 +140,8 @@ fn change(
         change_bucket(&transaction, old, name, change, path)?;
     }
     drop(before);
-    // Opening may have repaired the store and switched slots for that.
     if let Some(switch) = switch {
-        switch.take_switched();
+        switch.commits();
     }
     transaction
         .commit()

@@ -12,13 +12,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::Bolt;
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect, Report};
+use crate::store::bolt::judge::{Reference, fetch, judge};
 use crate::store::bolt::layout::{MAGIC, META, PageId, VERSION};
 use crate::store::bolt::meta::checksum;
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
 use crate::store::bolt::survey::survey;
-use crate::store::bolt::walk::{Reference, Visit, Walker, fetch, inline, judge};
+use crate::store::bolt::walk::{Visit, Walker, inline};
 use crate::store::copy::{Progress, whole};
 use crate::store::{Device, MemoryFile, Snapshot};
 
@@ -334,8 +335,8 @@ struct Buckets {
 }
 
 impl Visit for Buckets {
-    fn defect(&mut self, defect: Defect) {
-        self.report.add(defect, None);
+    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
+        self.report.count_in(code, None, tell);
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
@@ -361,8 +362,8 @@ struct Load<'l, 'o> {
 }
 
 impl Visit for Load<'_, '_> {
-    fn defect(&mut self, defect: Defect) {
-        self.report.add(defect, Some(&self.name));
+    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
+        self.report.count_in(code, Some(&self.name), tell);
     }
 
     fn element(&mut self, _: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {

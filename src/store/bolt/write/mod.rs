@@ -24,7 +24,7 @@ pub use create::{USUAL_PAGE_SIZE, create};
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -455,6 +455,7 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
             other: None,
         },
         notices: Vec::new(),
+        top_level: OnceLock::new(),
     };
     for (name, change) in changes.buckets() {
         let exists = new.bucket_value(name)?.is_some();

@@ -13,10 +13,10 @@ use super::pack::{Child, NodeWriter, Packer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::Defect;
+use crate::store::bolt::judge::{Reference, fetch, judge};
 use crate::store::bolt::layout::PageId;
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
-use crate::store::bolt::walk::{Reference, fetch, judge};
 use crate::store::change::{Fate, Transform};
 use crate::store::edits::Edits;
 

@@ -1,0 +1,114 @@
+//! One node on its own: its header judged before anything in it is used, then its bytes.
+
+use super::batch::Batch;
+use super::codes::{Code, Defect};
+use super::layout::{HEADER, Header, PageId, all_zero};
+use super::node::{Kind, Node};
+use crate::error::Result;
+
+/// Where the number of a page was read, for messages.
+#[derive(Clone, Copy)]
+pub(super) struct Reference {
+    pub(super) page: PageId,
+    /// In bytes from the start of the file.
+    pub(super) offset: u64,
+}
+
+/// Reads and judges the header of the node at `page`, whose number was found at `from`; every
+/// number in it is in bounds afterwards.
+pub(super) fn judge(
+    batch: &mut Batch<'_>,
+    page: PageId,
+    hwm: PageId,
+    from: Reference,
+) -> Result<Result<(Header, Kind), Defect>> {
+    let file = batch.file();
+    let refused = |code, why: String| {
+        let message = format!("refers to page {page}, {why}");
+        Ok(Err(Defect::new(code, from.page, from.offset, message)))
+    };
+    if page.0 < 2 {
+        return refused(Code::PageBounds, "a meta page".into());
+    }
+    if page >= hwm {
+        return refused(
+            Code::PageBounds,
+            format!("not below the high-water mark {hwm}"),
+        );
+    }
+    if page.0 >= file.pages() {
+        return refused(Code::PageMissing, "beyond the end of the file".into());
+    }
+    let bytes = batch.bytes(page, 1)?;
+    let Some(header) = Header::parse(bytes) else {
+        return refused(
+            Code::PageMissing,
+            "whose header lies beyond the end of the file".into(),
+        );
+    };
+    let base = file.offset(page);
+    let wrong = |code, at, message| Ok(Err(Defect::new(code, page, base + at, message)));
+    if header.id != page {
+        let found = header.id;
+        let zero = all_zero(bytes);
+        let all = if zero { ", the whole page is zero" } else { "" };
+        return wrong(
+            Code::PageId,
+            0,
+            format!("the header carries the number {found}{all}"),
+        );
+    }
+    let Some(kind) = Kind::of(header.flags) else {
+        let flags = header.flags;
+        return wrong(
+            Code::PageType,
+            8,
+            format!("the flags {flags:#06x} are neither a branch's nor a leaf's"),
+        );
+    };
+    // Fits in 64 bits: the page is in the file, the overflow has 32 bits.
+    let last = page.0 + u64::from(header.overflow);
+    if last >= hwm.0 {
+        return wrong(
+            Code::PageBounds,
+            12,
+            format!("the node reaches to page {last}, the high-water mark is {hwm}"),
+        );
+    }
+    if last >= file.pages() {
+        return wrong(
+            Code::PageMissing,
+            12,
+            format!("the node reaches to page {last}, beyond the end of the file"),
+        );
+    }
+    let length = batch.length(u64::from(header.overflow) + 1);
+    let present = file.present(base, length);
+    let count = usize::from(header.count);
+    if HEADER + HEADER * count > present {
+        let code = if present < length {
+            Code::PageMissing
+        } else {
+            Code::PageCount
+        };
+        return wrong(
+            code,
+            10,
+            format!("{count} elements do not fit into {present} bytes"),
+        );
+    }
+    Ok(Ok((header, kind)))
+}
+
+/// Reads the node at `page`, whose header was judged.
+pub(super) fn fetch<'b>(
+    batch: &'b mut Batch<'_>,
+    page: PageId,
+    header: Header,
+    kind: Kind,
+) -> Result<Result<Node<'b>, Defect>> {
+    let pages = u64::from(header.overflow) + 1;
+    let (base, length) = (batch.file().offset(page), batch.length(pages));
+    let bytes = batch.bytes(page, pages)?;
+    Ok(Node::new(kind, header, page, base, bytes, length))
+}

@@ -1,0 +1,208 @@
+//! Overwriting what a redb file still shows of the past.
+//!
+//! The library does not tell which bytes it uses, so none can be overwritten from outside. But it
+//! can be made to use all of them: once a table of nothing has taken every free page, so that the
+//! file has to grow, no old byte is left but those inside pages in use. Those are written anew
+//! before, because a page that changed more than once within one transaction keeps old bytes
+//! behind its end.
+//!
+//! Every step is a transaction of the library's or several, and none changes what a bucket holds.
+//! An interrupted run leaves at most the table of nothing, which the next one removes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ::redb::{
+    Database, Durability, ReadableTable, StorageBackend, TableDefinition, TableError, TableHandle,
+    WriteTransaction,
+};
+
+use super::backend::OnDevice;
+use super::guard::{drop_quietly, failed, guarded};
+use super::names::{FILLER, SEQUENCES, bucket_of};
+use super::{SEQUENCE_TABLE, SequenceTable, Table, open_on};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Device;
+
+type FillerTable = TableDefinition<'static, u64, &'static [u8]>;
+
+const FILLER_TABLE: FillerTable = TableDefinition::new(FILLER);
+
+/// What a table is called while it is written anew, within one transaction.
+const REWRITTEN: &str = "%rewritten";
+
+/// What a page needs beside the one value that fills it.
+const OVERHEAD: usize = 64;
+
+/// How many pages more are taken when the file has grown. The library may have taken pages and
+/// given them back within one step, before it wrote to them.
+const MORE: u64 = 64;
+
+/// How often pages that the last transactions gave up are collected.
+const EMPTY_COMMITS: usize = 3;
+
+/// Whether the file system has room for a scrub, which at its height takes three times the file.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] when it has not; otherwise as the system says.
+pub(super) fn has_room(device: &dyn Device, path: &Path) -> Result<()> {
+    let unread = |cause| failed(path, "read", ::redb::Error::Io(cause));
+    let needed = device.length().map_err(unread)?.saturating_mul(2);
+    match device.free_space().map_err(unread)? {
+        Some(free) if free < needed => Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "to overwrite the unused parts of {} takes {needed} bytes of free space, and there \
+                 are {free}",
+                path.display()
+            ),
+        )
+        .with_hint("make room, or work on a copy of the file on another disk")),
+        _ => Ok(()),
+    }
+}
+
+/// Overwrites everything in the file but what its buckets hold. Can be run again at any time.
+///
+/// # Errors
+/// What the device or the library says. The buckets hold what they held; old bytes may be left.
+pub(super) fn scrub(device: &Arc<dyn Device>, path: &Path) -> Result<()> {
+    guarded(path, || {
+        let backend = OnDevice::new(Arc::clone(device));
+        let mut database = open_on(backend.clone(), path)?;
+        let done = overwrite(&mut database, &backend, path);
+        match done {
+            Ok(()) => database
+                .close()
+                .map_err(|cause| failed(path, "close", cause)),
+            Err(error) => {
+                drop_quietly(path, database);
+                Err(error)
+            }
+        }
+    })
+}
+
+fn overwrite(database: &mut Database, backend: &OnDevice, path: &Path) -> Result<()> {
+    let fail = |cause: ::redb::Error| failed(path, "scrub", cause);
+    transaction(database, path, |transaction| {
+        transaction
+            .delete_table(FILLER_TABLE)
+            .map_err(|cause| fail(cause.into()))?;
+        rewrite_all(transaction).map_err(fail)
+    })?;
+    for _ in 0..EMPTY_COMMITS {
+        transaction(database, path, |_| Ok(()))?;
+    }
+    transaction(database, path, |transaction| {
+        fill(transaction, backend, path)
+    })?;
+    transaction(database, path, |transaction| {
+        transaction
+            .delete_table(FILLER_TABLE)
+            .map(|_| ())
+            .map_err(|cause| fail(cause.into()))
+    })?;
+    while database.compact().map_err(|cause| fail(cause.into()))? {}
+    Ok(())
+}
+
+/// One transaction, which is on disk before this returns.
+fn transaction(
+    database: &Database,
+    path: &Path,
+    work: impl FnOnce(&WriteTransaction) -> Result<()>,
+) -> Result<()> {
+    let fail = |cause: ::redb::Error| failed(path, "scrub", cause);
+    let mut transaction = database.begin_write().map_err(|cause| fail(cause.into()))?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(|cause| fail(cause.into()))?;
+    transaction.set_two_phase_commit(true);
+    work(&transaction)?;
+    transaction.commit().map_err(|cause| fail(cause.into()))
+}
+
+/// Writes every table of ours anew, in order, so that its pages hold what counts and nothing else.
+fn rewrite_all(transaction: &WriteTransaction) -> Result<(), ::redb::Error> {
+    let tables = transaction.list_tables()?;
+    let names: Vec<String> = tables.map(|handle| handle.name().to_owned()).collect();
+    for name in names {
+        let done = if name == SEQUENCES {
+            rewrite(transaction, SEQUENCE_TABLE, SequenceTable::new(REWRITTEN))
+        } else if bucket_of(&name).is_some() {
+            rewrite(transaction, Table::new(&name), Table::new(REWRITTEN))
+        } else {
+            continue;
+        };
+        match done {
+            // Of somebody else's, whatever it is called.
+            Err(
+                TableError::TableTypeMismatch { .. }
+                | TableError::TableIsMultimap(_)
+                | TableError::TypeDefinitionChanged { .. },
+            )
+            | Ok(()) => {}
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+    Ok(())
+}
+
+fn rewrite<V: ::redb::Value + 'static>(
+    transaction: &WriteTransaction,
+    definition: TableDefinition<'_, &'static [u8], V>,
+    new_definition: TableDefinition<'_, &'static [u8], V>,
+) -> Result<(), TableError> {
+    let old = transaction.open_table(definition)?;
+    let mut new = transaction.open_table(new_definition)?;
+    for pair in old.iter()? {
+        let (key, value) = pair?;
+        new.insert(key.value(), value.value())?;
+    }
+    drop((old, new));
+    transaction.delete_table(definition)?;
+    transaction.rename_table(new_definition, definition)
+}
+
+/// Takes every free page, one by one, until the file has to grow.
+fn fill(transaction: &WriteTransaction, backend: &OnDevice, path: &Path) -> Result<()> {
+    let fail = |cause: ::redb::Error| failed(path, "scrub", cause);
+    let length = || {
+        backend
+            .len()
+            .map_err(|cause| fail(::redb::Error::Io(cause)))
+    };
+    let mut header = [0; super::HEADER];
+    backend
+        .read(0, &mut header)
+        .map_err(|cause| fail(::redb::Error::Io(cause)))?;
+    let [.., a, b, c, d] = header;
+    let page_size = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0);
+    // Of one page and no more.
+    let nothing = vec![0; page_size.clamp(512, 1 << 20) - OVERHEAD];
+    let before = length()?;
+    let mut table = transaction
+        .open_table(FILLER_TABLE)
+        .map_err(|cause| fail(cause.into()))?;
+    let most = before / nothing.len() as u64 + 2;
+    let mut left = None;
+    for number in 0..=most + MORE {
+        table
+            .insert(number, nothing.as_slice())
+            .map_err(|cause| fail(cause.into()))?;
+        match &mut left {
+            Some(0) => return Ok(()),
+            Some(left) => *left -= 1,
+            None if length()? > before => left = Some(MORE),
+            None => {}
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Io,
+        format!(
+            "the unused parts of {} could not all be overwritten",
+            path.display()
+        ),
+    ))
+}

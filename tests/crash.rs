@@ -1,0 +1,116 @@
+//! Power fails at any moment of `recover operator`: what is left is the old store or the new one,
+//! and the new one once the command has said so.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)] // test code
+
+mod support;
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use boltkey::ops::commit::Around;
+use boltkey::store::Outcome;
+use memchr::memmem;
+use support::device::{Effort, Recorder, Steps};
+use support::scene::{Engine, Scene, contents, lost, recovery, scenes, writable};
+
+/// Interrupts the command on one store everywhere; how many different images there were.
+fn interrupt(scene: &Scene, effort: Effort) -> usize {
+    let Scene { name, engine, .. } = scene;
+    let recorder = Recorder::new(scene.bytes.clone());
+    let mut store = writable(&recorder, name).unwrap();
+    let plan = recovery(&store).unwrap();
+    let done = plan.apply(&mut store, &Around::default()).unwrap();
+    assert_eq!(done.outcome, Outcome::Changed, "{name}");
+    assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
+    drop(store);
+    let after = recorder.bytes();
+    let new = contents(*engine, &after).unwrap();
+    assert!(new != scene.old, "{name}: nothing changed");
+    assert_eq!(lost(*engine, &after), scene.lost, "{name}");
+
+    let log = recorder.log();
+    // Bolt's commit point is known call by call; of redb's, what holds at the end.
+    let steps = (*engine == Engine::Bolt).then(|| Steps::of(&log));
+    let token = plan.token().reveal().as_bytes();
+    let hashed = memmem::find(&after, token).is_none();
+    let (mut seen, mut was_old, mut was_new) = (HashSet::new(), 0, 0);
+    recorder.crash_images(effort, &mut |crash| {
+        let mut hasher = DefaultHasher::new();
+        (crash.image, crash.returned).hash(&mut hasher);
+        if !seen.insert(hasher.finish()) {
+            return;
+        }
+        let place = format!("{name}: power failed at call {}", crash.returned);
+        let found = contents(*engine, crash.image).unwrap_or_else(|why| panic!("{place}: {why}"));
+        let is_new = found == new;
+        assert!(is_new || found == scene.old, "{place}: something third");
+        if is_new {
+            was_new += 1;
+        } else {
+            was_old += 1;
+        }
+        let must_be_new = match &steps {
+            Some(steps) => {
+                if crash.returned < steps.s5 {
+                    assert!(!is_new, "{place}: new before the meta was written");
+                }
+                crash.returned > steps.s6
+            }
+            None => crash.returned >= log.len(),
+        };
+        assert!(
+            !must_be_new || is_new,
+            "{place}: what was acknowledged is lost"
+        );
+        if hashed {
+            assert!(
+                memmem::find(crash.image, token).is_none(),
+                "{place}: the file shows the new token"
+            );
+        }
+        if !scene.lost.is_empty() {
+            let left = lost(*engine, crash.image);
+            let all = scene.lost.iter().all(|id| left.binary_search(id).is_ok());
+            assert!(all, "{place}: the last copy of a token is gone");
+        }
+    });
+    assert!(
+        was_old > 0 && was_new > 0,
+        "{name}: {was_old} old, {was_new} new"
+    );
+    seen.len()
+}
+
+fn interrupt_all(engine: Engine, effort: Effort) -> usize {
+    scenes(engine)
+        .iter()
+        .map(|scene| interrupt(scene, effort))
+        .sum()
+}
+
+#[test]
+fn bolt() {
+    let images = interrupt_all(
+        Engine::Bolt,
+        Effort {
+            mixed: 400,
+            seeded: 2000,
+            cuts: 256,
+        },
+    );
+    println!("cases: crash-bolt {images}");
+}
+
+#[test]
+fn redb() {
+    let images = interrupt_all(
+        Engine::Redb,
+        Effort {
+            mixed: 400,
+            seeded: 2000,
+            cuts: 256,
+        },
+    );
+    println!("cases: crash-redb {images}");
+}
