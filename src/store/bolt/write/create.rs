@@ -26,6 +26,9 @@ use crate::store::{Device, MemoryFile, Snapshot};
 /// The page size that bolt gives new files on most machines.
 pub const USUAL_PAGE_SIZE: u64 = 4096;
 
+/// Bolt reads that much to learn the page size, and calls what is shorter an invalid database.
+const LEAST_LENGTH: u64 = 4096;
+
 /// Where the freelist of a new file stands: behind the metas.
 const FREELIST: PageId = PageId(2);
 
@@ -97,6 +100,12 @@ fn new_file(
     device
         .write_all_at(&metas, 0)
         .map_err(|cause| failed("write", &cause))?;
+    let length = device.length().map_err(|cause| failed("look at", &cause))?;
+    if length < LEAST_LENGTH {
+        device
+            .set_length(LEAST_LENGTH)
+            .map_err(|cause| failed("extend", &cause))?;
+    }
     device.sync().map_err(|cause| failed("sync", &cause))?;
     out.verify_in_order(FREELIST)?;
     let mut read = vec![0; metas.len()];
