@@ -114,7 +114,8 @@ fn garbage_is_read_a_few_times_only() {
         let read = Arc::new(AtomicU64::new(0));
         let source = Counting(MemoryFile::new(file.clone()), Arc::clone(&read));
         let bolt = Bolt::open(Box::new(source), Path::new("image")).unwrap();
-        let mut looks: Vec<(&str, Box<dyn Fn()>)> = Vec::new();
+        type Look<'b> = (&'static str, Box<dyn Fn() + 'b>);
+        let mut looks: Vec<Look<'_>> = Vec::new();
         looks.push(("buckets", Box::new(|| drop(bolt.buckets().unwrap()))));
         looks.push((
             "scans",

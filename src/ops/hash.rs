@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authenticate::{KeyDigest, TokenIndex, TokenIndexes, key_digest};
 use crate::metadata::authorization::Undecoded;
+use crate::metadata::catalog::Undecodable;
 use crate::metadata::embedded::{self, Embedded};
 use crate::metadata::hashing::{By256, By512, DropAll, Hash, HashTokens, Kept, NewEntries};
 use crate::metadata::json::Object;
@@ -107,7 +108,7 @@ struct Records<const N: usize> {
     both: Vec<(String, Id)>,
     missing: Vec<Id>,
     disagree: Vec<Id>,
-    undecodable: Vec<Finding>,
+    undecodable: Undecodable,
 }
 
 impl<const N: usize> Default for Records<N> {
@@ -119,7 +120,7 @@ impl<const N: usize> Default for Records<N> {
             both: Vec::new(),
             missing: Vec::new(),
             disagree: Vec::new(),
-            undecodable: Vec::new(),
+            undecodable: Undecodable::default(),
         }
     }
 }
@@ -138,10 +139,12 @@ impl<const N: usize> Records<N> {
                 all.both.append(&mut some.both);
                 all.missing.append(&mut some.missing);
                 all.disagree.append(&mut some.disagree);
-                all.undecodable.append(&mut some.undecodable);
+                all.undecodable.append(some.undecodable);
             },
         )?;
-        all.undecodable.extend(damage);
+        damage
+            .into_iter()
+            .for_each(|finding| all.undecodable.push(finding));
         all.plain.sort_unstable();
         all.hashed.sort_unstable();
         Ok(all)
@@ -183,7 +186,7 @@ fn plan_by<const N: usize, H: Hash<N>>(
     now: &Moment,
 ) -> Result<(Plan, Vec<Finding>)> {
     let records = Records::<N>::load::<H>(snapshot)?;
-    all_decoded(&records.undecodable)?;
+    all_decoded(records.undecodable.told())?;
     if let Some(id) = records.disagree.first() {
         return Err(disagree(*id, records.disagree.len()));
     }

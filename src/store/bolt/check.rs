@@ -188,9 +188,11 @@ pub(super) fn shared_with_tree(
     }
     for page in (2..file.pages()).map(PageId) {
         if list.free.has(page) && used(page) {
-            let message = format!("page {page} is in use and on the freelist");
-            let offset = file.offset(page);
-            report.add(Defect::new(Code::FreelistLive, page, offset, message), None);
+            let code = Code::FreelistLive;
+            report.count_in(code, None, || {
+                let message = format!("page {page} is in use and on the freelist");
+                Defect::new(code, page, file.offset(page), message)
+            });
         }
     }
 }

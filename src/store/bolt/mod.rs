@@ -9,6 +9,7 @@
 //! | [`judge`] | one node on its own: its header before anything else |
 //! | [`walk`] | whole trees: every page once, every rule checked |
 //! | [`read`] | buckets and pairs |
+//! | [`territories`] | which bucket's tree has which pages |
 //! | [`survey`] | all trees of a meta in one look |
 //! | [`freelist`] | which pages Bolt would give out again |
 //! | [`check`] | the structure check |
@@ -28,6 +29,7 @@ mod node;
 mod pages;
 mod read;
 mod survey;
+mod territories;
 #[cfg(test)]
 mod tests;
 mod unused;
@@ -46,6 +48,7 @@ use meta::Metas;
 use pages::PageFile;
 use read::TopLevel;
 use survey::survey;
+use territories::Territories;
 
 pub use codes::Code;
 pub use write::{USUAL_PAGE_SIZE, create};
@@ -57,6 +60,7 @@ pub struct Bolt {
     notices: Vec<Finding>,
     /// What is read of the root bucket once it is needed.
     top_level: OnceLock<TopLevel>,
+    territories: Territories,
 }
 
 impl Bolt {
@@ -81,6 +85,7 @@ impl Bolt {
             metas,
             notices,
             top_level: OnceLock::new(),
+            territories: Territories::default(),
         })
     }
 

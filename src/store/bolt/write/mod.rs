@@ -42,6 +42,7 @@ use super::meta::{Meta, Metas, checksum};
 use super::node::{BucketHeader, Content, bucket};
 use super::pages::PageFile;
 use super::survey::survey;
+use super::territories::Territories;
 use super::unused::unused;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Severity;
@@ -456,6 +457,7 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
         },
         notices: Vec::new(),
         top_level: OnceLock::new(),
+        territories: Territories::default(),
     };
     for (name, change) in changes.buckets() {
         let exists = new.bucket_value(name)?.is_some();
