@@ -16,8 +16,11 @@ use crate::error::Result;
 use crate::store::Pages;
 
 /// What the walk of all trees of a meta found.
-pub(super) struct Survey<'f> {
-    pub(super) walker: Walker<'f>,
+pub(super) struct Survey {
+    /// The pages that the trees use.
+    pub(super) used: Bitmap,
+    /// The pages at which their nodes begin.
+    pub(super) heads: Bitmap,
     pub(super) report: Report,
     /// Only what trees tell: pages of branches and leaves, buckets, keys, depth.
     pub(super) pages: Pages,
@@ -32,11 +35,7 @@ pub(super) struct Survey<'f> {
 ///
 /// # Errors
 /// When the system can't read the file.
-pub(super) fn survey<'f>(
-    file: &'f PageFile,
-    meta: &Meta,
-    known: Option<Bitmap>,
-) -> Result<Survey<'f>> {
+pub(super) fn survey(file: &PageFile, meta: &Meta, known: Option<Bitmap>) -> Result<Survey> {
     let mut walker = Walker::new(file, meta.hwm);
     if let Some(known) = known {
         walker = walker.knowing(known);
@@ -61,8 +60,10 @@ pub(super) fn survey<'f>(
         notes.place = Some(tree.place);
         let _ = walker.tree(tree.root, tree.from, &mut notes)?;
     }
+    let (used, heads) = walker.into_pages();
     Ok(Survey {
-        walker,
+        used,
+        heads,
         report: notes.report,
         pages: notes.pages,
         gaps: notes.gaps,

@@ -239,14 +239,14 @@ impl<'f> Walker<'f> {
         self
     }
 
-    /// The pages that the trees walked so far use.
-    pub(super) fn used(&self) -> &Bitmap {
-        &self.used
-    }
-
-    /// The pages at which their nodes begin.
+    /// The pages at which the nodes begin that were reached so far.
     pub(super) fn heads(&self) -> &Bitmap {
         &self.heads
+    }
+
+    /// The pages that the trees walked use, and those at which their nodes begin.
+    pub(super) fn into_pages(self) -> (Bitmap, Bitmap) {
+        (self.used, self.heads)
     }
 
     /// Walks the tree at `root`, whose number was found at `from`.

@@ -99,7 +99,7 @@ fn prepare(
     let examined = examine(bolt)?;
     refuse_damage(file, &examined.report)?;
 
-    let used = examined.walker.used();
+    let used = &examined.survey.used;
     let taken = |page: PageId| {
         used.has(page)
             || examined.list.stands_in(page)
@@ -129,7 +129,7 @@ fn prepare(
     };
     let new_survey = survey(&new, &next, None)?;
     refuse_own(file, &new_survey.report)?;
-    let new_used = new_survey.walker.used();
+    let new_used = &new_survey.used;
 
     let (list, ids) = write_freelist(&mut out, |page| new_used.has(page))?;
     out.flush()?;
@@ -350,7 +350,7 @@ fn build(
     let old = Checked {
         file: &bolt.file,
         hwm: bolt.metas.current.hwm,
-        balanced: examined.balanced,
+        balanced: examined.survey.balanced,
     };
     let mut elements: BTreeMap<Vec<u8>, Edit> = BTreeMap::new();
     for (name, change) in changes.buckets() {
@@ -458,6 +458,7 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
         notices: Vec::new(),
         top_level: OnceLock::new(),
         territories: Territories::default(),
+        surveyed: OnceLock::new(),
     };
     for (name, change) in changes.buckets() {
         let exists = new.bucket_value(name)?.is_some();
