@@ -18,7 +18,6 @@ use crate::store::bolt::meta::checksum;
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
-use crate::store::bolt::survey::survey;
 use crate::store::bolt::walk::{Visit, Walker, inline};
 use crate::store::copy::{Progress, whole};
 use crate::store::{Device, MemoryFile, Snapshot};
@@ -178,7 +177,7 @@ impl Bolt {
     ) -> Result<bool> {
         if nested {
             // What is walked must have no cycle.
-            let report = survey(&self.file, &self.metas.current, None)?.report;
+            let report = self.survey()?.report.clone();
             whole(((), report.into_findings()))?;
         }
         let mut complete = true;
@@ -210,7 +209,7 @@ impl Bolt {
     /// # Errors
     /// [`ErrorKind::Refused`], naming the bucket; [`ErrorKind::Corrupt`] for a damaged file.
     pub(crate) fn must_be_flat(&self) -> Result<()> {
-        let report = survey(&self.file, &self.metas.current, None)?.report;
+        let report = self.survey()?.report.clone();
         let flat = ![Code::NestedBucket, Code::InlineNested, Code::RootValue]
             .iter()
             .any(|code| report.has_code(*code));
