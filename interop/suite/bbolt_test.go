@@ -42,6 +42,7 @@ func sound(t *testing.T, file string) {
 // Bolt's check and ours agree on files of every page size, freelist form and shape, before and
 // after random transactions.
 func TestChecksAgreeOnSoundFiles(t *testing.T) {
+	t.Parallel()
 	for _, size := range []string{"512", "1024", "4096", "5000", "16384", "65536"} {
 		for _, freelist := range []string{"array", "hashmap", "none"} {
 			for _, profile := range []string{"influx", "nested", "overflow", "longkeys", "fragmented"} {

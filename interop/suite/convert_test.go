@@ -55,6 +55,7 @@ func plain(t *testing.T, fixture string) string {
 // `compact`, as Bolt's own dump tells; Bolt finds the results sound. What Bolt itself compacts
 // holds the same.
 func TestConversionsHoldTheSame(t *testing.T) {
+	t.Parallel()
 	files := soundFixtures(t)
 	for _, size := range []string{"512", "4096", "65536"} {
 		for _, profile := range []string{"names", "overflow", "influx"} {
@@ -129,6 +130,7 @@ func hasNested(t *testing.T, file string) bool {
 // A real server starts on what `compact` wrote, on what came back from redb, and on a redb store
 // that got its new operator token before; it answers all tokens as on the store itself.
 func TestServersStartOnCopies(t *testing.T) {
+	t.Parallel()
 	stores, starts, seen := 0, 0, map[string]int{}
 	eachVault(t, func(t *testing.T, v vault) {
 		stores++
@@ -175,6 +177,7 @@ func TestServersStartOnCopies(t *testing.T) {
 // Every command answers on a conversion as on the store itself, but for what is of the file: its
 // path, engine and size, the number of its pages, and what only its unused parts show.
 func TestCommandsAnswerTheSameOnAConversion(t *testing.T) {
+	t.Parallel()
 	fixtures, err := filepath.Glob(filepath.Join("..", "..", "fixtures", "real", "*.bolt*"))
 	check(t, err)
 	cases, emptied := 0, 0

@@ -234,6 +234,7 @@ func whose(facts *server.Facts) []string {
 // After `recover operator` on a store of any release, the server takes the new token for an
 // operator's and every older one for what it was; nothing else in the file is another.
 func TestRecoverOperatorLetsTheServerIn(t *testing.T) {
+	t.Parallel()
 	stores, starts, seen := 0, 0, map[string]int{}
 	eachVault(t, func(t *testing.T, v vault) {
 		stores++
@@ -286,6 +287,7 @@ func places(a authorization) int {
 // On a store that 2.9.1 hashed, `residue recover` finds after `recover operator` what it found
 // before it, however often that is done.
 func TestRecoverOperatorKeepsLastCopies(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{3, 50, 1000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			dir, facts := hashedByStart(t, n)

@@ -20,6 +20,7 @@ type capture struct {
 // A real 2.9.1 hashes the tokens of a store; what a plain byte search still finds in its file,
 // `residue recover` gets back, no more and no less, and the server accepts every one.
 func TestRecoverGetsBackWhatTheFileShows(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{3, 50, 1000, 20000} {
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
 			dir, facts := hashedByStart(t, n)

@@ -11,6 +11,7 @@ import (
 // Bolt and we change the same file in turns, whatever its page size and freelist form; after each
 // turn both find it sound, and every token that we made verifies.
 func TestBoltGoesOnWithWhatWeChanged(t *testing.T) {
+	t.Parallel()
 	rounds := 0
 	for _, size := range []string{"512", "1024", "2048", "4096", "5000", "8192", "16384", "32768", "65536"} {
 		for _, freelist := range []string{"array", "hashmap", "none"} {
