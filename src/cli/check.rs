@@ -28,7 +28,7 @@ pub fn run(args: &CheckArgs, session: &Session) -> Result<Outcome> {
     let store = if args.structure_only {
         session.open()?
     } else {
-        session.open_metadata()?
+        session.open_to_check()?
     };
     let report = check(&store, args.structure_only)?;
     drop(store);

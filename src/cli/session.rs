@@ -130,7 +130,7 @@ impl Session {
     pub fn open_writable(&self, database: &Database) -> Result<WritableStore> {
         let store = WritableStore::open(&database.path, &self.open_options())?;
         self.opened(store.notices(), store.description());
-        is_metadata(&store, &database.path)?;
+        is_metadata(&store, &database.path)?.or_unreadable()?;
         Ok(store)
     }
 
@@ -179,13 +179,24 @@ impl Session {
         self.open_metadata_at(&self.database()?)
     }
 
+    /// The same for `check`, to which a file whose buckets can't be read is no error but an answer.
+    ///
+    /// # Errors
+    /// As [`Session::open_metadata`].
+    pub fn open_to_check(&self) -> Result<Store> {
+        let database = self.database()?;
+        let store = self.open_at(&database)?;
+        is_metadata(store.snapshot(), &database.path)?;
+        Ok(store)
+    }
+
     /// The same for a database that is known already.
     ///
     /// # Errors
     /// As [`Session::open_metadata`].
     pub fn open_metadata_at(&self, database: &Database) -> Result<Store> {
         let store = self.open_at(database)?;
-        is_metadata(store.snapshot(), &database.path)?;
+        is_metadata(store.snapshot(), &database.path)?.or_unreadable()?;
         Ok(store)
     }
 }
@@ -204,13 +215,48 @@ impl Database {
     }
 }
 
-fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<()> {
+/// Whether the buckets of a store can be read.
+enum Readable {
+    Yes,
+    /// None of them; the error says why.
+    No(Error),
+}
+
+impl Readable {
+    fn or_unreadable(self) -> Result<()> {
+        match self {
+            Self::Yes => Ok(()),
+            Self::No(error) => Err(error),
+        }
+    }
+}
+
+/// Refuses a file that has none of InfluxDB's buckets; where damage may hide them, tells.
+fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<Readable> {
     let (buckets, damage) = snapshot.buckets()?;
     let is_metadata = buckets
         .iter()
         .any(|bucket| names::ALL.contains(&bucket.name.as_slice()));
-    if is_metadata || !damage.is_empty() {
-        return Ok(());
+    if is_metadata {
+        return Ok(Readable::Yes);
+    }
+    if let Some(first) = damage.first() {
+        return Ok(Readable::No(
+            Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "none of the buckets of {} can be read: the tree they stand in is damaged at \
+                     {}: {}; nothing was changed",
+                    path.display(),
+                    first.place,
+                    first.message
+                ),
+            )
+            .with_hint(
+                "boltkey check lists all damage, and boltkey residue scan counts the tokens that \
+                 the file still shows; if there is a backup, restore it",
+            ),
+        ));
     }
     Err(Error::new(
         ErrorKind::NotAStore,

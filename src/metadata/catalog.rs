@@ -181,6 +181,11 @@ impl Undecodable {
         }
     }
 
+    /// The first ones.
+    pub(crate) fn told(&self) -> &[Finding] {
+        &self.told
+    }
+
     /// Adds those of a later part of the bucket.
     pub(crate) fn append(&mut self, later: Self) {
         for finding in later.told {

@@ -151,7 +151,7 @@ pub fn commit(
 /// Where the unused parts of a store's file show tokens whose hash stands in the store. They may
 /// be somebody's last copies.
 fn last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
-    let (known, _) = Known::load(store)?;
+    let (known, _) = Known::load_beside(store, store.inspect())?;
     let mut scan = Scan::new(&known);
     scan.feed_unused(store.inspect(), store)?;
     Ok(scan.finish().places)

@@ -1,17 +1,21 @@
 //! `recover operator`: a new operator token without an old one.
 
+use std::collections::HashMap;
+
 use zeroize::Zeroizing;
 
 use super::auth_list::{Entry, Filters, Lister};
 use super::commit::{Around, all_decoded, commit, known_schema};
 use super::{new_id, token};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::catalog::{Organization, User};
+use crate::finding::Finding;
+use crate::metadata::authorization::{Undecoded, classify};
+use crate::metadata::catalog::{Organization, Undecodable, User, undecodable_record};
 use crate::metadata::migration::HASHING;
 use crate::metadata::new_authorization::{Keeping, NewAuthorization};
 use crate::metadata::permission::of_operator;
 use crate::metadata::{
-    Authorization, Catalog, Id, Kind, Storage, authenticate, authorization, mapping, names,
+    Authorization, Catalog, Id, Kind, Storage, authenticate, mapping, names, parallel,
 };
 use crate::ops::moment::Moment;
 use crate::secret::Token;
@@ -99,11 +103,19 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
     let mut login_had_power = mappings
         .iter()
         .any(|mapping| mapping.user_id == user.id && mapping.owns_instance());
-    let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        hashes |= matches!(record.storage(), Storage::Hashed | Storage::Both);
-        login_had_power |= record.user_id == Some(user.id) && record.class().kind == Kind::Operator;
-    })?;
-    all_decoded(&skipped)?;
+    let mut undecodable = Undecodable::default();
+    let damage = parallel::scan(
+        snapshot,
+        names::AUTHORIZATIONS,
+        &|some: &mut Tokens, key, value| some.add(user.id, key, value),
+        &mut |some| {
+            hashes |= some.hashes;
+            login_had_power |= some.login_has_power;
+            undecodable.append(some.undecodable);
+        },
+    )?;
+    all_decoded(&damage)?;
+    all_decoded(undecodable.told())?;
     let (keeping, kept_because) = match options.use_hashed_tokens {
         _ if schema < HASHING => (Keeping::Plaintext, KeptBecause::Schema),
         Some(true) => (Keeping::Hashed, KeptBecause::Setting),
@@ -155,6 +167,48 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
         .with_hint("name another user with --user; boltkey user list shows them"))
     })??;
     Ok(plan)
+}
+
+/// What some of the authorizations tell.
+#[derive(Default)]
+struct Tokens {
+    /// Whether one of them is kept as a hash.
+    hashes: bool,
+    /// Whether one of them is the user's and an operator token.
+    login_has_power: bool,
+    /// By the permissions as written, which most have in common with others: whether they are an
+    /// operator's.
+    operators: HashMap<Box<str>, bool>,
+    undecodable: Undecodable,
+}
+
+impl Tokens {
+    fn add(&mut self, user: Id, key: &[u8], value: &[u8]) {
+        if let Err(finding) = self.try_add(user, key, value) {
+            self.undecodable.push(finding);
+        }
+    }
+
+    fn try_add(&mut self, user: Id, key: &[u8], value: &[u8]) -> Result<(), Finding> {
+        let bucket = names::AUTHORIZATIONS;
+        let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
+        self.hashes |= matches!(record.storage(), Storage::Hashed | Storage::Both);
+        let text = record.permissions.text();
+        let is_operator = match self.operators.get(text) {
+            Some(known) => *known,
+            None => {
+                let permissions = record
+                    .permissions
+                    .decode()
+                    .map_err(|cause| undecodable_record(bucket, key, &cause))?;
+                let is_operator = classify(&permissions, record.org_id).kind == Kind::Operator;
+                self.operators.insert(text.into(), is_operator);
+                is_operator
+            }
+        };
+        self.login_has_power |= is_operator && record.user_id == Some(user);
+        Ok(())
+    }
 }
 
 impl Plan {

@@ -50,7 +50,7 @@ pub struct Counts {
 /// # Errors
 /// When the store or one of the files can't be read.
 pub fn scan(store: &Store, options: &Options) -> Result<(Counts, Vec<Finding>)> {
-    let (known, mut findings) = Known::load(store.snapshot())?;
+    let (known, mut findings) = Known::load_beside(store.snapshot(), store.inspect())?;
     let (residue, damage) = look(store, &known, options)?;
     findings.extend(damage);
     Ok((count(&residue), findings))
@@ -72,7 +72,7 @@ pub struct Recovered {
 /// # Errors
 /// When the store or one of the files can't be read.
 pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
-    let (known, mut findings) = Known::load(store.snapshot())?;
+    let (known, mut findings) = Known::load_beside(store.snapshot(), store.inspect())?;
     let (residue, damage) = look(store, &known, options)?;
     findings.extend(damage);
     let counts = count(&residue);

@@ -200,6 +200,10 @@ impl Inspect for WritableStore {
         self.opened.inspect().unused(visit)
     }
 
+    fn prepare(&self) {
+        self.opened.inspect().prepare();
+    }
+
     fn shows_live_bytes(&self) -> bool {
         self.opened.inspect().shows_live_bytes()
     }

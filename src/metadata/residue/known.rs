@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::thread;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256, Sha512};
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256, Sha512};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::{Id, TokenHash, Variant, names, parallel};
-use crate::store::Snapshot;
+use crate::store::{Inspect, Snapshot};
 
 /// The hashed tokens of a store, and the texts that are no residue of one.
 #[derive(Default)]
@@ -86,6 +87,20 @@ impl Known {
             })?,
         );
         Ok((known, damage))
+    }
+
+    /// The same, while another thread looks at the pages, for a search through what is unused.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn load_beside(
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+    ) -> Result<(Self, Vec<Finding>)> {
+        thread::scope(|scope| {
+            scope.spawn(|| inspect.prepare());
+            Self::load(snapshot)
+        })
     }
 
     /// Of records with the same hash the first one counts.

@@ -136,6 +136,11 @@ impl Inspect for Bolt {
         check::check(self)
     }
 
+    fn prepare(&self) {
+        // Kept if it succeeds.
+        let _ = self.survey();
+    }
+
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
         unused::unused(self, visit)
     }
