@@ -92,6 +92,16 @@ impl Error {
         self
     }
 
+    /// Names the file, unless the message does so already.
+    #[must_use]
+    pub fn about(mut self, path: &Path) -> Self {
+        let path = path.display().to_string();
+        if !self.message.contains(&path) {
+            self.message = format!("{path}: {}", self.message);
+        }
+        self
+    }
+
     /// Adds to the message what else has to be known.
     #[must_use]
     pub fn and_note(mut self, note: &str) -> Self {

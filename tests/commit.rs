@@ -14,6 +14,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use boltkey::finding::Severity;
 use boltkey::store::bolt::Bolt;
@@ -23,8 +24,12 @@ use boltkey::store::{
     WritableStore,
 };
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use support::device::Recorder;
+use support::scene::Engine;
 use support::{content, fixtures};
+
+static COMMITS: AtomicUsize = AtomicUsize::new(0);
 
 fn files() -> Vec<std::path::PathBuf> {
     let mut files: Vec<_> = ["bbolt", "real"]
@@ -149,7 +154,7 @@ fn open(bytes: &[u8]) -> Bolt {
     .unwrap()
 }
 
-/// Everything that must hold of a file after a commit.
+/// Everything that must hold of a Bolt file after a commit.
 fn sound(bytes: &[u8], what: &str) {
     let bolt = open(bytes);
     let check = Inspect::check(&bolt).unwrap();
@@ -179,9 +184,21 @@ fn sound(bytes: &[u8], what: &str) {
     assert!(bytes.len() as u64 >= pages.allocated * pages.page_size);
 }
 
-/// Runs of unused bytes that are not all zero.
-fn unused(bytes: &[u8]) -> Vec<Range<u64>> {
+/// Everything that must hold of a file of redb: the library has checked every sum to open it, and
+/// needed no repair.
+fn sound_redb(bytes: &[u8], what: &str) {
+    let store = support::scene::open(Engine::Redb, bytes).unwrap();
+    let check = store.check().unwrap();
+    assert!(check.findings.is_empty(), "{what}: {:?}", check.findings);
+}
+
+/// Runs of unused bytes that are not all zero; in a file of redb, of any bytes.
+fn unused(engine: Engine, bytes: &[u8]) -> Vec<Range<u64>> {
     let mut runs = Vec::new();
+    if engine == Engine::Redb {
+        let length = bytes.len() as u64;
+        return (1..9).map(|n| length * n / 9..length).collect();
+    }
     open(bytes)
         .unused(&mut |unused| {
             if let Unused::Run { offset, bytes, .. } = unused
@@ -194,51 +211,55 @@ fn unused(bytes: &[u8]) -> Vec<Range<u64>> {
     runs
 }
 
-fn try_changes(file: &Path, rounds: &[Vec<Step>], pick: usize) {
-    let what = file.display().to_string();
-    let recorder = Recorder::new(content(file));
+/// What a refusal must say.
+fn refused(error: &boltkey::Error, what: &str) {
+    assert_eq!(error.kind(), boltkey::ErrorKind::Refused, "{what}: {error}");
+    assert!(error.message().contains("nothing was changed"), "{error}");
+}
+
+/// The same changes to a file of either engine and to the model.
+fn try_changes(engine: Engine, file: &Path, bytes: Vec<u8>, rounds: &[Vec<Step>], pick: usize) {
+    let what = format!("{} of {engine:?}", file.display());
+    let contents = |recorder: &Recorder| {
+        let store = support::scene::open(engine, &recorder.bytes()).unwrap();
+        Model::copy_of(&*store).unwrap().0
+    };
+    let recorder = Recorder::new(bytes);
     let mut store = WritableStore::on(Box::new(recorder.clone()), file).unwrap();
+    let (mut model, _) = Model::copy_of(&store).unwrap();
     for steps in rounds {
         let before = recorder.bytes();
+        let calls = recorder.log().len();
         // Some bytes in unused places are precious.
-        let runs = unused(&before);
+        let runs = unused(engine, &before);
         let mut precious = Vec::new();
         for (n, run) in runs.iter().enumerate() {
-            if (n + pick).is_multiple_of(3) {
+            if (n + pick) % 3 == 0 {
                 let start = run.start + (run.end - run.start) / 3;
                 precious.push(start..(start + 100).min(run.end));
             }
         }
-        let changes = changes(&store, steps);
-        let refused = {
-            // A key that is the name of a nested bucket can't be put, nor a bucket replaced.
-            let preview = Preview::new(&store, &changes);
-            let (expected, _) = Model::copy_of(&preview).unwrap();
-            let (old, _) = Model::copy_of(&store).unwrap();
-            match store.commit(&changes, &precious) {
-                Err(error) => {
-                    assert_eq!(error.kind(), boltkey::ErrorKind::Refused, "{what}: {error}");
-                    assert!(error.message().contains("nothing was changed"), "{error}");
-                    assert!(Model::copy_of(&open(&recorder.bytes())).unwrap().0 == old);
-                    true
-                }
-                Ok(committed) => {
-                    assert!(committed.failure.is_none());
-                    let (now, findings) = Model::copy_of(&store).unwrap();
-                    assert!(findings.is_empty(), "{what}: {findings:?}");
-                    assert!(now == expected, "{what}: contents differ after {steps:?}");
-                    if committed.outcome == Outcome::Unchanged {
-                        assert!(recorder.bytes() == before, "{what}: written for nothing");
-                        continue;
-                    }
-                    false
-                }
-            }
-        };
-        let after = recorder.bytes();
-        if !refused {
-            sound(&after, &what);
+        let mut changes = changes(&store, steps);
+        let preview = Preview::new(&store, &changes);
+        let (expected, _) = Model::copy_of(&preview).unwrap();
+        let (old, _) = Model::copy_of(&store).unwrap();
+        assert!(old == model, "{what}");
+        assert_eq!(recorder.log().len(), calls, "{what}: written by looking");
+        let mut committed = store.commit(&changes, &precious);
+        if engine == Engine::Redb
+            && let Err(error) = &committed
+        {
+            // The library can't be told what to leave alone.
+            refused(error, &what);
+            assert!(
+                recorder.bytes() == before,
+                "{what}: written although refused"
+            );
+            changes = self::changes(&store, steps);
+            precious.clear();
+            committed = store.commit(&changes, &precious);
         }
+        let after = recorder.bytes();
         for range in &precious {
             let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
             assert!(
@@ -246,26 +267,82 @@ fn try_changes(file: &Path, rounds: &[Vec<Step>], pick: usize) {
                 "{what}: precious bytes {range:?} were touched"
             );
         }
-        if refused {
-            store = WritableStore::on(Box::new(recorder.clone()), file).unwrap();
+        match committed {
+            Err(error) => {
+                // A key that is the name of a nested bucket can't be put, nor a bucket replaced.
+                refused(&error, &what);
+                assert!(contents(&recorder) == old, "{what}");
+                store = WritableStore::on(Box::new(recorder.clone()), file).unwrap();
+            }
+            Ok(committed) => {
+                assert!(committed.failure.is_none());
+                let (now, findings) = Model::copy_of(&store).unwrap();
+                assert!(findings.is_empty(), "{what}: {findings:?}");
+                assert!(now == expected, "{what}: contents differ after {steps:?}");
+                assert!(
+                    contents(&recorder) == expected,
+                    "{what}: it is not in the file"
+                );
+                let by_model = model.commit(&changes, &[]).unwrap();
+                assert!(
+                    model == expected,
+                    "{what}: the model differs after {steps:?}"
+                );
+                // A transform may give what was there already; only the model compares all.
+                if by_model.outcome == Outcome::Changed {
+                    assert_eq!(committed.outcome, Outcome::Changed, "{what}");
+                }
+                if committed.outcome == Outcome::Unchanged {
+                    assert!(after == before, "{what}: written for nothing");
+                    continue;
+                }
+                match engine {
+                    Engine::Bolt => sound(&after, &what),
+                    Engine::Redb => sound_redb(&after, &what),
+                }
+                COMMITS.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 200, ..ProptestConfig::default() })]
-
-    #[test]
-    fn contents_are_what_the_model_says(
-        rounds in proptest::collection::vec(proptest::collection::vec(step(), 1..12), 1..5),
-        pick in 0..3_usize,
-    ) {
-        let files = files();
-        for file in &files {
-            try_changes(file, &rounds, pick);
+#[test]
+fn contents_are_what_the_model_says() {
+    let config = ProptestConfig {
+        cases: 12,
+        max_shrink_iters: 10,
+        ..ProptestConfig::default()
+    };
+    let rounds = proptest::collection::vec(proptest::collection::vec(step(), 1..12), 1..5);
+    let mut stores = Vec::new();
+    let mut sequences = 0;
+    for file in files() {
+        let bytes = content(&file);
+        let source = support::scene::open(Engine::Bolt, &bytes).unwrap();
+        let (buckets, _) = source.buckets().unwrap();
+        sequences += buckets.iter().filter(|bucket| bucket.sequence != 0).count();
+        if file.to_str().unwrap().contains("4096") || file.to_str().unwrap().contains("real") {
+            stores.push((
+                Engine::Redb,
+                file.clone(),
+                support::scene::made(Engine::Redb, &*source, 4096),
+            ));
         }
-        println!("cases: commit-model {}", files.len());
+        drop(source);
+        stores.push((Engine::Bolt, file, bytes));
     }
+    assert!(sequences > 0, "no bucket has a sequence to be kept");
+    let mut runner = TestRunner::new(config);
+    let done = runner.run(&(rounds, 0..3_usize), |(rounds, pick)| {
+        for (engine, file, bytes) in &stores {
+            try_changes(*engine, file, bytes.clone(), &rounds, pick);
+        }
+        Ok(())
+    });
+    if let Err(failed) = done {
+        panic!("{failed}");
+    }
+    println!("cases: commit-model {}", COMMITS.load(Ordering::Relaxed));
 }
 
 /// To grow by many pages, to become inline, to become nothing.

@@ -93,7 +93,7 @@ fn fail_everywhere(scene: &Scene, most: usize, out: &Path, tally: &mut Tally) {
             // The files beside take syncs of a real disk, so not every time.
             let token_out = out.join("token");
             let copy = out.join("copy");
-            let with_files = number % 16 == 0;
+            let with_files = number % 48 == 0;
             let dummy = boltkey::secret::Token::new(String::new());
             let around = Around {
                 keep_copy: with_files.then_some(&*copy),
@@ -290,7 +290,7 @@ fn fail_all(engine: Engine, most: usize) -> usize {
     );
     assert!(unchanged > 0 && unknown > 0 && incomplete > 0);
     // It is said of few moments that they can't be judged.
-    assert!(unknown * 10 < cases, "{unknown} of {cases}");
+    assert!(unknown * 40 < cases, "{unknown} of {cases}");
     cases
 }
 

@@ -29,8 +29,15 @@ func check(db *bolt.DB, out io.Writer) error {
 }
 
 func runCommit(args []string) error {
-	rest, err := parse(flags("commit"), args, 3)
+	fs := flags("commit")
+	freelist := fs.String("freelist", "array", "array, hashmap, or none (not stored)")
+	keep := fs.Bool("keep", false, "only put again what stands in the buckets of others")
+	rest, err := parse(fs, args, 3)
 	if err != nil {
+		return err
+	}
+	var options bolt.Options
+	if err := setFreelist(&options, *freelist); err != nil {
 		return err
 	}
 	n, err := strconv.Atoi(rest[1])
@@ -41,12 +48,12 @@ func runCommit(args []string) error {
 	if err != nil {
 		return err
 	}
-	db, err := open(rest[0], bolt.Options{})
+	db, err := open(rest[0], options)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	m := &maker{db: db, rng: rand.New(rand.NewPCG(seed, 1))}
+	m := &maker{db: db, rng: rand.New(rand.NewPCG(seed, 1)), keep: *keep}
 	for range n {
 		if err := db.Update(m.randomChange); err != nil {
 			return err
@@ -62,13 +69,17 @@ func runCommit(args []string) error {
 // randomChange changes one bucket, old or new, at the top or nested. It deletes
 // keys but no bucket: Bolt loses pages when a bucket with nested ones goes.
 func (m *maker) randomChange(tx *bolt.Tx) error {
-	b, err := m.randomBucket(tx.Cursor().Bucket())
+	b, own, err := m.randomBucket(tx.Cursor().Bucket())
 	if err != nil {
 		return err
 	}
 	for range 1 + m.rng.IntN(20) {
 		k, v := b.Cursor().Seek(m.key()[:1+m.rng.IntN(4)])
 		switch exists := k != nil && v != nil; {
+		case m.keep && !own:
+			if exists {
+				err = b.Put(bytes.Clone(k), bytes.Clone(v))
+			}
 		case exists && m.rng.IntN(2) == 0:
 			err = b.Delete(bytes.Clone(k))
 		case exists && m.rng.IntN(2) == 0:
@@ -84,8 +95,9 @@ func (m *maker) randomChange(tx *bolt.Tx) error {
 	return err
 }
 
-// randomBucket goes down from the root bucket and stops at a random depth.
-func (m *maker) randomBucket(b *bolt.Bucket) (*bolt.Bucket, error) {
+// randomBucket goes down from the root bucket and stops at a random depth. It
+// also tells whether the bucket, or one above it, was made here.
+func (m *maker) randomBucket(b *bolt.Bucket) (_ *bolt.Bucket, own bool, _ error) {
 	for depth := 0; ; depth++ {
 		var names [][]byte
 		c := b.Cursor()
@@ -96,14 +108,16 @@ func (m *maker) randomBucket(b *bolt.Bucket) (*bolt.Bucket, error) {
 		}
 		switch {
 		case depth > 0 && (len(names) == 0 || m.rng.IntN(2) == 0):
-			return b, nil
+			return b, own, nil
 		case len(names) == 0 || m.rng.IntN(10) == 0:
-			return b.CreateBucketIfNotExists(append([]byte("new-"), m.key()...))
+			made, err := b.CreateBucketIfNotExists(append([]byte("new-"), m.key()...))
+			return made, true, err
 		}
-		child := b.Bucket(names[m.rng.IntN(len(names))])
+		name := names[m.rng.IntN(len(names))]
+		child := b.Bucket(name)
 		if child == nil {
-			return nil, errors.New("a bucket that is listed cannot be opened")
+			return nil, false, errors.New("a bucket that is listed cannot be opened")
 		}
-		b = child
+		b, own = child, own || bytes.HasPrefix(name, []byte("new-"))
 	}
 }

@@ -17,8 +17,9 @@ import (
 // freelist a file that is made again is the same byte for byte, unless the
 // profile deletes keys (Bolt also rebalances pages in random order).
 type maker struct {
-	db  *bolt.DB
-	rng *rand.Rand
+	db   *bolt.DB
+	rng  *rand.Rand
+	keep bool // what stands in buckets that randomChange did not make
 }
 
 // profile is a kind of contents.
@@ -40,6 +41,7 @@ func profiles() []profile {
 		{"overflow", "values of nothing, around a page, and many pages", (*maker).overflow},
 		{"longkeys", "twenty keys of 32,768 bytes: branch pages that overflow", (*maker).longKeys},
 		{"limits", "shortest and longest keys, a bucket name of 100,000 bytes, the highest sequence", (*maker).limits},
+		{"names", "flat buckets of the shortest, longest and oddest names and keys", (*maker).names},
 		{"fragmented", "most of 1,600 keys deleted again: free pages all over", (*maker).fragmented},
 		{"longfreelist", "more than 65,535 free pages: the freelist's long form", (*maker).longFreelist},
 	}
@@ -66,15 +68,8 @@ func runMake(args []string) error {
 		return fmt.Errorf("%s exists", rest[0])
 	}
 	options := bolt.Options{PageSize: *pageSize, NoSync: true}
-	switch *freelist {
-	case "array":
-		options.FreelistType = bolt.FreelistArrayType
-	case "hashmap":
-		options.FreelistType = bolt.FreelistMapType
-	case "none":
-		options.NoFreelistSync = true
-	default:
-		return fmt.Errorf("unknown freelist %q", *freelist)
+	if err := setFreelist(&options, *freelist); err != nil {
+		return err
 	}
 	for _, p := range profiles() {
 		if p.name != *name {
@@ -96,6 +91,20 @@ func runMake(args []string) error {
 		return db.Close()
 	}
 	return fmt.Errorf("unknown profile %q", *name)
+}
+
+func setFreelist(options *bolt.Options, form string) error {
+	switch form {
+	case "array":
+		options.FreelistType = bolt.FreelistArrayType
+	case "hashmap":
+		options.FreelistType = bolt.FreelistMapType
+	case "none":
+		options.NoFreelistSync = true
+	default:
+		return fmt.Errorf("unknown freelist %q", form)
+	}
+	return nil
 }
 
 // in changes one bucket in one transaction, creating the path to it.
@@ -323,6 +332,31 @@ func (m *maker) limits() error {
 		}
 	}
 	return nil
+}
+
+func (m *maker) names() error {
+	names := []string{
+		"\x00", "\x01", " ", "%", "%00", "%25", "_", "__", "bolt", "a/b", "a\x00b", "\u00e4\u202e", "\xff\xfe",
+		"\x1b[31m", string(long(1000, 0)), string(long(100_000, 0)),
+	}
+	for i, name := range names {
+		err := m.in([]string{name}, func(b *bolt.Bucket) error {
+			return firstError(
+				b.SetSequence(math.MaxUint64-uint64(i)),
+				b.Put([]byte{0}, []byte{}),
+				b.Put([]byte{0xff}, []byte{}),
+				b.Put(long(bolt.MaxKeySize, uint32(i)), m.value(100)),
+			)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	// Without a key, and one with a sequence at that.
+	return firstError(
+		m.in([]string{"empty"}, func(*bolt.Bucket) error { return nil }),
+		m.in([]string{"empty, counted"}, func(b *bolt.Bucket) error { return b.SetSequence(7) }),
+	)
 }
 
 func (m *maker) fragmented() error {

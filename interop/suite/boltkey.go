@@ -3,13 +3,16 @@ package suite
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"boltkey/interop/suite/server"
 )
@@ -27,7 +30,10 @@ func boltkey(t *testing.T, input string, args ...string) outcome {
 	if binary == "" {
 		binary = filepath.Join("..", "..", "target", "release", "boltkey")
 	}
-	cmd := exec.Command(binary, args...)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Env = []string{"HOME=" + t.TempDir()}
 	cmd.Stdin = strings.NewReader(input)
 	var stdout, stderr bytes.Buffer

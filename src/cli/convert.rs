@@ -126,8 +126,8 @@ impl Human for Report {
         if self.copied.recoverable_left > 0 {
             writeln!(
                 out,
-                "the copy has none of the {} that unused parts of the source still show;\n\
-                 boltkey residue recover --out FILE gets them from the source",
+                "the copy has none of the {} that only unused parts of the source still \
+                 show;\nboltkey residue recover --out FILE gets them from the source",
                 counted(self.copied.recoverable_left, "lost token")
             )?;
         }

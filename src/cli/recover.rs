@@ -114,8 +114,9 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     let token_out = args.token_out.token_out.as_deref();
     if session.dry_run() {
         let store = session.open_metadata_at(&database)?;
-        sound_structure(store.inspect())?;
-        let plan = plan(store.snapshot(), &options, &now)?;
+        let named = |error: Error| error.about(database.path());
+        sound_structure(store.inspect()).map_err(named)?;
+        let plan = plan(store.snapshot(), &options, &now).map_err(named)?;
         drop(store);
         let around = Around {
             keep_copy: session.keep_copy(),
@@ -132,7 +133,7 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
 
     session.may_write(&database)?;
     let mut store = session.open_writable(&database)?;
-    let plan = plan(&store, &options, &now)?;
+    let plan = plan(&store, &options, &now).map_err(|error| error.about(database.path()))?;
     let around = Around {
         keep_copy: session.keep_copy(),
         token_out: token_out.map(|path| (path, plan.token())),

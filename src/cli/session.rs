@@ -197,6 +197,13 @@ pub struct Database {
     found: Option<String>,
 }
 
+impl Database {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<()> {
     let (buckets, damage) = snapshot.buckets()?;
     let is_metadata = buckets

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::catalog::undecodable_record;
+use super::catalog::{Undecodable, undecodable_record};
 use super::permission::{
     Action, INSTANCE, OPERATOR_TYPES, Permission, RESOURCE_TYPES, TYPES_OF_2_0, allows,
 };
@@ -249,7 +249,7 @@ pub fn scan(
     bucket: &[u8],
     visit: &mut dyn FnMut(&Authorization<'_>),
 ) -> Result<Vec<Finding>> {
-    let mut undecodable = Vec::new();
+    let mut undecodable = Undecodable::default();
     let mut skipped = snapshot.scan(bucket, &mut |key, value| {
         match Authorization::decode(bucket, key, value) {
             Ok(authorization) => visit(&authorization),
@@ -257,7 +257,7 @@ pub fn scan(
         }
         ControlFlow::Continue(())
     })?;
-    skipped.append(&mut undecodable);
+    skipped.extend(undecodable.into_findings(bucket));
     Ok(skipped)
 }
 

@@ -146,7 +146,7 @@ fn load<T: DeserializeOwned>(
     skipped: &mut Vec<Finding>,
 ) -> Result<BTreeMap<Id, T>> {
     let mut records = BTreeMap::new();
-    let mut undecodable = Vec::new();
+    let mut undecodable = Undecodable::default();
     let damage = snapshot.scan(bucket, &mut |key, value| {
         match serde_json::from_slice::<T>(value) {
             Ok(record) => {
@@ -157,8 +157,55 @@ fn load<T: DeserializeOwned>(
         ControlFlow::Continue(())
     })?;
     skipped.extend(damage);
-    skipped.extend(undecodable);
+    skipped.extend(undecodable.into_findings(bucket));
     Ok(records)
+}
+
+/// Records that can't be decoded: the first ones of a bucket are told one by one, the others
+/// counted. Where a file is nothing but damage there may be millions.
+#[derive(Default)]
+pub(crate) struct Undecodable {
+    told: Vec<Finding>,
+    more: u64,
+}
+
+impl Undecodable {
+    const MOST: usize = 100;
+
+    /// Adds one.
+    pub(crate) fn push(&mut self, finding: Finding) {
+        if self.told.len() < Self::MOST {
+            self.told.push(finding);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The first ones.
+    pub(crate) fn told(&self) -> &[Finding] {
+        &self.told
+    }
+
+    /// Adds those of a later part of the bucket.
+    pub(crate) fn append(&mut self, later: Self) {
+        for finding in later.told {
+            self.push(finding);
+        }
+        self.more += later.more;
+    }
+
+    /// All of them, one finding for those that are only counted.
+    pub(crate) fn into_findings(mut self, bucket: &[u8]) -> Vec<Finding> {
+        if self.more > 0 {
+            self.told.push(Finding::new(
+                Severity::Error,
+                "metadata.undecodable",
+                String::from_utf8_lossy(bucket),
+                format!("{} more records can't be decoded", self.more),
+            ));
+        }
+        self.told
+    }
 }
 
 /// The finding for a record whose JSON can't be decoded. The cause's position is told, never

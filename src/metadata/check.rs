@@ -281,6 +281,8 @@ impl Checker<'_> {
         let mut codes = findings.iter().map(|finding| finding.code);
         self.hidden |= codes.any(|code| code.starts_with("structure."));
         let undecodable = findings.iter().filter(|f| f.code == "metadata.undecodable");
+        // Beyond that they are only counted.
+        self.hidden |= undecodable.clone().count() > MOST_OF_A_CODE;
         self.undecodable
             .extend(undecodable.map(|f| f.place.clone()));
         self.extend(findings);

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde::Deserialize;
 
-use super::catalog::undecodable_record;
+use super::catalog::{Undecodable, undecodable_record};
 use super::{Id, names};
 use crate::error::Result;
 use crate::finding::Finding;
@@ -58,7 +58,7 @@ impl Mapping {
 /// When the file can't be read.
 pub fn load(snapshot: &dyn Snapshot) -> Result<(Vec<Mapping>, Vec<Finding>)> {
     let mut mappings = Vec::new();
-    let mut undecodable = Vec::new();
+    let mut undecodable = Undecodable::default();
     let mut skipped = snapshot.scan(names::MAPPINGS, &mut |key, value| {
         match serde_json::from_slice(value) {
             Ok(mapping) => mappings.push(mapping),
@@ -66,6 +66,6 @@ pub fn load(snapshot: &dyn Snapshot) -> Result<(Vec<Mapping>, Vec<Finding>)> {
         }
         ControlFlow::Continue(())
     })?;
-    skipped.append(&mut undecodable);
+    skipped.extend(undecodable.into_findings(names::MAPPINGS));
     Ok((mappings, skipped))
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde::Deserialize;
 
-use super::catalog::undecodable_record;
+use super::catalog::{Undecodable, undecodable_record};
 use super::json::push_string;
 use super::{Id, names};
 use crate::error::Result;
@@ -68,15 +68,17 @@ impl Schema {
     pub fn load(snapshot: &dyn Snapshot) -> Result<Self> {
         let mut records = Vec::new();
         let mut findings = Vec::new();
+        let mut undecodable = Undecodable::default();
         let damage = snapshot.scan(names::MIGRATIONS, &mut |key, value| {
             match serde_json::from_slice::<Record>(value) {
                 Ok(record) => records.push(record),
                 Err(cause) => {
-                    findings.push(undecodable_record(names::MIGRATIONS, key, &cause));
+                    undecodable.push(undecodable_record(names::MIGRATIONS, key, &cause));
                 }
             }
             ControlFlow::Continue(())
         })?;
+        findings.extend(undecodable.into_findings(names::MIGRATIONS));
         findings.extend(damage);
         let mut migrations = 0;
         for (record, expected) in records.iter().zip(1..) {

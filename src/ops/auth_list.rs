@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndex, TokenIndexes, judge};
 use crate::metadata::authorization::{Undecoded, classify};
-use crate::metadata::catalog::undecodable_record;
+use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{
     Authorization, Can, Catalog, Class, Id, Kind, Storage, authorization, names, parallel,
@@ -165,7 +165,7 @@ pub struct Lister {
 #[derive(Default)]
 struct Part {
     text: Vec<u8>,
-    undecodable: Vec<Finding>,
+    undecodable: Undecodable,
     /// By organization and the permissions as written: most tokens of a large store have the
     /// same as many others.
     grants: HashMap<Id, HashMap<Box<str>, Grant>>,
@@ -244,7 +244,7 @@ impl Lister {
         render: &(impl Fn(&Entry<'_, &RawValue>, &mut Vec<u8>) + Sync),
         sink: &mut impl FnMut(Vec<u8>),
     ) -> Result<Vec<Finding>> {
-        let mut undecodable = Vec::new();
+        let mut undecodable = Undecodable::default();
         let damage = parallel::scan(
             snapshot,
             names::AUTHORIZATIONS,
@@ -254,12 +254,13 @@ impl Lister {
                 }
             },
             &mut |part| {
-                undecodable.extend(part.undecodable);
+                undecodable.append(part.undecodable);
                 sink(part.text);
             },
         )?;
         self.skipped.extend(damage);
-        self.skipped.extend(undecodable);
+        self.skipped
+            .extend(undecodable.into_findings(names::AUTHORIZATIONS));
         Ok(self.skipped)
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::output::OutputFile;
+use super::residue::last_copies;
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Scan};
@@ -94,5 +95,6 @@ fn recoverable(store: &Store) -> Result<(u64, Vec<Finding>)> {
     let (known, mut findings) = Known::load(store.snapshot())?;
     let mut scan = Scan::new(&known);
     findings.extend(scan.feed_unused(store.inspect(), store.snapshot())?);
-    Ok((scan.finish().matching.len() as u64, findings))
+    let residue = scan.finish();
+    Ok((last_copies(store, &known, &residue)?, findings))
 }

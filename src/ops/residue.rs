@@ -117,6 +117,23 @@ fn count(residue: &Residue) -> Counts {
     }
 }
 
+/// How many hashed tokens only unused parts of the store's file show, as `residue` says: one that
+/// a live record shows as well, such as a telegraf configuration, has no last copy there.
+///
+/// # Errors
+/// When the store can't be read.
+pub fn last_copies(store: &Store, known: &Known, residue: &Residue) -> Result<u64> {
+    if residue.matching.is_empty() {
+        return Ok(0);
+    }
+    let embedded = embedded(store, known)?.matching;
+    let last = residue
+        .matching
+        .iter()
+        .filter(|(id, _)| embedded.binary_search_by_key(id, |(id, _)| *id).is_err());
+    Ok(last.count() as u64)
+}
+
 /// Tokens in live records other than authorizations.
 fn embedded(store: &Store, known: &Known) -> Result<Residue> {
     let mut scan = Scan::new(known);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::residue;
 use super::siblings::{self, Sibling};
 use super::user::with_password;
 use crate::error::Result;
@@ -149,10 +150,10 @@ pub fn status(store: &Store) -> Result<Status> {
     let (known, _) = Known::load(snapshot)?;
     let mut scan = Scan::new(&known);
     scan.feed_unused(store.inspect(), store.snapshot())?;
-    let residue = scan.finish();
-    let recoverable = residue.matching.len() as u64;
+    let found = scan.finish();
+    let recoverable = residue::last_copies(store, &known, &found)?;
     if recoverable > 0 {
-        findings.push(last_copies(description.path.display(), recoverable));
+        findings.push(last_copies_finding(description.path.display(), recoverable));
     }
     if !tally.operator_tokens.iter().any(|token| token.usable)
         && !logins.iter().any(|login| login.active && login.operator)
@@ -181,7 +182,7 @@ pub fn status(store: &Store) -> Result<Status> {
         operator_tokens: tally.operator_tokens,
         logins,
         residue: ResidueCount {
-            plaintext_tokens: residue.tokens(),
+            plaintext_tokens: found.tokens(),
             recoverable,
         },
         siblings: Vec::new(),
@@ -224,7 +225,7 @@ fn one_of_each(findings: Vec<Finding>) -> Vec<Finding> {
     counted.collect()
 }
 
-fn last_copies(path: impl std::fmt::Display, count: u64) -> Finding {
+fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
     Finding::new(
         Severity::Warning,
         "metadata.last-copies",

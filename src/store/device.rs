@@ -124,7 +124,7 @@ impl Latch {
 
     fn guard(&self, change: impl FnOnce(&dyn Device) -> io::Result<()>) -> io::Result<()> {
         if self.failed.load(Ordering::SeqCst) {
-            return Err(io::Error::other("an earlier call failed"));
+            return Err(io::Error::other("an earlier write or sync failed"));
         }
         change(&*self.device).inspect_err(|_| self.failed.store(true, Ordering::SeqCst))
     }

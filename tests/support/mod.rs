@@ -9,6 +9,7 @@
 )] // test code
 
 pub mod device;
+pub mod program;
 pub mod scene;
 
 use std::fs;

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,7 +42,7 @@ type Server struct {
 	URL    string
 	cmd    *exec.Cmd
 	log    bytes.Buffer
-	exited chan error
+	exited chan struct{} // closed when the process is gone
 }
 
 // Bolt returns the path of the database in a server's folder.
@@ -69,23 +70,25 @@ func Start(release Release, dir string, flags ...string) (*Server, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- s.cmd.Wait() }()
+	s.exited = make(chan struct{})
+	go func() {
+		s.cmd.Wait()
+		close(s.exited)
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	for {
 		select {
-		case err := <-exited:
-			return nil, fmt.Errorf("%s exited while starting: %v\n%s", release, err, s.log.String())
+		case <-s.exited:
+			return nil, fmt.Errorf("%s exited while starting: %v\n%s", release, s.cmd.ProcessState, s.log.String())
 		case <-ctx.Done():
-			s.cmd.Process.Kill()
+			s.Kill()
 			return nil, fmt.Errorf("%s is not ready after a minute\n%s", release, s.log.String())
 		case <-time.After(50 * time.Millisecond):
 		}
 		if response, err := http.Get(s.URL + "/health"); err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
-				s.exited = exited
 				return s, nil
 			}
 		}
@@ -104,13 +107,16 @@ func (s *Server) Stop() (string, error) {
 	case <-s.exited:
 		return s.log.String(), nil
 	case <-time.After(60 * time.Second):
-		s.cmd.Process.Kill()
+		s.Kill()
 		return s.log.String(), fmt.Errorf("influxd did not stop within a minute")
 	}
 }
 
-// Kill ends the server at once, if it still runs.
-func (s *Server) Kill() { s.cmd.Process.Kill() }
+// Kill ends the server at once, if it still runs, and waits until it is gone.
+func (s *Server) Kill() {
+	s.cmd.Process.Kill()
+	<-s.exited
+}
 
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -165,6 +171,12 @@ func (s *Server) Must(token, method, path string, body, out any) error {
 		return nil
 	}
 	return json.Unmarshal(text, out)
+}
+
+// Query runs Flux in an organization and returns the table as CSV.
+func (s *Server) Query(token, org, flux string) (int, []byte, error) {
+	path := "/api/v2/query?" + url.Values{"orgID": {org}}.Encode()
+	return s.Call(token, "POST", path, map[string]string{"query": flux, "type": "flux"})
 }
 
 // Knows tells whether the server accepts a token for some request.

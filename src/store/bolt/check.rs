@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 
 use super::Bolt;
+use super::bitmap::Bitmap;
 use super::codes::{Code, Defect, Report};
 use super::freelist::{self, Freelist, List};
 use super::layout::{META_END, PageId, all_zero};
 use super::meta::{Flaw, Meta, Metas};
 use super::pages::PageFile;
 use super::survey::{Survey, survey};
-use super::walk::Walker;
 use crate::error::Result;
 use crate::finding::Severity;
 use crate::store::{Pages, StructureCheck};
@@ -24,27 +24,25 @@ pub(super) fn check(bolt: &Bolt) -> Result<StructureCheck> {
 }
 
 /// What a check found, and which pages are used by what.
-pub(super) struct Examined<'f> {
+pub(super) struct Examined<'b> {
     pub(super) report: Report,
     pub(super) pages: Pages,
-    /// Knows the pages that the trees of the current meta use.
-    pub(super) walker: Walker<'f>,
+    /// What the trees of the current meta told.
+    pub(super) survey: &'b Survey,
     pub(super) list: Freelist,
-    /// Whether in each tree all leaves are equally deep.
-    pub(super) balanced: bool,
     /// The pages that only the other meta uses, if all it uses is sound.
-    pub(super) other: Option<Reached<'f>>,
+    pub(super) other: Option<Reached>,
 }
 
 /// The pages that a meta uses.
-pub(super) struct Reached<'f> {
-    walker: Walker<'f>,
+pub(super) struct Reached {
+    used: Bitmap,
     list: Freelist,
 }
 
-impl Reached<'_> {
+impl Reached {
     pub(super) fn has(&self, page: PageId) -> bool {
-        self.walker.used().has(page) || self.list.stands_in(page)
+        self.used.has(page) || self.list.stands_in(page)
     }
 }
 
@@ -52,16 +50,12 @@ impl Reached<'_> {
 pub(super) fn examine(bolt: &Bolt) -> Result<Examined<'_>> {
     let (file, metas) = (&bolt.file, &bolt.metas);
     let meta = &metas.current;
-    let Survey {
-        walker,
-        mut report,
-        mut pages,
-        balanced,
-        ..
-    } = survey(file, meta, None)?;
+    let survey = bolt.survey()?;
+    let mut report = survey.report.clone();
+    let mut pages = survey.pages.clone();
     judge_metas(file, metas, report.count(Severity::Error), &mut report);
 
-    let used = walker.used();
+    let used = &survey.used;
     pages.page_size = file.page_size() as u64;
     pages.allocated = meta.hwm.0;
     pages.tail_bytes = file.size().saturating_sub(file.offset(meta.hwm));
@@ -86,16 +80,15 @@ pub(super) fn examine(bolt: &Bolt) -> Result<Examined<'_>> {
         &mut report,
     );
     let other = match &metas.other {
-        Some(other) => judge_other(file, other, &walker, &mut report)?,
+        Some(other) => judge_other(file, other, &survey.heads, &mut report)?,
         None => None,
     };
     judge_file(file, meta, &mut report)?;
     Ok(Examined {
         report,
         pages,
-        walker,
+        survey,
         list,
-        balanced,
         other,
     })
 }
@@ -188,9 +181,11 @@ pub(super) fn shared_with_tree(
     }
     for page in (2..file.pages()).map(PageId) {
         if list.free.has(page) && used(page) {
-            let message = format!("page {page} is in use and on the freelist");
-            let offset = file.offset(page);
-            report.add(Defect::new(Code::FreelistLive, page, offset, message), None);
+            let code = Code::FreelistLive;
+            report.count_in(code, None, || {
+                let message = format!("page {page} is in use and on the freelist");
+                Defect::new(code, page, file.offset(page), message)
+            });
         }
     }
 }
@@ -249,28 +244,27 @@ fn count_rest(
 
 /// Whether the other meta could still be used: its tree where it differs, and its freelist. If
 /// so, the pages that only it uses.
-fn judge_other<'f>(
-    file: &'f PageFile,
+fn judge_other(
+    file: &PageFile,
     other: &Meta,
-    current: &Walker<'_>,
+    heads: &Bitmap,
     report: &mut Report,
-) -> Result<Option<Reached<'f>>> {
+) -> Result<Option<Reached>> {
     if other.page_size != file.page_size() as u64 {
         return Ok(None);
     }
-    let known = current.heads().clone();
     let Survey {
-        walker,
+        used,
         report: mut found,
         ..
-    } = survey(file, other, Some(known))?;
+    } = survey(file, other, Some(heads.clone()))?;
     let list = freelist::read(file, other, &mut found)?;
     if let Freelist::Stored(list) = &list {
-        shared_with_tree(file, list, |page| walker.used().has(page), &mut found);
+        shared_with_tree(file, list, |page| used.has(page), &mut found);
     }
     let errors = found.count(Severity::Error);
     if errors == 0 {
-        return Ok(Some(Reached { walker, list }));
+        return Ok(Some(Reached { used, list }));
     }
     let first = found
         .into_findings()

@@ -130,7 +130,7 @@ impl Defect {
 const MOST_PER_CODE: u64 = 100;
 
 /// Collects findings, and keeps one kind of damage from drowning the others.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Report {
     findings: Vec<(u64, Finding)>,
     counts: BTreeMap<Code, u64>,

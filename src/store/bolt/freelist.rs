@@ -72,9 +72,11 @@ pub(super) fn read(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<
         for (id, at) in numbers {
             let id = u64::from_le_bytes(*id);
             if let Some((code, why)) = list.judge(id, previous, meta.hwm, file) {
-                let page = PageId(at / file.page_size() as u64);
-                let message = format!("the freelist offers page {id}, {why}");
-                report.add(Defect::new(code, page, at, message), None);
+                report.count_in(code, None, || {
+                    let page = PageId(at / file.page_size() as u64);
+                    let message = format!("the freelist offers page {id}, {why}");
+                    Defect::new(code, page, at, message)
+                });
             }
             previous = id;
         }

@@ -14,6 +14,28 @@ pub(super) struct Reference {
     pub(super) offset: u64,
 }
 
+impl Reference {
+    /// What is wrong with the number of `page` that stands here.
+    pub(super) fn refused(self, page: PageId, code: Code, why: &str) -> Defect {
+        let message = format!("refers to page {page}, {why}");
+        Defect::new(code, self.page, self.offset, message)
+    }
+}
+
+/// Why there can't be a node at `page`, of a file of so many `pages`.
+pub(super) fn outside(page: PageId, hwm: PageId, pages: u64) -> Option<(Code, String)> {
+    if page.0 < 2 {
+        Some((Code::PageBounds, "a meta page".into()))
+    } else if page >= hwm {
+        let why = format!("not below the high-water mark {hwm}");
+        Some((Code::PageBounds, why))
+    } else if page.0 >= pages {
+        Some((Code::PageMissing, "beyond the end of the file".into()))
+    } else {
+        None
+    }
+}
+
 /// Reads and judges the header of the node at `page`, whose number was found at `from`; every
 /// number in it is in bounds afterwards.
 pub(super) fn judge(
@@ -23,28 +45,13 @@ pub(super) fn judge(
     from: Reference,
 ) -> Result<Result<(Header, Kind), Defect>> {
     let file = batch.file();
-    let refused = |code, why: String| {
-        let message = format!("refers to page {page}, {why}");
-        Ok(Err(Defect::new(code, from.page, from.offset, message)))
-    };
-    if page.0 < 2 {
-        return refused(Code::PageBounds, "a meta page".into());
-    }
-    if page >= hwm {
-        return refused(
-            Code::PageBounds,
-            format!("not below the high-water mark {hwm}"),
-        );
-    }
-    if page.0 >= file.pages() {
-        return refused(Code::PageMissing, "beyond the end of the file".into());
+    if let Some((code, why)) = outside(page, hwm, file.pages()) {
+        return Ok(Err(from.refused(page, code, &why)));
     }
     let bytes = batch.bytes(page, 1)?;
     let Some(header) = Header::parse(bytes) else {
-        return refused(
-            Code::PageMissing,
-            "whose header lies beyond the end of the file".into(),
-        );
+        let why = "whose header lies beyond the end of the file";
+        return Ok(Err(from.refused(page, Code::PageMissing, why)));
     };
     let base = file.offset(page);
     let wrong = |code, at, message| Ok(Err(Defect::new(code, page, base + at, message)));

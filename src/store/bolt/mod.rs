@@ -9,6 +9,7 @@
 //! | [`judge`] | one node on its own: its header before anything else |
 //! | [`walk`] | whole trees: every page once, every rule checked |
 //! | [`read`] | buckets and pairs |
+//! | [`territories`] | which bucket's tree has which pages |
 //! | [`survey`] | all trees of a meta in one look |
 //! | [`freelist`] | which pages Bolt would give out again |
 //! | [`check`] | the structure check |
@@ -28,6 +29,7 @@ mod node;
 mod pages;
 mod read;
 mod survey;
+mod territories;
 #[cfg(test)]
 mod tests;
 mod unused;
@@ -45,7 +47,8 @@ use codes::Report;
 use meta::Metas;
 use pages::PageFile;
 use read::TopLevel;
-use survey::survey;
+use survey::{Survey, survey};
+use territories::Territories;
 
 pub use codes::Code;
 pub use write::{USUAL_PAGE_SIZE, create};
@@ -57,6 +60,9 @@ pub struct Bolt {
     notices: Vec<Finding>,
     /// What is read of the root bucket once it is needed.
     top_level: OnceLock<TopLevel>,
+    territories: Territories,
+    /// What a look at everything found, once there was one.
+    surveyed: OnceLock<Survey>,
 }
 
 impl Bolt {
@@ -66,22 +72,36 @@ impl Bolt {
     /// [`crate::ErrorKind::NotAStore`] when no meta page is valid.
     pub fn open(source: Box<dyn ReadAt>, path: &Path) -> Result<Self> {
         let (file, metas) = meta::find(source, path)?;
-        let mut report = Report::default();
-        if metas.fell_back() {
-            // A right checksum does not vouch for the tree: bolt may have overwritten it.
-            let errors = survey(&file, &metas.current, None)?
-                .report
-                .count(Severity::Error);
-            judge_metas(&file, &metas, errors, &mut report);
-        }
-        let mut notices = report.into_findings();
-        notices.retain(|finding| finding.code == Code::OlderMeta.name());
-        Ok(Self {
+        let mut bolt = Self {
             file,
             metas,
-            notices,
+            notices: Vec::new(),
             top_level: OnceLock::new(),
-        })
+            territories: Territories::default(),
+            surveyed: OnceLock::new(),
+        };
+        if bolt.metas.fell_back() {
+            // A right checksum does not vouch for the tree: bolt may have overwritten it.
+            let errors = bolt.survey()?.report.count(Severity::Error);
+            let mut report = Report::default();
+            judge_metas(&bolt.file, &bolt.metas, errors, &mut report);
+            bolt.notices = report.into_findings();
+            let older = Code::OlderMeta.name();
+            bolt.notices.retain(|finding| finding.code == older);
+        }
+        Ok(bolt)
+    }
+
+    /// A look at everything that the current meta reaches, taken once.
+    ///
+    /// # Errors
+    /// When the system can't read the file.
+    fn survey(&self) -> Result<&Survey> {
+        if let Some(known) = self.surveyed.get() {
+            return Ok(known);
+        }
+        let found = survey(&self.file, &self.metas.current, None)?;
+        Ok(self.surveyed.get_or_init(|| found))
     }
 
     /// Bytes per page, from the file's own meta.

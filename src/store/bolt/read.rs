@@ -1,13 +1,13 @@
 //! Buckets and pairs of the current meta's tree.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use super::Bolt;
 use super::batch::Batch;
 use super::codes::{Code, Defect, Report};
 use super::judge::{Reference, fetch, judge};
 use super::layout::PageId;
-use super::node::{Content, Element, Kind, Node};
+use super::node::{self, Content, Element, Kind, Node};
 use super::walk::{DEEPEST, Visit, Walker, inline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
@@ -47,7 +47,10 @@ impl Snapshot for Bolt {
         let top = self.top_level()?;
         let known = &top.buckets;
         let found = known.binary_search_by(|(known, _)| known.name.as_slice().cmp(bucket));
-        let Some((_, content)) = found.ok().and_then(|index| known.get(index)) else {
+        let found = found
+            .ok()
+            .and_then(|index| Some((index, known.get(index)?)));
+        let Some((number, (_, content))) = found else {
             // It may be one that damage hides.
             return Ok(top.findings.clone());
         };
@@ -64,14 +67,20 @@ impl Snapshot for Bolt {
         match content {
             At::Tree(root, from) => {
                 let mut walker = Walker::new(&self.file, self.metas.current.hwm);
+                if let Some(foreign) = self.territories.foreign(number) {
+                    walker = walker.avoiding(foreign);
+                }
                 let _ = walker.tree(*root, *from, &mut pairs)?;
+                self.territories
+                    .take(number, walker.heads(), self.file.pages());
             }
-            At::Inline(place) => {
-                let mut batch = Batch::new(&self.file);
-                let node = self.node(&mut batch, place.leaf)?;
-                let element = node.element(place.index).map_err(|d| self.corrupt(&d))?;
-                let content = node.bucket(&element).map_err(|d| self.corrupt(&d))?.1;
-                if let Content::Inline(node, _) = content {
+            At::Inline(page, place) => {
+                // Inside a node that was read: within the file, and no longer than memory.
+                let length = usize::try_from(place.end - place.start).unwrap_or(0);
+                let mut value = vec![0; length];
+                self.file.read(&mut value, place.start)?;
+                let content = node::bucket(&value, *page, place.start);
+                if let Content::Inline(node, _) = content.map_err(|d| self.corrupt(&d))?.1 {
                     let _ = inline(&node, &mut pairs);
                 }
             }
@@ -90,8 +99,8 @@ pub(super) struct TopLevel {
 enum At {
     /// In the tree at this page, whose number was found there.
     Tree(PageId, Reference),
-    /// In the value of this element.
-    Inline(Place),
+    /// In a value on this page, at these bytes of the file.
+    Inline(PageId, Range<u64>),
 }
 
 /// Which leaf and element holds a key.
@@ -129,10 +138,9 @@ impl Bolt {
                 let (page, offset) = (node.page, node.value_offset(element));
                 let at = match content {
                     Content::Tree(root) => At::Tree(root, Reference { page, offset }),
-                    Content::Inline(..) => At::Inline(Place {
-                        leaf: page,
-                        index: element.index,
-                    }),
+                    Content::Inline(..) => {
+                        At::Inline(page, offset..offset + element.value.len() as u64)
+                    }
                 };
                 buckets.push((bucket, at));
             }

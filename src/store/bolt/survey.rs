@@ -5,19 +5,22 @@ use std::rc::Rc;
 
 use super::bitmap::Bitmap;
 use super::codes::{Code, Defect, Report};
-use super::judge::Reference;
+use super::judge::{Reference, outside};
 use super::layout::{HEADER, PageId, all_zero};
 use super::meta::Meta;
 use super::node::{Content, Element, Kind, Node, bucket};
 use super::pages::PageFile;
 use super::read::named;
-use super::walk::{Visit, Walker, inline};
+use super::walk::{REACHED, Visit, Walker, inline};
 use crate::error::Result;
 use crate::store::Pages;
 
 /// What the walk of all trees of a meta found.
-pub(super) struct Survey<'f> {
-    pub(super) walker: Walker<'f>,
+pub(super) struct Survey {
+    /// The pages that the trees use.
+    pub(super) used: Bitmap,
+    /// The pages at which their nodes begin.
+    pub(super) heads: Bitmap,
     pub(super) report: Report,
     /// Only what trees tell: pages of branches and leaves, buckets, keys, depth.
     pub(super) pages: Pages,
@@ -32,17 +35,15 @@ pub(super) struct Survey<'f> {
 ///
 /// # Errors
 /// When the system can't read the file.
-pub(super) fn survey<'f>(
-    file: &'f PageFile,
-    meta: &Meta,
-    known: Option<Bitmap>,
-) -> Result<Survey<'f>> {
+pub(super) fn survey(file: &PageFile, meta: &Meta, known: Option<Bitmap>) -> Result<Survey> {
     let mut walker = Walker::new(file, meta.hwm);
     if let Some(known) = known {
         walker = walker.knowing(known);
     }
     let mut notes = Notes {
-        page_size: file.page_size(),
+        file,
+        hwm: meta.hwm,
+        roots: Bitmap::new(meta.hwm.0.min(file.pages())),
         report: Report::default(),
         pages: Pages::default(),
         gaps: Vec::new(),
@@ -59,8 +60,10 @@ pub(super) fn survey<'f>(
         notes.place = Some(tree.place);
         let _ = walker.tree(tree.root, tree.from, &mut notes)?;
     }
+    let (used, heads) = walker.into_pages();
     Ok(Survey {
-        walker,
+        used,
+        heads,
         report: notes.report,
         pages: notes.pages,
         gaps: notes.gaps,
@@ -76,8 +79,11 @@ struct Tree {
 }
 
 /// The visitor that takes everything down.
-struct Notes {
-    page_size: usize,
+struct Notes<'f> {
+    file: &'f PageFile,
+    hwm: PageId,
+    /// Pages at which trees of buckets begin, so that no more are kept than there are pages.
+    roots: Bitmap,
     report: Report,
     pages: Pages,
     gaps: Vec<Range<u64>>,
@@ -91,7 +97,7 @@ struct Notes {
     balanced: bool,
 }
 
-impl Notes {
+impl Notes<'_> {
     fn add(&mut self, defect: Defect) {
         self.count(defect.code, || defect);
     }
@@ -149,12 +155,20 @@ impl Notes {
             self.gaps
                 .push(offset + HEADER as u64..offset + length as u64);
         }
+        let from = Reference {
+            page: node.page,
+            offset,
+        };
+        if let Some((code, why)) = outside(root, self.hwm, self.file.pages()) {
+            return self.count(code, || from.refused(root, code, &why));
+        }
+        if !self.roots.insert(root) {
+            let code = Code::PageShared;
+            return self.count(code, || from.refused(root, code, REACHED));
+        }
         self.trees.push(Tree {
             root,
-            from: Reference {
-                page: node.page,
-                offset,
-            },
+            from,
             place: self.place.clone().unwrap_or_else(|| Rc::from("")),
         });
     }
@@ -165,7 +179,7 @@ impl Notes {
     }
 }
 
-impl Visit for Notes {
+impl Visit for Notes<'_> {
     fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
         self.count(code, tell);
     }
@@ -178,14 +192,16 @@ impl Visit for Notes {
         if element.is_bucket() {
             if self.nested {
                 let what = "is a bucket inside another one";
-                self.add(node.element_defect(Code::NestedBucket, element.index, what));
+                let code = Code::NestedBucket;
+                self.count(code, || node.element_defect(code, element.index, what));
             }
             self.bucket(node, element);
         } else {
             self.pages.keys += 1;
             if !self.nested {
                 let what = "is a plain value beside the buckets";
-                self.add(node.element_defect(Code::RootValue, element.index, what));
+                let code = Code::RootValue;
+                self.count(code, || node.element_defect(code, element.index, what));
             }
         }
         ControlFlow::Continue(())
@@ -209,7 +225,7 @@ impl Visit for Notes {
             }
             _ => {}
         }
-        let needed = end.div_ceil(self.page_size).max(1) as u64;
+        let needed = end.div_ceil(self.file.page_size()).max(1) as u64;
         if pages > needed {
             let message = format!("the node takes {pages} pages and needs {needed}");
             self.add(node.defect(Code::ExcessPages, 12, message));
@@ -224,8 +240,10 @@ impl Visit for Notes {
     fn unused(&mut self, node: &Node<'_>, from: usize, to: usize) {
         self.gap(node, from, to);
         if to < node.bytes.len() {
-            let message = format!("{} bytes between two elements are not used", to - from);
-            self.add(node.defect(Code::Packing, from, message));
+            self.count(Code::Packing, || {
+                let message = format!("{} bytes between two elements are not used", to - from);
+                node.defect(Code::Packing, from, message)
+            });
         } else if !node.bytes.get(from..to).is_none_or(all_zero) {
             let message = "bytes behind the last element are not zero";
             self.add(node.defect(Code::Slack, from, message));
@@ -234,24 +252,24 @@ impl Visit for Notes {
 }
 
 /// The visitor inside an inline bucket.
-struct Inline<'n> {
-    notes: &'n mut Notes,
+struct Inline<'n, 'f> {
+    notes: &'n mut Notes<'f>,
     /// Values of buckets inside, as ranges of the outermost node.
     pending: &'n mut Vec<Range<usize>>,
     /// Where in the outermost node this inline page begins.
     start: usize,
 }
 
-impl Visit for Inline<'_> {
+impl Visit for Inline<'_, '_> {
     fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
         self.notes.count(code, tell);
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
         if element.is_bucket() {
-            let what = "is a bucket inside an inline bucket";
-            let defect = node.element_defect(Code::InlineNested, element.index, what);
-            self.notes.add(defect);
+            let (code, what) = (Code::InlineNested, "is a bucket inside an inline bucket");
+            let tell = || node.element_defect(code, element.index, what);
+            self.notes.count(code, tell);
             let value = element.value_start()..element.end();
             self.pending
                 .push(self.start + value.start..self.start + value.end);
@@ -271,7 +289,6 @@ impl Visit for Inline<'_> {
                 "an inline bucket's value goes on behind its last element",
             )
         };
-        let defect = node.defect(code, from, message);
-        self.notes.add(defect);
+        self.notes.count(code, || node.defect(code, from, message));
     }
 }

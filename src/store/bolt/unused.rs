@@ -9,7 +9,6 @@ use super::freelist::{self, Freelist};
 use super::layout::{HEADER, Header, META_END, PageId};
 use super::node::{Content, Element, Kind, Node, bucket};
 use super::pages::PageFile;
-use super::survey::{Survey, survey};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::{StaleElement, Unused};
@@ -17,12 +16,9 @@ use crate::store::{StaleElement, Unused};
 /// See [`crate::store::Inspect::unused`].
 pub(super) fn unused(bolt: &Bolt, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
     let (file, meta) = (&bolt.file, &bolt.metas.current);
-    let Survey {
-        walker,
-        mut report,
-        mut gaps,
-        ..
-    } = survey(file, meta, None)?;
+    let survey = bolt.survey()?;
+    let mut report = survey.report.clone();
+    let mut gaps = survey.gaps.clone();
     for slot in [PageId(0), PageId(1)] {
         gaps.push(file.offset(slot) + META_END as u64..file.offset(PageId(slot.0 + 1)));
     }
@@ -35,7 +31,7 @@ pub(super) fn unused(bolt: &Bolt, visit: &mut dyn FnMut(Unused<'_>)) -> Result<V
     };
     let outside = Outside {
         file,
-        used: walker.used(),
+        used: &survey.used,
         freelist: list,
     };
     outside.add_pages(&mut gaps);

@@ -17,6 +17,9 @@ use crate::error::Result;
 /// so this many levels would have taken more pages than there are numbers for.
 pub(super) const DEEPEST: u64 = 64;
 
+/// Why a page is not walked a second time.
+pub(super) const REACHED: &str = "which was reached before";
+
 /// What a walk meets.
 pub(super) trait Visit {
     /// Something of kind `code` is wrong; `tell` puts it into words, which takes much longer
@@ -85,9 +88,8 @@ struct Branch {
     /// The level that its children are at.
     below: u64,
     children: Children,
-    /// Its own range.
-    low: Option<Box<[u8]>>,
-    high: Option<Box<[u8]>>,
+    /// The branch above, and which of its children this is.
+    above: Option<(Rc<Branch>, usize)>,
 }
 
 impl Branch {
@@ -103,12 +105,24 @@ impl Branch {
         }
     }
 
-    /// A child's range begins at its own separator and ends at the next one's, where those can
-    /// be read.
+    /// A child's range begins at its own separator and ends at the next one's; where those can't
+    /// be read or there is none, so does this branch's own. Looked up rather than copied: one key
+    /// may be as long as the file.
     fn bounds(&self, number: usize) -> Bounds<'_> {
         Bounds {
-            low: self.children.key(number).or(self.low.as_deref()),
-            high: self.children.key(number + 1).or(self.high.as_deref()),
+            low: self.separator(number, 0),
+            high: self.separator(number, 1),
+        }
+    }
+
+    fn separator(&self, number: usize, next: usize) -> Option<&[u8]> {
+        let (mut branch, mut number) = (self, number);
+        loop {
+            if let Some(key) = branch.children.key(number + next) {
+                return Some(key);
+            }
+            let (above, place) = branch.above.as_ref()?;
+            (branch, number) = (above, *place);
         }
     }
 
@@ -142,7 +156,7 @@ impl Frame {
 struct Later {
     /// Which child of which branch, and its page.
     leaves: Vec<(PageId, Rc<Branch>, usize)>,
-    /// Roughly the memory that their branches take.
+    /// Roughly the memory that the branches take that may be kept for them.
     weight: usize,
 }
 
@@ -150,7 +164,6 @@ impl Later {
     /// Takes what is left of a frame.
     fn add(&mut self, frame: &mut Frame) {
         let branch = &frame.branch;
-        self.weight += branch.weight();
         while let Some(page) = branch.child(frame.next) {
             self.leaves.push((page, Rc::clone(branch), frame.next));
             frame.next += 1;
@@ -220,14 +233,20 @@ impl<'f> Walker<'f> {
         self
     }
 
-    /// The pages that the trees walked so far use.
-    pub(super) fn used(&self) -> &Bitmap {
-        &self.used
+    /// Takes the nodes at `foreign` pages for reached already: they belong to another tree.
+    pub(super) fn avoiding(mut self, foreign: Bitmap) -> Self {
+        self.heads = foreign;
+        self
     }
 
-    /// The pages at which their nodes begin.
+    /// The pages at which the nodes begin that were reached so far.
     pub(super) fn heads(&self) -> &Bitmap {
         &self.heads
+    }
+
+    /// The pages that the trees walked use, and those at which their nodes begin.
+    pub(super) fn into_pages(self) -> (Bitmap, Bitmap) {
+        (self.used, self.heads)
     }
 
     /// Walks the tree at `root`, whose number was found at `from`.
@@ -242,7 +261,7 @@ impl<'f> Walker<'f> {
     ) -> Result<ControlFlow<()>> {
         let mut stack = Vec::new();
         let mut later = Later::default();
-        match self.node(root, from, Bounds::default(), 1, visit)? {
+        match self.node(root, from, None, visit)? {
             Outcome::Skipped | Outcome::Leaf => {}
             Outcome::Descend(branch) => stack.push(Frame::new(branch)),
             Outcome::Stop => return Ok(ControlFlow::Break(())),
@@ -277,6 +296,7 @@ impl<'f> Walker<'f> {
                 Outcome::Descend(branch) => {
                     self.uneven |= frame.of_leaves;
                     frame.of_leaves = false;
+                    later.weight += branch.weight();
                     stack.push(Frame::new(branch));
                 }
                 Outcome::Stop => return Ok(ControlFlow::Break(())),
@@ -343,37 +363,44 @@ impl<'f> Walker<'f> {
         self.batch.load(pages)
     }
 
-    fn child(&mut self, branch: &Branch, number: usize, visit: &mut impl Visit) -> Result<Outcome> {
+    fn child(
+        &mut self,
+        branch: &Rc<Branch>,
+        number: usize,
+        visit: &mut impl Visit,
+    ) -> Result<Outcome> {
         let Some(page) = branch.child(number) else {
             return Ok(Outcome::Skipped);
         };
-        let (from, bounds) = (branch.reference(number), branch.bounds(number));
-        self.node(page, from, bounds, branch.below, visit)
+        self.node(
+            page,
+            branch.reference(number),
+            Some((branch, number)),
+            visit,
+        )
     }
 
     fn node(
         &mut self,
         page: PageId,
         from: Reference,
-        bounds: Bounds<'_>,
-        depth: u64,
+        above: Option<(&Rc<Branch>, usize)>,
         visit: &mut impl Visit,
     ) -> Result<Outcome> {
+        let depth = above.map_or(1, |(branch, _)| branch.below);
         if self.known.as_ref().is_some_and(|known| known.has(page)) {
             return Ok(Outcome::Skipped);
         }
-        let refused = |code, why: &str| {
-            let message = format!("refers to page {page}, {why}");
-            Defect::new(code, from.page, from.offset, message)
-        };
         if depth > DEEPEST {
             let code = Code::TreeDepth;
-            visit.defect(code, || refused(code, "too many levels below the root"));
+            visit.defect(code, || {
+                from.refused(page, code, "too many levels below the root")
+            });
             return Ok(Outcome::Skipped);
         }
         if self.exists(page) && !self.heads.insert(page) {
             let code = Code::PageShared;
-            visit.defect(code, || refused(code, "which was reached before"));
+            visit.defect(code, || from.refused(page, code, REACHED));
             return Ok(Outcome::Skipped);
         }
         let (header, kind) = match judge(&mut self.batch, page, self.hwm, from)? {
@@ -408,6 +435,7 @@ impl<'f> Walker<'f> {
             visit.defect(code, || node.defect(code, 10, "the branch has no elements"));
         }
         let mut children = Children::default();
+        let bounds = above.map_or_else(Bounds::default, |(branch, number)| branch.bounds(number));
         let ControlFlow::Continue(end) = elements(&node, bounds, visit, &mut children) else {
             return Ok(Outcome::Stop);
         };
@@ -419,8 +447,7 @@ impl<'f> Walker<'f> {
                 base: node.base,
                 below: depth + 1,
                 children,
-                low: bounds.low.map(Into::into),
-                high: bounds.high.map(Into::into),
+                above: above.map(|(branch, number)| (Rc::clone(branch), number)),
             }),
         })
     }

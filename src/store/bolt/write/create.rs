@@ -18,13 +18,15 @@ use crate::store::bolt::meta::checksum;
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
-use crate::store::bolt::survey::survey;
 use crate::store::bolt::walk::{Visit, Walker, inline};
 use crate::store::copy::{Progress, whole};
 use crate::store::{Device, MemoryFile, Snapshot};
 
 /// The page size that bolt gives new files on most machines.
 pub const USUAL_PAGE_SIZE: u64 = 4096;
+
+/// Bolt reads that much to learn the page size, and calls what is shorter an invalid database.
+const LEAST_LENGTH: u64 = 4096;
 
 /// Where the freelist of a new file stands: behind the metas.
 const FREELIST: PageId = PageId(2);
@@ -97,6 +99,12 @@ fn new_file(
     device
         .write_all_at(&metas, 0)
         .map_err(|cause| failed("write", &cause))?;
+    let length = device.length().map_err(|cause| failed("look at", &cause))?;
+    if length < LEAST_LENGTH {
+        device
+            .set_length(LEAST_LENGTH)
+            .map_err(|cause| failed("extend", &cause))?;
+    }
     device.sync().map_err(|cause| failed("sync", &cause))?;
     out.verify_in_order(FREELIST)?;
     let mut read = vec![0; metas.len()];
@@ -169,7 +177,7 @@ impl Bolt {
     ) -> Result<bool> {
         if nested {
             // What is walked must have no cycle.
-            let report = survey(&self.file, &self.metas.current, None)?.report;
+            let report = self.survey()?.report.clone();
             whole(((), report.into_findings()))?;
         }
         let mut complete = true;
@@ -201,7 +209,7 @@ impl Bolt {
     /// # Errors
     /// [`ErrorKind::Refused`], naming the bucket; [`ErrorKind::Corrupt`] for a damaged file.
     pub(crate) fn must_be_flat(&self) -> Result<()> {
-        let report = survey(&self.file, &self.metas.current, None)?.report;
+        let report = self.survey()?.report.clone();
         let flat = ![Code::NestedBucket, Code::InlineNested, Code::RootValue]
             .iter()
             .any(|code| report.has_code(*code));

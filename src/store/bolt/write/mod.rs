@@ -42,6 +42,7 @@ use super::meta::{Meta, Metas, checksum};
 use super::node::{BucketHeader, Content, bucket};
 use super::pages::PageFile;
 use super::survey::survey;
+use super::territories::Territories;
 use super::unused::unused;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Severity;
@@ -98,7 +99,7 @@ fn prepare(
     let examined = examine(bolt)?;
     refuse_damage(file, &examined.report)?;
 
-    let used = examined.walker.used();
+    let used = &examined.survey.used;
     let taken = |page: PageId| {
         used.has(page)
             || examined.list.stands_in(page)
@@ -128,7 +129,7 @@ fn prepare(
     };
     let new_survey = survey(&new, &next, None)?;
     refuse_own(file, &new_survey.report)?;
-    let new_used = new_survey.walker.used();
+    let new_used = &new_survey.used;
 
     let (list, ids) = write_freelist(&mut out, |page| new_used.has(page))?;
     out.flush()?;
@@ -349,7 +350,7 @@ fn build(
     let old = Checked {
         file: &bolt.file,
         hwm: bolt.metas.current.hwm,
-        balanced: examined.balanced,
+        balanced: examined.survey.balanced,
     };
     let mut elements: BTreeMap<Vec<u8>, Edit> = BTreeMap::new();
     for (name, change) in changes.buckets() {
@@ -456,6 +457,8 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
         },
         notices: Vec::new(),
         top_level: OnceLock::new(),
+        territories: Territories::default(),
+        surveyed: OnceLock::new(),
     };
     for (name, change) in changes.buckets() {
         let exists = new.bucket_value(name)?.is_some();
