@@ -45,7 +45,7 @@ fn a_copy_holds_the_same_in_either_engine() {
                     "sizeBytes": out.metadata().unwrap().len(),
                 })
             );
-            assert_eq!(left == 36, name == SEVERAL && step == 0, "{name} {step}");
+            assert_eq!(left == 35, name == SEVERAL && step == 0, "{name} {step}");
             assert_eq!(mode(&out), 0o600);
             for (reader, wanted) in listing.iter().zip(&wanted) {
                 assert_eq!(
@@ -111,7 +111,8 @@ fn a_copy_takes_no_other_file_s_place() {
     let extra = ["--out", text(&out), "-n", "--json"];
     let report = scene.run(&["convert"], &database, &extra).ok().json();
     assert_eq!(report["dryRun"], true);
-    assert_eq!(report["recoverableLeft"], 36);
+    // One of the 36 stands in a live record as well.
+    assert_eq!(report["recoverableLeft"], 35);
     assert_eq!(scene.names(), names);
 }
 
