@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use crate::Sandbox;
-use crate::sandbox::{BOLTKEY, READERS, facts, fixture, fixtures, gzip, on};
+use crate::sandbox::{READERS, facts, fixture, fixtures, gzip, on};
 
 #[test]
 fn every_store_is_read_as_it_is_and_gzipped() {
@@ -112,7 +112,7 @@ fn a_reader_without_any_right_to_write_is_enough() {
     let as_root = rustix::process::geteuid().is_root();
     if as_root {
         // Root may write whatever the mode says, so another user runs a copy that it can reach.
-        fs::copy(BOLTKEY, sandbox.path("boltkey")).unwrap();
+        sandbox.program();
     }
     for reader in READERS {
         let mut command = sandbox.command(on(reader, &database));

@@ -70,6 +70,15 @@ impl Sandbox {
         path
     }
 
+    /// A copy of the program that any user may run. Another process makes it: one that this
+    /// process held open for writing could not be run while another test starts a program.
+    pub fn program(&self) -> PathBuf {
+        let path = self.path("boltkey");
+        let mut copy = Command::new("cp");
+        assert!(copy.arg(BOLTKEY).arg(&path).status().unwrap().success());
+        path
+    }
+
     /// A copy of a store that a real server wrote, unpacked.
     pub fn store(&self, name: &str) -> PathBuf {
         self.file(&format!("work/{name}.bolt"), fixture(name))

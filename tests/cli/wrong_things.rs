@@ -277,6 +277,7 @@ fn a_held_lock_names_its_holder_and_is_waited_for() {
 fn no_permission() {
     let sandbox = Sandbox::new();
     let database = sandbox.store("fresh-2.9.1");
+    let program = sandbox.program();
     let close = |closed: &Path| {
         fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).unwrap();
     };
@@ -284,7 +285,7 @@ fn no_permission() {
         let mut command = sandbox.command(on(reader, &database));
         if rustix::process::geteuid().is_root() {
             // Root may read whatever the mode says, so another user runs a copy.
-            let mut other = Command::new(sandbox.path("boltkey"));
+            let mut other = Command::new(&program);
             other
                 .args(command.get_args())
                 .env_clear()
@@ -295,7 +296,6 @@ fn no_permission() {
         }
         command.output().unwrap()
     };
-    fs::copy(BOLTKEY, sandbox.path("boltkey")).unwrap();
     close(&database);
     for reader in READERS {
         let output = run(reader);

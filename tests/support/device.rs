@@ -150,7 +150,7 @@ impl Recorder {
         for _ in 0..if pending.len() > 1 { mixed } else { 0 } {
             let mut image = durable.clone();
             for call in &pending {
-                if random() % 2 == 0 {
+                if random().is_multiple_of(2) {
                     apply(&mut image, call, None);
                 }
             }
@@ -441,7 +441,7 @@ pub fn crash_images(before: &[u8], log: &[Call], effort: Effort, visit: &mut dyn
                         (7, Call::Write { bytes, .. }) => {
                             let sectors = bytes.len().div_ceil(SECTOR) as u64;
                             let at = usize::try_from(random() % sectors).unwrap() * SECTOR;
-                            let part = if random() % 2 == 0 {
+                            let part = if random().is_multiple_of(2) {
                                 0..at
                             } else {
                                 at..bytes.len()
