@@ -234,7 +234,7 @@ fn try_changes(engine: Engine, file: &Path, bytes: Vec<u8>, rounds: &[Vec<Step>]
         let runs = unused(engine, &before);
         let mut precious = Vec::new();
         for (n, run) in runs.iter().enumerate() {
-            if (n + pick) % 3 == 0 {
+            if (n + pick).is_multiple_of(3) {
                 let start = run.start + (run.end - run.start) / 3;
                 precious.push(start..(start + 100).min(run.end));
             }

@@ -182,7 +182,6 @@ impl Undecodable {
     }
 
     /// The first ones, for commands that refuse what can't be decoded.
-    #[allow(dead_code)] // none of them reads this way yet
     pub(crate) fn told(&self) -> &[Finding] {
         &self.told
     }

@@ -95,8 +95,13 @@ pub trait Inspect: Send + Sync {
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>>;
 
     /// Does what [`Inspect::check`] and [`Inspect::unused`] begin with, so that it is done when they
-    /// are called: on another thread, perhaps. What fails here fails again there and is told then.
-    fn prepare(&self) {}
+    /// are called: on another thread, perhaps.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether [`Inspect::unused`] shows live bytes as well, because the engine does not tell them
     /// from others. What is found there and is live has to be left out then.

@@ -200,8 +200,8 @@ impl Inspect for WritableStore {
         self.opened.inspect().unused(visit)
     }
 
-    fn prepare(&self) {
-        self.opened.inspect().prepare();
+    fn prepare(&self) -> Result<()> {
+        self.opened.inspect().prepare()
     }
 
     fn shows_live_bytes(&self) -> bool {

@@ -98,8 +98,12 @@ impl Known {
         inspect: &dyn Inspect,
     ) -> Result<(Self, Vec<Finding>)> {
         thread::scope(|scope| {
-            scope.spawn(|| inspect.prepare());
-            Self::load(snapshot)
+            let prepared = scope.spawn(|| inspect.prepare());
+            let known = Self::load(snapshot);
+            match prepared.join() {
+                Ok(prepared) => prepared.and(known),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         })
     }
 

@@ -136,9 +136,8 @@ impl Inspect for Bolt {
         check::check(self)
     }
 
-    fn prepare(&self) {
-        // Kept if it succeeds.
-        let _ = self.survey();
+    fn prepare(&self) -> Result<()> {
+        self.survey().map(|_| ())
     }
 
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
