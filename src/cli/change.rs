@@ -8,7 +8,7 @@ use super::Session;
 use super::exit::Outcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
-use crate::store::Committed;
+use crate::store::{self, Committed};
 
 /// A token that exists nowhere but in this command's output.
 pub struct TokenMade<'a> {
@@ -18,6 +18,40 @@ pub struct TokenMade<'a> {
     pub token_out: Option<&'a Path>,
     /// The command that makes another one.
     pub again: &'a str,
+}
+
+/// Prints the report of a command that made no token, and ends it as what happened demands.
+///
+/// # Errors
+/// [`ErrorKind::Incomplete`] when a step at or after the commit failed, or the report of what was
+/// changed could not be printed.
+pub fn ended(
+    session: &Session,
+    report: Result<Zeroizing<Vec<u8>>>,
+    committed: Committed,
+) -> Result<Outcome> {
+    let printed = report.and_then(|text| session.ui().print([&text]));
+    match (committed.failure, printed) {
+        (Some(failure), _) => Err(failure),
+        (None, Ok(())) => Ok(Outcome::Done),
+        (None, Err(cause)) if committed.outcome == store::Outcome::Unchanged => Err(cause),
+        (None, Err(cause)) => {
+            let cause = cause.message().replace("; nothing was changed", "");
+            let message = format!("the change is committed and holds, but: {cause}");
+            Err(Error::new(ErrorKind::Incomplete, message)
+                .with_hint("boltkey status tells what the store holds now"))
+        }
+    }
+}
+
+/// Whether a change holds, as reports say it; none if it can't be known.
+#[must_use]
+pub fn changed(committed: &Committed) -> Option<bool> {
+    match committed.outcome {
+        store::Outcome::Changed => Some(true),
+        store::Outcome::Unchanged => Some(false),
+        store::Outcome::Unknown => None,
+    }
 }
 
 /// Prints the report of a command that made a token, and ends it as what happened demands.

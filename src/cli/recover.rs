@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Session;
 use super::auth::write_entry;
-use super::change::{TokenMade, conclude};
+use super::change::{TokenMade, changed, conclude};
 use super::exit::Outcome;
 use super::prompt::choose;
 use super::stdout;
@@ -20,7 +20,6 @@ use crate::ops::auth_list::Entry;
 use crate::ops::commit::{Around, sound_structure};
 use crate::ops::moment::Moment;
 use crate::ops::recover_operator::{KeptBecause, Options, Recovered, choices, plan};
-use crate::store;
 
 /// The subcommands of `recover`.
 #[derive(Debug, Subcommand)]
@@ -140,11 +139,7 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     };
     let committed = plan.apply(&mut store, &around)?;
     drop(store);
-    let changed = match committed.outcome {
-        store::Outcome::Changed => Some(true),
-        store::Outcome::Unchanged => Some(false),
-        store::Outcome::Unknown => None,
-    };
+    let changed = changed(&committed);
     let ui = session.ui();
     let report = plan.show(true, |made| {
         let mut report = Report::new(made, changed, false);

@@ -6,6 +6,7 @@ pub mod auth_show;
 pub mod auth_verify;
 pub mod bucket;
 pub mod capture;
+pub mod captures;
 pub mod check;
 pub mod commit;
 pub mod convert;
