@@ -157,6 +157,9 @@ pub enum Command {
     Bucket(super::listing::Command),
     /// Write out every token that is stored in plaintext
     Capture(super::capture::CaptureArgs),
+    /// Replace every plaintext token by its hash, as InfluxDB 2.8 and later do, and leave none
+    /// readable
+    Hash(super::hash::HashArgs),
     /// Get back in: make a new operator token without an old one
     #[command(subcommand)]
     Recover(super::recover::Command),
@@ -186,6 +189,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Org(command) => super::listing::orgs(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
         Command::Capture(args) => super::capture::run(args, session),
+        Command::Hash(args) => super::hash::run(args, session),
         Command::Recover(command) => super::recover::run(command, session),
         Command::Residue(command) => super::residue::run(command, session),
         Command::Convert(args) => super::convert::run_convert(args, session),
