@@ -23,12 +23,13 @@ type hashed struct {
 	Migrated                                       bool
 }
 
-// hash hashes a store and expects it to be proved.
+// hash hashes a store and expects it to be proved. A store with nothing in plaintext may have
+// nothing to be done.
 func hash(t *testing.T, db string, args ...string) hashed {
 	t.Helper()
 	var h hashed
 	answer(t, &h, []int{0}, "", append([]string{"hash", "--db", db, "--yes"}, args...)...)
-	if h.Changed == nil || !*h.Changed || h.PlaintextRemaining == nil || *h.PlaintextRemaining != 0 {
+	if h.Changed == nil || (!*h.Changed && h.Hashed > 0) || h.PlaintextRemaining == nil || *h.PlaintextRemaining != 0 {
 		t.Fatalf("hash: %+v", h)
 	}
 	return h
@@ -68,7 +69,7 @@ func onlyEmbedded(t *testing.T, db string, facts *server.Facts, h hashed) {
 	}
 }
 
-// worksLeft tells what a server that hashes finds to do when it starts.
+// workLeft tells what a server that hashes finds to do when it starts.
 func workLeft(log string) (migrates, hashes bool) {
 	return strings.Contains(log, "KV migrations"), strings.Contains(log, "Migrating raw tokens")
 }

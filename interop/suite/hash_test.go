@@ -39,7 +39,10 @@ func TestHashLeavesTheServerNothingToDo(t *testing.T) {
 			t.Errorf("%d in plaintext: %+v", len(plain), h)
 		}
 		embedded += len(h.Embedded)
-		put := capturedIn(t, captureFile)
+		put := map[string]string{}
+		if len(plain)+h.Recovered > 0 {
+			put = capturedIn(t, captureFile)
+		}
 		for id, token := range plain {
 			if put[id] != token {
 				t.Errorf("the capture lacks %s", id)
