@@ -160,3 +160,66 @@ impl<'s> Chosen<'s> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Variant;
+    use crate::store::Model;
+
+    #[test]
+    fn records_that_show_a_token_are_named_and_the_token_is_not() {
+        const A: &str = "0000000000000a01";
+        let generated = format!("{}==", "g".repeat(86));
+        let mut model = Model::default();
+        for (id, token, description) in [
+            (
+                A,
+                "chosen & <long>",
+                "says chosen \\u0026 \\u003clong\\u003e",
+            ),
+            ("0000000000000b02", &generated, ""),
+            ("0000000000000c03", "short", ""),
+        ] {
+            let token = token.replace('&', "\\u0026");
+            let record = format!(
+                r#"{{"id":"{id}","token":"{token}","description":"{description}","orgID":"{A}"}}"#
+            );
+            model.put(names::AUTHORIZATIONS, id.as_bytes(), record.as_bytes());
+        }
+        model.put(
+            b"telegrafv1",
+            b"one",
+            format!("token = {generated}").as_bytes(),
+        );
+        model.put(
+            b"tasksv1",
+            b"two",
+            br#"{"flux":"chosen \u0026 \u003clong\u003e"}"#,
+        );
+        model.put(
+            b"bucketindexv1",
+            format!("xchosen & <long>{A}").as_bytes(),
+            b"id",
+        );
+        model.put(b"usersv1", b"three", br#"{"name":"short"}"#);
+        model.put(b"scraperv2", b"four", br#"{"token":"short"}"#);
+        model.put(names::AUTHORIZATION_INDEX, generated.as_bytes(), b"id");
+        let survey = Survey::load(&model, Variant::Sha256).unwrap();
+        let found = find(&model, &survey).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|e| format!("{}/{} {:x}", e.bucket, e.key, e.id.get()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "authorizationsv1/0000000000000a01 a01",
+                "bucketindexv1/ a01",
+                "scraperv2/four c03",
+                "tasksv1/two a01",
+                "telegrafv1/one b02",
+            ]
+        );
+    }
+}

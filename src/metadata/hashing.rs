@@ -610,3 +610,163 @@ impl Additions for NewEntries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Commit, Model};
+
+    const A: &str = "0000000000000a01";
+    const B: &str = "0000000000000b02";
+    /// Of `my-super-secret-admin-token`.
+    const HASH: &str = "$influxdb2-sha256$MF-hXZK0ApLZgX8ybiLglgYvxJSVlxrEFgaIQtXa89k=";
+
+    fn record(id: &str, fields: &str) -> String {
+        format!(r#"{{"id":"{id}",{fields},"status":"active","orgID":"{A}","permissions":null}}"#)
+    }
+
+    fn store(records: &[(&str, &str)], raw: &[(&str, &str)], hashed: &[(&str, &str)]) -> Model {
+        let mut model = Model::default();
+        for (id, fields) in records {
+            let record = record(id, fields);
+            model.put(names::AUTHORIZATIONS, id.as_bytes(), record.as_bytes());
+        }
+        for (bucket, entries) in [
+            (names::AUTHORIZATION_INDEX, raw),
+            (names::AUTHORIZATION_HASHED_INDEX, hashed),
+        ] {
+            model.put(bucket, b"x", b"y");
+            let mut changes = ChangeSet::default();
+            changes.remove(bucket, b"x");
+            model.commit(&changes, &[]).unwrap();
+            for (key, id) in entries {
+                model.put(bucket, key.as_bytes(), id.as_bytes());
+            }
+        }
+        model
+    }
+
+    /// Hashes, and gives the records and the index of hashes as they are then.
+    fn hashed(model: &mut Model, variant: Variant) -> (Vec<String>, Vec<(String, String)>, Work) {
+        let survey = Survey::load(model, variant).unwrap();
+        let expected = survey.tokens();
+        let mut work = survey.work(model, variant).unwrap();
+        model.commit(&work.changes, &[]).unwrap();
+        let after = Survey::load(model, variant).unwrap();
+        after.prove(model, expected).unwrap();
+        let again = after.work(model, variant).unwrap();
+        assert!(again.changes.is_empty());
+        work.changes = ChangeSet::default();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let pairs = |bucket| {
+            let mut pairs = Vec::new();
+            model
+                .scan(bucket, &mut |key, value| {
+                    pairs.push((text(key), text(value)));
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            pairs
+        };
+        assert!(pairs(names::AUTHORIZATION_INDEX).is_empty());
+        let records = pairs(names::AUTHORIZATIONS).into_iter();
+        let records = records.map(|(_, value)| value).collect();
+        (records, pairs(names::AUTHORIZATION_HASHED_INDEX), work)
+    }
+
+    fn entry(hash: &str, id: &str) -> (String, String) {
+        (hash.to_owned(), id.to_owned())
+    }
+
+    #[test]
+    fn the_hash_stands_where_the_token_stood() {
+        let token = r#""token":"my-super-secret-admin-token""#;
+        let mut model = store(&[(A, token)], &[("my-super-secret-admin-token", A)], &[]);
+        let (records, index, work) = hashed(&mut model, Variant::Sha256);
+        assert_eq!(records, [record(A, &format!(r#""hashedToken":"{HASH}""#))]);
+        assert_eq!(index, [entry(HASH, A)]);
+        assert_eq!((work.revived, work.stray_entries), (0, 0));
+
+        let mut model = store(&[(A, token)], &[], &[]);
+        let (_, index, _) = hashed(&mut model, Variant::Sha512);
+        let long = TokenHash::of(Variant::Sha512, b"my-super-secret-admin-token").to_phc();
+        assert_eq!(index, [entry(&long, A)]);
+    }
+
+    #[test]
+    fn both_fields_become_one_if_they_agree() {
+        let both = format!(r#""token":"my-super-secret-admin-token","hashedToken":"{HASH}""#);
+        let mut model = store(&[(A, &both)], &[("my-super-secret-admin-token", A)], &[]);
+        let (records, index, _) = hashed(&mut model, Variant::Sha512);
+        assert_eq!(records, [record(A, &format!(r#""hashedToken":"{HASH}""#))]);
+        assert_eq!(index, [entry(HASH, A)]);
+
+        for other in [
+            r#""token":"zzz","hashedToken":"HASH""#,
+            r#""token":"t","hashedToken":"$argon2id$v=19$x""#,
+        ] {
+            let other = other.replace("HASH", HASH);
+            let model = store(&[(B, &other)], &[], &[]);
+            let refused = Survey::load(&model, Variant::Sha256).err().unwrap();
+            assert_eq!(refused.kind(), ErrorKind::Refused);
+            assert!(refused.message().contains(B), "{refused}");
+            assert!(!refused.message().contains("zzz"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_hashed_or_empty_stays_and_indexes_are_put_right() {
+        let stored = format!(r#""token":"","hashedToken":"{HASH}""#);
+        let odd = r#""hashedToken":"$argon2id$odd""#;
+        let mut model = store(
+            &[
+                (A, &stored),
+                (B, odd),
+                ("0000000000000c03", r#""token":"""#),
+            ],
+            &[("nobody's", B)],
+            &[("$influxdb2-sha256$gone", A), ("$argon2id$odd", B)],
+        );
+        let survey = Survey::load(&model, Variant::Sha256).unwrap();
+        assert_eq!((survey.plaintext, survey.hashed), (0, 2));
+        assert_eq!(survey.missing.len(), 1);
+        assert_eq!(
+            survey.owner(b"my-super-secret-admin-token"),
+            Some(A.parse().unwrap())
+        );
+        let before = record(A, &stored);
+        let (records, index, work) = hashed(&mut model, Variant::Sha256);
+        assert_eq!(records.first(), Some(&before));
+        assert_eq!(index, [entry("$argon2id$odd", B), entry(HASH, A)]);
+        assert_eq!((work.revived, work.stray_entries), (1, 2));
+    }
+
+    #[test]
+    fn of_twins_the_one_that_a_server_finds_goes_on_working() {
+        let token = r#""token":"twin""#;
+        let hash = TokenHash::of(Variant::Sha256, b"twin").to_phc();
+        for (raw, old, winner) in [
+            (Some(B), None, B),
+            (None, Some(B), B),
+            (None, None, A),
+            (Some(A), Some(B), A),
+        ] {
+            let raw: Vec<_> = raw.iter().map(|id| ("twin", *id)).collect();
+            let old: Vec<_> = old.iter().map(|id| (hash.as_str(), *id)).collect();
+            let mut model = store(&[(A, token), (B, token)], &raw, &old);
+            let (records, index, _) = hashed(&mut model, Variant::Sha256);
+            assert!(records.iter().all(|record| !record.contains("twin")));
+            assert_eq!(index, [entry(&hash, winner)]);
+        }
+    }
+
+    #[test]
+    fn undecodable_records_stop_it() {
+        for value in ["{", r#"["0000000000000a01"]"#, r#"{"id":"x"}"#] {
+            let mut model = store(&[], &[], &[]);
+            model.put(names::AUTHORIZATIONS, A.as_bytes(), value.as_bytes());
+            let refused = Survey::load(&model, Variant::Sha256).err().unwrap();
+            assert_eq!(refused.kind(), ErrorKind::Corrupt);
+        }
+    }
+}
