@@ -257,7 +257,7 @@ fn judge_other(
         used,
         report: mut found,
         ..
-    } = survey(file, other, Some(heads.clone()))?;
+    } = survey(file, other, Some(heads.clone()), None)?;
     let list = freelist::read(file, other, &mut found)?;
     if let Freelist::Stored(list) = &list {
         shared_with_tree(file, list, |page| used.has(page), &mut found);
