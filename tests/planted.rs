@@ -189,6 +189,22 @@ fn in_every_unused_place() {
             cases += 1;
         }
     }
+    // Behind the elements of live nodes, which is zero in what Bolt writes.
+    for end in (3 * PAGE..=sound.len()).step_by(PAGE) {
+        let start = end - planted.len();
+        if sound[start..end].iter().any(|byte| *byte != 0) {
+            continue;
+        }
+        let mut bytes = sound.clone();
+        bytes[start..end].copy_from_slice(planted.as_bytes());
+        if runs(&bytes)
+            .iter()
+            .any(|run| run.start <= start && run.end >= end)
+        {
+            assert!(finds(&bytes), "at byte {start}");
+            cases += 1;
+        }
+    }
     // Behind the last page.
     let mut bytes = sound.clone();
     bytes.extend(planted.as_bytes());

@@ -10,7 +10,7 @@ use super::Session;
 use super::args::Cli;
 use super::exit::Outcome;
 use super::ui::{Human, printable};
-use crate::error::{IoContext, Result};
+use crate::error::{ErrorKind, IoContext, Result};
 use crate::finding::counted;
 
 /// Options of `man`.
@@ -46,7 +46,13 @@ fn write_pages(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) 
     let mut text = Vec::new();
     page.render(&mut text)
         .and_then(|()| std::fs::write(&path, text))
-        .at("write", &path)?;
+        .at("write", &path)
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                error.with_hint("the folder must exist: make it first, or name another one")
+            }
+            _ => error,
+        })?;
     pages.push(name);
     for subcommand in command.get_subcommands().filter(|c| !c.is_hide_set()) {
         write_pages(subcommand, folder, pages)?;

@@ -83,8 +83,10 @@ impl Session {
     /// What is read from a schema of the future may lack, or misread, what is new in it.
     fn warn_of_schema(&self, store: &Store) -> Result<()> {
         let schema = Schema::load(store.snapshot())?;
-        // Any Bolt file may be looked at, and one without migrations is none of InfluxDB's.
-        if schema.known || (schema.migrations == 0 && schema.findings.is_empty()) {
+        // Any Bolt file may be looked at, and one without migrations is none of InfluxDB's. Where
+        // damage hides them nothing can be said of the schema, and the damage is told elsewhere.
+        let of_damage = |finding: &Finding| finding.code.starts_with("structure.");
+        if schema.known || (schema.migrations == 0 && schema.findings.iter().all(of_damage)) {
             return Ok(());
         }
         self.ui.warning(&format!(

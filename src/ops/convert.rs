@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::output::OutputFile;
-use super::residue::last_copies;
+use super::residue;
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
-use crate::metadata::residue::{Known, Scan};
+use crate::metadata::residue::Known;
 use crate::store::{Engine, Progress, Store};
 
 /// What was made.
@@ -93,8 +93,7 @@ pub fn could_convert(store: &Store, out: &Path, engine: Engine) -> Result<(Copie
 /// When the store can't be read.
 fn recoverable(store: &Store) -> Result<(u64, Vec<Finding>)> {
     let (known, mut findings) = Known::load(store.snapshot())?;
-    let mut scan = Scan::new(&known);
-    findings.extend(scan.feed_unused(store.inspect(), store.snapshot())?);
-    let residue = scan.finish();
-    Ok((last_copies(store, &known, &residue)?, findings))
+    let (residue, damage) = residue::look(store, &known, &residue::Options::default())?;
+    findings.extend(damage);
+    Ok((residue.matching.len() as u64, findings))
 }

@@ -99,13 +99,34 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
     })
 }
 
-fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue, Vec<Finding>)> {
+/// Looks for tokens that the store no longer holds in plaintext: in unused parts of its file, and
+/// in `options.files`. Damage that may hide some is in the findings.
+///
+/// # Errors
+/// When the store or one of the files can't be read.
+pub fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue, Vec<Finding>)> {
     let mut scan = Scan::new(known);
     let mut findings = scan.feed_unused(store.inspect(), store.snapshot())?;
     for path in &options.files {
         findings.extend(look_into(&mut scan, path, &options.open)?);
     }
-    Ok((scan.finish(), findings))
+    let mut residue = scan.finish();
+    leave_out_live(store, known, &mut residue)?;
+    Ok((residue, findings))
+}
+
+/// A token that a live record shows as well, such as a telegraf configuration, is still in the
+/// store, and whoever destroys the residue does not destroy the last copy.
+fn leave_out_live(store: &Store, known: &Known, residue: &mut Residue) -> Result<()> {
+    // Where live bytes are shown, it was done before anything was counted.
+    if residue.matching.is_empty() || store.inspect().shows_live_bytes() {
+        return Ok(());
+    }
+    let live = embedded(store, known)?.matching;
+    residue
+        .matching
+        .retain(|(id, _)| live.binary_search_by_key(id, |(id, _)| *id).is_err());
+    Ok(())
 }
 
 fn count(residue: &Residue) -> Counts {
@@ -117,28 +138,17 @@ fn count(residue: &Residue) -> Counts {
     }
 }
 
-/// How many hashed tokens only unused parts of the store's file show, as `residue` says: one that
-/// a live record shows as well, such as a telegraf configuration, has no last copy there.
-///
-/// # Errors
-/// When the store can't be read.
-pub fn last_copies(store: &Store, known: &Known, residue: &Residue) -> Result<u64> {
-    if residue.matching.is_empty() {
-        return Ok(0);
-    }
-    let embedded = embedded(store, known)?.matching;
-    let last = residue
-        .matching
-        .iter()
-        .filter(|(id, _)| embedded.binary_search_by_key(id, |(id, _)| *id).is_err());
-    Ok(last.count() as u64)
-}
-
 /// Tokens in live records other than authorizations.
 fn embedded(store: &Store, known: &Known) -> Result<Residue> {
     let mut scan = Scan::new(known);
+    // As large as the tokens are many, and all values are IDs.
+    let indexes = [
+        names::AUTHORIZATION_INDEX,
+        names::AUTHORIZATION_HASHED_INDEX,
+    ];
     for bucket in store.snapshot().buckets()?.0 {
-        if bucket.name != names::AUTHORIZATIONS {
+        let name = bucket.name.as_slice();
+        if name != names::AUTHORIZATIONS && !indexes.contains(&name) {
             store.snapshot().scan(&bucket.name, &mut |_, value| {
                 scan.feed(value, false);
                 ControlFlow::Continue(())

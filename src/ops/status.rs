@@ -11,7 +11,7 @@ use super::user::with_password;
 use crate::error::Result;
 use crate::finding::{Finding, Severity, counted};
 use crate::metadata::authenticate::{TokenIndexes, judge};
-use crate::metadata::residue::{Known, Scan};
+use crate::metadata::residue::Known;
 use crate::metadata::{
     self, Authorization, Catalog, Id, Kind, Schema, Storage, TokenHash, Variant, authorization,
     mapping, names,
@@ -148,10 +148,8 @@ pub fn status(store: &Store) -> Result<Status> {
     findings.extend(metadata::check::check(snapshot)?);
     let mut findings = one_of_each(findings);
     let (known, _) = Known::load(snapshot)?;
-    let mut scan = Scan::new(&known);
-    scan.feed_unused(store.inspect(), store.snapshot())?;
-    let found = scan.finish();
-    let recoverable = residue::last_copies(store, &known, &found)?;
+    let (found, _) = residue::look(store, &known, &residue::Options::default())?;
+    let recoverable = found.matching.len() as u64;
     if recoverable > 0 {
         findings.push(last_copies_finding(description.path.display(), recoverable));
     }

@@ -84,8 +84,8 @@ pub trait Inspect: Send + Sync {
 
     /// Calls `visit` for everything that stands in bytes no live record uses: free and leaked
     /// pages, the tree of the superseded meta, slack inside live pages, the tail beyond the
-    /// high-water mark. Each unused byte is shown exactly once as part of [`Unused::Run`];
-    /// elements of stale nodes come in addition.
+    /// high-water mark. Each unused byte is shown exactly once as part of [`Unused::Run`], but
+    /// that zeros may be left out; elements of stale nodes come in addition.
     ///
     /// Where damage hides part of the live tree, the pages that may belong to it count as
     /// unused; the returned findings say so.
@@ -95,12 +95,17 @@ pub trait Inspect: Send + Sync {
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>>;
 
     /// Does what [`Inspect::check`] and [`Inspect::unused`] begin with, so that it is done when they
-    /// are called: on another thread, perhaps.
+    /// are called, and calls `visit` for the pairs of `bucket` on the way: a scan of it that costs
+    /// no second look at its pages. They come in no particular order; damaged parts are left out
+    /// and told by the calls that follow.
+    ///
+    /// False when that is not to be had, or was done before; nothing was shown then.
     ///
     /// # Errors
     /// When the file can't be read.
-    fn prepare(&self) -> Result<()> {
-        Ok(())
+    fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {
+        let _ = (bucket, visit);
+        Ok(false)
     }
 
     /// Whether [`Inspect::unused`] shows live bytes as well, because the engine does not tell them

@@ -223,7 +223,8 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
         )));
     }
     if kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device() {
-        return Err(not_a_store(path, "it is not a regular file"));
+        return Err(not_a_store(path, "it is not a regular file")
+            .with_hint("name the database file itself, or copy what comes out there to a file"));
     }
     Ok(file)
 }
@@ -245,7 +246,8 @@ pub(super) fn read_start<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Resul
 
 fn unpack_all(file: &mut File, path: &Path) -> Result<Vec<u8>> {
     gzip::unpack(file).map_err(|cause| match cause.kind() {
-        io::ErrorKind::InvalidData => not_a_store(path, &format!("{cause}")),
+        io::ErrorKind::InvalidData => not_a_store(path, &format!("{cause}"))
+            .with_hint("copy it again from where it came from, or name another copy"),
         io::ErrorKind::FileTooLarge => not_a_store(path, &format!("{cause}"))
             .with_hint("if it is a real copy, unpack it with gunzip and name the result"),
         _ => Error::new(

@@ -200,8 +200,8 @@ impl Inspect for WritableStore {
         self.opened.inspect().unused(visit)
     }
 
-    fn prepare(&self) -> Result<()> {
-        self.opened.inspect().prepare()
+    fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {
+        self.opened.inspect().prepare(bucket, visit)
     }
 
     fn shows_live_bytes(&self) -> bool {

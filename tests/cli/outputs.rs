@@ -295,3 +295,32 @@ fn nothing_is_called_the_last_copy_beside_another_one() {
         "{told}"
     );
 }
+
+/// One of the tokens stands in a telegraf configuration as well, which is live.
+#[test]
+fn what_a_live_record_shows_is_written_out_and_not_called_lost() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store("upgraded-2.9.1");
+    let backup = sandbox.store("lived-2.7.12");
+    let all = tokens_of(&facts("lived-2.7.12")).len();
+    for files in [vec![], vec!["--files", backup.to_str().unwrap()]] {
+        let run = |command: &[&str]| {
+            let mut arguments = on(command, &database);
+            arguments.extend(files.iter().map(ToString::to_string));
+            sandbox.run(&arguments)
+        };
+        let scan = run(&["residue", "scan", "--json"]).code(3).json();
+        assert_eq!(scan["tokens"], all - 1);
+        assert_eq!(scan["matching"], all - 1);
+        let dry = ["residue", "recover", "--json", "-n", "--out", "out"];
+        let recovery = run(&dry).ok().json();
+        assert_eq!(recovery["matching"], all - 1);
+        assert_eq!(recovery["recovered"], all);
+    }
+    let status = sandbox
+        .run(on(&["status", "--json"], &database))
+        .ok()
+        .json();
+    assert_eq!(status["residue"]["plaintextTokens"], all - 1);
+    assert_eq!(status["residue"]["recoverable"], all - 1);
+}

@@ -11,7 +11,7 @@ use super::meta::{Flaw, Meta, Metas};
 use super::pages::PageFile;
 use super::survey::{Survey, survey};
 use crate::error::Result;
-use crate::finding::Severity;
+use crate::finding::{Severity, counted};
 use crate::store::{Pages, StructureCheck};
 
 /// Checks everything that the current meta reaches, the freelist, the other meta, the tail.
@@ -99,7 +99,7 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
     let whole = if errors == 0 {
         String::from("its tree is whole")
     } else {
-        format!("its tree is damaged in {errors} places")
+        format!("its tree is damaged in {}", counted(errors, "place"))
     };
     let in_use = format!(
         "meta page {} of transaction {} is used; {whole}, and it may be one transaction older",
@@ -257,7 +257,7 @@ fn judge_other(
         used,
         report: mut found,
         ..
-    } = survey(file, other, Some(heads.clone()))?;
+    } = survey(file, other, Some(heads.clone()), None)?;
     let list = freelist::read(file, other, &mut found)?;
     if let Freelist::Stored(list) = &list {
         shared_with_tree(file, list, |page| used.has(page), &mut found);
@@ -274,8 +274,10 @@ fn judge_other(
             format!(", first at {}: {}", finding.place, finding.message)
         });
     let (slot, txid) = (other.slot, other.txid);
-    let message =
-        format!("meta page {slot}, transaction {txid}, is damaged in {errors} places{first}");
+    let message = format!(
+        "meta page {slot}, transaction {txid}, is damaged in {}{first}",
+        counted(errors, "place")
+    );
     report.add(other.defect(file, Code::OtherMeta, 0, message), None);
     Ok(None)
 }

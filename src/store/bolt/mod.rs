@@ -47,7 +47,7 @@ use codes::Report;
 use meta::Metas;
 use pages::PageFile;
 use read::TopLevel;
-use survey::{Survey, survey};
+use survey::{Survey, Wanted, survey};
 use territories::Territories;
 
 pub use codes::Code;
@@ -100,7 +100,7 @@ impl Bolt {
         if let Some(known) = self.surveyed.get() {
             return Ok(known);
         }
-        let found = survey(&self.file, &self.metas.current, None)?;
+        let found = survey(&self.file, &self.metas.current, None, None)?;
         Ok(self.surveyed.get_or_init(|| found))
     }
 
@@ -136,8 +136,14 @@ impl Inspect for Bolt {
         check::check(self)
     }
 
-    fn prepare(&self) -> Result<()> {
-        self.survey().map(|_| ())
+    fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {
+        if self.surveyed.get().is_some() {
+            return Ok(false);
+        }
+        let wanted = Some(Wanted { bucket, visit });
+        let found = survey(&self.file, &self.metas.current, None, wanted)?;
+        self.surveyed.get_or_init(|| found);
+        Ok(true)
     }
 
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {

@@ -24,10 +24,17 @@ pub(super) struct Survey {
     pub(super) report: Report,
     /// Only what trees tell: pages of branches and leaves, buckets, keys, depth.
     pub(super) pages: Pages,
-    /// The bytes inside live nodes that nothing uses, as ranges of the file.
+    /// The bytes inside live nodes that nothing uses, as ranges of the file. Those between or
+    /// behind elements that are all zero are left out: nearly every node has some.
     pub(super) gaps: Vec<Range<u64>>,
     /// Whether in each tree all leaves are equally deep, as bolt's are.
     pub(super) balanced: bool,
+}
+
+/// A bucket whose pairs are wanted as they are come upon: what for, and its name.
+pub(super) struct Wanted<'w> {
+    pub(super) bucket: &'w [u8],
+    pub(super) visit: &'w mut dyn FnMut(&[u8], &[u8]),
 }
 
 /// Walks the trees of all buckets that `meta` reaches. Nodes at `known` pages, and what is
@@ -35,7 +42,12 @@ pub(super) struct Survey {
 ///
 /// # Errors
 /// When the system can't read the file.
-pub(super) fn survey(file: &PageFile, meta: &Meta, known: Option<Bitmap>) -> Result<Survey> {
+pub(super) fn survey(
+    file: &PageFile,
+    meta: &Meta,
+    known: Option<Bitmap>,
+    wanted: Option<Wanted<'_>>,
+) -> Result<Survey> {
     let mut walker = Walker::new(file, meta.hwm);
     if let Some(known) = known {
         walker = walker.knowing(known);
@@ -50,6 +62,8 @@ pub(super) fn survey(file: &PageFile, meta: &Meta, known: Option<Bitmap>) -> Res
         trees: Vec::new(),
         place: None,
         nested: false,
+        wanted,
+        showing: false,
         leaf_depth: None,
         balanced: true,
     };
@@ -58,6 +72,7 @@ pub(super) fn survey(file: &PageFile, meta: &Meta, known: Option<Bitmap>) -> Res
         notes.nested = true;
         notes.leaf_depth = None;
         notes.place = Some(tree.place);
+        notes.showing = tree.wanted;
         let _ = walker.tree(tree.root, tree.from, &mut notes)?;
     }
     let (used, heads) = walker.into_pages();
@@ -76,10 +91,11 @@ struct Tree {
     root: PageId,
     from: Reference,
     place: Rc<str>,
+    wanted: bool,
 }
 
 /// The visitor that takes everything down.
-struct Notes<'f> {
+struct Notes<'f, 'w> {
     file: &'f PageFile,
     hwm: PageId,
     /// Pages at which trees of buckets begin, so that no more are kept than there are pages.
@@ -92,12 +108,23 @@ struct Notes<'f> {
     place: Option<Rc<str>>,
     /// Whether a bucket found now stands inside another one.
     nested: bool,
+    wanted: Option<Wanted<'w>>,
+    /// Whether the bucket that is gone through is the one that is wanted.
+    showing: bool,
     /// How deep the leaves of the tree that is walked are.
     leaf_depth: Option<u64>,
     balanced: bool,
 }
 
-impl Notes<'_> {
+impl Notes<'_, '_> {
+    /// Counts a pair, and shows it if its bucket is wanted.
+    fn pair(&mut self, element: &Element<'_>) {
+        self.pages.keys += 1;
+        if let Some(wanted) = self.wanted.as_mut().filter(|_| self.showing) {
+            (wanted.visit)(element.key, element.value);
+        }
+    }
+
     fn add(&mut self, defect: Defect) {
         self.count(defect.code, || defect);
     }
@@ -114,6 +141,9 @@ impl Notes<'_> {
             Some(place) if place.starts_with("inside ") => Rc::clone(place),
             Some(place) => format!("inside {place}").into(),
         };
+        let wanted = self.wanted.as_ref();
+        let wanted = !self.nested && wanted.is_some_and(|wanted| wanted.bucket == element.key);
+        let showing = std::mem::replace(&mut self.showing, wanted);
         let outer = self.place.replace(place);
         let mut pending = Vec::new();
         pending.push(element.value_start()..element.end());
@@ -138,7 +168,10 @@ impl Notes<'_> {
                     let _ = inline(&inner, &mut visit);
                 }
             }
+            // Buckets inside it are others.
+            self.showing = false;
         }
+        self.showing = showing;
         self.place = outer;
     }
 
@@ -170,6 +203,7 @@ impl Notes<'_> {
             root,
             from,
             place: self.place.clone().unwrap_or_else(|| Rc::from("")),
+            wanted: self.showing,
         });
     }
 
@@ -179,7 +213,7 @@ impl Notes<'_> {
     }
 }
 
-impl Visit for Notes<'_> {
+impl Visit for Notes<'_, '_> {
     fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
         self.count(code, tell);
     }
@@ -197,7 +231,7 @@ impl Visit for Notes<'_> {
             }
             self.bucket(node, element);
         } else {
-            self.pages.keys += 1;
+            self.pair(element);
             if !self.nested {
                 let what = "is a plain value beside the buckets";
                 let code = Code::RootValue;
@@ -238,13 +272,16 @@ impl Visit for Notes<'_> {
     }
 
     fn unused(&mut self, node: &Node<'_>, from: usize, to: usize) {
-        self.gap(node, from, to);
+        let blank = node.bytes.get(from..to).is_none_or(all_zero);
+        if !blank {
+            self.gap(node, from, to);
+        }
         if to < node.bytes.len() {
             self.count(Code::Packing, || {
                 let message = format!("{} bytes between two elements are not used", to - from);
                 node.defect(Code::Packing, from, message)
             });
-        } else if !node.bytes.get(from..to).is_none_or(all_zero) {
+        } else if !blank {
             let message = "bytes behind the last element are not zero";
             self.add(node.defect(Code::Slack, from, message));
         }
@@ -252,15 +289,15 @@ impl Visit for Notes<'_> {
 }
 
 /// The visitor inside an inline bucket.
-struct Inline<'n, 'f> {
-    notes: &'n mut Notes<'f>,
+struct Inline<'n, 'f, 'w> {
+    notes: &'n mut Notes<'f, 'w>,
     /// Values of buckets inside, as ranges of the outermost node.
     pending: &'n mut Vec<Range<usize>>,
     /// Where in the outermost node this inline page begins.
     start: usize,
 }
 
-impl Visit for Inline<'_, '_> {
+impl Visit for Inline<'_, '_, '_> {
     fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
         self.notes.count(code, tell);
     }
@@ -274,7 +311,7 @@ impl Visit for Inline<'_, '_> {
             self.pending
                 .push(self.start + value.start..self.start + value.end);
         } else {
-            self.notes.pages.keys += 1;
+            self.notes.pair(element);
         }
         ControlFlow::Continue(())
     }

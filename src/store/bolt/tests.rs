@@ -197,3 +197,34 @@ fn the_check_is_content_with_what_bolt_wrote() {
         assert_eq!(sum, pages.allocated, "{name}");
     }
 }
+
+/// The look at everything shows of each bucket what a scan shows, and once only.
+#[test]
+fn pairs_are_shown_while_the_pages_are_looked_at() {
+    let mut tried = 0;
+    for name in names() {
+        let content = fixture(&name);
+        let bolt = open(content.clone());
+        let (buckets, _) = bolt.buckets().unwrap();
+        // A few of many, the first and the last among them.
+        let step = buckets.len() / 8 + 1;
+        let last = buckets.last();
+        for bucket in buckets.iter().step_by(step).chain(last) {
+            let mut scanned = Vec::new();
+            bolt.scan(&bucket.name, &mut |key, value| {
+                scanned.push((key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+            let mut shown = Vec::new();
+            let mut take = |key: &[u8], value: &[u8]| shown.push((key.to_vec(), value.to_vec()));
+            let fresh = open(content.clone());
+            assert!(fresh.prepare(&bucket.name, &mut take).unwrap());
+            assert!(!fresh.prepare(&bucket.name, &mut take).unwrap());
+            shown.sort();
+            assert!(shown == scanned, "{name}");
+            tried += 1;
+        }
+    }
+    println!("cases: bolt-files {tried}");
+}

@@ -127,7 +127,7 @@ fn prepare(
         txid: next_txid(meta)?,
         ..*meta
     };
-    let new_survey = survey(&new, &next, None)?;
+    let new_survey = survey(&new, &next, None, None)?;
     refuse_own(file, &new_survey.report)?;
     let new_used = &new_survey.used;
 
