@@ -135,7 +135,7 @@ pub fn last_copies(store: &Store, known: &Known, residue: &Residue) -> Result<u6
 }
 
 /// Tokens in live records other than authorizations.
-fn embedded(store: &Store, known: &Known) -> Result<Residue> {
+pub(super) fn embedded(store: &Store, known: &Known) -> Result<Residue> {
     let mut scan = Scan::new(known);
     for bucket in store.snapshot().buckets()?.0 {
         if bucket.name != names::AUTHORIZATIONS {
