@@ -266,12 +266,12 @@ impl Human for Report<'_> {
                 what.join(" and ")
             )
         } else if self.nothing {
-            format!("nothing to undo: {target} opens this schema; nothing was changed")
+            format!("nothing to undo: InfluxDB {target} opens this schema; nothing was changed")
         } else {
             let mut what = Vec::new();
             if !outlook.undo.database.is_empty() {
                 what.push(format!(
-                    "{undo} {verb} undone, and {target} starts on the store"
+                    "{undo} {verb} undone, and InfluxDB {target} starts on the store"
                 ));
             }
             if *dropped > 0 {
@@ -283,7 +283,7 @@ impl Human for Report<'_> {
             format!("{}{nothing}", what.join("; "))
         };
         write_wrapped(out, "", 0, &text)?;
-        write_losses("Lost", &outlook.lost, out)?;
+        write_losses("LOST", &outlook.lost, out)?;
         write_losses("With fewer permissions", &outlook.reduced, out)?;
         write_steps(&outlook.steps, out)?;
         write_warnings(&outlook.warnings, out)
@@ -316,34 +316,47 @@ impl Human for Outlook {
             format!("{lost} would be LOST")
         };
         writeln!(out, "It would know {kept}; {lost}.")?;
-        write_losses("Lost", &self.lost, out)?;
+        write_losses("LOST", &self.lost, out)?;
         write_losses("With fewer permissions", &self.reduced, out)?;
         write_steps(&self.steps, out)?;
         write_warnings(&self.warnings, out)
     }
 }
 
+/// Those with the same reason stand together.
 fn write_losses(title: &str, losses: &[Loss], out: &mut dyn Write) -> io::Result<()> {
-    if losses.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\n{title}:")?;
+    let mut reasons: Vec<&str> = Vec::new();
     for loss in losses {
-        let description = printable(&loss.description);
-        let text = format!("{}  {}", loss.kind.name(), description);
-        write_wrapped(out, &format!("  {}  ", loss.id), 4, &text)?;
-        write_wrapped(out, "    ", 4, &loss.reason)?;
+        if !reasons.contains(&&*loss.reason) {
+            reasons.push(&loss.reason);
+        }
+    }
+    for reason in reasons {
+        writeln!(out)?;
+        write_wrapped(out, "", 2, &format!("{title}: {reason}"))?;
+        for loss in losses.iter().filter(|loss| loss.reason == reason) {
+            let description = printable(&loss.description);
+            let text = format!("{}  {description}", loss.kind.name());
+            write_wrapped(out, &format!("  {}  ", loss.id), 4, &text)?;
+        }
     }
     Ok(())
 }
 
 fn write_steps(steps: &[String], out: &mut dyn Write) -> io::Result<()> {
+    const WIDTH: usize = 80;
     if steps.is_empty() {
         return Ok(());
     }
     writeln!(out, "\nThe way there:")?;
     for step in steps {
-        writeln!(out, "  {}", printable(step).replace(" --", " \\\n      --"))?;
+        let step = printable(step);
+        // In a form that a shell reads as one line.
+        if step.chars().count() + 2 > WIDTH {
+            writeln!(out, "  {}", step.replace(" --", " \\\n      --"))?;
+        } else {
+            writeln!(out, "  {step}")?;
+        }
     }
     Ok(())
 }

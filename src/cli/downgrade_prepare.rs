@@ -215,21 +215,21 @@ impl Human for Report<'_> {
             (number, false) => format!("restored {} in plaintext", counted(number, "token")),
             (number, true) => format!("would restore {} in plaintext", counted(number, "token")),
         };
-        let text = format!(
-            "{restored}; {} in plaintext before; {} {} nothing in this store{}",
-            if *already_plaintext == 1 {
-                String::from("1 token stood")
-            } else {
-                format!("{already_plaintext} tokens stood")
-            },
-            counted(*unmatched, "candidate"),
-            if *unmatched == 1 { "matches" } else { "match" },
-            if self.changed == Some(false) {
-                "; nothing was changed"
-            } else {
-                ""
-            }
-        );
+        let mut parts = vec![restored];
+        match *already_plaintext {
+            0 => {}
+            1 => parts.push("1 token stood in plaintext before".into()),
+            number => parts.push(format!("{number} tokens stood in plaintext before")),
+        }
+        match *unmatched {
+            0 => {}
+            1 => parts.push("1 candidate matches nothing in this store".into()),
+            number => parts.push(format!("{number} candidates match nothing in this store")),
+        }
+        if self.changed == Some(false) {
+            parts.push("nothing was changed".into());
+        }
+        let text = parts.join("; ");
         write_wrapped(out, "", 0, &text)?;
         if still_hashed.is_empty() {
             return writeln!(out, "no token is hashed any more");

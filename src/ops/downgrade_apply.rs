@@ -1,6 +1,8 @@
 //! `downgrade apply`: the database's last migration undone, so that releases which don't know it
 //! start.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::commit::{Around, all_decoded, commit, known_schema};
@@ -69,13 +71,13 @@ fn work_out(
     let target = settings.to.target;
     known_schema(snapshot)?;
     let path = sqlite_path(database, &settings.to)?;
+    // Its newest schema would not be changed, whatever else is wrong with the file.
+    let matters = target.sql_migrations() < SQL_MIGRATIONS.len() as u64;
     let (sql, unread) = match SqlSide::read(&path) {
+        Ok(SqlSide::Unknown(name)) if matters => return Err(unknown_sql(&path, &name)),
         Ok(sql) => (sql, None),
-        // Its schema would not be changed whatever it is, so it does not stop the database's.
-        Err(error) if target.sql_migrations() == SQL_MIGRATIONS.len() as u64 => {
-            (SqlSide::Absent, Some(error))
-        }
-        Err(error) => return Err(error),
+        Err(error) if matters => return Err(error),
+        Err(error) => (SqlSide::Absent, Some(error)),
     };
     let (situation, findings) = Situation::of(snapshot, database, target, path, sql)?;
     all_decoded(&findings)?;
@@ -118,6 +120,18 @@ fn work_out(
         refused,
         migrations,
     })
+}
+
+fn unknown_sql(path: &Path, migration: &str) -> Error {
+    Error::new(
+        ErrorKind::UnknownSchema,
+        format!(
+            "{} has a migration that is not known here, {migration:?}, so it can't be told whether \
+             it has to be changed too; nothing was changed",
+            path.display()
+        ),
+    )
+    .with_hint("the influxd that wrote it knows the way back: see influxd downgrade --help")
 }
 
 /// Says which command does what this one does not.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, counted};
+use crate::finding::Finding;
 use crate::metadata::migration::{HASHING, MIGRATIONS};
 use crate::metadata::release::{SQL_MIGRATIONS, SqlSchema};
 use crate::metadata::residue::{Known, Scan};
@@ -94,7 +94,7 @@ pub fn check(store: &Store, options: &Options) -> Result<(Outlook, Vec<Finding>)
 /// Where the SQLite file is to be looked for.
 pub(super) fn sqlite_path(database: &Description, options: &Options) -> Result<PathBuf> {
     let Some(path) = &options.sqlite else {
-        return Ok(folder_of(&database.path).join("influxd.sqlite"));
+        return Ok(database.path.with_file_name("influxd.sqlite"));
     };
     if fs::symlink_metadata(path).is_err_and(|cause| cause.kind() == std::io::ErrorKind::NotFound) {
         return Err(Error::new(
@@ -381,32 +381,38 @@ impl<'s> Situation<'s> {
         };
         let left = target.downgrade_target().sql_migrations();
         let undone = |migration: u64| left < migration;
-        let mut lose = |number: u64, what: &str| {
+        let mut lose = |number: u64, one: &str, many: &str| {
             if number > 0 {
-                warnings.push(format!(
-                    "{} in {path} would be deleted",
-                    counted(number, what)
-                ));
+                let what = if number == 1 { one } else { many };
+                warnings.push(format!("{number} {what} in {path} would be deleted"));
             }
         };
-        let replications = sqlite.rows("replications")?;
         if undone(5) {
-            lose(sqlite.rows("remotes")?, "remote");
-            lose(replications, "replication");
+            lose(sqlite.rows("remotes")?, "remote", "remotes");
+            let number = sqlite.rows("replications")?;
+            lose(number, "replication", "replications");
         } else {
             if undone(8) {
-                let number = sqlite.rows_without("remotes", "remote_org_id")?;
-                lose(number, "remote without an organization");
+                let (one, many) = (
+                    "remote without an organization",
+                    "remotes without an organization",
+                );
+                lose(sqlite.rows_without("remotes", "remote_org_id")?, one, many);
             }
             if undone(7) {
                 let number = sqlite.rows_other_than("replications", "remote_bucket_name", "")?;
-                lose(number, "replication that names its bucket");
+                let (one, many) = (
+                    "replication that names its bucket",
+                    "replications that name their bucket",
+                );
+                lose(number, one, many);
             }
         }
         if undone(2) {
-            lose(sqlite.rows("notebooks")?, "notebook");
-            lose(sqlite.rows("streams")?, "annotation stream");
-            lose(sqlite.rows("annotations")?, "annotation");
+            lose(sqlite.rows("notebooks")?, "notebook", "notebooks");
+            let (one, many) = ("annotation stream", "annotation streams");
+            lose(sqlite.rows("streams")?, one, many);
+            lose(sqlite.rows("annotations")?, "annotation", "annotations");
         }
         Ok(())
     }
