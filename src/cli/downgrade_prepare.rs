@@ -210,6 +210,7 @@ impl Human for Report<'_> {
             unmatched,
             still_hashed,
         } = self.prepared;
+        let restored_any = *restored > 0;
         let restored = match (*restored, self.dry_run) {
             (0, _) => String::from("nothing to restore"),
             (number, false) => format!("restored {} in plaintext", counted(number, "token")),
@@ -231,6 +232,11 @@ impl Human for Report<'_> {
         }
         let text = parts.join("; ");
         write_wrapped(out, "", 0, &text)?;
+        if restored_any && !self.dry_run {
+            let text = "InfluxDB 2.9 would hash them again if it started now; boltkey downgrade \
+                        check tells the way on";
+            write_wrapped(out, "", 0, text)?;
+        }
         if still_hashed.is_empty() {
             return writeln!(out, "no token is hashed any more");
         }

@@ -40,6 +40,8 @@ pub struct Survival {
     pub dead: Vec<Id>,
     /// Those of which only the hash is stored, known or not, ascending.
     pub hashed: Vec<Id>,
+    /// How many are stored in plaintext, known or not.
+    pub plaintext: u64,
     /// Whether an operator token would be accepted now.
     pub operator_now: bool,
     /// Whether one would be accepted then.
@@ -80,8 +82,10 @@ impl Survival {
         (hashes_now, hashes_then): (bool, bool),
         target: Release,
     ) {
-        if record.storage() == Storage::Hashed {
-            self.hashed.push(record.id);
+        match record.storage() {
+            Storage::Hashed => self.hashed.push(record.id),
+            Storage::Plaintext | Storage::Both => self.plaintext += 1,
+            Storage::Missing => {}
         }
         let known_now = is_known(record, indexes, hashes_now);
         let known_then = is_known(record, indexes, hashes_then);
@@ -261,6 +265,7 @@ mod tests {
         assert_eq!((to_27.kept, to_27.reduced.len()), (2, 0));
         assert_eq!(ids(to_27.dead.clone()), [5, 6, 7, 9, 10, 11]);
         assert_eq!(ids(to_27.hashed.clone()), [2, 5, 7, 8, 10]);
+        assert_eq!(to_27.plaintext, 5);
         let reasons: Vec<&str> = to_27.lost.iter().map(|loss| &*loss.reason).collect();
         assert!(
             reasons[0].contains("only its hash is stored"),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, counted};
 use crate::metadata::migration::{HASHING, MIGRATIONS};
 use crate::metadata::release::{SQL_MIGRATIONS, SqlSchema};
 use crate::metadata::residue::{Known, Scan};
@@ -328,10 +328,10 @@ impl<'s> Situation<'s> {
                 "the store is older than {target}, which migrates it when it starts"
             ));
         }
-        if target >= Release::HASHING_BY_DEFAULT {
+        if target >= Release::HASHING_BY_DEFAULT && self.survival.plaintext > 0 {
             warnings.push(format!(
-                "{target} hashes every plaintext token when it starts, unless \
-                 use-hashed-tokens is set to false"
+                "{target} hashes {} when it starts, unless use-hashed-tokens is set to false",
+                counted(self.survival.plaintext, "plaintext token")
             ));
         }
         Ok(warnings)
@@ -345,6 +345,12 @@ impl<'s> Situation<'s> {
                  {}; boltkey check tells why",
                 are(survival.dead.len(), "token is", "tokens are"),
                 listed(&survival.dead)
+            ));
+        }
+        let hashed = |id: &Id| survival.hashed.binary_search(id).is_ok();
+        if survival.dead.iter().any(hashed) {
+            warnings.push(String::from(
+                "boltkey downgrade prepare revives those whose plaintext is found somewhere",
             ));
         }
         if survival.operator_now && !survival.operator_then {
