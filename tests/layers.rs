@@ -42,7 +42,7 @@ const ONLY_CLI: [&str; 14] = [
 ];
 
 /// What `metadata`, which knows no files, has no use for.
-const OF_FILES: [&str; 2] = ["rustix::", "flate2::"];
+const OF_FILES: [&str; 3] = ["rustix::", "flate2::", "rusqlite::"];
 
 fn height(room: &str) -> Option<u8> {
     ROOMS

@@ -22,6 +22,8 @@ EXAMPLES
       boltkey recover operator --db influxd.bolt
   Tokens that influxd 2.9 hashed and the file still shows:
       boltkey residue recover --db influxd.bolt --out recovered.json
+  What would become of the tokens on InfluxDB 2.7, and how to get there:
+      boltkey downgrade check --to 2.7 --db influxd.bolt
   For scripts:
       boltkey user list --db influxd.bolt --json
 
@@ -52,8 +54,10 @@ WHEN INFLUXD SAYS
       boltkey status tells what it is.
   \"unauthorized access\", \"authorization not found\"
       boltkey auth verify tells which step refuses the token.
-  \"Missing metadata for bucket\", \"unknown migration\"
-      boltkey check names the records.";
+  \"Missing metadata for bucket\"
+      boltkey check names the records.
+  \"DB contains record of unknown migration\"
+      A newer influxd was here. boltkey downgrade check tells the way back.";
 
 /// Offline admin and recovery for the token store of InfluxDB OSS 2.x.
 ///
@@ -166,6 +170,9 @@ pub enum Command {
     /// Find, and get back, plaintext tokens that only unused parts of a file still show
     #[command(subcommand)]
     Residue(super::residue::Command),
+    /// Go back to an older release, and take the tokens along
+    #[command(subcommand)]
+    Downgrade(super::downgrade::Command),
     /// Write the whole store into a new file of the other engine, redb or bolt
     Convert(super::convert::ConvertArgs),
     /// Write the whole store into a new, small file without unused parts
@@ -192,6 +199,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Hash(args) => super::hash::run(args, session),
         Command::Recover(command) => super::recover::run(command, session),
         Command::Residue(command) => super::residue::run(command, session),
+        Command::Downgrade(command) => super::downgrade::run(command, session),
         Command::Convert(args) => super::convert::run_convert(args, session),
         Command::Compact(args) => super::convert::run_compact(args, session),
         Command::Token(command) => super::token::run(command, session),

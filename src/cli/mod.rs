@@ -12,6 +12,8 @@ mod completions;
 pub mod config;
 mod convert;
 pub mod discover;
+mod downgrade;
+mod downgrade_prepare;
 pub mod exit;
 mod hash;
 mod listing;

@@ -35,6 +35,11 @@ pub struct FilesArgs {
 }
 
 impl FilesArgs {
+    /// Those that were named.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     fn options(self, session: &Session) -> Options {
         Options {
             files: self.files,

@@ -130,6 +130,14 @@ impl Session {
         Ok(())
     }
 
+    /// Asks for a yes, unless `--yes` has given it. To be done before the lock is taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Confirmation`] when nobody is there, [`ErrorKind::Refused`] for a no.
+    pub fn confirm(&self, question: &str) -> Result<()> {
+        confirm(self.globals.yes, question)
+    }
+
     /// Opens the database for changing: its exclusive lock is held from here on.
     ///
     /// # Errors

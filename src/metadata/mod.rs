@@ -15,7 +15,9 @@ pub mod names;
 pub mod new_authorization;
 pub mod parallel;
 pub mod permission;
+pub mod release;
 pub mod residue;
+pub mod survival;
 pub mod token_hash;
 pub mod tsm;
 
@@ -25,4 +27,5 @@ pub use catalog::{Bucket, Catalog, Organization, User};
 pub use id::Id;
 pub use mapping::Mapping;
 pub use migration::Schema;
+pub use release::Release;
 pub use token_hash::{TokenHash, Variant};

@@ -65,7 +65,7 @@ pub const RESOURCE_TYPES: [&str; 23] = [
 pub const TYPES_OF_2_0: usize = 18;
 
 /// How many of [`RESOURCE_TYPES`] InfluxDB 2.1 had.
-const TYPES_OF_2_1: usize = 20;
+pub const TYPES_OF_2_1: usize = 20;
 
 /// How many of [`RESOURCE_TYPES`] make an operator token since 2.2: all but `instance`.
 pub const OPERATOR_TYPES: usize = 22;

@@ -114,6 +114,16 @@ impl TokenHash {
         self.variant
     }
 
+    /// Whether some token has this hash: the digest is as long as the variant's are.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let length = match self.variant {
+            Variant::Sha256 => 32,
+            Variant::Sha512 => 64,
+        };
+        self.digest.len() == length
+    }
+
     /// The raw digest.
     #[must_use]
     pub fn digest(&self) -> &[u8] {

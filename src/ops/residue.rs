@@ -139,7 +139,7 @@ fn count(residue: &Residue) -> Counts {
 }
 
 /// Tokens in live records other than authorizations.
-fn embedded(store: &Store, known: &Known) -> Result<Residue> {
+pub(super) fn embedded(store: &Store, known: &Known) -> Result<Residue> {
     let mut scan = Scan::new(known);
     // As large as the tokens are many, and all values are IDs.
     let indexes = [

@@ -11,10 +11,12 @@
 mod changing;
 mod copying;
 mod discovery;
+mod downgrade;
 mod globals;
 mod help;
 mod hints;
 mod outputs;
+mod prepare;
 mod reading;
 mod sandbox;
 mod scene;

@@ -198,6 +198,11 @@ impl<'k> Scan<'k> {
         settings::tokens(text, &mut |value| tally.candidate(value, None));
     }
 
+    /// Looks at one entry of a list of tokens: texts of which one may be the token.
+    pub fn feed_entry(&mut self, texts: &[Token]) {
+        self.tally.entry(texts);
+    }
+
     /// What was found.
     #[must_use]
     pub fn finish(mut self) -> Residue {
@@ -233,6 +238,20 @@ impl Tally<'_> {
         let digest = Sha256::digest(text).into();
         if !self.matching(text, &digest, place) && may_be_token(text) {
             self.unmatched(&digest);
+        }
+    }
+
+    /// Counts an entry of a list once, whichever of its texts is meant.
+    fn entry(&mut self, texts: &[Token]) {
+        let digest = |text: &Token| -> [u8; 32] { Sha256::digest(text.reveal()).into() };
+        let mut known = false;
+        for text in texts {
+            let digest = digest(text);
+            known |= self.matching(text.reveal().as_bytes(), &digest, None)
+                || self.known.is_no_residue(&digest);
+        }
+        if let (false, Some(text)) = (known, texts.first()) {
+            self.unmatched(&digest(text));
         }
     }
 

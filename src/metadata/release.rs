@@ -1,0 +1,231 @@
+//! The releases of InfluxDB OSS 2: which schema each of them opens, and what it knows of tokens.
+//!
+//! Sources: `kv/migration/all`, `sqlite/migrations`, `authz.go` and `cmd/influxd/downgrade` at the
+//! releases' tags.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use super::migration::HASHING;
+use super::permission::{INSTANCE, RESOURCE_TYPES, TYPES_OF_2_0, TYPES_OF_2_1};
+
+/// A release, by the number after `2.`; its patches share the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release(u8);
+
+/// The migrations of the SQLite file, by number from 1, as they are recorded in it.
+pub const SQL_MIGRATIONS: [&str; 8] = [
+    "0001_create_migrations_table",
+    "0002_create_notebooks_table",
+    "0003_create_annotations_tables",
+    "0004_create_remotes_table",
+    "0005_create_replications_table",
+    "0006_migrate_replications_foreign_key",
+    "0007_migrate_replications_add_bucket_name",
+    "0008_migrate_remotes_null_remote_org",
+];
+
+impl Release {
+    /// All that are known, oldest first.
+    pub const ALL: [Self; 10] = [
+        Self(0),
+        Self(1),
+        Self(2),
+        Self(3),
+        Self(4),
+        Self(5),
+        Self(6),
+        Self(7),
+        Self(8),
+        Self(9),
+    ];
+    /// Their names, in the same order.
+    pub const NAMES: [&str; 10] = [
+        "2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9",
+    ];
+    /// The first that hashes tokens unless told otherwise.
+    pub const HASHING_BY_DEFAULT: Self = Self(9);
+    /// The oldest to which InfluxDB recommends to go back directly.
+    pub const RECOMMENDED: Self = Self(7);
+
+    /// The number of the last migration of the database that it knows.
+    #[must_use]
+    pub fn migrations(self) -> u64 {
+        match self.0 {
+            0 => 15,
+            1 => 18,
+            2 => 19,
+            3..=7 => 20,
+            _ => HASHING,
+        }
+    }
+
+    /// The number of the last migration of the SQLite file that it knows; 0 when it has none.
+    #[must_use]
+    pub fn sql_migrations(self) -> u64 {
+        match self.0 {
+            0 => 0,
+            1 => 3,
+            2 | 3 => 5,
+            4 => 7,
+            _ => 8,
+        }
+    }
+
+    /// Whether it looks tokens up by their hash.
+    #[must_use]
+    pub fn knows_hashes(self) -> bool {
+        self.migrations() >= HASHING
+    }
+
+    /// The resource types that it knows.
+    #[must_use]
+    pub fn resource_types(self) -> &'static [&'static str] {
+        let types = match self.0 {
+            0 => TYPES_OF_2_0,
+            1 => TYPES_OF_2_1,
+            2 | 3 => RESOURCE_TYPES.len() - 1,
+            _ => RESOURCE_TYPES.len(),
+        };
+        RESOURCE_TYPES.get(..types).unwrap_or(&RESOURCE_TYPES)
+    }
+
+    /// Whether a permission of this type does something on newer releases and nothing on this one.
+    #[must_use]
+    pub fn lacks_type(self, kind: &str) -> bool {
+        RESOURCE_TYPES.contains(&kind) && !self.resource_types().contains(&kind)
+    }
+
+    /// Whether it has the type that stands for all.
+    #[must_use]
+    pub fn knows_instance(self) -> bool {
+        self.resource_types().contains(&INSTANCE)
+    }
+
+    /// What `influxd downgrade` has to be told, so that this release starts: the newest of its
+    /// targets that this one opens and migrates again.
+    #[must_use]
+    pub fn downgrade_target(self) -> Self {
+        match self.0 {
+            0 | 1 | 3 | 4 => self,
+            2 => Self(1),
+            _ => Self(4),
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.get(usize::from(self.0));
+        f.write_str(name.copied().unwrap_or_default())
+    }
+}
+
+impl FromStr for Release {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|release| release.to_string() == text)
+            .ok_or_else(|| String::from("expected a release from 2.0 to 2.9, without its patch"))
+    }
+}
+
+impl Serialize for Release {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What the records of an SQLite file say of its schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SqlSchema {
+    /// The first so many migrations were applied, none other.
+    Known(u64),
+    /// One that is not known, or not in its place: no release that is known here starts on it.
+    Unknown(String),
+}
+
+impl SqlSchema {
+    /// By the names of the applied migrations, in order.
+    #[must_use]
+    pub fn of(names: &[String]) -> Self {
+        let mut known = SQL_MIGRATIONS.iter();
+        match names
+            .iter()
+            .find(|name| known.next() != Some(&name.as_str()))
+        {
+            Some(name) => Self::Unknown(name.clone()),
+            None => Self::Known(names.len() as u64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schemas_of_all_releases() {
+        let table = [
+            ("2.0", 15, 0, 18, "2.0"),
+            ("2.1", 18, 3, 20, "2.1"),
+            ("2.2", 19, 5, 22, "2.1"),
+            ("2.3", 20, 5, 22, "2.3"),
+            ("2.4", 20, 7, 23, "2.4"),
+            ("2.5", 20, 8, 23, "2.4"),
+            ("2.6", 20, 8, 23, "2.4"),
+            ("2.7", 20, 8, 23, "2.4"),
+            ("2.8", 21, 8, 23, "2.4"),
+            ("2.9", 21, 8, 23, "2.4"),
+        ];
+        assert_eq!(Release::ALL.len(), table.len());
+        for (text, migrations, sql, types, target) in table {
+            let release: Release = text.parse().unwrap();
+            assert_eq!(release.to_string(), text);
+            assert_eq!(release.migrations(), migrations, "{text}");
+            assert_eq!(release.sql_migrations(), sql, "{text}");
+            assert_eq!(release.resource_types().len(), types, "{text}");
+            assert_eq!(release.downgrade_target().to_string(), target, "{text}");
+            assert_eq!(release.knows_hashes(), migrations == 21, "{text}");
+        }
+        for text in ["", "2", "2.", "2.10", "3.0", "2.7.12", "v2.7", "2.07"] {
+            assert!(text.parse::<Release>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn types_that_came_later() {
+        let release = |text: &str| text.parse::<Release>().unwrap();
+        assert!(release("2.0").lacks_type("notebooks"));
+        assert!(!release("2.1").lacks_type("notebooks"));
+        assert!(release("2.1").lacks_type("remotes"));
+        assert!(release("2.3").lacks_type("instance"));
+        assert!(!release("2.4").lacks_type("instance"));
+        // A word of another product says nothing anywhere.
+        assert!(!release("2.0").lacks_type("flows"));
+    }
+
+    #[test]
+    fn the_schema_of_an_sqlite_file() {
+        let names = |count: usize| -> Vec<String> {
+            let names = SQL_MIGRATIONS.iter().take(count);
+            names.map(ToString::to_string).collect()
+        };
+        for count in 0..=8 {
+            assert_eq!(SqlSchema::of(&names(count)), SqlSchema::Known(count as u64));
+        }
+        let mut newer = names(8);
+        newer.push("0009_new".into());
+        assert_eq!(SqlSchema::of(&newer), SqlSchema::Unknown("0009_new".into()));
+        let mut gap = names(5);
+        gap.remove(2);
+        assert_eq!(
+            SqlSchema::of(&gap),
+            SqlSchema::Unknown(SQL_MIGRATIONS[3].into())
+        );
+    }
+}
