@@ -16,6 +16,7 @@ mod model;
 mod open;
 mod opened;
 pub mod redb;
+pub mod sqlite;
 pub mod writable;
 
 use std::ops::{ControlFlow, Range};
@@ -34,6 +35,7 @@ pub use gzip::{MAGIC as GZIP_MAGIC, unpack};
 pub use lock::{Holder, LockOptions};
 pub use model::Model;
 pub use open::{Description, Engine, OpenOptions, Store};
+pub use sqlite::Sqlite;
 pub use writable::{WritableStore, has_locks};
 
 /// One top-level bucket of a store.
