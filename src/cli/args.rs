@@ -167,6 +167,9 @@ pub enum Command {
     Convert(super::convert::ConvertArgs),
     /// Write the whole store into a new, small file without unused parts
     Compact(super::convert::CompactArgs),
+    /// Back up metadata, look into backups, restore them
+    #[command(subcommand)]
+    Backup(super::backup::Command),
     /// Make or hash a token; no database needed
     #[command(subcommand)]
     Token(super::token::Command),
@@ -190,6 +193,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Residue(command) => super::residue::run(command, session),
         Command::Convert(args) => super::convert::run_convert(args, session),
         Command::Compact(args) => super::convert::run_compact(args, session),
+        Command::Backup(command) => super::backup::run(command, session),
         Command::Token(command) => super::token::run(command, session),
         Command::Completions(args) => super::completions::run(&args, session),
         Command::Man(args) => super::man::run(&args, session),

@@ -4,6 +4,7 @@
 pub mod auth_list;
 pub mod auth_show;
 pub mod auth_verify;
+pub mod backup;
 pub mod bucket;
 pub mod capture;
 pub mod captures;

@@ -22,6 +22,17 @@ pub fn is_temporary(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
 }
 
+/// A temporary name that nothing has, as far as chance goes.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub(in crate::ops) fn temporary_name() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|cause| io::Error::other(cause.to_string()))?;
+    let number = u64::from_le_bytes(random);
+    Ok(format!("{PREFIX}{number:016x}{SUFFIX}"))
+}
+
 /// A new, private file. Dropped before it is named, it is gone.
 pub(super) enum NewFile {
     /// Nowhere to be seen.
