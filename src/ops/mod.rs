@@ -11,6 +11,7 @@ pub mod captures;
 pub mod check;
 pub mod commit;
 pub mod convert;
+pub mod engine_folder;
 pub mod moment;
 pub mod new_file;
 pub mod new_id;

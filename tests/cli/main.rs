@@ -17,6 +17,7 @@ mod help;
 mod hints;
 mod outputs;
 mod reading;
+mod restoring;
 mod sandbox;
 mod scene;
 mod secrets;

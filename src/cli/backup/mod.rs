@@ -2,6 +2,7 @@
 
 mod export;
 mod inspect;
+mod restore;
 mod token;
 
 use std::fmt;
@@ -24,6 +25,8 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Say what a backup holds, whether it is whole, and what opens it
     Inspect(inspect::InspectArgs),
+    /// Make a backup the store of a stopped server, once it is known who can get in
+    Restore(restore::RestoreArgs),
     /// Put an operator token into a copy of a backup, so that influx restore --full works
     Token(token::TokenArgs),
 }
@@ -36,6 +39,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Export(args) => export::run(&args, session),
         Command::Inspect(args) => inspect::run(args, session),
+        Command::Restore(args) => restore::run(args, session),
         Command::Token(args) => token::run(&args, session),
     }
 }
@@ -92,6 +96,25 @@ impl OperatorTokenArgs {
                 read_secret_or_empty(&Secret::OPERATOR_TOKEN, None).map(Some)
             }
             (None, None) => Ok(None),
+        }
+    }
+}
+
+impl OperatorTokenArgs {
+    /// The token; asked for if none was given.
+    fn needed(self) -> Result<Token> {
+        match self.given()? {
+            Some(token) => Ok(token),
+            None => read_secret_or_empty(&Secret::OPERATOR_TOKEN, None).map_err(|error| {
+                if error.kind() == ErrorKind::Confirmation {
+                    error.with_hint(
+                        "give it by --operator-token-file FILE, - for standard input, or in \
+                         BOLTKEY_OPERATOR_TOKEN; or --new-operator for a new one",
+                    )
+                } else {
+                    error
+                }
+            }),
         }
     }
 }

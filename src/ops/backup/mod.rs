@@ -5,6 +5,7 @@
 //! | [`export`] | `backup export` |
 //! | [`inspect`] | `backup inspect` |
 //! | [`token`] | `backup token` |
+//! | [`restore`], [`place`], `shards` | `backup restore`, and how it comes into place |
 //! | [`source`], `members`, `tape` | a backup that is read: which files, where, whether whole |
 //! | [`manifest`], [`sheet`] | what `influx backup` and `backup export` write beside the stores |
 //! | `sql` | the SQLite file |
@@ -17,6 +18,9 @@ pub mod manifest;
 mod members;
 pub mod operator;
 mod parts;
+pub mod place;
+pub mod restore;
+mod shards;
 pub mod sheet;
 pub mod source;
 mod sql;

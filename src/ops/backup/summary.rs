@@ -54,6 +54,8 @@ pub struct Operator {
     pub org: Id,
     /// Whether it would authenticate now.
     pub usable: bool,
+    /// Whether its user is active.
+    pub active: bool,
 }
 
 /// Looks at a store.
@@ -91,13 +93,14 @@ fn operators(
 ) -> Result<Vec<Operator>> {
     let mut operators = Vec::new();
     authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        let user = record.user_id.filter(|id| catalog.users.contains_key(id));
+        let user = record.user_id.and_then(|id| catalog.users.get(&id));
         if let Some(user) = user
             && catalog.orgs.contains_key(&record.org_id)
             && record.class().kind == Kind::Operator
         {
             operators.push(Operator {
-                user,
+                user: user.id,
+                active: user.status != "inactive",
                 org: record.org_id,
                 usable: judge(record, catalog, indexes).authenticates,
             });

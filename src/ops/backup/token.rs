@@ -205,15 +205,16 @@ fn uncovered(
     Ok(new)
 }
 
-/// For whom a new operator token of a backup is: as the first usable one, else the only user and
-/// the only organization.
+/// For whom a new operator token of a backup is: as the first usable one, else as the first whose
+/// user is active, else the only user and the only organization.
 ///
 /// # Errors
 /// [`ErrorKind::Confirmation`] when there are several, [`ErrorKind::NoSuchRecord`] when there are
 /// none.
 pub fn owner(looked: &Looked) -> Result<(Id, Id)> {
-    let usable = looked.operators.iter().find(|operator| operator.usable);
-    if let Some(operator) = usable {
+    let operators = || looked.operators.iter();
+    let usable = operators().find(|operator| operator.usable);
+    if let Some(operator) = usable.or_else(|| operators().find(|operator| operator.active)) {
         return Ok((operator.user, operator.org));
     }
     let (mut users, mut orgs) = (looked.catalog.users.keys(), looked.catalog.orgs.keys());
@@ -228,8 +229,8 @@ pub fn owner(looked: &Looked) -> Result<(Id, Id)> {
     if users.next().is_some() || orgs.next().is_some() {
         return Err(Error::new(
             ErrorKind::Confirmation,
-            "the backup has no usable operator token, and several users or organizations that a \
-             new one could be of; nothing was changed",
+            "the backup has no operator token of an active user, and several users or \
+             organizations that a new one could be of; nothing was changed",
         )
         .with_hint(
             "unpack the store of the backup, and choose with boltkey recover operator --user \
