@@ -42,6 +42,7 @@ fn run(recorder: &Recorder, scene: &Scene, around: &Around<'_>) -> Result<Ended,
     let around = Around {
         keep_copy: around.keep_copy,
         token_out: around.token_out.map(|(path, _)| (path, plan.token())),
+        ..Around::default()
     };
     let committed = plan.apply(&mut store, &around)?;
     Ok(Ended {
@@ -98,6 +99,7 @@ fn fail_everywhere(scene: &Scene, most: usize, out: &Path, tally: &mut Tally) {
             let around = Around {
                 keep_copy: with_files.then_some(&*copy),
                 token_out: with_files.then_some((&*token_out, &dummy)),
+                ..Around::default()
             };
             let ended = run(&recorder, scene, &around);
             let Some(stage) = recorder.failed() else {

@@ -18,7 +18,8 @@ type capture struct {
 }
 
 // A real 2.9.1 hashes the tokens of a store; what a plain byte search still finds in its file,
-// `residue recover` gets back, no more and no less, and the server accepts every one.
+// `residue recover` gets back, no more and no less, and the server accepts every one. After
+// `residue scrub` the search finds none.
 func TestRecoverGetsBackWhatTheFileShows(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{3, 50, 1000, 20000} {
@@ -46,6 +47,7 @@ func TestRecoverGetsBackWhatTheFileShows(t *testing.T) {
 				}
 			}
 			stop(t, s)
+			scrubs(t, dir, facts, len(lastCopies(t, server.Bolt(dir))))
 		})
 	}
 }

@@ -22,6 +22,9 @@ EXAMPLES
       boltkey recover operator --db influxd.bolt
   Tokens that influxd 2.9 hashed and the file still shows:
       boltkey residue recover --db influxd.bolt --out recovered.json
+  A backup without any token, and whether a token opens it:
+      boltkey backup export --db influxd.bolt --out backups
+      boltkey backup inspect backups --operator-token-file token.txt
   For scripts:
       boltkey user list --db influxd.bolt --json
 
@@ -157,6 +160,9 @@ pub enum Command {
     Bucket(super::listing::Command),
     /// Write out every token that is stored in plaintext
     Capture(super::capture::CaptureArgs),
+    /// Replace every plaintext token by its hash, as InfluxDB 2.8 and later do, and leave none
+    /// readable
+    Hash(super::hash::HashArgs),
     /// Get back in: make a new operator token without an old one
     #[command(subcommand)]
     Recover(super::recover::Command),
@@ -189,6 +195,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Org(command) => super::listing::orgs(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
         Command::Capture(args) => super::capture::run(args, session),
+        Command::Hash(args) => super::hash::run(args, session),
         Command::Recover(command) => super::recover::run(command, session),
         Command::Residue(command) => super::residue::run(command, session),
         Command::Convert(args) => super::convert::run_convert(args, session),

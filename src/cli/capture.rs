@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Session;
 use super::auth::FilterArgs;
 use super::exit::Outcome;
-use super::secret_input::{Secret, read_secret};
+use super::sealing::SealArgs;
 use super::stdout;
 use super::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,21 +31,13 @@ pub struct OutArgs {
     /// for a formula gets an apostrophe in front
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     format: FormatArg,
-    /// Encrypt in age's format for the holder of this key (age1…); may be repeated
-    #[arg(
-        long = "recipient",
-        value_name = "AGE-KEY",
-        conflicts_with = "passphrase_file"
-    )]
-    recipients: Vec<String>,
-    /// Encrypt in age's format with the passphrase in this file, or from standard input for -;
-    /// `BOLTKEY_PASSPHRASE` does the same
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    seal: SealArgs,
 }
 
+/// The formats by their names.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatArg {
+pub enum FormatArg {
     Json,
     Csv,
     Env,
@@ -88,15 +80,7 @@ impl OutArgs {
         if stdout::is_named_by(&self.out) && !session.dry_run() {
             stdout::ensure_open()?;
         }
-        let by_passphrase = self.passphrase_file.is_some() || Secret::PASSPHRASE.is_set();
-        let seal = if !self.recipients.is_empty() {
-            Seal::for_recipients(self.recipients.iter().map(String::as_str))?
-        } else if by_passphrase {
-            let file = self.passphrase_file.as_deref();
-            Seal::Passphrase(read_secret(&Secret::PASSPHRASE, file)?)
-        } else {
-            Seal::Open
-        };
+        let seal = self.seal.seal()?;
         let file = match (session.dry_run(), to_stdout) {
             (true, true) => None,
             (true, false) => {

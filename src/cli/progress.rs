@@ -34,6 +34,16 @@ impl Bar {
         Self(bar)
     }
 
+    /// The same for work of which it can't be told how much of it is done.
+    #[must_use]
+    pub fn working(ui: &Ui, doing: &'static str) -> Self {
+        let bar = Self::new(ui, doing, 0);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.0.set_style(style);
+        }
+        bar
+    }
+
     /// So many bytes are done.
     pub fn at(&self, done: u64) {
         self.0

@@ -64,6 +64,21 @@ pub fn choose<'n>(what: &str, names: &[&'n str], nobody: impl Fn() -> Error) -> 
     ))
 }
 
+/// Asks for a text that has no default.
+///
+/// # Errors
+/// `nobody` when nobody is there to answer, [`ErrorKind::Refused`] when the answer is empty.
+pub fn text(question: &str, nobody: impl Fn() -> Error) -> Result<String> {
+    let answer = ask(question, nobody)?;
+    if answer.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            "nothing was answered; nothing was changed",
+        ));
+    }
+    Ok(answer)
+}
+
 /// Whether somebody is there to answer.
 fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

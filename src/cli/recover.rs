@@ -120,6 +120,7 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
         let around = Around {
             keep_copy: session.keep_copy(),
             token_out: token_out.map(|path| (path, plan.token())),
+            ..Around::default()
         };
         around.could_be_made()?;
         let ui = session.ui();
@@ -136,6 +137,7 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     let around = Around {
         keep_copy: session.keep_copy(),
         token_out: token_out.map(|path| (path, plan.token())),
+        ..Around::default()
     };
     let committed = plan.apply(&mut store, &around)?;
     drop(store);

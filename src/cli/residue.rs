@@ -1,4 +1,4 @@
-//! `boltkey residue`: scan and recover.
+//! `boltkey residue`: scan and recover; scrub has a file of its own.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ pub enum Command {
     Scan(ScanArgs),
     /// Get back the plaintext of hashed tokens, wherever the file still shows it
     Recover(RecoverArgs),
+    /// Overwrite what unused parts of the file still show
+    Scrub(super::scrub::ScrubArgs),
 }
 
 /// Other places to look.
@@ -65,6 +67,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Scan(args) => run_scan(args, session),
         Command::Recover(args) => run_recover(args, session),
+        Command::Scrub(args) => super::scrub::run(args, session),
     }
 }
 

@@ -153,6 +153,11 @@ impl<'a, P: Default + Deserialize<'a>> Authorization<'a, P> {
     /// # Errors
     /// The finding that says so, when influxd could not decode it either.
     pub fn decode(bucket: &[u8], key: &[u8], value: &'a [u8]) -> Result<Self, Finding> {
+        // A list of the fields' values would be taken for a record here, and not by influxd.
+        if value.trim_ascii_start().first() != Some(&b'{') {
+            let cause = serde::de::Error::custom("no object");
+            return Err(undecodable_record(bucket, key, &cause));
+        }
         // Text that is known to be UTF-8 as a whole is decoded faster.
         match std::str::from_utf8(value) {
             Ok(text) => serde_json::from_str(text),

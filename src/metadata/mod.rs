@@ -5,6 +5,8 @@ pub mod authorization;
 pub mod can;
 pub mod catalog;
 pub mod check;
+pub mod embedded;
+pub mod hashing;
 mod id;
 pub mod json;
 pub mod mapping;

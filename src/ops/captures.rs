@@ -423,8 +423,10 @@ mod tests {
         let recipient = key.to_public().to_string();
         let seal = Seal::for_recipients([recipient.as_str()]).unwrap();
         let mut sealed = Vec::new();
-        seal.write(&mut sealed, "x", |out| out.write_all(&plain))
-            .unwrap();
+        seal.write(&mut sealed, "x", |out: &mut dyn io::Write| {
+            out.write_all(&plain)
+        })
+        .unwrap();
 
         let none = tokens_of(&sealed, &Unseal::default()).unwrap_err();
         assert!(none.to_string().contains("no key"), "{none}");

@@ -9,6 +9,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::capture_first::Captured;
 use super::output::{Finished, OutputFile};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity};
@@ -25,7 +26,12 @@ pub struct Around<'a> {
     pub keep_copy: Option<&'a Path>,
     /// Gets the new token.
     pub token_out: Option<(&'a Path, &'a Token)>,
+    /// Puts away the tokens that the change will replace or wipe.
+    pub capture: Option<&'a Capturing<'a>>,
 }
+
+/// Makes a capture of the store as it is, under its lock.
+pub type Capturing<'a> = dyn Fn(&WritableStore) -> Result<Captured> + 'a;
 
 impl Around<'_> {
     /// What would keep these files from being made, for a dry run.
@@ -102,7 +108,7 @@ pub fn sound_structure(inspect: &dyn Inspect) -> Result<()> {
 }
 
 /// Makes `changes` hold, as one transaction. Files of `around` are complete before; if the change
-/// was certainly not made, the one with the new token is removed again.
+/// was certainly not made, those with tokens are removed again.
 ///
 /// # Errors
 /// When the change was certainly not made.
@@ -132,20 +138,39 @@ pub fn commit(
         )),
         _ => error.nothing_changed(),
     };
-    let token = around
-        .token_out
-        .map(|(path, token)| write_token(path, token))
-        .transpose()
-        .map_err(named)?;
-    store.commit(changes, &precious).map_err(|error| {
-        let error = named(error);
-        match token.map(|file| (file.path().display().to_string(), file.remove())) {
-            Some((path, Err(cause))) => error.and_note(&format!(
-                "{path} could not be removed ({cause}) and holds a token that opens nothing"
-            )),
-            _ => error,
+    let mut made: Vec<(Finished, &str)> = Vec::new();
+    let result =
+        write_files(store, around, &mut made).and_then(|()| store.commit(changes, &precious));
+    result.map_err(|error| {
+        let mut error = named(error);
+        for (file, holds) in &made {
+            if let Err(cause) = file.remove() {
+                error = error.and_note(&format!(
+                    "{} could not be removed ({cause}) and holds {holds}",
+                    file.path().display()
+                ));
+            }
         }
+        error
     })
+}
+
+/// Writes what has to be on disk before the change is made; what was written goes to `made`, with
+/// what it holds.
+fn write_files(
+    store: &WritableStore,
+    around: &Around<'_>,
+    made: &mut Vec<(Finished, &'static str)>,
+) -> Result<()> {
+    if let Some(capture) = around.capture
+        && let Captured::Written(file) = capture(store)?
+    {
+        made.push((file, "the tokens of the store"));
+    }
+    if let Some((path, token)) = around.token_out {
+        made.push((write_token(path, token)?, "a token that opens nothing"));
+    }
+    Ok(())
 }
 
 /// Where the unused parts of a store's file show tokens whose hash stands in the store. They may
@@ -160,25 +185,14 @@ fn last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
 /// Copies the database and compares what was written with what was read.
 fn keep_copy(store: &WritableStore, path: &Path) -> Result<Finished> {
     let mut file = OutputFile::create_database(path)?;
-    let mut written = Summed {
-        out: &mut file,
-        sum: Sha256::new(),
-    };
+    let mut written = Summed::new(&mut file);
     store.copy_to(&mut written).or_else(|failed| match failed {
         CopyFailed::Reading(cause) => Err(cause).at("read", &store.description().path),
         CopyFailed::Writing(cause) => Err(cause).at("write", path),
     })?;
-    let expected = written.sum.finalize();
+    let expected = written.sum();
     let finished = file.finish_after(|copy| {
-        let mut sum = Sha256::new();
-        let mut buffer = Zeroizing::new(vec![0; 256 << 10]);
-        loop {
-            match copy.read(&mut buffer)? {
-                0 => break,
-                n => sum.update(buffer.get(..n).unwrap_or_default()),
-            }
-        }
-        if sum.finalize() == expected {
+        if summed(copy)? == expected {
             Ok(())
         } else {
             Err(io::Error::other("it does not read back as it was written"))
@@ -200,10 +214,38 @@ pub fn write_token(path: &Path, token: &Token) -> Result<Finished> {
     file.finish()
 }
 
+/// The SHA-256 of everything that can be read.
+pub(super) fn summed(source: &mut dyn Read) -> io::Result<[u8; 32]> {
+    let mut sum = Sha256::new();
+    let mut buffer = Zeroizing::new(vec![0; 256 << 10]);
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(sum.finalize().into()),
+            Ok(n) => sum.update(buffer.get(..n).unwrap_or_default()),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+}
+
 /// Passes bytes on and adds them up.
-struct Summed<'a> {
+pub(super) struct Summed<'a> {
     out: &'a mut dyn Write,
     sum: Sha256,
+}
+
+impl<'a> Summed<'a> {
+    pub(super) fn new(out: &'a mut dyn Write) -> Self {
+        Self {
+            out,
+            sum: Sha256::new(),
+        }
+    }
+
+    /// The SHA-256 of what went through.
+    pub(super) fn sum(self) -> [u8; 32] {
+        self.sum.finalize().into()
+    }
 }
 
 impl Write for Summed<'_> {

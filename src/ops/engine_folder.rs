@@ -14,6 +14,9 @@ use crate::metadata::tsm::Placed;
 /// Where shards lie: their points, and what was written last.
 const PARTS: [&str; 2] = ["data", "wal"];
 
+/// Where a bucket's series lie, beside its retention policies.
+const SERIES: &str = "_series";
+
 /// The shards that lie in an engine folder, as `data/<bucket>/autogen/<shard>`, ascending, each
 /// once. None where there is no such folder.
 ///
@@ -25,9 +28,13 @@ pub fn shards(engine: &Path) -> Result<Vec<Placed>> {
         for bucket in folders(&engine.join(part))? {
             let path = engine.join(part).join(&bucket);
             for policy in folders(&path)? {
+                // Of the bucket as a whole; what is in it has numbers for names too.
+                if policy == SERIES {
+                    continue;
+                }
                 for name in folders(&path.join(&policy))? {
                     let digits = name.bytes().all(|byte| byte.is_ascii_digit());
-                    if let (true, Ok(shard)) = (digits, name.parse()) {
+                    if let (true, Ok(shard)) = (digits && !name.starts_with('0'), name.parse()) {
                         found.push(Placed {
                             shard,
                             bucket: bucket.clone(),
@@ -70,6 +77,8 @@ mod tests {
         for path in [
             "data/b1/autogen/7",
             "data/b1/_series/00",
+            "data/b1/_series/11",
+            "data/b1/autogen/08",
             "data/b1/autogen/x",
             "data/b1/autogen/99999999999999999999",
             "data/b2/autogen/+3",
@@ -82,6 +91,6 @@ mod tests {
         fs::write(folder.path().join("data/b2/autogen/5"), "a file").unwrap();
         let found = shards(folder.path()).unwrap();
         let found: Vec<_> = found.iter().map(|p| (p.shard, p.bucket.as_str())).collect();
-        assert_eq!(found, [(0, "b1"), (7, "b1"), (12, "b2"), (13, "b2")]);
+        assert_eq!(found, [(7, "b1"), (12, "b2"), (13, "b2")]);
     }
 }

@@ -201,6 +201,52 @@ fn a_new_operator_token_instead_of_one_of_the_backup() {
 }
 
 #[test]
+fn tokens_are_hashed_on_the_way() {
+    for (name, code) in [
+        ("lived-2.9.1-plaintext", 0),
+        ("mixed-2.9.1", 0),
+        (LIVED, 0),
+        ("lived-2.7.12", 0),
+        ("downgraded-18", 1),
+    ] {
+        for to in ["influxd.bolt", "store.redb"] {
+            let scene = Scene::new();
+            let from = backup(&scene, name);
+            let token = operator(name);
+            let to = scene.path(to);
+            let dry = restore(&scene, &from, &to, &token, &["--hash", "-n"]).code(code);
+            assert_eq!(scene.names().len(), 0);
+            let ran = restore(&scene, &from, &to, &token, &["--hash"]).code(code);
+            if code != 0 {
+                ran.tells(&["schema 18", "nothing was changed"]);
+                assert_eq!(scene.names().len(), 0);
+                continue;
+            }
+            let report = ran.json();
+            assert_eq!(report["hashed"], dry.json()["hashed"]);
+            assert_eq!(report["operatorToken"]["storage"], "hashed");
+            let status = scene.run(&["status", "--json"], &to, &[]).ok().json();
+            assert_eq!(status["tokens"]["plaintext"], 0);
+            assert_eq!(status["residue"]["plaintextTokens"], 0);
+            assert!(scene.is_operator(&to, &token), "{name}");
+            is_sound(&scene, &to);
+            let bytes = fs::read(&to).unwrap();
+            assert!(memchr::memmem::find(&bytes, token.as_bytes()).is_none());
+            if name == "lived-2.7.12" {
+                ran.tells(&["schema 21", "do not start on it"]);
+            }
+            // A new one is hashed with all others.
+            let (again, sqlite) = (scene.path("again.bolt"), scene.path("again.sqlite"));
+            let extra = ["--hash", "--new-operator", "--sqlite-path", text(&sqlite)];
+            let report = restore(&scene, &from, &again, "", &extra).code(0).json();
+            assert_eq!(report["authorization"]["storage"], "hashed");
+            let token = report["authorization"]["token"].as_str().unwrap();
+            assert!(scene.is_operator(&again, token), "{name}");
+        }
+    }
+}
+
+#[test]
 fn what_stands_there_is_refused_or_kept() {
     let scene = Scene::new();
     let from = backup(&scene, LIVED);

@@ -85,7 +85,7 @@ pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
         sqlite: args.sqlite_path.clone().or_else(beside),
         compression: args.compression.into(),
         influx_manifest: args.influx_manifest,
-        now: jiff::Timestamp::now(),
+        now: whole_second(jiff::Timestamp::now()),
     };
     let folder = (!to_stdout).then_some(args.out.as_path());
     let (exported, findings) = if session.dry_run() {
@@ -119,6 +119,11 @@ pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
         session.ui().report(&report)?;
     }
     Ok(Outcome::Done)
+}
+
+/// The names of the files tell seconds, and so does all else.
+fn whole_second(time: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 #[derive(Serialize)]

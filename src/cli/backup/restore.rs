@@ -28,7 +28,7 @@ use crate::ops::backup::summary::NamedShard;
 use crate::ops::commit::write_token;
 use crate::ops::moment::Moment;
 use crate::ops::output::OutputFile;
-use crate::store::{self, Committed, Engine, Held};
+use crate::store::{self, Committed, Engine, Held, Store};
 
 /// Options of `backup restore`.
 #[derive(Debug, Args)]
@@ -58,6 +58,9 @@ pub struct RestoreArgs {
     /// Put the new operator token into this file too, new and readable by its owner only
     #[arg(long, value_name = "FILE", requires = "new_operator")]
     token_out: Option<PathBuf>,
+    /// Replace every token in plaintext by its hash on the way, as InfluxDB 2.9 keeps them
+    #[arg(long)]
+    hash: bool,
     /// The engine of the database
     #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineArg>,
@@ -104,9 +107,8 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     let stands = args.force && options.to.symlink_metadata().is_ok();
     let open_options = session.open_options();
     let old = if stands {
-        // The lock is let go: the question that follows may take its time.
-        let (held, _) = Held::lock(&options.to, &open_options)?;
-        Old::look(held.store(), &options.to)?
+        // The lock is let go again: the question that follows may take its time.
+        Old::look(Store::open(&options.to, &open_options), &options.to)?
     } else {
         Old::default()
     };
@@ -209,6 +211,7 @@ fn options(args: &RestoreArgs, session: &Session) -> Options {
         engine_path: args.engine_path.clone().unwrap_or_else(|| beside("engine")),
         force: args.force,
         keep_shards: args.keep_shards,
+        hash: args.hash,
         use_hashed_tokens: if args.new_operator {
             session.use_hashed_tokens()
         } else {
@@ -303,7 +306,12 @@ fn render(
         })
     };
     match &plan.made {
-        Some(made) => made.show(changed, |made| with(Some(&made.entry)))?,
+        Some(made) => made.show(changed, |made| {
+            let mut entry = made.entry.clone();
+            // It may have been hashed with all others.
+            entry.storage = restored.operator_token.storage;
+            with(Some(&entry))
+        })?,
         None => with(None),
     }
 }
@@ -352,6 +360,11 @@ impl Human for Report<'_> {
                 "the operator token opens it: it is that of {}, kept {how}",
                 token.id
             )?;
+        }
+        if restored.hashed > 0 {
+            let tokens = counted(restored.hashed, "token");
+            let verb = if self.dry_run { "would be" } else { "were" };
+            writeln!(out, "{tokens} {verb} replaced by their hashes")?;
         }
         for kept in &restored.kept {
             writeln!(out, "kept what stood there: {}", path(kept))?;

@@ -31,13 +31,13 @@ const MOST_SPACE: usize = 16;
 
 /// What candidates are shown to: the text, and the bytes that show it, as offsets by the count of
 /// whoever feeds the finder.
-pub(super) trait Found: FnMut(&[u8], Range<u64>) {}
+pub(in crate::metadata) trait Found: FnMut(&[u8], Range<u64>) {}
 
 impl<F: FnMut(&[u8], Range<u64>)> Found for F {}
 
 /// Looks through runs of bytes that come in chunks, and shows each candidate to a callback.
 /// A candidate may be shown more than once.
-pub(super) struct Finder {
+pub(in crate::metadata) struct Finder {
     padding: memmem::Finder<'static>,
     field: memmem::Finder<'static>,
     // None of these grows beyond its first capacity, so no copies of secrets are left behind.
@@ -50,7 +50,7 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    pub(super) fn new() -> Self {
+    pub(in crate::metadata) fn new() -> Self {
         let room = LONGEST_FIELD + 2 * BORDER;
         Self {
             padding: memmem::Finder::new("=="),
@@ -63,7 +63,13 @@ impl Finder {
 
     /// Looks through the next chunk, which begins at offset `at`; `continued` when it follows
     /// directly on the last one.
-    pub(super) fn feed(&mut self, chunk: &[u8], at: u64, continued: bool, found: &mut impl Found) {
+    pub(in crate::metadata) fn feed(
+        &mut self,
+        chunk: &[u8],
+        at: u64,
+        continued: bool,
+        found: &mut impl Found,
+    ) {
         if !continued {
             self.carry.clear();
         }

@@ -16,7 +16,7 @@ use std::ops::{ControlFlow, Range};
 
 use sha2::{Digest, Sha256};
 
-use self::finder::{Finder, LONGEST};
+use self::finder::LONGEST;
 use self::page::PageKeys;
 use super::{Id, names, token_hash};
 use crate::error::Result;
@@ -24,6 +24,7 @@ use crate::finding::Finding;
 use crate::secret::Token;
 use crate::store::{Inspect, Snapshot, StaleElement, Unused};
 
+pub(super) use finder::Finder;
 pub use known::Known;
 
 /// The tokens that were found, each counted once however often it stands there. Tokens that the

@@ -103,7 +103,9 @@ pub fn could_export(
     let could = || {
         if let Some(folder) = folder {
             let is_there = is_folder(folder)?;
-            if is_there && options.influx_manifest {
+            if !is_there {
+                OutputFile::could_create_regular(folder)?;
+            } else if options.influx_manifest {
                 no_shards_in(folder)?;
             }
         }

@@ -9,7 +9,8 @@ use super::source::{Backup, FileState, Kind, Role};
 use super::sql;
 use super::summary::{Looked, NamedShard, Summary, look};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, counted};
+use crate::metadata::residue::{Known, Scan};
 use crate::metadata::tsm;
 use crate::secret::Token;
 use crate::store::{OpenOptions, Store};
@@ -115,6 +116,7 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
         let check = store.inspect().check()?;
         let damage = check.findings.into_iter();
         findings.extend(damage.filter(|finding| finding.severity == Severity::Error));
+        findings.extend(residue(backup, &store)?);
         let looked = look(store.snapshot())?;
         findings.extend(looked.schema_findings.iter().cloned());
         operator_token = token
@@ -147,9 +149,35 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
     })
 }
 
+/// What unused parts of the store show: `influx backup` copies them too.
+fn residue(backup: &Backup, store: &Store) -> Result<Option<Finding>> {
+    let (known, _) = Known::load(store.snapshot())?;
+    let mut scan = Scan::new(&known);
+    scan.feed_unused(store.inspect(), store.snapshot())?;
+    let tokens = scan.finish().tokens();
+    if tokens == 0 {
+        return Ok(None);
+    }
+    let shown = if tokens == 1 { "is" } else { "are" };
+    let message = format!(
+        "{} that the store does not hold in plaintext {shown} still readable in unused parts of it",
+        counted(tokens, "token")
+    );
+    let place = backup.kv.name.as_str();
+    Ok(Some(
+        Finding::new(Severity::Warning, "backup.residue", place, message).with_hint(
+            "a restore by boltkey leaves them behind, one by the influx CLI does not; boltkey \
+             residue recover --db gets back those of hashed tokens",
+        ),
+    ))
+}
+
 /// Whether an error tells of the backup rather than of this host.
 fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotAStore | ErrorKind::Corrupt)
+    matches!(
+        error.kind(),
+        ErrorKind::NotAStore | ErrorKind::Corrupt | ErrorKind::UnknownSchema
+    )
 }
 
 fn of_full_restore(

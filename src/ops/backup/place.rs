@@ -163,6 +163,17 @@ fn dated_names(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(dated.map(|name| folder.join(name)).collect())
 }
 
+/// A dated name that nothing has. There may have been a run in the same second.
+fn free_name(path: &Path, date: &str) -> PathBuf {
+    let mut dated = with_suffix(path, &format!("{DATED}{date}"));
+    let mut number = 2;
+    while dated.symlink_metadata().is_ok() {
+        dated = with_suffix(path, &format!("{DATED}{date}-{number}"));
+        number += 1;
+    }
+    dated
+}
+
 /// All that stands beside `path` under the date of one of its dated names.
 fn of_the_same_date(path: &Path, dated: &Path) -> Result<Vec<PathBuf>> {
     let Some((_, date)) = dated.to_str().and_then(|name| name.rsplit_once(DATED)) else {
@@ -254,7 +265,7 @@ impl Ready {
                 }
                 continue;
             }
-            let dated = with_suffix(path, &format!("{DATED}{date}"));
+            let dated = free_name(path, date);
             if let Err(cause) = fs::hard_link(path, &dated) {
                 for link in &linked {
                     let _ = fs::remove_file(link);
@@ -290,10 +301,7 @@ impl Ready {
             .iter()
             .filter(|path| is_journal(pair, path))
         {
-            let mut dated = with_suffix(path, &format!("{DATED}{date}"));
-            if dated.symlink_metadata().is_ok() {
-                dated = with_suffix(&dated, "-again");
-            }
+            let dated = free_name(path, date);
             fs::rename(path, &dated)
                 .at("move away", path)
                 .map_err(unfinished)?;

@@ -16,11 +16,12 @@ use super::sql;
 use super::summary::{NamedShard, look};
 use super::token::{owner, sound};
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, counted};
 use crate::metadata::authenticate::find;
-use crate::metadata::{Catalog, Id, Storage, names};
-use crate::ops::commit::sound_structure;
+use crate::metadata::{Catalog, Id, Storage, Variant, names};
+use crate::ops::commit::{Around, sound_structure};
 use crate::ops::engine_folder;
+use crate::ops::hash;
 use crate::ops::moment::Moment;
 use crate::ops::recover_operator;
 use crate::secret::Token;
@@ -42,6 +43,8 @@ pub struct Options {
     pub force: bool,
     /// Whether buckets that old and new metadata have keep their old shards.
     pub keep_shards: bool,
+    /// Whether tokens in plaintext are hashed on the way.
+    pub hash: bool,
     /// What an explicit `use-hashed-tokens` of influxd says.
     pub use_hashed_tokens: Option<bool>,
 }
@@ -131,6 +134,10 @@ pub struct Plan {
     /// Shards of the old metadata that the new ones do not know.
     pub lost: Vec<NamedShard>,
     shards: BackupShards,
+    /// How tokens are hashed, if they are, and at what time.
+    hash: Option<(hash::Options, Moment)>,
+    /// How many are.
+    hashed: u64,
     /// What is worth saying.
     pub findings: Vec<Finding>,
 }
@@ -229,6 +236,19 @@ fn work_out(
     let shards = shards::plan(snapshot, old_tsm, &lying, options.keep_shards)?;
     shards.put(&mut changes);
     let mut findings: Vec<Finding> = store.notices().to_vec();
+    let (hash, hashed, storage) = if options.hash {
+        let how = hash::Options {
+            variant: Variant::Sha256,
+            keep_residue: false,
+        };
+        let hashing = hash::plan(snapshot, store.inspect(), how, now)?;
+        findings.extend(of_hashing(backup, &hashing));
+        let fresh = u64::from(made.is_some() && storage == Storage::Plaintext);
+        let hashed = hashing.numbers.to_hash + fresh;
+        (Some((how, now.clone())), hashed, Storage::Hashed)
+    } else {
+        (None, 0, storage)
+    };
     if sqlite.is_none() {
         findings.push(no_sqlite(backup, &options.sqlite));
     }
@@ -249,9 +269,40 @@ fn work_out(
             not_restored: backup.shards.len(),
             bytes: of_backup.map(|shard| shard.file.size).sum(),
         },
+        hash,
+        hashed,
         findings,
         store,
     })))
+}
+
+/// What hashing does beside hashing.
+fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
+    let place = backup.path.display().to_string();
+    let mut findings = Vec::new();
+    if hashing.numbers.migrates {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "backup.hash-migrates",
+            place.clone(),
+            "hashed tokens need schema 21, to which the restored store goes: InfluxDB 2.7 and \
+             older do not start on it",
+        ));
+    }
+    let embedded = hashing.embedded.len() as u64;
+    if embedded > 0 {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "backup.hash-embedded",
+            place,
+            format!(
+                "{} in which tokens stand in plaintext, such as telegraf configurations, stay as \
+                 they are",
+                counted(embedded, "live record")
+            ),
+        ));
+    }
+    findings
 }
 
 /// Refuses what is a database but none of InfluxDB's.
@@ -360,7 +411,7 @@ impl Plan {
                 id: self.id,
                 storage: self.storage,
             },
-            hashed: 0,
+            hashed: self.hashed,
             shards: self.shards,
             lost_shards: self.lost.clone(),
             kept,
@@ -408,6 +459,14 @@ impl Plan {
         if let Some(failure) = committed.failure {
             // Nobody has seen this file yet.
             return Err(Error::new(ErrorKind::Io, failure.message()));
+        }
+        if let Some((how, now)) = &self.hash {
+            let hashing = hash::plan(&new, new.inspect(), *how, now)?;
+            let (committed, _) = hashing.apply(&mut new, &Around::default())?;
+            if let Some(failure) = committed.failure {
+                return Err(Error::new(ErrorKind::Io, failure.message()));
+            }
+            self.hashed = hashing.numbers.to_hash;
         }
         if find(&new, &self.token)? != Some(self.id) {
             return Err(Error::new(

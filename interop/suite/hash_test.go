@@ -1,0 +1,145 @@
+package suite
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"boltkey/interop/suite/server"
+)
+
+// After `hash`, a server of the release that hashes finds nothing to do on the store, whether it
+// is to hash or not, and answers every token as before; the file shows none of them. The same
+// check of the log is seen to fail on the store as it was. On redb it is the same.
+func TestHashLeavesTheServerNothingToDo(t *testing.T) {
+	t.Parallel()
+	stores, refused, starts, embedded, seen := 0, 0, 0, 0, map[string]int{}
+	eachVault(t, func(t *testing.T, v vault) {
+		original := server.Bolt(v.dir)
+		dir := copyOf(t, v.dir)
+		db := server.Bolt(dir)
+		captureFile := filepath.Join(t.TempDir(), "capture.json")
+		if v.schema < 20 {
+			result := boltkey(t, "", "hash", "--db", db, "--yes", "--capture", captureFile)
+			if result.code != 1 || !strings.Contains(result.stderr, "start influxd 2.7 on it once") {
+				t.Errorf("schema %d: exit %d: %s", v.schema, result.code, result.stderr)
+			}
+			refused++
+			return
+		}
+		stores++
+		plain := plaintextOf(t, original)
+		owned, names := owner(t, db), folder(t, dir)
+		h := hash(t, db, "--capture", captureFile)
+		if now := owner(t, db); now != owned || folder(t, dir) != names {
+			t.Errorf("inode, mode and owner were %s, are %s; the folder holds %s", owned, now, folder(t, dir))
+		}
+		if h.Hashed != len(plain) || h.Migrated != (v.schema == 20) || h.WithoutToken != 0 {
+			t.Errorf("%d in plaintext: %+v", len(plain), h)
+		}
+		embedded += len(h.Embedded)
+		put := map[string]string{}
+		if len(plain)+h.Recovered > 0 {
+			put = capturedIn(t, captureFile)
+		}
+		for id, token := range plain {
+			if put[id] != token {
+				t.Errorf("the capture lacks %s", id)
+			}
+		}
+		if len(put) != len(plain)+h.Recovered {
+			t.Errorf("captured %d of %d and %d recovered", len(put), len(plain), h.Recovered)
+		}
+		onlyEmbedded(t, db, v.facts, h)
+		sound(t, db)
+		again := boltkey(t, "", "hash", "--db", db, "--yes", "--capture", captureFile)
+		if again.code != 0 || !strings.Contains(again.stdout, "nothing to do") {
+			t.Errorf("again: exit %d: %s%s", again.code, again.stdout, again.stderr)
+		}
+
+		// The same through the other engine and back.
+		there, back := filepath.Join(t.TempDir(), "there.redb"), copyOf(t, v.dir)
+		copied(t, "convert", original, there, "--engine", "redb")
+		r := hash(t, there, "--no-capture")
+		onlyEmbedded(t, there, v.facts, r)
+		check(t, os.Remove(server.Bolt(back)))
+		copied(t, "convert", there, server.Bolt(back), "--engine", "bolt")
+
+		// What the server says of the store as it was.
+		s := start(t, server.V29, copyOf(t, v.dir), noHashing)
+		before := answers(t, s, v.facts)
+		stop(t, s)
+		for _, said := range before {
+			seen[said]++
+		}
+		log := stop(t, start(t, server.V29, copyOf(t, v.dir)))
+		migrates, hashes := workLeft(log)
+		if migrates != (v.schema == 20) || hashes != (len(plain) > 0) {
+			t.Errorf("as it was, with %d in plaintext at schema %d: migrates %v, hashes %v", len(plain), v.schema, migrates, hashes)
+		}
+		if migrates {
+			seen["migrates"]++
+		}
+		if hashes {
+			seen["hashes"]++
+		}
+		for _, dir := range []string{dir, back} {
+			for _, j := range []judge{judgeHashing, judgePlain} {
+				s := start(t, j.release, copyOf(t, dir), j.flags...)
+				starts++
+				for token, said := range answers(t, s, v.facts) {
+					if said != before[token] {
+						t.Errorf("%s: %s was answered %s, is answered %s", j.name, token, before[token], said)
+					}
+				}
+				log := stop(t, s)
+				if migrates, hashes := workLeft(log); migrates || hashes {
+					t.Errorf("%s: migrates %v, hashes %v:\n%s", j.name, migrates, hashes, log)
+				}
+			}
+		}
+	})
+	t.Logf("%d stores hashed, %d refused, %d starts, %d embedded, %v", stores, refused, starts, embedded, seen)
+	if stores != 10 || refused != 4 || starts != 40 || embedded == 0 || seen["migrates"] == 0 || seen["hashes"] == 0 || seen["200 200"] == 0 {
+		t.Errorf("%d stores hashed, %d refused, %d starts, %d embedded, %v", stores, refused, starts, embedded, seen)
+	}
+}
+
+// scrubs overwrites what a store's file shows that a server hashed: a byte search finds no token
+// afterwards, Bolt goes on with the file, and the server accepts every token.
+func scrubs(t *testing.T, dir string, facts *server.Facts, shown int) {
+	t.Helper()
+	db := server.Bolt(dir)
+	report := scrub(t, db)
+	if report.Matching != shown {
+		t.Errorf("scrubbed %+v, where the file showed %d", report, shown)
+	}
+	if left := shownTokens(t, db, facts); len(left) > 0 {
+		t.Errorf("the file still shows %d tokens", len(left))
+	}
+	if again := scrub(t, db); *again.Changed || again.Tokens != 0 {
+		t.Errorf("again: %+v", again)
+	}
+	sound(t, db)
+	s := start(t, server.V29, dir)
+	refused := 0
+	for _, token := range facts.Tokens {
+		ok, err := s.Knows(token.Token)
+		check(t, err)
+		if !ok {
+			refused++
+		}
+	}
+	stop(t, s)
+	if refused > 0 {
+		t.Errorf("the server refuses %d of %d tokens", refused, len(facts.Tokens))
+	}
+	theirs := filepath.Join(t.TempDir(), "theirs.bolt")
+	text, err := os.ReadFile(db)
+	check(t, err)
+	for _, user := range []string{"bbolt136", "bbolt150"} {
+		check(t, os.WriteFile(theirs, text, 0o600))
+		theirTurn(t, user, theirs, "array", "7")
+	}
+}

@@ -1,0 +1,225 @@
+//! Tokens that stand in live records which are there for something else: a telegraf
+//! configuration, a task's script, a description. Hashing does not reach them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::authorization::Undecoded;
+use super::hashing::Survey;
+use super::residue::Finder;
+use super::{Authorization, Id, json, names};
+use crate::error::Result;
+use crate::secret::Token;
+use crate::store::Snapshot;
+
+/// A live record that shows a token.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Embedded {
+    /// The KV bucket.
+    pub bucket: String,
+    /// The record's key; empty where the key itself shows the token.
+    pub key: String,
+    /// The authorization whose token it is.
+    pub id: Id,
+}
+
+/// Finds them: tokens of the generated form, and those in a field of that name, of any token of
+/// the store; others that somebody has chosen as long as the store still holds them in plaintext,
+/// from [`SHORTEST`] bytes on, as they are or as JSON writes them.
+///
+/// # Errors
+/// When the file can't be read. Damaged parts are skipped.
+pub fn find(snapshot: &dyn Snapshot, survey: &Survey) -> Result<BTreeSet<Embedded>> {
+    let mut search = Search {
+        survey,
+        finder: Finder::new(),
+        chosen: Chosen::new(&survey.chosen),
+        found: BTreeSet::new(),
+    };
+    for bucket in snapshot.buckets()?.0 {
+        let name = bucket.name.as_slice();
+        match name {
+            names::AUTHORIZATION_INDEX | names::AUTHORIZATION_HASHED_INDEX => continue,
+            names::AUTHORIZATIONS if !survey.suspicious && search.chosen.is_empty() => continue,
+            _ => {}
+        }
+        snapshot.scan(name, &mut |key, value| {
+            if name == names::AUTHORIZATIONS {
+                // The token's own field is what hashing is about.
+                let record = Authorization::<'_, Undecoded<'_>>::decode(name, key, value);
+                if let Ok(record) = record {
+                    search.look(name, key, record.description.as_bytes());
+                }
+            } else {
+                search.look(name, key, value);
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(search.found)
+}
+
+/// Shorter tokens stand in other texts by chance.
+pub const SHORTEST: usize = 6;
+
+struct Search<'s> {
+    survey: &'s Survey,
+    finder: Finder,
+    chosen: Chosen<'s>,
+    found: BTreeSet<Embedded>,
+}
+
+impl Search<'_> {
+    fn look(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) {
+        let mut owners = Vec::new();
+        let mut in_key = false;
+        self.finder.feed(value, 0, false, &mut |text: &[u8], _| {
+            owners.extend(self.survey.owner(text));
+        });
+        self.chosen.each(value, &mut |id| owners.push(id));
+        let before = owners.len();
+        self.finder.feed(key, 0, false, &mut |text: &[u8], _| {
+            owners.extend(self.survey.owner(text));
+        });
+        self.chosen.each(key, &mut |id| owners.push(id));
+        in_key |= owners.len() > before;
+        for id in owners {
+            self.found.insert(Embedded {
+                bucket: String::from_utf8_lossy(bucket).into_owned(),
+                key: if in_key {
+                    String::new()
+                } else {
+                    String::from_utf8_lossy(key).into_owned()
+                },
+                id,
+            });
+        }
+    }
+}
+
+/// Texts to be looked for at every byte, by their first few.
+struct Chosen<'s> {
+    texts: HashMap<[u8; SHORTEST], Vec<(Id, Text<'s>)>>,
+}
+
+enum Text<'s> {
+    AsIs(&'s Token),
+    /// As JSON writes it, without the quotes.
+    Escaped(Token),
+}
+
+impl Text<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::AsIs(token) => token.reveal().as_bytes(),
+            Self::Escaped(token) => token.reveal().as_bytes(),
+        }
+    }
+}
+
+impl<'s> Chosen<'s> {
+    fn new(tokens: &'s [(Id, Token)]) -> Self {
+        let mut texts: HashMap<_, Vec<_>> = HashMap::new();
+        let mut add = |id: Id, text: Text<'s>| {
+            if let Some(first) = text.bytes().first_chunk::<SHORTEST>() {
+                texts.entry(*first).or_default().push((id, text));
+            }
+        };
+        for (id, token) in tokens {
+            let quoted = Zeroizing::new(json::string(token.reveal()));
+            let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+            if escaped != token.reveal() {
+                add(*id, Text::Escaped(Token::new(escaped.to_owned())));
+            }
+            add(*id, Text::AsIs(token));
+        }
+        Self { texts }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    fn each(&self, bytes: &[u8], found: &mut dyn FnMut(Id)) {
+        if self.texts.is_empty() {
+            return;
+        }
+        for (at, window) in bytes.windows(SHORTEST).enumerate() {
+            let Some(texts) = window.first_chunk().and_then(|w| self.texts.get(w)) else {
+                continue;
+            };
+            let rest = bytes.get(at..).unwrap_or_default();
+            for (id, text) in texts {
+                if rest.starts_with(text.bytes()) {
+                    found(*id);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Variant;
+    use crate::store::Model;
+
+    #[test]
+    fn records_that_show_a_token_are_named_and_the_token_is_not() {
+        const A: &str = "0000000000000a01";
+        let generated = format!("{}==", "g".repeat(86));
+        let mut model = Model::default();
+        for (id, token, description) in [
+            (
+                A,
+                "chosen & <long>",
+                "says chosen \\u0026 \\u003clong\\u003e",
+            ),
+            ("0000000000000b02", &generated, ""),
+            ("0000000000000c03", "short", ""),
+        ] {
+            let token = token.replace('&', "\\u0026");
+            let record = format!(
+                r#"{{"id":"{id}","token":"{token}","description":"{description}","orgID":"{A}"}}"#
+            );
+            model.put(names::AUTHORIZATIONS, id.as_bytes(), record.as_bytes());
+        }
+        model.put(
+            b"telegrafv1",
+            b"one",
+            format!("token = {generated}").as_bytes(),
+        );
+        model.put(
+            b"tasksv1",
+            b"two",
+            br#"{"flux":"chosen \u0026 \u003clong\u003e"}"#,
+        );
+        model.put(
+            b"bucketindexv1",
+            format!("xchosen & <long>{A}").as_bytes(),
+            b"id",
+        );
+        model.put(b"usersv1", b"three", br#"{"name":"short"}"#);
+        model.put(b"scraperv2", b"four", br#"{"token":"short"}"#);
+        model.put(names::AUTHORIZATION_INDEX, generated.as_bytes(), b"id");
+        let survey = Survey::load(&model, Variant::Sha256).unwrap();
+        let found = find(&model, &survey).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|e| format!("{}/{} {:x}", e.bucket, e.key, e.id.get()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "authorizationsv1/0000000000000a01 a01",
+                "bucketindexv1/ a01",
+                "scraperv2/four c03",
+                "tasksv1/two a01",
+                "telegrafv1/one b02",
+            ]
+        );
+    }
+}

@@ -1,0 +1,772 @@
+//! Replacing tokens by their hashes, as InfluxDB 2.8 and later keep them: what has to be done to a
+//! store, and the changes that do it.
+//!
+//! Three buckets are concerned. Each record that holds a token holds its hash instead; the index
+//! of raw tokens becomes empty; the index of hashes has an entry for every hash, and no other.
+//! Source: `authorization/storage.go` in influxdata/influxdb, whose own migration leaves records
+//! alone that hold both, and index entries that lead nowhere.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use sha2::{Digest, Sha256, Sha512};
+use zeroize::Zeroizing;
+
+use super::authorization::Undecoded;
+use super::catalog::{Undecodable, undecodable_record};
+use super::json::{Edit, Object};
+use super::{Authorization, Id, Storage, TokenHash, Variant, names, parallel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::secret::Token;
+use crate::store::change::{Fate, Transform};
+use crate::store::{Additions, ChangeSet, Snapshot};
+
+/// Characters of a digest in base64: SHA-256.
+const SHORT: usize = 44;
+/// The same: SHA-512.
+const LONG: usize = 88;
+
+/// What stands before the digest in the text of a hash.
+const PREFIXES: [&[u8]; 2] = [b"$influxdb2-sha256$", b"$influxdb2-sha512$"];
+
+/// An entry that the index of hashes has to have: the digest's text, and where it leads.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry<const N: usize> {
+    text: [u8; N],
+    id: Id,
+    /// Whether the record holds the token now, and not only its hash.
+    fresh: bool,
+}
+
+/// All entries, in the order of their keys once they are sorted. A million of them take 56 MB.
+#[derive(Default)]
+struct Entries {
+    short: Vec<Entry<SHORT>>,
+    long: Vec<Entry<LONG>>,
+    /// Of texts that influxd stores and looks up, and that are no hash of anything.
+    odd: BTreeMap<Box<[u8]>, Id>,
+}
+
+impl Entries {
+    fn push(&mut self, hash: &[u8], id: Id, fresh: bool) {
+        let digest = |prefix: &[u8]| hash.strip_prefix(prefix);
+        let [short, long] = PREFIXES.map(digest);
+        if let Some(text) = short.and_then(|text| text.try_into().ok()) {
+            self.short.push(Entry { text, id, fresh });
+        } else if let Some(text) = long.and_then(|text| text.try_into().ok()) {
+            self.long.push(Entry { text, id, fresh });
+        } else {
+            self.odd.insert(hash.into(), id);
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        self.short.extend(other.short);
+        self.long.extend(other.long);
+        self.odd.extend(other.odd);
+    }
+
+    fn len(&self) -> usize {
+        self.short.len() + self.long.len()
+    }
+
+    /// Appends the key of the entry with this number, and returns where it leads and whether its
+    /// record holds the token now.
+    fn get(&self, number: usize, key_out: &mut Vec<u8>) -> Option<(Id, bool)> {
+        let [short, long] = PREFIXES;
+        if let Some(entry) = self.short.get(number) {
+            key_out.extend_from_slice(short);
+            key_out.extend_from_slice(&entry.text);
+            return Some((entry.id, entry.fresh));
+        }
+        let entry = self.long.get(number.checked_sub(self.short.len())?)?;
+        key_out.extend_from_slice(long);
+        key_out.extend_from_slice(&entry.text);
+        Some((entry.id, entry.fresh))
+    }
+
+    /// The authorization whose token has this hash, and whether its record holds the token now.
+    fn find(&self, hash: &[u8]) -> Option<(Id, bool)> {
+        fn search<const N: usize>(entries: &[Entry<N>], text: &[u8]) -> Option<(Id, bool)> {
+            let found = entries.binary_search_by(|entry| entry.text.as_slice().cmp(text));
+            entries
+                .get(found.ok()?)
+                .map(|entry| (entry.id, entry.fresh))
+        }
+        let [short, long] = PREFIXES;
+        match (hash.strip_prefix(short), hash.strip_prefix(long)) {
+            (Some(text), _) => search(&self.short, text),
+            (_, Some(text)) => search(&self.long, text),
+            _ => None,
+        }
+    }
+}
+
+/// What the records of a store say of their tokens.
+pub struct Survey {
+    /// Records that hold a token and nothing else.
+    pub plaintext: u64,
+    /// Records that hold a token and its hash.
+    pub both: u64,
+    /// Records that hold a hash only.
+    pub hashed: u64,
+    /// Records that hold neither: they authenticate nobody.
+    pub missing: Vec<Id>,
+    /// Tokens in plaintext that were chosen by somebody, not generated.
+    pub chosen: Vec<(Id, Token)>,
+    /// Whether a description may hold a generated token.
+    pub suspicious: bool,
+    entries: Entries,
+}
+
+/// What some of the records say.
+#[derive(Default)]
+struct Part {
+    plaintext: u64,
+    both: u64,
+    hashed: u64,
+    missing: Vec<Id>,
+    chosen: Vec<(Id, Token)>,
+    suspicious: bool,
+    entries: Entries,
+    disagreeing: Option<Id>,
+    undecodable: Undecodable,
+    /// Permissions that can be decoded, as written: most records have them in common.
+    decodable: HashSet<Box<str>>,
+}
+
+impl Part {
+    fn add(&mut self, variant: Variant, key: &[u8], value: &[u8]) {
+        if let Err(finding) = self.try_add(variant, key, value) {
+            self.undecodable.push(finding);
+        }
+    }
+
+    fn try_add(&mut self, variant: Variant, key: &[u8], value: &[u8]) -> Result<(), Finding> {
+        let bucket = names::AUTHORIZATIONS;
+        let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
+        let permissions = record.permissions.text();
+        if !self.decodable.contains(permissions) {
+            record
+                .permissions
+                .decode()
+                .map_err(|cause| undecodable_record(bucket, key, &cause))?;
+            self.decodable.insert(permissions.into());
+        }
+        self.suspicious |= record.description.contains("==");
+        match record.storage() {
+            Storage::Missing => self.missing.push(record.id),
+            Storage::Hashed => {
+                self.hashed += 1;
+                self.entries
+                    .push(record.hashed_token.as_bytes(), record.id, false);
+            }
+            Storage::Plaintext => {
+                self.plaintext += 1;
+                let text = hash_text(variant, record.token.as_bytes());
+                self.entries.push(&text, record.id, true);
+                self.note_chosen(&record);
+            }
+            Storage::Both => {
+                self.both += 1;
+                if !agree(&record.token, &record.hashed_token) {
+                    self.disagreeing.get_or_insert(record.id);
+                }
+                self.entries
+                    .push(record.hashed_token.as_bytes(), record.id, true);
+                self.note_chosen(&record);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_chosen(&mut self, record: &Authorization<'_, Undecoded<'_>>) {
+        if !is_generated(record.token.as_bytes()) {
+            let token = Token::new(record.token.to_string());
+            self.chosen.push((record.id, token));
+        }
+    }
+}
+
+/// Whether a token has the form of those that influxd generates.
+fn is_generated(token: &[u8]) -> bool {
+    const BODY: usize = 86;
+    token.split_at_checked(BODY).is_some_and(|(body, end)| {
+        end == b"=="
+            && body
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    })
+}
+
+fn agree(token: &str, hash: &str) -> bool {
+    TokenHash::parse(hash).is_ok_and(|hash| hash.matches(token.as_bytes()))
+}
+
+/// The text of a token's hash.
+fn hash_text(variant: Variant, token: &[u8]) -> Vec<u8> {
+    let [short, long] = PREFIXES;
+    let mut text = Vec::with_capacity(short.len() + LONG);
+    let mut digest = [0; LONG];
+    let (prefix, length) = match variant {
+        Variant::Sha256 => (
+            short,
+            URL_SAFE.encode_slice(Sha256::digest(token), &mut digest),
+        ),
+        Variant::Sha512 => (
+            long,
+            URL_SAFE.encode_slice(Sha512::digest(token), &mut digest),
+        ),
+    };
+    text.extend_from_slice(prefix);
+    // The buffer has room for the longer of the two.
+    text.extend_from_slice(digest.get(..length.unwrap_or(0)).unwrap_or_default());
+    text
+}
+
+impl Survey {
+    /// Reads what there is. Tokens in plaintext count with their hash by `variant`, unless their
+    /// record holds one already.
+    ///
+    /// # Errors
+    /// * [`ErrorKind::Corrupt`] when a record can't be decoded, or the bucket is damaged
+    /// * [`ErrorKind::Refused`] when the token and the hash of a record disagree
+    pub fn load(snapshot: &dyn Snapshot, variant: Variant) -> Result<Self> {
+        let mut survey = Self {
+            plaintext: 0,
+            both: 0,
+            hashed: 0,
+            missing: Vec::new(),
+            chosen: Vec::new(),
+            suspicious: false,
+            entries: Entries::default(),
+        };
+        let mut disagreeing = None;
+        let mut undecodable = Undecodable::default();
+        let damage = parallel::scan(
+            snapshot,
+            names::AUTHORIZATIONS,
+            &|part: &mut Part, key, value| part.add(variant, key, value),
+            &mut |part| {
+                survey.plaintext += part.plaintext;
+                survey.both += part.both;
+                survey.hashed += part.hashed;
+                survey.missing.extend(part.missing);
+                survey.chosen.extend(part.chosen);
+                survey.suspicious |= part.suspicious;
+                survey.entries.append(part.entries);
+                disagreeing = disagreeing.or(part.disagreeing);
+                undecodable.append(part.undecodable);
+            },
+        )?;
+        readable(&damage)?;
+        readable(undecodable.told())?;
+        if let Some(id) = disagreeing {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "authorizationsv1/{id} holds a token and the hash of another one: which of \
+                     them counts can't be told here (influxd goes by the token)"
+                ),
+            )
+            .with_hint(format!(
+                "boltkey auth show {id} tells more; delete that token, or have influxd of the \
+                 release that wrote it update it"
+            )));
+        }
+        survey.settle(snapshot)?;
+        Ok(survey)
+    }
+
+    /// Sorts the entries, and leaves of several records with the same token the one that a server
+    /// finds today.
+    fn settle(&mut self, snapshot: &dyn Snapshot) -> Result<()> {
+        settle(&mut self.entries.short, snapshot, Variant::Sha256)?;
+        settle(&mut self.entries.long, snapshot, Variant::Sha512)
+    }
+
+    /// Tokens whose record will hold a hash and nothing else: all but the missing ones.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.plaintext + self.both + self.hashed
+    }
+
+    /// The authorization that `token` belongs to, by its hash.
+    #[must_use]
+    pub fn owner(&self, token: &[u8]) -> Option<Id> {
+        self.find(token).map(|(id, _)| id)
+    }
+
+    /// The same, if the record holds the token's hash only.
+    #[must_use]
+    pub fn hashed_owner(&self, token: &[u8]) -> Option<Id> {
+        let (id, fresh) = self.find(token)?;
+        (!fresh).then_some(id)
+    }
+
+    fn find(&self, token: &[u8]) -> Option<(Id, bool)> {
+        Variant::ALL
+            .into_iter()
+            .filter(|variant| *variant == Variant::Sha256 || !self.entries.long.is_empty())
+            .find_map(|variant| self.entries.find(&hash_text(variant, token)))
+    }
+
+    /// Compares with the indexes, and gives the changes that bring all three buckets to where
+    /// they have to be. The bucket of hashes is made if it is not there.
+    ///
+    /// # Errors
+    /// When the file can't be read, or an index is too damaged to be read whole.
+    pub fn work(mut self, snapshot: &dyn Snapshot, variant: Variant) -> Result<Work> {
+        let (raw_entries, stray) = self.raw_index(snapshot)?;
+        let mut missing = vec![true; self.entries.len()];
+        let mut dangling = Vec::new();
+        let mut number = 0;
+        let mut wanted = Vec::new();
+        let mut id = self.entries.get(0, &mut wanted);
+        let damage = snapshot.scan(names::AUTHORIZATION_HASHED_INDEX, &mut |key, value| {
+            while id.is_some() && wanted.as_slice() < key {
+                number += 1;
+                wanted.clear();
+                id = self.entries.get(number, &mut wanted);
+            }
+            let leads = Id::from_bytes(value).ok();
+            let odd = self.entries.odd.get(key).copied();
+            if id.is_some() && wanted.as_slice() == key {
+                if let Some(missing) = missing.get_mut(number) {
+                    *missing = leads != id.map(|(id, _)| id);
+                }
+            } else if odd.is_none() || odd != leads {
+                dangling.push(key.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        readable(&damage)?;
+        let mut keep = missing.iter().copied();
+        self.entries.short.retain(|_| keep.next() == Some(true));
+        self.entries.long.retain(|_| keep.next() == Some(true));
+        let mut revived = 0;
+        revived += self.entries.short.iter().filter(|e| !e.fresh).count() as u64;
+        revived += self.entries.long.iter().filter(|e| !e.fresh).count() as u64;
+
+        let mut changes = ChangeSet::default();
+        if self.plaintext + self.both > 0 {
+            changes.bucket(names::AUTHORIZATIONS).transform = Some(Box::new(HashTokens(variant)));
+        }
+        if raw_entries > 0 {
+            changes.bucket(names::AUTHORIZATION_INDEX).transform = Some(Box::new(DropAll));
+        }
+        if !snapshot_has(snapshot, names::AUTHORIZATION_HASHED_INDEX)? {
+            changes.create_bucket(names::AUTHORIZATION_HASHED_INDEX);
+        }
+        if !dangling.is_empty() || self.entries.len() > 0 {
+            let index = changes.bucket(names::AUTHORIZATION_HASHED_INDEX);
+            index.create = true;
+            index
+                .edits
+                .extend(dangling.iter().map(|key| (key.clone(), None)));
+            index.additions = Some(Box::new(NewEntries(self.entries)));
+        }
+        Ok(Work {
+            changes,
+            revived,
+            stray_entries: stray + dangling.len() as u64,
+        })
+    }
+
+    /// How many entries the index of raw tokens has, and how many of them lead to no record with
+    /// that token.
+    fn raw_index(&self, snapshot: &dyn Snapshot) -> Result<(u64, u64)> {
+        let mut entries = 0;
+        let damage = snapshot.scan(names::AUTHORIZATION_INDEX, &mut |_, _| {
+            entries += 1;
+            ControlFlow::Continue(())
+        })?;
+        readable(&damage)?;
+        let fresh = self.plaintext + self.both;
+        if self.hashed == 0 && entries == fresh {
+            // One for each record, as it should be; to look closer takes long.
+            return Ok((entries, 0));
+        }
+        let mut stray = 0;
+        parallel::scan(
+            snapshot,
+            names::AUTHORIZATION_INDEX,
+            &|stray: &mut u64, key, value| {
+                let leads = Id::from_bytes(value).ok();
+                let owner = self.find(key).filter(|(_, fresh)| *fresh);
+                *stray += u64::from(owner.is_none() || owner.map(|(id, _)| id) != leads);
+            },
+            &mut |some| stray += some,
+        )?;
+        Ok((entries, stray))
+    }
+
+    /// Whether the indexes of a store say what its records say, all of them hashed: an entry for
+    /// each hash, no other, and no raw token.
+    ///
+    /// # Errors
+    /// What is not so, as an error of `kind` [`ErrorKind::Incomplete`].
+    pub fn prove(&self, snapshot: &dyn Snapshot, expected: u64) -> Result<()> {
+        let wrong = |what: String| Err(Error::new(ErrorKind::Incomplete, what));
+        if self.plaintext + self.both > 0 {
+            return wrong(format!(
+                "{} records still hold a token in plaintext",
+                self.plaintext + self.both
+            ));
+        }
+        if self.hashed != expected {
+            return wrong(format!(
+                "{} records hold a hash where {expected} should",
+                self.hashed
+            ));
+        }
+        let (raw_entries, _) = self.raw_index(snapshot)?;
+        if raw_entries > 0 {
+            return wrong(format!(
+                "authorizationindexv1 still holds {raw_entries} tokens"
+            ));
+        }
+        let (mut number, mut wanted, mut surplus) = (0, Vec::new(), 0_u64);
+        let damage = snapshot.scan(names::AUTHORIZATION_HASHED_INDEX, &mut |key, value| {
+            wanted.clear();
+            let id = self.entries.get(number, &mut wanted);
+            if id.is_some() && wanted == key && id.map(|(id, _)| id) == Id::from_bytes(value).ok() {
+                number += 1;
+            } else if !self.entries.odd.contains_key(key) {
+                surplus += 1;
+            }
+            ControlFlow::Continue(())
+        })?;
+        readable(&damage)?;
+        if number != self.entries.len() || surplus > 0 {
+            return wrong(String::from(
+                "authorizationhashedindexv1 does not lead to every hashed token",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The changes that hash a store's tokens.
+pub struct Work {
+    /// To be committed. Empty when everything is as it should be.
+    pub changes: ChangeSet,
+    /// Tokens that were hashed before and had no entry in the index: they don't work now, and
+    /// will.
+    pub revived: u64,
+    /// Entries of both indexes that lead to no record with that token. They go.
+    pub stray_entries: u64,
+}
+
+fn readable(damage: &[Finding]) -> Result<()> {
+    match damage.first() {
+        None => Ok(()),
+        Some(finding) => Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "{}: {}; a store with such damage is not edited",
+                finding.place, finding.message
+            ),
+        )
+        .with_hint("boltkey check lists all damage; reading commands work all the same")),
+    }
+}
+
+fn snapshot_has(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<bool> {
+    Ok(snapshot.buckets()?.0.iter().any(|b| b.name == bucket))
+}
+
+/// Sorts by key; of several entries with the same one, that stays which a server finds today: the
+/// one the raw index leads to, else the index of hashes, else the first.
+fn settle<const N: usize>(
+    entries: &mut Vec<Entry<N>>,
+    snapshot: &dyn Snapshot,
+    variant: Variant,
+) -> Result<()> {
+    entries.sort_unstable();
+    let twins = |entries: &[Entry<N>]| {
+        let mut pairs = entries.windows(2);
+        pairs.any(|pair| matches!(pair, [a, b] if a.text == b.text))
+    };
+    if !twins(entries) {
+        return Ok(());
+    }
+    let mut settled: Vec<Entry<N>> = Vec::with_capacity(entries.len());
+    for group in entries.chunk_by(|a, b| a.text == b.text) {
+        let chosen = match group {
+            [one] => Some(*one),
+            several => found_today(several, snapshot, variant)?,
+        };
+        settled.extend(chosen);
+    }
+    *entries = settled;
+    Ok(())
+}
+
+fn found_today<const N: usize>(
+    group: &[Entry<N>],
+    snapshot: &dyn Snapshot,
+    variant: Variant,
+) -> Result<Option<Entry<N>>> {
+    let by_id = |id: Option<Id>| group.iter().find(|entry| Some(entry.id) == id).copied();
+    for entry in group.iter().filter(|entry| entry.fresh) {
+        let key = entry.id.to_string();
+        let Some(value) = snapshot.get(names::AUTHORIZATIONS, key.as_bytes())? else {
+            continue;
+        };
+        let value = Zeroizing::new(value);
+        let record = Authorization::<'_, Undecoded<'_>>::decode(
+            names::AUTHORIZATIONS,
+            key.as_bytes(),
+            &value,
+        );
+        let Ok(record) = record else { continue };
+        let leads = snapshot.get(names::AUTHORIZATION_INDEX, record.token.as_bytes())?;
+        let leads = leads.and_then(|id| Id::from_bytes(&id).ok());
+        if let Some(entry) = by_id(leads) {
+            return Ok(Some(entry));
+        }
+    }
+    let [short, long] = PREFIXES;
+    let mut key = match variant {
+        Variant::Sha256 => short.to_vec(),
+        Variant::Sha512 => long.to_vec(),
+    };
+    let text = group.first().map(|entry| entry.text);
+    key.extend(text.iter().flatten());
+    let leads = snapshot.get(names::AUTHORIZATION_HASHED_INDEX, &key)?;
+    let leads = leads.and_then(|id| Id::from_bytes(&id).ok());
+    Ok(by_id(leads).or_else(|| group.first().copied()))
+}
+
+/// Replaces the token of a record by its hash; a record that holds both keeps the hash.
+struct HashTokens(Variant);
+
+impl Transform for HashTokens {
+    fn apply(&self, key: &[u8], value: &[u8], value_out: &mut Vec<u8>) -> Result<Fate> {
+        let undecodable = |finding: Finding| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("{}: {}", finding.place, finding.message),
+            )
+        };
+        let bucket = names::AUTHORIZATIONS;
+        let record =
+            Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value).map_err(undecodable)?;
+        let storage = record.storage();
+        if matches!(storage, Storage::Missing | Storage::Hashed) {
+            return Ok(Fate::Keep);
+        }
+        let Some(object) = Object::parse(value) else {
+            let place = String::from_utf8_lossy(key);
+            let why = format!("authorizationsv1/{place}: record can't be taken apart");
+            return Err(Error::new(ErrorKind::Corrupt, why));
+        };
+        if storage == Storage::Both {
+            object.edit(&[("token", Edit::Remove)], value_out);
+            return Ok(Fate::Replace);
+        }
+        let mut text = [b'"'; LONG + 18 + 2];
+        let hash = hash_text(self.0, record.token.as_bytes());
+        let quoted = text.get_mut(1..=hash.len()).map(|into| {
+            into.copy_from_slice(&hash);
+            hash.len() + 2
+        });
+        // A hash has no character that JSON escapes.
+        let quoted = text.get(..quoted.unwrap_or(0)).unwrap_or_default();
+        let quoted = std::str::from_utf8(quoted).unwrap_or_default();
+        let hashed = Edit::Become("hashedToken", quoted);
+        object.edit(
+            &[("token", hashed), ("hashedToken", Edit::Remove)],
+            value_out,
+        );
+        Ok(Fate::Replace)
+    }
+}
+
+/// Empties a bucket.
+struct DropAll;
+
+impl Transform for DropAll {
+    fn apply(&self, _: &[u8], _: &[u8], _: &mut Vec<u8>) -> Result<Fate> {
+        Ok(Fate::Remove)
+    }
+}
+
+/// Entries that the index of hashes lacks.
+struct NewEntries(Entries);
+
+impl Additions for NewEntries {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn pair(&self, number: usize, key_out: &mut Vec<u8>, value_out: &mut Vec<u8>) {
+        if let Some((id, _)) = self.0.get(number, key_out) {
+            value_out.extend_from_slice(id.to_string().as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Commit, Model};
+
+    const A: &str = "0000000000000a01";
+    const B: &str = "0000000000000b02";
+    /// Of `my-super-secret-admin-token`.
+    const HASH: &str = "$influxdb2-sha256$MF-hXZK0ApLZgX8ybiLglgYvxJSVlxrEFgaIQtXa89k=";
+
+    fn record(id: &str, fields: &str) -> String {
+        format!(r#"{{"id":"{id}",{fields},"status":"active","orgID":"{A}","permissions":null}}"#)
+    }
+
+    fn store(records: &[(&str, &str)], raw: &[(&str, &str)], hashed: &[(&str, &str)]) -> Model {
+        let mut model = Model::default();
+        for (id, fields) in records {
+            let record = record(id, fields);
+            model.put(names::AUTHORIZATIONS, id.as_bytes(), record.as_bytes());
+        }
+        for (bucket, entries) in [
+            (names::AUTHORIZATION_INDEX, raw),
+            (names::AUTHORIZATION_HASHED_INDEX, hashed),
+        ] {
+            model.put(bucket, b"x", b"y");
+            let mut changes = ChangeSet::default();
+            changes.remove(bucket, b"x");
+            model.commit(&changes, &[]).unwrap();
+            for (key, id) in entries {
+                model.put(bucket, key.as_bytes(), id.as_bytes());
+            }
+        }
+        model
+    }
+
+    /// Hashes, and gives the records and the index of hashes as they are then.
+    fn hashed(model: &mut Model, variant: Variant) -> (Vec<String>, Vec<(String, String)>, Work) {
+        let survey = Survey::load(model, variant).unwrap();
+        let expected = survey.tokens();
+        let mut work = survey.work(model, variant).unwrap();
+        model.commit(&work.changes, &[]).unwrap();
+        let after = Survey::load(model, variant).unwrap();
+        after.prove(model, expected).unwrap();
+        let again = after.work(model, variant).unwrap();
+        assert!(again.changes.is_empty());
+        work.changes = ChangeSet::default();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let pairs = |bucket| {
+            let mut pairs = Vec::new();
+            model
+                .scan(bucket, &mut |key, value| {
+                    pairs.push((text(key), text(value)));
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            pairs
+        };
+        assert!(pairs(names::AUTHORIZATION_INDEX).is_empty());
+        let records = pairs(names::AUTHORIZATIONS).into_iter();
+        let records = records.map(|(_, value)| value).collect();
+        (records, pairs(names::AUTHORIZATION_HASHED_INDEX), work)
+    }
+
+    fn entry(hash: &str, id: &str) -> (String, String) {
+        (hash.to_owned(), id.to_owned())
+    }
+
+    #[test]
+    fn the_hash_stands_where_the_token_stood() {
+        let token = r#""token":"my-super-secret-admin-token""#;
+        let mut model = store(&[(A, token)], &[("my-super-secret-admin-token", A)], &[]);
+        let (records, index, work) = hashed(&mut model, Variant::Sha256);
+        assert_eq!(records, [record(A, &format!(r#""hashedToken":"{HASH}""#))]);
+        assert_eq!(index, [entry(HASH, A)]);
+        assert_eq!((work.revived, work.stray_entries), (0, 0));
+
+        let mut model = store(&[(A, token)], &[], &[]);
+        let (_, index, _) = hashed(&mut model, Variant::Sha512);
+        let long = TokenHash::of(Variant::Sha512, b"my-super-secret-admin-token").to_phc();
+        assert_eq!(index, [entry(&long, A)]);
+    }
+
+    #[test]
+    fn both_fields_become_one_if_they_agree() {
+        let both = format!(r#""token":"my-super-secret-admin-token","hashedToken":"{HASH}""#);
+        let mut model = store(&[(A, &both)], &[("my-super-secret-admin-token", A)], &[]);
+        let (records, index, _) = hashed(&mut model, Variant::Sha512);
+        assert_eq!(records, [record(A, &format!(r#""hashedToken":"{HASH}""#))]);
+        assert_eq!(index, [entry(HASH, A)]);
+
+        for other in [
+            r#""token":"zzz","hashedToken":"HASH""#,
+            r#""token":"t","hashedToken":"$argon2id$v=19$x""#,
+        ] {
+            let other = other.replace("HASH", HASH);
+            let model = store(&[(B, &other)], &[], &[]);
+            let refused = Survey::load(&model, Variant::Sha256).err().unwrap();
+            assert_eq!(refused.kind(), ErrorKind::Refused);
+            assert!(refused.message().contains(B), "{refused}");
+            assert!(!refused.message().contains("zzz"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_hashed_or_empty_stays_and_indexes_are_put_right() {
+        let stored = format!(r#""token":"","hashedToken":"{HASH}""#);
+        let odd = r#""hashedToken":"$argon2id$odd""#;
+        let mut model = store(
+            &[
+                (A, &stored),
+                (B, odd),
+                ("0000000000000c03", r#""token":"""#),
+            ],
+            &[("nobody's", B)],
+            &[("$influxdb2-sha256$gone", A), ("$argon2id$odd", B)],
+        );
+        let survey = Survey::load(&model, Variant::Sha256).unwrap();
+        assert_eq!((survey.plaintext, survey.hashed), (0, 2));
+        assert_eq!(survey.missing.len(), 1);
+        assert_eq!(
+            survey.owner(b"my-super-secret-admin-token"),
+            Some(A.parse().unwrap())
+        );
+        let before = record(A, &stored);
+        let (records, index, work) = hashed(&mut model, Variant::Sha256);
+        assert_eq!(records.first(), Some(&before));
+        assert_eq!(index, [entry("$argon2id$odd", B), entry(HASH, A)]);
+        assert_eq!((work.revived, work.stray_entries), (1, 2));
+    }
+
+    #[test]
+    fn of_twins_the_one_that_a_server_finds_goes_on_working() {
+        let token = r#""token":"twin""#;
+        let hash = TokenHash::of(Variant::Sha256, b"twin").to_phc();
+        for (raw, old, winner) in [
+            (Some(B), None, B),
+            (None, Some(B), B),
+            (None, None, A),
+            (Some(A), Some(B), A),
+        ] {
+            let raw: Vec<_> = raw.iter().map(|id| ("twin", *id)).collect();
+            let old: Vec<_> = old.iter().map(|id| (hash.as_str(), *id)).collect();
+            let mut model = store(&[(A, token), (B, token)], &raw, &old);
+            let (records, index, _) = hashed(&mut model, Variant::Sha256);
+            assert!(records.iter().all(|record| !record.contains("twin")));
+            assert_eq!(index, [entry(&hash, winner)]);
+        }
+    }
+
+    #[test]
+    fn undecodable_records_stop_it() {
+        for value in ["{", r#"["0000000000000a01"]"#, r#"{"id":"x"}"#] {
+            let mut model = store(&[], &[], &[]);
+            model.put(names::AUTHORIZATIONS, A.as_bytes(), value.as_bytes());
+            let refused = Survey::load(&model, Variant::Sha256).err().unwrap();
+            assert_eq!(refused.kind(), ErrorKind::Corrupt);
+        }
+    }
+}

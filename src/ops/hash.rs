@@ -1,0 +1,291 @@
+//! `hash`: every token by its hash, as InfluxDB 2.8 and later keep them, and nothing left of the
+//! plaintext.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::commit::{Around, commit, known_schema};
+use super::moment::Moment;
+use super::scrub::{Unused, remaining};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::metadata::authorization::{self, Storage};
+use crate::metadata::embedded::{self, Embedded};
+use crate::metadata::hashing::Survey;
+use crate::metadata::migration::{HASHING, put_record};
+use crate::metadata::{Id, Variant, names};
+use crate::secret::Token;
+use crate::store::{ChangeSet, Committed, Inspect, Outcome, Snapshot, Wipe, WritableStore};
+
+/// How to hash.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The hash function of tokens that have no hash yet.
+    pub variant: Variant,
+    /// Whether what unused parts of the file show is left there.
+    pub keep_residue: bool,
+}
+
+/// What has to be done, and all that is known before it is.
+pub struct Plan {
+    /// Is committed as it stands.
+    pub changes: ChangeSet,
+    /// In numbers.
+    pub numbers: Numbers,
+    /// Tokens of records that hold a hash only, as far as unused parts of the file, or stray
+    /// entries of the index, still show them. The change destroys that.
+    pub recovered: BTreeMap<Id, Token>,
+    /// Live records that show a token and that hashing does not reach.
+    pub embedded: BTreeSet<Embedded>,
+    /// Records without any token.
+    pub without_token: Vec<Id>,
+    /// What hides parts of the file.
+    pub findings: Vec<Finding>,
+    options: Options,
+}
+
+/// What is to be done, in numbers. Of tokens, each is a number of distinct ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    /// Records whose token is replaced by its hash.
+    pub to_hash: u64,
+    /// Among them those that hold the hash already.
+    pub both: u64,
+    /// Records that hold a hash only.
+    pub already_hashed: u64,
+    /// Hashed tokens that no entry of the index leads to: they don't work now, and will.
+    pub revived: u64,
+    /// Index entries that lead to no such record. They go.
+    pub stray_entries: u64,
+    /// Tokens that unused parts of the file show and the store does not.
+    pub residue: u64,
+    /// Of them, those of a hashed token of the store: [`Plan::recovered`].
+    pub recovered: u64,
+    /// Whether the store goes from schema 20 to 21, which 2.7 and older don't start on.
+    pub migrates: bool,
+    /// Whether there is anything to do at all.
+    pub nothing_to_do: bool,
+}
+
+/// Works out what has to be done.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::Refused`] for a schema older than 20, and when a record's token and hash
+///   disagree
+pub fn plan(
+    snapshot: &dyn Snapshot,
+    inspect: &dyn Inspect,
+    options: Options,
+    now: &Moment,
+) -> Result<Plan> {
+    work_out(snapshot, inspect, options, now).map_err(Error::nothing_changed)
+}
+
+fn work_out(
+    snapshot: &dyn Snapshot,
+    inspect: &dyn Inspect,
+    options: Options,
+    now: &Moment,
+) -> Result<Plan> {
+    let schema = known_schema(snapshot)?.migrations;
+    if schema + 1 < HASHING {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "the store has schema {schema}, and hashed tokens need {HASHING}: only the step \
+                 from 20 is made here"
+            ),
+        )
+        .with_hint(
+            "start influxd 2.7 on it once, which brings it to schema 20, stop it, and run this \
+             again",
+        ));
+    }
+    let migrates = schema < HASHING;
+    let unused = Unused::look(snapshot, inspect)?;
+    let survey = Survey::load(snapshot, options.variant)?;
+    let embedded = embedded::find(snapshot, &survey)?;
+    let mut recovered: BTreeMap<Id, Token> = unused.residue.matching.into_iter().collect();
+    if survey.hashed > 0 {
+        for (id, token) in stray_tokens(snapshot, &survey)? {
+            recovered.entry(id).or_insert(token);
+        }
+    }
+    let mut numbers = Numbers {
+        to_hash: survey.plaintext + survey.both,
+        both: survey.both,
+        already_hashed: survey.hashed,
+        revived: 0,
+        stray_entries: 0,
+        residue: unused.tokens,
+        recovered: recovered.len() as u64,
+        migrates,
+        nothing_to_do: false,
+    };
+    let without_token = survey.missing.clone();
+    let work = survey.work(snapshot, options.variant)?;
+    numbers.revived = work.revived;
+    numbers.stray_entries = work.stray_entries;
+    let mut changes = work.changes;
+    if migrates {
+        put_record(&mut changes, HASHING, &now.utc);
+    }
+    let wipes = !options.keep_residue && unused.dirty;
+    numbers.nothing_to_do = changes.is_empty() && !wipes;
+    changes.wipe = if options.keep_residue {
+        Wipe::Nothing
+    } else {
+        Wipe::Everything
+    };
+    Ok(Plan {
+        changes,
+        numbers,
+        recovered,
+        embedded,
+        without_token,
+        findings: unused.findings,
+        options,
+    })
+}
+
+/// Keys of the raw index that are the token of a record which holds its hash only: such an entry
+/// goes, and may be the last that shows it.
+fn stray_tokens(snapshot: &dyn Snapshot, survey: &Survey) -> Result<Vec<(Id, Token)>> {
+    let mut stray = Vec::new();
+    snapshot.scan(names::AUTHORIZATION_INDEX, &mut |key, _| {
+        if let Some(id) = survey.hashed_owner(key)
+            && let Ok(text) = std::str::from_utf8(key)
+        {
+            stray.push((id, Token::new(text.to_owned())));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(stray)
+}
+
+/// What was proved after the change, on what the file then showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Proof {
+    /// Distinct tokens that token records, indexes and unused parts of the file still show.
+    pub plaintext_remaining: u64,
+}
+
+impl Plan {
+    /// How it was asked for.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Makes it hold, and proves on what the file then shows that every token is found by its
+    /// hash and that nothing shows its plaintext. A proof that fails is a failure of
+    /// [`Committed`]: the change holds by then.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        around: &Around<'_>,
+    ) -> Result<(Committed, Proof)> {
+        let mut committed = commit(store, &self.changes, around)?;
+        let mut proof = Proof::default();
+        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+            match self.prove(store) {
+                Ok(proved) => proof = proved,
+                Err(error) => committed.failure = Some(error),
+            }
+        }
+        Ok((committed, proof))
+    }
+
+    fn prove(&self, store: &WritableStore) -> Result<Proof> {
+        let incomplete = |why: &dyn std::fmt::Display| {
+            Error::new(
+                ErrorKind::Incomplete,
+                format!("the tokens are hashed and the change holds, but its proof fails: {why}"),
+            )
+            .with_hint("boltkey status and boltkey check tell what the store holds now")
+        };
+        let survey = Survey::load(store, self.options.variant).map_err(|why| incomplete(&why))?;
+        let expected = self.numbers.to_hash + self.numbers.already_hashed;
+        survey
+            .prove(store, expected)
+            .map_err(|why| incomplete(&why))?;
+        drop(survey);
+        let plaintext_remaining =
+            remaining(store, !self.options.keep_residue).map_err(|why| incomplete(&why))?;
+        if plaintext_remaining > 0 && !self.options.keep_residue {
+            return Err(incomplete(&format!(
+                "unused parts of the file still show {plaintext_remaining} tokens"
+            ))
+            .with_hint("boltkey residue scrub overwrites them"));
+        }
+        Ok(Proof {
+            plaintext_remaining,
+        })
+    }
+}
+
+/// What would happen to one record.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fate {
+    /// The authorization.
+    pub id: Id,
+    /// As in the record.
+    pub description: String,
+    /// What would be done.
+    pub action: Action,
+}
+
+/// What would be done to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Its token is replaced by its hash.
+    Hash,
+    /// It holds the hash already; the token goes.
+    DropPlaintext,
+    /// Nothing: it holds its hash only.
+    AlreadyHashed,
+    /// Nothing: it holds no token.
+    NoToken,
+}
+
+impl Action {
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hash => "is hashed",
+            Self::DropPlaintext => "loses the plaintext beside its hash",
+            Self::AlreadyHashed => "stays hashed",
+            Self::NoToken => "has no token; stays dead",
+        }
+    }
+}
+
+/// What would happen to whom, ascending by ID.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn fates(snapshot: &dyn Snapshot) -> Result<Vec<Fate>> {
+    let mut fates = Vec::new();
+    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        fates.push(Fate {
+            id: record.id,
+            description: record.description.to_string(),
+            action: match record.storage() {
+                Storage::Plaintext => Action::Hash,
+                Storage::Both => Action::DropPlaintext,
+                Storage::Hashed => Action::AlreadyHashed,
+                Storage::Missing => Action::NoToken,
+            },
+        });
+    })?;
+    Ok(fates)
+}

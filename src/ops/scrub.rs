@@ -1,0 +1,136 @@
+//! `residue scrub`: overwriting what unused parts of a store's file still show.
+
+use super::commit::{Around, commit, known_schema};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::metadata::residue::{Known, Residue, Scan};
+use crate::store::{self, ChangeSet, Committed, Inspect, Outcome, Snapshot, Wipe, WritableStore};
+
+/// What unused parts of a file show.
+pub struct Unused {
+    /// The tokens.
+    pub residue: Residue,
+    /// How many distinct ones.
+    pub tokens: u64,
+    /// Whether there is anything to be overwritten. Where an engine can't tell unused bytes from
+    /// live ones, tokens are what counts.
+    pub dirty: bool,
+    /// Damage that may hide some.
+    pub findings: Vec<Finding>,
+}
+
+impl Unused {
+    /// Looks.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn look(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Self> {
+        let (known, mut findings) = Known::load_beside(snapshot, inspect)?;
+        let mut scan = Scan::new(&known);
+        findings.extend(scan.feed_unused(inspect, snapshot)?);
+        let residue = scan.finish();
+        let tokens = residue.tokens();
+        let dirty = tokens > 0 || (!inspect.shows_live_bytes() && holds_bytes(inspect)?);
+        Ok(Self {
+            residue,
+            tokens,
+            dirty,
+            findings,
+        })
+    }
+}
+
+/// Whether any unused byte is not zero.
+fn holds_bytes(inspect: &dyn Inspect) -> Result<bool> {
+    let mut found = false;
+    inspect.unused(&mut |unused| {
+        if let store::Unused::Run { bytes, .. } = unused {
+            found = found || bytes.iter().any(|byte| *byte != 0);
+        }
+    })?;
+    Ok(found)
+}
+
+/// How many distinct tokens unused parts of the file show that the store does not hold in
+/// plaintext; `wiped` if everything unused was just overwritten, so that whatever looks like a
+/// token there is one.
+///
+/// # Errors
+/// When the file can't be read.
+pub(super) fn remaining(store: &WritableStore, wiped: bool) -> Result<u64> {
+    let known = if wiped && !store.inspect().shows_live_bytes() {
+        Known::default()
+    } else {
+        Known::load_beside(store, store.inspect())?.0
+    };
+    let mut scan = Scan::new(&known);
+    scan.feed_unused(store.inspect(), store)?;
+    Ok(scan.finish().tokens())
+}
+
+/// What is to be overwritten.
+pub struct Plan {
+    /// What there is.
+    pub unused: Unused,
+    changes: ChangeSet,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn nothing_to_do(&self) -> bool {
+        !self.unused.dirty
+    }
+}
+
+/// Looks at what there is to be overwritten.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`] for stores that are not edited
+/// * otherwise when the file can't be read
+pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
+    known_schema(snapshot)?;
+    let mut changes = ChangeSet::default();
+    changes.wipe = Wipe::Everything;
+    Ok(Plan {
+        unused: Unused::look(snapshot, inspect)?,
+        changes,
+    })
+}
+
+impl Plan {
+    /// Overwrites, and proves that nothing is left. A proof that fails is a failure of
+    /// [`Committed`].
+    ///
+    /// # Errors
+    /// When nothing was overwritten.
+    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
+        if self.nothing_to_do() {
+            return Ok(Committed {
+                outcome: Outcome::Unchanged,
+                failure: None,
+            });
+        }
+        let mut committed = commit(store, &self.changes, around)?;
+        if committed.outcome != Outcome::Unknown && committed.failure.is_none() {
+            committed.failure = prove(store).err();
+        }
+        Ok(committed)
+    }
+}
+
+fn prove(store: &WritableStore) -> Result<()> {
+    let incomplete = |why: String| Error::new(ErrorKind::Incomplete, why);
+    match remaining(store, true) {
+        Ok(0) => Ok(()),
+        Ok(left) => Err(incomplete(format!(
+            "unused parts of {} were overwritten, and still show {left} tokens",
+            store.description().path.display()
+        ))
+        .with_hint("boltkey residue scan tells how many; run boltkey residue scrub again")),
+        Err(error) => Err(incomplete(format!(
+            "unused parts of the file were overwritten, but it can't be read again: {error}"
+        ))
+        .with_hint("boltkey status tells what the file holds now")),
+    }
+}
