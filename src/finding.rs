@@ -21,7 +21,7 @@ pub enum Severity {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// Stable name of the kind of finding, beginning `structure.` or `metadata.`.
+    /// Stable name of the kind of finding, beginning `structure.`, `metadata.` or `backup.`.
     pub code: &'static str,
     /// What was found, in one sentence without a trailing full stop and without secrets.
     pub message: String,

@@ -42,6 +42,14 @@ fn masked(text: &str) -> String {
                 .bytes()
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
+    // As names of backups begin.
+    let is_time = |word: &str| {
+        let form: String = word
+            .chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect();
+        form == "00000000T000000Z"
+    };
     let mut masked = String::new();
     let mut word = String::new();
     for c in text.chars().chain(['\0']) {
@@ -49,7 +57,11 @@ fn masked(text: &str) -> String {
             word.push(c);
             continue;
         }
-        masked.push_str(if is_id(&word) { "<ID>" } else { &word });
+        masked.push_str(match () {
+            () if is_id(&word) => "<ID>",
+            () if is_time(&word) => "<TIME>",
+            () => &word,
+        });
         word.clear();
         masked.push(c);
     }
@@ -70,6 +82,10 @@ fn home() -> tempfile::TempDir {
         home.path().join("before.bolt"),
     )
     .unwrap();
+    let facts = fs::read(real.join("upgraded-2.9.1.json")).unwrap();
+    let facts: serde_json::Value = serde_json::from_slice(&facts).unwrap();
+    let token = facts["tokens"][0]["token"].as_str().unwrap();
+    fs::write(home.path().join("operator.token"), token).unwrap();
     home
 }
 

@@ -24,6 +24,9 @@ EXAMPLES
       boltkey residue recover --db influxd.bolt --out recovered.json
   What would become of the tokens on InfluxDB 2.7, and how to get there:
       boltkey downgrade check --to 2.7 --db influxd.bolt
+  A backup without any token, and whether a token opens it:
+      boltkey backup export --db influxd.bolt --out backups
+      boltkey backup inspect backups --operator-token-file token.txt
   For scripts:
       boltkey user list --db influxd.bolt --json
 
@@ -177,6 +180,9 @@ pub enum Command {
     Convert(super::convert::ConvertArgs),
     /// Write the whole store into a new, small file without unused parts
     Compact(super::convert::CompactArgs),
+    /// Back up metadata, look into backups, restore them
+    #[command(subcommand)]
+    Backup(super::backup::Command),
     /// Make or hash a token; no database needed
     #[command(subcommand)]
     Token(super::token::Command),
@@ -202,6 +208,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Downgrade(command) => super::downgrade::run(command, session),
         Command::Convert(args) => super::convert::run_convert(args, session),
         Command::Compact(args) => super::convert::run_compact(args, session),
+        Command::Backup(command) => super::backup::run(command, session),
         Command::Token(command) => super::token::run(command, session),
         Command::Completions(args) => super::completions::run(&args, session),
         Command::Man(args) => super::man::run(&args, session),

@@ -5,6 +5,7 @@
 
 mod args;
 mod auth;
+mod backup;
 mod capture;
 mod change;
 mod check;

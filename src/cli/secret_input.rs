@@ -27,6 +27,12 @@ impl Secret {
         option: "--token-file",
         variable: "BOLTKEY_TOKEN",
     };
+    /// The operator token that is to open a backup.
+    pub const OPERATOR_TOKEN: Self = Self {
+        name: "operator token",
+        option: "--operator-token-file",
+        variable: "BOLTKEY_OPERATOR_TOKEN",
+    };
     /// The passphrase of an encrypted capture.
     pub const PASSPHRASE: Self = Self {
         name: "passphrase",
@@ -45,24 +51,42 @@ const LONGEST: usize = 32 << 10;
 /// [`ErrorKind::Confirmation`] when it would have to be asked for and there is no terminal;
 /// [`ErrorKind::Refused`] when it is empty, too long, or no UTF-8.
 pub fn read_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
-    match file {
+    let (token, place) = read(secret, file)?;
+    if token.reveal().is_empty() {
+        return Err(secret.refused(&place, "is empty"));
+    }
+    Ok(token)
+}
+
+/// The same for a secret that is compared with others: an empty one is a wrong one.
+///
+/// # Errors
+/// As [`read_secret`], but for empty ones.
+pub fn read_secret_or_empty(secret: &Secret, file: Option<&Path>) -> Result<Token> {
+    Ok(read(secret, file)?.0)
+}
+
+/// The secret, and where it was.
+fn read(secret: &Secret, file: Option<&Path>) -> Result<(Token, String)> {
+    let (bytes, place) = match file {
         Some(path) if path == Path::new("-") => {
             let place = Path::new("standard input");
             let bytes = read_bounded(io::stdin().lock()).at("read", place)?;
-            secret.check(bytes, "from standard input")
+            (bytes, String::from("from standard input"))
         }
         Some(path) => {
             let bytes = File::open(path).and_then(read_bounded).at("read", path)?;
-            secret.check(bytes, &format!("in {}", path.display()))
+            (bytes, format!("in {}", path.display()))
         }
         None => match std::env::var_os(secret.variable) {
-            Some(value) => secret.check(
+            Some(value) => (
                 Zeroizing::new(value.into_encoded_bytes()),
-                &format!("in {}", secret.variable),
+                format!("in {}", secret.variable),
             ),
-            None => secret.check(secret.ask()?, "that was typed"),
+            None => (secret.ask()?, String::from("that was typed")),
         },
-    }
+    };
+    Ok((secret.check(bytes, &place)?, place))
 }
 
 /// Reads a little more than may be, so that too much is noticed. The buffer never grows: a
@@ -81,19 +105,19 @@ impl Secret {
         std::env::var_os(self.variable).is_some()
     }
 
-    /// Drops one line end and refuses what can be no secret; `place` says where it was.
+    fn refused(&self, place: &str, why: &str) -> Error {
+        let message = format!("the {} {place} {why}; nothing was changed", self.name);
+        Error::new(ErrorKind::Refused, message)
+    }
+
+    /// Drops one line end and refuses what can be no secret, though not an empty one; `place` says
+    /// where it was.
     fn check(&self, bytes: Zeroizing<Vec<u8>>, place: &str) -> Result<Token> {
-        let refused = |why: &str| {
-            let message = format!("the {} {place} {why}; nothing was changed", self.name);
-            Error::new(ErrorKind::Refused, message)
-        };
+        let refused = |why: &str| self.refused(place, why);
         let text = bytes
             .strip_suffix(b"\r\n")
             .or_else(|| bytes.strip_suffix(b"\n"))
             .unwrap_or(&bytes);
-        if text.is_empty() {
-            return Err(refused("is empty"));
-        }
         if text.len() > LONGEST {
             return Err(refused("is longer than 32 KiB"));
         }
@@ -141,8 +165,18 @@ mod tests {
             assert_eq!(check(bytes.as_bytes()).unwrap(), text);
         }
         assert_eq!(check(&[b'x'; LONGEST]).unwrap().len(), LONGEST);
-        for bytes in [&b""[..], b"\n", b"\r\n", b"\xff", &[b'x'; LONGEST + 1]] {
+        for bytes in [&b"\xff"[..], &[b'x'; LONGEST + 1]] {
             assert_eq!(check(bytes).unwrap_err().kind(), ErrorKind::Refused);
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for bytes in ["", "\n", "\r\n"] {
+            std::fs::write(file.path(), bytes).unwrap();
+            let refused = read_secret(&Secret::TOKEN, Some(file.path()))
+                .err()
+                .unwrap();
+            assert_eq!(refused.kind(), ErrorKind::Refused);
+            let empty = read_secret_or_empty(&Secret::OPERATOR_TOKEN, Some(file.path())).unwrap();
+            assert_eq!(empty.reveal(), "");
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Filters {
 
 /// One authorization as the API shows it, and what boltkey knows beyond. Its permissions are
 /// [`NamedPermission`]s, or their JSON.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Entry<'a, P = Vec<NamedPermission<'a>>> {
     /// Its identifier.
     pub id: Id,

@@ -91,7 +91,7 @@ pub fn could_convert(store: &Store, out: &Path, engine: Engine) -> Result<(Copie
 ///
 /// # Errors
 /// When the store can't be read.
-fn recoverable(store: &Store) -> Result<(u64, Vec<Finding>)> {
+pub(in crate::ops) fn recoverable(store: &Store) -> Result<(u64, Vec<Finding>)> {
     let (known, mut findings) = Known::load(store.snapshot())?;
     let (residue, damage) = residue::look(store, &known, &residue::Options::default())?;
     findings.extend(damage);

@@ -4,6 +4,7 @@
 pub mod auth_list;
 pub mod auth_show;
 pub mod auth_verify;
+pub mod backup;
 pub mod bucket;
 pub mod capture;
 pub mod capture_first;
@@ -14,6 +15,7 @@ pub mod convert;
 pub mod downgrade_apply;
 pub mod downgrade_check;
 pub mod downgrade_prepare;
+pub mod engine_folder;
 pub mod hash;
 pub mod moment;
 pub mod new_file;

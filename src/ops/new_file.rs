@@ -22,8 +22,19 @@ pub fn is_temporary(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
 }
 
+/// A temporary name that nothing has, as far as chance goes.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub(in crate::ops) fn temporary_name() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|cause| io::Error::other(cause.to_string()))?;
+    let number = u64::from_le_bytes(random);
+    Ok(format!("{PREFIX}{number:016x}{SUFFIX}"))
+}
+
 /// A new, private file. Dropped before it is named, it is gone.
-pub(super) enum NewFile {
+pub(in crate::ops) enum NewFile {
     /// Nowhere to be seen.
     Nameless(File),
     /// Under a temporary name.
@@ -35,7 +46,7 @@ impl NewFile {
     ///
     /// # Errors
     /// As the system says; the error names no file.
-    pub(super) fn in_folder(folder: &Path) -> io::Result<Self> {
+    pub(in crate::ops) fn in_folder(folder: &Path) -> io::Result<Self> {
         match nameless(folder) {
             Some(file) => Ok(Self::Nameless(file)),
             None => named(folder).map(Self::Named),
@@ -43,7 +54,7 @@ impl NewFile {
     }
 
     /// The file itself.
-    pub(super) fn file(&self) -> &File {
+    pub(in crate::ops) fn file(&self) -> &File {
         match self {
             Self::Nameless(file) => file,
             Self::Named(file) => file.as_file(),
@@ -71,6 +82,33 @@ impl NewFile {
                 Ok(_) => Ok(()),
                 Err(failed) => Err(failed.error),
             },
+        }
+    }
+}
+
+impl NewFile {
+    /// Gives the file a name in the place of the file that has it.
+    ///
+    /// # Errors
+    /// As the system says. The file is gone then, and what stood there stays.
+    pub(in crate::ops) fn replace(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Named(file) => match file.persist(path) {
+                Ok(_) => Ok(()),
+                Err(failed) => Err(failed.error),
+            },
+            Self::Nameless(file) => {
+                // Only what has a name can be renamed.
+                let folder = match path.parent() {
+                    Some(folder) if !folder.as_os_str().is_empty() => folder,
+                    _ => Path::new("."),
+                };
+                let temporary = folder.join(temporary_name()?);
+                link(&file, &temporary)?;
+                fs::rename(&temporary, path).inspect_err(|_| {
+                    let _ = fs::remove_file(&temporary);
+                })
+            }
         }
     }
 }

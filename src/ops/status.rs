@@ -16,7 +16,7 @@ use crate::metadata::{
     self, Authorization, Catalog, Id, Kind, Schema, Storage, TokenHash, Variant, authorization,
     mapping, names,
 };
-use crate::store::{Engine, Store};
+use crate::store::{Engine, Snapshot, Store};
 
 /// What a file is, who can still get in, what it shows, and what is at risk.
 #[derive(Debug, Serialize)]
@@ -65,6 +65,16 @@ pub struct SchemaSummary {
     pub release: &'static str,
     /// Whether this version knows it.
     pub known: bool,
+}
+
+impl From<&Schema> for SchemaSummary {
+    fn from(schema: &Schema) -> Self {
+        Self {
+            migrations: schema.migrations,
+            release: schema.release(),
+            known: schema.known,
+        }
+    }
 }
 
 /// How many tokens of which sort. `total` = `plaintext` + `hashed` + `both` + `missing`;
@@ -135,13 +145,7 @@ pub fn status(store: &Store) -> Result<Status> {
     let schema = Schema::load(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     let (indexes, _) = TokenIndexes::load(snapshot)?;
-    let mut tally = Tally::new(&catalog, &indexes);
-    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        tally.add(record);
-    })?;
-    authorization::scan(snapshot, names::LEGACY_AUTHORIZATIONS, &mut |_| {
-        tally.tokens.legacy += 1;
-    })?;
+    let tally = Tally::of(snapshot, &catalog, &indexes)?;
     let logins = logins(store, &catalog, &tally.operator_owners)?;
 
     let mut findings = structure_findings(store)?;
@@ -170,11 +174,7 @@ pub fn status(store: &Store) -> Result<Status> {
             size_bytes: description.size_bytes,
             page_size: description.page_size,
         },
-        schema: SchemaSummary {
-            migrations: schema.migrations,
-            release: schema.release(),
-            known: schema.known,
-        },
+        schema: SchemaSummary::from(&schema),
         tokens: tally.tokens,
         hash_variants: tally.variants.into_iter().collect(),
         operator_tokens: tally.operator_tokens,
@@ -238,17 +238,36 @@ fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
 }
 
 /// Counts authorizations by sort.
-struct Tally<'a> {
+pub(in crate::ops) struct Tally<'a> {
     catalog: &'a Catalog,
     indexes: &'a TokenIndexes,
-    tokens: Tokens,
-    variants: BTreeSet<Variant>,
-    operator_tokens: Vec<OperatorToken>,
+    pub(in crate::ops) tokens: Tokens,
+    pub(in crate::ops) variants: BTreeSet<Variant>,
+    pub(in crate::ops) operator_tokens: Vec<OperatorToken>,
     /// The users that own operator tokens, with the description of one each.
     operator_owners: BTreeMap<Id, Id>,
 }
 
 impl<'a> Tally<'a> {
+    /// Counts those of a store.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(in crate::ops) fn of(
+        snapshot: &dyn Snapshot,
+        catalog: &'a Catalog,
+        indexes: &'a TokenIndexes,
+    ) -> Result<Self> {
+        let mut tally = Self::new(catalog, indexes);
+        authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+            tally.add(record);
+        })?;
+        authorization::scan(snapshot, names::LEGACY_AUTHORIZATIONS, &mut |_| {
+            tally.tokens.legacy += 1;
+        })?;
+        Ok(tally)
+    }
+
     fn new(catalog: &'a Catalog, indexes: &'a TokenIndexes) -> Self {
         Self {
             catalog,

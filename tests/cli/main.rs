@@ -8,6 +8,7 @@
     clippy::print_stdout
 )] // test code
 
+mod backups;
 mod changing;
 mod copying;
 mod discovery;
@@ -18,6 +19,7 @@ mod hints;
 mod outputs;
 mod prepare;
 mod reading;
+mod restoring;
 mod sandbox;
 mod scene;
 mod secrets;

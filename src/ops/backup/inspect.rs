@@ -1,0 +1,252 @@
+//! `backup inspect`: what a backup holds, whether it is whole, and what would open it.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::operator::{Answer, Supplied, full_restore, supplied};
+use super::source::{Backup, FileState, Kind, Role};
+use super::sql;
+use super::summary::{Looked, NamedShard, Summary, look};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Severity, counted};
+use crate::metadata::residue::{Known, Scan};
+use crate::metadata::tsm;
+use crate::secret::Token;
+use crate::store::{OpenOptions, Store};
+
+/// What a backup is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspected {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What sort of backup.
+    pub kind: Kind,
+    /// What the names of its files begin with; of several backups in a folder, the newest.
+    pub base: Option<String>,
+    /// Whether it is whole: everything is there, and nothing damaged as far as can be told.
+    pub complete: bool,
+    /// Its files.
+    pub files: Vec<FileState>,
+    /// Whether it holds an SQLite file.
+    pub sqlite: bool,
+    /// What the metadata store holds; none when it can't be read.
+    #[serde(flatten)]
+    pub summary: MaybeSummary,
+    /// What is to be said of the operator token that was supplied.
+    pub operator_token: Option<Supplied>,
+    /// What `influx restore --full` would do; none when the store can't be read.
+    pub full_restore: Option<FullRestore>,
+    /// What is wrong, or worth knowing.
+    pub findings: Vec<Finding>,
+    /// Always false: looking changes nothing.
+    pub changed: bool,
+}
+
+/// The summary's own fields, null when the store can't be read.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum MaybeSummary {
+    /// It was read.
+    Read(Summary),
+    /// It can't be.
+    Unreadable {
+        /// Always null.
+        schema: (),
+        /// Always null.
+        tokens: (),
+        /// Always empty.
+        #[serde(rename = "operatorTokens")]
+        operator_tokens: [(); 0],
+    },
+}
+
+/// What `influx restore --full` would do with a backup.
+#[derive(Debug, Serialize)]
+pub struct FullRestore {
+    /// By an influx CLI before 2.8.0.
+    #[serde(rename = "cliBefore28")]
+    pub cli_before_28: Answer,
+    /// Since 2.8.0, with the supplied operator token as `--operator-token`.
+    #[serde(rename = "cli28")]
+    pub cli_28: Answer,
+    /// The shards that the metadata names and the backup does not hold: on the server whose
+    /// metadata this is they would be deleted.
+    #[serde(rename = "deletesShards")]
+    pub deletes_shards: Vec<NamedShard>,
+}
+
+/// Looks at a backup as a whole.
+///
+/// # Errors
+/// [`ErrorKind::NotAStore`] when a bare file is no database; else when something can't be read
+/// that is there.
+pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) -> Result<Inspected> {
+    let (files, mut findings) = backup.check(&[Role::Kv, Role::Sql, Role::Shard])?;
+    let store = match backup.store(options) {
+        Ok(store) => Some(store),
+        Err(error) if backup.kind != Kind::Database && is_damage(&error) => {
+            // Where the file is known to be damaged or missing, that is told already.
+            if findings
+                .iter()
+                .all(|finding| !finding.place.ends_with(&backup.kv.name))
+            {
+                let place = backup.kv.name.clone();
+                let text = error.message().replace("; nothing was changed", "");
+                findings.push(Finding::new(
+                    Severity::Error,
+                    "backup.file-damaged",
+                    place,
+                    text,
+                ));
+            }
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let mut summary = MaybeSummary::Unreadable {
+        schema: (),
+        tokens: (),
+        operator_tokens: [],
+    };
+    let (mut operator_token, mut restore) = (None, None);
+    if let Some(store) = store {
+        findings.extend(store.notices().iter().cloned());
+        let check = store.inspect().check()?;
+        let damage = check.findings.into_iter();
+        findings.extend(damage.filter(|finding| finding.severity == Severity::Error));
+        findings.extend(residue(backup, &store)?);
+        let looked = look(store.snapshot())?;
+        findings.extend(looked.schema_findings.iter().cloned());
+        operator_token = token
+            .map(|token| supplied(store.snapshot(), &looked, token))
+            .transpose()?;
+        restore = Some(of_full_restore(
+            backup,
+            &store,
+            &looked,
+            operator_token.as_ref(),
+            &mut findings,
+        )?);
+        summary = MaybeSummary::Read(looked.summary);
+    }
+    look_at_sqlite(backup, &mut findings)?;
+    Ok(Inspected {
+        path: backup.path.clone(),
+        kind: backup.kind,
+        base: backup.base.clone(),
+        complete: findings
+            .iter()
+            .all(|finding| finding.severity != Severity::Error),
+        files,
+        sqlite: backup.sql.is_some(),
+        summary,
+        operator_token,
+        full_restore: restore,
+        findings,
+        changed: false,
+    })
+}
+
+/// What unused parts of the store show: `influx backup` copies them too.
+fn residue(backup: &Backup, store: &Store) -> Result<Option<Finding>> {
+    let (known, _) = Known::load(store.snapshot())?;
+    let mut scan = Scan::new(&known);
+    scan.feed_unused(store.inspect(), store.snapshot())?;
+    let tokens = scan.finish().tokens();
+    if tokens == 0 {
+        return Ok(None);
+    }
+    let shown = if tokens == 1 { "is" } else { "are" };
+    let message = format!(
+        "{} that the store does not hold in plaintext {shown} still readable in unused parts of it",
+        counted(tokens, "token")
+    );
+    let place = backup.kv.name.as_str();
+    Ok(Some(
+        Finding::new(Severity::Warning, "backup.residue", place, message).with_hint(
+            "a restore by boltkey leaves them behind, one by the influx CLI does not; boltkey \
+             residue recover --db gets back those of hashed tokens",
+        ),
+    ))
+}
+
+/// Whether an error tells of the backup rather than of this host.
+fn is_damage(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotAStore | ErrorKind::Corrupt | ErrorKind::UnknownSchema
+    )
+}
+
+fn of_full_restore(
+    backup: &Backup,
+    store: &Store,
+    looked: &Looked,
+    supplied: Option<&Supplied>,
+    findings: &mut Vec<Finding>,
+) -> Result<FullRestore> {
+    let answers = full_restore(store.snapshot(), looked, supplied)?;
+    let mut shards = match tsm::load(store.snapshot()) {
+        Ok(data) => data.unwrap_or_default().shards(),
+        Err(error) if is_damage(&error) => {
+            findings.push(Finding::new(
+                Severity::Error,
+                "metadata.tsm-undecodable",
+                "v1_tsm1_metadata/meta.db",
+                error.message(),
+            ));
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
+    shards.retain(|placed| backup.shards.iter().all(|held| held.shard != placed.shard));
+    if !backup.kind.has_manifest() {
+        findings.push(
+            Finding::new(
+                Severity::Info,
+                "backup.no-manifest",
+                backup.path.display().to_string(),
+                "it has no .manifest, so influx restore does not take it as it is",
+            )
+            .with_hint("boltkey backup export --influx-manifest writes one"),
+        );
+    }
+    Ok(FullRestore {
+        cli_before_28: answers.cli_before_28,
+        cli_28: answers.cli_28,
+        deletes_shards: NamedShard::all(&shards, &looked.catalog),
+    })
+}
+
+/// Whether the SQLite file is one, and whole.
+fn look_at_sqlite(backup: &Backup, findings: &mut Vec<Finding>) -> Result<()> {
+    if backup.sql.is_none() {
+        findings.push(Finding::new(
+            Severity::Info,
+            "backup.no-sqlite",
+            backup.path.display().to_string(),
+            "it has no SQLite file: no notebooks, annotations, remotes and replications",
+        ));
+        return Ok(());
+    }
+    let looked = backup.sqlite().and_then(|found| match found {
+        Some((file, path)) => sql::unpacked(file, &path, None).map(drop),
+        None => Ok(()),
+    });
+    match (looked, &backup.sql) {
+        (Err(error), Some(sql)) if is_damage(&error) => {
+            // Where the file is known to be damaged or missing, that is told already.
+            if findings
+                .iter()
+                .all(|finding| !finding.place.ends_with(&sql.name))
+            {
+                let (code, place) = ("backup.file-damaged", sql.name.as_str());
+                findings.push(Finding::new(Severity::Error, code, place, error.message()));
+            }
+            Ok(())
+        }
+        (looked, _) => looked,
+    }
+}

@@ -1,0 +1,52 @@
+//! Backups of metadata: tokens, users, organizations, dashboards, but no points.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`export`] | `backup export` |
+//! | [`inspect`] | `backup inspect` |
+//! | [`token`] | `backup token` |
+//! | [`restore`], [`place`], `shards` | `backup restore`, and how it comes into place |
+//! | [`source`], `members`, `tape` | a backup that is read: which files, where, whether whole |
+//! | [`manifest`], [`sheet`] | what `influx backup` and `backup export` write beside the stores |
+//! | `sql` | the SQLite file |
+//! | [`summary`] | what a store holds, without secrets |
+//! | [`operator`] | operator tokens: supplied ones, and what `influx restore --full` answers |
+
+pub mod export;
+pub mod inspect;
+pub mod manifest;
+mod members;
+pub mod operator;
+mod parts;
+pub mod place;
+pub mod restore;
+mod shards;
+pub mod sheet;
+pub mod source;
+mod sql;
+pub mod summary;
+mod tape;
+pub mod token;
+
+use serde::{Deserialize, Serialize};
+
+/// How a file of a backup is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// As a gzip stream.
+    Gzip,
+}
+
+impl Compression {
+    /// What names of such files end in.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Gzip => ".gz",
+        }
+    }
+}

@@ -1,0 +1,576 @@
+//! A restored pair of files, put where it belongs: into an empty place, or in the place of an
+//! older pair.
+//!
+//! A database and its SQLite file are two files, and no file system exchanges two at once. What
+//! stood there is first kept under dated names; then the new SQLite file is renamed over the old
+//! one, then the database, which is the moment from which the restore holds. A run that is
+//! interrupted before that moment leaves the old database under two names, by which the next run
+//! recognises it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::ops::new_file::NewFile;
+use crate::ops::output::{Finished, OutputFile};
+use crate::store::Held;
+
+/// What SQLite leaves beside a file that was not closed. One that stays would roll the new file
+/// back to pages of the old one.
+pub const JOURNALS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// Between a file's name and the date in its dated name.
+const DATED: &str = ".before-restore-";
+
+/// How long a waiting influxd tries for the lock, and a little more.
+const PATIENCE: Duration = Duration::from_millis(1100);
+
+/// Where a pair belongs.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The database.
+    pub database: PathBuf,
+    /// The SQLite file; none when the backup has none, and what stands there stays.
+    pub sqlite: Option<PathBuf>,
+}
+
+/// What stands at the places of a pair, as far as it is in the way.
+#[derive(Debug, Clone, Default)]
+pub struct InTheWay {
+    /// Whether the database is there.
+    pub database: bool,
+    /// Files that have to be kept, the database among them.
+    pub files: Vec<PathBuf>,
+    /// Dated names that an interrupted run has left.
+    pub interrupted: Vec<PathBuf>,
+}
+
+/// A path with something put behind its name.
+#[must_use]
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+impl Pair {
+    /// What stands where the pair belongs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] for links and what is no regular file.
+    pub fn in_the_way(&self) -> Result<InTheWay> {
+        let mut found = InTheWay::default();
+        found.database = stands(&self.database)?;
+        if found.database {
+            found.files.push(self.database.clone());
+            if let Some(dated) = dated_link(&self.database)? {
+                found.interrupted = of_the_same_date(&self.database, &dated)?;
+            }
+        }
+        if let Some(sqlite) = &self.sqlite {
+            let journals = JOURNALS.map(|suffix| with_suffix(sqlite, suffix));
+            for path in [sqlite].into_iter().chain(&journals) {
+                if stands(path)? {
+                    found.files.push(path.clone());
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl InTheWay {
+    /// Refuses what may not be overwritten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`], naming the first file.
+    pub fn must_be_nothing(&self) -> Result<()> {
+        let Some(first) = self.files.first() else {
+            return Ok(());
+        };
+        let error = Error::new(
+            ErrorKind::Refused,
+            format!("{} exists already; nothing was changed", first.display()),
+        );
+        Err(match self.interrupted.first() {
+            None => error.with_hint(
+                "name another path, or give --force: what stands there is kept under a dated name",
+            ),
+            Some(dated) => error.with_hint(format!(
+                "an earlier restore --force was interrupted; what stood there is kept as {}; run \
+                 it again to finish it",
+                dated.display()
+            )),
+        })
+    }
+}
+
+/// Whether a regular file stands at `path`.
+fn stands(path: &Path) -> Result<bool> {
+    let kind = match fs::symlink_metadata(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        metadata => metadata.at("look at", path)?.file_type(),
+    };
+    if kind.is_file() {
+        return Ok(true);
+    }
+    let what = if kind.is_symlink() {
+        "a link"
+    } else {
+        "no regular file"
+    };
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!(
+            "{} is {what}, which no file is put in the place of; nothing was changed",
+            path.display()
+        ),
+    )
+    .with_hint("name the file itself"))
+}
+
+/// A dated name of the very file that stands at `path`.
+fn dated_link(path: &Path) -> Result<Option<PathBuf>> {
+    let ours = fs::symlink_metadata(path).at("look at", path)?;
+    for dated in dated_names(path)? {
+        let metadata = fs::symlink_metadata(&dated).at("look at", &dated)?;
+        if (metadata.dev(), metadata.ino()) == (ours.dev(), ours.ino()) {
+            return Ok(Some(dated));
+        }
+    }
+    Ok(None)
+}
+
+/// The names beside `path` that an earlier restore has given, ascending.
+fn dated_names(path: &Path) -> Result<Vec<PathBuf>> {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Ok(Vec::new());
+    };
+    let start = format!("{name}{DATED}");
+    let folder = folder_of(path);
+    let names = super::source::names_in(folder)?.into_iter();
+    let dated = names.filter(|name| name.starts_with(&start));
+    Ok(dated.map(|name| folder.join(name)).collect())
+}
+
+/// A dated name that nothing has. There may have been a run in the same second.
+fn free_name(path: &Path, date: &str) -> PathBuf {
+    let mut dated = with_suffix(path, &format!("{DATED}{date}"));
+    let mut number = 2;
+    while dated.symlink_metadata().is_ok() {
+        dated = with_suffix(path, &format!("{DATED}{date}-{number}"));
+        number += 1;
+    }
+    dated
+}
+
+/// All that stands beside `path` under the date of one of its dated names.
+fn of_the_same_date(path: &Path, dated: &Path) -> Result<Vec<PathBuf>> {
+    let Some((_, date)) = dated.to_str().and_then(|name| name.rsplit_once(DATED)) else {
+        return Ok(Vec::new());
+    };
+    let end = format!("{DATED}{date}");
+    let folder = folder_of(path);
+    let names = super::source::names_in(folder)?.into_iter();
+    let same = names.filter(|name| name.ends_with(&end));
+    Ok(same.map(|name| folder.join(name)).collect())
+}
+
+/// A new file, without its name yet.
+pub(in crate::ops) enum New {
+    /// For a place where nothing stands.
+    Output(OutputFile),
+    /// For one where something does.
+    Replacing(NewFile),
+}
+
+impl New {
+    /// Makes the file that is to stand at `path`: with owner and mode of what stands there, and
+    /// else private, its folder's owner's.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn beside(path: &Path) -> Result<Self> {
+        if !stands(path)? {
+            return OutputFile::create_database(path).map(Self::Output);
+        }
+        let old = fs::symlink_metadata(path).at("look at", path)?;
+        let new = NewFile::in_folder(folder_of(path))
+            .at("create a file beside", path)
+            .map_err(Error::nothing_changed)?;
+        let mine = new.file().metadata().at("look at", path)?;
+        if (mine.uid(), mine.gid()) != (old.uid(), old.gid()) {
+            std::os::unix::fs::fchown(new.file(), Some(old.uid()), Some(old.gid()))
+                .at("keep the owner of", path)
+                .map_err(Error::nothing_changed)?;
+        }
+        let mode = fs::Permissions::from_mode(old.mode() & 0o777);
+        new.file()
+            .set_permissions(mode)
+            .at("keep the mode of", path)
+            .map_err(Error::nothing_changed)?;
+        Ok(Self::Replacing(new))
+    }
+
+    /// The file itself.
+    ///
+    /// # Errors
+    /// When the system gives no second descriptor.
+    pub fn file(&self) -> io::Result<File> {
+        match self {
+            Self::Output(output) => output.file(),
+            Self::Replacing(new) => new.file().try_clone(),
+        }
+    }
+}
+
+/// A pair that is complete and was read back, beside where it belongs.
+pub(in crate::ops) struct Ready {
+    /// The database.
+    pub database: New,
+    /// The SQLite file.
+    pub sqlite: Option<New>,
+}
+
+impl Ready {
+    /// Puts the pair where it belongs. What stands there is kept under names with this date;
+    /// these names are returned. `held` is the lock on the old database.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Incomplete`] when it can't be known whether the new pair, or the old one, is
+    /// in place; any other kind when certainly nothing was changed.
+    pub fn place(self, pair: &Pair, date: &str, held: Option<Held>) -> Result<Vec<PathBuf>> {
+        let in_the_way = pair.in_the_way()?;
+        same_file(pair, &in_the_way, held.as_ref())?;
+        let mut kept = in_the_way.interrupted.clone();
+        let mut linked = Vec::new();
+        for path in &in_the_way.files {
+            // Journals are moved below, when their names are no longer needed.
+            if is_journal(pair, path) {
+                continue;
+            }
+            if let Some(dated) = dated_link(path)? {
+                if !kept.contains(&dated) {
+                    kept.push(dated);
+                }
+                continue;
+            }
+            let dated = free_name(path, date);
+            if let Err(cause) = fs::hard_link(path, &dated) {
+                for link in &linked {
+                    let _ = fs::remove_file(link);
+                }
+                return Err(cause)
+                    .at("keep what stands at", path)
+                    .map_err(Error::nothing_changed);
+            }
+            linked.push(dated);
+        }
+        kept.extend(linked.iter().cloned());
+        let folders = pair.folders();
+        sync(&folders).map_err(Error::nothing_changed)?;
+        let unfinished = |error: Error| {
+            let names: Vec<String> = kept.iter().map(|p| p.display().to_string()).collect();
+            let message = error.message().replace("; nothing was changed", "");
+            if kept.is_empty() {
+                return Error::new(ErrorKind::Incomplete, message)
+                    .with_hint("boltkey status tells what stands there now");
+            }
+            Error::new(
+                ErrorKind::Incomplete,
+                format!(
+                    "{message}; what stood there is kept as {}",
+                    names.join(", ")
+                ),
+            )
+            .with_hint("run the same command again: it finishes what was begun")
+        };
+        let mut moved = Vec::new();
+        for path in in_the_way
+            .files
+            .iter()
+            .filter(|path| is_journal(pair, path))
+        {
+            let dated = free_name(path, date);
+            fs::rename(path, &dated)
+                .at("move away", path)
+                .map_err(unfinished)?;
+            moved.push(dated);
+        }
+        let Self { database, sqlite } = self;
+        let fresh = in_the_way.files.is_empty();
+        let mut placed = None;
+        if let (Some(new), Some(path)) = (sqlite, &pair.sqlite) {
+            match put(new, path) {
+                Ok(finished) => placed = finished,
+                // Nothing stood anywhere, and nothing stands there now.
+                Err(error) if fresh => return Err(error.nothing_changed()),
+                Err(error) => return Err(unfinished(error)),
+            }
+        }
+        if let Err(error) = put(database, &pair.database) {
+            let undone = fresh && placed.is_none_or(|sqlite| sqlite.remove().is_ok());
+            return Err(if undone {
+                error.nothing_changed()
+            } else {
+                unfinished(error)
+            });
+        }
+        sync(&folders).map_err(|error| {
+            Error::new(
+                ErrorKind::Incomplete,
+                format!(
+                    "the new files are in place, but may be gone after a power failure: {}",
+                    error.message()
+                ),
+            )
+            .with_hint("boltkey status tells what stands there")
+        })?;
+        if held.is_some() {
+            // An influxd that waits for the old file would get it now.
+            std::thread::sleep(PATIENCE);
+        }
+        kept.extend(moved);
+        Ok(kept)
+    }
+}
+
+impl Pair {
+    fn folders(&self) -> Vec<PathBuf> {
+        let mut folders = vec![folder_of(&self.database).to_path_buf()];
+        if let Some(sqlite) = &self.sqlite {
+            let folder = folder_of(sqlite).to_path_buf();
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        folders
+    }
+}
+
+fn is_journal(pair: &Pair, path: &Path) -> bool {
+    pair.sqlite.as_ref().is_some_and(|sqlite| {
+        JOURNALS
+            .iter()
+            .any(|suffix| with_suffix(sqlite, suffix) == path)
+    })
+}
+
+/// Whether the database that is locked still stands at its path.
+fn same_file(pair: &Pair, found: &InTheWay, held: Option<&Held>) -> Result<()> {
+    let same = match held {
+        None => !found.database,
+        Some(held) => {
+            let ours = held.metadata()?;
+            let there = fs::symlink_metadata(&pair.database);
+            there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+        }
+    };
+    if same {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!(
+            "{} was replaced while the backup was unpacked; nothing was changed",
+            pair.database.display()
+        ),
+    )
+    .with_hint("find out what replaces it, then run the command again"))
+}
+
+/// Gives a new file its name. One that took the place of nothing can be removed again.
+fn put(new: New, path: &Path) -> Result<Option<Finished>> {
+    match new {
+        New::Output(output) => output.finish().map(Some),
+        New::Replacing(new) => {
+            new.file().sync_all().at("write", path)?;
+            new.replace(path).at("replace", path)?;
+            Ok(None)
+        }
+    }
+}
+
+fn sync(folders: &[PathBuf]) -> Result<()> {
+    folders.iter().try_for_each(|folder| {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .at("sync", folder)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::OpenOptions;
+    use std::io::Write;
+
+    fn pair(folder: &Path) -> Pair {
+        Pair {
+            database: folder.join("influxd.bolt"),
+            sqlite: Some(folder.join("influxd.sqlite")),
+        }
+    }
+
+    fn ready(pair: &Pair) -> Ready {
+        let new = |path: &Path, text: &str| {
+            let new = New::beside(path).unwrap();
+            new.file().unwrap().write_all(text.as_bytes()).unwrap();
+            new
+        };
+        Ready {
+            database: new(&pair.database, "new db"),
+            sqlite: pair.sqlite.as_ref().map(|path| new(path, "new sql")),
+        }
+    }
+
+    fn place(pair: &Pair, date: &str) -> Result<Vec<PathBuf>> {
+        let ready = ready(pair);
+        let held = pair.database.exists().then(|| {
+            Held::lock(&pair.database, &OpenOptions::default())
+                .unwrap()
+                .0
+        });
+        ready.place(pair, date, held)
+    }
+
+    fn listed(folder: &Path) -> Vec<(String, String)> {
+        let names = super::super::source::names_in(folder).unwrap();
+        let read = |name: String| {
+            let text = fs::read_to_string(folder.join(&name)).unwrap();
+            (name, text)
+        };
+        names.into_iter().map(read).collect()
+    }
+
+    const NEW: [(&str, &str); 2] = [("influxd.bolt", "new db"), ("influxd.sqlite", "new sql")];
+
+    fn owned(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut all: Vec<_> = list
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn into_an_empty_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = pair(folder.path());
+        assert!(place(&pair, "D").unwrap().is_empty());
+        assert_eq!(listed(folder.path()), owned(&NEW));
+        let mode = fs::metadata(&pair.database).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        pair.in_the_way().unwrap().must_be_nothing().unwrap_err();
+    }
+
+    #[test]
+    fn what_stood_there_is_kept_with_its_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = pair(folder.path());
+        for (name, text) in [
+            ("influxd.bolt", "old db"),
+            ("influxd.sqlite", "old sql"),
+            ("influxd.sqlite-journal", "hot"),
+        ] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        fs::set_permissions(&pair.database, fs::Permissions::from_mode(0o640)).unwrap();
+        let kept = place(&pair, "D").unwrap();
+        assert_eq!(kept.len(), 3);
+        let expected = [
+            &NEW[..],
+            &[
+                ("influxd.bolt.before-restore-D", "old db"),
+                ("influxd.sqlite.before-restore-D", "old sql"),
+                ("influxd.sqlite-journal.before-restore-D", "hot"),
+            ],
+        ]
+        .concat();
+        assert_eq!(listed(folder.path()), owned(&expected));
+        let mode = fs::metadata(&pair.database).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o640);
+    }
+
+    /// A run that was killed at any step: the next one finishes, and what stood there at first is
+    /// kept.
+    #[test]
+    fn an_interrupted_run_is_finished_by_the_next() {
+        let steps = ["link sqlite", "link db", "journal", "rename sqlite"];
+        for killed_after in 0..=steps.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let pair = pair(folder.path());
+            let at = |name: &str| folder.path().join(name);
+            fs::write(at("influxd.bolt"), "old db").unwrap();
+            fs::write(at("influxd.sqlite"), "old sql").unwrap();
+            fs::write(at("influxd.sqlite-journal"), "hot").unwrap();
+            for step in &steps[..killed_after] {
+                match *step {
+                    "link sqlite" => {
+                        fs::hard_link(at("influxd.sqlite"), at("influxd.sqlite.before-restore-A"))
+                    }
+                    "link db" => {
+                        fs::hard_link(at("influxd.bolt"), at("influxd.bolt.before-restore-A"))
+                    }
+                    "journal" => fs::rename(
+                        at("influxd.sqlite-journal"),
+                        at("influxd.sqlite-journal.before-restore-A"),
+                    ),
+                    _ => {
+                        fs::write(at("half"), "new sql").unwrap();
+                        fs::rename(at("half"), at("influxd.sqlite"))
+                    }
+                }
+                .unwrap();
+            }
+            let way = pair.in_the_way().unwrap();
+            assert_eq!(way.interrupted.is_empty(), killed_after < 2);
+            let kept = place(&pair, "B").unwrap();
+            let all = listed(folder.path());
+            for expected in owned(&NEW) {
+                assert!(all.contains(&expected), "{killed_after}: {all:?}");
+            }
+            assert!(!all.iter().any(|(name, _)| name == "influxd.sqlite-journal"));
+            for old in ["old db", "old sql", "hot"] {
+                let of_old = all.iter().filter(|(_, text)| text == old);
+                let names: Vec<_> = of_old.map(|(name, _)| at(name)).collect();
+                assert_eq!(names.len(), 1, "{killed_after} {old}: {all:?}");
+                assert!(kept.contains(&names[0]), "{killed_after} {old}: {kept:?}");
+            }
+        }
+        println!("cases: restores-interrupted {}", steps.len() + 1);
+    }
+
+    #[test]
+    fn links_and_folders_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = pair(folder.path());
+        std::os::unix::fs::symlink("elsewhere", &pair.database).unwrap();
+        assert_eq!(pair.in_the_way().unwrap_err().kind(), ErrorKind::Refused);
+        fs::remove_file(&pair.database).unwrap();
+        fs::create_dir(folder.path().join("influxd.sqlite-wal")).unwrap();
+        assert_eq!(pair.in_the_way().unwrap_err().kind(), ErrorKind::Refused);
+    }
+
+    #[test]
+    fn a_file_that_came_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = pair(folder.path());
+        let ready = ready(&pair);
+        fs::write(&pair.database, "theirs").unwrap();
+        let refused = ready.place(&pair, "D", None).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Refused);
+        assert_eq!(listed(folder.path()), owned(&[("influxd.bolt", "theirs")]));
+    }
+}

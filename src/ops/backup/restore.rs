@@ -1,0 +1,500 @@
+//! `backup restore`: a backup becomes the store of a stopped server, once it is known who can get
+//! in.
+
+use std::fs::File;
+use std::io::Seek;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::operator::{Supplied, supplied};
+use super::parts::{Sum, copy, reads_back, sum_of};
+use super::place::{InTheWay, New, Pair, Ready};
+use super::shards;
+use super::source::Backup;
+use super::sql;
+use super::summary::{NamedShard, look};
+use super::token::{owner, sound};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::{Finding, Severity, counted};
+use crate::metadata::authenticate::find;
+use crate::metadata::{Catalog, Id, Storage, Variant, names};
+use crate::ops::commit::{Around, sound_structure};
+use crate::ops::engine_folder;
+use crate::ops::hash;
+use crate::ops::moment::Moment;
+use crate::ops::recover_operator;
+use crate::secret::Token;
+use crate::store::device::on_file;
+use crate::store::{ChangeSet, Commit, Engine, Held, OpenOptions, Progress, Store, WritableStore};
+
+/// What to restore, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the database belongs.
+    pub to: PathBuf,
+    /// The engine it is to have.
+    pub engine: Engine,
+    /// Where the SQLite file belongs.
+    pub sqlite: PathBuf,
+    /// Where points lie.
+    pub engine_path: PathBuf,
+    /// Whether what stands there may be replaced.
+    pub force: bool,
+    /// Whether buckets that old and new metadata have keep their old shards.
+    pub keep_shards: bool,
+    /// Whether tokens in plaintext are hashed on the way.
+    pub hash: bool,
+    /// What an explicit `use-hashed-tokens` of influxd says.
+    pub use_hashed_tokens: Option<bool>,
+}
+
+/// Who is to get in.
+pub enum Opener {
+    /// Whoever has this operator token of the backup.
+    Token(Token),
+    /// Whoever has one that is made now.
+    New,
+}
+
+/// What stood at the target, as far as it is known.
+#[derive(Default)]
+pub struct Old {
+    /// Its time-series metadata.
+    tsm: Option<Vec<u8>>,
+    /// Its names.
+    catalog: Catalog,
+    /// Why it is not known, if there is something.
+    unread: Option<Finding>,
+}
+
+impl Old {
+    /// Looks at what stands there.
+    ///
+    /// # Errors
+    /// When it can't be read for a reason of this host. Damage is told by [`Old::warning`].
+    pub fn look(store: Result<Store>, path: &Path) -> Result<Self> {
+        let read = store.and_then(|store| {
+            Ok(Self {
+                tsm: store
+                    .snapshot()
+                    .get(names::TSM_METADATA, names::TSM_METADATA_KEY)?,
+                catalog: Catalog::load(store.snapshot())?,
+                unread: None,
+            })
+        });
+        match read {
+            Ok(old) => Ok(old),
+            Err(error) if matches!(error.kind(), ErrorKind::NotAStore | ErrorKind::Corrupt) => {
+                let message = error.message().replace("; nothing was changed", "");
+                Ok(Self {
+                    unread: Some(Finding::new(
+                        Severity::Warning,
+                        "backup.target-unread",
+                        path.display().to_string(),
+                        format!(
+                            "what stands there can't be read, nor which shards it knows: {message}"
+                        ),
+                    )),
+                    ..Self::default()
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it is the same as it was when it was looked at before.
+    #[must_use]
+    pub fn is_like(&self, before: &Self) -> bool {
+        self.tsm == before.tsm
+    }
+
+    /// What is to be said of it.
+    #[must_use]
+    pub fn warning(&self) -> Option<&Finding> {
+        self.unread.as_ref()
+    }
+}
+
+/// A restore that may be made.
+pub struct Plan {
+    pair: Pair,
+    engine: Engine,
+    store: Store,
+    sqlite: Option<File>,
+    changes: ChangeSet,
+    /// The operator token that opens the result.
+    token: Token,
+    id: Id,
+    storage: Storage,
+    /// The one that was made, if it was.
+    pub made: Option<recover_operator::Plan>,
+    /// What stands in the way.
+    pub in_the_way: InTheWay,
+    /// Shards of the old metadata that the new ones do not know.
+    pub lost: Vec<NamedShard>,
+    shards: BackupShards,
+    /// How tokens are hashed, if they are, and at what time.
+    hash: Option<(hash::Options, Moment)>,
+    /// How many are.
+    hashed: u64,
+    /// What is worth saying.
+    pub findings: Vec<Finding>,
+}
+
+/// What became of the question who gets in.
+pub enum Planned {
+    /// The restore may be made.
+    Ready(Box<Plan>),
+    /// The operator token does not open the backup.
+    Refused(Supplied),
+}
+
+/// Numbers of the backup's shards, none of which is restored.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupShards {
+    /// In the backup.
+    pub in_backup: usize,
+    /// Not restored: all of them.
+    pub not_restored: usize,
+    /// Their files' bytes.
+    pub bytes: u64,
+}
+
+/// Checks everything that can be checked before a byte is written where the restore belongs.
+///
+/// # Errors
+/// * [`ErrorKind::NotAStore`], [`ErrorKind::Corrupt`] for a damaged backup
+/// * [`ErrorKind::Refused`] when something stands there, or shards would have the same number
+/// * with a new operator token as [`recover_operator::plan`]
+pub fn plan(
+    backup: &Backup,
+    opener: Opener,
+    options: &Options,
+    old: &Old,
+    open: &OpenOptions,
+    now: &Moment,
+) -> Result<Planned> {
+    work_out(backup, opener, options, old, open, now).map_err(Error::nothing_changed)
+}
+
+fn work_out(
+    backup: &Backup,
+    opener: Opener,
+    options: &Options,
+    old: &Old,
+    open: &OpenOptions,
+    now: &Moment,
+) -> Result<Planned> {
+    sound(backup)?;
+    let store = backup.store(open)?;
+    sound_structure(store.inspect())?;
+    let snapshot = store.snapshot();
+    let looked = look(snapshot)?;
+    if looked.summary.tokens.total == 0 && looked.catalog.users.is_empty() {
+        is_metadata(&store)?;
+    }
+    let mut changes = ChangeSet::default();
+    let (token, id, storage, made) = match opener {
+        Opener::Token(token) => {
+            let judged = supplied(snapshot, &looked, &token)?;
+            match (judged.matches, judged.id, judged.storage) {
+                (true, Some(id), Some(storage)) => (token, id, storage, None),
+                _ => return Ok(Planned::Refused(judged)),
+            }
+        }
+        Opener::New => {
+            let (user, org) = owner(&looked)?;
+            let catalog = &looked.catalog;
+            let for_whom = recover_operator::Options {
+                user: catalog.users.get(&user).map(|user| user.name.clone()),
+                org: catalog.orgs.get(&org).map(|org| org.name.clone()),
+                use_hashed_tokens: options.use_hashed_tokens,
+            };
+            let mut made = recover_operator::plan(snapshot, &for_whom, now)?;
+            changes = std::mem::take(&mut made.changes);
+            let storage = made.show(false, |made| made.entry.storage)?;
+            (made.token().clone(), made.id(), storage, Some(made))
+        }
+    };
+    let scratch = scratch(&options.to);
+    let sqlite = match backup.sqlite()? {
+        Some((file, path)) => Some(sql::unpacked(file, &path, Some(scratch))?),
+        None => None,
+    };
+    let pair = Pair {
+        database: options.to.clone(),
+        sqlite: sqlite.is_some().then(|| options.sqlite.clone()),
+    };
+    let in_the_way = pair.in_the_way()?;
+    if !options.force {
+        in_the_way.must_be_nothing()?;
+    }
+    let lying = engine_folder::shards(&options.engine_path)?;
+    let old_tsm = old.tsm.as_deref();
+    let shards = shards::plan(snapshot, old_tsm, &lying, options.keep_shards)?;
+    shards.put(&mut changes);
+    let mut findings: Vec<Finding> = store.notices().to_vec();
+    let (hash, hashed, storage) = if options.hash {
+        let how = hash::Options {
+            variant: Variant::Sha256,
+            keep_residue: false,
+        };
+        let hashing = hash::plan(snapshot, store.inspect(), how, now)?;
+        findings.extend(of_hashing(backup, &hashing));
+        let fresh = u64::from(made.is_some() && storage == Storage::Plaintext);
+        let hashed = hashing.numbers.to_hash + fresh;
+        (Some((how, now.clone())), hashed, Storage::Hashed)
+    } else {
+        (None, 0, storage)
+    };
+    if sqlite.is_none() {
+        findings.push(no_sqlite(backup, &options.sqlite));
+    }
+    let of_backup = backup.shards.iter();
+    Ok(Planned::Ready(Box::new(Plan {
+        pair,
+        engine: options.engine,
+        sqlite,
+        changes,
+        token,
+        id,
+        storage,
+        made,
+        in_the_way,
+        lost: NamedShard::all(&shards.lost, &old.catalog),
+        shards: BackupShards {
+            in_backup: backup.shards.len(),
+            not_restored: backup.shards.len(),
+            bytes: of_backup.map(|shard| shard.file.size).sum(),
+        },
+        hash,
+        hashed,
+        findings,
+        store,
+    })))
+}
+
+/// What hashing does beside hashing.
+fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
+    let place = backup.path.display().to_string();
+    let mut findings = Vec::new();
+    if hashing.numbers.migrates {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "backup.hash-migrates",
+            place.clone(),
+            "hashed tokens need schema 21, to which the restored store goes: InfluxDB 2.7 and \
+             older do not start on it",
+        ));
+    }
+    let embedded = hashing.embedded.len() as u64;
+    if embedded > 0 {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "backup.hash-embedded",
+            place,
+            format!(
+                "{} in which tokens stand in plaintext, such as telegraf configurations, stay as \
+                 they are",
+                counted(embedded, "live record")
+            ),
+        ));
+    }
+    findings
+}
+
+/// Refuses what is a database but none of InfluxDB's.
+fn is_metadata(store: &Store) -> Result<()> {
+    let (buckets, _) = store.snapshot().buckets()?;
+    if buckets
+        .iter()
+        .any(|bucket| names::ALL.contains(&bucket.name.as_slice()))
+    {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::NotAStore,
+        format!(
+            "{} holds none of InfluxDB's buckets",
+            store.description().path.display()
+        ),
+    ))
+}
+
+fn no_sqlite(backup: &Backup, path: &Path) -> Finding {
+    let there = path.symlink_metadata().is_ok();
+    let what = if there {
+        format!(
+            "it has no SQLite file, and {} stays as it is: notebooks, annotations, remotes and \
+             replications are not of this backup",
+            path.display()
+        )
+    } else {
+        String::from("it has no SQLite file: no notebooks, annotations, remotes and replications")
+    };
+    let severity = if there {
+        Severity::Warning
+    } else {
+        Severity::Info
+    };
+    Finding::new(
+        severity,
+        "backup.no-sqlite",
+        backup.path.display().to_string(),
+        what,
+    )
+}
+
+/// The folder in which private temporary files are made.
+#[must_use]
+pub fn scratch(to: &Path) -> &Path {
+    match to.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// What was restored, or would be.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restored {
+    /// Whether it was.
+    pub changed: bool,
+    /// The database.
+    pub database: Database,
+    /// The SQLite file, if the backup has one.
+    pub sqlite: Option<PathBuf>,
+    /// The operator token that opens it.
+    pub operator_token: OperatorToken,
+    /// Tokens that were hashed on the way.
+    pub hashed: u64,
+    /// The backup's shards.
+    pub shards: BackupShards,
+    /// Shards of the old metadata that the new ones do not know.
+    pub lost_shards: Vec<NamedShard>,
+    /// What stood there, under these names.
+    pub kept: Vec<PathBuf>,
+}
+
+/// A restored database.
+#[derive(Debug, Serialize)]
+pub struct Database {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its engine.
+    pub engine: Engine,
+}
+
+/// The operator token that opens a restored store.
+#[derive(Debug, Serialize)]
+pub struct OperatorToken {
+    /// Its authorization.
+    pub id: Id,
+    /// How it is kept.
+    pub storage: Storage,
+}
+
+impl Plan {
+    /// What is to be said before, or after.
+    #[must_use]
+    pub fn told(&self, changed: bool, kept: Vec<PathBuf>) -> Restored {
+        Restored {
+            changed,
+            database: Database {
+                path: self.pair.database.clone(),
+                engine: self.engine,
+            },
+            sqlite: self.pair.sqlite.clone(),
+            operator_token: OperatorToken {
+                id: self.id,
+                storage: self.storage,
+            },
+            hashed: self.hashed,
+            shards: self.shards,
+            lost_shards: self.lost.clone(),
+            kept,
+        }
+    }
+
+    /// The operator token's ID.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// The operator token.
+    #[must_use]
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Writes both files beside where they belong, reads them again, and puts them there. The
+    /// names under which what stood there is kept are returned.
+    ///
+    /// # Errors
+    /// As [`Ready::place`]; before that, nothing was changed.
+    pub fn apply(
+        &mut self,
+        held: Option<Held>,
+        date: &str,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<PathBuf>> {
+        let ready = self.write(progress).map_err(Error::nothing_changed)?;
+        ready.place(&self.pair, date, held)
+    }
+
+    fn write(&mut self, progress: &(dyn Fn(u64) + Sync)) -> Result<Ready> {
+        let path = &self.pair.database;
+        let database = New::beside(path)?;
+        let device = || {
+            let file = database.file().at("write", path)?;
+            Ok::<_, Error>(on_file(file))
+        };
+        self.store
+            .copy_to(self.engine, device()?, path, &Progress::new(progress))?;
+        let mut new = WritableStore::on(device()?, path)?;
+        let committed = new.commit(&self.changes, &[])?;
+        if let Some(failure) = committed.failure {
+            // Nobody has seen this file yet.
+            return Err(Error::new(ErrorKind::Io, failure.message()));
+        }
+        if let Some((how, now)) = &self.hash {
+            let hashing = hash::plan(&new, new.inspect(), *how, now)?;
+            let (committed, _) = hashing.apply(&mut new, &Around::default())?;
+            if let Some(failure) = committed.failure {
+                return Err(Error::new(ErrorKind::Io, failure.message()));
+            }
+            self.hashed = hashing.numbers.to_hash;
+        }
+        if find(&new, &self.token)? != Some(self.id) {
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!(
+                    "{} does not show the operator token as it should when it is read back",
+                    path.display()
+                ),
+            ));
+        }
+        sound_structure(new.inspect())?;
+        drop(new);
+        let sqlite = match (&mut self.sqlite, &self.pair.sqlite) {
+            (Some(content), Some(path)) => Some(write_sqlite(content, path)?),
+            _ => None,
+        };
+        Ok(Ready { database, sqlite })
+    }
+}
+
+fn write_sqlite(content: &mut File, path: &Path) -> Result<New> {
+    let new = New::beside(path)?;
+    let mut file = new.file().at("write", path)?;
+    content.rewind().at("read", path)?;
+    copy(content, &mut file, &mut |_| {}).at("write", path)?;
+    file.sync_all().at("write", path)?;
+    content.rewind().at("read", path)?;
+    let sum: Sum = sum_of(content).at("read", path)?;
+    reads_back(&mut file, &sum).at("verify", path)?;
+    Ok(new)
+}

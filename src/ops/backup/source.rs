@@ -1,0 +1,441 @@
+//! A backup that is read: what it consists of, and whether that is whole.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::manifest::{self, Manifest, ShardFile};
+use super::members::Members;
+use super::parts::{copy, fill, temporary};
+use super::sheet::{self, Sheet};
+use super::{Compression, tape};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::{Finding, Severity};
+use crate::store::{OpenOptions, Store};
+
+/// No manifest is longer.
+const LONGEST_TEXT: u64 = 64 << 20;
+
+/// Where a backup is to be read from.
+pub enum From<'a> {
+    /// A folder or a file.
+    Path(&'a Path),
+    /// A stream, read once; the path is for messages.
+    Stream(&'a mut dyn Read, &'a Path),
+}
+
+/// What sort of backup it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// As `influx backup` makes it, or `backup export --influx-manifest`.
+    Influx,
+    /// As `backup export` makes it.
+    Boltkey,
+    /// One database file.
+    Database,
+}
+
+/// A file that the backup should have.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Its name.
+    pub name: String,
+    /// What it is of.
+    pub role: Role,
+    size: Option<u64>,
+    sha256: Option<String>,
+    compression: Option<Compression>,
+}
+
+/// What a file of a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The metadata store.
+    Kv,
+    /// The SQLite file.
+    Sql,
+    /// Points.
+    Shard,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileState {
+    /// Its name.
+    pub file_name: String,
+    /// What it holds.
+    pub role: Role,
+    /// Its length in bytes; none when it is missing.
+    pub size: Option<u64>,
+    /// Whether it is as it should be.
+    pub state: State,
+}
+
+/// Whether a file is as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As far as can be told.
+    Ok,
+    /// It is not there.
+    Missing,
+    /// Its length, its sum or its gzip stream is wrong.
+    Damaged,
+}
+
+/// A backup.
+pub struct Backup {
+    /// Where it came from, for messages.
+    pub path: PathBuf,
+    /// What sort it is.
+    pub kind: Kind,
+    /// What the names of its files begin with; none for a bare file.
+    pub base: Option<String>,
+    /// The metadata store.
+    pub kv: Expected,
+    /// The SQLite file.
+    pub sql: Option<Expected>,
+    /// Its shards.
+    pub shards: Vec<ShardFile>,
+    content: Content,
+}
+
+enum Content {
+    Members(Members),
+    /// A file that may be in use, so it is locked while it is read.
+    Path(PathBuf),
+    /// A private copy of what came by a stream.
+    Copied(File),
+}
+
+impl Backup {
+    /// Finds out what `from` is. What has to be unpacked goes to private temporary files in
+    /// `scratch`, or where the system keeps such files.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAStore`] when it is no backup, or its manifest is damaged; otherwise as the
+    /// system says.
+    pub fn open(from: From<'_>, scratch: Option<&Path>) -> Result<Self> {
+        match from {
+            From::Stream(stream, name) => Self::of_stream(stream, name, scratch),
+            From::Path(path) => {
+                let there = fs::metadata(path).at("open", path).map_err(|error| {
+                    error.with_hint("name a folder, an archive or a database file; - is a stream")
+                })?;
+                if there.is_dir() {
+                    return Self::of_members(Members::Folder(path.to_path_buf()), path);
+                }
+                if !there.is_file() {
+                    return Err(no_backup(path, "it is no regular file")
+                        .with_hint("a stream is read from standard input, as -"));
+                }
+                let mut file = File::open(path).at("open", path)?;
+                let mut start = [0; tape::START];
+                let length = fill(&mut file, &mut start).at("read", path)?;
+                if tape::is_tar(start.get(..length).unwrap_or_default()) {
+                    file.rewind().at("read", path)?;
+                    let members = tape::read(&mut file, path, scratch)?;
+                    return Self::of_members(Members::Tape(members), path);
+                }
+                Ok(Self::bare(path, Content::Path(path.to_path_buf())))
+            }
+        }
+    }
+
+    fn of_stream(stream: &mut dyn Read, name: &Path, scratch: Option<&Path>) -> Result<Self> {
+        let mut start = [0; tape::START];
+        let length = fill(stream, &mut start).at("read", name)?;
+        let start = start.get(..length).unwrap_or_default();
+        let mut whole = start.chain(stream);
+        if tape::is_tar(start) {
+            let members = tape::read(&mut whole, name, scratch)?;
+            return Self::of_members(Members::Tape(members), name);
+        }
+        let mut file = temporary(scratch)?;
+        copy(&mut whole, &mut file, &mut |_| {}).at("read", name)?;
+        file.flush().and_then(|()| file.rewind()).at("read", name)?;
+        Ok(Self::bare(name, Content::Copied(file)))
+    }
+
+    fn bare(path: &Path, content: Content) -> Self {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        Self {
+            path: path.to_path_buf(),
+            kind: Kind::Database,
+            base: None,
+            kv: Expected {
+                name: name.to_string_lossy().into_owned(),
+                role: Role::Kv,
+                size: None,
+                sha256: None,
+                compression: None,
+            },
+            sql: None,
+            shards: Vec::new(),
+            content,
+        }
+    }
+
+    fn of_members(members: Members, path: &Path) -> Result<Self> {
+        let names = members.names()?;
+        let mut merged: Option<Manifest> = None;
+        let mut last_manifest = None;
+        for name in names.iter().filter(|name| name.ends_with(manifest::SUFFIX)) {
+            let text = members.text(name)?;
+            let read = Manifest::read(&text, &members.path(name).display().to_string())?;
+            match &mut merged {
+                None => merged = Some(read),
+                Some(earlier) => earlier.overlay(read),
+            }
+            last_manifest = name.strip_suffix(manifest::SUFFIX);
+        }
+        let last_sheet = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(sheet::SUFFIX))
+            .next_back();
+        let sheet = match last_sheet {
+            // One of an earlier backup says nothing of this one.
+            Some(base) if last_manifest.is_none_or(|last| last <= base) => {
+                let name = format!("{base}{}", sheet::SUFFIX);
+                let text = members.text(&name)?;
+                Some(Sheet::read(
+                    &text,
+                    &members.path(&name).display().to_string(),
+                )?)
+            }
+            _ => None,
+        };
+        let base = last_manifest.max(last_sheet).map(str::to_owned);
+        // Only the newest one counts, and it may have no manifest.
+        let merged =
+            merged.filter(|_| last_manifest.is_some_and(|last| base.as_deref() == Some(last)));
+        let (kind, kv, sql, shards) = match (merged, sheet) {
+            (Some(manifest), sheet) => {
+                let parts = sheet
+                    .iter()
+                    .flat_map(|sheet| [Some(&sheet.kv), sheet.sql.as_ref()]);
+                let parts: Vec<_> = parts.flatten().collect();
+                let shards = manifest.shard_files().cloned().collect();
+                let expected = |file: manifest::FileOf, role| Expected {
+                    role,
+                    size: Some(file.size),
+                    sha256: parts
+                        .iter()
+                        .find(|part| part.file_name == file.name)
+                        .map(|part| part.sha256.clone()),
+                    compression: file.compression,
+                    name: file.name,
+                };
+                (
+                    Kind::Influx,
+                    expected(manifest.kv, Role::Kv),
+                    manifest.sql.map(|sql| expected(sql, Role::Sql)),
+                    shards,
+                )
+            }
+            (None, Some(sheet)) => {
+                let expected = |part: sheet::Part, role| Expected {
+                    name: part.file_name,
+                    role,
+                    size: Some(part.size),
+                    sha256: Some(part.sha256),
+                    compression: Some(part.compression),
+                };
+                (
+                    Kind::Boltkey,
+                    expected(sheet.kv, Role::Kv),
+                    sheet.sql.map(|sql| expected(sql, Role::Sql)),
+                    Vec::new(),
+                )
+            }
+            (None, None) => return Err(nothing_in(path, &names)),
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            kind,
+            base,
+            kv,
+            sql,
+            shards,
+            content: Content::Members(members),
+        })
+    }
+
+    /// Opens the metadata store for reading.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`ErrorKind::NotAStore`] when its file is missing.
+    pub fn store(&self, options: &OpenOptions) -> Result<Store> {
+        match &self.content {
+            Content::Path(path) => Store::open(path, options),
+            Content::Copied(file) => {
+                let file = file.try_clone().at("read", &self.path)?;
+                Store::of_file(file, &self.path)
+            }
+            Content::Members(members) => {
+                let path = members.path(&self.kv.name);
+                match members.open(&self.kv.name)? {
+                    Some(file) => Store::of_file(file, &path),
+                    None => Err(missing(&path)),
+                }
+            }
+        }
+    }
+
+    /// Opens the SQLite file, packed or not, at its start; none if the backup has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAStore`] when it is missing.
+    pub fn sqlite(&self) -> Result<Option<(File, PathBuf)>> {
+        let (Some(sql), Content::Members(members)) = (&self.sql, &self.content) else {
+            return Ok(None);
+        };
+        let path = members.path(&sql.name);
+        match members.open(&sql.name)? {
+            Some(file) => Ok(Some((file, path))),
+            None => Err(missing(&path)),
+        }
+    }
+
+    /// Reads the files of these roles to their ends and compares them with what the backup says
+    /// of them.
+    ///
+    /// # Errors
+    /// When one can't be read.
+    pub fn check(&self, roles: &[Role]) -> Result<(Vec<FileState>, Vec<Finding>)> {
+        let mut states = Vec::new();
+        let mut findings = Vec::new();
+        let Content::Members(members) = &self.content else {
+            return Ok((states, findings));
+        };
+        let shards = self.shards.iter().map(|shard| Expected {
+            name: shard.file.name.clone(),
+            role: Role::Shard,
+            size: Some(shard.file.size),
+            sha256: None,
+            compression: shard.file.compression,
+        });
+        let expected = [Some(self.kv.clone()), self.sql.clone()]
+            .into_iter()
+            .flatten();
+        for expected in expected
+            .chain(shards)
+            .filter(|file| roles.contains(&file.role))
+        {
+            let found = members.check(&expected.name)?;
+            let damage = match &found {
+                None => Some(String::from("it is missing")),
+                Some(check) => expected.damage(check),
+            };
+            let state = match (&found, &damage) {
+                (None, _) => State::Missing,
+                (_, Some(_)) => State::Damaged,
+                _ => State::Ok,
+            };
+            if let Some(damage) = damage {
+                let code = if state == State::Missing {
+                    "backup.file-missing"
+                } else {
+                    "backup.file-damaged"
+                };
+                let place = members.path(&expected.name).display().to_string();
+                findings.push(Finding::new(Severity::Error, code, place, damage));
+            }
+            states.push(FileState {
+                file_name: expected.name,
+                role: expected.role,
+                size: found.map(|check| check.size),
+                state,
+            });
+        }
+        Ok((states, findings))
+    }
+}
+
+impl Expected {
+    fn damage(&self, check: &super::members::Check) -> Option<String> {
+        if let Some(size) = self.size.filter(|size| *size != check.size) {
+            return Some(format!(
+                "it has {} bytes and should have {size}",
+                check.size
+            ));
+        }
+        if self.sha256.as_ref().is_some_and(|sum| *sum != check.sha256) {
+            return Some(String::from("its sum is not the one that was written down"));
+        }
+        if self.compression == Some(Compression::Gzip) && !check.gzip {
+            return Some(String::from("it should be a gzip stream and is none"));
+        }
+        check.damage.clone()
+    }
+}
+
+fn missing(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::NotAStore,
+        format!("{} of the backup is missing", path.display()),
+    )
+    .with_hint("boltkey backup inspect tells what is left of it")
+}
+
+fn no_backup(path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::NotAStore,
+        format!("{} is no backup: {why}", path.display()),
+    )
+}
+
+fn nothing_in(path: &Path, names: &[String]) -> Error {
+    let store = names.iter().find(|name| {
+        [".bolt", ".bolt.gz", ".redb", ".redb.gz"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix))
+    });
+    let error = no_backup(
+        path,
+        "it has neither a .manifest, as influx backup writes it last, nor a .boltkey.json, as \
+         boltkey backup export does",
+    );
+    match store {
+        Some(name) => error.with_hint(format!(
+            "a backup may have been interrupted; {name} by itself can be named too"
+        )),
+        None => error.with_hint("name the folder that influx backup or boltkey wrote to"),
+    }
+}
+
+/// The names of the files in a folder, ascending. Those that are no text are none of a backup's.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).at("read", folder)? {
+        if let Ok(name) = entry.at("read", folder)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Reads a text that is not longer than any manifest.
+///
+/// # Errors
+/// As the system says; [`ErrorKind::NotAStore`] when it is longer.
+pub fn read_text(file: &File, path: &Path) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    file.take(LONGEST_TEXT + 1)
+        .read_to_end(&mut text)
+        .at("read", path)?;
+    if text.len() as u64 > LONGEST_TEXT {
+        let why = format!("it is longer than {} MiB", LONGEST_TEXT >> 20);
+        return Err(no_backup(path, &why));
+    }
+    Ok(text)
+}

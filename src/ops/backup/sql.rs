@@ -1,0 +1,77 @@
+//! The SQLite file of a backup.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::parts::temporary;
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::store::{GZIP_MAGIC, Sqlite, unpack};
+
+/// The content of a server's SQLite file as one file without a name, journal and all. Whoever
+/// calls this holds the lock on the database.
+///
+/// # Errors
+/// As [`Sqlite::open`]; [`ErrorKind::NotFound`] when there is no such file.
+pub fn copy(path: &Path) -> Result<File> {
+    let Some(sqlite) = Sqlite::open(path)? else {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(missing).at("open", path).map_err(|error: Error| {
+            error.with_hint("--sqlite-path names it; without the option a missing one is left out")
+        });
+    };
+    Ok(sqlite.single_file()?.0)
+}
+
+/// Unpacks the SQLite file of a backup, which is `path` in messages, into a private temporary
+/// file, and checks it.
+///
+/// # Errors
+/// [`ErrorKind::NotAStore`] and [`ErrorKind::Corrupt`] when it is none, or damaged.
+pub fn unpacked(mut packed: File, path: &Path, scratch: Option<&Path>) -> Result<File> {
+    let mut start = [0; GZIP_MAGIC.len()];
+    let mut content = temporary(scratch)?;
+    let length = super::parts::fill(&mut packed, &mut start).at("read", path)?;
+    packed.rewind().at("read", path)?;
+    if start.get(..length) == Some(&GZIP_MAGIC[..]) {
+        let bytes = unpack(packed).map_err(|cause| {
+            Error::new(
+                ErrorKind::NotAStore,
+                format!("can't unpack {}: {cause}", path.display()),
+            )
+        })?;
+        content.write_all(&bytes).at("unpack", path)?;
+    } else {
+        super::parts::copy(&mut packed, &mut content, &mut |_| {}).at("copy", path)?;
+    }
+    check(&mut content, path)?;
+    content.rewind().at("read", path)?;
+    Ok(content)
+}
+
+/// Whether this is a sound SQLite file. SQLite opens files by their names only.
+fn check(content: &mut File, path: &Path) -> Result<()> {
+    let mut copied = || -> std::io::Result<NamedTempFile> {
+        let mut named = NamedTempFile::new()?;
+        content.rewind()?;
+        super::parts::copy(content, named.as_file_mut(), &mut |_| {})?;
+        Ok(named)
+    };
+    let named = copied().at("check a copy of", path)?;
+    match Sqlite::open(named.path()) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let (name, real) = (
+                named.path().display().to_string(),
+                path.display().to_string(),
+            );
+            let message = error.message().replace(&name, &real);
+            Err(Error::new(
+                error.kind(),
+                message.replace("; nothing was changed", ""),
+            ))
+        }
+    }
+}

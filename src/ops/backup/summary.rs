@@ -1,0 +1,147 @@
+//! What a store holds, without secrets.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::metadata::authenticate::{TokenIndexes, judge};
+use crate::metadata::{Catalog, Id, Kind, Schema, Variant, authorization, names, tsm};
+use crate::ops::status::{OperatorToken, SchemaSummary, Tally, Tokens};
+use crate::store::Snapshot;
+
+/// What a store holds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Its migrations.
+    pub schema: SchemaSummary,
+    /// How many tokens of which sort.
+    pub tokens: Tokens,
+    /// The hash functions in use.
+    pub hash_variants: Vec<Variant>,
+    /// Every operator token.
+    pub operator_tokens: Vec<OperatorToken>,
+    /// How many users.
+    pub users: usize,
+    /// How many organizations.
+    pub organizations: usize,
+    /// How many InfluxDB buckets, those of the system among them.
+    pub buckets: usize,
+}
+
+/// A store, looked at.
+pub struct Looked {
+    /// What it holds.
+    pub summary: Summary,
+    /// Names.
+    pub catalog: Catalog,
+    /// The token indexes.
+    pub indexes: TokenIndexes,
+    /// What is wrong with the migrations' records.
+    pub schema_findings: Vec<Finding>,
+    /// The operator tokens whose user and organization are there, by ID.
+    pub operators: Vec<Operator>,
+}
+
+/// Whose operator token it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator {
+    /// Its user.
+    pub user: Id,
+    /// Its organization.
+    pub org: Id,
+    /// Whether it would authenticate now.
+    pub usable: bool,
+    /// Whether its user is active.
+    pub active: bool,
+}
+
+/// Looks at a store.
+///
+/// # Errors
+/// When the file can't be read. Records that can't be decoded are left out.
+pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
+    let schema = Schema::load(snapshot)?;
+    let catalog = Catalog::load(snapshot)?;
+    let (indexes, _) = TokenIndexes::load(snapshot)?;
+    let tally = Tally::of(snapshot, &catalog, &indexes)?;
+    let operators = operators(snapshot, &catalog, &indexes)?;
+    let summary = Summary {
+        schema: SchemaSummary::from(&schema),
+        tokens: tally.tokens,
+        hash_variants: tally.variants.into_iter().collect(),
+        operator_tokens: tally.operator_tokens,
+        users: catalog.users.len(),
+        organizations: catalog.orgs.len(),
+        buckets: catalog.buckets.len(),
+    };
+    Ok(Looked {
+        summary,
+        catalog,
+        indexes,
+        schema_findings: schema.findings,
+        operators,
+    })
+}
+
+fn operators(
+    snapshot: &dyn Snapshot,
+    catalog: &Catalog,
+    indexes: &TokenIndexes,
+) -> Result<Vec<Operator>> {
+    let mut operators = Vec::new();
+    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        let user = record.user_id.and_then(|id| catalog.users.get(&id));
+        if let Some(user) = user
+            && catalog.orgs.contains_key(&record.org_id)
+            && record.class().kind == Kind::Operator
+        {
+            operators.push(Operator {
+                user: user.id,
+                active: user.status != "inactive",
+                org: record.org_id,
+                usable: judge(record, catalog, indexes).authenticates,
+            });
+        }
+    })?;
+    Ok(operators)
+}
+
+/// A shard, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedShard {
+    /// Its number.
+    pub id: u64,
+    /// Its bucket's ID.
+    #[serde(rename = "bucketID")]
+    pub bucket_id: String,
+    /// Its bucket's name; none when the bucket is gone.
+    pub bucket: Option<String>,
+    /// The organization's name.
+    pub org: Option<String>,
+}
+
+impl NamedShard {
+    /// Names shards.
+    #[must_use]
+    pub fn all(shards: &[tsm::Placed], catalog: &Catalog) -> Vec<Self> {
+        let buckets: BTreeMap<String, _> = catalog
+            .buckets
+            .values()
+            .map(|bucket| (bucket.id.to_string(), bucket))
+            .collect();
+        let named = shards.iter().map(|placed| {
+            let bucket = buckets.get(&placed.bucket);
+            let org = bucket.and_then(|bucket| catalog.orgs.get(&bucket.org_id));
+            Self {
+                id: placed.shard,
+                bucket_id: placed.bucket.clone(),
+                bucket: bucket.map(|bucket| bucket.name.clone()),
+                org: org.map(|org| org.name.clone()),
+            }
+        });
+        named.collect()
+    }
+}

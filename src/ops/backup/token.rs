@@ -1,0 +1,522 @@
+//! `backup token`: an operator token in a copy of a backup, so that `influx restore --full` works
+//! with it, by any release of the influx CLI.
+//!
+//! The server answers a full restore with the plaintext of the first active operator token, in
+//! the order of IDs, and the CLI goes on with that one. So the token has to be stored in plaintext
+//! under an ID lower than every other operator token's.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::Compression;
+use super::manifest::{self, with_size_of_kv};
+use super::operator::{Answers, full_restore, supplied};
+use super::parts::{Sum, copy, pack, reads_back, temporary};
+use super::sheet::{self, Part};
+use super::source::{Backup, Kind, Role};
+use super::summary::{Looked, Summary, look};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::Severity;
+use crate::metadata::authenticate::{can_be_sent, find};
+use crate::metadata::json::{Edit, Object, push_string};
+use crate::metadata::new_authorization::{Keeping, NewAuthorization};
+use crate::metadata::permission::of_operator;
+use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorization, names};
+use crate::ops::auth_list::{Entry, Filters, Lister};
+use crate::ops::commit::{all_decoded, known_schema, sound_structure};
+use crate::ops::moment::Moment;
+use crate::ops::new_file::temporary_name;
+use crate::ops::output::OutputFile;
+use crate::secret::Token;
+use crate::store::device::on_file;
+use crate::store::{
+    ChangeSet, Commit, Engine, OpenOptions, Outcome, Preview, Progress, Snapshot, Store,
+    WritableStore,
+};
+
+/// The lowest ID that influxd gives to an authorization.
+const LOWEST: u64 = 1000;
+
+/// A token that is to be put in, and all that is known of it before it is.
+pub struct Plan {
+    changes: ChangeSet,
+    token: Token,
+    id: Id,
+    record: Zeroizing<Vec<u8>>,
+    lister: Lister,
+    /// Whether the record was there before, with the same token as a hash.
+    pub existing: bool,
+    /// What a full restore of the copy answers.
+    pub answers: Answers,
+}
+
+/// Works out what to put into a copy of the backup whose store this is.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::Confirmation`] when it can't be known for whom the token is to be
+/// * [`ErrorKind::Refused`] for a token that no server would take, or that is in the backup
+///   already in another place
+pub fn plan(store: &Store, token: Token, now: &Moment) -> Result<Plan> {
+    let snapshot = store.snapshot();
+    let schema = known_schema(snapshot)?.migrations;
+    sound_structure(store.inspect())?;
+    let looked = look(snapshot)?;
+    all_decoded(&looked.catalog.skipped)?;
+    let mut reasons = Vec::new();
+    if !can_be_sent(&token_text(&token)?, &mut reasons) {
+        return Err(refused(&format!(
+            "the token can't be used: {}",
+            reasons.join("; ")
+        )));
+    }
+    let mut operators: Vec<Id> = Vec::new();
+    let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        if record.class().kind == TokenKind::Operator {
+            operators.push(record.id);
+        }
+    })?;
+    all_decoded(&skipped)?;
+    let lowest = operators.iter().min().copied();
+    let mut changes = ChangeSet::default();
+    let (id, record, existing) = match find(snapshot, &token)? {
+        Some(id) => {
+            let record = uncovered(snapshot, &looked, &token, id, lowest, &mut changes)?;
+            (id, record, true)
+        }
+        None => {
+            let (user_id, org_id) = owner(&looked)?;
+            let id = below(snapshot, lowest)?;
+            let new = NewAuthorization {
+                id,
+                token: &token,
+                keeping: Keeping::Plaintext,
+                description: "Operator token for influx restore (boltkey backup token)",
+                org_id,
+                user_id,
+                permissions: &of_operator(schema),
+                created_at: &now.rfc3339,
+            };
+            new.put(&mut changes);
+            (id, new.record(), false)
+        }
+    };
+    let preview = Preview::new(snapshot, &changes);
+    let after = look(&preview)?;
+    let answers = full_restore(&preview, &after, None)?;
+    let lister = Lister::new(&preview, Filters::default(), false)?;
+    if answers.cli_before_28 != super::operator::Answer::Ok {
+        return Err(
+            refused("influx restore --full would not end well with this token either")
+                .with_hint("boltkey backup inspect tells what is wrong with the operator tokens"),
+        );
+    }
+    Ok(Plan {
+        changes,
+        token,
+        id,
+        record,
+        lister,
+        existing,
+        answers,
+    })
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(ErrorKind::Refused, format!("{why}; nothing was changed"))
+}
+
+/// The token's text, unless there is none.
+fn token_text(token: &Token) -> Result<Zeroizing<String>> {
+    if token.reveal().is_empty() {
+        return Err(refused("the token is empty"));
+    }
+    Ok(Zeroizing::new(token.reveal().to_owned()))
+}
+
+/// The record of a token that is in the backup already, in plaintext. Only the first operator
+/// token's place will do.
+fn uncovered(
+    snapshot: &dyn Snapshot,
+    looked: &Looked,
+    token: &Token,
+    id: Id,
+    lowest: Option<Id>,
+    changes: &mut ChangeSet,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let judged = supplied(snapshot, looked, token)?;
+    if !judged.matches {
+        let why = judged.reason.unwrap_or_default();
+        return Err(refused(&format!(
+            "the token is that of authorization {id} of the backup and opens nothing: {why}"
+        ))
+        .with_hint("boltkey backup token --generate makes another one"));
+    }
+    if lowest != Some(id) {
+        let first = lowest.map_or(String::new(), |id| format!(", which is {id}"));
+        return Err(refused(&format!(
+            "the token is that of authorization {id} of the backup already, and a server answers \
+             with the first operator token{first}"
+        ))
+        .with_hint("boltkey backup token --generate makes another one, which comes first"));
+    }
+    let key = id.to_string();
+    let record = snapshot
+        .get(names::AUTHORIZATIONS, key.as_bytes())?
+        .map(Zeroizing::new)
+        .unwrap_or_default();
+    if judged.storage != Some(Storage::Hashed) {
+        return Ok(record);
+    }
+    let damaged = || {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("authorization {id} can't be decoded; nothing was changed"),
+        )
+    };
+    let object = Object::parse(&record).ok_or_else(damaged)?;
+    let decoded: Authorization<'_> = serde_json::from_slice(&record).map_err(|_| damaged())?;
+    let mut quoted = Zeroizing::new(Vec::with_capacity(token.reveal().len() * 6 + 2));
+    push_string(token.reveal(), &mut quoted);
+    let quoted_text = std::str::from_utf8(&quoted).map_err(|_| damaged())?;
+    let mut new = Zeroizing::new(Vec::with_capacity(record.len() + quoted.len() + 16));
+    object.edit(
+        &[
+            ("token", Edit::Remove),
+            ("hashedToken", Edit::Become("token", quoted_text)),
+        ],
+        &mut new,
+    );
+    changes.put(names::AUTHORIZATIONS, key.as_bytes(), &new);
+    changes.put(
+        names::AUTHORIZATION_INDEX,
+        token.reveal().as_bytes(),
+        key.as_bytes(),
+    );
+    changes.remove(
+        names::AUTHORIZATION_HASHED_INDEX,
+        decoded.hashed_token.as_bytes(),
+    );
+    Ok(new)
+}
+
+/// For whom a new operator token of a backup is: as the first usable one, else as the first whose
+/// user is active, else the only user and the only organization.
+///
+/// # Errors
+/// [`ErrorKind::Confirmation`] when there are several, [`ErrorKind::NoSuchRecord`] when there are
+/// none.
+pub fn owner(looked: &Looked) -> Result<(Id, Id)> {
+    let operators = || looked.operators.iter();
+    let usable = operators().find(|operator| operator.usable);
+    if let Some(operator) = usable.or_else(|| operators().find(|operator| operator.active)) {
+        return Ok((operator.user, operator.org));
+    }
+    let (mut users, mut orgs) = (looked.catalog.users.keys(), looked.catalog.orgs.keys());
+    let (user, org) = (users.next(), orgs.next());
+    let (Some(user), Some(org)) = (user, org) else {
+        return Err(Error::new(
+            ErrorKind::NoSuchRecord,
+            "the backup has no user or no organization that a token could be of; nothing was \
+             changed",
+        ));
+    };
+    if users.next().is_some() || orgs.next().is_some() {
+        return Err(Error::new(
+            ErrorKind::Confirmation,
+            "the backup has no operator token of an active user, and several users or \
+             organizations that a new one could be of; nothing was changed",
+        )
+        .with_hint(
+            "unpack the store of the backup, and choose with boltkey recover operator --user \
+             NAME --org NAME",
+        ));
+    }
+    Ok((*user, *org))
+}
+
+/// An ID that no authorization has, below `lowest`.
+fn below(snapshot: &dyn Snapshot, lowest: Option<Id>) -> Result<Id> {
+    let highest = lowest.map_or(LOWEST, |id| id.get().saturating_sub(1));
+    // Below a thousand influxd gives none; better one of those than none at all.
+    let candidates = (1..=highest).rev();
+    // As many tries as there are authorizations would do.
+    for number in candidates.take(1 << 20) {
+        let Some(id) = Id::new(number) else { break };
+        let key = id.to_string();
+        let mut free = true;
+        for bucket in [names::AUTHORIZATIONS, names::LEGACY_AUTHORIZATIONS] {
+            free &= snapshot.get(bucket, key.as_bytes())?.is_none();
+        }
+        if free {
+            return Ok(id);
+        }
+    }
+    Err(refused(
+        "there is no free ID below that of the first operator token",
+    ))
+}
+
+/// What was put in, or would be.
+pub struct Put<'a> {
+    /// As `auth list` shows it, with the token itself if it was put in.
+    pub entry: Entry<'a>,
+}
+
+impl Plan {
+    /// The token's ID.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Hands what is put in to `use_it`; with the token itself only if it `was_made`.
+    ///
+    /// # Errors
+    /// Never, as long as the record that was just made can be decoded.
+    pub fn show<T>(&self, was_made: bool, use_it: impl FnOnce(&Put<'_>) -> T) -> Result<T> {
+        let record: Authorization<'_> = serde_json::from_slice(&self.record)
+            .map_err(|_| refused("the new record can't be decoded"))?;
+        let mut entry = self.lister.entry(&record);
+        entry.token = was_made.then(|| self.token.reveal());
+        Ok(use_it(&Put { entry }))
+    }
+}
+
+/// Checks that a backup is one that a token can be put into, and opens its store.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for what is no folder, [`ErrorKind::NotAStore`] for a damaged backup.
+pub fn open(backup: &Backup, options: &OpenOptions) -> Result<Store> {
+    if backup.kind == Kind::Database || !backup.path.is_dir() {
+        return Err(refused(&format!(
+            "{} is no folder that influx backup or boltkey backup export wrote",
+            backup.path.display()
+        ))
+        .with_hint(
+            "unpack an archive first; a bare database needs no more than boltkey recover operator",
+        ));
+    }
+    sound(backup)?;
+    backup.store(options)
+}
+
+/// Refuses a backup whose stores are not what they should be.
+///
+/// # Errors
+/// [`ErrorKind::NotAStore`], naming the first file.
+pub fn sound(backup: &Backup) -> Result<()> {
+    let (_, findings) = backup.check(&[Role::Kv, Role::Sql])?;
+    match findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error)
+    {
+        None => Ok(()),
+        Some(finding) => Err(Error::new(
+            ErrorKind::NotAStore,
+            format!(
+                "the backup is damaged: {}: {}; nothing was changed",
+                finding.place, finding.message
+            ),
+        )
+        .with_hint("boltkey backup inspect tells all that is wrong with it")),
+    }
+}
+
+/// Whether the copy could be made at `out`, for a dry run.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] when something stands there.
+pub fn could_write(out: &Path) -> Result<()> {
+    OutputFile::could_create_regular(out)
+}
+
+/// Writes the copy. It has its name only when it is complete. Shards are linked where the file
+/// system can, since they are not changed; the given backup never is.
+///
+/// # Errors
+/// When the copy was not made; nothing is left of it then.
+pub fn write(backup: &Backup, store: &Store, plan: &Plan, out: &Path) -> Result<()> {
+    could_write(out)?;
+    let folder = match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let copy = NewFolder::make(folder, out)?;
+    copy.fill(backup, store, plan)?;
+    copy.name(folder, out)
+}
+
+/// A folder under a temporary name; it goes unless it is named.
+struct NewFolder {
+    path: PathBuf,
+    named: bool,
+}
+
+impl NewFolder {
+    fn make(folder: &Path, out: &Path) -> Result<Self> {
+        let path = folder.join(temporary_name().at("create", out)?);
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .at("create", out)
+            .map_err(Error::nothing_changed)?;
+        Ok(Self { path, named: false })
+    }
+
+    fn fill(&self, backup: &Backup, store: &Store, plan: &Plan) -> Result<()> {
+        let kv = &backup.kv.name;
+        let compression = if kv.ends_with(".gz") {
+            Compression::Gzip
+        } else {
+            Compression::None
+        };
+        let (sum, summary) = self.put_store(store, plan, kv, compression)?;
+        let base = backup.base.clone().unwrap_or_default();
+        let manifest = format!("{base}{}", manifest::SUFFIX);
+        let sheet = format!("{base}{}", sheet::SUFFIX);
+        let mut late = Vec::new();
+        for name in super::source::names_in(&backup.path)? {
+            let from = backup.path.join(&name);
+            if name == *kv {
+                continue;
+            }
+            if name == manifest {
+                let text = fs::read(&from).at("read", &from)?;
+                late.push((name.clone(), with_size_of_kv(&text, sum.size, &name)?));
+            } else if name == sheet {
+                let part = Part::new(kv.clone(), compression, sum.clone());
+                let text = fs::read(&from).at("read", &from)?;
+                late.push((name, new_sheet(&text, &part, &summary)?));
+            } else if fs::metadata(&from).at("look at", &from)?.is_file() {
+                self.link_or_copy(&from, &name)?;
+            }
+        }
+        // Last what makes it a backup; the manifest before our own.
+        late.sort_by_key(|(name, _)| name.ends_with(sheet::SUFFIX));
+        for (name, text) in late {
+            let path = self.path.join(&name);
+            let mut out = OutputFile::create_regular(&path)?;
+            out.write_all(&text).at("write", &path)?;
+            out.finish()?;
+        }
+        Ok(())
+    }
+
+    /// The store with the token in it.
+    fn put_store(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        name: &str,
+        compression: Compression,
+    ) -> Result<(Sum, Summary)> {
+        let mut content = temporary(Some(&self.path))?;
+        let path = self.path.join(name);
+        let device = || {
+            let file = content.try_clone().at("write", &path)?;
+            Ok::<_, Error>(on_file(file))
+        };
+        store.copy_to(Engine::Bolt, device()?, &path, &Progress::new(&|_| {}))?;
+        let mut new = WritableStore::on(device()?, &path)?;
+        let committed = new.commit(&plan.changes, &[])?;
+        if let Some(failure) = committed.failure {
+            // Nobody has seen this file yet.
+            return Err(Error::new(ErrorKind::Io, failure.message()));
+        }
+        let holds =
+            committed.outcome != Outcome::Unknown && find(&new, &plan.token)? == Some(plan.id);
+        sound_structure(new.inspect())?;
+        if !holds {
+            return Err(Error::new(
+                ErrorKind::Io,
+                "the copy does not show the token as it should; nothing was changed",
+            ));
+        }
+        let summary = look(&new)?.summary;
+        drop(new);
+        let mut out = OutputFile::create_regular(&path)?;
+        let sum = pack(&mut content, compression, &mut out, &path, &mut |_| {})?;
+        out.finish_after(|file| reads_back(file, &sum))?;
+        Ok((sum, summary))
+    }
+
+    fn link_or_copy(&self, from: &Path, name: &str) -> Result<()> {
+        let to = self.path.join(name);
+        // A link to a link would lead elsewhere once it is moved.
+        let plain = fs::symlink_metadata(from).at("look at", from)?.is_file();
+        if plain && fs::hard_link(from, &to).is_ok() {
+            return Ok(());
+        }
+        let mut source = File::open(from).at("open", from)?;
+        let mut out = OutputFile::create_regular(&to)?;
+        copy(&mut source, &mut out, &mut |_| {}).at("write", &to)?;
+        out.finish().map(drop)
+    }
+
+    fn name(mut self, folder: &Path, out: &Path) -> Result<()> {
+        let sync = |path: &Path| File::open(path).and_then(|folder| folder.sync_all());
+        sync(&self.path).at("sync", out)?;
+        rename_new(&self.path, out).map_err(|cause| {
+            if cause.kind() == io::ErrorKind::AlreadyExists {
+                refused(&format!("{} exists already", out.display()))
+            } else {
+                Error::new(
+                    ErrorKind::Io,
+                    format!("can't create {}: {cause}", out.display()),
+                )
+            }
+        })?;
+        self.named = true;
+        sync(folder).at("sync", folder)
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if !self.named {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Renames a folder, never in the place of another one.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+            result => return result.map_err(io::Error::from),
+        }
+    }
+    // A folder takes the place of an empty one at most.
+    fs::rename(from, to)
+}
+
+/// Our own summary, with what has changed put in.
+fn new_sheet(text: &[u8], kv: &Part, summary: &Summary) -> Result<Vec<u8>> {
+    let failed = |cause: serde_json::Error| {
+        Error::new(ErrorKind::Io, format!("can't write the summary: {cause}"))
+    };
+    let mut sheet: Value = serde_json::from_slice(text).map_err(failed)?;
+    let new = serde_json::to_value(summary).map_err(failed)?;
+    if let (Value::Object(sheet), Value::Object(new)) = (&mut sheet, new) {
+        sheet.insert("kv".into(), serde_json::to_value(kv).map_err(failed)?);
+        sheet.extend(new);
+    }
+    let mut text = serde_json::to_vec_pretty(&sheet).map_err(failed)?;
+    text.push(b'\n');
+    Ok(text)
+}
