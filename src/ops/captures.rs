@@ -224,7 +224,7 @@ impl<'de> Visitor<'de> for Tokens<'_> {
             }
             match object.next_value::<Text>()? {
                 Text::Is(text) if !text.is_empty() => (self.0)(vec![Token::new(text)]),
-                Text::Is(_) | Text::Other => {}
+                Text::Is(_) | Text::Other(_) => {}
             }
         }
         Ok(())
