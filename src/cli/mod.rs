@@ -5,6 +5,11 @@
 
 mod args;
 mod auth;
+mod auth_clone;
+mod auth_create;
+mod auth_delete;
+mod auth_rotate;
+mod auth_update;
 mod capture;
 mod change;
 mod check;
@@ -12,9 +17,12 @@ mod completions;
 pub mod config;
 mod convert;
 pub mod discover;
+mod entry;
 pub mod exit;
 mod listing;
 mod man;
+mod new_token;
+mod permission_flags;
 mod progress;
 mod prompt;
 mod recover;

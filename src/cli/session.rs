@@ -39,6 +39,12 @@ impl Session {
         self.globals.dry_run
     }
 
+    /// Whether every yes-or-no question is answered with yes.
+    #[must_use]
+    pub fn yes(&self) -> bool {
+        self.globals.yes
+    }
+
     /// Where a copy of the database goes before it is changed.
     #[must_use]
     pub fn keep_copy(&self) -> Option<&Path> {

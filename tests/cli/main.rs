@@ -14,12 +14,14 @@ mod discovery;
 mod globals;
 mod help;
 mod hints;
+mod oracle;
 mod outputs;
 mod reading;
 mod sandbox;
 mod scene;
 mod secrets;
 mod token;
+mod tokens;
 mod wrong_things;
 
 use sandbox::{Ran, Sandbox};
