@@ -1,5 +1,5 @@
-//! Power fails at any moment of `recover operator`: what is left is the old store or the new one,
-//! and the new one once the command has said so.
+//! Power fails at any moment of a command that changes tokens: what is left is the old store or the
+//! new one, and the new one once the command has said so.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)] // test code
 
@@ -11,15 +11,18 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use boltkey::ops::commit::Around;
 use boltkey::store::Outcome;
 use memchr::memmem;
+use support::deeds::Deed;
 use support::device::{Effort, Recorder, Steps};
-use support::scene::{Engine, Scene, contents, lost, recovery, scenes, writable};
+use support::scene::{Engine, Scene, contents, lost, scenes, writable};
 
 /// Interrupts the command on one store everywhere; how many different images there were.
-fn interrupt(scene: &Scene, effort: Effort) -> usize {
-    let Scene { name, engine, .. } = scene;
+fn interrupt(scene: &Scene, deed: Deed, effort: Effort) -> usize {
+    let Scene { engine, .. } = scene;
+    let name = &format!("{deed:?} on {}", scene.name);
+    let lost_after = deed.lost_after(scene);
     let recorder = Recorder::new(scene.bytes.clone());
     let mut store = writable(&recorder, name).unwrap();
-    let plan = recovery(&store).unwrap();
+    let plan = deed.plan(&store).unwrap();
     let done = plan.apply(&mut store, &Around::default()).unwrap();
     assert_eq!(done.outcome, Outcome::Changed, "{name}");
     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
@@ -27,13 +30,13 @@ fn interrupt(scene: &Scene, effort: Effort) -> usize {
     let after = recorder.bytes();
     let new = contents(*engine, &after).unwrap();
     assert!(new != scene.old, "{name}: nothing changed");
-    assert_eq!(lost(*engine, &after), scene.lost, "{name}");
+    assert_eq!(lost(*engine, &after), lost_after, "{name}");
 
     let log = recorder.log();
     // Bolt's commit point is known call by call; of redb's, what holds at the end.
     let steps = (*engine == Engine::Bolt).then(|| Steps::of(&log));
-    let token = plan.token().reveal().as_bytes();
-    let hashed = memmem::find(&after, token).is_none();
+    let token = plan.token().map(|token| token.reveal().as_bytes());
+    let hashed = token.filter(|token| memmem::find(&after, token).is_none());
     let (mut seen, mut was_old, mut was_new) = (HashSet::new(), 0, 0);
     recorder.crash_images(effort, &mut |crash| {
         let mut hasher = DefaultHasher::new();
@@ -63,7 +66,7 @@ fn interrupt(scene: &Scene, effort: Effort) -> usize {
             !must_be_new || is_new,
             "{place}: what was acknowledged is lost"
         );
-        if hashed {
+        if let Some(token) = hashed {
             assert!(
                 memmem::find(crash.image, token).is_none(),
                 "{place}: the file shows the new token"
@@ -71,7 +74,8 @@ fn interrupt(scene: &Scene, effort: Effort) -> usize {
         }
         if !scene.lost.is_empty() {
             let left = lost(*engine, crash.image);
-            let all = scene.lost.iter().all(|id| left.binary_search(id).is_ok());
+            let of = if is_new { &lost_after } else { &scene.lost };
+            let all = of.iter().all(|id| left.binary_search(id).is_ok());
             assert!(all, "{place}: the last copy of a token is gone");
         }
     });
@@ -85,8 +89,29 @@ fn interrupt(scene: &Scene, effort: Effort) -> usize {
 fn interrupt_all(engine: Engine, effort: Effort) -> usize {
     scenes(engine)
         .iter()
-        .map(|scene| interrupt(scene, effort))
+        .map(|scene| interrupt(scene, Deed::Recover, effort))
         .sum()
+}
+
+/// Stores in which tokens are kept in every way.
+const SOME: [&str; 4] = [
+    "downgraded-18.bolt.gz",
+    "fresh-2.7.12.bolt.gz",
+    "fresh-2.9.1.bolt",
+    "upgraded-2.9.1.bolt",
+];
+
+fn interrupt_some(engine: Engine, effort: Effort) -> usize {
+    let mut images = 0;
+    for scene in scenes(engine) {
+        if !SOME.contains(&scene.name.as_str()) {
+            continue;
+        }
+        for deed in [Deed::Create, Deed::Rotate, Deed::Delete] {
+            images += interrupt(&scene, deed, effort);
+        }
+    }
+    images
 }
 
 #[test]
@@ -113,4 +138,30 @@ fn redb() {
         },
     );
     println!("cases: crash-redb {images}");
+}
+
+#[test]
+fn tokens_in_bolt() {
+    let images = interrupt_some(
+        Engine::Bolt,
+        Effort {
+            mixed: 100,
+            seeded: 500,
+            cuts: 64,
+        },
+    );
+    println!("cases: crash-tokens-bolt {images}");
+}
+
+#[test]
+fn tokens_in_redb() {
+    let images = interrupt_some(
+        Engine::Redb,
+        Effort {
+            mixed: 100,
+            seeded: 500,
+            cuts: 64,
+        },
+    );
+    println!("cases: crash-tokens-redb {images}");
 }

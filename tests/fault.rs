@@ -1,4 +1,4 @@
-//! The disk fails at every single call of `recover operator`: what the command says of its change
+//! The disk fails at every single call of a command that changes tokens: what the command says of its change
 //! is what the file holds, whatever of it survives, and nothing is written after the failure.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)] // test code
@@ -13,14 +13,15 @@ use boltkey::ops::commit::Around;
 use boltkey::store::{Committed, Model, Outcome};
 use boltkey::{Error, ErrorKind};
 use memchr::memmem;
+use support::deeds::Deed;
 use support::device::{Fault, Recorder, Stage};
-use support::scene::{Engine, Scene, contents, lost, recovery, scenes, writable};
+use support::scene::{Engine, Scene, contents, lost, scenes, writable};
 
 /// The numbers of calls that are made to fail: all if there are few; else the first and the last,
 /// those around each sync and each commit point, and every `step`th between.
-fn numbers(scene: &Scene, most: usize) -> Vec<usize> {
+fn numbers(scene: &Scene, deed: Deed, most: usize) -> Vec<usize> {
     let recorder = Recorder::new(scene.bytes.clone());
-    run(&recorder, scene, &Around::default()).unwrap();
+    run(&recorder, scene, deed, &Around::default()).unwrap();
     let special = recorder.noted();
     let calls = recorder.calls();
     let step = calls.div_ceil(most).max(1);
@@ -32,22 +33,27 @@ fn numbers(scene: &Scene, most: usize) -> Vec<usize> {
 
 struct Ended {
     committed: Committed,
-    token: String,
+    token: Option<String>,
 }
 
 /// The whole command on a device.
-fn run(recorder: &Recorder, scene: &Scene, around: &Around<'_>) -> Result<Ended, Error> {
+fn run(
+    recorder: &Recorder,
+    scene: &Scene,
+    deed: Deed,
+    around: &Around<'_>,
+) -> Result<Ended, Error> {
     let mut store = writable(recorder, &scene.name)?;
-    let plan = recovery(&store)?;
+    let plan = deed.plan(&store)?;
     let around = Around {
         keep_copy: around.keep_copy,
-        token_out: around.token_out.map(|(path, _)| (path, plan.token())),
+        token_out: around.token_out.map(|(path, _)| path).zip(plan.token()),
         ..Around::default()
     };
     let committed = plan.apply(&mut store, &around)?;
     Ok(Ended {
         committed,
-        token: plan.token().reveal().to_owned(),
+        token: plan.token().map(|token| token.reveal().to_owned()),
     })
 }
 
@@ -62,10 +68,10 @@ fn all_texts(error: &Error) -> String {
     text
 }
 
-/// Whether an image holds what was there before, and one record more.
-fn is_new(found: &Model, old: &Model) -> bool {
+/// Whether an image holds what was there before, and as many records more as it should.
+fn is_new(found: &Model, old: &Model, deed: Deed) -> bool {
     let count = |model: &Model| {
-        let mut count = 0;
+        let mut count = 0_isize;
         boltkey::store::Snapshot::scan(model, b"authorizationsv1", &mut |_, _| {
             count += 1;
             std::ops::ControlFlow::Continue(())
@@ -73,7 +79,7 @@ fn is_new(found: &Model, old: &Model) -> bool {
         .unwrap();
         count
     };
-    found != old && count(found) == count(old) + 1
+    found != old && count(found) == count(old) + deed.more()
 }
 
 #[derive(Default)]
@@ -85,9 +91,10 @@ struct Tally {
     unharmed: usize,
 }
 
-fn fail_everywhere(scene: &Scene, most: usize, out: &Path, tally: &mut Tally) {
+fn fail_everywhere(scene: &Scene, deed: Deed, most: usize, out: &Path, tally: &mut Tally) {
     let secrets: Vec<Vec<u8>> = secrets_of(scene);
-    for number in numbers(scene, most) {
+    let lost_after = deed.lost_after(scene);
+    for number in numbers(scene, deed, most) {
         for fault in [Fault::Io, Fault::Full, Fault::Short] {
             let recorder = Recorder::new(scene.bytes.clone());
             recorder.fail(number, fault);
@@ -101,14 +108,17 @@ fn fail_everywhere(scene: &Scene, most: usize, out: &Path, tally: &mut Tally) {
                 token_out: with_files.then_some((&*token_out, &dummy)),
                 ..Around::default()
             };
-            let ended = run(&recorder, scene, &around);
+            let ended = run(&recorder, scene, deed, &around);
             let Some(stage) = recorder.failed() else {
                 assert!(ended.is_ok());
                 cleaned(out);
                 continue;
             };
             tally.cases += 1;
-            let place = format!("{}: call {number} fails with {fault:?}", scene.name);
+            let place = format!(
+                "{deed:?} on {}: call {number} fails with {fault:?}",
+                scene.name
+            );
             // The redb library makes commits of its own, to open a store and to close it.
             let at_stage = |expected| {
                 let exact = scene.engine == Engine::Bolt;
@@ -159,7 +169,8 @@ fn fail_everywhere(scene: &Scene, most: usize, out: &Path, tally: &mut Tally) {
                         }
                         Outcome::Unchanged => panic!("{place}: said to be unchanged"),
                     }
-                    assert_eq!(token_out.exists(), with_files, "{place}: the token's file");
+                    let with_token = with_files && deed != Deed::Delete;
+                    assert_eq!(token_out.exists(), with_token, "{place}: the token's file");
                     let unknown = committed.outcome == Outcome::Unknown;
                     (text, unknown, true)
                 }
@@ -167,30 +178,37 @@ fn fail_everywhere(scene: &Scene, most: usize, out: &Path, tally: &mut Tally) {
             recorder.reboot_images(6, &mut |image| {
                 let found =
                     contents(scene.engine, image).unwrap_or_else(|why| panic!("{place}: {why}"));
-                if found == scene.old {
+                let is_old = found == scene.old;
+                if is_old {
                     assert!(may_be_old, "{place}: the change is lost");
                 } else {
-                    assert!(is_new(&found, &scene.old), "{place}: something third");
+                    assert!(is_new(&found, &scene.old, deed), "{place}: something third");
                     assert!(may_be_new, "{place}: the change holds all the same");
                 }
                 if !scene.lost.is_empty() {
                     let left = lost(scene.engine, image);
+                    let of = if is_old { &scene.lost } else { &lost_after };
                     assert!(
-                        scene.lost.iter().all(|id| left.binary_search(id).is_ok()),
+                        of.iter().all(|id| left.binary_search(id).is_ok()),
                         "{place}: the last copy of a token is gone"
                     );
                 }
             });
             if let Some(texts) = &texts {
-                let new = ended.as_ref().ok().map(|ended| ended.token.as_bytes());
+                let new = ended.as_ref().ok();
+                let new = new.and_then(|ended| Some(ended.token.as_ref()?.as_bytes()));
                 for secret in secrets.iter().map(Vec::as_slice).chain(new) {
                     let shown = memmem::find(texts.as_bytes(), secret).is_some();
                     assert!(!shown, "{place}: a secret is told");
                 }
             }
-            if with_files && let Ok(ended) = &ended {
-                let token = fs::read_to_string(&token_out).unwrap();
-                assert_eq!(token.trim_end(), ended.token, "{place}");
+            if with_files
+                && let Ok(Ended {
+                    token: Some(token), ..
+                }) = &ended
+            {
+                let written = fs::read_to_string(&token_out).unwrap();
+                assert_eq!(written.trim_end(), token, "{place}");
             }
             if copy.exists() {
                 assert!(
@@ -238,12 +256,13 @@ fn secrets_of(scene: &Scene) -> Vec<Vec<u8>> {
 /// Pretends that each write is done, which is not, or is done wrongly. No success is told unless
 /// the change holds, and no refusal unless all is as it was.
 fn lie_everywhere(scene: &Scene, most: usize) -> usize {
+    let deed = Deed::Recover;
     let mut cases = 0;
-    for number in numbers(scene, most) {
+    for number in numbers(scene, deed, most) {
         for fault in [Fault::Lost, Fault::Flipped] {
             let recorder = Recorder::new(scene.bytes.clone());
             recorder.fail(number, fault);
-            let ended = run(&recorder, scene, &Around::default());
+            let ended = run(&recorder, scene, deed, &Around::default());
             if recorder.failed().is_none() {
                 continue;
             }
@@ -263,7 +282,7 @@ fn lie_everywhere(scene: &Scene, most: usize) -> usize {
                     if committed.failure.is_none() {
                         let found = found.unwrap_or_else(|why| panic!("{place}: {why}"));
                         assert!(
-                            is_new(&found, &scene.old),
+                            is_new(&found, &scene.old, deed),
                             "{place}: not what was acknowledged"
                         );
                     }
@@ -274,11 +293,16 @@ fn lie_everywhere(scene: &Scene, most: usize) -> usize {
     cases
 }
 
-fn fail_all(engine: Engine, most: usize) -> usize {
+fn fail_all(engine: Engine, deeds: &[Deed], only: &[&str], most: usize) -> usize {
     let out = tempfile::tempdir().unwrap();
     let mut tally = Tally::default();
     for scene in scenes(engine) {
-        fail_everywhere(&scene, most, out.path(), &mut tally);
+        if !only.is_empty() && !only.contains(&scene.name.as_str()) {
+            continue;
+        }
+        for deed in deeds {
+            fail_everywhere(&scene, *deed, most, out.path(), &mut tally);
+        }
     }
     let Tally {
         cases,
@@ -303,12 +327,31 @@ fn lie_all(engine: Engine, most: usize) -> usize {
 
 #[test]
 fn bolt() {
-    println!("cases: fault-bolt {}", fail_all(Engine::Bolt, usize::MAX));
+    let cases = fail_all(Engine::Bolt, &[Deed::Recover], &[], usize::MAX);
+    println!("cases: fault-bolt {cases}");
 }
 
 #[test]
 fn redb() {
-    println!("cases: fault-redb {}", fail_all(Engine::Redb, usize::MAX));
+    let cases = fail_all(Engine::Redb, &[Deed::Recover], &[], usize::MAX);
+    println!("cases: fault-redb {cases}");
+}
+
+/// A store in plaintext and one that was hashed.
+const SOME: [&str; 2] = ["fresh-2.7.12.bolt.gz", "upgraded-2.9.1.bolt"];
+
+const OF_TOKENS: [Deed; 3] = [Deed::Create, Deed::Rotate, Deed::Delete];
+
+#[test]
+fn tokens_in_bolt() {
+    let cases = fail_all(Engine::Bolt, &OF_TOKENS, &SOME, 40);
+    println!("cases: fault-tokens-bolt {cases}");
+}
+
+#[test]
+fn tokens_in_redb() {
+    let cases = fail_all(Engine::Redb, &OF_TOKENS, &SOME, 40);
+    println!("cases: fault-tokens-redb {cases}");
 }
 
 #[test]

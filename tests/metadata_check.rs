@@ -161,6 +161,14 @@ const MUTATORS: &[(&str, Mutator)] = &[
     ("metadata.token-org-gone", |m| {
         remove(m, names::ORGANIZATIONS, "acme")
     }),
+    ("metadata.token-temporary", |m| {
+        replace(
+            m,
+            names::AUTHORIZATIONS,
+            "second operator\"",
+            "second operator (boltkey temporary)\"",
+        );
+    }),
     ("metadata.operator-old", |m| {
         let (_, value) = pair(m, names::AUTHORIZATIONS, "second operator");
         let value = String::from_utf8(value).unwrap();

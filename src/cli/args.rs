@@ -18,6 +18,8 @@ EXAMPLES
       boltkey auth list --db influxd.bolt
   Is this token known, and would a server accept it:
       boltkey auth verify --db influxd.bolt --token-file token.txt
+  A token known in advance that may write one bucket:
+      boltkey auth create --db influxd.bolt --write-bucket ID --token-file F
   A new operator token, when the old one is lost:
       boltkey recover operator --db influxd.bolt
   Tokens that influxd 2.9 hashed and the file still shows:
@@ -148,7 +150,7 @@ impl From<ColorWhen> for anstream::ColorChoice {
 pub enum Command {
     /// Say what a file is, who can still get in, and what it still shows
     Status,
-    /// List, show and verify authorizations
+    /// Tokens: list, show, verify, create, clone, rotate, update, delete
     #[command(subcommand, visible_alias = "authorization")]
     Auth(super::auth::Command),
     /// Check the structure of the file and the sense of the metadata

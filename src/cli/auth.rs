@@ -1,4 +1,4 @@
-//! `boltkey auth`: list, show and verify authorizations.
+//! `boltkey auth`: its subcommands, and those that list, show and verify authorizations.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,6 +10,12 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::Session;
+use super::auth_clone::CloneArgs;
+use super::auth_create::CreateArgs;
+use super::auth_delete::DeleteArgs;
+use super::auth_rotate::RotateArgs;
+use super::auth_update::UpdateArgs;
+use super::entry::write_entry;
 use super::exit::Outcome;
 use super::recover::{CreateOperatorArgs, run_operator};
 use super::secret_input::{Secret, read_secret};
@@ -33,6 +39,16 @@ pub enum Command {
     Show(ShowArgs),
     /// Tell which authorization a token is, and whether a server would accept it now
     Verify(VerifyArgs),
+    /// Make a token with chosen permissions
+    Create(Box<CreateArgs>),
+    /// Make another token with the same organization, user and permissions
+    Clone(CloneArgs),
+    /// Give a token a new value; its ID, permissions and description stay
+    Rotate(RotateArgs),
+    /// Switch a token on or off, or describe it anew
+    Update(UpdateArgs),
+    /// Delete tokens
+    Delete(DeleteArgs),
     /// Make a new operator token without an old one: the same as recover operator
     CreateOperator(CreateOperatorArgs),
 }
@@ -171,6 +187,11 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
         Command::List(args) => run_list(args, session),
         Command::Show(args) => run_show(&args, session),
         Command::Verify(args) => run_verify(&args, session),
+        Command::Create(args) => super::auth_create::run(*args, session),
+        Command::Clone(args) => super::auth_clone::run(args, session),
+        Command::Rotate(args) => super::auth_rotate::run(args, session),
+        Command::Update(args) => super::auth_update::run(args, session),
+        Command::Delete(args) => super::auth_delete::run(&args, session),
         Command::CreateOperator(args) => run_operator(args.into(), session),
     }
 }
@@ -427,41 +448,4 @@ impl Human for Verified<'_> {
         }
         Ok(())
     }
-}
-
-/// The lines that all commands share which show one authorization. A token that is `hidden`
-/// stands elsewhere, or nowhere yet.
-pub(super) fn write_entry(entry: &Entry<'_>, hidden: bool, out: &mut dyn Write) -> io::Result<()> {
-    let named = |id: Option<Id>, name: Option<&str>| match (id, name) {
-        (None, _) => String::from("none"),
-        (Some(id), Some(name)) => format!("{}  ({id})", printable(name)),
-        (Some(id), None) => format!("deleted  ({id})"),
-    };
-    writeln!(out, "ID:           {}", entry.id)?;
-    writeln!(out, "Description:  {}", printable(entry.description))?;
-    match entry.token.filter(|_| !hidden) {
-        Some(token) => {
-            let storage = entry.storage.name();
-            writeln!(out, "Token:        {}  ({storage})", printable(token))?;
-        }
-        None => writeln!(out, "Token:        (not shown)")?,
-    }
-    writeln!(out, "Kind:         {}", entry.kind.name())?;
-    writeln!(out, "Status:       {}", printable(entry.status))?;
-    writeln!(
-        out,
-        "Usable:       {}",
-        if entry.usable { "yes" } else { "no" }
-    )?;
-    for problem in &entry.problems {
-        writeln!(out, "  - {}", printable(problem))?;
-    }
-    writeln!(
-        out,
-        "Organization: {}",
-        named(Some(entry.org_id), entry.org)
-    )?;
-    writeln!(out, "User:         {}", named(entry.user_id, entry.user))?;
-    writeln!(out, "Created:      {}", printable(entry.created_at))?;
-    writeln!(out, "Updated:      {}", printable(entry.updated_at))
 }

@@ -10,12 +10,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::store::{self, Committed};
 
-/// A token that exists nowhere but in this command's output.
+/// A token that this command has put into the store.
 pub struct TokenMade<'a> {
     /// Its authorization.
     pub id: Id,
     /// The file that holds it too.
     pub token_out: Option<&'a Path>,
+    /// Whether it was given to this command; else it exists nowhere but in its output.
+    pub given: bool,
     /// The command that makes another one.
     pub again: &'a str,
 }
@@ -82,6 +84,9 @@ pub fn conclude(
     }
     Err(match made.token_out {
         Some(path) => error.with_hint(format!("the token is in {}", path.display())),
+        None if made.given => {
+            error.with_hint("its value is the given one; boltkey auth verify tells more")
+        }
         None => error.with_hint(format!(
             "its value is lost: run {} again for another one, with --token-out FILE where output \
              may fail; {} then is a token that nobody knows",

@@ -147,7 +147,7 @@ fn run_apply(args: ApplyArgs, session: &Session) -> Result<Outcome> {
     let named = |error: Error| error.about(database.path());
     let around = Around {
         keep_copy: session.keep_copy(),
-        token_out: None,
+        ..Around::default()
     };
     let ui = session.ui();
 

@@ -119,7 +119,7 @@ pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
     let named = |error: Error| error.about(database.path());
     let around = Around {
         keep_copy: session.keep_copy(),
-        token_out: None,
+        ..Around::default()
     };
     let ui = session.ui();
     let unseal = args.unseal()?;

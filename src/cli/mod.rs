@@ -5,6 +5,11 @@
 
 mod args;
 mod auth;
+mod auth_clone;
+mod auth_create;
+mod auth_delete;
+mod auth_rotate;
+mod auth_update;
 mod backup;
 mod capture;
 mod change;
@@ -15,10 +20,13 @@ mod convert;
 pub mod discover;
 mod downgrade;
 mod downgrade_prepare;
+mod entry;
 pub mod exit;
 mod hash;
 mod listing;
 mod man;
+mod new_token;
+mod permission_flags;
 mod progress;
 mod prompt;
 mod recover;

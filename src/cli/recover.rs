@@ -1,25 +1,13 @@
 //! `boltkey recover operator`, also spelled `boltkey auth create-operator`.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
-use jiff::Zoned;
-use serde::Serialize;
 
 use super::Session;
-use super::auth::write_entry;
-use super::change::{TokenMade, changed, conclude};
 use super::exit::Outcome;
+use super::new_token::{Deed, Made, Source, TokenOutArgs};
 use super::prompt::choose;
-use super::stdout;
-use super::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::Storage;
-use crate::ops::auth_list::Entry;
-use crate::ops::commit::{Around, sound_structure};
-use crate::ops::moment::Moment;
-use crate::ops::recover_operator::{KeptBecause, Options, Recovered, choices, plan};
+use crate::ops::recover_operator::{Options, choices, plan};
 
 /// The subcommands of `recover`.
 #[derive(Debug, Subcommand)]
@@ -64,15 +52,6 @@ impl From<CreateOperatorArgs> for OperatorArgs {
     }
 }
 
-/// Where a new token goes beside standard output.
-#[derive(Debug, Args)]
-pub struct TokenOutArgs {
-    /// Put the new token into this file, new and readable by its owner only, before anything is
-    /// changed
-    #[arg(long, value_name = "FILE")]
-    token_out: Option<PathBuf>,
-}
-
 /// Runs a subcommand.
 ///
 /// # Errors
@@ -88,11 +67,14 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
 /// # Errors
 /// As [`run`].
 pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
-    if args.token_out.token_out.is_none() && !session.dry_run() {
-        stdout::ensure_open().map_err(|error| {
-            error.with_hint("the new token would be lost: give --token-out FILE for it")
-        })?;
-    }
+    let token_out = args.token_out.path();
+    let made = Made {
+        source: Source::Generated,
+        token_out,
+        deed: Deed::Made,
+        again: "boltkey recover operator",
+    };
+    made.can_be_told(session)?;
     let database = session.database()?;
     let mut options = Options {
         user: args.user,
@@ -109,51 +91,7 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
         choose_missing(&mut options.user, "user", "--user", &users)?;
         choose_missing(&mut options.org, "organization", "--org", &orgs)?;
     }
-    let now = Moment::from(&Zoned::now());
-    let token_out = args.token_out.token_out.as_deref();
-    if session.dry_run() {
-        let store = session.open_metadata_at(&database)?;
-        let named = |error: Error| error.about(database.path());
-        sound_structure(store.inspect()).map_err(named)?;
-        let plan = plan(store.snapshot(), &options, &now).map_err(named)?;
-        drop(store);
-        let around = Around {
-            keep_copy: session.keep_copy(),
-            token_out: token_out.map(|path| (path, plan.token())),
-            ..Around::default()
-        };
-        around.could_be_made()?;
-        let ui = session.ui();
-        let report = plan.show(false, |made| {
-            ui.render(&Report::new(made, Some(true), true))
-        })?;
-        ui.print([&report?])?;
-        return Ok(Outcome::Done);
-    }
-
-    session.may_write(&database)?;
-    let mut store = session.open_writable(&database)?;
-    let plan = plan(&store, &options, &now).map_err(|error| error.about(database.path()))?;
-    let around = Around {
-        keep_copy: session.keep_copy(),
-        token_out: token_out.map(|path| (path, plan.token())),
-        ..Around::default()
-    };
-    let committed = plan.apply(&mut store, &around)?;
-    drop(store);
-    let changed = changed(&committed);
-    let ui = session.ui();
-    let report = plan.show(true, |made| {
-        let mut report = Report::new(made, changed, false);
-        report.token_out = token_out.map(|path| path.display().to_string());
-        ui.render(&report)
-    })?;
-    let made = TokenMade {
-        id: plan.id(),
-        token_out,
-        again: "boltkey recover operator",
-    };
-    conclude(session, report, committed, &made)
+    made.run(session, &database, |store, now| plan(store, &options, now))
 }
 
 /// Asks for a name that was not given, if there are several.
@@ -180,88 +118,4 @@ fn choose_missing(
     })?;
     *name = Some(chosen.to_owned());
     Ok(())
-}
-
-/// What was made, or would be.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    authorization: &'a Entry<'a>,
-    /// Null if it can't be known.
-    changed: Option<bool>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    dry_run: bool,
-    /// The user whose login has these permissions too.
-    login: Option<&'a str>,
-    /// Whether that login had operator power before.
-    login_had_power: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_out: Option<String>,
-    #[serde(skip)]
-    kept: String,
-}
-
-impl<'a> Report<'a> {
-    fn new(made: &'a Recovered<'a>, changed: Option<bool>, dry_run: bool) -> Self {
-        let how = made.entry.storage.name();
-        let kept = match (made.kept_because, made.entry.storage) {
-            (KeptBecause::Schema, _) => {
-                format!(
-                    "{how}: releases of schema {} know no hashed tokens",
-                    made.schema
-                )
-            }
-            (KeptBecause::Setting, _) => format!("{how}, as use-hashed-tokens says"),
-            (KeptBecause::Store, Storage::Hashed) => format!("{how}, as other tokens of the store"),
-            (KeptBecause::Store, _) => format!("{how}: the store holds no hashed tokens"),
-        };
-        Self {
-            authorization: &made.entry,
-            changed,
-            dry_run,
-            login: made.entry.user,
-            login_had_power: made.login_had_power,
-            token_out: None,
-            kept,
-        }
-    }
-}
-
-impl Human for Report<'_> {
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.dry_run {
-            writeln!(
-                out,
-                "a new operator token would be made; nothing was changed"
-            )?;
-        } else if let Some(path) = &self.token_out {
-            writeln!(
-                out,
-                "a new operator token was made; it is in {}",
-                printable(path)
-            )?;
-        } else {
-            writeln!(out, "a new operator token was made; it is shown only now")?;
-        }
-        writeln!(out)?;
-        let hidden = self.dry_run || self.token_out.is_some();
-        write_entry(self.authorization, hidden, out)?;
-        writeln!(out, "Kept:         {}", self.kept)?;
-        if let Some(user) = self.login {
-            let user = printable(user);
-            if self.login_had_power {
-                writeln!(
-                    out,
-                    "Login:        {user} has operator power when signed in, as before"
-                )?;
-            } else {
-                writeln!(
-                    out,
-                    "Login:        {user} gains operator power when signed in, for as long as the \
-                     token exists"
-                )?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -89,6 +89,16 @@ fn read(secret: &Secret, file: Option<&Path>) -> Result<(Token, String)> {
     Ok((secret.check(bytes, &place)?, place))
 }
 
+/// Whether others than its owner may read a file that holds a secret. What can't be looked at does
+/// not count: reading it will tell.
+#[must_use]
+pub fn is_exposed(file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    const OTHERS_READ: u32 = 0o004;
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & OTHERS_READ != 0)
+}
+
 /// Reads a little more than may be, so that too much is noticed. The buffer never grows: a
 /// smaller one would be left behind in memory as it was.
 fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::authenticate::key_digest;
 use super::token_hash::PREFIX;
 use super::{
-    Authorization, Catalog, Id, Schema, Storage, TokenHash, authorization, mapping, names, tsm,
+    Authorization, Catalog, Id, Schema, Storage, TokenHash, authorization, mapping, marks, names,
+    tsm,
 };
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
@@ -107,6 +108,11 @@ pub const CODES: &[(&str, Severity, &str)] = {
             "metadata.token-org-gone",
             Warning,
             "an authorization of a deleted organization",
+        ),
+        (
+            "metadata.token-temporary",
+            Warning,
+            "an authorization that was marked as temporary when it was made",
         ),
         (
             "metadata.operator-old",
@@ -762,6 +768,15 @@ fn record_findings(
             format!(
                 "its organization {} was deleted; influxd hides it, and still accepts it",
                 record.org_id
+            ),
+        );
+    }
+    if marks::is_temporary(&record.description) {
+        add(
+            "metadata.token-temporary",
+            format!(
+                "it is marked as temporary; boltkey auth delete {} removes it",
+                record.id
             ),
         );
     }

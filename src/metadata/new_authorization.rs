@@ -4,17 +4,28 @@ use zeroize::Zeroizing;
 
 use super::json::push_string;
 use super::permission::Permission;
-use super::{Id, TokenHash, Variant, names};
+use super::{Id, names};
 use crate::secret::Token;
 use crate::store::ChangeSet;
 
-/// How a new token is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeping {
+/// A token as it is kept.
+#[derive(Clone, Copy)]
+pub enum Kept<'a> {
     /// As it is; all that InfluxDB up to 2.7 knows.
-    Plaintext,
-    /// Only its hash, by the function that influxd itself uses.
-    Hashed,
+    Plaintext(&'a Token),
+    /// Only its hash, in the form of the index's keys.
+    Hash(&'a str),
+}
+
+impl<'a> Kept<'a> {
+    /// The bucket of the index that leads to the record, and the key there.
+    #[must_use]
+    pub fn index(self) -> (&'static [u8], &'a [u8]) {
+        match self {
+            Self::Plaintext(token) => (names::AUTHORIZATION_INDEX, token.reveal().as_bytes()),
+            Self::Hash(hash) => (names::AUTHORIZATION_HASHED_INDEX, hash.as_bytes()),
+        }
+    }
 }
 
 /// What a new authorization says.
@@ -22,9 +33,9 @@ pub struct NewAuthorization<'a> {
     /// Not in use yet.
     pub id: Id,
     /// Its token.
-    pub token: &'a Token,
-    /// How it is kept.
-    pub keeping: Keeping,
+    pub kept: Kept<'a>,
+    /// Whether it can be used at once.
+    pub active: bool,
     /// For people.
     pub description: &'a str,
     /// The organization it belongs to.
@@ -40,45 +51,33 @@ pub struct NewAuthorization<'a> {
 impl NewAuthorization<'_> {
     /// Adds the record and its index entry to `changes`. With an index that is not there yet no
     /// index entry for a hash can be made: only stores of schema 21 and later take
-    /// [`Keeping::Hashed`].
+    /// [`Kept::Hash`].
     pub fn put(&self, changes: &mut ChangeSet) {
         let id = self.id.to_string();
-        let token = self.token.reveal();
         changes.put(names::AUTHORIZATIONS, id.as_bytes(), &self.record());
-        match self.keeping {
-            Keeping::Plaintext => {
-                changes.put(names::AUTHORIZATION_INDEX, token.as_bytes(), id.as_bytes());
-            }
-            Keeping::Hashed => {
-                let hash = TokenHash::of(Variant::Sha256, token.as_bytes()).to_phc();
-                changes.put(
-                    names::AUTHORIZATION_HASHED_INDEX,
-                    hash.as_bytes(),
-                    id.as_bytes(),
-                );
-            }
-        }
+        let (index, key) = self.kept.index();
+        changes.put(index, key, id.as_bytes());
     }
 
     /// The record, field by field in influxd's order.
     #[must_use]
     pub fn record(&self) -> Zeroizing<Vec<u8>> {
         // Enough for any but absurd permissions, so that no copy of the token is left behind.
-        let room = 1024 + self.token.reveal().len() * 6 + self.permissions.len() * 160;
+        let (_, key) = self.kept.index();
+        let texts = (key.len() + self.description.len()) * 6;
+        let room = 1024 + texts + self.permissions.len() * 160;
         let mut out = Zeroizing::new(Vec::with_capacity(room));
         let text = |out: &mut Vec<u8>, before: &str, value: &str| {
             out.extend_from_slice(before.as_bytes());
             push_string(value, out);
         };
         text(&mut out, "{\"id\":", &self.id.to_string());
-        match self.keeping {
-            Keeping::Plaintext => text(&mut out, ",\"token\":", self.token.reveal()),
-            Keeping::Hashed => {
-                let hash = TokenHash::of(Variant::Sha256, self.token.reveal().as_bytes());
-                text(&mut out, ",\"hashedToken\":", &hash.to_phc());
-            }
+        match self.kept {
+            Kept::Plaintext(token) => text(&mut out, ",\"token\":", token.reveal()),
+            Kept::Hash(hash) => text(&mut out, ",\"hashedToken\":", hash),
         }
-        text(&mut out, ",\"status\":", "active");
+        let status = if self.active { "active" } else { "inactive" };
+        text(&mut out, ",\"status\":", status);
         text(&mut out, ",\"description\":", self.description);
         text(&mut out, ",\"orgID\":", &self.org_id.to_string());
         text(&mut out, ",\"userID\":", &self.user_id.to_string());
@@ -111,7 +110,7 @@ impl NewAuthorization<'_> {
 mod tests {
     use super::*;
     use crate::metadata::permission::Action;
-    use crate::metadata::{Authorization, Storage};
+    use crate::metadata::{Authorization, Storage, TokenHash, Variant};
 
     /// The record of a real server, made again from what it says.
     #[test]
@@ -121,8 +120,8 @@ mod tests {
         let token = Token::new(record.token.to_string());
         let mut new = NewAuthorization {
             id: record.id,
-            token: &token,
-            keeping: Keeping::Plaintext,
+            kept: Kept::Plaintext(&token),
+            active: true,
             description: &record.description,
             org_id: record.org_id,
             user_id: record.user_id.unwrap(),
@@ -130,7 +129,8 @@ mod tests {
             created_at: &record.created_at,
         };
         assert_eq!(new.record().as_slice(), written.as_bytes());
-        new.keeping = Keeping::Hashed;
+        let hash = TokenHash::of(Variant::Sha256, token.reveal().as_bytes()).to_phc();
+        new.kept = Kept::Hash(&hash);
         let record = new.record();
         let hashed: Authorization<'_> = serde_json::from_slice(&record).unwrap();
         assert_eq!(hashed.storage(), Storage::Hashed);

@@ -150,20 +150,67 @@ impl<'a> Permission<'a> {
     }
 }
 
-/// The permissions of an operator token as the release of this schema generates them: exactly
-/// these are what later migrations (16 and 19) recognise and add to.
+/// The resource types that the newest release of this schema knows, without `instance`.
 #[must_use]
-pub fn of_operator(migrations: u64) -> Vec<Permission<'static>> {
+pub fn types_of(migrations: u64) -> &'static [&'static str] {
     let types = match migrations {
         0..=15 => TYPES_OF_2_0,
         16..=18 => TYPES_OF_2_1,
         _ => OPERATOR_TYPES,
     };
-    let types = RESOURCE_TYPES.get(..types).unwrap_or_default();
-    types
+    RESOURCE_TYPES.get(..types).unwrap_or_default()
+}
+
+/// The permissions of an operator token as the release of this schema generates them: exactly
+/// these are what later migrations (16 and 19) recognise and add to.
+#[must_use]
+pub fn of_operator(migrations: u64) -> Vec<Permission<'static>> {
+    types_of(migrations)
         .iter()
         .flat_map(|kind| Action::ALL.map(|action| Permission::new(action, *kind, None, None)))
         .collect()
+}
+
+/// The permissions of an all-access token of one organization and user, in the order in which the
+/// influx CLI asks for them: the organization may only be read, the user is that user alone.
+#[must_use]
+pub fn of_all_access(migrations: u64, org: Id, user: Id) -> Vec<Permission<'static>> {
+    let both = |kind, id, org| Action::ALL.map(|action| Permission::new(action, kind, id, org));
+    types_of(migrations)
+        .iter()
+        .flat_map(|kind| match *kind {
+            "orgs" => vec![Permission::new(Action::Read, *kind, Some(org), None)],
+            "users" => both(*kind, Some(user), None).to_vec(),
+            _ => both(*kind, None, Some(org)).to_vec(),
+        })
+        .collect()
+}
+
+/// All resources of a type, as the influx CLI (2.4 and later) asks for them: those of one
+/// organization, but organizations and users everywhere.
+#[must_use]
+pub fn of_type(action: Action, kind: &'static str, org: Id) -> Permission<'static> {
+    let is_global = matches!(kind, "orgs" | "users");
+    Permission::new(action, kind, None, (!is_global).then_some(org))
+}
+
+/// What the login of an owner, or a mere member, of an organization may do in it, and what any
+/// login may do with its own user.
+#[must_use]
+pub fn of_login(owner: bool, org: Id, user: Id) -> Vec<Permission<'static>> {
+    let actions = || {
+        Action::ALL
+            .into_iter()
+            .filter(|a| owner || *a == Action::Read)
+    };
+    let of_org = types_of(u64::MAX).iter().flat_map(|kind| {
+        actions().map(|action| match *kind {
+            "orgs" => Permission::new(action, *kind, Some(org), None),
+            _ => Permission::new(action, *kind, None, Some(org)),
+        })
+    });
+    let own = Action::ALL.map(|action| Permission::new(action, "users", Some(user), None));
+    of_org.chain(own).collect()
 }
 
 /// The form in which the server and `influxd recovery auth list` print it.
@@ -278,6 +325,21 @@ mod tests {
         for (migrations, count) in [(11, 36), (15, 36), (16, 40), (18, 40), (19, 44), (21, 44)] {
             assert_eq!(of_operator(migrations).len(), count, "{migrations}");
         }
+    }
+
+    #[test]
+    fn all_access_of_each_release() {
+        let (org, user) = (id(1).unwrap(), id(2).unwrap());
+        for (migrations, count) in [(15, 35), (18, 39), (20, 43), (21, 43)] {
+            let permissions = of_all_access(migrations, org, user);
+            assert_eq!(permissions.len(), count, "{migrations}");
+            let on =
+                |kind: &'static str| permissions.iter().filter(move |p| p.resource.kind == kind);
+            assert!(on("orgs").all(|p| p.action == Action::Read && p.resource.id == Some(org)));
+            assert!(on("users").all(|p| p.resource.id == Some(user)));
+            assert!(on("tasks").all(|p| p.resource.org_id == Some(org)));
+        }
+        assert_eq!(of_type(Action::Read, "users", org).resource.org_id, None);
     }
 
     #[test]

@@ -114,20 +114,21 @@ impl TokenHash {
         self.variant
     }
 
-    /// Whether some token has this hash: the digest is as long as the variant's are.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        let length = match self.variant {
-            Variant::Sha256 => 32,
-            Variant::Sha512 => 64,
-        };
-        self.digest.len() == length
-    }
-
     /// The raw digest.
     #[must_use]
     pub fn digest(&self) -> &[u8] {
         &self.digest
+    }
+
+    /// Whether the digest has the length that its hash function gives: influxd does not check
+    /// that, but no token has any other.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.digest.len()
+            == match self.variant {
+                Variant::Sha256 => 32,
+                Variant::Sha512 => 64,
+            }
     }
 
     /// Whether this is the hash of `token`.
@@ -231,6 +232,9 @@ mod tests {
     #[test]
     fn a_short_digest_is_decoded_and_matches_nothing() {
         let hash = TokenHash::parse("$influxdb2-sha256$AA==").unwrap();
-        assert!(!hash.matches(b""));
+        assert!(!hash.matches(b"") && !hash.is_complete());
+        for variant in Variant::ALL {
+            assert!(TokenHash::of(variant, b"").is_complete());
+        }
     }
 }

@@ -1,8 +1,16 @@
 //! What the commands do: one file per command, options in, report out, both plain data.
 //! Knows nothing of terminals, arguments or page formats.
+mod describe;
+mod record;
+mod token_survey;
 
+pub mod auth_clone;
+pub mod auth_create;
+pub mod auth_delete;
 pub mod auth_list;
+pub mod auth_rotate;
 pub mod auth_show;
+pub mod auth_update;
 pub mod auth_verify;
 pub mod backup;
 pub mod bucket;
@@ -10,6 +18,7 @@ pub mod capture;
 pub mod capture_first;
 pub mod captures;
 pub mod check;
+pub mod choose;
 pub mod commit;
 pub mod convert;
 pub mod downgrade_apply;
@@ -17,9 +26,12 @@ pub mod downgrade_check;
 pub mod downgrade_prepare;
 pub mod engine_folder;
 pub mod hash;
+pub mod keeping;
+pub mod made;
 pub mod moment;
 pub mod new_file;
 pub mod new_id;
+pub mod new_token;
 pub mod org;
 pub mod output;
 pub mod recover_operator;

@@ -46,6 +46,10 @@ fn every_command_that_is_named_is_there() {
     let sandbox = Sandbox::new();
     let mut named = 0;
     for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        // What it writes into descriptions is no advice.
+        if file.ends_with("metadata/marks.rs") {
+            continue;
+        }
         let text = code(&fs::read_to_string(&file).unwrap());
         for (at, _) in text.match_indices("boltkey ") {
             if text[..at].ends_with(|c: char| c.is_alphanumeric() || "-_:/.".contains(c)) {

@@ -16,6 +16,7 @@ mod downgrade;
 mod globals;
 mod help;
 mod hints;
+mod oracle;
 mod outputs;
 mod prepare;
 mod reading;
@@ -24,6 +25,7 @@ mod sandbox;
 mod scene;
 mod secrets;
 mod token;
+mod tokens;
 mod wrong_things;
 
 use sandbox::{Ran, Sandbox};

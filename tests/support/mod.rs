@@ -8,6 +8,7 @@
     clippy::panic
 )] // test code
 
+pub mod deeds;
 pub mod device;
 pub mod program;
 pub mod scene;

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{OperatorTokenArgs, open};
 use crate::cli::Session;
-use crate::cli::auth::write_entry;
 use crate::cli::change::{TokenMade, conclude, ended};
+use crate::cli::entry::write_entry;
 use crate::cli::exit::Outcome;
 use crate::cli::progress::Bar;
 use crate::cli::prompt::confirm;
@@ -179,6 +179,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     let made = TokenMade {
         id: plan.id(),
         token_out,
+        given: false,
         again: "boltkey recover operator",
     };
     conclude(session, report, committed, &made)

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::open;
 use crate::cli::Session;
-use crate::cli::auth::write_entry;
 use crate::cli::change::TokenMade;
+use crate::cli::entry::write_entry;
 use crate::cli::exit::Outcome;
 use crate::cli::secret_input::{Secret, read_secret};
 use crate::cli::stdout;
@@ -123,6 +123,7 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
     let made = TokenMade {
         id: plan.id(),
         token_out,
+        given: !args.generate,
         again: "boltkey backup token",
     };
     crate::cli::change::conclude(session, report, committed, &made)

@@ -173,10 +173,17 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::new_authorization::{Keeping, NewAuthorization};
+    use crate::metadata::new_authorization::{Kept, NewAuthorization};
     use crate::metadata::permission::of_operator;
+    use crate::metadata::{TokenHash, Variant};
     use crate::ops::backup::summary::look;
     use crate::store::{ChangeSet, Commit, Model};
+
+    #[derive(Clone, Copy)]
+    enum Keeping {
+        Plaintext,
+        Hashed,
+    }
 
     const USER: &str = "0000000000000002";
     const ORG: &str = "0000000000000003";
@@ -202,10 +209,15 @@ mod tests {
         let org = format!(r#"{{"id":"{ORG}","name":"acme"}}"#);
         changes.put(names::ORGANIZATIONS, ORG.as_bytes(), org.as_bytes());
         for (id, token, keeping) in tokens {
+            let hash = TokenHash::of(Variant::Sha256, token.as_bytes()).to_phc();
+            let token = Token::new((*token).to_owned());
             NewAuthorization {
                 id: Id::new(*id).unwrap(),
-                token: &Token::new((*token).to_owned()),
-                keeping: *keeping,
+                kept: match keeping {
+                    Keeping::Plaintext => Kept::Plaintext(&token),
+                    Keeping::Hashed => Kept::Hash(&hash),
+                },
+                active: true,
                 description: "",
                 org_id: ORG.parse().unwrap(),
                 user_id: USER.parse().unwrap(),

@@ -23,7 +23,7 @@ use crate::ops::commit::{Around, sound_structure};
 use crate::ops::engine_folder;
 use crate::ops::hash;
 use crate::ops::moment::Moment;
-use crate::ops::recover_operator;
+use crate::ops::{made, recover_operator};
 use crate::secret::Token;
 use crate::store::device::on_file;
 use crate::store::{ChangeSet, Commit, Engine, Held, OpenOptions, Progress, Store, WritableStore};
@@ -128,7 +128,7 @@ pub struct Plan {
     id: Id,
     storage: Storage,
     /// The one that was made, if it was.
-    pub made: Option<recover_operator::Plan>,
+    pub made: Option<made::Plan>,
     /// What stands in the way.
     pub in_the_way: InTheWay,
     /// Shards of the old metadata that the new ones do not know.
@@ -215,7 +215,10 @@ fn work_out(
             let mut made = recover_operator::plan(snapshot, &for_whom, now)?;
             changes = std::mem::take(&mut made.changes);
             let storage = made.show(false, |made| made.entry.storage)?;
-            (made.token().clone(), made.id(), storage, Some(made))
+            let Some(token) = made.token().cloned() else {
+                return Err(Error::new(ErrorKind::Refused, "no token was made"));
+            };
+            (token, made.id(), storage, Some(made))
         }
     };
     let scratch = scratch(&options.to);

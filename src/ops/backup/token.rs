@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Severity;
 use crate::metadata::authenticate::{can_be_sent, find};
 use crate::metadata::json::{Edit, Object, push_string};
-use crate::metadata::new_authorization::{Keeping, NewAuthorization};
+use crate::metadata::new_authorization::{Kept, NewAuthorization};
 use crate::metadata::permission::of_operator;
 use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorization, names};
 use crate::ops::auth_list::{Entry, Filters, Lister};
@@ -94,8 +94,8 @@ pub fn plan(store: &Store, token: Token, now: &Moment) -> Result<Plan> {
             let id = below(snapshot, lowest)?;
             let new = NewAuthorization {
                 id,
-                token: &token,
-                keeping: Keeping::Plaintext,
+                kept: Kept::Plaintext(&token),
+                active: true,
                 description: "Operator token for influx restore (boltkey backup token)",
                 org_id,
                 user_id,

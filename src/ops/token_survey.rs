@@ -1,0 +1,281 @@
+//! What has to be known of a store's authorizations before one is added or changed, in one pass.
+
+use std::collections::HashSet;
+
+use super::commit::all_decoded;
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::metadata::authorization::Undecoded;
+use crate::metadata::catalog::{Undecodable, undecodable_record};
+use crate::metadata::permission::{self, Permission};
+use crate::metadata::{Authorization, Id, Storage, TokenHash, Variant, mapping, names, parallel};
+use crate::secret::Token;
+use crate::store::Snapshot;
+
+/// A value that must not be in use.
+#[derive(Default)]
+pub(super) struct Sought<'a> {
+    token: Option<&'a Token>,
+    hash: Option<&'a TokenHash>,
+    /// As keys of the index of hashes.
+    keys: Vec<String>,
+}
+
+impl<'a> Sought<'a> {
+    /// A token, in plaintext or as a hash of either variant.
+    pub(super) fn token(token: &'a Token) -> Self {
+        let of = |variant| TokenHash::of(variant, token.reveal().as_bytes()).to_phc();
+        Self {
+            token: Some(token),
+            hash: None,
+            keys: Variant::ALL.map(of).to_vec(),
+        }
+    }
+
+    /// The token of this hash, as far as it can be told.
+    pub(super) fn hash(hash: &'a TokenHash) -> Self {
+        Self {
+            token: None,
+            hash: Some(hash),
+            keys: vec![hash.to_phc()],
+        }
+    }
+
+    /// Where an index leads from the value: influxd takes a token for one that exists if there is
+    /// an entry, whether or not it leads to a record.
+    fn in_indexes(&self, snapshot: &dyn Snapshot) -> Result<Option<Taken>> {
+        let raw = self.token.map(|token| token.reveal().as_bytes());
+        let raw = raw.map(|key| (names::AUTHORIZATION_INDEX, key));
+        let hashed = self.keys.iter().map(|key| key.as_bytes());
+        let hashed = hashed.map(|key| (names::AUTHORIZATION_HASHED_INDEX, key));
+        for (bucket, key) in raw.into_iter().chain(hashed) {
+            if let Some(value) = snapshot.get(bucket, key)? {
+                return Ok(Some(Taken(Id::from_bytes(&value).ok())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a record holds it, with or without an index entry.
+    fn is_held_by<P>(&self, record: &Authorization<'_, P>) -> bool {
+        if !record.hashed_token.is_empty()
+            && self.keys.iter().any(|key| *key == record.hashed_token)
+        {
+            return true;
+        }
+        if record.token.is_empty() {
+            return false;
+        }
+        let raw = record.token.as_bytes();
+        self.token
+            .is_some_and(|token| token.reveal().as_bytes() == raw)
+            || self.hash.is_some_and(|hash| hash.matches(raw))
+    }
+}
+
+/// That a value is in use, and by which authorization, if it can be told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken(pub(super) Option<Id>);
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Survey {
+    /// Whether a token is kept as a hash.
+    pub(super) hashes: bool,
+    /// Whether the value is in use.
+    pub(super) taken: Option<Taken>,
+    /// What the user's tokens may do, as it is written in them.
+    granted: HashSet<Box<str>>,
+    /// By permissions as written: whether they can be decoded. Most records have the same as
+    /// others.
+    decoded: HashSet<Box<str>>,
+    undecodable: Undecodable,
+}
+
+impl Survey {
+    /// Looks at all authorizations; `user` is whose permissions are gathered.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] when one can't be decoded.
+    pub(super) fn of(
+        snapshot: &dyn Snapshot,
+        sought: &Sought<'_>,
+        user: Option<Id>,
+    ) -> Result<Self> {
+        let mut whole = Self {
+            taken: sought.in_indexes(snapshot)?,
+            ..Self::default()
+        };
+        let damage = parallel::scan(
+            snapshot,
+            names::AUTHORIZATIONS,
+            &|part: &mut Self, key, value| {
+                if let Err(finding) = part.add(sought, user, key, value) {
+                    part.undecodable.push(finding);
+                }
+            },
+            &mut |part| {
+                whole.hashes |= part.hashes;
+                whole.taken = whole.taken.or(part.taken);
+                whole.granted.extend(part.granted);
+                whole.undecodable.append(part.undecodable);
+            },
+        )?;
+        all_decoded(&damage)?;
+        all_decoded(whole.undecodable.told())?;
+        Ok(whole)
+    }
+
+    fn add(
+        &mut self,
+        sought: &Sought<'_>,
+        user: Option<Id>,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Finding> {
+        let bucket = names::AUTHORIZATIONS;
+        let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
+        self.hashes |= matches!(record.storage(), Storage::Hashed | Storage::Both);
+        if sought.is_held_by(&record) {
+            self.taken = self.taken.or(Some(Taken(Some(record.id))));
+        }
+        let text = record.permissions.text();
+        if !self.decoded.contains(text) {
+            record
+                .permissions
+                .decode()
+                .map_err(|cause| undecodable_record(bucket, key, &cause))?;
+            self.decoded.insert(text.into());
+        }
+        if user.is_some() && record.user_id == user && !self.granted.contains(text) {
+            self.granted.insert(text.into());
+        }
+        Ok(())
+    }
+
+    /// Whether the login of `user` may do all of `wanted` already: by ownership of the instance or
+    /// of an organization, by membership, or by the tokens the user owns, whatever their status.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(super) fn login_may(
+        &self,
+        snapshot: &dyn Snapshot,
+        user: Id,
+        wanted: &[Permission<'_>],
+    ) -> Result<bool> {
+        let (mappings, _) = mapping::load(snapshot)?;
+        let own = || mappings.iter().filter(|mapping| mapping.user_id == user);
+        if own().any(mapping::Mapping::owns_instance) {
+            return Ok(true);
+        }
+        let mut granted = Vec::new();
+        for mapping in own().filter(|mapping| mapping.resource_type == "orgs") {
+            granted.extend(permission::of_login(
+                mapping.owns_org(),
+                mapping.resource_id,
+                user,
+            ));
+        }
+        for text in &self.granted {
+            let permissions: Vec<Permission<'_>> = serde_json::from_str(text).unwrap_or_default();
+            granted.extend(permissions.into_iter().map(Permission::into_owned));
+        }
+        Ok(wanted
+            .iter()
+            .all(|permission| permission::allows(&granted, permission)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Model;
+
+    fn record(id: &str, fields: &str) -> (String, String) {
+        let id = format!("0000000000000{id}");
+        let text = format!(
+            r#"{{"id":"{id}","orgID":"0000000000000001","userID":"0000000000000002",{fields}}}"#
+        );
+        (id, text)
+    }
+
+    fn store(records: &[(String, String)]) -> Model {
+        let mut model = Model::default();
+        for (id, text) in records {
+            model.put(names::AUTHORIZATIONS, id.as_bytes(), text.as_bytes());
+        }
+        model
+    }
+
+    #[test]
+    fn a_value_in_use_is_found_in_every_form() {
+        let token = Token::new("secret".into());
+        let hashes = Variant::ALL.map(|variant| TokenHash::of(variant, b"secret"));
+        let [sha256, sha512] = hashes.clone().map(|hash| hash.to_phc());
+        let raw = store(&[record("a01", r#""token":"secret""#)]);
+        let hashed = store(&[record("a02", &format!(r#""hashedToken":"{sha512}""#))]);
+        let free = store(&[record("a03", r#""token":"other""#)]);
+        let taken = |model: &Model, sought: &Sought<'_>| {
+            let survey = Survey::of(model, sought, None).unwrap();
+            survey.taken.and_then(|taken| taken.0)
+        };
+        assert_eq!(taken(&raw, &Sought::token(&token)), Id::new(0xa01));
+        assert_eq!(taken(&hashed, &Sought::token(&token)), Id::new(0xa02));
+        assert_eq!(taken(&free, &Sought::token(&token)), None);
+        for hash in &hashes {
+            assert_eq!(taken(&raw, &Sought::hash(hash)), Id::new(0xa01));
+            assert_eq!(taken(&free, &Sought::hash(hash)), None);
+        }
+        assert_eq!(taken(&hashed, &Sought::hash(&hashes[1])), Id::new(0xa02));
+        // An entry is enough for influxd, even one that leads nowhere.
+        for (bucket, key) in [
+            (names::AUTHORIZATION_INDEX, "secret"),
+            (names::AUTHORIZATION_HASHED_INDEX, &sha256),
+            (names::AUTHORIZATION_HASHED_INDEX, &sha512),
+        ] {
+            let mut model = store(&[]);
+            model.put(bucket, key.as_bytes(), b"?");
+            let survey = Survey::of(&model, &Sought::token(&token), None).unwrap();
+            assert!(survey.taken.is_some_and(|taken| taken.0.is_none()), "{key}");
+        }
+        assert!(
+            Survey::of(&hashed, &Sought::default(), None)
+                .unwrap()
+                .hashes
+        );
+        let broken = store(&[record("a04", r#""permissions":[{"action":"x"}]"#)]);
+        assert!(Survey::of(&broken, &Sought::default(), None).is_err());
+    }
+
+    #[test]
+    fn what_a_login_may_do_already() {
+        let (org, user) = (Id::new(1).unwrap(), Id::new(2).unwrap());
+        let mut model = store(&[record(
+            "a01",
+            r#""status":"inactive","permissions":[{"action":"read","resource":{"type":"buckets"}}]"#,
+        )]);
+        let may = |model: &Model, action, kind, org| {
+            let survey = Survey::of(model, &Sought::default(), Some(user)).unwrap();
+            let wanted = [Permission::new(action, kind, None, org)];
+            survey.login_may(model, user, &wanted).unwrap()
+        };
+        use permission::Action::{Read, Write};
+        assert!(may(&model, Read, "buckets", Some(org)));
+        assert!(!may(&model, Write, "buckets", Some(org)));
+        for (kind, resource, may_write) in [("member", org, false), ("owner", org, true)] {
+            let text = format!(
+                r#"{{"userID":"{user}","userType":"{kind}","mappingType":"user","resourceType":"orgs","resourceID":"{resource}"}}"#
+            );
+            model.put(names::MAPPINGS, b"key", text.as_bytes());
+            assert!(may(&model, Read, "tasks", Some(org)));
+            assert_eq!(may(&model, Write, "tasks", Some(org)), may_write);
+            assert!(!may(&model, Write, "tasks", None));
+        }
+        let text = format!(
+            r#"{{"userID":"{user}","userType":"owner","mappingType":"user","resourceType":"instance","resourceID":"0000000000000001"}}"#
+        );
+        model.put(names::MAPPINGS, b"key", text.as_bytes());
+        assert!(may(&model, Write, "tasks", None));
+    }
+}
