@@ -142,7 +142,7 @@ fn the_disk_is_full_at_every_write() {
     ran(&mut place.export("whole"));
     let longest = place.state("").values().map(Vec::len).max().unwrap() / 512 + 2;
     let mut tried = 0;
-    let steps = (0..20).chain((20..longest).step_by(7));
+    let steps = (0..20).chain((20..longest).step_by(13));
     for blocks in steps {
         let output = limited(blocks, &place.export("out")).output().unwrap();
         if output.status.success() {
@@ -200,7 +200,7 @@ fn an_export_that_is_killed_leaves_nothing_that_looks_complete() {
     let mut number = 0;
     let (mut none, mut whole) = (0, 0);
     let tried = killed(
-        40,
+        24,
         &mut || {
             number += 1;
             place.export(&format!("out-{number}"))
@@ -254,7 +254,7 @@ fn a_restore_that_is_killed_is_finished_by_the_next() {
         place.state("target")
     };
     let tried = killed(
-        40,
+        24,
         &mut || {
             fresh();
             place.restore("whole", "target/influxd.bolt")

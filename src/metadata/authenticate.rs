@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names, parallel,
 };
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::finding::Finding;
 use crate::secret::Token;
 use crate::store::Snapshot;
@@ -43,6 +43,34 @@ impl TokenIndex {
         )?;
         let name = String::from_utf8_lossy(bucket).into_owned();
         Ok((Self { name, entries }, skipped))
+    }
+
+    /// Reads the entries for these keys only. One that can't be reached for damage is none.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn of<K: AsRef<[u8]>>(
+        snapshot: &dyn Snapshot,
+        bucket: &[u8],
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Self> {
+        let mut entries = HashMap::default();
+        for key in keys {
+            let key = key.as_ref();
+            if key.is_empty() {
+                continue;
+            }
+            match snapshot.get(bucket, key) {
+                Ok(Some(value)) => {
+                    entries.insert(key_digest(key), Id::from_bytes(&value).ok());
+                }
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let name = String::from_utf8_lossy(bucket).into_owned();
+        Ok(Self { name, entries })
     }
 
     /// Where the entry for `key` leads: `None` without an entry, `Some(None)` when its value is

@@ -1,22 +1,22 @@
 //! `backup export`: the metadata of a stopped server, without any token.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::manifest::{self, FileOf, Manifest, base};
-use super::parts::{Sum, pack, reads_back, temporary};
+use super::parts::temporary;
 use super::sheet::{self, Part};
+use super::sinks::{Folder, Sink, Stream};
 use super::summary::{Looked, NamedShard, look};
 use super::{Compression, source, sql};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::tsm;
 use crate::ops::convert::recoverable;
-use crate::ops::output::{Finished, OutputFile};
+use crate::ops::output::OutputFile;
 use crate::store::device::on_file;
 use crate::store::{Engine, Progress, Store};
 
@@ -113,14 +113,15 @@ pub fn could_export(
         if let Some(path) = &options.sqlite {
             drop(sql::copy(path)?);
         }
-        let looked = look(store.snapshot())?;
-        let (left, findings) = recoverable(store)?;
-        let base = base(options.now);
-        let out = folder.unwrap_or(Path::new("-"));
-        Ok((
-            told(out, base, Vec::new(), options, store, &looked, left)?,
+        let (recoverable_left, findings) = recoverable(store)?;
+        let written = Written {
+            files: Vec::new(),
+            looked: look(store.snapshot())?,
+            recoverable_left,
             findings,
-        ))
+        };
+        let out = folder.unwrap_or(Path::new("-"));
+        told(out, base(options.now), written, options, store)
     };
     could().map_err(Error::nothing_changed)
 }
@@ -128,66 +129,136 @@ pub fn could_export(
 fn told(
     out: &Path,
     base: String,
-    files: Vec<Part>,
+    written: Written,
     options: &Options,
     store: &Store,
-    looked: &Looked,
-    recoverable_left: u64,
-) -> Result<Exported> {
+) -> Result<(Exported, Vec<Finding>)> {
     let influx_manifest = if options.influx_manifest {
         let shards = tsm::load(store.snapshot())?.unwrap_or_default().shards();
         Some(InfluxManifest {
-            deletes_shards: NamedShard::all(&shards, &looked.catalog),
+            deletes_shards: NamedShard::all(&shards, &written.looked.catalog),
         })
     } else {
         None
     };
-    Ok(Exported {
+    let exported = Exported {
         out: out.to_path_buf(),
         base,
-        files,
+        files: written.files,
         sqlite: options.sqlite.is_some(),
         influx_manifest,
-        recoverable_left,
+        recoverable_left: written.recoverable_left,
         changed: false,
+    };
+    Ok((exported, written.findings))
+}
+
+/// Writes all files of an export to `sink`, in the order in which they may be seen.
+///
+/// The store is laid out anew in a private temporary file first: Bolt's first pages are known only
+/// when the last ones are, so nothing can be packed on the way. Meanwhile another thread looks at
+/// what the summary tells.
+fn write(
+    store: &Store,
+    options: &Options,
+    base: &str,
+    sink: &mut dyn Sink,
+    scratch: Option<&Path>,
+    progress: &dyn Fn(u64),
+) -> Result<Written> {
+    let names = Names::new(base, options.compression);
+    let compression = options.compression;
+    let (parts, looked) = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let left = recoverable(store)?;
+            Ok::<_, Error>((left, look(store.snapshot())?))
+        });
+        let mut parts = || -> Result<(Part, Option<Part>)> {
+            // First, since it is small and may be refused.
+            let sql = options.sqlite.as_deref().map(sql::copy).transpose()?;
+            let mut kv = temporary(scratch)?;
+            let path = Path::new("a temporary copy of the store");
+            let device = on_file(kv.try_clone().at("write", path)?);
+            store.copy_to(Engine::Bolt, device, path, &Progress::new(&|_| {}))?;
+            let sum = sink.put(&names.kv, &mut kv, compression, progress)?;
+            let kv = Part::new(names.kv.clone(), compression, sum);
+            let sql = match sql {
+                None => None,
+                Some(mut content) => {
+                    let sum = sink.put(&names.sql, &mut content, compression, &|_| {})?;
+                    Some(Part::new(names.sql.clone(), compression, sum))
+                }
+            };
+            Ok((kv, sql))
+        };
+        (parts(), looking.join())
+    });
+    let (kv, sql) = parts?;
+    let ((recoverable_left, findings), looked) = match looked {
+        Ok(looked) => looked?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    let mut files: Vec<Part> = [Some(kv.clone()), sql.clone()]
+        .into_iter()
+        .flatten()
+        .collect();
+    if options.influx_manifest {
+        let text = manifest_text(store, &looked, &kv, sql.as_ref())?;
+        let sum = sink.put_text(&names.manifest, &text)?;
+        files.push(Part::new(names.manifest, Compression::None, sum));
+    }
+    let created_at = options.now.to_string();
+    let summary = &looked.summary;
+    let sheet =
+        sheet::Written::new(&created_at, &kv, sql.as_ref(), summary, recoverable_left).text()?;
+    let sum = sink.put_text(&names.sheet, &sheet)?;
+    files.push(Part::new(names.sheet, Compression::None, sum));
+    Ok(Written {
+        files,
+        looked,
+        recoverable_left,
+        findings,
     })
 }
 
-/// The contents of both stores, in files without a name.
-struct Contents {
-    kv: File,
-    sql: Option<File>,
+/// What was written, and seen on the way.
+struct Written {
+    files: Vec<Part>,
     looked: Looked,
     recoverable_left: u64,
     findings: Vec<Finding>,
 }
 
-/// Lays the store out anew and copies the SQLite file, both to private temporary files: Bolt's
-/// first pages are known only when the last ones are, so nothing can be packed on the way.
-fn contents(store: &Store, options: &Options, folder: Option<&Path>) -> Result<Contents> {
-    let sql = options.sqlite.as_deref().map(sql::copy).transpose()?;
-    let kv = temporary(folder)?;
-    let path = &store.description().path;
-    let device = on_file(kv.try_clone().at("copy", path)?);
-    // To look for tokens in unused parts takes about as long as copying what is in use.
-    let (copied, left) = std::thread::scope(|scope| {
-        let left = scope.spawn(|| recoverable(store));
-        let out = Path::new("the temporary copy");
-        let copied = store.copy_to(Engine::Bolt, device, out, &Progress::new(&|_| {}));
-        (copied, left.join())
-    });
-    copied?;
-    let (recoverable_left, findings) = match left {
-        Ok(left) => left?,
-        Err(panic) => std::panic::resume_unwind(panic),
-    };
-    Ok(Contents {
-        kv,
-        sql,
-        looked: look(store.snapshot())?,
-        recoverable_left,
-        findings,
-    })
+fn to_folder(
+    store: &Store,
+    options: &Options,
+    path: &Path,
+    progress: &dyn Fn(u64),
+) -> Result<(Exported, Vec<Finding>)> {
+    let made = !is_folder(path)?;
+    let mut folder = Folder::open(path, made)?;
+    if options.influx_manifest {
+        no_shards_in(path)?;
+    }
+    let base = free_base(path, options.now)?;
+    let written = write(store, options, &base, &mut folder, Some(path), progress)?;
+    let told = told(path, base, written, options, store)?;
+    folder.complete();
+    Ok(told)
+}
+
+fn to_stream(
+    store: &Store,
+    options: &Options,
+    stream: &mut dyn Write,
+    name: &Path,
+    progress: &dyn Fn(u64),
+) -> Result<(Exported, Vec<Finding>)> {
+    let base = base(options.now);
+    let mut stream = Stream::new(stream, name, options.now);
+    let written = write(store, options, &base, &mut stream, None, progress)?;
+    stream.finish()?;
+    told(Path::new("-"), base, written, options, store)
 }
 
 /// Names of the files of one export.
@@ -227,210 +298,6 @@ fn manifest_text(store: &Store, looked: &Looked, kv: &Part, sql: Option<&Part>) 
         &looked.catalog,
         &data,
     )
-}
-
-/// A folder, with what this run has put into it. Unless it is complete, all of it goes again.
-struct Folder<'a> {
-    path: &'a Path,
-    made: bool,
-    written: Vec<Finished>,
-    complete: bool,
-}
-
-impl<'a> Folder<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
-        let made = !is_folder(path)?;
-        if made {
-            DirBuilder::new()
-                .mode(0o700)
-                .create(path)
-                .at("create", path)
-                .map_err(|error| match error.kind() {
-                    ErrorKind::NotFound => {
-                        error.with_hint("the folder that it is to stand in must exist")
-                    }
-                    _ => error,
-                })?;
-        }
-        Ok(Self {
-            path,
-            made,
-            written: Vec::new(),
-            complete: false,
-        })
-    }
-
-    /// Writes a file, which has its name when it is complete and was read back.
-    fn put(
-        &mut self,
-        name: &str,
-        write: impl FnOnce(&mut OutputFile, &Path) -> Result<Sum>,
-    ) -> Result<Sum> {
-        let path = self.path.join(name);
-        let mut out = OutputFile::create_regular(&path)?;
-        let sum = write(&mut out, &path)?;
-        self.written
-            .push(out.finish_after(|file| reads_back(file, &sum))?);
-        Ok(sum)
-    }
-
-    fn put_text(&mut self, name: &str, text: &[u8]) -> Result<Sum> {
-        self.put(name, |out, path| {
-            out.write_all(text).at("write", path)?;
-            Ok(sum_of_text(text))
-        })
-    }
-}
-
-impl Drop for Folder<'_> {
-    fn drop(&mut self) {
-        if self.complete {
-            return;
-        }
-        // The last first: it is what makes an export look complete.
-        for finished in self.written.iter().rev() {
-            let _ = finished.remove();
-        }
-        if self.made {
-            let _ = fs::remove_dir(self.path);
-        }
-    }
-}
-
-fn sum_of_text(text: &[u8]) -> Sum {
-    let mut summed = super::parts::Summed::new(std::io::sink());
-    // A sink takes everything.
-    let _ = summed.write_all(text);
-    summed.sum()
-}
-
-fn to_folder(
-    store: &Store,
-    options: &Options,
-    path: &Path,
-    progress: &dyn Fn(u64),
-) -> Result<(Exported, Vec<Finding>)> {
-    let mut folder = Folder::open(path)?;
-    if options.influx_manifest {
-        no_shards_in(path)?;
-    }
-    let base = free_base(path, options.now)?;
-    let names = Names::new(&base, options.compression);
-    let mut contents = contents(store, options, Some(path))?;
-    let compression = options.compression;
-    let mut put = |name: &str, content: &mut File, progress: &dyn Fn(u64)| -> Result<Part> {
-        let sum = folder.put(name, |out, path| {
-            pack(content, compression, out, path, &mut |done| progress(done))
-        })?;
-        Ok(Part::new(name.to_owned(), compression, sum))
-    };
-    let kv = put(&names.kv, &mut contents.kv, progress)?;
-    let sql = match &mut contents.sql {
-        Some(content) => Some(put(&names.sql, content, &|_| {})?),
-        None => None,
-    };
-    let mut files: Vec<Part> = [Some(kv.clone()), sql.clone()]
-        .into_iter()
-        .flatten()
-        .collect();
-    if options.influx_manifest {
-        let text = manifest_text(store, &contents.looked, &kv, sql.as_ref())?;
-        let sum = folder.put_text(&names.manifest, &text)?;
-        files.push(Part::new(names.manifest, Compression::None, sum));
-    }
-    let sheet = sheet::Written::new(
-        &options.now.to_string(),
-        &kv,
-        sql.as_ref(),
-        &contents.looked.summary,
-        contents.recoverable_left,
-    )
-    .text()?;
-    let sum = folder.put_text(&names.sheet, &sheet)?;
-    files.push(Part::new(names.sheet, Compression::None, sum));
-    let Contents {
-        looked,
-        recoverable_left,
-        findings,
-        ..
-    } = contents;
-    let told = told(path, base, files, options, store, &looked, recoverable_left)?;
-    folder.complete = true;
-    Ok((told, findings))
-}
-
-fn to_stream(
-    store: &Store,
-    options: &Options,
-    stream: &mut dyn Write,
-    name: &Path,
-    progress: &dyn Fn(u64),
-) -> Result<(Exported, Vec<Finding>)> {
-    let base = base(options.now);
-    let names = Names::new(&base, options.compression);
-    let mut contents = contents(store, options, None)?;
-    let mut tar = tar::Builder::new(stream);
-    let mtime = u64::try_from(options.now.as_second()).unwrap_or(0);
-    let mut append = |file: &str, content: &mut dyn std::io::Read, size: u64| {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(size);
-        header.set_mode(0o600);
-        header.set_mtime(mtime);
-        header.set_entry_type(tar::EntryType::Regular);
-        tar.append_data(&mut header, file, content)
-            .at("write", name)
-    };
-    let compression = options.compression;
-    let mut put = |file: &str, content: &mut File, progress: &dyn Fn(u64)| -> Result<Part> {
-        // A tar tells how long a file is before it comes.
-        let mut packed = temporary(None)?;
-        let path = Path::new("a temporary file");
-        let sum = pack(content, compression, &mut packed, path, &mut |done| {
-            progress(done)
-        })?;
-        reads_back(&mut packed, &sum).at("verify", path)?;
-        std::io::Seek::rewind(&mut packed).at("read", path)?;
-        append(file, &mut packed, sum.size)?;
-        Ok(Part::new(file.to_owned(), compression, sum))
-    };
-    let kv = put(&names.kv, &mut contents.kv, progress)?;
-    let sql = match &mut contents.sql {
-        Some(content) => Some(put(&names.sql, content, &|_| {})?),
-        None => None,
-    };
-    let mut files: Vec<Part> = [Some(kv.clone()), sql.clone()]
-        .into_iter()
-        .flatten()
-        .collect();
-    let mut texts = Vec::new();
-    if options.influx_manifest {
-        let text = manifest_text(store, &contents.looked, &kv, sql.as_ref())?;
-        texts.push((names.manifest, text));
-    }
-    let created_at = options.now.to_string();
-    let sheet = sheet::Written::new(
-        &created_at,
-        &kv,
-        sql.as_ref(),
-        &contents.looked.summary,
-        contents.recoverable_left,
-    );
-    texts.push((names.sheet, sheet.text()?));
-    for (file, text) in texts {
-        append(&file, &mut text.as_slice(), text.len() as u64)?;
-        files.push(Part::new(file, Compression::None, sum_of_text(&text)));
-    }
-    let stream = tar.into_inner().at("write", name)?;
-    stream.flush().at("write", name)?;
-    let Contents {
-        looked,
-        recoverable_left,
-        findings,
-        ..
-    } = contents;
-    let out = Path::new("-");
-    let told = told(out, base, files, options, store, &looked, recoverable_left)?;
-    Ok((told, findings))
 }
 
 /// Whether there is a folder at `path`.

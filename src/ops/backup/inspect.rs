@@ -166,8 +166,8 @@ fn residue(backup: &Backup, store: &Store) -> Result<Option<Finding>> {
     let place = backup.kv.name.as_str();
     Ok(Some(
         Finding::new(Severity::Warning, "backup.residue", place, message).with_hint(
-            "a restore by boltkey leaves them behind, one by the influx CLI does not; boltkey \
-             residue recover --db gets back those of hashed tokens",
+            "boltkey backup restore leaves them behind, influx restore does not; boltkey residue \
+             recover gets back those of hashed tokens",
         ),
     ))
 }

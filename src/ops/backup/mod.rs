@@ -22,6 +22,7 @@ pub mod place;
 pub mod restore;
 mod shards;
 pub mod sheet;
+mod sinks;
 pub mod source;
 mod sql;
 pub mod summary;

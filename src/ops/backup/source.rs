@@ -405,7 +405,9 @@ fn nothing_in(path: &Path, names: &[String]) -> Error {
         Some(name) => error.with_hint(format!(
             "a backup may have been interrupted; {name} by itself can be named too"
         )),
-        None => error.with_hint("name the folder that influx backup or boltkey wrote to"),
+        None => {
+            error.with_hint("name the folder that influx backup or boltkey backup export wrote to")
+        }
     }
 }
 

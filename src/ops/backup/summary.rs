@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::authenticate::{TokenIndexes, judge};
+use crate::metadata::authenticate::{TokenIndex, TokenIndexes, judge};
 use crate::metadata::{Catalog, Id, Kind, Schema, Variant, authorization, names, tsm};
 use crate::ops::status::{OperatorToken, SchemaSummary, Tally, Tokens};
 use crate::store::Snapshot;
@@ -37,7 +38,8 @@ pub struct Looked {
     pub summary: Summary,
     /// Names.
     pub catalog: Catalog,
-    /// The token indexes.
+    /// The token indexes, as far as operator tokens are concerned: a store may hold a million
+    /// others.
     pub indexes: TokenIndexes,
     /// What is wrong with the migrations' records.
     pub schema_findings: Vec<Finding>,
@@ -65,7 +67,7 @@ pub struct Operator {
 pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
     let schema = Schema::load(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
-    let (indexes, _) = TokenIndexes::load(snapshot)?;
+    let indexes = indexes_of_operators(snapshot)?;
     let tally = Tally::of(snapshot, &catalog, &indexes)?;
     let operators = operators(snapshot, &catalog, &indexes)?;
     let summary = Summary {
@@ -83,6 +85,20 @@ pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
         indexes,
         schema_findings: schema.findings,
         operators,
+    })
+}
+
+fn indexes_of_operators(snapshot: &dyn Snapshot) -> Result<TokenIndexes> {
+    let (mut raw, mut hashed) = (Vec::new(), Vec::new());
+    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        if record.class().kind == Kind::Operator {
+            raw.push(Zeroizing::new(record.token.as_bytes().to_vec()));
+            hashed.push(record.hashed_token.as_bytes().to_vec());
+        }
+    })?;
+    Ok(TokenIndexes {
+        raw: TokenIndex::of(snapshot, names::AUTHORIZATION_INDEX, &raw)?,
+        hashed: TokenIndex::of(snapshot, names::AUTHORIZATION_HASHED_INDEX, &hashed)?,
     })
 }
 
