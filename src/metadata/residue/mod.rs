@@ -95,18 +95,28 @@ impl<'k> Scan<'k> {
     }
 
     /// Tokens that stand in live records other than authorizations, such as a telegraf
-    /// configuration, are not residues.
+    /// configuration, or as their keys, such as the name of a bucket, are not residues.
     fn leave_out_live(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
         let (buckets, mut damage) = snapshot.buckets()?;
         for bucket in buckets {
             if bucket.name == names::AUTHORIZATIONS {
                 continue;
             }
-            damage.extend(snapshot.scan(&bucket.name, &mut |_, value| {
+            let of_tokens = [
+                names::AUTHORIZATION_INDEX,
+                names::AUTHORIZATION_HASHED_INDEX,
+            ];
+            let keys = !of_tokens.contains(&bucket.name.as_slice());
+            damage.extend(snapshot.scan(&bucket.name, &mut |key, value| {
                 let live = &mut self.tally.live;
-                self.finder.feed(value, 0, false, &mut |text, _| {
+                let mut note = |text: &[u8], _| {
                     live.insert(mark(&Sha256::digest(text).into()));
-                });
+                };
+                self.finder.feed(value, 0, false, &mut note);
+                if keys {
+                    self.finder.feed(key, 0, false, &mut note);
+                    note(key, 0..0);
+                }
                 ControlFlow::Continue(())
             })?);
         }
