@@ -68,7 +68,7 @@ pub struct HashArgs {
     #[command(flatten)]
     seal: SealArgs,
     /// The age key that opens a capture which is there already
-    #[arg(long, value_name = "FILE", requires = "capture")]
+    #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
     /// Leave what unused parts of the file show of the old tokens
     #[arg(long)]
@@ -188,10 +188,10 @@ fn warn_of_residue(tokens: u64, session: &Session) {
 /// Where the tokens go first; none for nowhere.
 fn capture_first(args: &HashArgs, session: &Session) -> Result<Option<CaptureFirst>> {
     let path = match &args.capture {
-        _ if args.no_capture && args.seal.is_given() => {
+        _ if args.no_capture && (args.seal.is_given() || args.identity.is_some()) => {
             return Err(Error::new(
                 ErrorKind::Usage,
-                "there is nothing to encrypt with --no-capture",
+                "with --no-capture there is nothing to encrypt or to open",
             )
             .with_hint("give --capture FILE, or leave the key and the passphrase out"));
         }

@@ -8,13 +8,13 @@ use std::process::Command;
 use age::secrecy::ExposeSecret;
 use boltkey::metadata::authenticate::find;
 use boltkey::secret::Token;
-use boltkey::store::{ChangeSet, Commit, OpenOptions, Store, Wipe, WritableStore};
+use boltkey::store::{ChangeSet, Commit, Model, OpenOptions, Store, WritableStore};
 use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::Ran;
 use crate::sandbox::{BOLTKEY, facts};
-use crate::scene::{ONE, SEVERAL, Scene, arguments, is_sound, mode, text};
+use crate::scene::{SEVERAL, Scene, arguments, is_sound, mode, text};
 
 const HASH: &[&str] = &["hash"];
 const NOWHERE: &[&str] = &["--no-capture", "--yes"];
@@ -144,7 +144,7 @@ fn every_token_works_and_none_can_be_read() {
         ("lived-2.9.1-plaintext", false, "sha256"),
         ("downgraded-20", false, "sha256"),
         ("downgraded-20-hashed", false, "sha256"),
-        (SEVERAL, true, "sha256"),
+        (SEVERAL, false, "sha512"),
     ] {
         let scene = Scene::new();
         let database = if redb {
@@ -290,12 +290,12 @@ fn what_has_to_be_said_is_asked_for() {
     );
     let both = ["--capture", text(&file), "--no-capture"];
     refused(&scene, &database, &both, 2, &["cannot be used with"]);
-    for options in [&["--format", "csv"][..], &["--identity", "x"]] {
-        let extra = [NOWHERE, options].concat();
-        refused(&scene, &database, &extra, 2, &[]);
-    }
-    for options in [&["--recipient", "age1x"][..], &["--passphrase-file", "x"]] {
-        let extra = [NOWHERE, options].concat();
+    for options in [
+        ["--recipient", "age1x"],
+        ["--passphrase-file", "x"],
+        ["--identity", "x"],
+    ] {
+        let extra = [NOWHERE, &options].concat();
         refused(&scene, &database, &extra, 2, &["nothing to encrypt"]);
     }
     // Of a store with nothing in plaintext, what is destroyed is named.
@@ -557,14 +557,17 @@ fn what_was_interrupted_is_finished() {
                 true => &["--recipient", &recipient, "--identity", text(&identity)],
                 false => &[],
             };
+            let tokens: Vec<_> = given_out(LIVED)
+                .into_iter()
+                .map(|(id, token)| (finds(&database, &token), id, token))
+                .collect();
             let extra = [&["--yes", "--capture", text(&capture)], seal].concat();
             let ran = scene.run(HASH, &database, &[&extra[..], &["--keep-residue"]].concat());
             let ran = ran.code(0);
             ran.tells(&["can still be read", "boltkey residue scrub"]);
             assert!(!ran.stdout.contains("shows one"), "{ran:?}");
             let before = fs::read(&capture).unwrap();
-            let tokens = given_out(LIVED);
-            assert!(tokens.iter().any(|(_, token)| shows(&database, token)));
+            assert!(tokens.iter().any(|(_, _, token)| shows(&database, token)));
 
             // Left as it is once more: told, and not called clean.
             let bytes = fs::read(&database).unwrap();
@@ -598,13 +601,10 @@ fn what_was_interrupted_is_finished() {
                 .json();
             assert_eq!(report["changed"], false);
             let embedded = report["embedded"].as_array().unwrap();
-            for (id, token) in &tokens {
+            for (found, id, token) in &tokens {
                 let named = embedded.iter().any(|place| place["id"] == id.as_str());
                 assert!(named || !shows(&database, token), "{id}");
-                assert_eq!(
-                    finds(&database, token).is_some(),
-                    id != "11af8a5134c48000" || named
-                );
+                assert_eq!(&finds(&database, token), found, "{id}");
             }
         }
     }
@@ -1049,7 +1049,11 @@ fn a_full_disk_changes_nothing() {
         }
     });
     length = length.max(fs::metadata(&database).unwrap().len());
-    let before = fs::read(&database).unwrap();
+    let contents = |database: &Path| {
+        let store = Store::open(database, &OpenOptions::default()).unwrap();
+        Model::copy_of(store.snapshot()).unwrap().0
+    };
+    let before = contents(&database);
     let capture = scene.path("capture");
     let limited = |kib: u64| {
         let mut command = Command::new("/bin/bash");
@@ -1072,24 +1076,16 @@ fn a_full_disk_changes_nothing() {
     for kib in [16, 100, length / 1024] {
         let ran = limited(kib).code(1);
         ran.tells(&["too large", "nothing was changed"]);
-        assert!(
-            fs::read(&database).unwrap()[..before.len()] == before[..],
-            "{kib}"
-        );
+        assert!(contents(&database) == before, "{kib}");
         assert_eq!(scene.names(), ["influxd.bolt"], "{kib}: {ran:?}");
     }
     limited(1 << 20).code(0);
 }
 
-/// What fails after the commit is not called proved.
 #[test]
 fn a_report_that_can_not_be_printed_is_told() {
     let scene = Scene::new();
-    let database = scene.store(ONE);
-    let database = {
-        fs::write(&database, crate::sandbox::fixture(PLAIN)).unwrap();
-        database
-    };
+    let database = scene.store(PLAIN);
     let mut command = scene.sandbox.command(arguments(HASH, &database, NOWHERE));
     command.stdout(
         fs::OpenOptions::new()
@@ -1104,7 +1100,4 @@ fn a_report_that_can_not_be_printed_is_told() {
     assert!(!told.contains("nothing was changed"), "{told}");
     let (id, token) = &given_out(PLAIN)[0];
     assert_eq!(finds(&database, token).as_ref(), Some(id));
-    let mut changes = ChangeSet::default();
-    changes.wipe = Wipe::Nothing;
-    assert!(changes.is_empty());
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use boltkey::store::Wipe;
 use serde_json::{Value, json};
 
 use crate::hashing::{add, edit, finds, generated, shows};
@@ -44,7 +45,8 @@ fn it_says_what_it_destroys() {
             .contains("would be overwritten, 36 plaintext tokens"),
         "{dry:?}"
     );
-    assert!(dry.stdout.contains("36 of hashed"), "{dry:?}");
+    let words = dry.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("36 of hashed tokens, 0 others"), "{dry:?}");
     assert!(dry.stdout.lines().all(|line| line.len() <= 80), "{dry:?}");
     let report = scene.run(SCRUB, &database, &["-n", "--json"]).ok().json();
     let numbers =
@@ -118,29 +120,26 @@ fn the_other_engine_is_scrubbed_as_well() {
 fn one_is_one() {
     let scene = Scene::new();
     let database = scene.store("fresh-2.9.1-plaintext");
+    // A token that is nobody's any more is no last copy.
+    edit(&database, |changes| {
+        add(changes, "0a00000000000001", &generated(1), "x");
+    });
+    edit(&database, |changes| {
+        changes.wipe = Wipe::Nothing;
+        changes.remove(b"authorizationsv1", b"0a00000000000001");
+        changes.remove(b"authorizationindexv1", generated(1).as_bytes());
+    });
+    assert!(shows(&database, &generated(1)));
     let keep = ["--no-capture", "--keep-residue", "--yes"];
     scene.run(&["hash"], &database, &keep).code(0);
     let ran = scene.run(SCRUB, &database, &[]).code(6);
     ran.tells(&["the last copy of 1 hashed token, which is destroyed"]);
-    // A token that is nobody's is no last copy.
-    edit(&database, |changes| {
-        add(changes, "0a00000000000001", &generated(1), "x")
-    });
-    edit(&database, |changes| {
-        changes.wipe = boltkey::store::Wipe::Nothing;
-        changes.remove(b"authorizationsv1", b"0a00000000000001");
-        changes.remove(b"authorizationindexv1", generated(1).as_bytes());
-    });
-    let report = scene
-        .run(SCRUB, &database, &["--yes", "--json"])
-        .code(0)
-        .json();
+    let report = scene.run(SCRUB, &database, &["--yes", "--json"]).code(0);
+    let report = report.json();
     assert_eq!(
         (&report["matching"], &report["changed"]),
-        (&json!(1), &json!(true)),
-        "{report}"
+        (&json!(1), &json!(true))
     );
-    assert!(report["unmatched"].as_u64() >= Some(1), "{report}");
     assert!(!shows(&database, &generated(1)));
 }
 
