@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::Session;
 use super::exit::Outcome;
+use super::session::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::store::{self, Committed};
@@ -44,6 +45,19 @@ pub fn ended(
                 .with_hint("boltkey status tells what the store holds now"))
         }
     }
+}
+
+/// What somebody said yes to is not what the store holds once its lock is there.
+#[must_use]
+pub fn changed_meanwhile(database: &Database) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!(
+            "{} has changed since the question was asked; nothing was changed",
+            database.path().display()
+        ),
+    )
+    .with_hint("run the command again: it asks about what the store holds now")
 }
 
 /// Whether a change holds, as reports say it; none if it can't be known.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Session;
 use super::capture::FormatArg;
-use super::change::{changed, ended};
+use super::change::{changed, changed_meanwhile, ended};
 use super::exit::Outcome;
 use super::progress::Bar;
 use super::prompt::{confirm, text};
@@ -17,6 +17,7 @@ use super::sealing::SealArgs;
 use super::session::Database;
 use super::table::Table;
 use super::ui::{Human, printable};
+use super::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Variant;
@@ -67,7 +68,7 @@ pub struct HashArgs {
     #[command(flatten)]
     seal: SealArgs,
     /// The age key that opens a capture which is there already
-    #[arg(long, value_name = "FILE", requires = "capture")]
+    #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
     /// Leave what unused parts of the file show of the old tokens
     #[arg(long)]
@@ -105,6 +106,7 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
         return rehearse(session, &database, options, capture.as_ref(), &now);
     }
     session.may_write(&database)?;
+    let mut asked = None;
     if !session.yes() {
         // Asked before the lock is taken; influxd gives up on it after a second.
         let store = session.open_metadata_at(&database)?;
@@ -115,6 +117,7 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
             let question = question(&first.numbers, options, capture.as_ref(), &database);
             confirm(false, &question)?;
         }
+        asked = Some(first.numbers);
     }
     if let Some(copy) = session.keep_copy() {
         session.ui().warning(&format!(
@@ -126,21 +129,26 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
     let mut store = session.open_writable(&database)?;
     let working = Bar::working(session.ui(), "hashing");
     let plan = plan(&store, &store, options, &now).map_err(|error| error.about(database.path()))?;
+    if asked.is_some_and(|numbers| numbers != plan.numbers) {
+        return Err(changed_meanwhile(&database));
+    }
     let mut report = Report::new(&plan, false);
-    let kept = std::cell::Cell::new(false);
+    let kept = std::cell::Cell::new(None);
     let capturing = |store: &crate::store::WritableStore| match &capture {
         Some(capture) => {
             let captured = capture.ensure(store, &plan.recovered)?;
-            kept.set(matches!(captured, Captured::Kept));
+            if let Captured::Kept { encrypted } = captured {
+                kept.set(Some(encrypted));
+            }
             Ok(captured)
         }
-        None => Ok(Captured::Kept),
+        None => Ok(Captured::Nothing),
     };
     if plan.numbers.nothing_to_do {
         drop((store, working));
         report.changed = Some(false);
-        report.capture = capture.as_ref().and_then(CaptureReport::kept);
-        report.look_beside(&plan, &database, session);
+        report.look_beside(&plan, &database, capture.as_ref(), session);
+        warn_of_residue(plan.numbers.residue, session);
         session.ui().report(&report)?;
         return Ok(Outcome::Done);
     }
@@ -151,26 +159,42 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
     };
     let (committed, proof) = plan.apply(&mut store, &around)?;
     drop((store, working));
-    report.done(changed(&committed), &proof);
+    // Nothing is proved where something failed.
+    let proof = committed.failure.is_none().then_some(proof);
+    report.done(changed(&committed), proof);
     report.capture = capture.as_ref().map(|capture| CaptureReport {
         path: capture.path.display().to_string(),
-        encrypted: capture.seal.is_closed(),
-        kept: kept.get(),
+        encrypted: kept.get().unwrap_or(capture.seal.is_closed()),
+        kept: kept.get().is_some(),
     });
-    report.look_beside(&plan, &database, session);
-    if options.keep_residue && proof.plaintext_remaining > 0 {
+    report.look_beside(&plan, &database, capture.as_ref(), session);
+    if let Some(proof) = proof.filter(|_| options.keep_residue) {
+        warn_of_residue(proof.plaintext_remaining, session);
+    }
+    ended(session, session.ui().render(&report), committed)
+}
+
+/// Says that tokens are left, where they were to be left.
+fn warn_of_residue(tokens: u64, session: &Session) {
+    if tokens > 0 {
         session.ui().warning(&format!(
             "{} can still be read in unused parts of the file; boltkey residue scrub overwrites \
              them",
-            counted(proof.plaintext_remaining, "plaintext token")
+            counted(tokens, "plaintext token")
         ));
     }
-    ended(session, session.ui().render(&report), committed)
 }
 
 /// Where the tokens go first; none for nowhere.
 fn capture_first(args: &HashArgs, session: &Session) -> Result<Option<CaptureFirst>> {
     let path = match &args.capture {
+        _ if args.no_capture && (args.seal.is_given() || args.identity.is_some()) => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "with --no-capture there is nothing to encrypt or to open",
+            )
+            .with_hint("give --capture FILE, or leave the key and the passphrase out"));
+        }
         _ if args.no_capture => return Ok(None),
         Some(path) => path.clone(),
         None if session.dry_run() => return Ok(None),
@@ -232,13 +256,14 @@ fn rehearse(
     let mut report = Report::new(&plan, true);
     report.changed = Some(!plan.numbers.nothing_to_do);
     report.tokens = Some(fates(store.snapshot())?);
+    report.hide_shown_tokens();
     drop(store);
     let around = Around {
         keep_copy: session.keep_copy(),
         ..Around::default()
     };
     around.could_be_made()?;
-    report.look_beside(&plan, database, session);
+    report.look_beside(&plan, database, capture, session);
     session.ui().report(&report)?;
     Ok(Outcome::Done)
 }
@@ -268,14 +293,12 @@ fn question(
             Some(_) => format!("{tokens} that only unused parts of the file show go there too. "),
         });
     }
-    if numbers.to_hash > 0 {
-        let tokens = counted(numbers.to_hash, "token");
-        question.push_str(&format!("Hash {tokens} of {path}?"));
-    } else {
-        question.push_str(&format!(
-            "Every token of {path} is hashed; overwrite what unused parts of it show?"
-        ));
-    }
+    let hashed = format!("Every token of {path} is hashed");
+    question.push_str(&match numbers.to_hash {
+        0 if options.keep_residue => format!("{hashed}; bring its records in order?"),
+        0 => format!("{hashed}; overwrite what unused parts of it show?"),
+        n => format!("Hash {} of {path}?", counted(n, "token")),
+    });
     question
 }
 
@@ -306,6 +329,9 @@ struct Report {
     tokens: Option<Vec<Fate>>,
     #[serde(skip)]
     dead: Vec<String>,
+    /// Tokens that unused parts of the file show and are to show.
+    #[serde(skip)]
+    residue_kept: u64,
 }
 
 #[derive(Serialize)]
@@ -314,17 +340,6 @@ struct CaptureReport {
     encrypted: bool,
     /// It was there already and holds all tokens.
     kept: bool,
-}
-
-impl CaptureReport {
-    /// Of a capture that is there, where nothing had to be captured.
-    fn kept(capture: &CaptureFirst) -> Option<Self> {
-        capture.path.exists().then(|| Self {
-            path: capture.path.display().to_string(),
-            encrypted: capture.seal.is_closed(),
-            kept: true,
-        })
-    }
 }
 
 impl Report {
@@ -352,22 +367,43 @@ impl Report {
             capture: None,
             tokens: None,
             dead: plan.without_token.iter().map(ToString::to_string).collect(),
+            residue_kept: numbers.residue,
         }
     }
 
-    fn done(&mut self, changed: Option<bool>, proof: &Proof) {
+    fn done(&mut self, changed: Option<bool>, proof: Option<Proof>) {
         self.changed = changed;
-        self.plaintext_remaining = changed.and(Some(proof.plaintext_remaining));
+        self.plaintext_remaining = proof.map(|proof| proof.plaintext_remaining);
+        if proof.is_none() {
+            self.residue_removed = 0;
+        }
+    }
+
+    /// A description that shows a token is not for the screen.
+    fn hide_shown_tokens(&mut self) {
+        for token in self.tokens.iter_mut().flatten() {
+            let key = token.id.to_string();
+            let shows = |place: &Embedded| place.bucket == "authorizationsv1" && place.key == key;
+            if self.embedded.iter().any(shows) {
+                token.description = String::from("(shows a token)");
+            }
+        }
     }
 
     /// Files beside the database, once its lock is free.
-    fn look_beside(&mut self, plan: &Plan, database: &Database, session: &Session) {
+    fn look_beside(
+        &mut self,
+        plan: &Plan,
+        database: &Database,
+        capture: Option<&CaptureFirst>,
+        session: &Session,
+    ) {
         session.ui().warn(&plan.findings);
         let (mut siblings, findings) = look_beside(database.path());
         session.ui().warn(&findings);
-        if let Some(capture) = &self.capture {
+        if let Some(capture) = capture {
             // It was asked for.
-            let same = |path: &Path| same_file(path, Path::new(&capture.path));
+            let same = |path: &Path| same_file(path, &capture.path);
             siblings.retain(|sibling| !same(&sibling.path));
         }
         self.siblings = siblings;
@@ -378,15 +414,18 @@ impl Report {
         let hashed = counted(self.hashed, "token");
         let already = self.already_hashed;
         if self.changed == Some(false) {
-            return writeln!(
-                out,
-                "nothing to do: {} hashed, and nothing in the file shows their plaintext",
-                if already == 1 {
-                    String::from("1 token is")
-                } else {
-                    format!("{already} tokens are")
-                }
-            );
+            let are = match already {
+                1 => String::from("1 token is"),
+                _ => format!("{already} tokens are"),
+            };
+            let rest = match self.residue_kept {
+                0 => String::from("and no unused part of the file shows one"),
+                left => format!(
+                    "but unused parts of the file still show {}, which --keep-residue leaves there",
+                    counted(left, "plaintext token")
+                ),
+            };
+            return write_wrapped(out, "", 2, &format!("nothing to do: {are} hashed, {rest}"));
         }
         let (verb, end) = match (self.dry_run, self.hashed) {
             (true, _) => ("would be hashed", "; nothing was changed"),
@@ -399,10 +438,10 @@ impl Report {
         )?;
         if self.migrated {
             let becomes = if self.dry_run { "would become" } else { "is" };
-            writeln!(
-                out,
+            let text = format!(
                 "the schema {becomes} 21: InfluxDB 2.8 and later start on it, 2.7 and older don't"
-            )?;
+            );
+            write_wrapped(out, "", 2, &text)?;
         }
         if let Some(capture) = &self.capture {
             let path = printable(&capture.path);
@@ -423,11 +462,13 @@ impl Human for Report {
         let would = if self.dry_run { "would be " } else { "" };
         if self.changed == Some(true) && self.residue_removed > 0 {
             let more = counted(self.residue_removed, "more token");
-            writeln!(
-                out,
-                "unused parts of the file showed {more}, {} of them of hashed tokens; {would}overwritten",
+            let text = format!(
+                "unused parts of the file {} {more}, {} of them of hashed tokens; \
+                 {would}overwritten",
+                if self.dry_run { "show" } else { "showed" },
                 self.recovered
-            )?;
+            );
+            write_wrapped(out, "", 2, &text)?;
         }
         if self.revived > 0 {
             let tokens = counted(self.revived, "hashed token");
@@ -442,17 +483,20 @@ impl Human for Report {
         }
         if self.changed == Some(true) && !self.dry_run {
             match self.plaintext_remaining {
-                Some(0) => writeln!(
+                Some(0) => write_wrapped(
                     out,
-                    "proved: every token is found by its hash; no record, index or unused part \
-                     shows one"
+                    "",
+                    2,
+                    "proved: every token is found by its hash; no token record, index or unused \
+                     part of the file shows one",
                 )?,
                 Some(_) => writeln!(out, "proved: every token is found by its hash")?,
                 None => {}
             }
         }
         if !self.dead.is_empty() {
-            writeln!(out, "without any token, and dead: {}", self.dead.join(", "))?;
+            let text = format!("without any token, and dead: {}", self.dead.join(", "));
+            write_wrapped(out, "", 2, &text)?;
         }
         for place in &self.embedded {
             let bucket = printable(&place.bucket);
@@ -460,19 +504,19 @@ impl Human for Report {
                 "" => format!("a key of {bucket}"),
                 key => format!("{bucket}/{}", printable(key)),
             };
-            writeln!(
-                out,
+            let text = format!(
                 "still readable in a live record: {record} shows token {}",
                 place.id
-            )?;
+            );
+            write_wrapped(out, "", 2, &text)?;
         }
         for sibling in &self.siblings {
-            writeln!(
-                out,
+            let text = format!(
                 "still readable beside the database: {} shows {}",
                 printable(&sibling.path.display().to_string()),
                 counted(sibling.plaintext_tokens, "token")
-            )?;
+            );
+            write_wrapped(out, "", 2, &text)?;
         }
         if let Some(tokens) = &self.tokens {
             writeln!(out)?;

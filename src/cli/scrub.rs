@@ -6,11 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Session;
-use super::change::{changed, ended};
+use super::change::{changed, changed_meanwhile, ended};
 use super::exit::Outcome;
 use super::progress::Bar;
 use super::prompt::confirm;
 use super::ui::{Human, printable};
+use super::wrap::write_wrapped;
 use crate::error::{Error, Result};
 use crate::finding::counted;
 use crate::ops::commit::{Around, sound_structure};
@@ -49,6 +50,7 @@ pub fn run(_: ScrubArgs, session: &Session) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     session.may_write(&database)?;
+    let mut asked = None;
     if !session.yes() {
         let store = session.open_metadata_at(&database)?;
         let first = plan(store.snapshot(), store.inspect()).map_err(named)?;
@@ -66,10 +68,14 @@ pub fn run(_: ScrubArgs, session: &Session) -> Result<Outcome> {
             let question = format!("{warning}Overwrite all unused parts of {path}?");
             confirm(false, &question)?;
         }
+        asked = Some(first.numbers());
     }
     let mut store = session.open_writable(&database)?;
     let working = Bar::working(session.ui(), "scrubbing");
     let plan = plan(&store, &store).map_err(named)?;
+    if asked.is_some_and(|numbers| numbers != plan.numbers()) {
+        return Err(changed_meanwhile(&database));
+    }
     let around = Around {
         keep_copy: session.keep_copy(),
         ..Around::default()
@@ -112,21 +118,17 @@ impl Human for Report {
         if self.changed == Some(false) {
             return writeln!(out, "nothing to do: unused parts of the file show nothing");
         }
-        let (matching, unmatched) = (self.matching, self.unmatched);
-        if self.dry_run {
-            writeln!(
-                out,
-                "unused parts of the file would be overwritten, {} in them: {matching} of hashed \
-                 tokens, {unmatched} others; nothing was changed",
-                counted(self.tokens, "plaintext token")
-            )
-        } else {
-            writeln!(
-                out,
-                "unused parts of the file are overwritten, {} in them: {matching} of hashed \
-                 tokens, {unmatched} others",
-                counted(self.tokens, "plaintext token")
-            )
-        }
+        let (are, end) = match self.dry_run {
+            true => ("would be", "; nothing was changed"),
+            false => ("are", ""),
+        };
+        let text = format!(
+            "unused parts of the file {are} overwritten, {} in them: {} of hashed tokens, {} \
+             others{end}",
+            counted(self.tokens, "plaintext token"),
+            self.matching,
+            self.unmatched,
+        );
+        write_wrapped(out, "", 2, &text)
     }
 }

@@ -28,6 +28,12 @@ pub struct SealArgs {
 }
 
 impl SealArgs {
+    /// Whether any of them is there.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        !self.recipients.is_empty() || self.passphrase_file.is_some()
+    }
+
     /// Asks for what is needed.
     ///
     /// # Errors

@@ -266,6 +266,23 @@ pub fn scan(
     Ok(skipped)
 }
 
+/// Calls `visit` for every description. What can't be decoded is skipped.
+///
+/// # Errors
+/// When the file can't be read; damage is in the findings.
+pub fn scan_descriptions(
+    snapshot: &dyn Snapshot,
+    visit: &mut dyn FnMut(&str),
+) -> Result<Vec<Finding>> {
+    snapshot.scan(names::AUTHORIZATIONS, &mut |key, value| {
+        let bucket = names::AUTHORIZATIONS;
+        if let Ok(record) = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value) {
+            visit(&record.description);
+        }
+        ControlFlow::Continue(())
+    })
+}
+
 /// The authorization with this ID, handed to `use_it`; `None` when there is none.
 ///
 /// # Errors

@@ -37,7 +37,12 @@ pub enum Captured {
     /// It was written.
     Written(Finished),
     /// It was there, and holds all that it should.
-    Kept,
+    Kept {
+        /// Whether it is encrypted.
+        encrypted: bool,
+    },
+    /// Nothing was to be put away.
+    Nothing,
 }
 
 impl CaptureFirst {
@@ -58,8 +63,8 @@ impl CaptureFirst {
             }
             Err(cause) => Err(cause).at("look at", &self.path),
             Ok(metadata) if metadata.is_file() => {
-                self.holds_all(snapshot, recovered)?;
-                Ok(Captured::Kept)
+                let encrypted = self.holds_all(snapshot, recovered)?;
+                Ok(Captured::Kept { encrypted })
             }
             Ok(_) => Err(Error::new(
                 ErrorKind::Refused,
@@ -133,11 +138,12 @@ impl CaptureFirst {
         })
     }
 
-    fn holds_all(&self, snapshot: &dyn Snapshot, recovered: &BTreeMap<Id, Token>) -> Result<()> {
+    /// Sees that the file has every token, and that it is on disk; whether it is encrypted.
+    fn holds_all(&self, snapshot: &dyn Snapshot, recovered: &BTreeMap<Id, Token>) -> Result<bool> {
         let name = self.path.display().to_string();
         let mut file = File::open(&self.path).at("open", &self.path)?;
         let mut there = HashSet::new();
-        captures::read(&mut file, &name, &self.unseal, &mut |texts| {
+        let encrypted = captures::read(&mut file, &name, &self.unseal, &mut |texts| {
             there.extend(texts.iter().map(|text| mark(text.reveal())));
         })
         .map_err(|error| error.and_note("so it can't be told whether it holds all tokens"))?;
@@ -160,7 +166,9 @@ impl CaptureFirst {
             ControlFlow::Continue(())
         })?;
         if lacking == 0 {
-            return Ok(());
+            // Whoever made it may not have waited for that.
+            file.sync_all().at("sync", &self.path)?;
+            return Ok(encrypted);
         }
         Err(Error::new(
             ErrorKind::Refused,

@@ -64,7 +64,7 @@ impl Unseal {
 const START: usize = 64;
 
 /// Hands `visit` every entry of `input`, each as the texts of which one may be its token; `name`
-/// is for messages.
+/// is for messages. Tells whether it is encrypted.
 ///
 /// # Errors
 /// * [`ErrorKind::Refused`] when it is encrypted and `unseal` does not open it, or when it is
@@ -75,12 +75,12 @@ pub fn read(
     name: &str,
     unseal: &Unseal,
     visit: &mut dyn FnMut(Vec<Token>),
-) -> Result<()> {
+) -> Result<bool> {
     let (start, input) = peek(input, name)?;
     const AGE: &[u8] = b"age-encryption.org/";
     const ARMORED: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE";
     if !start.starts_with(AGE) && !start.starts_with(ARMORED) {
-        return read_open(input, &start, name, visit);
+        return read_open(input, &start, name, visit).map(|()| false);
     }
     let failed = |cause: age::DecryptError| {
         let hint = match cause {
@@ -106,7 +106,7 @@ pub fn read(
     let identities = unseal.identities.iter().map(|identity| &**identity);
     let mut opened = decryptor.decrypt(identities).map_err(failed)?;
     let (start, opened) = peek(&mut opened, name)?;
-    read_open(opened, &start, name, visit)
+    read_open(opened, &start, name, visit).map(|()| true)
 }
 
 /// The first bytes, and a reader of everything.

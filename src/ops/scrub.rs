@@ -81,6 +81,13 @@ impl Plan {
     pub fn nothing_to_do(&self) -> bool {
         !self.unused.dirty
     }
+
+    /// How many distinct tokens there are, and how many of them are last copies.
+    #[must_use]
+    pub fn numbers(&self) -> (u64, u64) {
+        let matching = self.unused.residue.matching.len() as u64;
+        (self.unused.tokens, matching)
+    }
 }
 
 /// Looks at what there is to be overwritten.
@@ -89,11 +96,11 @@ impl Plan {
 /// * [`ErrorKind::UnknownSchema`] for stores that are not edited
 /// * otherwise when the file can't be read
 pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
-    known_schema(snapshot)?;
+    known_schema(snapshot).map_err(Error::nothing_changed)?;
     let mut changes = ChangeSet::default();
     changes.wipe = Wipe::Everything;
     Ok(Plan {
-        unused: Unused::look(snapshot, inspect)?,
+        unused: Unused::look(snapshot, inspect).map_err(Error::nothing_changed)?,
         changes,
     })
 }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use self::finder::LONGEST;
 use self::page::PageKeys;
-use super::{Id, names, token_hash};
+use super::{Id, authorization, names, token_hash};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::secret::Token;
@@ -94,19 +94,36 @@ impl<'k> Scan<'k> {
         Ok(damage)
     }
 
-    /// Tokens that stand in live records other than authorizations, such as a telegraf
-    /// configuration, are not residues.
+    /// Tokens that stand in live records, such as a telegraf configuration or a description, or as
+    /// their keys, such as the name of a bucket, are not residues.
     fn leave_out_live(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
         let (buckets, mut damage) = snapshot.buckets()?;
         for bucket in buckets {
             if bucket.name == names::AUTHORIZATIONS {
+                // The token's own field is no such place.
+                damage.extend(authorization::scan_descriptions(snapshot, &mut |text| {
+                    let live = &mut self.tally.live;
+                    self.finder.feed(text.as_bytes(), 0, false, &mut |text, _| {
+                        live.insert(mark(&Sha256::digest(text).into()));
+                    });
+                })?);
                 continue;
             }
-            damage.extend(snapshot.scan(&bucket.name, &mut |_, value| {
+            let of_tokens = [
+                names::AUTHORIZATION_INDEX,
+                names::AUTHORIZATION_HASHED_INDEX,
+            ];
+            let keys = !of_tokens.contains(&bucket.name.as_slice());
+            damage.extend(snapshot.scan(&bucket.name, &mut |key, value| {
                 let live = &mut self.tally.live;
-                self.finder.feed(value, 0, false, &mut |text, _| {
+                let mut note = |text: &[u8], _| {
                     live.insert(mark(&Sha256::digest(text).into()));
-                });
+                };
+                self.finder.feed(value, 0, false, &mut note);
+                if keys {
+                    self.finder.feed(key, 0, false, &mut note);
+                    note(key, 0..0);
+                }
                 ControlFlow::Continue(())
             })?);
         }
