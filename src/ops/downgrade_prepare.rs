@@ -61,7 +61,8 @@ impl<'k> Search<'k> {
     /// As [`captures::read`].
     pub fn list(&mut self, input: &mut dyn Read, name: &str, unseal: &Unseal) -> Result<()> {
         let scan = &mut self.scan;
-        captures::read(input, name, unseal, &mut |texts| scan.feed_entry(&texts))
+        captures::read(input, name, unseal, &mut |texts| scan.feed_entry(&texts))?;
+        Ok(())
     }
 
     /// Looks through another database, what is live in it and what is not.
