@@ -1,14 +1,20 @@
-//! Power fails at any moment of `downgrade prepare` and `downgrade apply`: what is left is the old
-//! store or the new one, the new one once the command has said so, and no last copy is gone before
-//! its token stands in the store again.
+//! Power or the disk fails at any moment of `downgrade prepare` and `downgrade apply`: what is left
+//! is the old store or the new one, as the command has said, and no last copy is gone before its
+//! token stands in the store again.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)] // test code
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // test code
 
 mod support;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use boltkey::ErrorKind;
 use boltkey::metadata::residue::Known;
 use boltkey::ops::captures::Unseal;
 use boltkey::ops::commit::Around;
@@ -16,21 +22,77 @@ use boltkey::ops::downgrade_apply::{self, Settings};
 use boltkey::ops::downgrade_check::Options;
 use boltkey::ops::downgrade_prepare::{self, Search};
 use boltkey::store::{Committed, Outcome, WritableStore};
-use support::device::{Effort, Recorder, Steps};
+use support::device::{Effort, Fault, Recorder, Steps};
 use support::scene::{Engine, Scene, contents, lost, made, open, writable};
 use support::{content, fixtures};
 
-type Change<'c> = &'c dyn Fn(&mut WritableStore) -> Committed;
+type Change<'c> = &'c dyn Fn(&mut WritableStore) -> boltkey::Result<Committed>;
+
+/// Lets the disk fail at every call of a change, or at every few; how many cases there were.
+fn fail_everywhere(scene: &Scene, change: Change<'_>) -> usize {
+    let Scene { name, engine, .. } = scene;
+    let run = |recorder: &Recorder| writable(recorder, name).and_then(|mut s| change(&mut s));
+    let recorder = Recorder::new(scene.bytes.clone());
+    run(&recorder).unwrap();
+    let new = contents(*engine, &recorder.bytes()).unwrap();
+    let (calls, special) = (recorder.calls(), recorder.noted());
+    let step = calls.div_ceil(60).max(1);
+    let (mut cases, mut unchanged, mut incomplete) = (0, 0, 0);
+    for number in 0..calls {
+        let near = special.iter().any(|at| number.abs_diff(*at) <= 2);
+        if number % step != 0 && !near && number + 4 < calls {
+            continue;
+        }
+        let recorder = Recorder::new(scene.bytes.clone());
+        recorder.fail(number, Fault::Io);
+        let ended = run(&recorder);
+        if recorder.failed().is_none() {
+            assert!(ended.is_ok());
+            continue;
+        }
+        cases += 1;
+        let place = format!("{name}: call {number} fails");
+        assert!(
+            !recorder.changed_after_failure(),
+            "{place}: went on writing"
+        );
+        let (may_be_old, may_be_new) = match ended {
+            Err(error) => {
+                unchanged += 1;
+                let told = error.message().contains("nothing was changed");
+                assert!(told, "{place}: {error}");
+                (true, false)
+            }
+            Ok(committed) => {
+                if let Some(failure) = committed.failure {
+                    incomplete += 1;
+                    assert_eq!(failure.kind(), ErrorKind::Incomplete, "{place}");
+                    assert!(failure.hint().unwrap().contains("boltkey "), "{place}");
+                    let text = failure.message();
+                    assert!(!text.contains("nothing was changed"), "{place}: {text}");
+                }
+                (committed.outcome == Outcome::Unknown, true)
+            }
+        };
+        recorder.reboot_images(6, &mut |image| {
+            let found = contents(*engine, image).unwrap_or_else(|why| panic!("{place}: {why}"));
+            assert!(found == new || found == scene.old, "{place}: a third thing");
+            assert!(may_be_old || found == new, "{place}: the change is lost");
+            assert!(may_be_new || found != new, "{place}: it holds all the same");
+        });
+    }
+    assert!(unchanged > 0 && incomplete > 0, "{unchanged} {incomplete}");
+    cases
+}
 
 /// Interrupts a change of one store everywhere; how many different images there were.
 fn interrupt(scene: &Scene, change: Change<'_>) -> usize {
     let Scene { name, engine, .. } = scene;
     let recorder = Recorder::new(scene.bytes.clone());
     let mut store = writable(&recorder, name).unwrap();
-    let done = change(&mut store);
+    let done = change(&mut store).unwrap();
     assert_eq!(done.outcome, Outcome::Changed, "{name}");
     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
-    // Again there is nothing to do.
     drop(store);
     let after = recorder.bytes();
     let new = contents(*engine, &after).unwrap();
@@ -109,23 +171,25 @@ fn list(fixture: &str) -> String {
     tokens.join("\n")
 }
 
-fn prepare(store: &mut WritableStore, list: &str) -> Committed {
-    let (known, _) = Known::load(store).unwrap();
+fn prepare(store: &mut WritableStore, list: &str) -> boltkey::Result<Committed> {
+    let (known, _) = Known::load(store).map_err(boltkey::Error::nothing_changed)?;
     let mut search = Search::new(&known);
-    search
-        .list(&mut list.as_bytes(), "the list", &Unseal::default())
-        .unwrap();
+    search.list(&mut list.as_bytes(), "the list", &Unseal::default())?;
     let found = search.finish();
-    let plan = downgrade_prepare::plan(store, &found).unwrap();
+    let plan = downgrade_prepare::plan(store, &found)?;
     assert!(plan.prepared.restored > 5);
-    let done = plan.apply(store, &Around::default()).unwrap();
-    let again = downgrade_prepare::plan(store, &found).unwrap();
-    assert!(again.changes.is_empty());
-    assert_eq!(again.prepared.restored, 0);
-    done
+    let done = plan.apply(store, &Around::default())?;
+    // Where the disk has failed by now, nothing can be asked any more.
+    if done.failure.is_none()
+        && let Ok(again) = downgrade_prepare::plan(store, &found)
+    {
+        assert!(again.changes.is_empty());
+        assert_eq!(again.prepared.restored, 0);
+    }
+    Ok(done)
 }
 
-fn apply(store: &mut WritableStore, drop_hashed: bool) -> Committed {
+fn apply(store: &mut WritableStore, drop_hashed: bool) -> boltkey::Result<Committed> {
     let settings = Settings {
         to: Options {
             target: "2.7".parse().unwrap(),
@@ -135,36 +199,49 @@ fn apply(store: &mut WritableStore, drop_hashed: bool) -> Committed {
         allow_loss: true,
     };
     let plan = |store: &WritableStore| {
-        downgrade_apply::plan(store, store.inspect(), store.description(), &settings).unwrap()
+        downgrade_apply::plan(store, store.inspect(), store.description(), &settings)
     };
-    let done = plan(store).apply(store, &Around::default()).unwrap();
-    assert!(plan(store).changes.is_empty());
-    done
+    let done = plan(store)?.apply(store, &Around::default())?;
+    if done.failure.is_none()
+        && let Ok(again) = plan(store)
+    {
+        assert!(again.changes.is_empty());
+    }
+    Ok(done)
 }
 
-fn interrupt_all(engine: Engine) -> usize {
+/// Tries each change on each store that it fits.
+fn each(engine: Engine, test: &dyn Fn(&Scene, Change<'_>) -> usize) -> usize {
     let hashed = scene(engine, "upgraded-2.9.1.bolt");
     let mixed = scene(engine, "mixed-2.9.1.bolt.gz");
     let plain = scene(engine, "lived-2.9.1-plaintext.bolt.gz");
     let list = list("upgraded-2.9.1.json");
-    interrupt(&hashed, &|store| prepare(store, &list))
-        + interrupt(&hashed, &|store| apply(store, false))
-        + interrupt(&mixed, &|store| apply(store, true))
-        + interrupt(&plain, &|store| apply(store, false))
+    test(&hashed, &|store| prepare(store, &list))
+        + test(&hashed, &|store| apply(store, false))
+        + test(&mixed, &|store| apply(store, true))
+        + test(&plain, &|store| apply(store, false))
 }
 
 #[test]
-fn bolt() {
-    println!(
-        "cases: crash-downgrade-bolt {}",
-        interrupt_all(Engine::Bolt)
-    );
+fn power_fails_on_bolt() {
+    let images = each(Engine::Bolt, &interrupt);
+    println!("cases: crash-downgrade-bolt {images}");
 }
 
 #[test]
-fn redb() {
-    println!(
-        "cases: crash-downgrade-redb {}",
-        interrupt_all(Engine::Redb)
-    );
+fn power_fails_on_redb() {
+    let images = each(Engine::Redb, &interrupt);
+    println!("cases: crash-downgrade-redb {images}");
+}
+
+#[test]
+fn the_disk_fails_on_bolt() {
+    let cases = each(Engine::Bolt, &fail_everywhere);
+    println!("cases: fault-downgrade-bolt {cases}");
+}
+
+#[test]
+fn the_disk_fails_on_redb() {
+    let cases = each(Engine::Redb, &fail_everywhere);
+    println!("cases: fault-downgrade-redb {cases}");
 }

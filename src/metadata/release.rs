@@ -74,6 +74,12 @@ impl Release {
         }
     }
 
+    /// Whether it lacks migrations of the SQLite file.
+    #[must_use]
+    pub fn has_older_sql(self) -> bool {
+        self.sql_migrations() < SQL_MIGRATIONS.len() as u64
+    }
+
     /// Whether it looks tokens up by their hash.
     #[must_use]
     pub fn knows_hashes(self) -> bool {
@@ -191,6 +197,7 @@ mod tests {
             assert_eq!(release.resource_types().len(), types, "{text}");
             assert_eq!(release.downgrade_target().to_string(), target, "{text}");
             assert_eq!(release.knows_hashes(), migrations == 21, "{text}");
+            assert_eq!(release.has_older_sql(), text < "2.5", "{text}");
         }
         for text in ["", "2", "2.", "2.10", "3.0", "2.7.12", "v2.7", "2.07"] {
             assert!(text.parse::<Release>().is_err(), "{text}");

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::commit::{Around, all_decoded, commit, known_schema};
 use super::downgrade_check::{Options, Outlook, Situation, SqlSide, sqlite_path};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::release::SQL_MIGRATIONS;
 use crate::metadata::survival::survival;
 use crate::metadata::{Id, Schema, names};
 use crate::store::{ChangeSet, Committed, Description, Inspect, Outcome, Snapshot, WritableStore};
@@ -72,7 +71,7 @@ fn work_out(
     known_schema(snapshot)?;
     let path = sqlite_path(database, &settings.to)?;
     // Its newest schema would not be changed, whatever else is wrong with the file.
-    let matters = target.sql_migrations() < SQL_MIGRATIONS.len() as u64;
+    let matters = target.has_older_sql();
     let (sql, unread) = match SqlSide::read(&path) {
         Ok(SqlSide::Unknown(name)) if matters => return Err(unknown_sql(&path, &name)),
         Ok(sql) => (sql, None),
@@ -178,11 +177,14 @@ impl Plan {
         let incomplete = |why: String| {
             Error::new(
                 ErrorKind::Incomplete,
-                format!("the schema change is undone, but {why}"),
+                format!("the change is committed, but {why}"),
             )
             .with_hint("boltkey check tells what is wrong with the store")
         };
-        let unreadable = |error: Error| incomplete(format!("can't be read back: {error}"));
+        let unreadable = |error: Error| {
+            let why = error.message().replace("; nothing was changed", "");
+            incomplete(format!("it can't be read back: {why}"))
+        };
         let target = self.applied.outlook.target;
         let schema = Schema::load(store).map_err(unreadable)?;
         if !schema.known || schema.migrations != self.migrations {

@@ -367,14 +367,15 @@ impl<'s> Situation<'s> {
             SqlSide::Known(sqlite, _) if self.needs_influxd() => sqlite,
             SqlSide::Known(..) => return Ok(()),
             SqlSide::Absent => {
-                warnings.push(if self.needs_influxd() {
-                    format!(
+                if self.needs_influxd() {
+                    warnings.push(format!(
                         "there is no {path}, and influxd downgrade needs one; where is it? \
                          --sqlite-path names it"
-                    )
-                } else {
-                    format!("there is no {path}, so only the database was looked at")
-                });
+                    ));
+                } else if target.has_older_sql() {
+                    let text = format!("there is no {path}, so only the database was looked at");
+                    warnings.push(text);
+                }
                 return Ok(());
             }
             SqlSide::Unknown(name) => {

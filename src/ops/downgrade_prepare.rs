@@ -367,7 +367,7 @@ impl Plan {
         let incomplete = |id: Id, why: &str| {
             Error::new(
                 ErrorKind::Incomplete,
-                format!("the tokens are put back, but authorization {id} {why}"),
+                format!("the change is committed, but authorization {id} {why}"),
             )
             .with_hint("boltkey check tells what is wrong with the store")
         };
@@ -376,7 +376,8 @@ impl Plan {
                 Ok(Some(found)) if found == *id => {}
                 Ok(_) => return Err(incomplete(*id, "is not found by its token")),
                 Err(error) => {
-                    return Err(incomplete(*id, &format!("can't be read back: {error}")));
+                    let why = error.message().replace("; nothing was changed", "");
+                    return Err(incomplete(*id, &format!("can't be read back: {why}")));
                 }
             }
         }

@@ -273,7 +273,7 @@ pub const READERS: &[&[&str]] = &[
     &["check"],
     &["check", "--structure-only"],
     &["residue", "scan"],
-    &["downgrade", "check", "--to", "2.7"],
+    &["downgrade", "check", "--to", "2.9"],
 ];
 
 /// A reader's arguments, on this database.
