@@ -8,6 +8,9 @@
     clippy::print_stdout
 )] // test code
 
+#[path = "../support/device.rs"]
+mod device;
+
 mod changing;
 mod copying;
 mod discovery;
