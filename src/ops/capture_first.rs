@@ -35,7 +35,13 @@ pub struct CaptureFirst {
 #[derive(Debug)]
 pub enum Captured {
     /// It was written.
-    Written(Finished),
+    Written {
+        /// Where.
+        file: Finished,
+        /// Whether it holds tokens that only unused parts of the database showed. They may be
+        /// overwritten before the change comes to hold.
+        last_copies: bool,
+    },
     /// It was there, and holds all that it should.
     Kept {
         /// Whether it is encrypted.
@@ -58,9 +64,10 @@ impl CaptureFirst {
         recovered: &BTreeMap<Id, Token>,
     ) -> Result<Captured> {
         match fs::symlink_metadata(&self.path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                Ok(Captured::Written(self.write(snapshot, recovered)?))
-            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Captured::Written {
+                file: self.write(snapshot, recovered)?,
+                last_copies: !recovered.is_empty(),
+            }),
             Err(cause) => Err(cause).at("look at", &self.path),
             Ok(metadata) if metadata.is_file() => {
                 let encrypted = self.holds_all(snapshot, recovered)?;

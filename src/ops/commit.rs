@@ -108,7 +108,8 @@ pub fn sound_structure(inspect: &dyn Inspect) -> Result<()> {
 }
 
 /// Makes `changes` hold, as one transaction. Files of `around` are complete before; if the change
-/// was certainly not made, those with tokens are removed again.
+/// was certainly not made, those with tokens are removed again, but for a capture with tokens that
+/// may be nowhere else by then.
 ///
 /// # Errors
 /// When the change was certainly not made.
@@ -139,10 +140,18 @@ pub fn commit(
         _ => error.nothing_changed(),
     };
     let mut made: Vec<(Finished, &str)> = Vec::new();
-    let result =
-        write_files(store, around, &mut made).and_then(|()| store.commit(changes, &precious));
+    let mut stays = None;
+    let result = write_files(store, around, &mut made, &mut stays)
+        .and_then(|()| store.commit(changes, &precious));
     result.map_err(|error| {
         let mut error = named(error);
+        if let Some(file) = &stays {
+            error = error.and_note(&format!(
+                "the capture {} is complete and stays: unused parts of the database, which showed \
+                 some of its tokens, may be overwritten; it can be named again",
+                file.path().display()
+            ));
+        }
         for (file, holds) in &made {
             if let Err(cause) = file.remove() {
                 error = error.and_note(&format!(
@@ -156,16 +165,19 @@ pub fn commit(
 }
 
 /// Writes what has to be on disk before the change is made; what was written goes to `made`, with
-/// what it holds.
+/// what it holds, or to `stays` if it must not be removed again.
 fn write_files(
     store: &WritableStore,
     around: &Around<'_>,
     made: &mut Vec<(Finished, &'static str)>,
+    stays: &mut Option<Finished>,
 ) -> Result<()> {
-    if let Some(capture) = around.capture
-        && let Captured::Written(file) = capture(store)?
-    {
-        made.push((file, "the tokens of the store"));
+    if let Some(capture) = around.capture {
+        match capture(store)? {
+            Captured::Written { file, last_copies } if last_copies => *stays = Some(file),
+            Captured::Written { file, .. } => made.push((file, "the tokens of the store")),
+            Captured::Kept { .. } | Captured::Nothing => {}
+        }
     }
     if let Some((path, token)) = around.token_out {
         made.push((write_token(path, token)?, "a token that opens nothing"));

@@ -8,11 +8,12 @@ use std::process::Command;
 use age::secrecy::ExposeSecret;
 use boltkey::metadata::authenticate::find;
 use boltkey::secret::Token;
-use boltkey::store::{ChangeSet, Commit, Model, OpenOptions, Store, WritableStore};
+use boltkey::store::{ChangeSet, Commit, Model, WritableStore};
 use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::Ran;
+use crate::device::Recorder;
 use crate::sandbox::{BOLTKEY, facts};
 use crate::scene::{SEVERAL, Scene, arguments, is_sound, mode, text};
 
@@ -27,12 +28,21 @@ const RECORDS: &[u8] = b"authorizationsv1";
 const RAW: &[u8] = b"authorizationindexv1";
 const HASHED: &[u8] = b"authorizationhashedindexv1";
 
-/// Changes a store as its server might have.
+/// Changes a store as its server might have. In memory: while another test starts a program, that
+/// shares the lock of every file that is open here.
 pub fn edit(database: &Path, change: impl FnOnce(&mut ChangeSet)) {
-    let mut store = WritableStore::open(database, &OpenOptions::default()).unwrap();
+    let file = Recorder::new(fs::read(database).unwrap());
+    let mut store = WritableStore::on(Box::new(file.clone()), database).unwrap();
     let mut changes = ChangeSet::default();
     change(&mut changes);
     assert!(store.commit(&changes, &[]).unwrap().failure.is_none());
+    fs::write(database, file.bytes()).unwrap();
+}
+
+/// A store as it is now, to be read.
+fn open(database: &Path) -> WritableStore {
+    let file = Recorder::new(fs::read(database).unwrap());
+    WritableStore::on(Box::new(file), database).unwrap()
 }
 
 /// A record of the store with one user and one organization; `fields` holds its token.
@@ -88,8 +98,7 @@ fn hash_of(token: &str) -> String {
 
 /// The authorization that a server would find by this token.
 pub fn finds(database: &Path, token: &str) -> Option<String> {
-    let store = Store::open(database, &OpenOptions::default()).unwrap();
-    let found = find(store.snapshot(), &Token::new(token.to_owned())).unwrap();
+    let found = find(&open(database), &Token::new(token.to_owned())).unwrap();
     found.map(|id| id.to_string())
 }
 
@@ -1049,10 +1058,7 @@ fn a_full_disk_changes_nothing() {
         }
     });
     length = length.max(fs::metadata(&database).unwrap().len());
-    let contents = |database: &Path| {
-        let store = Store::open(database, &OpenOptions::default()).unwrap();
-        Model::copy_of(store.snapshot()).unwrap().0
-    };
+    let contents = |database: &Path| Model::copy_of(&open(database)).unwrap().0;
     let before = contents(&database);
     let capture = scene.path("capture");
     let limited = |kib: u64| {

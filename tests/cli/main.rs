@@ -9,6 +9,9 @@
 )] // test code
 
 mod backups;
+#[path = "../support/device.rs"]
+mod device;
+
 mod changing;
 mod copying;
 mod discovery;

