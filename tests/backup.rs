@@ -1,7 +1,12 @@
 //! Backups where something fails: the disk is full at any write, or the program is killed. What
 //! is left is nothing, or whole; and what stood there stays.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)] // test code
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // test code
 
 mod support;
 

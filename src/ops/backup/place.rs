@@ -69,8 +69,10 @@ impl Pair {
     /// # Errors
     /// [`ErrorKind::Refused`] for links and what is no regular file.
     pub fn in_the_way(&self) -> Result<InTheWay> {
-        let mut found = InTheWay::default();
-        found.database = stands(&self.database)?;
+        let mut found = InTheWay {
+            database: stands(&self.database)?,
+            ..InTheWay::default()
+        };
         if found.database {
             found.files.push(self.database.clone());
             if let Some(dated) = dated_link(&self.database)? {
