@@ -1,7 +1,12 @@
 //! Runs the commands of the README and of `docs/` as they stand, in a scratch home, and compares
 //! what they print.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)] // test code
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // test code
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::{facts, fixture, fixtures, gzip};
+use crate::sandbox::{facts, fixtures, gzip};
 use crate::scene::{SEVERAL, Scene, mode, text};
 use crate::{Ran, Sandbox};
 
 /// An export of this store, in a folder of its own.
-fn exported(scene: &Scene, name: &str, extra: &[&str]) -> PathBuf {
+pub fn exported(scene: &Scene, name: &str, extra: &[&str]) -> PathBuf {
     let database = scene.sandbox.store(name);
     let out = scene.path("backup");
     let extra = [&["--out", text(&out)], extra].concat();
@@ -20,7 +20,7 @@ fn exported(scene: &Scene, name: &str, extra: &[&str]) -> PathBuf {
 }
 
 /// The names in a folder, ascending.
-fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -41,7 +41,7 @@ fn file(folder: &Path, suffix: &str) -> PathBuf {
 }
 
 #[track_caller]
-fn inspect(sandbox: &Sandbox, backup: &Path, extra: &[&str]) -> Ran {
+pub fn inspect(sandbox: &Sandbox, backup: &Path, extra: &[&str]) -> Ran {
     let mut arguments = vec!["backup", "inspect", text(backup)];
     arguments.extend(extra);
     sandbox.run(arguments)
@@ -59,7 +59,7 @@ fn sqlite(path: &Path) {
     connection.close().unwrap();
 }
 
-fn token_of(name: &str, description: &str) -> String {
+pub fn token_of(name: &str, description: &str) -> String {
     let facts = facts(name);
     let tokens = facts["tokens"].as_array().unwrap();
     let found = tokens.iter().find(|token| token["name"] == description);
@@ -457,157 +457,4 @@ fn whether_an_operator_token_opens_it() {
     ];
     let ran = sandbox.run(both).code(2);
     assert!(!ran.stderr.contains(" a "), "{ran:?}");
-}
-
-#[test]
-fn a_token_is_put_into_a_copy() {
-    for (name, extra) in [
-        (SEVERAL, &["--influx-manifest"][..]),
-        ("mixed-2.9.1", &[]),
-        (
-            "lived-2.7.12",
-            &["--influx-manifest", "--compression", "none"],
-        ),
-        ("downgraded-15", &["--influx-manifest"]),
-    ] {
-        let scene = Scene::new();
-        let backup = exported(&scene, name, extra);
-        fs::write(backup.join("20200101T000000Z.1.tar.gz"), "a shard").unwrap();
-        let before: Vec<_> = names(&backup)
-            .into_iter()
-            .map(|name| (fs::read(backup.join(&name)).unwrap(), name))
-            .collect();
-        let (copy, kept) = (scene.path("copy"), scene.path("token"));
-        let arguments = [
-            "backup",
-            "token",
-            text(&backup),
-            "--out",
-            text(&copy),
-            "--generate",
-            "--json",
-            "--token-out",
-            text(&kept),
-        ];
-        let dry = scene
-            .sandbox
-            .run([&arguments[..], &["-n"]].concat())
-            .ok()
-            .json();
-        assert_eq!(dry["authorization"]["token"], Value::Null);
-        assert!(!copy.exists() && !kept.exists());
-        let report = scene.sandbox.run(arguments).ok().json();
-        let token = report["authorization"]["token"].as_str().unwrap();
-        assert_eq!(fs::read_to_string(&kept).unwrap(), format!("{token}\n"));
-        assert_eq!((mode(&kept), mode(&copy)), (0o600, 0o700));
-        assert_eq!(report["fullRestore"]["cliBefore28"], "ok");
-        assert_eq!(report["authorization"]["storage"], "plaintext");
-        assert_eq!(report["authorization"]["kind"], "operator");
-        let inspected = inspect(
-            &scene.sandbox,
-            &copy,
-            &["--operator-token", token, "--json"],
-        );
-        let inspected = inspected.ok().json();
-        assert_eq!(inspected["complete"], true);
-        assert_eq!(
-            inspected["operatorToken"]["id"],
-            report["authorization"]["id"]
-        );
-        let first = &inspected["operatorTokens"][0];
-        assert_eq!(first["id"], report["authorization"]["id"]);
-        for (content, name) in before {
-            assert!(fs::read(backup.join(&name)).unwrap() == content, "{name}");
-        }
-        let shard = copy.join("20200101T000000Z.1.tar.gz");
-        assert_eq!(fs::read_to_string(shard).unwrap(), "a shard");
-        // Neither folder nor file is overwritten.
-        let ran = scene.sandbox.run(arguments).code(1);
-        ran.tells(&["exists already", "nothing was changed"]);
-        let left = scene.names();
-        let other = scene.path("other");
-        let mut again = arguments;
-        again[4] = text(&other);
-        scene.sandbox.run(again).code(1).tells(&["exists already"]);
-        assert_eq!(scene.names(), left);
-    }
-}
-
-#[test]
-fn a_token_of_the_backup_itself_is_uncovered_or_refused() {
-    let scene = Scene::new();
-    let name = "lived-2.9.1";
-    let backup = exported(&scene, name, &["--influx-manifest"]);
-    let run = |token: &str, out: &str| {
-        let out = scene.path(out);
-        let arguments = [
-            "backup",
-            "token",
-            text(&backup),
-            "--token-file",
-            "-",
-            "--json",
-            "--out",
-            text(&out),
-        ];
-        scene.sandbox.run_with(arguments, token.as_bytes())
-    };
-    let first = token_of(name, "alice's Token");
-    let report = run(&first, "first").ok().json();
-    assert_eq!(report["existing"], true);
-    assert_eq!(report["authorization"]["storage"], "plaintext");
-    let ran = inspect(&scene.sandbox, &scene.path("first"), &["--json"])
-        .ok()
-        .json();
-    assert_eq!(ran["fullRestore"]["cliBefore28"], "ok");
-    assert_eq!(ran["tokens"]["plaintext"], 1);
-    assert_eq!(ran["tokens"]["total"].as_u64().unwrap(), facts_total(name));
-    for (token, why) in [
-        (token_of(name, "second operator"), "comes first"),
-        (token_of(name, "switched off"), "opens nothing"),
-        (token_of(name, "all access one"), "all-access"),
-        (String::new(), "is empty"),
-        (String::from("a\tb\n\n"), "no header"),
-    ] {
-        run(&token, "out")
-            .code(1)
-            .tells(&[why, "nothing was changed"]);
-    }
-    assert!(!scene.path("out").exists());
-    let report = run("chosen by hand", "chosen").ok().json();
-    assert_eq!(report["authorization"]["token"], "chosen by hand");
-    for arguments in [
-        &["backup", "token", "x", "--out", "y"][..],
-        &["backup", "token", "-", "--out", "y", "--generate"],
-        &[
-            "backup",
-            "token",
-            "x",
-            "--out",
-            "y",
-            "--generate",
-            "--token-file",
-            "z",
-        ],
-    ] {
-        scene.sandbox.run(arguments).code(2);
-    }
-    let bare = scene.sandbox.store(name);
-    let arguments = ["backup", "token", text(&bare), "--out", "y", "--generate"];
-    scene
-        .sandbox
-        .run(arguments)
-        .code(1)
-        .tells(&["is no folder", "boltkey recover operator"]);
-}
-
-fn facts_total(name: &str) -> u64 {
-    let database = fixture(name);
-    let sandbox = Sandbox::new();
-    let path = sandbox.file("work/db", database);
-    let status = sandbox
-        .run(["status", "--json", "--db", text(&path)])
-        .ok()
-        .json();
-    status["tokens"]["total"].as_u64().unwrap()
 }

@@ -8,6 +8,7 @@
     clippy::print_stdout
 )] // test code
 
+mod backup_tokens;
 mod backups;
 #[path = "../support/device.rs"]
 mod device;

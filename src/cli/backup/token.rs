@@ -18,6 +18,7 @@ use crate::cli::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::ops::auth_list::Entry;
+use crate::ops::backup::copied::{could_write, write};
 use crate::ops::backup::operator::Answers;
 use crate::ops::backup::token::{self, Plan};
 use crate::ops::commit::write_token;
@@ -90,8 +91,16 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
     let backup = open(&args.backup, None)?;
     let store = token::open(&backup, &session.open_options())?;
     session.ui().warn(store.notices());
+    let has_manifest = backup.kind.has_manifest();
+    if !has_manifest {
+        session.ui().warning(&format!(
+            "{} has no .manifest, so influx restore takes neither it nor the copy; boltkey backup \
+             export --influx-manifest writes one",
+            backup.path.display()
+        ));
+    }
     let plan = token::plan(&store, secret, &now)?;
-    token::could_write(&args.out)?;
+    could_write(&args.out)?;
     let token_out = args.token_out.as_deref();
     let ui = session.ui();
     if dry_run {
@@ -103,7 +112,7 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
     let kept = token_out
         .map(|path| write_token(path, plan.token()))
         .transpose()?;
-    if let Err(error) = token::write(&backup, &store, &plan, &args.out) {
+    if let Err(error) = write(&backup, &store, &plan, &args.out) {
         let error = error.nothing_changed();
         return Err(
             match kept.map(|file| (file.path().display().to_string(), file.remove())) {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`export`] | `backup export` |
 //! | [`inspect`] | `backup inspect` |
-//! | [`token`] | `backup token` |
+//! | [`token`], [`copied`] | `backup token` |
 //! | [`restore`], [`place`], `shards` | `backup restore`, and how it comes into place |
 //! | [`source`], `members`, `tape` | a backup that is read: which files, where, whether whole |
 //! | [`manifest`], [`sheet`] | what `influx backup` and `backup export` write beside the stores |
@@ -12,6 +12,7 @@
 //! | [`summary`] | what a store holds, without secrets |
 //! | [`operator`] | operator tokens: supplied ones, and what `influx restore --full` answers |
 
+pub mod copied;
 pub mod export;
 pub mod inspect;
 pub mod manifest;
@@ -19,6 +20,8 @@ mod members;
 pub mod operator;
 mod parts;
 pub mod place;
+#[cfg(test)]
+mod place_tests;
 pub mod restore;
 mod shards;
 pub mod sheet;
