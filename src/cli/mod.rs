@@ -22,6 +22,7 @@ pub mod exit;
 mod listing;
 mod man;
 mod new_token;
+mod org;
 mod permission_flags;
 mod progress;
 mod prompt;
@@ -35,6 +36,7 @@ mod table;
 mod token;
 mod ui;
 mod usage;
+mod user;
 mod wrap;
 
 use std::process::ExitCode;

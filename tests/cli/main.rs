@@ -16,12 +16,14 @@ mod help;
 mod hints;
 mod oracle;
 mod outputs;
+mod people;
 mod reading;
 mod sandbox;
 mod scene;
 mod secrets;
 mod token;
 mod tokens;
+mod tokens_changed;
 mod wrong_things;
 
 use sandbox::{Ran, Sandbox};
