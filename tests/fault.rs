@@ -44,7 +44,7 @@ fn run(
     around: &Around<'_>,
 ) -> Result<Ended, Error> {
     let mut store = writable(recorder, &scene.name)?;
-    let plan = deed.plan(&store)?;
+    let plan = deed.plan(&store, &scene.old)?;
     let around = Around {
         keep_copy: around.keep_copy,
         token_out: around.token_out.map(|(path, _)| path).zip(plan.token()),
@@ -344,13 +344,13 @@ const OF_TOKENS: [Deed; 3] = [Deed::Create, Deed::Rotate, Deed::Delete];
 
 #[test]
 fn tokens_in_bolt() {
-    let cases = fail_all(Engine::Bolt, &OF_TOKENS, &SOME, 40);
+    let cases = fail_all(Engine::Bolt, &OF_TOKENS, &SOME, 30);
     println!("cases: fault-tokens-bolt {cases}");
 }
 
 #[test]
 fn tokens_in_redb() {
-    let cases = fail_all(Engine::Redb, &OF_TOKENS, &SOME, 40);
+    let cases = fail_all(Engine::Redb, &OF_TOKENS, &SOME, 10);
     println!("cases: fault-tokens-redb {cases}");
 }
 

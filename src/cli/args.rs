@@ -155,12 +155,12 @@ pub enum Command {
     Auth(super::auth::Command),
     /// Check the structure of the file and the sense of the metadata
     Check(super::check::CheckArgs),
-    /// List users
+    /// Users: list, create, delete, give them a password
     #[command(subcommand)]
-    User(super::listing::Command),
-    /// List organizations
+    User(super::user::Command),
+    /// Organizations: list, create
     #[command(subcommand)]
-    Org(super::listing::Command),
+    Org(super::org::Command),
     /// List InfluxDB buckets
     #[command(subcommand)]
     Bucket(super::listing::Command),
@@ -200,8 +200,8 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Status => super::status::run(session),
         Command::Auth(command) => super::auth::run(command, session),
         Command::Check(args) => super::check::run(&args, session),
-        Command::User(command) => super::listing::users(command, session),
-        Command::Org(command) => super::listing::orgs(command, session),
+        Command::User(command) => super::user::run(command, session),
+        Command::Org(command) => super::org::run(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
         Command::Capture(args) => super::capture::run(args, session),
         Command::Hash(args) => super::hash::run(args, session),

@@ -6,15 +6,15 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Session;
-use super::change::{changed, ended};
+use super::change::Change;
 use super::exit::Outcome;
 use super::prompt::confirm;
 use super::ui::{Human, printable};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::Id;
 use crate::ops::auth_delete::{Doomed, Plan, plan};
-use crate::ops::commit::{Around, sound_structure};
+use crate::store::Snapshot;
 
 /// Options of `auth delete`.
 #[derive(Debug, Args)]
@@ -30,32 +30,21 @@ pub struct DeleteArgs {
 /// As the operation, and when nobody says yes.
 pub fn run(args: &DeleteArgs, session: &Session) -> Result<Outcome> {
     let database = session.database()?;
-    let named = |error: Error| error.about(database.path());
-    let around = Around {
-        keep_copy: session.keep_copy(),
-        ..Around::default()
+    if !session.dry_run() {
+        // What is asked must be answered before the lock is taken for the change.
+        let store = session.open_metadata_at(&database)?;
+        let first = plan(store.snapshot(), &args.ids).map_err(|e| e.about(database.path()))?;
+        drop(store);
+        confirm(session.yes(), &question(&first))?;
+    }
+    let change = Change {
+        plan: |store: &dyn Snapshot| plan(store, &args.ids),
+        apply: Plan::apply,
+        report: |plan: &Plan, changed, dry_run| {
+            session.ui().render(&Report::new(plan, changed, dry_run))
+        },
     };
-    // Looked at first: what is asked must be answered before the lock is taken for the change.
-    let store = session.open_metadata_at(&database)?;
-    let first = plan(store.snapshot(), &args.ids).map_err(named)?;
-    if session.dry_run() {
-        sound_structure(store.inspect()).map_err(named)?;
-    }
-    drop(store);
-    if session.dry_run() {
-        around.could_be_made()?;
-        let report = session.ui().render(&Report::new(&first, Some(true), true));
-        session.ui().print([&report?])?;
-        return Ok(Outcome::Done);
-    }
-    confirm(session.yes(), &question(&first))?;
-    session.may_write(&database)?;
-    let mut store = session.open_writable(&database)?;
-    let plan = plan(&store, &args.ids).map_err(named)?;
-    let committed = plan.apply(&mut store, &around)?;
-    drop(store);
-    let report = Report::new(&plan, changed(&committed), false);
-    ended(session, session.ui().render(&report), committed)
+    change.run(session, &database)
 }
 
 /// Names what would stop working.

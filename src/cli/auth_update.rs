@@ -7,16 +7,16 @@ use jiff::Zoned;
 use serde::Serialize;
 
 use super::Session;
-use super::change::{changed, ended};
+use super::change::Change;
 use super::entry::write_entry;
 use super::exit::Outcome;
 use super::ui::{Human, printable};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth_list::Entry;
-use crate::ops::auth_update::{Options, plan};
-use crate::ops::commit::{Around, sound_structure};
+use crate::ops::auth_update::{Options, Plan, plan};
 use crate::ops::moment::Moment;
+use crate::store::Snapshot;
 
 /// Options of `auth update`.
 #[derive(Debug, Args)]
@@ -50,31 +50,16 @@ pub fn run(args: UpdateArgs, session: &Session) -> Result<Outcome> {
     };
     let database = session.database()?;
     let now = Moment::from(&Zoned::now());
-    let named = |error: Error| error.about(database.path());
-    let around = Around {
-        keep_copy: session.keep_copy(),
-        ..Around::default()
-    };
     let ui = session.ui();
-    if session.dry_run() {
-        let store = session.open_metadata_at(&database)?;
-        sound_structure(store.inspect()).map_err(named)?;
-        let plan = plan(store.snapshot(), &options, &now).map_err(named)?;
-        drop(store);
-        around.could_be_made()?;
-        let would = !plan.changes.is_empty();
-        let report = plan.show(|entry| ui.render(&Report::new(entry, Some(would), true)))?;
-        ui.print([&report?])?;
-        return Ok(Outcome::Done);
-    }
-    session.may_write(&database)?;
-    let mut store = session.open_writable(&database)?;
-    let plan = plan(&store, &options, &now).map_err(named)?;
-    let committed = plan.apply(&mut store, &around)?;
-    drop(store);
-    let changed = changed(&committed);
-    let report = plan.show(|entry| ui.render(&Report::new(entry, changed, false)))?;
-    ended(session, report, committed)
+    let change = Change {
+        plan: |store: &dyn Snapshot| plan(store, &options, &now),
+        apply: Plan::apply,
+        report: |plan: &Plan, changed: Option<bool>, dry_run| {
+            let changed = changed.map(|changed| changed && !plan.changes.is_empty());
+            plan.show(|entry| ui.render(&Report::new(entry, changed, dry_run)))?
+        },
+    };
+    change.run(session, &database)
 }
 
 /// What was changed, or would be.

@@ -9,7 +9,8 @@ use super::exit::Outcome;
 use super::session::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
-use crate::store::{self, Committed};
+use crate::ops::commit::{Around, sound_structure};
+use crate::store::{self, Committed, Snapshot, WritableStore};
 
 /// A token that this command has put into the store.
 pub struct TokenMade<'a> {
@@ -58,6 +59,54 @@ pub fn changed_meanwhile(database: &Database) -> Error {
         ),
     )
     .with_hint("run the command again: it asks about what the store holds now")
+}
+
+/// A change that makes no token: worked out, made, or only shown in a dry run, and reported.
+pub struct Change<P, A, R> {
+    /// Works it out.
+    pub plan: P,
+    /// Makes it hold.
+    pub apply: A,
+    /// Renders the report: whether the store was changed, or would be, and whether this is a dry
+    /// run.
+    pub report: R,
+}
+
+impl<P, A, R> Change<P, A, R> {
+    /// Carries it out. What has to be asked was asked before.
+    ///
+    /// # Errors
+    /// As `plan`; [`ErrorKind::Incomplete`] when a step at or after the commit failed.
+    pub fn run<T>(&self, session: &Session, database: &Database) -> Result<Outcome>
+    where
+        P: Fn(&dyn Snapshot) -> Result<T>,
+        A: Fn(&T, &mut WritableStore, &Around<'_>) -> Result<Committed>,
+        R: Fn(&T, Option<bool>, bool) -> Result<Zeroizing<Vec<u8>>>,
+    {
+        let named = |error: Error| error.about(database.path());
+        let around = Around {
+            keep_copy: session.keep_copy(),
+            ..Around::default()
+        };
+        if session.dry_run() {
+            let store = session.open_metadata_at(database)?;
+            sound_structure(store.inspect()).map_err(named)?;
+            let plan = (self.plan)(store.snapshot()).map_err(named)?;
+            drop(store);
+            around.could_be_made()?;
+            session
+                .ui()
+                .print([&(self.report)(&plan, Some(true), true)?])?;
+            return Ok(Outcome::Done);
+        }
+        session.may_write(database)?;
+        let mut store = session.open_writable(database)?;
+        let plan = (self.plan)(&store).map_err(named)?;
+        let committed = (self.apply)(&plan, &mut store, &around)?;
+        drop(store);
+        let report = (self.report)(&plan, changed(&committed), false);
+        ended(session, report, committed)
+    }
 }
 
 /// Whether a change holds, as reports say it; none if it can't be known.

@@ -87,7 +87,34 @@ pub fn discover(environment: &Environment) -> Result<Found> {
 /// # Errors
 /// When the configuration that `INFLUXD_CONFIG_PATH` names can't be read or understood.
 pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
-    let variable = (environment.variable)("INFLUXD_USE_HASHED_TOKENS");
+    truth_of(
+        environment,
+        "INFLUXD_USE_HASHED_TOKENS",
+        "use-hashed-tokens",
+        |settings| settings.use_hashed_tokens,
+    )
+}
+
+/// What an explicit `strong-passwords` of influxd says, as [`use_hashed_tokens`].
+///
+/// # Errors
+/// As [`use_hashed_tokens`].
+pub fn strong_passwords(environment: &Environment) -> Result<Option<bool>> {
+    truth_of(
+        environment,
+        "INFLUXD_STRONG_PASSWORDS",
+        "strong-passwords",
+        |settings| settings.strong_passwords,
+    )
+}
+
+fn truth_of(
+    environment: &Environment,
+    variable: &str,
+    setting: &str,
+    take: fn(Settings) -> Option<bool>,
+) -> Result<Option<bool>> {
+    let variable = (environment.variable)(variable);
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
         return Ok(Some(value.to_str().and_then(truth).unwrap_or(false)));
     }
@@ -96,8 +123,7 @@ pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
         warnings: Vec::new(),
         looked: Vec::new(),
     };
-    let take = |settings: Settings| settings.use_hashed_tokens;
-    let found = search.in_configuration("use-hashed-tokens", take)?;
+    let found = search.in_configuration(setting, take)?;
     Ok(found.map(|(value, _)| value))
 }
 

@@ -13,7 +13,7 @@ use crate::ops::bucket::{self, Buckets};
 use crate::ops::org::{self, Orgs};
 use crate::ops::user::{self, Users};
 
-/// The one subcommand that each of the three has.
+/// The one subcommand of `bucket`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List them all
@@ -29,7 +29,7 @@ pub struct ListArgs {}
 ///
 /// # Errors
 /// As the operation, and when standard output can't be written.
-pub fn users(Command::List(ListArgs {}): Command, session: &Session) -> Result<Outcome> {
+pub fn users(session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
     let report = user::list(store.snapshot())?;
     drop(store);
@@ -42,7 +42,7 @@ pub fn users(Command::List(ListArgs {}): Command, session: &Session) -> Result<O
 ///
 /// # Errors
 /// As the operation, and when standard output can't be written.
-pub fn orgs(Command::List(ListArgs {}): Command, session: &Session) -> Result<Outcome> {
+pub fn orgs(session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
     let report = org::list(store.snapshot())?;
     drop(store);

@@ -26,6 +26,7 @@ mod hash;
 mod listing;
 mod man;
 mod new_token;
+mod org;
 mod permission_flags;
 mod progress;
 mod prompt;
@@ -41,6 +42,7 @@ mod table;
 mod token;
 mod ui;
 mod usage;
+mod user;
 mod wrap;
 
 use std::process::ExitCode;

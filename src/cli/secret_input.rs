@@ -33,6 +33,12 @@ impl Secret {
         option: "--operator-token-file",
         variable: "BOLTKEY_OPERATOR_TOKEN",
     };
+    /// A user's password.
+    pub const PASSWORD: Self = Self {
+        name: "password",
+        option: "--password-file",
+        variable: "BOLTKEY_PASSWORD",
+    };
     /// The passphrase of an encrypted capture.
     pub const PASSPHRASE: Self = Self {
         name: "passphrase",
@@ -87,6 +93,20 @@ fn read(secret: &Secret, file: Option<&Path>) -> Result<(Token, String)> {
         },
     };
     Ok((secret.check(bytes, &place)?, place))
+}
+
+/// As [`read_secret`] for a secret that is new: what is typed is asked for twice.
+///
+/// # Errors
+/// As [`read_secret`]; [`ErrorKind::Refused`] when the two are not the same.
+pub fn read_new_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
+    let first = read_secret(secret, file)?;
+    if file.is_none() && !secret.is_set() && secret.check(secret.ask()?, "that was typed")? != first
+    {
+        let message = format!("the two {}s differ; nothing was changed", secret.name);
+        return Err(Error::new(ErrorKind::Refused, message));
+    }
+    Ok(first)
 }
 
 /// Whether others than its owner may read a file that holds a secret. What can't be looked at does

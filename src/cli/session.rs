@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Globals;
-use super::discover::{Environment, discover, use_hashed_tokens};
+use super::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
 use super::prompt::confirm;
 use super::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
@@ -157,6 +157,16 @@ impl Session {
             self.ui.warning(&format!("{error}; it is left aside"));
             None
         })
+    }
+
+    /// Whether an explicit `strong-passwords` of influxd demands strong passwords.
+    #[must_use]
+    pub fn strong_passwords(&self) -> bool {
+        let found = strong_passwords(&Environment::of_process());
+        found.unwrap_or_else(|error| {
+            self.ui.warning(&format!("{error}; it is left aside"));
+            None
+        }) == Some(true)
     }
 
     /// How databases are opened in this run.

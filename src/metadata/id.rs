@@ -41,6 +41,20 @@ impl Id {
         Self::new(time | u64::from(machine % 1023) << 12 | u64::from(count & 0xfff))
     }
 
+    /// An identifier as influxd makes them for organizations and buckets, from 8 random bytes. They
+    /// stand in keys of the storage engine, where three bytes have a meaning: those are raised by
+    /// one. `None` for 0.
+    ///
+    /// Source: `rand/id.go` in influxdata/influxdb.
+    #[must_use]
+    pub fn random(bytes: [u8; 8]) -> Option<Self> {
+        let fit = bytes.map(|byte| match byte {
+            b'\\' | b',' | b' ' => byte + 1,
+            other => other,
+        });
+        Self::new(u64::from_be_bytes(fit))
+    }
+
     /// The number.
     #[must_use]
     pub fn get(self) -> u64 {
@@ -119,6 +133,13 @@ mod tests {
         assert_eq!(id.to_string(), "08371db24dcc8000");
         assert_eq!(Id::snowflake(0, 1, 1), None);
         assert_eq!(Id::snowflake(i64::MAX, 1, 1), None);
+    }
+
+    #[test]
+    fn random_ones_keep_clear_of_separators() {
+        let id = Id::random(*b"\\, abcde").unwrap();
+        assert_eq!(id.get().to_be_bytes(), *b"]-!abcde");
+        assert_eq!(Id::random([0; 8]), None);
     }
 
     #[test]

@@ -14,7 +14,9 @@ pub mod marks;
 pub mod migration;
 pub mod names;
 pub mod new_authorization;
+pub mod new_records;
 pub mod parallel;
+pub mod password;
 pub mod permission;
 pub mod post_request;
 pub mod release;
@@ -22,6 +24,7 @@ pub mod residue;
 pub mod survival;
 pub mod token_hash;
 pub mod tsm;
+pub mod tsm_edit;
 
 pub use authorization::{Authorization, Class, Kind, Storage};
 pub use can::Can;

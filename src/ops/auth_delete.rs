@@ -5,13 +5,14 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::commit::{Around, all_decoded, commit, known_schema};
+use super::commit::{Around, all_decoded, known_schema};
+use super::proof::commit_and_prove;
 use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::{Catalog, Id, Kind, Storage, authorization, names};
-use crate::store::{ChangeSet, Committed, Outcome, Snapshot, WritableStore};
+use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
 /// One authorization that is to go. Of a record that can't be decoded only the ID is known.
 #[derive(Debug, Clone, Serialize)]
@@ -159,31 +160,7 @@ impl Plan {
     /// # Errors
     /// When the change was certainly not made.
     pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        let mut committed = commit(store, &self.changes, around)?;
-        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
-            committed.failure = self.prove(store).err();
-        }
-        Ok(committed)
-    }
-
-    fn prove(&self, store: &WritableStore) -> Result<()> {
-        let incomplete = |why: String| {
-            Error::new(
-                ErrorKind::Incomplete,
-                format!("the deletion is committed, but {why}"),
-            )
-            .with_hint("boltkey auth list shows what the store holds now")
-        };
-        for (bucket, change) in self.changes.buckets() {
-            for key in change.edits.keys() {
-                match store.get(bucket, key) {
-                    Ok(None) => {}
-                    Ok(Some(_)) => return Err(incomplete("the file still shows it".into())),
-                    Err(cause) => return Err(incomplete(format!("it can't be read: {cause}"))),
-                }
-            }
-        }
-        Ok(())
+        commit_and_prove(store, &self.changes, around, "the deletion")
     }
 }
 

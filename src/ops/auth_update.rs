@@ -4,14 +4,15 @@
 use zeroize::Zeroizing;
 
 use super::auth_list::{Entry, Filters, Lister};
-use super::commit::{Around, all_decoded, commit, known_schema};
+use super::commit::{Around, all_decoded, known_schema};
 use super::moment::Moment;
+use super::proof::commit_and_prove;
 use super::record::Record;
 use super::token_survey::{Sought, Survey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::json::{self, Edit};
 use crate::metadata::{Authorization, Catalog, Id, names};
-use crate::store::{ChangeSet, Committed, Outcome, Preview, Snapshot, WritableStore};
+use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 
 /// What is to change; none stays.
 #[derive(Debug, Clone)]
@@ -28,7 +29,6 @@ pub struct Options {
 pub struct Plan {
     /// What is to be written; nothing if all is as wanted.
     pub changes: ChangeSet,
-    id: Id,
     record: Zeroizing<Vec<u8>>,
     lister: Lister,
 }
@@ -56,7 +56,6 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
     let preview = Preview::new(snapshot, &changes);
     let lister = Lister::new(&preview, Filters::default(), false)?;
     Ok(Plan {
-        id: options.id,
         record: record.unwrap_or_else(|| bytes.into_bytes()),
         lister,
         changes,
@@ -117,26 +116,7 @@ impl Plan {
     /// # Errors
     /// When the change was certainly not made.
     pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        let mut committed = commit(store, &self.changes, around)?;
-        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
-            let key = self.id.to_string();
-            let found = store.get(names::AUTHORIZATIONS, key.as_bytes());
-            let found = found.map(|found| found.map(Zeroizing::new));
-            if !matches!(&found, Ok(Some(found)) if **found == *self.record) {
-                committed.failure = Some(
-                    Error::new(
-                        ErrorKind::Incomplete,
-                        format!(
-                            "the change to {} is committed, but the file does not show it as it \
-                             should",
-                            self.id
-                        ),
-                    )
-                    .with_hint("boltkey auth show tells what the store holds now"),
-                );
-            }
-        }
-        Ok(committed)
+        commit_and_prove(store, &self.changes, around, "the change")
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the commands do: one file per command, options in, report out, both plain data.
 //! Knows nothing of terminals, arguments or page formats.
 mod describe;
+mod proof;
+mod record;
 mod record;
 mod token_survey;
 
@@ -33,6 +35,7 @@ pub mod new_file;
 pub mod new_id;
 pub mod new_token;
 pub mod org;
+pub mod org_create;
 pub mod output;
 pub mod recover_operator;
 pub mod residue;
@@ -42,3 +45,6 @@ pub mod siblings;
 pub mod status;
 pub mod token;
 pub mod user;
+pub mod user_create;
+pub mod user_delete;
+pub mod user_password;

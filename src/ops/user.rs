@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::{Catalog, Id, mapping, names};
 use crate::store::Snapshot;
@@ -21,7 +21,7 @@ pub struct Users {
 }
 
 /// One user, in the API's field names.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// Its identifier.
@@ -81,6 +81,18 @@ pub fn list(snapshot: &dyn Snapshot) -> Result<Users> {
     Ok(Users {
         users: users.collect(),
         skipped,
+    })
+}
+
+/// The one with this ID.
+///
+/// # Errors
+/// [`ErrorKind::NoSuchRecord`] when there is none; else as [`list`].
+pub(super) fn by_id(snapshot: &dyn Snapshot, id: Id) -> Result<User> {
+    let mut users = list(snapshot)?.users.into_iter();
+    users.find(|user| user.id == id).ok_or_else(|| {
+        Error::new(ErrorKind::NoSuchRecord, format!("there is no user {id}"))
+            .with_hint("boltkey user list shows all of them")
     })
 }
 

@@ -23,6 +23,7 @@ mod help;
 mod hints;
 mod oracle;
 mod outputs;
+mod people;
 mod prepare;
 mod reading;
 mod restoring;
@@ -32,6 +33,7 @@ mod scrubbing;
 mod secrets;
 mod token;
 mod tokens;
+mod tokens_changed;
 mod wrong_things;
 
 use sandbox::{Ran, Sandbox};

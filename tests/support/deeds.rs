@@ -8,7 +8,7 @@ use boltkey::ops::moment::Moment;
 use boltkey::ops::new_token::Making;
 use boltkey::ops::{auth_delete, auth_rotate, made};
 use boltkey::secret::Token;
-use boltkey::store::{Committed, Snapshot, WritableStore};
+use boltkey::store::{Committed, Model, Snapshot, WritableStore};
 
 use super::scene::{Scene, recovery};
 
@@ -28,28 +28,24 @@ pub enum Planned {
 
 impl Deed {
     /// The authorization that is changed or deleted: the first one.
-    pub fn target(self, store: &dyn Snapshot) -> Option<Id> {
+    pub fn target(self, old: &Model) -> Option<Id> {
         if !matches!(self, Self::Rotate | Self::Delete) {
             return None;
         }
         let mut first = None;
-        store
-            .scan(b"authorizationsv1", &mut |key, _| {
-                first = Id::from_bytes(key).ok();
-                std::ops::ControlFlow::Break(())
-            })
-            .unwrap();
+        old.scan(b"authorizationsv1", &mut |key, _| {
+            first = Id::from_bytes(key).ok();
+            std::ops::ControlFlow::Break(())
+        })
+        .unwrap();
         first
     }
 
-    pub fn plan(self, store: &dyn Snapshot) -> boltkey::Result<Planned> {
+    pub fn plan(self, store: &dyn Snapshot, old: &Model) -> boltkey::Result<Planned> {
         let time: jiff::Zoned = "2026-11-01T10:00:00Z[UTC]".parse().unwrap();
         let now = Moment::from(&time);
         let making = Making::default();
-        let target = || {
-            let target = self.target(store);
-            target.unwrap()
-        };
+        let target = || self.target(old).unwrap();
         Ok(match self {
             Self::Recover => Planned::Token(recovery(store)?.into()),
             Self::Create => {

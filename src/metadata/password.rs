@@ -1,0 +1,90 @@
+//! Passwords: InfluxDB's rules, and the hashes it keeps of them (bcrypt, cost 10).
+//!
+//! Source: `tenant/service_user.go` and `kit/platform/errors/error_user.go` in influxdata/influxdb.
+
+use bcrypt::{BcryptError, Version};
+
+use crate::secret::Token;
+
+/// The cost at which InfluxDB hashes.
+const COST: u32 = 10;
+
+/// Whether InfluxDB takes a password; `strong` is its setting `strong-passwords`. Releases up to
+/// 2.7.5 took longer ones, which later ones then refuse.
+///
+/// # Errors
+/// InfluxDB's own words.
+pub fn valid(password: &Token, strong: bool) -> Result<(), &'static str> {
+    let text = password.reveal();
+    if !(8..=72).contains(&text.len()) {
+        return Err("passwords must be between 8 and 72 characters long");
+    }
+    let classes: [fn(char) -> bool; 4] = [
+        char::is_numeric,
+        char::is_uppercase,
+        char::is_lowercase,
+        |c| "!@#$%^&*()_+".contains(c),
+    ];
+    let met = classes
+        .iter()
+        .filter(|class| text.chars().any(class))
+        .count();
+    if strong && met < 3 {
+        return Err(
+            "passwords must contain at least three of the following character classes: uppercase, \
+             lowercase, number, special",
+        );
+    }
+    Ok(())
+}
+
+/// The hash as InfluxDB stores it.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub fn hash(password: &Token) -> Result<String, BcryptError> {
+    let parts = bcrypt::hash_with_result(password.reveal(), COST)?;
+    Ok(parts.format_for_version(Version::TwoA))
+}
+
+/// Whether `hash` is that of the password.
+#[must_use]
+pub fn matches(password: &Token, hash: &str) -> bool {
+    bcrypt::verify(password.reveal(), hash).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str) -> Token {
+        Token::new(text.to_owned())
+    }
+
+    #[test]
+    fn rules() {
+        for (text, strong, good) in [
+            ("seven77", false, false),
+            ("eight888", false, true),
+            (&"x".repeat(72), false, true),
+            (&"x".repeat(73), false, false),
+            // Bytes count, as for influxd.
+            ("éééé", false, true),
+            ("lowercase", true, false),
+            ("Lowercase", true, false),
+            ("Lowercase1", true, true),
+            ("lowercase1!", true, true),
+        ] {
+            assert_eq!(valid(&token(text), strong).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn hashes() {
+        let password = token("correct horse battery");
+        let hash = hash(&password).unwrap();
+        assert!(hash.starts_with("$2a$10$") && hash.len() == 60);
+        assert!(matches(&password, &hash) && !matches(&token("another"), &hash));
+        assert!(!matches(&password, "no hash"));
+    }
+}

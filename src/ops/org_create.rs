@@ -1,0 +1,100 @@
+//! `org create`: an organization with its two system buckets and their time-series metadata, without
+//! which influxd does not start.
+
+use super::commit::{Around, all_decoded, known_schema};
+use super::moment::Moment;
+use super::new_id;
+use super::org::Org;
+use super::proof::commit_and_prove;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::new_records::{SYSTEM_BUCKETS, put_org, put_system_bucket};
+use crate::metadata::{Catalog, names, tsm_edit};
+use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
+
+/// An organization that is worked out.
+pub struct Plan {
+    /// What is to be written.
+    pub changes: ChangeSet,
+    /// As `org list` shows it.
+    pub org: Org,
+}
+
+/// Works out the records.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::Refused`] for names that InfluxDB refuses
+pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Moment) -> Result<Plan> {
+    work_out(snapshot, name, now).map_err(Error::nothing_changed)
+}
+
+fn work_out(snapshot: &dyn Snapshot, name: &str, now: &Moment) -> Result<Plan> {
+    known_schema(snapshot)?;
+    let catalog = Catalog::load(snapshot)?;
+    all_decoded(&catalog.skipped)?;
+    let refused = |why: String| Error::new(ErrorKind::Refused, why);
+    let key = name.trim();
+    if !(1..=32768).contains(&key.len()) {
+        return Err(refused(
+            "an organization's name has to have 1 to 32,768 bytes beside white space".into(),
+        ));
+    }
+    let known = catalog.org_by_name(name).is_some();
+    if known
+        || snapshot
+            .get(names::ORGANIZATION_INDEX, key.as_bytes())?
+            .is_some()
+    {
+        let error = refused(format!("organization with name {key:?} already exists"));
+        return Err(match known {
+            true => error.with_hint("boltkey org list shows all of them"),
+            false => error.with_hint("boltkey check tells which index entry blocks the name"),
+        });
+    }
+    // Outer white space would leave an index entry behind when the organization is deleted.
+    let name = key;
+    let id = new_id::of_engine(snapshot)?;
+    let mut changes = ChangeSet::default();
+    put_org(&mut changes, id, name, &now.utc);
+    let mut databases = Vec::new();
+    for bucket in &SYSTEM_BUCKETS {
+        let bucket_id = new_id::of_engine(snapshot)?;
+        put_system_bucket(&mut changes, bucket_id, id, bucket, &now.utc);
+        databases.push(tsm_edit::database(
+            bucket_id,
+            bucket.retention,
+            bucket.shard_group_duration,
+        ));
+    }
+    let old = snapshot.get(names::TSM_METADATA, names::TSM_METADATA_KEY)?;
+    let new = old.and_then(|old| tsm_edit::with_databases(&old, &databases));
+    let new = new.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Corrupt,
+            "the time-series metadata of the store can't be edited, so influxd would not start with \
+             a new organization",
+        )
+        .with_hint("boltkey check tells what is wrong with it")
+    })?;
+    changes.put(names::TSM_METADATA, names::TSM_METADATA_KEY, &new);
+    Ok(Plan {
+        org: Org {
+            id,
+            name: name.to_owned(),
+            description: String::new(),
+            created_at: now.utc.clone(),
+            updated_at: now.utc.clone(),
+        },
+        changes,
+    })
+}
+
+impl Plan {
+    /// Makes it hold, and proves that the file shows it.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, around, "the new organization")
+    }
+}
