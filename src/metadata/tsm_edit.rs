@@ -23,6 +23,7 @@ pub fn database(bucket: Id, retention: i64, shard_group_duration: i64) -> Databa
             shard_group_duration,
             replica_n: 1,
             shard_groups: Vec::new(),
+            subscriptions: Vec::new(),
         }],
     }
 }

@@ -1,8 +1,8 @@
 //! What the commands do: one file per command, options in, report out, both plain data.
 //! Knows nothing of terminals, arguments or page formats.
+
 mod describe;
 mod proof;
-mod record;
 mod record;
 mod token_survey;
 
