@@ -180,8 +180,18 @@ fn planted_everywhere(mut bytes: Vec<u8>, token: &str) -> Vec<u8> {
                 // What begins a page stays something that is no page.
                 piece[4..4 + text.len()].copy_from_slice(text.as_bytes());
                 whole += 1;
-                live += usize::from(piece.len() < 900);
             }
+        }
+    }
+    // Zeros behind the last record of a page count as unused without being shown.
+    for page in bytes.chunks_mut(4096) {
+        let end = page
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |n| n + 1);
+        if end > 80 && end + text.len() + 8 < page.len() {
+            page[end + 4..end + 4 + text.len()].copy_from_slice(text.as_bytes());
+            live += 1;
         }
     }
     assert!(whole > 10 && live > 3, "{whole} {live}");
