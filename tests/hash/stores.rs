@@ -183,14 +183,15 @@ fn planted_everywhere(mut bytes: Vec<u8>, token: &str) -> Vec<u8> {
             }
         }
     }
-    // Zeros behind the last record of a page count as unused without being shown.
+    // Zeros behind the last record of a page count as unused without being shown. That record may
+    // be an empty bucket, whose own bytes end in zeros.
     for page in bytes.chunks_mut(4096) {
         let end = page
             .iter()
             .rposition(|byte| *byte != 0)
-            .map_or(0, |n| n + 1);
-        if end > 80 && end + text.len() + 8 < page.len() {
-            page[end + 4..end + 4 + text.len()].copy_from_slice(text.as_bytes());
+            .map_or(0, |n| n + 40);
+        if end > 120 && end + text.len() + 8 < page.len() {
+            page[end..end + text.len()].copy_from_slice(text.as_bytes());
             live += 1;
         }
     }
