@@ -313,8 +313,10 @@ fn fail_all(engine: Engine, deeds: &[Deed], only: &[&str], most: usize) -> usize
         "{engine:?}: {unchanged} unchanged, {unknown} unknown, {incomplete} incomplete, {unharmed} unharmed"
     );
     assert!(unchanged > 0 && unknown > 0 && incomplete > 0);
-    // It is said of few moments that they can't be judged.
-    assert!(unknown * 40 < cases, "{unknown} of {cases}");
+    // It is said of few moments that they can't be judged. A sample takes all of these and few
+    // others.
+    let is_sample = most < usize::MAX;
+    assert!(is_sample || unknown * 40 < cases, "{unknown} of {cases}");
     cases
 }
 
