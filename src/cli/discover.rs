@@ -67,12 +67,24 @@ pub struct Found {
 /// [`ErrorKind::NotFound`], listing where it looked; any kind when the configuration that
 /// `INFLUXD_CONFIG_PATH` names can't be read or understood.
 pub fn discover(environment: &Environment) -> Result<Found> {
+    find(environment, &["BOLTKEY_DB", "INFLUXD_BOLT_PATH"])
+}
+
+/// The same without the variable that is our own: what influxd would open.
+///
+/// # Errors
+/// As [`discover`].
+pub fn discover_as_influxd(environment: &Environment) -> Result<Found> {
+    find(environment, &["INFLUXD_BOLT_PATH"])
+}
+
+fn find(environment: &Environment, variables: &[&str]) -> Result<Found> {
     let mut search = Search {
         environment,
         warnings: Vec::new(),
         looked: Vec::new(),
     };
-    let (path, why) = search.run()?;
+    let (path, why) = search.run(variables)?;
     Ok(Found {
         path,
         why,
@@ -108,8 +120,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn run(&mut self) -> Result<(PathBuf, String)> {
-        for variable in ["BOLTKEY_DB", "INFLUXD_BOLT_PATH"] {
+    fn run(&mut self, variables: &[&str]) -> Result<(PathBuf, String)> {
+        for variable in variables {
             if let Some(path) = self.environment.path(variable) {
                 return Ok((path, format!("from {variable}")));
             }
@@ -123,7 +135,10 @@ impl Search<'_> {
                 ErrorKind::NotFound,
                 format!("no database found; looked at {}", self.looked.join(", ")),
             )
-            .with_hint("name it with --db PATH; boltkey never creates a missing one")
+            .with_hint(
+                "name it with --db PATH; boltkey locate shows every store of this host, and none \
+                 is ever created where it is missing",
+            )
         })
     }
 
@@ -257,6 +272,19 @@ fn candidates(path: &Path) -> Vec<PathBuf> {
         .iter()
         .map(|extension| path.join("config").with_extension(extension))
         .collect()
+}
+
+/// The database that a configuration names, at a path as `INFLUXD_CONFIG_PATH` may have it, and the
+/// file that says so. None where there is none, or it can't be read or understood.
+pub(super) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    for file in candidates(path) {
+        match read_config(&file) {
+            Ok(settings) => return Some((settings.bolt_path?, file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// What a configuration file says.

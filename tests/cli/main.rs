@@ -14,6 +14,7 @@ mod discovery;
 mod globals;
 mod help;
 mod hints;
+mod locating;
 mod oracle;
 mod outputs;
 mod reading;
