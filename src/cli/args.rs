@@ -160,6 +160,8 @@ pub enum Command {
     /// List InfluxDB buckets
     #[command(subcommand)]
     Bucket(super::listing::Command),
+    /// Make a new store with a first user, organization, bucket and operator token
+    Setup(Box<super::setup::SetupArgs>),
     /// Write out every token that is stored in plaintext
     Capture(super::capture::CaptureArgs),
     /// Get back in: make a new operator token without an old one
@@ -191,6 +193,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::User(command) => super::listing::users(command, session),
         Command::Org(command) => super::listing::orgs(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
+        Command::Setup(args) => super::setup::run(*args, session),
         Command::Capture(args) => super::capture::run(args, session),
         Command::Recover(command) => super::recover::run(command, session),
         Command::Residue(command) => super::residue::run(command, session),

@@ -66,6 +66,8 @@ pub struct Settings {
     pub bolt_path: Option<PathBuf>,
     /// `use-hashed-tokens`, if there is one.
     pub use_hashed_tokens: Option<bool>,
+    /// `strong-passwords`, if there is one.
+    pub strong_passwords: Option<bool>,
 }
 
 /// Reads a configuration. Letter case of keys does not matter, as for influxd.
@@ -115,6 +117,16 @@ enum Truth {
     Text(String),
 }
 
+impl Truth {
+    fn value(self) -> bool {
+        match self {
+            Self::Plain(value) => value,
+            // influxd takes any other word for "false".
+            Self::Text(text) => truth(&text).unwrap_or(false),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(SettingsVisitor)
@@ -134,16 +146,14 @@ impl<'de> Visitor<'de> for SettingsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
         let mut bolt_path = None;
         let mut use_hashed_tokens = None;
+        let mut strong_passwords = None;
         while let Some(key) = map.next_key::<String>()? {
             if key.eq_ignore_ascii_case("bolt-path") {
                 bolt_path = map.next_value::<Option<String>>()?;
             } else if key.eq_ignore_ascii_case("use-hashed-tokens") {
-                use_hashed_tokens = match map.next_value::<Option<Truth>>()? {
-                    None => None,
-                    Some(Truth::Plain(value)) => Some(value),
-                    // influxd takes any other word for "false".
-                    Some(Truth::Text(text)) => Some(truth(&text).unwrap_or(false)),
-                };
+                use_hashed_tokens = map.next_value::<Option<Truth>>()?.map(Truth::value);
+            } else if key.eq_ignore_ascii_case("strong-passwords") {
+                strong_passwords = map.next_value::<Option<Truth>>()?.map(Truth::value);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -151,6 +161,7 @@ impl<'de> Visitor<'de> for SettingsVisitor {
         Ok(Settings {
             bolt_path: bolt_path.filter(|path| !path.is_empty()).map(PathBuf::from),
             use_hashed_tokens,
+            strong_passwords,
         })
     }
 }

@@ -99,7 +99,28 @@ fn find(environment: &Environment, variables: &[&str]) -> Result<Found> {
 /// # Errors
 /// When the configuration that `INFLUXD_CONFIG_PATH` names can't be read or understood.
 pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
-    let variable = (environment.variable)("INFLUXD_USE_HASHED_TOKENS");
+    let take = |settings: Settings| settings.use_hashed_tokens;
+    setting(environment, "use-hashed-tokens", take)
+}
+
+/// What an explicit `strong-passwords` says: `INFLUXD_STRONG_PASSWORDS`, else influxd's
+/// configuration. `None` when neither does.
+///
+/// # Errors
+/// As [`use_hashed_tokens`].
+pub fn strong_passwords(environment: &Environment) -> Result<Option<bool>> {
+    let take = |settings: Settings| settings.strong_passwords;
+    setting(environment, "strong-passwords", take)
+}
+
+/// A setting that is true or false.
+fn setting(
+    environment: &Environment,
+    name: &str,
+    take: impl Fn(Settings) -> Option<bool>,
+) -> Result<Option<bool>> {
+    let variable = format!("INFLUXD_{}", name.to_ascii_uppercase().replace('-', "_"));
+    let variable = (environment.variable)(&variable);
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
         return Ok(Some(value.to_str().and_then(truth).unwrap_or(false)));
     }
@@ -108,8 +129,7 @@ pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
         warnings: Vec::new(),
         looked: Vec::new(),
     };
-    let take = |settings: Settings| settings.use_hashed_tokens;
-    let found = search.in_configuration("use-hashed-tokens", take)?;
+    let found = search.in_configuration(name, take)?;
     Ok(found.map(|(value, _)| value))
 }
 

@@ -33,6 +33,7 @@ mod residue;
 pub mod secret_input;
 mod services;
 mod session;
+mod setup;
 mod status;
 mod stdout;
 mod table;

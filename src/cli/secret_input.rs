@@ -27,6 +27,12 @@ impl Secret {
         option: "--token-file",
         variable: "BOLTKEY_TOKEN",
     };
+    /// The password of a user.
+    pub const PASSWORD: Self = Self {
+        name: "password",
+        option: "--password-file",
+        variable: "BOLTKEY_PASSWORD",
+    };
     /// The passphrase of an encrypted capture.
     pub const PASSPHRASE: Self = Self {
         name: "passphrase",
@@ -63,6 +69,28 @@ pub fn read_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
             None => secret.check(secret.ask()?, "that was typed"),
         },
     }
+}
+
+/// The same for a secret that is set from now on: who types it does so twice.
+///
+/// # Errors
+/// As [`read_secret`]; [`ErrorKind::Refused`] when what was typed differs.
+pub fn read_new_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
+    let first = read_secret(secret, file)?;
+    if file.is_some() || secret.is_set() {
+        return Ok(first);
+    }
+    let again = Secret {
+        name: "same again",
+        ..*secret
+    };
+    if read_secret(&again, None)? == first {
+        return Ok(first);
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("the two {}s differ; nothing was changed", secret.name),
+    ))
 }
 
 /// Whether others than its owner may read a file that holds a secret. What can't be looked at does

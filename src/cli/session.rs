@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Globals;
-use super::discover::{Environment, discover, use_hashed_tokens};
+use super::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
 use super::prompt::confirm;
 use super::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
@@ -147,6 +147,16 @@ impl Session {
             self.ui.warning(&format!("{error}; it is left aside"));
             None
         })
+    }
+
+    /// Whether influxd is set up to take strong passwords only.
+    #[must_use]
+    pub fn strong_passwords(&self) -> bool {
+        let set = strong_passwords(&Environment::of_process()).unwrap_or_else(|error| {
+            self.ui.warning(&format!("{error}; it is left aside"));
+            None
+        });
+        set.unwrap_or(false)
     }
 
     /// The database that was named, if one was.

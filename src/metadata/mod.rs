@@ -12,12 +12,15 @@ pub mod marks;
 pub mod migration;
 pub mod names;
 pub mod new_authorization;
+pub mod new_records;
+pub mod new_store;
 pub mod parallel;
 pub mod permission;
 pub mod post_request;
 pub mod residue;
 pub mod token_hash;
 pub mod tsm;
+pub mod tsm_edit;
 
 pub use authorization::{Authorization, Class, Kind, Storage};
 pub use can::Can;

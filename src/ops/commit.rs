@@ -187,7 +187,11 @@ fn keep_copy(store: &WritableStore, path: &Path) -> Result<Finished> {
     Ok(finished)
 }
 
-fn write_token(path: &Path, token: &Token) -> Result<Finished> {
+/// Puts a token into a new file, readable by its owner only, complete and on disk.
+///
+/// # Errors
+/// As [`OutputFile::create_regular`], and when the file can't be written.
+pub fn write_token(path: &Path, token: &Token) -> Result<Finished> {
     let mut file = OutputFile::create_regular(path)?;
     let mut line = Zeroizing::new(Vec::with_capacity(token.reveal().len() + 1));
     line.extend_from_slice(token.reveal().as_bytes());

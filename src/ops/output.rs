@@ -126,6 +126,17 @@ impl OutputFile {
         }
     }
 
+    /// The new file itself, by a second descriptor. Not for pipes and devices.
+    ///
+    /// # Errors
+    /// When the system gives none.
+    pub(in crate::ops) fn file(&self) -> io::Result<File> {
+        match &self.target {
+            Target::New(file) => file.file().try_clone(),
+            Target::Stream(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// How long the new file is by now, in bytes; 0 for pipes and devices.
     ///
     /// # Errors

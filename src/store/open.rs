@@ -77,9 +77,23 @@ impl Store {
     /// * [`ErrorKind::NotAStore`] for anything that is no database, an empty file included
     /// * [`ErrorKind::Locked`] when another process holds it
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
-        let mut file = open_file(path, Purpose::Reading)?;
+        let file = open_file(path, Purpose::Reading)?;
         let mut notices = Vec::new();
         notices.extend(lock_shared(&file, path, &options.lock)?);
+        Self::read(file, path, notices)
+    }
+
+    /// Reads a file that is open already and that nobody else can change: a private temporary
+    /// one, or a part of a backup. No lock is taken, and one that the file has stays. `path` is
+    /// for messages only.
+    ///
+    /// # Errors
+    /// As [`Store::open`] where no lock is concerned.
+    pub fn of_file(file: File, path: &Path) -> Result<Self> {
+        Self::read(file, path, Vec::new())
+    }
+
+    fn read(mut file: File, path: &Path, mut notices: Vec<Finding>) -> Result<Self> {
         // Only what is read after locking is to be trusted, the length included.
         let size = file.metadata().at("read", path)?.len();
         let mut start = [0; 16];

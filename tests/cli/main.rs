@@ -21,6 +21,7 @@ mod reading;
 mod sandbox;
 mod scene;
 mod secrets;
+mod setting_up;
 mod token;
 mod tokens;
 mod wrong_things;
