@@ -13,6 +13,8 @@ use crate::metadata::tsm::Placed;
 
 /// Where shards lie: their points, and what was written last.
 const PARTS: [&str; 2] = ["data", "wal"];
+/// A bucket's folder that is no retention policy's: its parts have numbers that are no shards'.
+const SERIES: &str = "_series";
 
 /// The shards that lie in an engine folder, as `data/<bucket>/autogen/<shard>`, ascending, each
 /// once. None where there is no such folder.
@@ -25,6 +27,9 @@ pub fn shards(engine: &Path) -> Result<Vec<Placed>> {
         for bucket in folders(&engine.join(part))? {
             let path = engine.join(part).join(&bucket);
             for policy in folders(&path)? {
+                if policy == SERIES {
+                    continue;
+                }
                 for name in folders(&path.join(&policy))? {
                     let digits = name.bytes().all(|byte| byte.is_ascii_digit());
                     if let (true, Ok(shard)) = (digits, name.parse()) {
@@ -82,6 +87,6 @@ mod tests {
         fs::write(folder.path().join("data/b2/autogen/5"), "a file").unwrap();
         let found = shards(folder.path()).unwrap();
         let found: Vec<_> = found.iter().map(|p| (p.shard, p.bucket.as_str())).collect();
-        assert_eq!(found, [(0, "b1"), (7, "b1"), (12, "b2"), (13, "b2")]);
+        assert_eq!(found, [(7, "b1"), (12, "b2"), (13, "b2")]);
     }
 }

@@ -244,7 +244,7 @@ fn what_is_missing_or_wrong_is_told() {
         ran.tells(&[tells, "nothing was changed"]);
     }
     for value in [
-        "a.b\tc",
+        "a\nb",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x",
         "$influxdb2-sha256$abc",
     ] {
