@@ -177,7 +177,7 @@ func TestSetupWritesWhatInfluxdWrites(t *testing.T) {
 			}
 		}
 	}
-	fmt.Println("cases: setup-lines", records)
+	t.Logf("cases: TestSetupWritesWhatInfluxdWrites %d", records)
 }
 
 // A server starts on a new store with nothing to migrate and nothing to hash, and takes the login,

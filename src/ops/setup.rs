@@ -17,7 +17,9 @@ use crate::metadata::permission::of_operator;
 use crate::metadata::tsm::{Highest, Placed};
 use crate::metadata::{Catalog, Id, names, new_store, tsm_edit};
 use crate::secret::Token;
-use crate::store::{Commit, Committed, Engine, Model, Outcome, Progress, Store, create_from};
+use crate::store::{
+    Commit, Committed, Device, Engine, Model, Outcome, Progress, Store, create_from,
+};
 
 /// Bolt's keys end there; no name may be longer, with an identifier before it.
 const LONGEST_NAME: usize = 32768 - 16;
@@ -223,13 +225,22 @@ impl Plan {
         }
     }
 
+    /// Writes the store into an empty file, which is `path` in messages. It is on disk, and was read
+    /// back, when this returns.
+    ///
+    /// # Errors
+    /// When the file can't be written, or does not read back.
+    pub fn fill(&self, engine: Engine, device: Box<dyn Device>, path: &Path) -> Result<()> {
+        let silent = Progress::new(&|_| {});
+        create_from(&self.content, engine, device, path, &silent)
+    }
+
     /// The complete file without its name, and its device and inode.
     fn write(&self, target: &Target<'_>) -> Result<(OutputFile, (u64, u64))> {
         let path = target.path;
         let output = OutputFile::create_database(path)?;
         let device = output.device().at("write", path)?;
-        let silent = Progress::new(&|_| {});
-        create_from(&self.content, target.engine, device, path, &silent)?;
+        self.fill(target.engine, device, path)?;
         let file = output.file().at("read", path)?;
         let metadata = file.metadata().at("look at", path)?;
         let store = Store::of_file(file, path)?;

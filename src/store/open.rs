@@ -230,7 +230,7 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
             };
             match error.kind() {
                 ErrorKind::NotFound => error.with_hint(
-                    "check the path, boltkey locate shows every store of this host; a missing \
+                    "check the path, or let boltkey locate show every store of this host; a missing \
                      database is never created (influxd recovery does, and then says \"bucket not \
                      found\")",
                 ),

@@ -180,6 +180,27 @@ fn nothing_is_ever_overwritten() {
 }
 
 #[test]
+fn a_full_disk_leaves_nothing() {
+    let scene = Scene::new();
+    let token = scene.path("token");
+    for name in ["new.bolt", "new.redb"] {
+        let extra = [&ALL[..], &["--token-out", text(&token)]].concat();
+        let arguments = arguments(&["setup"], &scene.path(name), &extra);
+        let mut shell = std::process::Command::new("/bin/sh");
+        let limited = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
+        shell
+            .args(["-c", limited, crate::sandbox::BOLTKEY])
+            .args(arguments)
+            .env_clear()
+            .env("BOLTKEY_PASSWORD", PASSWORD)
+            .current_dir(scene.path(""));
+        let ran = scene.sandbox.finish(shell).code(1);
+        ran.tells(&[name, "File too large", "nothing was changed"]);
+        assert_eq!(scene.names().len(), 0);
+    }
+}
+
+#[test]
 fn shards_of_an_older_store_are_named() {
     let scene = Scene::new();
     let database = scene.path("influxd.bolt");
