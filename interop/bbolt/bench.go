@@ -51,7 +51,7 @@ func runBench(args []string) error {
 
 // readAll looks at every key and value through dump's walk.
 func readAll(tx *bolt.Tx) error {
-	_, _, err := writeDump(io.Discard, tx)
+	_, _, err := writeDump(io.Discard, tx, false)
 	return err
 }
 

@@ -22,10 +22,13 @@ import (
 // its keys in byte order, then its nested buckets in byte order, each in full
 // before the next. The root bucket comes first of all. The digest of the file
 // is the SHA-256 of all these bytes.
+//
+// With --values the lines have "=" and the value itself, in hex, instead of
+// its SHA-256.
 
 // writeDump writes the canonical lines of everything tx sees and returns how
 // many buckets (the root bucket included) and keys there are.
-func writeDump(w io.Writer, tx *bolt.Tx) (buckets, keys int, err error) {
+func writeDump(w io.Writer, tx *bolt.Tx, values bool) (buckets, keys int, err error) {
 	out := bufio.NewWriter(w)
 	var walk func(b *bolt.Bucket, prefix string) error
 	walk = func(b *bolt.Bucket, prefix string) error {
@@ -43,7 +46,11 @@ func writeDump(w io.Writer, tx *bolt.Tx) (buckets, keys int, err error) {
 				continue
 			}
 			keys++
-			fmt.Fprintf(out, "key %s %x %x\n", path, k, sha256.Sum256(v))
+			if values {
+				fmt.Fprintf(out, "key %s %x =%x\n", path, k, v)
+			} else {
+				fmt.Fprintf(out, "key %s %x %x\n", path, k, sha256.Sum256(v))
+			}
 		}
 		for _, name := range nested {
 			child := b.Bucket(name)
@@ -65,6 +72,7 @@ func writeDump(w io.Writer, tx *bolt.Tx) (buckets, keys int, err error) {
 func runDump(args []string) error {
 	fs := flags("dump")
 	lines := fs.Bool("lines", false, "print the lines instead of their digest")
+	values := fs.Bool("values", false, "print the lines with the values themselves")
 	rest, err := parse(fs, args, 1)
 	if err != nil {
 		return err
@@ -75,12 +83,12 @@ func runDump(args []string) error {
 	}
 	defer db.Close()
 	return db.View(func(tx *bolt.Tx) error {
-		if *lines {
-			_, _, err := writeDump(os.Stdout, tx)
+		if *lines || *values {
+			_, _, err := writeDump(os.Stdout, tx, *values)
 			return err
 		}
 		sum := sha256.New()
-		buckets, keys, err := writeDump(sum, tx)
+		buckets, keys, err := writeDump(sum, tx, false)
 		if err != nil {
 			return err
 		}

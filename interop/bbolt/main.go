@@ -27,7 +27,7 @@ func commands() []command {
 		{"make", "[--page-size N] [--freelist array|hashmap|none] [--seed N] [--profile P] FILE", "write a new file", runMake},
 		{"profiles", "", "list the profiles of make", runProfiles},
 		{"check", "FILE", "Tx.Check: prints OK, or the errors and exits 1", runCheck},
-		{"dump", "[--lines] FILE", "the canonical digest of the contents, or its lines", runDump},
+		{"dump", "[--lines|--values] FILE", "the canonical digest of the contents, or its lines", runDump},
 		{"copy", "[--page-size N] [--freelist array|hashmap|none] SRC DST", "everything in a file, in a new file of another form", runCopy},
 		{"commit", "[--freelist array|hashmap|none] [--keep] FILE TRANSACTIONS SEED", "random transactions, then check", runCommit},
 		{"backup", "FILE OUT", "Tx.WriteTo, as influx backup does", runBackup},

@@ -37,6 +37,7 @@ WHERE THE DATABASE IS
   configuration (the file or folder of INFLUXD_CONFIG_PATH, else the package's
   or the container image's), else the default paths of influxd, its packages
   and its image. The path chosen, and why, is told on standard error.
+  boltkey locate names every store of this host, and the one influxd would open.
 
 EXIT CODES
   0  done, or nothing to do, or nothing found
@@ -56,7 +57,7 @@ WHEN INFLUXD SAYS
       Another process holds the file. Any command here names it (exit 4).
   \"bucket not found\"
       The file is no metadata store, often one made by a wrong path.
-      boltkey status tells what it is.
+      boltkey status tells what it is, boltkey locate where the others are.
   \"unauthorized access\", \"authorization not found\"
       boltkey auth verify tells which step refuses the token.
   \"Missing metadata for bucket\"
@@ -150,6 +151,8 @@ impl From<ColorWhen> for anstream::ColorChoice {
 pub enum Command {
     /// Say what a file is, who can still get in, and what it still shows
     Status,
+    /// Show every metadata store of this host, and which one influxd would open
+    Locate,
     /// Tokens: list, show, verify, create, clone, rotate, update, delete
     #[command(subcommand, visible_alias = "authorization")]
     Auth(super::auth::Command),
@@ -164,6 +167,8 @@ pub enum Command {
     /// List InfluxDB buckets
     #[command(subcommand)]
     Bucket(super::listing::Command),
+    /// Make a new store with a first user, organization, bucket and operator token
+    Setup(Box<super::setup::SetupArgs>),
     /// Write out every token that is stored in plaintext
     Capture(super::capture::CaptureArgs),
     /// Replace every plaintext token by its hash, as InfluxDB 2.8 and later do, and leave none
@@ -198,11 +203,13 @@ pub enum Command {
 pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Status => super::status::run(session),
+        Command::Locate => super::locate::run(session),
         Command::Auth(command) => super::auth::run(command, session),
         Command::Check(args) => super::check::run(&args, session),
         Command::User(command) => super::user::run(command, session),
         Command::Org(command) => super::org::run(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
+        Command::Setup(args) => super::setup::run(*args, session),
         Command::Capture(args) => super::capture::run(args, session),
         Command::Hash(args) => super::hash::run(args, session),
         Command::Recover(command) => super::recover::run(command, session),

@@ -34,8 +34,10 @@ pub struct CompactArgs {
     out: PathBuf,
 }
 
+/// An engine, as options name it.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum EngineArg {
+#[allow(missing_docs)]
+pub enum EngineArg {
     Redb,
     Bolt,
 }

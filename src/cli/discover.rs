@@ -67,12 +67,24 @@ pub struct Found {
 /// [`ErrorKind::NotFound`], listing where it looked; any kind when the configuration that
 /// `INFLUXD_CONFIG_PATH` names can't be read or understood.
 pub fn discover(environment: &Environment) -> Result<Found> {
+    find(environment, &["BOLTKEY_DB", "INFLUXD_BOLT_PATH"])
+}
+
+/// The same without the variable that is our own: what influxd would open.
+///
+/// # Errors
+/// As [`discover`].
+pub fn discover_as_influxd(environment: &Environment) -> Result<Found> {
+    find(environment, &["INFLUXD_BOLT_PATH"])
+}
+
+fn find(environment: &Environment, variables: &[&str]) -> Result<Found> {
     let mut search = Search {
         environment,
         warnings: Vec::new(),
         looked: Vec::new(),
     };
-    let (path, why) = search.run()?;
+    let (path, why) = search.run(variables)?;
     Ok(Found {
         path,
         why,
@@ -87,34 +99,28 @@ pub fn discover(environment: &Environment) -> Result<Found> {
 /// # Errors
 /// When the configuration that `INFLUXD_CONFIG_PATH` names can't be read or understood.
 pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
-    truth_of(
-        environment,
-        "INFLUXD_USE_HASHED_TOKENS",
-        "use-hashed-tokens",
-        |settings| settings.use_hashed_tokens,
-    )
+    let take = |settings: Settings| settings.use_hashed_tokens;
+    setting(environment, "use-hashed-tokens", take)
 }
 
-/// What an explicit `strong-passwords` of influxd says, as [`use_hashed_tokens`].
+/// What an explicit `strong-passwords` says: `INFLUXD_STRONG_PASSWORDS`, else influxd's
+/// configuration. `None` when neither does.
 ///
 /// # Errors
 /// As [`use_hashed_tokens`].
 pub fn strong_passwords(environment: &Environment) -> Result<Option<bool>> {
-    truth_of(
-        environment,
-        "INFLUXD_STRONG_PASSWORDS",
-        "strong-passwords",
-        |settings| settings.strong_passwords,
-    )
+    let take = |settings: Settings| settings.strong_passwords;
+    setting(environment, "strong-passwords", take)
 }
 
-fn truth_of(
+/// A setting that is true or false.
+fn setting(
     environment: &Environment,
-    variable: &str,
-    setting: &str,
-    take: fn(Settings) -> Option<bool>,
+    name: &str,
+    take: impl Fn(Settings) -> Option<bool>,
 ) -> Result<Option<bool>> {
-    let variable = (environment.variable)(variable);
+    let variable = format!("INFLUXD_{}", name.to_ascii_uppercase().replace('-', "_"));
+    let variable = (environment.variable)(&variable);
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
         return Ok(Some(value.to_str().and_then(truth).unwrap_or(false)));
     }
@@ -123,7 +129,7 @@ fn truth_of(
         warnings: Vec::new(),
         looked: Vec::new(),
     };
-    let found = search.in_configuration(setting, take)?;
+    let found = search.in_configuration(name, take)?;
     Ok(found.map(|(value, _)| value))
 }
 
@@ -134,8 +140,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn run(&mut self) -> Result<(PathBuf, String)> {
-        for variable in ["BOLTKEY_DB", "INFLUXD_BOLT_PATH"] {
+    fn run(&mut self, variables: &[&str]) -> Result<(PathBuf, String)> {
+        for variable in variables {
             if let Some(path) = self.environment.path(variable) {
                 return Ok((path, format!("from {variable}")));
             }
@@ -149,7 +155,10 @@ impl Search<'_> {
                 ErrorKind::NotFound,
                 format!("no database found; looked at {}", self.looked.join(", ")),
             )
-            .with_hint("name it with --db PATH; boltkey never creates a missing one")
+            .with_hint(
+                "name it with --db PATH; boltkey locate shows every store of this host, and none \
+                 is ever created where it is missing",
+            )
         })
     }
 
@@ -283,6 +292,19 @@ fn candidates(path: &Path) -> Vec<PathBuf> {
         .iter()
         .map(|extension| path.join("config").with_extension(extension))
         .collect()
+}
+
+/// The database that a configuration names, at a path as `INFLUXD_CONFIG_PATH` may have it, and the
+/// file that says so. None where there is none, or it can't be read or understood.
+pub(super) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    for file in candidates(path) {
+        match read_config(&file) {
+            Ok(settings) => return Some((settings.bolt_path?, file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// What a configuration file says.

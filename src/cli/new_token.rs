@@ -148,6 +148,7 @@ impl ValueArgs {
             wanted,
             use_hashed_tokens: session.use_hashed_tokens(),
             allow_unusable: self.allow_unusable,
+            new_store: false,
         })
     }
 }
@@ -337,7 +338,8 @@ impl<'a> Report<'a> {
     }
 }
 
-fn how_kept(made: &made::Made<'_>) -> String {
+/// How a token is kept, and why.
+pub fn how_kept(made: &made::Made<'_>) -> String {
     let how = made.entry.storage.name();
     match (made.kept_because, made.entry.storage) {
         (KeptBecause::Schema, _) => {
@@ -349,6 +351,7 @@ fn how_kept(made: &made::Made<'_>) -> String {
         (KeptBecause::Asked, _) => format!("{how}, as asked for"),
         (KeptBecause::Setting, _) => format!("{how}, as use-hashed-tokens says"),
         (KeptBecause::Store, Storage::Hashed) => format!("{how}, as other tokens of the store"),
+        (KeptBecause::NewStore, _) => format!("{how}, as InfluxDB 2.9 makes new stores"),
         (KeptBecause::Store, _) => format!("{how}: the store holds no hashed tokens"),
     }
 }

@@ -89,7 +89,7 @@ fn read(secret: &Secret, file: Option<&Path>) -> Result<(Token, String)> {
                 Zeroizing::new(value.into_encoded_bytes()),
                 format!("in {}", secret.variable),
             ),
-            None => (secret.ask()?, String::from("that was typed")),
+            None => (secret.ask(secret.name)?, String::from("that was typed")),
         },
     };
     Ok((secret.check(bytes, &place)?, place))
@@ -101,12 +101,14 @@ fn read(secret: &Secret, file: Option<&Path>) -> Result<(Token, String)> {
 /// As [`read_secret`]; [`ErrorKind::Refused`] when the two are not the same.
 pub fn read_new_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
     let first = read_secret(secret, file)?;
-    if file.is_none() && !secret.is_set() && secret.check(secret.ask()?, "that was typed")? != first
-    {
-        let message = format!("the two {}s differ; nothing was changed", secret.name);
-        return Err(Error::new(ErrorKind::Refused, message));
+    if file.is_some() || secret.is_set() {
+        return Ok(first);
     }
-    Ok(first)
+    if secret.check(secret.ask("same again")?, "that was typed")? == first {
+        return Ok(first);
+    }
+    let message = format!("the two {}s differ; nothing was changed", secret.name);
+    Err(Error::new(ErrorKind::Refused, message))
 }
 
 /// Whether others than its owner may read a file that holds a secret. What can't be looked at does
@@ -157,8 +159,8 @@ impl Secret {
         }
     }
 
-    /// Asks at the terminal, without echo.
-    fn ask(&self) -> Result<Zeroizing<Vec<u8>>> {
+    /// Asks at the terminal, without echo, for what `prompt` calls it.
+    fn ask(&self, prompt: &str) -> Result<Zeroizing<Vec<u8>>> {
         let nobody = || {
             let message = format!("a {} is needed and nobody is there to be asked", self.name);
             Error::new(ErrorKind::Confirmation, message).with_hint(format!(
@@ -169,7 +171,7 @@ impl Secret {
         if !io::stdin().is_terminal() {
             return Err(nobody());
         }
-        rpassword::prompt_password(format!("{} (not shown): ", self.name))
+        rpassword::prompt_password(format!("{prompt} (not shown): "))
             .map(|text| Zeroizing::new(text.into_bytes()))
             .map_err(|_| nobody())
     }

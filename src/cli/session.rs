@@ -169,6 +169,12 @@ impl Session {
         }) == Some(true)
     }
 
+    /// The database that was named, if one was.
+    #[must_use]
+    pub fn named(&self) -> Option<&Path> {
+        self.globals.db.as_deref()
+    }
+
     /// How databases are opened in this run.
     #[must_use]
     pub fn open_options(&self) -> OpenOptions {
@@ -294,7 +300,7 @@ fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<Readable> {
         ),
     )
     .with_hint(
-        "influxd recovery creates such an empty file when its path is wrong; look for the real \
-         one in the configured bolt-path",
+        "influxd recovery creates such an empty file when its path is wrong; boltkey locate shows \
+         every store of this host, and the one that influxd would open",
     ))
 }

@@ -101,7 +101,11 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     }
 }
 
-fn read_password(file: Option<&Path>, session: &Session) -> Result<Token> {
+/// A password that is to be set.
+///
+/// # Errors
+/// As [`read_new_secret`].
+pub fn read_password(file: Option<&Path>, session: &Session) -> Result<Token> {
     if let Some(path) = file.filter(|path| is_exposed(path)) {
         session.ui().warning(&format!(
             "{} can be read by others: a password in it is a secret of theirs too",

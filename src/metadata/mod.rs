@@ -15,6 +15,7 @@ pub mod migration;
 pub mod names;
 pub mod new_authorization;
 pub mod new_records;
+pub mod new_store;
 pub mod parallel;
 pub mod password;
 pub mod permission;

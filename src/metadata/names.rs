@@ -37,6 +37,12 @@ pub const MIGRATIONS: &[u8] = b"migrationsv1";
 pub const TSM_METADATA: &[u8] = b"v1_tsm1_metadata";
 /// The only key of [`TSM_METADATA`].
 pub const TSM_METADATA_KEY: &[u8] = b"meta.db";
+/// `id` → hex16 ID of the instance.
+pub const INSTANCE: &[u8] = b"idsv1";
+/// The only key of [`INSTANCE`].
+pub const INSTANCE_KEY: &[u8] = b"id";
+/// hex16 ID → source JSON.
+pub const SOURCES: &[u8] = b"sourcesv1";
 /// hex16 ID → task JSON.
 pub const TASKS: &[u8] = b"tasksv1";
 
@@ -88,7 +94,7 @@ pub const ALL: &[&[u8]] = &[
     b"dbrpbyorgv1",
     b"dbrpdefaultv1",
     b"dbrpv1",
-    b"idsv1",
+    INSTANCE,
     b"keyvaluelogindexv1",
     b"keyvaluelogv1",
     b"labelindexv1",
@@ -104,7 +110,7 @@ pub const ALL: &[&[u8]] = &[
     b"scraperv2",
     b"secretsv1",
     b"sessionsv1",
-    b"sourcesv1",
+    SOURCES,
     b"taskIndexsv1",
     b"taskRunsv1",
     b"telegrafPluginsv1",

@@ -3,10 +3,57 @@
 //!
 //! Source: `tenant/storage_*.go` in influxdata/influxdb.
 
-use super::json::{push_string, string};
+use super::json::string;
 use super::mapping::INSTANCE_RESOURCE;
-use super::{Id, names};
+use super::tsm::Database;
+use super::{Id, names, tsm_edit};
 use crate::store::ChangeSet;
+
+/// The longest key that Bolt takes, in bytes.
+const LONGEST_KEY: usize = 32_768;
+/// In the index of buckets the organization's ID stands before the name.
+const LONGEST_BUCKET: usize = LONGEST_KEY - 16;
+
+/// Whether InfluxDB takes a name for a user.
+///
+/// # Errors
+/// Why it does not.
+pub fn valid_user_name(name: &str) -> Result<(), &'static str> {
+    match name.len() {
+        1..=LONGEST_KEY => Ok(()),
+        _ => Err("a user's name has to have 1 to 32,768 bytes"),
+    }
+}
+
+/// The name for an organization without outer white space, which InfluxDB's index leaves out: a name
+/// with it would leave an index entry behind when the organization is deleted.
+///
+/// # Errors
+/// Why InfluxDB would not take it.
+pub fn valid_org_name(name: &str) -> Result<&str, &'static str> {
+    let name = name.trim();
+    match name.len() {
+        1..=LONGEST_KEY => Ok(name),
+        _ => Err("an organization's name has to have 1 to 32,768 bytes beside white space"),
+    }
+}
+
+/// Whether InfluxDB takes a name for a bucket of the user's own.
+///
+/// # Errors
+/// Why it does not.
+pub fn valid_bucket_name(name: &str) -> Result<(), &'static str> {
+    if !(1..=LONGEST_BUCKET).contains(&name.len()) {
+        return Err("a bucket's name has to have 1 to 32,752 bytes");
+    }
+    if name.starts_with('_') {
+        return Err("a bucket's name that begins with _ is one of InfluxDB's own");
+    }
+    if name.contains('"') {
+        return Err("a bucket's name can't have a quotation mark in it");
+    }
+    Ok(())
+}
 
 /// Adds a user's record and index entry; active.
 pub fn put_user(changes: &mut ChangeSet, id: Id, name: &str) {
@@ -60,60 +107,65 @@ pub fn put_org(changes: &mut ChangeSet, id: Id, name: &str, now: &str) {
     );
 }
 
-/// A bucket that every organization has.
+/// A new bucket of InfluxDB.
 #[derive(Debug, Clone, Copy)]
-pub struct SystemBucket {
-    /// Its name.
-    pub name: &'static str,
+pub struct NewBucket<'a> {
+    /// Its name, which no other of the organization has.
+    pub name: &'a str,
     /// Its description.
-    pub description: &'static str,
-    /// Nanoseconds.
+    pub description: &'a str,
+    /// Whether it is one of those that every organization has.
+    pub system: bool,
+    /// How long points are kept, in nanoseconds; 0 for ever.
     pub retention: i64,
-    /// Nanoseconds.
+    /// How much time a group of shards covers, in nanoseconds.
     pub shard_group_duration: i64,
 }
 
 /// A day, in nanoseconds.
 const DAY: i64 = 86_400_000_000_000;
 
-/// The two of them, in the order in which influxd makes them.
-pub const SYSTEM_BUCKETS: [SystemBucket; 2] = [
-    SystemBucket {
+/// The two that every organization has, in the order in which influxd makes them.
+pub const SYSTEM_BUCKETS: [NewBucket<'static>; 2] = [
+    NewBucket {
         name: "_tasks",
         description: "System bucket for task logs",
+        system: true,
         retention: 3 * DAY,
         shard_group_duration: DAY,
     },
-    SystemBucket {
+    NewBucket {
         name: "_monitoring",
         description: "System bucket for monitoring logs",
+        system: true,
         retention: 7 * DAY,
         shard_group_duration: DAY,
     },
 ];
 
-/// Adds a system bucket's record and index entry. It needs time-series metadata as well, or influxd
-/// does not start.
-pub fn put_system_bucket(
+/// Adds a bucket's record and index entry. `now` is UTC, RFC 3339. The answer is the bucket's side
+/// in the time-series metadata: it has to stand there as well, or influxd does not start.
+#[must_use]
+pub fn put_bucket(
     changes: &mut ChangeSet,
     id: Id,
     org: Id,
-    bucket: &SystemBucket,
+    bucket: &NewBucket<'_>,
     now: &str,
-) {
-    let mut record = format!(r#"{{"id":"{id}","orgID":"{org}","type":1,"name":"#).into_bytes();
-    push_string(bucket.name, &mut record);
-    record.extend_from_slice(b",\"description\":");
-    push_string(bucket.description, &mut record);
-    let rest = format!(
-        r#","retentionPeriod":{},"shardGroupDuration":{},"createdAt":"{now}","updatedAt":"{now}"}}"#,
-        bucket.retention, bucket.shard_group_duration
+) -> Database {
+    let record = format!(
+        r#"{{"id":"{id}","orgID":"{org}","type":{},"name":{},"description":{},"retentionPeriod":{},"shardGroupDuration":{},"createdAt":"{now}","updatedAt":"{now}"}}"#,
+        u8::from(bucket.system),
+        string(bucket.name),
+        string(bucket.description),
+        bucket.retention,
+        bucket.shard_group_duration
     );
-    record.extend_from_slice(rest.as_bytes());
     let key = id.to_string();
-    changes.put(names::BUCKETS, key.as_bytes(), &record);
+    changes.put(names::BUCKETS, key.as_bytes(), record.as_bytes());
     let entry = format!("{org}{}", bucket.name);
     changes.put(names::BUCKET_INDEX, entry.as_bytes(), key.as_bytes());
+    tsm_edit::database(id, bucket.retention, bucket.shard_group_duration)
 }
 
 #[cfg(test)]
@@ -135,7 +187,8 @@ mod tests {
         put_ownership(&mut changes, 21, user, Owned::Org(org));
         put_ownership(&mut changes, 21, user, Owned::Instance);
         let bucket = id("7451ab8b9b7df592");
-        put_system_bucket(&mut changes, bucket, org, &SYSTEM_BUCKETS[0], now);
+        let database = put_bucket(&mut changes, bucket, org, &SYSTEM_BUCKETS[0], now);
+        assert_eq!(database.name, "7451ab8b9b7df592");
         let model = Model::default();
         let after = Preview::new(&model, &changes);
         let text = |bucket: &[u8], key: &str| {
@@ -147,6 +200,7 @@ mod tests {
             r#"{"id":"08371db1dd8c8000","name":"testuser","status":"active"}"#
         );
         assert_eq!(text(names::USER_INDEX, "testuser"), "08371db1dd8c8000");
+        assert_eq!(text(names::ORGANIZATION_INDEX, "myorg"), "dd7cd2292f6e974a");
         assert_eq!(
             text(names::ORGANIZATIONS, "dd7cd2292f6e974a"),
             r#"{"id":"dd7cd2292f6e974a","name":"myorg","description":"","createdAt":"2021-09-28T12:55:25.442475Z","updatedAt":"2021-09-28T12:55:25.442475Z"}"#
@@ -171,5 +225,54 @@ mod tests {
             text(names::BUCKET_INDEX, "dd7cd2292f6e974a_tasks"),
             "7451ab8b9b7df592"
         );
+    }
+
+    #[test]
+    fn a_bucket_of_the_users_own() {
+        let (org, bucket) = (id("dd7cd2292f6e974a"), id("7451ab8b9b7df592"));
+        let mut changes = ChangeSet::default();
+        let new = NewBucket {
+            name: "mybucket",
+            description: "",
+            system: false,
+            retention: 0,
+            shard_group_duration: 7 * DAY,
+        };
+        let now = "2021-09-28T12:55:25.670578Z";
+        let database = put_bucket(&mut changes, bucket, org, &new, now);
+        assert_eq!(
+            database.retention_policies[0].shard_group_duration,
+            604_800_000_000_000
+        );
+        let model = Model::default();
+        let record = Preview::new(&model, &changes)
+            .get(names::BUCKETS, b"7451ab8b9b7df592")
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(record).unwrap(),
+            r#"{"id":"7451ab8b9b7df592","orgID":"dd7cd2292f6e974a","type":0,"name":"mybucket","description":"","retentionPeriod":0,"shardGroupDuration":604800000000000,"createdAt":"2021-09-28T12:55:25.670578Z","updatedAt":"2021-09-28T12:55:25.670578Z"}"#
+        );
+    }
+
+    #[test]
+    fn names_that_influxdb_takes() {
+        let long = |length: usize| "x".repeat(length);
+        for (name, user, org, bucket) in [
+            ("", false, false, false),
+            ("a", true, true, true),
+            (" \u{a0}", true, false, true),
+            ("_mine", true, true, false),
+            ("a\"b", true, true, false),
+            (&long(32_752), true, true, true),
+            (&long(32_753), true, true, false),
+            (&long(32_768), true, true, false),
+            (&long(32_769), false, false, false),
+        ] {
+            assert_eq!(valid_user_name(name).is_ok(), user, "{name}");
+            assert_eq!(valid_org_name(name).is_ok(), org, "{name}");
+            assert_eq!(valid_bucket_name(name).is_ok(), bucket, "{name}");
+        }
+        assert_eq!(valid_org_name(" a\u{a0}"), Ok("a"));
     }
 }

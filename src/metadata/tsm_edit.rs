@@ -1,24 +1,65 @@
-//! Time-series metadata, changed without decoding it as a whole: what is not meant to change stays
-//! byte for byte, fields that only other releases know included.
+//! Time-series metadata, made new as influxd makes them, or changed without decoding them as a whole:
+//! what is not meant to change stays byte for byte, fields that only other releases know included.
+
+use std::collections::HashMap;
 
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_varint};
 
-use super::tsm::{Database, RetentionPolicy};
+use super::tsm::{Data, Database, Highest, RetentionPolicy};
 use super::{Id, tsm};
 
 /// The fields of the message that are edited.
 const INDEX: u32 = 2;
 const DATABASES: u32 = 5;
+const MAX_SHARD_GROUP_ID: u32 = 8;
+const MAX_SHARD_ID: u32 = 9;
+
+const HOUR: i64 = 3_600_000_000_000;
+const DAY: i64 = 24 * HOUR;
+
+/// The only retention policy that InfluxDB 2.x knows.
+const POLICY: &str = "autogen";
+
+/// How much time a group of shards covers by default, in nanoseconds: by how long a bucket keeps
+/// its points, in nanoseconds as well (0 for ever).
+///
+/// Source: `v1/services/meta/data.go` in influxdata/influxdb.
+#[must_use]
+pub fn shard_group_duration(retention: i64) -> i64 {
+    match retention {
+        0 => 7 * DAY,
+        kept if kept >= 180 * DAY => 7 * DAY,
+        kept if kept >= 2 * DAY => DAY,
+        _ => HOUR,
+    }
+}
+
+/// The whole value of a new store. `cluster` is any number, of which the highest bit is not kept;
+/// shards and their groups get numbers above `highest`.
+#[must_use]
+pub fn new_value(cluster: u64, databases: Vec<Database>, highest: Highest) -> Vec<u8> {
+    let data = Data {
+        term: 0,
+        // One for the value itself, and one for each change of it.
+        index: 1 + databases.len() as u64,
+        cluster_id: cluster >> 1,
+        databases,
+        max_node_id: 0,
+        max_shard_group_id: highest.group,
+        max_shard_id: highest.shard,
+    };
+    data.encode_to_vec()
+}
 
 /// A database for a new InfluxDB bucket, without any shard.
 #[must_use]
 pub fn database(bucket: Id, retention: i64, shard_group_duration: i64) -> Database {
     Database {
         name: bucket.to_string(),
-        default_retention_policy: "autogen".into(),
+        default_retention_policy: POLICY.into(),
         retention_policies: vec![RetentionPolicy {
-            name: "autogen".into(),
+            name: POLICY.into(),
             duration: retention,
             shard_group_duration,
             replica_n: 1,
@@ -62,8 +103,7 @@ pub fn with_databases(value: &[u8], new: &[Database]) -> Option<Vec<u8>> {
             add(&mut out);
         }
         if field.number == INDEX {
-            prost::encoding::encode_key(INDEX, WireType::Varint, &mut out);
-            encode_varint(index, &mut out);
+            push_number(&mut out, INDEX, index);
         } else {
             out.extend_from_slice(field.bytes);
         }
@@ -79,40 +119,118 @@ pub fn with_databases(value: &[u8], new: &[Database]) -> Option<Vec<u8>> {
     right.then_some(out)
 }
 
+/// The value with its highest numbers raised to at least `highest`, and nothing else changed. `None`
+/// when it is no such message.
+#[must_use]
+pub fn raised(value: &[u8], highest: Highest) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(value.len() + 20);
+    let (mut group, mut shard) = (false, false);
+    for field in fields(value)? {
+        let (least, seen) = match field.number {
+            MAX_SHARD_GROUP_ID => (highest.group, &mut group),
+            MAX_SHARD_ID => (highest.shard, &mut shard),
+            _ => {
+                out.extend_from_slice(field.bytes);
+                continue;
+            }
+        };
+        let Content::Number(now) = field.content else {
+            return None;
+        };
+        *seen = true;
+        push_number(&mut out, field.number, now.max(least));
+    }
+    for (number, least, seen) in [
+        (MAX_SHARD_GROUP_ID, highest.group, group),
+        (MAX_SHARD_ID, highest.shard, shard),
+    ] {
+        if !seen {
+            push_number(&mut out, number, least);
+        }
+    }
+    Some(out)
+}
+
+/// The value with each database that `old` has as well taken from `old`, byte for byte, and
+/// nothing else changed. `None` when either is no such message.
+#[must_use]
+pub fn with_databases_of(value: &[u8], old: &[u8]) -> Option<Vec<u8>> {
+    let name = |content: &Content<'_>| match content {
+        Content::Bytes(bytes) => Some(Database::decode(*bytes).ok()?.name),
+        _ => None,
+    };
+    let mut kept = HashMap::new();
+    for field in fields(old)? {
+        if field.number == DATABASES {
+            kept.insert(name(&field.content)?, field.bytes);
+        }
+    }
+    let mut out = Vec::with_capacity(value.len() + old.len());
+    for field in fields(value)? {
+        let taken = match field.number {
+            DATABASES => kept.get(&name(&field.content)?).copied(),
+            _ => None,
+        };
+        out.extend_from_slice(taken.unwrap_or(field.bytes));
+    }
+    Some(out)
+}
+
 /// A field of a message as it is written.
 struct Field<'a> {
     number: u32,
     bytes: &'a [u8],
+    content: Content<'a>,
 }
 
-/// Takes a message apart.
+enum Content<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+    Other,
+}
+
+/// Takes a message apart. What is inside its fields is passed over.
 fn fields(value: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut fields = Vec::new();
     let mut rest = value;
     while !rest.is_empty() {
         let start = rest;
         let (number, wire) = decode_key(&mut rest).ok()?;
-        let length = match wire {
-            WireType::Varint => {
-                decode_varint(&mut rest).ok()?;
-                0
+        let content = match wire {
+            WireType::Varint => Content::Number(decode_varint(&mut rest).ok()?),
+            WireType::SixtyFourBit | WireType::ThirtyTwoBit => {
+                let length = if wire == WireType::SixtyFourBit { 8 } else { 4 };
+                rest = rest.get(length..)?;
+                Content::Other
             }
-            WireType::SixtyFourBit => 8,
-            WireType::ThirtyTwoBit => 4,
-            WireType::LengthDelimited => usize::try_from(decode_varint(&mut rest).ok()?).ok()?,
+            WireType::LengthDelimited => {
+                let length = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
+                let (bytes, after) = rest.split_at_checked(length)?;
+                rest = after;
+                Content::Bytes(bytes)
+            }
             // Groups are not used, and could nest.
             WireType::StartGroup | WireType::EndGroup => return None,
         };
-        rest = rest.get(length..)?;
-        let bytes = start.get(..start.len().checked_sub(rest.len())?)?;
-        fields.push(Field { number, bytes });
+        fields.push(Field {
+            number,
+            bytes: start.get(..start.len().checked_sub(rest.len())?)?,
+            content,
+        });
     }
     Some(fields)
+}
+
+/// Writes a field that holds a number.
+fn push_number(out: &mut Vec<u8>, field: u32, number: u64) {
+    prost::encoding::encode_key(field, WireType::Varint, out);
+    encode_varint(number, out);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::tsm::{Placed, Shard, ShardGroup, decode};
 
     fn data(databases: &[&str]) -> Vec<u8> {
         let mut value = vec![0x08, 0, 0x10, 4, 0x18, 7];
@@ -155,6 +273,150 @@ mod tests {
             b"\x2a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
         ] {
             assert!(with_databases(value, &new).is_none(), "{value:?}");
+        }
+    }
+
+    /// Two databases, the second with one shard, and a field of some later release.
+    fn value(shard: u64) -> Vec<u8> {
+        let database = |name: &str, shards: &[u64]| Database {
+            name: name.into(),
+            default_retention_policy: "autogen".into(),
+            retention_policies: vec![RetentionPolicy {
+                name: "autogen".into(),
+                replica_n: 1,
+                shard_groups: shards
+                    .iter()
+                    .map(|id| ShardGroup {
+                        id: id + 1,
+                        shards: vec![Shard { id: *id }],
+                        ..ShardGroup::default()
+                    })
+                    .collect(),
+                ..RetentionPolicy::default()
+            }],
+        };
+        let data = Data {
+            databases: vec![database("a", &[]), database("b", &[shard])],
+            max_shard_group_id: 300,
+            max_shard_id: 2,
+            ..Data::default()
+        };
+        let mut value = data.encode_to_vec();
+        value.extend([0xfa, 0x07, 2, 9, 9]);
+        value
+    }
+
+    #[test]
+    fn numbers_are_raised_and_nothing_else_changes() {
+        let before = value(70_000);
+        let data = decode(&before).unwrap();
+        assert_eq!(
+            data.highest(),
+            Highest {
+                group: 70_001,
+                shard: 70_000
+            }
+        );
+        let same = raised(
+            &before,
+            Highest {
+                group: 300,
+                shard: 2,
+            },
+        )
+        .unwrap();
+        assert_eq!(same, before);
+        let after = raised(
+            &before,
+            Highest {
+                group: 1,
+                shard: u64::MAX,
+            },
+        )
+        .unwrap();
+        let read = decode(&after).unwrap();
+        assert_eq!(
+            (read.max_shard_group_id, read.max_shard_id),
+            (300, u64::MAX)
+        );
+        assert_eq!(read.databases, data.databases);
+        assert!(after.ends_with(&[0xfa, 0x07, 2, 9, 9]));
+        // Where the required fields are missing they are added.
+        let read = decode(&raised(&[], Highest { group: 4, shard: 5 }).unwrap()).unwrap();
+        assert_eq!((read.max_shard_group_id, read.max_shard_id), (4, 5));
+        assert_eq!(
+            data.shards(),
+            [Placed {
+                shard: 70_000,
+                bucket: "b".into()
+            }]
+        );
+    }
+
+    #[test]
+    fn databases_are_taken_from_another_value() {
+        let merged = with_databases_of(&value(5), &value(7)).unwrap();
+        assert_eq!(merged, value(7));
+        let merged = with_databases_of(&value(5), &[]).unwrap();
+        assert_eq!(merged, value(5));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        for bytes in [
+            &[0x08][..],
+            &[0x2a, 5, 1],
+            &[
+                0x2a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
+            ],
+            &[0x0b],
+            &[0x41, 1, 2],
+            &[0xff; 12],
+        ] {
+            assert!(raised(bytes, Highest::default()).is_none(), "{bytes:?}");
+            assert!(with_databases_of(bytes, &[]).is_none());
+            assert!(with_databases_of(&[], bytes).is_none());
+        }
+        println!("cases: no-messages 6");
+    }
+
+    #[test]
+    fn a_new_value_as_influxd_writes_it() {
+        let tasks = database(Id::new(0xa1).unwrap(), 3 * DAY, DAY);
+        let bucket = database(Id::new(0xb2).unwrap(), 0, shard_group_duration(0));
+        let value = new_value(15, vec![tasks, bucket], Highest { group: 3, shard: 4 });
+        assert_eq!(value[..6], [0x08, 0, 0x10, 3, 0x18, 7]);
+        assert!(value.ends_with(&[0x38, 0, 0x40, 3, 0x48, 4]));
+        let data = decode(&value).unwrap();
+        assert_eq!(data.highest(), Highest { group: 3, shard: 4 });
+        let [first, second] = &data.databases[..] else {
+            panic!("{data:?}");
+        };
+        assert_eq!(
+            (first.name.as_str(), first.default_retention_policy.as_str()),
+            ("00000000000000a1", "autogen")
+        );
+        let policy = &second.retention_policies[0];
+        assert_eq!((policy.name.as_str(), policy.replica_n), ("autogen", 1));
+        assert_eq!(
+            (policy.duration, policy.shard_group_duration),
+            (0, 604_800_000_000_000)
+        );
+    }
+
+    #[test]
+    fn how_long_a_group_of_shards_lasts() {
+        for (retention, wanted) in [
+            (0, 7 * DAY),
+            (HOUR, HOUR),
+            (2 * DAY - 1, HOUR),
+            (2 * DAY, DAY),
+            (7 * DAY, DAY),
+            (180 * DAY - 1, DAY),
+            (180 * DAY, 7 * DAY),
+            (i64::MAX, 7 * DAY),
+        ] {
+            assert_eq!(shard_group_duration(retention), wanted, "{retention}");
         }
     }
 }

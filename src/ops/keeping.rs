@@ -26,6 +26,8 @@ pub enum KeptBecause {
     Setting,
     /// The store holds hashed tokens already, or none.
     Store,
+    /// The store is new, and InfluxDB 2.9 makes such with hashes.
+    NewStore,
 }
 
 /// Decides whether a token is kept as a hash, and why. `setting` is an explicit

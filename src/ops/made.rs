@@ -116,6 +116,15 @@ impl Plan {
         })?
     }
 
+    /// Leaves out whose login gains something: the owner of the whole instance gains nothing.
+    #[must_use]
+    pub(super) fn without_login(self) -> Self {
+        Self {
+            login_had_power: None,
+            ..self
+        }
+    }
+
     fn with_record<T>(&self, use_it: impl FnOnce(&mut Authorization<'_>) -> T) -> Result<T> {
         let mut record = serde_json::from_slice(&self.record).map_err(|_| {
             Error::new(
@@ -215,7 +224,10 @@ impl Plan {
     }
 
     /// The authorization that the value leads to.
-    fn found(&self, store: &WritableStore) -> Result<Option<Id>> {
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(super) fn found(&self, store: &dyn Snapshot) -> Result<Option<Id>> {
         let hash = match &self.secret {
             Secret::Token(token) => return authenticate::find(store, token),
             Secret::Hash(hash) => hash.to_phc(),

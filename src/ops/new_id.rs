@@ -8,24 +8,40 @@ use crate::store::Snapshot;
 /// How often influxd tries before it gives up.
 const TRIES: u16 = 100;
 
-/// An identifier for a new authorization that no record has.
+/// Where the records are whose identifiers are made by time.
+const MADE_BY_TIME: [&[u8]; 3] = [
+    names::AUTHORIZATIONS,
+    names::LEGACY_AUTHORIZATIONS,
+    names::USERS,
+];
+
+/// An identifier for a new authorization, user or instance, which none of these has.
 ///
 /// # Errors
 /// When the clock stands before 2017, or the system has no random bytes to give.
-pub fn authorization(snapshot: &dyn Snapshot, now: &Moment) -> Result<Id> {
-    by_time(
-        snapshot,
-        &[names::AUTHORIZATIONS, names::LEGACY_AUTHORIZATIONS],
-        now,
-    )
+pub fn by_time(snapshot: &dyn Snapshot, now: &Moment) -> Result<Id> {
+    let machine = u16::from_le_bytes(random()?);
+    for count in 0..TRIES {
+        let id = Id::snowflake(now.unix_millis, machine, count).ok_or_else(|| {
+            failed(format!("the clock of this host says {}", now.rfc3339))
+                .with_hint("set the clock: InfluxDB's identifiers count from 2017-04-09")
+        })?;
+        let instance = snapshot.get(names::INSTANCE, names::INSTANCE_KEY)?;
+        if instance.as_deref() != Some(id.to_string().as_bytes())
+            && is_free(snapshot, &MADE_BY_TIME, id)?
+        {
+            return Ok(id);
+        }
+    }
+    Err(failed("no free identifier was found".into()))
 }
 
-/// An identifier for a new user that no record has.
+/// Any number, by chance.
 ///
 /// # Errors
-/// As [`authorization`].
-pub fn user(snapshot: &dyn Snapshot, now: &Moment) -> Result<Id> {
-    by_time(snapshot, &[names::USERS], now)
+/// When the system has no random bytes to give.
+pub fn random_number() -> Result<u64> {
+    random().map(u64::from_le_bytes)
 }
 
 /// An identifier for a new organization or InfluxDB bucket that no record of either has.
@@ -34,10 +50,7 @@ pub fn user(snapshot: &dyn Snapshot, now: &Moment) -> Result<Id> {
 /// When the system has no random bytes to give.
 pub fn of_engine(snapshot: &dyn Snapshot) -> Result<Id> {
     for _ in 0..TRIES {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes)
-            .map_err(|cause| failed(format!("the system gives no random bytes: {cause}")))?;
-        let Some(id) = Id::random(bytes) else {
+        let Some(id) = Id::random(random()?) else {
             continue;
         };
         if is_free(snapshot, &[names::ORGANIZATIONS, names::BUCKETS], id)? {
@@ -51,6 +64,13 @@ fn failed(why: String) -> Error {
     Error::new(ErrorKind::Io, format!("{why}; nothing was changed"))
 }
 
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| failed(format!("the system gives no random bytes: {cause}")))?;
+    Ok(bytes)
+}
+
 fn is_free(snapshot: &dyn Snapshot, buckets: &[&[u8]], id: Id) -> Result<bool> {
     let key = id.to_string();
     for bucket in buckets {
@@ -59,21 +79,4 @@ fn is_free(snapshot: &dyn Snapshot, buckets: &[&[u8]], id: Id) -> Result<bool> {
         }
     }
     Ok(true)
-}
-
-fn by_time(snapshot: &dyn Snapshot, buckets: &[&[u8]], now: &Moment) -> Result<Id> {
-    let mut machine = [0; 2];
-    getrandom::fill(&mut machine)
-        .map_err(|cause| failed(format!("the system gives no random bytes: {cause}")))?;
-    let machine = u16::from_le_bytes(machine);
-    for count in 0..TRIES {
-        let id = Id::snowflake(now.unix_millis, machine, count).ok_or_else(|| {
-            failed(format!("the clock of this host says {}", now.rfc3339))
-                .with_hint("set the clock: InfluxDB's identifiers count from 2017-04-09")
-        })?;
-        if is_free(snapshot, buckets, id)? {
-            return Ok(id);
-        }
-    }
-    Err(failed("no free identifier was found".into()))
 }

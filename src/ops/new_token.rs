@@ -1,7 +1,7 @@
 //! A new authorization for a user in an organization: what `auth create`, `auth clone` and
 //! `recover operator` have in common.
 
-use super::keeping::{self, Wanted};
+use super::keeping::{self, KeptBecause, Wanted};
 use super::made::{Parts, Plan, Secret, Value};
 use super::moment::Moment;
 use super::token_survey::{Sought, Survey, Taken};
@@ -24,6 +24,8 @@ pub struct Making {
     pub use_hashed_tokens: Option<bool>,
     /// Whether a token that no server would accept is made all the same.
     pub allow_unusable: bool,
+    /// Whether the store is a new one.
+    pub new_store: bool,
 }
 
 /// What is to be made.
@@ -58,7 +60,7 @@ pub(super) fn plan(
     let (hashed, kept_because) = decide(schema, making, &survey)?;
     must_be_free(survey.taken)?;
     let hash = hash_of(&secret, hashed);
-    let id = new_id::authorization(snapshot, now)?;
+    let id = new_id::by_time(snapshot, now)?;
     let new = NewAuthorization {
         id,
         kept: kept(&secret, hash.as_deref()),
@@ -156,17 +158,18 @@ pub(super) fn must_be_free(taken: Option<Taken>) -> Result<()> {
 ///
 /// # Errors
 /// As [`keeping::decide`].
-pub(super) fn decide(
-    schema: u64,
-    making: &Making,
-    survey: &Survey,
-) -> Result<(bool, keeping::KeptBecause)> {
+pub(super) fn decide(schema: u64, making: &Making, survey: &Survey) -> Result<(bool, KeptBecause)> {
     // Of a hash nothing else can be kept.
     let wanted = match making.value {
         Value::Hash(_) => Wanted::Hashed,
         _ => making.wanted,
     };
-    keeping::decide(schema, wanted, making.use_hashed_tokens, survey.hashes)
+    let hashes = survey.hashes || making.new_store;
+    let (hashed, because) = keeping::decide(schema, wanted, making.use_hashed_tokens, hashes)?;
+    Ok(match because {
+        KeptBecause::Store if making.new_store => (hashed, KeptBecause::NewStore),
+        because => (hashed, because),
+    })
 }
 
 /// The hash, if it is what is kept.

@@ -7,7 +7,7 @@ use super::new_id;
 use super::org::Org;
 use super::proof::commit_and_prove;
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::new_records::{SYSTEM_BUCKETS, put_org, put_system_bucket};
+use crate::metadata::new_records::{SYSTEM_BUCKETS, put_bucket, put_org, valid_org_name};
 use crate::metadata::{Catalog, names, tsm_edit};
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
@@ -33,38 +33,26 @@ fn work_out(snapshot: &dyn Snapshot, name: &str, now: &Moment) -> Result<Plan> {
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
     let refused = |why: String| Error::new(ErrorKind::Refused, why);
-    let key = name.trim();
-    if !(1..=32768).contains(&key.len()) {
-        return Err(refused(
-            "an organization's name has to have 1 to 32,768 bytes beside white space".into(),
-        ));
-    }
+    let name = valid_org_name(name).map_err(|why| refused(why.into()))?;
     let known = catalog.org_by_name(name).is_some();
     if known
         || snapshot
-            .get(names::ORGANIZATION_INDEX, key.as_bytes())?
+            .get(names::ORGANIZATION_INDEX, name.as_bytes())?
             .is_some()
     {
-        let error = refused(format!("organization with name {key:?} already exists"));
+        let error = refused(format!("organization with name {name:?} already exists"));
         return Err(match known {
             true => error.with_hint("boltkey org list shows all of them"),
             false => error.with_hint("boltkey check tells which index entry blocks the name"),
         });
     }
-    // Outer white space would leave an index entry behind when the organization is deleted.
-    let name = key;
     let id = new_id::of_engine(snapshot)?;
     let mut changes = ChangeSet::default();
     put_org(&mut changes, id, name, &now.utc);
     let mut databases = Vec::new();
     for bucket in &SYSTEM_BUCKETS {
         let bucket_id = new_id::of_engine(snapshot)?;
-        put_system_bucket(&mut changes, bucket_id, id, bucket, &now.utc);
-        databases.push(tsm_edit::database(
-            bucket_id,
-            bucket.retention,
-            bucket.shard_group_duration,
-        ));
+        databases.push(put_bucket(&mut changes, bucket_id, id, bucket, &now.utc));
     }
     let old = snapshot.get(names::TSM_METADATA, names::TSM_METADATA_KEY)?;
     let new = old.and_then(|old| tsm_edit::with_databases(&old, &databases));

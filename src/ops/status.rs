@@ -160,12 +160,20 @@ pub fn status(store: &Store) -> Result<Status> {
     if !tally.operator_tokens.iter().any(|token| token.usable)
         && !logins.iter().any(|login| login.active && login.operator)
     {
-        findings.push(Finding::new(
+        let nobody = Finding::new(
             Severity::Warning,
             "metadata.nobody-gets-in",
             description.path.display().to_string(),
             "no usable operator token and no login with operator power is left",
-        ));
+        );
+        findings.push(if catalog.users.is_empty() && catalog.orgs.is_empty() {
+            nobody.with_hint(
+                "no users and no organizations: a wrong path leaves such a store; boltkey locate \
+                 shows every store of this host",
+            )
+        } else {
+            nobody
+        });
     }
     Ok(Status {
         database: Database {

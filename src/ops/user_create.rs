@@ -8,7 +8,7 @@ use super::proof::commit_and_prove;
 use super::user::{self, User};
 use super::user_password;
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::new_records::{Owned, put_ownership, put_user};
+use crate::metadata::new_records::{Owned, put_ownership, put_user, valid_user_name};
 use crate::metadata::{Catalog, names};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
@@ -54,11 +54,7 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
     all_decoded(&catalog.skipped)?;
     let refused = |why: String| Error::new(ErrorKind::Refused, why);
     let name = options.name.as_str();
-    if !(1..=32768).contains(&name.len()) {
-        return Err(refused(
-            "a user's name has to have 1 to 32,768 bytes".into(),
-        ));
-    }
+    valid_user_name(name).map_err(|why| refused(why.into()))?;
     let known = catalog.user_by_name(name).is_some();
     if known || snapshot.get(names::USER_INDEX, name.as_bytes())?.is_some() {
         let error = refused(format!("user with name {name:?} already exists"));
@@ -78,7 +74,7 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
         ))
         .with_hint("an operator token has such power in every release: boltkey recover operator"));
     }
-    let id = new_id::user(snapshot, now)?;
+    let id = new_id::by_time(snapshot, now)?;
     let mut changes = ChangeSet::default();
     put_user(&mut changes, id, name);
     if let Some(password) = &options.password {

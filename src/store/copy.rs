@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::device::Device;
+use super::device::{Device, Latch};
 use super::opened::Opened;
-use super::{Engine, ReadAt, Snapshot, bolt, redb};
+use super::{Engine, Model, ReadAt, Snapshot, bolt, redb};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 
@@ -64,6 +64,29 @@ pub(super) fn copy(
             }
             redb::create(source.snapshot(), device, path, progress)?;
             same_content(source.snapshot(), device, path)
+        }
+    }
+}
+
+/// Makes a store of `engine` with what `content` holds, in an empty file; `path` is that file's, for
+/// messages. The file is complete, on disk, and was read back.
+///
+/// # Errors
+/// * [`ErrorKind::Refused`] when `engine` can't hold the content
+/// * [`ErrorKind::Io`] when the file can't be written, or does not read back
+pub fn create_from(
+    content: &Model,
+    engine: Engine,
+    device: Box<dyn Device>,
+    path: &Path,
+    progress: &Progress<'_>,
+) -> Result<()> {
+    let device: Arc<dyn Device> = Arc::new(Latch::new(device));
+    match engine {
+        Engine::Bolt => bolt::create(content, bolt::USUAL_PAGE_SIZE, &device, path, progress),
+        Engine::Redb => {
+            redb::create(content, &device, path, progress)?;
+            same_content(content, &device, path)
         }
     }
 }

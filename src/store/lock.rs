@@ -3,7 +3,7 @@
 //! A waiting bbolt (and so influxd) tries every 50 ms and gives up after its timeout, 1 s for
 //! influxd; boltkey does the same with its own.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -161,7 +161,10 @@ fn unlocked(path: &Path, cause: &io::Error) -> Finding {
 }
 
 fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
-    let holders = holders(file);
+    let holders = file
+        .metadata()
+        .as_ref()
+        .map_or_else(|_| Vec::new(), holders);
     let by = if holders.is_empty() {
         String::from(
             "another process, which this system does not show \
@@ -200,12 +203,17 @@ fn describe(holder: &Holder) -> String {
     }
 }
 
-/// The processes that hold an `flock` on `file`, from Linux's table of locks. Empty where the
+/// The processes that hold an `flock` on the file at `path`. Empty where the file can't be looked at,
+/// and where the system has no table of locks or hides the entry.
+#[must_use]
+pub fn holders_of(path: &Path) -> Vec<Holder> {
+    let metadata = std::fs::metadata(path);
+    metadata.as_ref().map_or_else(|_| Vec::new(), holders)
+}
+
+/// The processes that hold an `flock` on a file, from Linux's table of locks. Empty where the
 /// system has no such table or hides the entry.
-fn holders(file: &File) -> Vec<Holder> {
-    let Ok(metadata) = file.metadata() else {
-        return Vec::new();
-    };
+fn holders(metadata: &Metadata) -> Vec<Holder> {
     let Ok(table) = std::fs::read_to_string("/proc/locks") else {
         return Vec::new();
     };

@@ -28,15 +28,15 @@ use crate::error::Result;
 use crate::finding::Finding;
 
 pub use change::{ChangeSet, Commit, Committed, Outcome, Precious, Preview, Wipe};
-pub use copy::Progress;
+pub use copy::{Progress, create_from};
 pub use device::Device;
 pub use edits::Additions;
 pub use file::{MemoryFile, ReadAt};
 pub use gzip::{MAGIC as GZIP_MAGIC, unpack};
 pub use held::Held;
-pub use lock::{Holder, LockOptions};
+pub use lock::{Holder, LockOptions, holders_of};
 pub use model::Model;
-pub use open::{Description, Engine, OpenOptions, Store};
+pub use open::{Description, Engine, OpenOptions, Store, engine_of};
 pub use sqlite::Sqlite;
 pub use writable::{WritableStore, has_locks};
 

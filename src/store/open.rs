@@ -13,7 +13,7 @@ use super::device::{Device, Latch};
 use super::file::{DiskFile, MemoryFile, ReadAt};
 use super::lock::{LockOptions, lock_shared};
 use super::opened::Opened;
-use super::{Inspect, Snapshot, gzip};
+use super::{Inspect, Snapshot, bolt, gzip, redb};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 
@@ -179,6 +179,25 @@ impl Store {
     }
 }
 
+/// The engine that wrote the file at `path`, told by its first bytes, whoever holds its lock. None
+/// for other files, and for gzipped copies.
+///
+/// # Errors
+/// As [`Store::open`] where neither lock nor content is concerned.
+pub fn engine_of(path: &Path) -> Result<Option<Engine>> {
+    let mut file = open_file(path, Purpose::Reading)?;
+    let mut start = [0; 32];
+    let start = read_start(&mut file, &mut start).at("read", path)?;
+    let (at, magic) = bolt::MAGIC;
+    Ok(if start.starts_with(&redb::MAGIC) {
+        Some(Engine::Redb)
+    } else if start.get(at..).is_some_and(|rest| rest.starts_with(&magic)) {
+        Some(Engine::Bolt)
+    } else {
+        None
+    })
+}
+
 /// What a file is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -211,8 +230,9 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
             };
             match error.kind() {
                 ErrorKind::NotFound => error.with_hint(
-                    "check the path: boltkey never creates a missing database (influxd recovery \
-                     does, and then says \"bucket not found\")",
+                    "check the path, or let boltkey locate show every store of this host; a missing \
+                     database is never created (influxd recovery does, and then says \"bucket not \
+                     found\")",
                 ),
                 ErrorKind::PermissionDenied if writing && rustix::process::geteuid().is_root() => {
                     error.with_hint(
@@ -275,8 +295,8 @@ fn unpack_all(file: &mut File, path: &Path) -> Result<Vec<u8>> {
 pub(super) fn recognise(path: &Path, size: u64, start: &[u8]) -> Result<()> {
     if size == 0 {
         return Err(not_a_store(path, "it is empty").with_hint(
-            "an empty file often stands where a wrong path was given to influxd; \
-             look for the real one in the configured bolt-path",
+            "an empty file often stands where a wrong path was given to influxd; boltkey locate \
+             shows every store of this host",
         ));
     }
     if start.starts_with(b"SQLite format 3\0") {

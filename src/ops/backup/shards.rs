@@ -1,8 +1,9 @@
 //! What becomes of shards when metadata are restored: no number may stand for two of them.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::names;
 use crate::metadata::tsm::{self, Data, Highest, Placed};
+use crate::metadata::{names, tsm_edit};
+use crate::ops::new_id;
 use crate::store::{ChangeSet, Snapshot};
 
 /// What is to become of the time-series metadata.
@@ -30,11 +31,13 @@ pub fn plan(
     let before = new.get(names::TSM_METADATA, names::TSM_METADATA_KEY)?;
     let value = match &before {
         Some(value) => value.clone(),
-        None => fresh()?,
+        None => tsm_edit::new_value(new_id::random_number()?, Vec::new(), Highest::default()),
     };
     let old_data = old.map(decode).transpose()?.unwrap_or_default();
     let merged = match old {
-        Some(old) if keep => tsm::with_databases_of(&value, old).ok_or_else(tsm::undecodable)?,
+        Some(old) if keep => {
+            tsm_edit::with_databases_of(&value, old).ok_or_else(tsm::undecodable)?
+        }
         _ => value,
     };
     let data = decode(&merged)?;
@@ -45,7 +48,7 @@ pub fn plan(
         shard: engine.iter().map(|placed| placed.shard).max().unwrap_or(0),
     };
     let highest = data.highest().and(old_data.highest()).and(lying);
-    let raised = tsm::raised(&merged, highest).ok_or_else(tsm::undecodable)?;
+    let raised = tsm_edit::raised(&merged, highest).ok_or_else(tsm::undecodable)?;
     let mut lost = old_data.shards();
     lost.retain(|placed| shards.binary_search(placed).is_err());
     let needed = before.is_some() || highest != Highest::default();
@@ -67,23 +70,6 @@ impl Shards {
 
 fn decode(value: &[u8]) -> Result<Data> {
     tsm::decode(value).map_err(|_| tsm::undecodable())
-}
-
-/// The value of a server that has just been made.
-fn fresh() -> Result<Vec<u8>> {
-    use prost::Message;
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|cause| {
-        Error::new(
-            ErrorKind::Io,
-            format!("the system gives no random bytes: {cause}"),
-        )
-    })?;
-    let data = Data {
-        cluster_id: u64::from_le_bytes(random) >> 1,
-        ..Data::default()
-    };
-    Ok(data.encode_to_vec())
 }
 
 /// Refuses a number that would stand for two shards.

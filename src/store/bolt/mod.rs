@@ -53,6 +53,9 @@ use territories::Territories;
 pub use codes::Code;
 pub use write::{USUAL_PAGE_SIZE, create};
 
+/// The bytes by which a file shows that Bolt wrote it, and where they stand.
+pub(super) const MAGIC: (usize, [u8; 4]) = (16, layout::MAGIC.to_le_bytes());
+
 /// An open bolt file: one meta page was chosen, and all reading goes by it.
 pub struct Bolt {
     file: PageFile,

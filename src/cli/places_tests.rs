@@ -1,0 +1,135 @@
+//! Places of made-up hosts: nothing of this one is looked at.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A host below a folder.
+struct Host(TempDir);
+
+impl Host {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn file(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn gather(&self, variables: &[(&'static str, OsString)], named: Option<&Path>) -> Places {
+        let variables = variables.to_vec();
+        let environment = Environment {
+            variable: Box::new(move |name| {
+                let mut known = variables.iter();
+                let (_, value) = known.find(|(known, _)| *known == name)?;
+                Some(value.clone())
+            }),
+            root: self.0.path().to_path_buf(),
+            home: Some(self.path("home/me")),
+            working_directory: self.path("work"),
+        };
+        gather(&environment, named)
+    }
+}
+
+fn paths(places: &Places) -> BTreeSet<PathBuf> {
+    let places = places.places.iter();
+    places.map(|place| place.path.clone()).collect()
+}
+
+#[test]
+fn every_kind_of_place_is_looked_at() {
+    let host = Host::new();
+    host.file(
+        "etc/passwd",
+        "me:x:1000:1000::/home/me:/bin/sh\ninfluxdb:x:998:998::/var/lib/influxdb:/bin/false\nbroken\n",
+    );
+    let wanted = [
+        "home/me/.influxdbv2/influxd.bolt",
+        "home/unlisted/.influxdbv2/mine.bolt",
+        "home/me/.local/share/containers/storage/volumes/v/_data/influxd.bolt",
+        "root/.influxdbv2/influxd.bolt",
+        "var/lib/influxdb/influxd.bolt",
+        "var/lib/influxdb2/rehearsal.redb",
+        "var/lib/docker/volumes/one/_data/influxd.bolt",
+        "var/lib/docker/volumes/two/_data/.influxdbv2/influxd.bolt",
+        "var/lib/docker/overlay2/abc/diff/var/lib/influxdb2/influxd.bolt",
+        "var/lib/kubelet/pods/p/volumes/kubernetes.io~local/v/influxd.bolt",
+        "work/copy.bolt",
+    ];
+    for path in wanted {
+        host.file(path, "");
+    }
+    host.file("work/other.txt", "");
+    host.file(
+        "var/lib/docker/overlay2/abc/merged/var/lib/influxdb2/influxd.bolt",
+        "",
+    );
+    let found = host.gather(&[], None);
+    assert_eq!(paths(&found), wanted.map(|path| host.path(path)).into());
+    assert_eq!(found.owners.get(&998).map(String::as_str), Some("influxdb"));
+    let named = found.places.iter().filter(|place| !place.named);
+    let named: Vec<&Path> = named.map(|place| place.path.as_path()).collect();
+    assert!(
+        named.iter().all(|path| !path.ends_with("influxd.bolt")),
+        "{named:?}"
+    );
+    let (path, _) = found.would_open.unwrap();
+    assert_eq!(path, host.path("home/me/.influxdbv2/influxd.bolt"));
+    assert!(found.unseen.is_empty(), "{:?}", found.unseen);
+}
+
+#[test]
+fn what_is_named_comes_first_and_ours_is_not_influxd_s() {
+    let host = Host::new();
+    let config = host.file("etc/influxdb2/config.yml", "bolt-path: /by/config");
+    host.file("work/config.toml", "bolt-path = '/by/work'");
+    host.file("etc/default/influxdb2", "INFLUXD_BOLT_PATH=/by/default");
+    let variables = [("BOLTKEY_DB", OsString::from("/by/us"))];
+    let found = host.gather(&variables, Some(Path::new("/by/option")));
+    let order: Vec<&Path> = found
+        .places
+        .iter()
+        .map(|place| place.path.as_path())
+        .collect();
+    let wanted = [
+        "/by/option",
+        "/by/us",
+        "/by/config",
+        "/by/config",
+        "/by/work",
+        "/by/default",
+    ];
+    assert_eq!(order, wanted.map(Path::new));
+    let (path, why) = found.would_open.unwrap();
+    assert_eq!(path, Path::new("/by/config"));
+    assert!(why.contains(config.to_str().unwrap()), "{why}");
+
+    let variables = [("INFLUXD_BOLT_PATH", OsString::from("/by/variable"))];
+    let (path, _) = host.gather(&variables, None).would_open.unwrap();
+    assert_eq!(path, Path::new("/by/variable"));
+}
+
+#[test]
+fn what_can_not_be_looked_into_is_told() {
+    let host = Host::new();
+    host.file("var/lib/influxdb/influxd.bolt", "");
+    let folder = host.path("var/lib/influxdb");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o000)).unwrap();
+    let hidden = fs::read_dir(&folder).is_err();
+    let found = host.gather(&[], None);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    // Root looks into every folder.
+    assert_eq!(found.unseen.is_empty(), !hidden, "{:?}", found.unseen);
+}

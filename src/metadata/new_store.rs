@@ -1,0 +1,57 @@
+//! What a new store holds before anything is set up in it: the buckets, migrations and records of
+//! InfluxDB 2.8 and 2.9.
+
+use super::migration::{self, MIGRATIONS};
+use super::{Id, names};
+use crate::store::ChangeSet;
+
+/// A bucket that an early migration makes and a later one deletes.
+const DELETED: &[u8] = b"sessionsv1";
+
+/// The source that every server has (`kv/source.go` in influxdata/influxdb).
+const SOURCE: (&[u8], &[u8]) = (
+    b"020f755c3c082000",
+    br#"{"id":"020f755c3c082000","orgID":"50616e67652c206c","default":true,"name":"autogen","type":"self","url":"","telegraf":"","token":"","defaultRP":""}"#,
+);
+
+/// All that is in the store of a server that has started once: the 54 buckets, the migrations as
+/// finished at `utc`, the default source, the identifier of the instance.
+#[must_use]
+pub fn changes(instance: Id, utc: &str) -> ChangeSet {
+    let mut changes = ChangeSet::default();
+    for bucket in names::ALL.iter().filter(|name| **name != DELETED) {
+        changes.create_bucket(bucket);
+    }
+    for number in 1..=MIGRATIONS.len() as u64 {
+        migration::put_record(&mut changes, number, utc);
+    }
+    let (key, source) = SOURCE;
+    changes.put(names::SOURCES, key, source);
+    let instance = instance.to_string();
+    changes.put(names::INSTANCE, names::INSTANCE_KEY, instance.as_bytes());
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Schema;
+    use crate::store::{Commit, Model, Snapshot};
+
+    #[test]
+    fn a_store_of_the_newest_schema() {
+        let mut model = Model::default();
+        let changes = changes(Id::new(7).unwrap(), "2026-01-02T03:04:05.6Z");
+        model.commit(&changes, &[]).unwrap();
+        let (buckets, _) = model.buckets().unwrap();
+        assert_eq!(buckets.len(), 54);
+        assert!(buckets.iter().all(|bucket| bucket.sequence == 0));
+        let schema = Schema::load(&model).unwrap();
+        assert_eq!((schema.migrations, schema.known), (21, true));
+        let id = model
+            .get(names::INSTANCE, names::INSTANCE_KEY)
+            .unwrap()
+            .unwrap();
+        assert_eq!(id, b"0000000000000007");
+    }
+}

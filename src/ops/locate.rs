@@ -1,0 +1,485 @@
+//! `locate`: the metadata stores of a host, out of the places where one may be.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use jiff::{Timestamp, Unit};
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Severity, counted};
+use crate::metadata::names;
+use crate::store::{Engine, Holder, OpenOptions, Snapshot, Store, engine_of, holders_of};
+
+/// A file that may be a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it is known, to be put after "known by".
+    pub why: String,
+    /// Whether it is told of whatever it holds: something or somebody takes it for a store.
+    pub named: bool,
+    /// The process that has it open.
+    pub open_by: Option<Holder>,
+}
+
+/// Where to look.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The files that may be stores. Of several names of one file the first is told.
+    pub places: Vec<Place>,
+    /// The one that influxd would open, and why that one.
+    pub would_open: Option<(PathBuf, String)>,
+    /// Names of users by their numbers.
+    pub owners: BTreeMap<u32, String>,
+}
+
+/// The stores of a host.
+#[derive(Debug, Serialize)]
+pub struct Located {
+    /// The one that influxd would open comes first, then those in use, then the youngest.
+    pub stores: Vec<LocatedStore>,
+    /// The path that influxd would open, and why, if nothing is there.
+    #[serde(skip)]
+    pub missing: Option<(String, String)>,
+}
+
+/// A store, as far as it could be seen.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocatedStore {
+    /// Where it is. Text, because names that are none must not hide the others.
+    pub path: String,
+    /// Told by the content; none if that does not tell.
+    pub engine: Option<Engine>,
+    /// The file's length.
+    pub size_bytes: u64,
+    /// When it was last written, RFC 3339 in UTC.
+    pub modified: String,
+    /// The name of the user it belongs to, or the number of one without a name.
+    pub owner: String,
+    /// How many users it holds; none if it could not be read.
+    pub users: Option<u64>,
+    /// How many tokens; none if it could not be read.
+    pub tokens: Option<u64>,
+    /// Whether influxd would open this one.
+    pub would_open: bool,
+    /// Who holds its lock.
+    pub in_use_by: Option<InUse>,
+    /// Why influxd would open this one.
+    #[serde(skip)]
+    pub would_open_why: Option<String>,
+    /// Its other names.
+    #[serde(skip)]
+    pub also: Vec<String>,
+    /// How it is known.
+    #[serde(skip)]
+    pub known_by: Vec<String>,
+    /// What keeps it from being read, if there is something.
+    #[serde(skip)]
+    pub unread: Option<String>,
+    /// Why it looks abandoned, if it does.
+    #[serde(skip)]
+    pub abandoned: Option<String>,
+}
+
+/// The process that holds a store's lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InUse {
+    /// Its number; none if the system does not show it.
+    pub pid: Option<u32>,
+    /// Its program; none if the system does not show it.
+    pub program: Option<String>,
+}
+
+/// Looks at every place. Nothing is written or created; a store whose lock another process holds
+/// is not waited for.
+#[must_use]
+pub fn locate(options: &Options) -> Located {
+    let mut files: Vec<File<'_>> = Vec::new();
+    let mut by_inode: BTreeMap<(u64, u64), usize> = BTreeMap::new();
+    for place in &options.places {
+        let Ok(metadata) = fs::metadata(&place.path) else {
+            continue;
+        };
+        if !metadata.is_file() {
+            continue;
+        }
+        let key = (metadata.dev(), metadata.ino());
+        if let Some(file) = by_inode.get(&key).and_then(|at| files.get_mut(*at)) {
+            file.places.push(place);
+            continue;
+        }
+        by_inode.insert(key, files.len());
+        files.push(File {
+            metadata,
+            places: vec![place],
+        });
+    }
+    let wanted = options.would_open.as_ref().map(|(path, why)| {
+        let inode = fs::metadata(path).map(|there| (there.dev(), there.ino()));
+        (inode, path, why)
+    });
+    let mut missing = None;
+    if let Some((Err(cause), path, why)) = &wanted
+        && cause.kind() == io::ErrorKind::NotFound
+    {
+        missing = Some((shown(path), (*why).clone()));
+    }
+    let mut stores: Vec<LocatedStore> = files
+        .iter()
+        .filter_map(|file| {
+            let why = wanted.as_ref().and_then(|(inode, _, why)| {
+                let same = inode.as_ref().ok()? == &(file.metadata.dev(), file.metadata.ino());
+                same.then(|| (*why).clone())
+            });
+            file.look(why, &options.owners)
+        })
+        .collect();
+    stores.sort_by(|one, other| {
+        let rank = |store: &LocatedStore| (!store.would_open, store.in_use_by.is_none());
+        let by_age = other.modified.cmp(&one.modified);
+        rank(one).cmp(&rank(other)).then(by_age)
+    });
+    Located { stores, missing }
+}
+
+/// A file, with all the places that lead to it.
+struct File<'a> {
+    metadata: Metadata,
+    places: Vec<&'a Place>,
+}
+
+impl File<'_> {
+    /// What there is to tell of it; nothing of a file that is no store and that nobody takes for
+    /// one.
+    fn look(&self, why: Option<String>, owners: &BTreeMap<u32, String>) -> Option<LocatedStore> {
+        let (first, others) = self.places.split_first()?;
+        let named = why.is_some() || self.places.iter().any(|place| place.named);
+        let content = Content::of(&first.path);
+        if !named && content.is_none_of_ours() {
+            return None;
+        }
+        let mut also: Vec<String> = Vec::new();
+        let mut known_by: Vec<String> = Vec::new();
+        let path = shown(&first.path);
+        for place in others {
+            let name = shown(&place.path);
+            if name != path && !also.contains(&name) {
+                also.push(name);
+            }
+        }
+        for place in &self.places {
+            if !known_by.contains(&place.why) {
+                known_by.push(place.why.clone());
+            }
+        }
+        let uid = self.metadata.uid();
+        Some(LocatedStore {
+            path,
+            engine: content.engine,
+            size_bytes: self.metadata.len(),
+            modified: modified(&self.metadata),
+            owner: owners.get(&uid).cloned().unwrap_or_else(|| uid.to_string()),
+            users: content.counts.map(|counts| counts.users),
+            tokens: content.counts.map(|counts| counts.tokens),
+            would_open: why.is_some(),
+            in_use_by: content.locked.then(|| self.in_use(&first.path)),
+            would_open_why: why,
+            also,
+            known_by,
+            abandoned: content.abandoned(self.metadata.len()),
+            unread: content.unread,
+        })
+    }
+
+    /// Who holds the lock: as the table of locks says, else as the list of open files.
+    fn in_use(&self, path: &Path) -> InUse {
+        let open_by = self.places.iter().filter_map(|place| place.open_by.clone());
+        let holder = holders_of(path).into_iter().chain(open_by).next();
+        InUse {
+            pid: holder.as_ref().map(|holder| holder.pid),
+            program: holder.and_then(|holder| holder.program),
+        }
+    }
+}
+
+/// What reading a file told.
+#[derive(Default)]
+struct Content {
+    engine: Option<Engine>,
+    counts: Option<Counts>,
+    locked: bool,
+    /// It is no metadata store.
+    other: bool,
+    unread: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+struct Counts {
+    users: u64,
+    orgs: u64,
+    tokens: u64,
+}
+
+impl Content {
+    fn of(path: &Path) -> Self {
+        let mut content = Self {
+            engine: engine_of(path).ok().flatten(),
+            ..Self::default()
+        };
+        // Not waited for: another process may hold the lock for years.
+        let read = Store::open(path, &OpenOptions::default());
+        match read.and_then(|store| content.read(&store)) {
+            Ok(()) => {}
+            Err(error) => content.failed(&error),
+        }
+        content
+    }
+
+    fn read(&mut self, store: &Store) -> Result<()> {
+        self.engine = Some(store.description().engine);
+        let snapshot = store.snapshot();
+        let (buckets, mut damage) = snapshot.buckets()?;
+        let ours = |name: &[u8]| names::ALL.contains(&name);
+        self.other = !buckets.is_empty() && !buckets.iter().any(|bucket| ours(&bucket.name));
+        let mut count = |bucket| count(snapshot, bucket, &mut damage);
+        self.counts = Some(Counts {
+            users: count(names::USERS)?,
+            orgs: count(names::ORGANIZATIONS)?,
+            tokens: count(names::AUTHORIZATIONS)?,
+        });
+        if let Some(worst) = damage
+            .iter()
+            .find(|found| found.severity == Severity::Error)
+        {
+            self.counts = None;
+            self.unread = Some(format!("damaged at {}: {}", worst.place, worst.message));
+        } else if self.other {
+            self.counts = None;
+            self.unread = Some("it holds none of InfluxDB's buckets".into());
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, error: &Error) {
+        self.counts = None;
+        match error.kind() {
+            ErrorKind::Locked => self.locked = true,
+            kind => {
+                self.other = kind == ErrorKind::NotAStore;
+                let why = error.message().replace("; nothing was changed", "");
+                self.unread = Some(why);
+            }
+        }
+    }
+
+    /// Whether it is the file of another program.
+    fn is_none_of_ours(&self) -> bool {
+        self.other || (self.engine.is_none() && self.counts.is_none())
+    }
+
+    /// What lets it look abandoned.
+    fn abandoned(&self, length: u64) -> Option<String> {
+        if length == 0 {
+            return Some("it is empty: a wrong path leaves such a file".into());
+        }
+        let counts = self.counts.filter(|counts| counts.users == 0)?;
+        match (counts.orgs, counts.tokens) {
+            (0, 0) => Some(
+                "no users, no organizations: influxd was never set up here, or was given a wrong \
+                 path"
+                    .into(),
+            ),
+            (0, tokens) => Some(format!(
+                "no users and no organizations, though {}",
+                counted(tokens, "token")
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// How many records a bucket holds.
+fn count(snapshot: &dyn Snapshot, bucket: &[u8], damage: &mut Vec<Finding>) -> Result<u64> {
+    let mut number = 0;
+    damage.extend(snapshot.scan(bucket, &mut |_, _| {
+        number += 1;
+        ControlFlow::Continue(())
+    })?);
+    Ok(number)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// When a file was last written; empty where the system does not tell.
+fn modified(metadata: &Metadata) -> String {
+    let time = metadata.modified().ok();
+    let time = time.and_then(|time| Timestamp::try_from(time).ok());
+    let time = time.and_then(|time| time.round(Unit::Second).ok());
+    time.map(|time| time.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::store::{Model, Progress, create_from};
+
+    fn place(path: PathBuf, why: &str) -> Place {
+        Place {
+            path,
+            why: why.into(),
+            named: false,
+            open_by: None,
+        }
+    }
+
+    /// A store with so many users, organizations and tokens.
+    fn store(path: &Path, engine: Engine, users: u8, orgs: u8, tokens: u8) {
+        let mut model = Model::default();
+        for bucket in names::ALL {
+            model.create_bucket(bucket);
+        }
+        for (bucket, number) in [
+            (names::USERS, users),
+            (names::ORGANIZATIONS, orgs),
+            (names::AUTHORIZATIONS, tokens),
+        ] {
+            for n in 0..number {
+                model.put(bucket, &[n], b"{}");
+            }
+        }
+        write(path, engine, &model);
+    }
+
+    fn write(path: &Path, engine: Engine, model: &Model) {
+        let file = fs::File::options();
+        let file = file
+            .clone()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path);
+        let device = crate::store::device::on_file(file.unwrap());
+        create_from(model, engine, device, path, &Progress::new(&|_| {})).unwrap();
+    }
+
+    fn found(places: Vec<Place>, would_open: Option<PathBuf>) -> Located {
+        locate(&Options {
+            places,
+            would_open: would_open.map(|path| (path, String::from("because"))),
+            owners: BTreeMap::new(),
+        })
+    }
+
+    #[test]
+    fn a_file_is_told_once_by_its_first_name() {
+        let folder = TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        store(&at("a.bolt"), Engine::Bolt, 2, 1, 3);
+        store(&at("b.redb"), Engine::Redb, 1, 1, 0);
+        symlink("a.bolt", at("link.bolt")).unwrap();
+        symlink("nowhere", at("dangling.bolt")).unwrap();
+        fs::hard_link(at("a.bolt"), at("hard.bolt")).unwrap();
+        let names = [
+            "link.bolt",
+            "a.bolt",
+            "hard.bolt",
+            "dangling.bolt",
+            "b.redb",
+            "missing",
+        ];
+        let places = names.map(|name| place(at(name), name)).to_vec();
+        let located = found(places, Some(at("b.redb")));
+        let [first, second] = &located.stores[..] else {
+            panic!("{located:?}");
+        };
+        assert_eq!(first.path, shown(&at("b.redb")));
+        assert_eq!(
+            (first.engine, first.users, first.tokens),
+            (Some(Engine::Redb), Some(1), Some(0))
+        );
+        assert!(first.would_open && first.abandoned.is_none());
+        assert_eq!(second.path, shown(&at("link.bolt")));
+        assert_eq!(
+            (second.engine, second.users, second.tokens),
+            (Some(Engine::Bolt), Some(2), Some(3))
+        );
+        assert_eq!(second.also, [shown(&at("a.bolt")), shown(&at("hard.bolt"))]);
+        assert!(!second.would_open);
+        assert!(located.missing.is_none());
+        assert!(!at("missing").exists() && !at("nowhere").exists());
+    }
+
+    #[test]
+    fn what_is_no_store_is_told_only_if_somebody_takes_it_for_one() {
+        let folder = TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("empty.bolt"), "").unwrap();
+        fs::write(at("text.bolt"), "hello").unwrap();
+        let mut other = Model::default();
+        other.put(b"somebody else's", b"k", b"v");
+        write(&at("other.bolt"), Engine::Bolt, &other);
+        write(&at("bare.bolt"), Engine::Bolt, &Model::default());
+        fs::create_dir(at("folder.bolt")).unwrap();
+        let names = [
+            "empty.bolt",
+            "text.bolt",
+            "other.bolt",
+            "bare.bolt",
+            "folder.bolt",
+        ];
+        let mut places = names.map(|name| place(at(name), name)).to_vec();
+        // A Bolt file without any bucket is what a wrong path leaves.
+        let located = found(places.clone(), None);
+        let [bare] = &located.stores[..] else {
+            panic!("{located:?}");
+        };
+        assert_eq!((bare.users, bare.tokens), (Some(0), Some(0)));
+        assert!(bare.abandoned.as_ref().unwrap().contains("wrong path"));
+
+        for place in &mut places {
+            place.named = true;
+        }
+        let located = found(places, None);
+        assert_eq!(located.stores.len(), 4);
+        for store in &located.stores {
+            let bare = store.path.ends_with("bare.bolt");
+            assert_eq!(store.users.is_some(), bare, "{store:?}");
+            assert_eq!(store.unread.is_none(), bare, "{store:?}");
+        }
+        let missing = found(Vec::new(), Some(at("missing"))).missing.unwrap();
+        assert_eq!(missing, (shown(&at("missing")), "because".into()));
+    }
+
+    #[test]
+    fn one_that_is_in_use_is_not_waited_for() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("influxd.bolt");
+        store(&path, Engine::Bolt, 1, 1, 1);
+        let holder = fs::File::open(&path).unwrap();
+        holder.lock().unwrap();
+        let located = found(vec![place(path, "here")], None);
+        let [store] = &located.stores[..] else {
+            panic!("{located:?}");
+        };
+        assert_eq!((store.users, store.tokens), (None, None));
+        assert_eq!(store.engine, Some(Engine::Bolt));
+        let in_use = store.in_use_by.clone().unwrap();
+        if cfg!(target_os = "linux") {
+            assert_eq!(in_use.pid, Some(std::process::id()));
+        }
+        assert!(store.unread.is_none() && store.abandoned.is_none());
+    }
+}

@@ -1,0 +1,369 @@
+//! `setup`: a new store, with everything that the first setup of a server writes.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::commit::{sound_structure, write_token};
+use super::made;
+use super::moment::Moment;
+use super::new_token::{self, Making, Request};
+use super::output::OutputFile;
+use super::{new_id, user_password};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::metadata::migration::HASHING;
+use crate::metadata::new_records::{
+    NewBucket, Owned, SYSTEM_BUCKETS, put_bucket, put_org, put_ownership, put_user,
+    valid_bucket_name, valid_org_name, valid_user_name,
+};
+use crate::metadata::permission::of_operator;
+use crate::metadata::tsm::{Highest, Placed};
+use crate::metadata::{Catalog, names, new_store, tsm_edit};
+use crate::secret::Token;
+use crate::store::{
+    Commit, Committed, Device, Engine, Model, Outcome, Preview, Progress, Store, create_from,
+};
+
+/// What is to be set up.
+pub struct Options {
+    /// The first user's name.
+    pub user: String,
+    /// That user's password.
+    pub password: Token,
+    /// Whether influxd's `strong-passwords` is on.
+    pub strong_passwords: bool,
+    /// The first organization's name.
+    pub org: String,
+    /// The first bucket's name.
+    pub bucket: String,
+    /// How long that bucket keeps points, in nanoseconds; 0 for ever.
+    pub retention: i64,
+    /// The operator token, and how it is kept.
+    pub making: Making,
+    /// Shards that lie where the new store's points will be: their numbers are in use.
+    pub shards: Vec<Placed>,
+}
+
+/// Where a new store goes.
+pub struct Target<'a> {
+    /// Its file, which must not exist.
+    pub path: &'a Path,
+    /// Its engine.
+    pub engine: Engine,
+    /// Gets the operator token, before the store has its name.
+    pub token_out: Option<&'a Path>,
+}
+
+/// A store that may be made.
+pub struct Plan {
+    /// The operator token.
+    pub made: made::Plan,
+    content: Model,
+}
+
+/// Works out all that the store will hold.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for a password, a name or a token that InfluxDB would not take.
+pub fn plan(options: &Options, now: &Moment) -> Result<Plan> {
+    work_out(options, now).map_err(Error::nothing_changed)
+}
+
+fn work_out(options: &Options, now: &Moment) -> Result<Plan> {
+    let refused = |why: &str| Error::new(ErrorKind::Refused, why);
+    valid_user_name(&options.user).map_err(refused)?;
+    let org_name = valid_org_name(&options.org).map_err(refused)?;
+    valid_bucket_name(&options.bucket).map_err(refused)?;
+    let password = user_password::hash(&options.password, options.strong_passwords)?;
+
+    // Each identifier is one that the records before do not have.
+    let empty = Model::default();
+    let mut changes = new_store::changes(new_id::by_time(&empty, now)?, &now.utc);
+    let user = new_id::by_time(&Preview::new(&empty, &changes), now)?;
+    put_user(&mut changes, user, &options.user);
+    let key = user.to_string();
+    changes.put(names::USER_PASSWORDS, key.as_bytes(), password.as_bytes());
+    let org = new_id::of_engine(&empty)?;
+    put_org(&mut changes, org, org_name, &now.utc);
+    put_ownership(&mut changes, HASHING, user, Owned::Org(org));
+    put_ownership(&mut changes, HASHING, user, Owned::Instance);
+    let first = NewBucket {
+        name: &options.bucket,
+        description: "",
+        system: false,
+        retention: options.retention,
+        shard_group_duration: tsm_edit::shard_group_duration(options.retention),
+    };
+    let mut databases = Vec::new();
+    for bucket in SYSTEM_BUCKETS.iter().chain([&first]) {
+        let id = new_id::of_engine(&Preview::new(&empty, &changes))?;
+        databases.push(put_bucket(&mut changes, id, org, bucket, &now.utc));
+    }
+    let highest = options.shards.iter().map(|placed| placed.shard).max();
+    let highest = highest.unwrap_or_default();
+    let tsm = tsm_edit::new_value(
+        new_id::random_number()?,
+        databases,
+        Highest {
+            group: highest,
+            shard: highest,
+        },
+    );
+    changes.put(names::TSM_METADATA, names::TSM_METADATA_KEY, &tsm);
+
+    let mut content = Model::default();
+    content.commit(&changes, &[])?;
+    let made = operator_token(&content, options, now)?;
+    content.commit(&made.changes, &[])?;
+    Ok(Plan { made, content })
+}
+
+/// The first authorization, in a store that holds all the rest.
+fn operator_token(content: &Model, options: &Options, now: &Moment) -> Result<made::Plan> {
+    let catalog = Catalog::load(content)?;
+    let user = catalog.user_by_name(&options.user);
+    let org = catalog.org_by_name(&options.org);
+    let (Some(user), Some(org)) = (user, org) else {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            "the new records can't be read back; nothing was changed",
+        ));
+    };
+    let making = Making {
+        new_store: true,
+        ..options.making.clone()
+    };
+    let request = Request {
+        user,
+        org,
+        description: &format!("{}'s Token", user.name),
+        active: true,
+        permissions: &of_operator(HASHING),
+        hint: "give another value, or none: one is made then",
+    };
+    new_token::plan(content, HASHING, &making, now, &request).map(made::Plan::without_login)
+}
+
+impl Plan {
+    /// Makes the file. It has its name only when it is complete, on disk, and was read back: its
+    /// structure is sound then, and the token opens it.
+    ///
+    /// # Errors
+    /// When there is no new store, nor a file with its token.
+    pub fn make(&self, target: &Target<'_>) -> Result<Committed> {
+        let path = target.path;
+        let (output, inode) = self.write(target).map_err(Error::nothing_changed)?;
+        let token = target.token_out.zip(self.made.token());
+        let token = token.map(|(path, token)| write_token(path, token));
+        let token = token.transpose().map_err(Error::nothing_changed)?;
+        let Err(error) = output.finish() else {
+            return Ok(Committed {
+                outcome: Outcome::Changed,
+                failure: None,
+            });
+        };
+        // What fails after it has its name leaves it there.
+        let there = fs::symlink_metadata(path);
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == inode) {
+            let failure = Error::new(ErrorKind::Incomplete, error.message());
+            return Ok(Committed {
+                outcome: Outcome::Changed,
+                failure: Some(failure),
+            });
+        }
+        let error = error.nothing_changed();
+        match token.map(|file| (file.path().display().to_string(), file.remove())) {
+            Some((path, Err(cause))) => Err(error.and_note(&format!(
+                "{path} could not be removed ({cause}) and holds a token that opens nothing"
+            ))),
+            _ => Err(error),
+        }
+    }
+
+    /// Writes the store into an empty file, which is `path` in messages. It is on disk, and was read
+    /// back, when this returns.
+    ///
+    /// # Errors
+    /// When the file can't be written, or does not read back.
+    pub fn fill(&self, engine: Engine, device: Box<dyn Device>, path: &Path) -> Result<()> {
+        let silent = Progress::new(&|_| {});
+        create_from(&self.content, engine, device, path, &silent)
+    }
+
+    /// The complete file without its name, and its device and inode.
+    fn write(&self, target: &Target<'_>) -> Result<(OutputFile, (u64, u64))> {
+        let path = target.path;
+        let output = OutputFile::create_database(path)?;
+        let device = output.device().at("write", path)?;
+        self.fill(target.engine, device, path)?;
+        let file = output.file().at("read", path)?;
+        let metadata = file.metadata().at("look at", path)?;
+        let store = Store::of_file(file, path)?;
+        sound_structure(store.inspect())?;
+        if self.made.found(store.snapshot())? != Some(self.made.id()) {
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!("{} does not show its token as it should", path.display()),
+            ));
+        }
+        Ok((output, (metadata.dev(), metadata.ino())))
+    }
+}
+
+/// What [`Plan::make`] would refuse of the target, without making anything.
+///
+/// # Errors
+/// As [`Plan::make`].
+pub fn could_be_made(target: &Target<'_>) -> Result<()> {
+    let files = [Some(target.path), target.token_out];
+    files
+        .into_iter()
+        .flatten()
+        .try_for_each(OutputFile::could_create_regular)
+}
+
+/// A file beside a new store that influxd would use with it, though it is another store's.
+#[must_use]
+pub fn stranger_beside(database: &Path) -> Option<PathBuf> {
+    let sqlite = database.with_file_name("influxd.sqlite");
+    sqlite.exists().then_some(sqlite)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Zoned;
+
+    use super::*;
+    use crate::metadata::{Storage, check, tsm};
+    use crate::ops::keeping::{KeptBecause, Wanted};
+    use crate::ops::made::Value;
+    use crate::store::OpenOptions;
+
+    fn options() -> Options {
+        Options {
+            user: "alice".into(),
+            password: Token::new("correct horse".into()),
+            strong_passwords: false,
+            org: " acme ".into(),
+            bucket: "metrics".into(),
+            retention: 0,
+            making: Making::default(),
+            shards: Vec::new(),
+        }
+    }
+
+    fn now() -> Moment {
+        Moment::from(&Zoned::now())
+    }
+
+    #[test]
+    fn either_engine_holds_a_sound_store() {
+        let folder = tempfile::tempdir().unwrap();
+        for engine in [Engine::Bolt, Engine::Redb] {
+            let path = folder.path().join(engine.name());
+            let plan = plan(&options(), &now()).unwrap();
+            let target = Target {
+                path: &path,
+                engine,
+                token_out: None,
+            };
+            let committed = plan.make(&target).unwrap();
+            assert!(committed.failure.is_none());
+            let store = Store::open(&path, &OpenOptions::default()).unwrap();
+            assert_eq!(store.description().engine, engine);
+            assert_eq!(check::check(store.snapshot()).unwrap(), []);
+            assert_eq!(store.snapshot().buckets().unwrap().0.len(), 54);
+            let id = plan.made.found(store.snapshot()).unwrap();
+            assert_eq!(id, Some(plan.made.id()));
+            let refused = plan.make(&target).err().unwrap();
+            assert!(refused.message().contains("exists already"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn how_the_token_is_kept() {
+        for (wanted, setting, storage, because) in [
+            (Wanted::Auto, None, Storage::Hashed, KeptBecause::NewStore),
+            (
+                Wanted::Auto,
+                Some(false),
+                Storage::Plaintext,
+                KeptBecause::Setting,
+            ),
+            (
+                Wanted::Plaintext,
+                None,
+                Storage::Plaintext,
+                KeptBecause::Asked,
+            ),
+        ] {
+            let mut options = options();
+            options.making = Making {
+                value: Value::Chosen(Token::new("chosen".into())),
+                wanted,
+                use_hashed_tokens: setting,
+                ..Making::default()
+            };
+            let plan = plan(&options, &now()).unwrap();
+            let kept = plan.made.show(true, |made| {
+                assert!(made.entry.usable && made.login_had_power.is_none());
+                assert_eq!(made.entry.description, "alice's Token");
+                (made.entry.storage, made.kept_because)
+            });
+            assert_eq!(kept.unwrap(), (storage, because));
+        }
+    }
+
+    #[test]
+    fn numbers_of_shards_that_lie_there_are_not_given_out() {
+        let mut options = options();
+        options.shards = [3, 12, 7]
+            .map(|shard| Placed {
+                shard,
+                bucket: String::from("00000000000000aa"),
+            })
+            .into();
+        let plan = plan(&options, &now()).unwrap();
+        let data = tsm::load(&plan.content).unwrap().unwrap();
+        assert_eq!((data.max_shard_id, data.max_shard_group_id), (12, 12));
+        assert_eq!((data.index, data.databases.len()), (4, 3));
+        assert!(data.cluster_id > 0 && data.cluster_id < 1 << 63);
+    }
+
+    #[test]
+    fn what_influxdb_would_refuse_is_refused() {
+        let wrong: [fn(&mut Options); 8] = [
+            |o| o.user = String::new(),
+            |o| o.org = " \u{a0}".into(),
+            |o| o.bucket = String::new(),
+            |o| o.bucket = "_mine".into(),
+            |o| o.bucket = "a\"b".into(),
+            |o| o.user = "x".repeat(40_000),
+            |o| o.password = Token::new("short".into()),
+            |o| o.making.value = Value::Chosen(Token::new("line\nbreak".into())),
+        ];
+        for wrong in wrong {
+            let mut options = options();
+            wrong(&mut options);
+            let refused = plan(&options, &now()).err().unwrap();
+            assert_eq!(refused.kind(), ErrorKind::Refused, "{refused}");
+            assert!(refused.message().contains("nothing was changed"));
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_meanwhile_leaves_no_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, token) = (folder.path().join("new.bolt"), folder.path().join("token"));
+        fs::write(&path, "theirs").unwrap();
+        let target = Target {
+            path: &path,
+            engine: Engine::Bolt,
+            token_out: Some(&token),
+        };
+        assert!(could_be_made(&target).is_err());
+        assert!(plan(&options(), &now()).unwrap().make(&target).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert!(!token.exists());
+    }
+}
