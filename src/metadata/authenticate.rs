@@ -189,11 +189,23 @@ fn has_index_entry<P>(
             reasons.push(format!("its entry in {name} holds no identifier"));
             false
         }
+        None if by_hash(authorization, indexes) => true,
         None => {
             reasons.push(format!("its entry in {name} is missing"));
             false
         }
     }
+}
+
+/// Whether a record that holds its token is found by the token's hash: the server looks there when
+/// the index of raw tokens has no entry.
+fn by_hash<P>(authorization: &Authorization<'_, P>, indexes: &TokenIndexes) -> bool {
+    let token = authorization.token.as_bytes();
+    !token.is_empty()
+        && Variant::ALL.into_iter().any(|variant| {
+            let key = TokenHash::of(variant, token).to_phc();
+            indexes.hashed.get(key.as_bytes()) == Some(Some(authorization.id))
+        })
 }
 
 /// Whether the server would serve a request once the record is found.
@@ -385,6 +397,22 @@ mod tests {
         assert!(!verdict(&model).authenticates);
         model.put(names::AUTHORIZATION_INDEX, b"t", ID.as_bytes());
         assert!(verdict(&model).authenticates);
+    }
+
+    #[test]
+    fn a_token_in_plaintext_may_be_found_by_its_hash() {
+        let hash = TokenHash::of(Variant::Sha256, b"t").to_phc();
+        let mut model = store(&format!(
+            r#""token":"t","hashedToken":"{hash}","userID":"0000000000000002""#
+        ));
+        model.put(
+            names::AUTHORIZATION_HASHED_INDEX,
+            hash.as_bytes(),
+            ID.as_bytes(),
+        );
+        assert!(verdict(&model).authenticates);
+        let token = Token::new("t".into());
+        assert_eq!(find(&model, &token).unwrap(), ID.parse().ok());
     }
 
     #[test]

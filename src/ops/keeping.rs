@@ -59,8 +59,8 @@ pub fn decide(
 }
 
 /// What to do where a hash is wanted and the schema is too old for one.
-const NO_HASHES: &str = "give the token itself with --token-file: influxd 2.9 hashes it when it \
-                         first starts on the store";
+const NO_HASHES: &str = "boltkey hash brings a store of schema 20 to the one that knows hashed \
+                         tokens";
 
 #[cfg(test)]
 mod tests {
