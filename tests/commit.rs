@@ -182,6 +182,12 @@ fn sound(bytes: &[u8], what: &str) {
         "{what}: {pages:?}"
     );
     assert!(bytes.len() as u64 >= pages.allocated * pages.page_size);
+    // As Bolt has it: each meta page in the slot that its number says, one after the other.
+    let second = usize::try_from(pages.page_size).unwrap();
+    let number = |at: usize| u64::from_le_bytes(bytes[at + 64..at + 72].try_into().unwrap());
+    let (even, odd) = (number(0), number(second));
+    assert!(even % 2 == 0 && odd % 2 == 1, "{what}: {even} and {odd}");
+    assert_eq!(even.abs_diff(odd), 1, "{what}: {even} and {odd}");
 }
 
 /// Everything that must hold of a file of redb: the library has checked every sum to open it, and

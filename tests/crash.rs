@@ -7,13 +7,26 @@ mod support;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
 
 use boltkey::ops::commit::Around;
-use boltkey::store::Outcome;
+use boltkey::store::{Model, Outcome, Snapshot};
 use memchr::memmem;
 use support::deeds::Deed;
 use support::device::{Effort, Recorder, Steps};
-use support::scene::{Engine, Scene, contents, lost, scenes, writable};
+use support::scene::{Engine, Other, Scene, contents, lost, scenes, writable};
+
+/// The tokens that a store holds in plaintext.
+fn tokens(store: &Model) -> Vec<String> {
+    let mut tokens = Vec::new();
+    store
+        .scan(b"authorizationindexv1", &mut |key, _| {
+            tokens.push(String::from_utf8(key.to_vec()).unwrap());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    tokens
+}
 
 /// Interrupts the command on one store everywhere; how many different images there were.
 fn interrupt(scene: &Scene, deed: Deed, effort: Effort) -> usize {
@@ -32,7 +45,19 @@ fn interrupt(scene: &Scene, deed: Deed, effort: Effort) -> usize {
     assert!(new != scene.old, "{name}: nothing changed");
     assert_eq!(lost(*engine, &after), lost_after, "{name}");
 
+    // Of what was replaced, nothing is left behind.
+    for token in tokens(&scene.old) {
+        let count = |bytes: &[u8]| memmem::find_iter(bytes, token.as_bytes()).count();
+        let (before, after) = (count(&scene.bytes), count(&after));
+        let allowed = *engine == Engine::Redb || after <= before;
+        assert!(
+            allowed,
+            "{name}: {before} times before, {after} times after"
+        );
+    }
+
     let log = recorder.log();
+    let other = Other::of(*engine, &scene.bytes);
     // Bolt's commit point is known call by call; of redb's, what holds at the end.
     let steps = (*engine == Engine::Bolt).then(|| Steps::of(&log));
     let token = plan.token().map(|token| token.reveal().as_bytes());
@@ -57,6 +82,9 @@ fn interrupt(scene: &Scene, deed: Deed, effort: Effort) -> usize {
             Some(steps) => {
                 if crash.returned < steps.s5 {
                     assert!(!is_new, "{place}: new before the meta was written");
+                    let sample = other.as_ref().filter(|_| seen.len() % 3 == 0);
+                    let whole = sample.is_none_or(|other| other.is_whole(crash.image));
+                    assert!(whole, "{place}: the state before is spoiled");
                 }
                 crash.returned > steps.s6
             }

@@ -296,12 +296,14 @@ fn lie_everywhere(scene: &Scene, most: usize) -> usize {
 fn fail_all(engine: Engine, deeds: &[Deed], only: &[&str], most: usize) -> usize {
     let out = tempfile::tempdir().unwrap();
     let mut tally = Tally::default();
+    let mut runs = 0;
     for scene in scenes(engine) {
         if !only.is_empty() && !only.contains(&scene.name.as_str()) {
             continue;
         }
         for deed in deeds {
             fail_everywhere(&scene, *deed, most, out.path(), &mut tally);
+            runs += 1;
         }
     }
     let Tally {
@@ -315,8 +317,9 @@ fn fail_all(engine: Engine, deeds: &[Deed], only: &[&str], most: usize) -> usize
         "{engine:?}: {unchanged} unchanged, {unknown} unknown, {incomplete} incomplete, {unharmed} unharmed"
     );
     assert!(unchanged > 0 && unknown > 0 && incomplete > 0);
-    // It is said of few moments that they can't be judged.
-    assert!(unknown * 40 < cases, "{unknown} of {cases}");
+    // It is said of few moments that they can't be judged: the write that makes a change hold and
+    // the sync after it, each failing in three ways.
+    assert!(unknown <= 6 * runs, "{unknown} in {runs} runs");
     cases
 }
 

@@ -143,3 +143,54 @@ func scrubs(t *testing.T, dir string, facts *server.Facts, shown int) {
 		theirTurn(t, user, theirs, "array", "7")
 	}
 }
+
+// There and back: a store of 2.7.12 is hashed with a capture, 2.9.1 runs on it, the capture puts
+// the tokens back, the migration is undone, 2.7.12 runs on it, 2.9.1 hashes it again by itself.
+// Every server takes every token for what it was.
+func TestThereAndBackAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db := server.Bolt(dir)
+	s := start(t, server.V27, dir)
+	facts, err := s.Setup("2.7.12", "chosen by hand")
+	check(t, err)
+	check(t, s.Live(facts))
+	before := statuses(t, s, facts)
+	stop(t, s)
+	captureFile := filepath.Join(t.TempDir(), "tokens.age")
+	passphrase := filepath.Join(t.TempDir(), "passphrase")
+	check(t, os.WriteFile(passphrase, []byte("a long passphrase\n"), 0o600))
+	h := hash(t, db, "--capture", captureFile, "--passphrase-file", passphrase)
+	if !h.Migrated || h.Hashed < 30 {
+		t.Errorf("%+v", h)
+	}
+	onlyEmbedded(t, db, facts, h)
+	refuses(t, server.V27, dir, unknownMigration)
+
+	s = start(t, server.V29, dir)
+	known := same(t, "2.9.1 on the hashed store", before, statuses(t, s, facts), nil)
+	log := stop(t, s)
+	if migrates, hashes := workLeft(log); migrates || hashes {
+		t.Errorf("migrates %v, hashes %v", migrates, hashes)
+	}
+
+	var p prepared
+	answer(t, &p, []int{0}, "", "downgrade", "prepare", "--tokens", captureFile, "--passphrase-file", passphrase, "--yes", "--db", db)
+	if p.Restored != h.Hashed || len(p.StillHashed) != 0 {
+		t.Errorf("%+v of %d", p, h.Hashed)
+	}
+	var done outlook
+	answer(t, &done, []int{0}, "", "downgrade", "apply", "--to", "2.7", "--yes", "--db", db)
+	if len(done.Lost) != 0 || done.Changed == nil || !*done.Changed {
+		t.Errorf("%+v", done)
+	}
+	s = start(t, server.V27, dir)
+	same(t, "2.7.12 again", before, statuses(t, s, facts), nil)
+	stop(t, s)
+	s = start(t, server.V29, dir)
+	same(t, "2.9.1 hashing by itself", before, statuses(t, s, facts), nil)
+	if migrates, hashes := workLeft(stop(t, s)); !migrates || !hashes {
+		t.Errorf("migrates %v, hashes %v", migrates, hashes)
+	}
+	t.Logf("%d tokens known all the way, of %d", known, len(before))
+}

@@ -99,7 +99,8 @@ impl<'k> Search<'k> {
     pub fn own_file(&mut self, store: &Store) -> Result<()> {
         self.findings
             .extend(self.scan.feed_unused(store.inspect(), store.snapshot())?);
-        self.embedded.extend(embedded(store, self.known)?.matching);
+        self.embedded
+            .extend(embedded(store.snapshot(), self.known)?.matching);
         Ok(())
     }
 

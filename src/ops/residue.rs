@@ -16,7 +16,7 @@ use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
 use crate::metadata::{Catalog, Id, names};
 use crate::secret::Token;
-use crate::store::{self, OpenOptions, Store};
+use crate::store::{self, Inspect, OpenOptions, Snapshot, Store};
 
 /// Bytes of a plain file that are read at a time. What is no shorter is no configuration.
 const CHUNK: usize = 256 << 10;
@@ -77,7 +77,7 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
     findings.extend(damage);
     let counts = count(&residue);
     let mut found: BTreeMap<Id, Token> = residue.matching.into_iter().collect();
-    found.extend(embedded(store, &known)?.matching);
+    found.extend(embedded(store.snapshot(), &known)?.matching);
     let catalog = Catalog::load(store.snapshot())?;
     let (mut tokens, skipped) = collect(store.snapshot(), catalog, &|record, _| {
         found.get(&record.id).cloned()
@@ -111,18 +111,23 @@ pub fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue,
         findings.extend(look_into(&mut scan, path, &options.open)?);
     }
     let mut residue = scan.finish();
-    leave_out_live(store, known, &mut residue)?;
+    leave_out_live(store.snapshot(), store.inspect(), known, &mut residue)?;
     Ok((residue, findings))
 }
 
 /// A token that a live record shows as well, such as a telegraf configuration, is still in the
 /// store, and whoever destroys the residue does not destroy the last copy.
-fn leave_out_live(store: &Store, known: &Known, residue: &mut Residue) -> Result<()> {
+pub(super) fn leave_out_live(
+    snapshot: &dyn Snapshot,
+    inspect: &dyn Inspect,
+    known: &Known,
+    residue: &mut Residue,
+) -> Result<()> {
     // Where live bytes are shown, it was done before anything was counted.
-    if residue.matching.is_empty() || store.inspect().shows_live_bytes() {
+    if residue.matching.is_empty() || inspect.shows_live_bytes() {
         return Ok(());
     }
-    let live = embedded(store, known)?.matching;
+    let live = embedded(snapshot, known)?.matching;
     residue
         .matching
         .retain(|(id, _)| live.binary_search_by_key(id, |(id, _)| *id).is_err());
@@ -139,17 +144,17 @@ fn count(residue: &Residue) -> Counts {
 }
 
 /// Tokens in live records other than authorizations.
-pub(super) fn embedded(store: &Store, known: &Known) -> Result<Residue> {
+pub(super) fn embedded(snapshot: &dyn Snapshot, known: &Known) -> Result<Residue> {
     let mut scan = Scan::new(known);
     // As large as the tokens are many, and all values are IDs.
     let indexes = [
         names::AUTHORIZATION_INDEX,
         names::AUTHORIZATION_HASHED_INDEX,
     ];
-    for bucket in store.snapshot().buckets()?.0 {
+    for bucket in snapshot.buckets()?.0 {
         let name = bucket.name.as_slice();
         if name != names::AUTHORIZATIONS && !indexes.contains(&name) {
-            store.snapshot().scan(&bucket.name, &mut |_, value| {
+            snapshot.scan(&bucket.name, &mut |_, value| {
                 scan.feed(value, false);
                 ControlFlow::Continue(())
             })?;

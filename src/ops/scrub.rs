@@ -1,6 +1,7 @@
 //! `residue scrub`: overwriting what unused parts of a store's file still show.
 
 use super::commit::{Around, commit, known_schema};
+use super::residue::leave_out_live;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
@@ -28,9 +29,11 @@ impl Unused {
         let (known, mut findings) = Known::load_beside(snapshot, inspect)?;
         let mut scan = Scan::new(&known);
         findings.extend(scan.feed_unused(inspect, snapshot)?);
-        let residue = scan.finish();
+        let mut residue = scan.finish();
+        let any = residue.tokens() > 0;
+        leave_out_live(snapshot, inspect, &known, &mut residue)?;
         let tokens = residue.tokens();
-        let dirty = tokens > 0 || (!inspect.shows_live_bytes() && holds_bytes(inspect)?);
+        let dirty = any || (!inspect.shows_live_bytes() && holds_bytes(inspect)?);
         Ok(Self {
             residue,
             tokens,

@@ -7,47 +7,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use boltkey::ErrorKind;
 use boltkey::metadata::{Authorization, names};
+use boltkey::ops::commit::Around;
 use boltkey::store::{Model, Outcome, Snapshot, WritableStore};
 
 use super::stores::{How, Stored, Watched, folder, hash, scrub, stores};
 use crate::support::device::{Effort, Recorder, Steps};
-use crate::support::scene::{Engine, contents, lost, writable};
-
-/// What the other meta page leads to, as long as nothing is committed: the state before, which may
-/// be all that is left should the current meta page fail.
-struct Other {
-    /// The slot of the current meta page.
-    current: usize,
-    page_size: usize,
-    contents: Model,
-}
-
-impl Other {
-    fn of(stored: &Stored) -> Option<Self> {
-        if stored.engine == Engine::Redb {
-            return None;
-        }
-        let at = |at: usize| u64::from_le_bytes(stored.bytes[at..at + 8].try_into().unwrap());
-        let size = stored.bytes[24..28].try_into().unwrap();
-        let page_size = usize::try_from(u32::from_le_bytes(size)).unwrap();
-        let current = usize::from(at(page_size + 64) > at(64));
-        let mut other = Self {
-            current,
-            page_size,
-            contents: Model::default(),
-        };
-        other.contents = other.found(&stored.bytes).ok()?;
-        Some(other)
-    }
-
-    fn found(&self, image: &[u8]) -> Result<Model, String> {
-        let mut image = image.to_vec();
-        let at = self.current * self.page_size;
-        image[at..at + 80].fill(0);
-        contents(Engine::Bolt, &image)
-    }
-}
+use crate::support::scene::{Engine, Other, contents, lost, recovery, writable};
 
 /// A command that is interrupted everywhere.
 #[derive(Clone, Copy)]
@@ -117,7 +84,7 @@ fn interrupt(stored: &Stored, command: Command, effort: Effort) -> usize {
     }
     let log = recorder.log();
     let steps = (*engine == Engine::Bolt).then(|| Steps::of(&log));
-    let other = Other::of(stored);
+    let other = Other::of(*engine, &stored.bytes);
     let (mut seen, mut was, mut finished) = (HashSet::new(), BTreeMap::new(), 0);
     recorder.crash_images(effort, &mut |crash| {
         let mut hasher = DefaultHasher::new();
@@ -144,8 +111,7 @@ fn interrupt(stored: &Stored, command: Command, effort: Effort) -> usize {
                 && crash.returned < steps.s5
                 && seen.len() % 3 == 0
             {
-                let found = other.found(crash.image);
-                let whole = found.is_ok_and(|found| found == other.contents);
+                let whole = other.is_whole(crash.image);
                 assert!(whole, "{place}: the state before is spoiled");
             }
         }
@@ -262,4 +228,44 @@ fn scrub_on_either() {
         }
     }
     println!("cases: crash-scrub-command {images}");
+}
+
+/// A change that is not asked to destroy last copies leaves them alone, or is not made.
+#[test]
+fn last_copies_stay_readable() {
+    let (mut made, mut refused) = (0, 0);
+    for engine in [Engine::Bolt, Engine::Redb] {
+        for stored in stores(engine) {
+            if stored.lost.is_empty() {
+                continue;
+            }
+            let name = &stored.name;
+            let recorder = Recorder::new(stored.bytes.clone());
+            let mut store = writable(&recorder, name).unwrap();
+            let plan = recovery(&store).unwrap();
+            match plan.apply(&mut store, &Around::default()) {
+                Ok(done) => {
+                    assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
+                    made += 1;
+                }
+                Err(error) => {
+                    assert_eq!(engine, Engine::Redb, "{name}: {error}");
+                    assert_eq!(error.kind(), ErrorKind::Refused, "{name}: {error}");
+                    let text = error.message();
+                    assert!(text.contains("nothing was changed"), "{name}: {text}");
+                    let hint = error.hint().unwrap();
+                    assert!(hint.contains("boltkey residue recover --out"), "{hint}");
+                    let found = contents(engine, &recorder.bytes()).unwrap();
+                    assert!(found == stored.old, "{name}");
+                    refused += 1;
+                }
+            }
+            drop(store);
+            let left = lost(engine, &recorder.bytes());
+            let all = stored.lost.iter().all(|id| left.binary_search(id).is_ok());
+            assert!(all, "{name}: the last copy of a token is gone");
+        }
+    }
+    assert!(made > 3 && refused > 0, "{made} made, {refused} refused");
+    println!("cases: last-copies {}", made + refused);
 }

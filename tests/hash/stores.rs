@@ -180,8 +180,19 @@ fn planted_everywhere(mut bytes: Vec<u8>, token: &str) -> Vec<u8> {
                 // What begins a page stays something that is no page.
                 piece[4..4 + text.len()].copy_from_slice(text.as_bytes());
                 whole += 1;
-                live += usize::from(piece.len() < 900);
             }
+        }
+    }
+    // Zeros behind the last record of a page count as unused without being shown. That record may
+    // be an empty bucket, whose own bytes end in zeros.
+    for page in bytes.chunks_mut(4096) {
+        let end = page
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |n| n + 40);
+        if end > 120 && end + text.len() + 8 < page.len() {
+            page[end..end + text.len()].copy_from_slice(text.as_bytes());
+            live += 1;
         }
     }
     assert!(whole > 10 && live > 3, "{whole} {live}");

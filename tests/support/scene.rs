@@ -70,6 +70,10 @@ pub fn scenes(engine: Engine) -> Vec<Scene> {
         });
     }
     if engine == Engine::Redb {
+        // As a process leaves it that was killed: the change repairs it as well.
+        let mut bytes = scenes.last().unwrap().bytes.clone();
+        bytes[9] |= 2;
+        scenes.push(Scene::new("unclean".to_owned(), engine, bytes));
         return scenes;
     }
     let lived = content(&fixtures().join("real/upgraded-2.9.1.bolt"));
@@ -146,6 +150,46 @@ pub fn lost(engine: Engine, bytes: &[u8]) -> Vec<Id> {
     let mut scan = Scan::new(&known);
     scan.feed_unused(&*store, &*store).unwrap();
     scan.finish().matching.iter().map(|(id, _)| *id).collect()
+}
+
+/// What the other meta page of a Bolt file leads to, as long as nothing is committed: the state
+/// before, which is all there is should the current meta page fail.
+pub struct Other {
+    /// The slot of the current meta page.
+    current: usize,
+    page_size: usize,
+    contents: Model,
+}
+
+impl Other {
+    /// None where there is no such state.
+    pub fn of(engine: Engine, bytes: &[u8]) -> Option<Self> {
+        if engine == Engine::Redb {
+            return None;
+        }
+        let at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        let size = u32::from_le_bytes(bytes[24..28].try_into().unwrap());
+        let page_size = usize::try_from(size).unwrap();
+        let mut other = Self {
+            current: usize::from(at(page_size + 64) > at(64)),
+            page_size,
+            contents: Model::default(),
+        };
+        other.contents = other.found(bytes).ok()?;
+        Some(other)
+    }
+
+    /// Whether it is all there still.
+    pub fn is_whole(&self, image: &[u8]) -> bool {
+        self.found(image).is_ok_and(|found| found == self.contents)
+    }
+
+    fn found(&self, image: &[u8]) -> Result<Model, String> {
+        let mut image = image.to_vec();
+        let at = self.current * self.page_size;
+        image[at..at + 80].fill(0);
+        contents(Engine::Bolt, &image)
+    }
 }
 
 /// `recover operator` for the first user and organization.

@@ -51,7 +51,7 @@ impl Sheet {
         })?;
         if sheet.format != FORMAT {
             return Err(damaged(format!("its format is {:?}", sheet.format))
-                .with_hint("a later version of boltkey may have written it"));
+                .with_hint("a later version of this program may have written it"));
         }
         plain_name(&sheet.kv.file_name, name)?;
         if let Some(sql) = &sheet.sql {

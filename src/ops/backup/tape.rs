@@ -160,7 +160,7 @@ mod tests {
             let tar = archive(&[
                 ("backup/", EntryType::Directory, b""),
                 (&kv, FILE, b"content"),
-                (&shard, FILE, b"not gzip"),
+                (&shard, FILE, b"\x1f\x8b and so on"),
             ]);
             let members = read(&mut &*tar, Path::new("tar"), None).unwrap();
             let mut file = members["b.bolt"].file.as_ref().unwrap();
