@@ -1,7 +1,7 @@
 //! Every file of this host that may be a metadata store: named by somebody, or in a folder where
 //! influxd, its packages and its containers keep them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -74,6 +74,8 @@ pub(super) struct Places {
     pub(super) owners: BTreeMap<u32, String>,
     /// What could not be seen, one sentence each.
     pub(super) unseen: Vec<String>,
+    /// Folders that are closed to this user.
+    denied: BTreeSet<PathBuf>,
 }
 
 /// Gathers them all. Nothing but names is looked at, and what the configurations, services and
@@ -124,6 +126,7 @@ pub(super) fn gather(environment: &Environment, named: Option<&Path>) -> Places 
     let processes = influxd(&environment.root);
     found.places.extend(processes.places);
     found.unseen.extend(processes.unseen);
+    found.tell_denied();
     found.owners = users
         .into_iter()
         .map(|user| (user.uid, user.name))
@@ -209,14 +212,35 @@ impl Places {
     fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
         entries(folder).unwrap_or_else(|cause| {
             if cause.kind() == io::ErrorKind::PermissionDenied {
-                let folder = folder.display();
-                self.unseen.push(format!(
-                    "{folder} can't be looked into; run boltkey as its owner, or as root"
-                ));
+                self.denied.insert(closed(folder));
             }
             Vec::new()
         })
     }
+
+    /// One sentence about all folders that are closed to this user.
+    fn tell_denied(&mut self) {
+        const NAMED: usize = 5;
+        if self.denied.is_empty() {
+            return;
+        }
+        let names = self.denied.iter().take(NAMED);
+        let names: Vec<String> = names.map(|folder| folder.display().to_string()).collect();
+        let more = match self.denied.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        self.unseen.push(format!(
+            "not allowed to look into {}{more}; root may",
+            names.join(", ")
+        ));
+    }
+}
+
+/// The folder that keeps this user out of `folder`: it, or one above it.
+fn closed(folder: &Path) -> PathBuf {
+    let open = folder.ancestors().find(|folder| folder.metadata().is_ok());
+    open.unwrap_or(folder).to_path_buf()
 }
 
 /// A user of the system.

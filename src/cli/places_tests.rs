@@ -128,8 +128,17 @@ fn what_can_not_be_looked_into_is_told() {
     let folder = host.path("var/lib/influxdb");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o000)).unwrap();
     let hidden = fs::read_dir(&folder).is_err();
-    let found = host.gather(&[], None);
+    let mut found = host.gather(&[], None);
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     // Root looks into every folder.
     assert_eq!(found.unseen.is_empty(), !hidden, "{:?}", found.unseen);
+
+    found.unseen.clear();
+    found.denied = (1..=7).map(|n| PathBuf::from(format!("/{n}"))).collect();
+    found.tell_denied();
+    let wanted = "not allowed to look into /1, /2, /3, /4, /5 and 2 more; root may";
+    assert_eq!(found.unseen, [wanted]);
+    // What is named is the folder that is closed, not what may be in it.
+    let inside = host.path("var/lib/influxdb/no/such");
+    assert_eq!(closed(&inside), host.path("var/lib/influxdb"));
 }

@@ -58,7 +58,13 @@ pub fn plan(
 /// # Errors
 /// [`ErrorKind::Refused`] for one that it does not take.
 pub(super) fn hash(text: &Token, strong: bool) -> Result<zeroize::Zeroizing<String>> {
-    password::valid(text, strong).map_err(|why| Error::new(ErrorKind::Refused, why))?;
+    password::valid(text, strong).map_err(|why| {
+        let error = Error::new(ErrorKind::Refused, why);
+        match password::valid(text, false) {
+            Ok(()) => error.with_hint("influxd's setting strong-passwords asks for that"),
+            Err(_) => error,
+        }
+    })?;
     let hash = password::hash(text).map_err(|cause| {
         Error::new(
             ErrorKind::Io,

@@ -255,8 +255,8 @@ fn what_is_missing_or_wrong_is_told() {
         setup(&scene, &database, extra, "").code(2).tells(&[tells]);
     }
     for (password, tells) in [
-        ("short", "8 to 72"),
-        (&"x".repeat(73), "8 to 72"),
+        ("short", "between 8 and 72 characters"),
+        (&"x".repeat(73), "between 8 and 72 characters"),
         ("", "empty"),
     ] {
         let file = scene.sandbox.file("work/password", password);

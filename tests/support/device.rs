@@ -366,7 +366,7 @@ impl Steps {
         assert_eq!(metas.len(), 2, "a commit writes both metas once");
         let sync = |from: usize| {
             let next = log[from..].iter().position(|c| matches!(c, Call::Sync));
-            from + next.expect("each meta is synced")
+            from + next.unwrap()
         };
         let (s6, s8) = (sync(metas[0]), sync(metas[1]));
         assert!(s6 < metas[1], "both metas behind one sync");
