@@ -8,6 +8,7 @@
     clippy::print_stdout
 )] // test code
 
+#[allow(clippy::expect_used)]
 #[path = "../support/device.rs"]
 mod device;
 
