@@ -10,6 +10,7 @@
 
 mod backup_tokens;
 mod backups;
+#[allow(clippy::expect_used)]
 #[path = "../support/device.rs"]
 mod device;
 

@@ -222,3 +222,50 @@ fn scrub_on_either() {
     println!("{tally:?}");
     println!("cases: fault-scrub-command {}", tally.cases);
 }
+
+/// Pretends that a write is done, which is not, or is done wrongly. No success is told unless
+/// everything is hashed and nothing shown.
+fn lie_everywhere(stored: &Stored, most: usize) -> usize {
+    let mut cases = 0;
+    for number in numbers(stored, false, most) {
+        for fault in [Fault::Lost, Fault::Flipped] {
+            let recorder = Recorder::new(stored.bytes.clone());
+            recorder.fail(number, fault);
+            let ended = writable(&recorder, &stored.name)
+                .and_then(|mut store| hash(&mut store, How::default(), None));
+            if recorder.failed().is_none() {
+                continue;
+            }
+            cases += 1;
+            let place = format!("{}: call {number} is {fault:?}", stored.name);
+            let found = contents(stored.engine, &recorder.bytes());
+            match ended {
+                Err(error) => {
+                    let text = error.message();
+                    assert!(text.contains("nothing was changed"), "{place}: {text}");
+                    assert!(found.unwrap() == stored.old, "{place}: {text}");
+                }
+                Ok(ended) if ended.committed.failure.is_none() => {
+                    assert!(found.is_ok(), "{place}: told to be done");
+                    assert_eq!(stored.shown(&recorder.bytes()), [""; 0], "{place}");
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn a_disk_that_lies_to_bolt() {
+    let mut cases = 0;
+    for stored in stores(Engine::Bolt) {
+        if ["mixed", "chosen"]
+            .iter()
+            .any(|name| stored.name.starts_with(name))
+        {
+            cases += lie_everywhere(&stored, 50);
+        }
+    }
+    println!("cases: lies-hash {cases}");
+}
