@@ -21,6 +21,7 @@ type hashed struct {
 	Siblings                                       []struct{ Path string }
 	Changed                                        *bool
 	Migrated                                       bool
+	Revived                                        int
 }
 
 // hash hashes a store and expects it to be proved. A store with nothing in plaintext may have

@@ -90,7 +90,9 @@ func TestHashLeavesTheServerNothingToDo(t *testing.T) {
 				s := start(t, j.release, copyOf(t, dir), j.flags...)
 				starts++
 				for token, said := range answers(t, s, v.facts) {
-					if said != before[token] {
+					if before[token] == "401 401" && said != "401 401" && h.Revived > 0 {
+						seen["revived"]++ // which a downgrade had left dead
+					} else if said != before[token] {
 						t.Errorf("%s: %s was answered %s, is answered %s", j.name, token, before[token], said)
 					}
 				}
@@ -102,7 +104,7 @@ func TestHashLeavesTheServerNothingToDo(t *testing.T) {
 		}
 	})
 	t.Logf("%d stores hashed, %d refused, %d starts, %d embedded, %v", stores, refused, starts, embedded, seen)
-	if stores != 10 || refused != 4 || starts != 40 || embedded == 0 || seen["migrates"] == 0 || seen["hashes"] == 0 || seen["200 200"] == 0 {
+	if stores != 10 || refused != 4 || starts != 40 || embedded == 0 || seen["migrates"] == 0 || seen["hashes"] == 0 || seen["revived"] == 0 || seen["200 200"] == 0 {
 		t.Errorf("%d stores hashed, %d refused, %d starts, %d embedded, %v", stores, refused, starts, embedded, seen)
 	}
 }

@@ -6,13 +6,12 @@
 //! Source: `authorization/storage.go` in influxdata/influxdb, whose own migration leaves records
 //! alone that hold both, and index entries that lead nowhere.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use sha2::{Digest, Sha256, Sha512};
-use zeroize::Zeroizing;
 
 use super::authorization::Undecoded;
 use super::catalog::{Undecodable, undecodable_record};
@@ -494,11 +493,21 @@ fn settle<const N: usize>(
     if !twins(entries) {
         return Ok(());
     }
+    let mut raw = HashMap::new();
+    snapshot.scan(names::AUTHORIZATION_INDEX, &mut |key, value| {
+        let hash = hash_text(variant, key);
+        let text = hash.last_chunk::<N>();
+        let found = text.filter(|text| entries.binary_search_by(|e| e.text.cmp(text)).is_ok());
+        if let (Some(text), Ok(id)) = (found, Id::from_bytes(value)) {
+            raw.insert(*text, id);
+        }
+        ControlFlow::Continue(())
+    })?;
     let mut settled: Vec<Entry<N>> = Vec::with_capacity(entries.len());
     for group in entries.chunk_by(|a, b| a.text == b.text) {
         let chosen = match group {
             [one] => Some(*one),
-            several => found_today(several, snapshot, variant)?,
+            several => found_today(several, &raw, snapshot, variant)?,
         };
         settled.extend(chosen);
     }
@@ -508,35 +517,23 @@ fn settle<const N: usize>(
 
 fn found_today<const N: usize>(
     group: &[Entry<N>],
+    raw: &HashMap<[u8; N], Id>,
     snapshot: &dyn Snapshot,
     variant: Variant,
 ) -> Result<Option<Entry<N>>> {
     let by_id = |id: Option<Id>| group.iter().find(|entry| Some(entry.id) == id).copied();
-    for entry in group.iter().filter(|entry| entry.fresh) {
-        let key = entry.id.to_string();
-        let Some(value) = snapshot.get(names::AUTHORIZATIONS, key.as_bytes())? else {
-            continue;
-        };
-        let value = Zeroizing::new(value);
-        let record = Authorization::<'_, Undecoded<'_>>::decode(
-            names::AUTHORIZATIONS,
-            key.as_bytes(),
-            &value,
-        );
-        let Ok(record) = record else { continue };
-        let leads = snapshot.get(names::AUTHORIZATION_INDEX, record.token.as_bytes())?;
-        let leads = leads.and_then(|id| Id::from_bytes(&id).ok());
-        if let Some(entry) = by_id(leads) {
-            return Ok(Some(entry));
-        }
+    let Some(text) = group.first().map(|entry| entry.text) else {
+        return Ok(None);
+    };
+    if let Some(entry) = by_id(raw.get(&text).copied()) {
+        return Ok(Some(entry));
     }
     let [short, long] = PREFIXES;
     let mut key = match variant {
         Variant::Sha256 => short.to_vec(),
         Variant::Sha512 => long.to_vec(),
     };
-    let text = group.first().map(|entry| entry.text);
-    key.extend(text.iter().flatten());
+    key.extend(text);
     let leads = snapshot.get(names::AUTHORIZATION_HASHED_INDEX, &key)?;
     let leads = leads.and_then(|id| Id::from_bytes(&id).ok());
     Ok(by_id(leads).or_else(|| group.first().copied()))
