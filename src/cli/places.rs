@@ -127,6 +127,13 @@ pub(super) fn gather(environment: &Environment, named: Option<&Path>) -> Places 
     found.places.extend(processes.places);
     found.unseen.extend(processes.unseen);
     found.tell_denied();
+    // As a list for other commands, from whatever folder they are run.
+    let here = &environment.working_directory;
+    let relative = found.places.iter_mut().map(|place| &mut place.path);
+    let chosen = found.would_open.iter_mut().map(|(path, _)| path);
+    for path in relative.chain(chosen) {
+        *path = here.join(&*path);
+    }
     found.owners = users
         .into_iter()
         .map(|user| (user.uid, user.name))

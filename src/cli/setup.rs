@@ -161,14 +161,10 @@ impl Scene<'_> {
         if !self.options.shards.is_empty() {
             let number = self.options.shards.len() as u64;
             session.ui().warning(&format!(
-                "{} of an older store in {}: the new store knows none of them and gives none of \
-                 their numbers out again; influxd leaves them where they are",
-                if number == 1 {
-                    "there is 1 shard".into()
-                } else {
-                    format!("there are {}", counted(number, "shard"))
-                },
-                self.engine_path.display()
+                "{} holds {} of an older store: what lies there stays, unknown to the new store, \
+                 and no number of it is given out again",
+                self.engine_path.display(),
+                counted(number, "shard")
             ));
         }
         if let Some(sqlite) = stranger_beside(self.target.path) {
