@@ -261,7 +261,7 @@ impl Human for Report<'_> {
             },
             self.database.engine.name(),
             printable(&options.user),
-            printable(&options.org),
+            printable(options.org.trim()),
             printable(&options.bucket)
         );
         write_wrapped(out, "", 0, &text)?;
