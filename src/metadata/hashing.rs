@@ -269,7 +269,7 @@ impl Survey {
                 ErrorKind::Refused,
                 format!(
                     "authorizationsv1/{id} holds a token and the hash of another one: which of \
-                     them counts is not said here (influxd goes by the token)"
+                     them counts is not for boltkey to say (influxd goes by the token)"
                 ),
             )
             .with_hint(format!(
