@@ -5,12 +5,12 @@ use std::fs;
 
 use boltkey::ErrorKind;
 use boltkey::cli::exit::code_of;
-use boltkey::store::Outcome;
+use boltkey::store::{Outcome, Unused};
 use serde_json::Value;
 
 use super::stores::{How, Stored, folder, hash, scrub, stores};
 use crate::support::device::{Fault, Recorder, Stage};
-use crate::support::scene::{Engine, contents, lost, writable};
+use crate::support::scene::{Engine, contents, lost, open, writable};
 
 /// Calls that are made to fail: those around each sync and commit point, and every `step`th.
 fn numbers(stored: &Stored, scrubs: bool, most: usize) -> Vec<usize> {
@@ -227,7 +227,15 @@ fn scrub_on_either() {
 /// everything is hashed and nothing shown.
 fn lie_everywhere(stored: &Stored, most: usize) -> usize {
     let mut cases = 0;
-    for number in numbers(stored, false, most) {
+    let recorder = Recorder::new(stored.bytes.clone());
+    let mut store = writable(&recorder, &stored.name).unwrap();
+    hash(&mut store, How::default(), None).unwrap();
+    drop(store);
+    let mut numbers = numbers(stored, false, most);
+    // The last sync is that of the wiping.
+    let last = recorder.noted().pop().unwrap();
+    numbers.extend(last.saturating_sub(16)..last);
+    for number in numbers {
         for fault in [Fault::Lost, Fault::Flipped] {
             let recorder = Recorder::new(stored.bytes.clone());
             recorder.fail(number, fault);
@@ -247,6 +255,17 @@ fn lie_everywhere(stored: &Stored, most: usize) -> usize {
                 }
                 Ok(ended) if ended.committed.failure.is_none() => {
                     assert!(found.is_ok(), "{place}: told to be done");
+                    let store = open(stored.engine, &recorder.bytes()).unwrap();
+                    let visit = &mut |unused: Unused<'_>| {
+                        // A wrong bit behind a meta page's own bytes is no trace of anything.
+                        if let Unused::Run { bytes, offset, .. } = unused
+                            && offset >= 2 * 4096
+                        {
+                            let wiped = bytes.iter().all(|byte| *byte == 0);
+                            assert!(wiped, "{place}: not wiped, and told to be");
+                        }
+                    };
+                    store.unused(visit).unwrap();
                     assert_eq!(stored.shown(&recorder.bytes()), [""; 0], "{place}");
                 }
                 Ok(_) => {}
