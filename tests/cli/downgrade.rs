@@ -19,9 +19,16 @@ pub const HASHED: &str = "upgraded-2.9.1";
 /// The same store before the upgrade.
 pub const BEFORE: &str = "lived-2.7.12";
 
+/// A child that another test is just starting holds this process's locks until it runs.
+pub fn patient() -> OpenOptions {
+    let mut options = OpenOptions::default();
+    options.lock.wait = std::time::Duration::from_secs(20);
+    options
+}
+
 /// Changes a store as no command does.
 pub fn edit(database: &Path, change: impl FnOnce(&WritableStore, &mut ChangeSet)) {
-    let mut store = WritableStore::open(database, &OpenOptions::default()).unwrap();
+    let mut store = WritableStore::open(database, &patient()).unwrap();
     let mut changes = ChangeSet::default();
     change(&store, &mut changes);
     store.commit(&changes, &[]).unwrap();
@@ -29,7 +36,7 @@ pub fn edit(database: &Path, change: impl FnOnce(&WritableStore, &mut ChangeSet)
 
 /// The value of a key, as text.
 pub fn value(database: &Path, bucket: &[u8], key: &str) -> Option<String> {
-    let store = WritableStore::open(database, &OpenOptions::default()).unwrap();
+    let store = WritableStore::open(database, &patient()).unwrap();
     let value = store.get(bucket, key.as_bytes()).unwrap();
     value.map(|value| String::from_utf8(value).unwrap())
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use boltkey::metadata::{TokenHash, Variant, names};
-use boltkey::store::{OpenOptions, Snapshot, WritableStore};
+use boltkey::store::{Snapshot, WritableStore};
 use serde_json::{Value, json};
 
-use crate::downgrade::{APPLY, BEFORE, CHECK, HASHED, edit, value};
+use crate::downgrade::{APPLY, BEFORE, CHECK, HASHED, edit, patient, value};
 use crate::sandbox::{facts, fixture, gzip};
 use crate::scene::{Scene, arguments, damage, is_sound, text};
 
@@ -50,7 +50,7 @@ fn expect(report: &Value, numbers: [usize; 4]) {
 #[track_caller]
 fn all_work(scene: &Scene, database: &Path, store: &str) {
     let known: Vec<String> = tokens(store);
-    let lookup = WritableStore::open(database, &OpenOptions::default()).unwrap();
+    let lookup = WritableStore::open(database, &patient()).unwrap();
     for token in &known {
         let entry = lookup.get(names::AUTHORIZATION_INDEX, token.as_bytes());
         assert!(entry.unwrap().is_some(), "{token}");
@@ -161,7 +161,7 @@ fn records_come_back_as_they_were() {
         &["--from-db", text(&before)],
         [36, 0, 0, 0],
     );
-    let store = |path: &Path| WritableStore::open(path, &OpenOptions::default()).unwrap();
+    let store = |path: &Path| WritableStore::open(path, &patient()).unwrap();
     let (old, new) = (store(&before), store(&database));
     for bucket in [names::AUTHORIZATIONS, names::AUTHORIZATION_INDEX] {
         let pairs = |store: &WritableStore| {
