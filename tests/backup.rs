@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use boltkey::store::{OpenOptions, Store};
 use serde_json::Value;
-use support::program::{BOLTKEY, said};
+use support::program::{BOLTKEY, limited, said};
 use support::{content, fixtures};
 use tempfile::TempDir;
 
@@ -199,26 +199,6 @@ fn ran(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     output
-}
-
-/// With file sizes limited to so many blocks of 512 bytes; to go beyond is an error, not a signal.
-fn limited(blocks: usize, command: &Command) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .arg("-c")
-        .arg(format!(
-            "trap '' XFSZ; ulimit -f {blocks} && exec \"$0\" \"$@\""
-        ))
-        .arg(command.get_program())
-        .args(command.get_args())
-        .env_clear()
-        .current_dir(command.get_current_dir().unwrap());
-    for (key, value) in command.get_envs() {
-        if let Some(value) = value {
-            shell.env(key, value);
-        }
-    }
-    shell
 }
 
 /// Every file may be so long and no longer: the first, a middle, the last write of each fails.

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
 use memchr::memmem;
-use support::program::{BOLTKEY, Place, authenticates, made, said};
+use support::program::{BOLTKEY, Place, authenticates, limited, made, said};
 use support::scene::Engine;
 
 const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];
@@ -33,26 +33,6 @@ fn unchanged(place: &Place, before: &[u8], output: &Output, names: &[&str]) -> S
 fn name(place: &Place) -> String {
     let name = place.database.file_name().unwrap();
     name.to_str().unwrap().to_owned()
-}
-
-/// With file sizes limited to so many blocks of 512 bytes; to go beyond is an error, not a signal.
-fn limited(blocks: usize, command: &Command) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .arg("-c")
-        .arg(format!(
-            "trap '' XFSZ; ulimit -f {blocks} && exec \"$0\" \"$@\""
-        ))
-        .arg(command.get_program())
-        .args(command.get_args())
-        .env_clear()
-        .current_dir(command.get_current_dir().unwrap());
-    for (key, value) in command.get_envs() {
-        if let Some(value) = value {
-            shell.env(key, value);
-        }
-    }
-    shell
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use super::prompt::{confirm, text};
 use super::sealing::SealArgs;
 use super::session::Database;
 use super::table::Table;
+use super::token::VariantArg;
 use super::ui::{Human, printable};
 use super::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
@@ -73,21 +74,6 @@ pub struct HashArgs {
     /// Leave what unused parts of the file show of the old tokens
     #[arg(long)]
     keep_residue: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum VariantArg {
-    Sha256,
-    Sha512,
-}
-
-impl From<VariantArg> for Variant {
-    fn from(variant: VariantArg) -> Self {
-        match variant {
-            VariantArg::Sha256 => Self::Sha256,
-            VariantArg::Sha512 => Self::Sha512,
-        }
-    }
 }
 
 /// Runs `hash`.

@@ -36,8 +36,9 @@ pub struct HashArgs {
     token_file: Option<PathBuf>,
 }
 
+/// The hash functions by their names.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum VariantArg {
+pub enum VariantArg {
     Sha256,
     Sha512,
 }

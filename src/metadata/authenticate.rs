@@ -82,10 +82,10 @@ impl TokenIndex {
 }
 
 /// What stands for a key that may be a token.
-pub(super) type KeyDigest = [u8; 16];
+pub(crate) type KeyDigest = [u8; 16];
 
 /// The first half of a key's SHA-256.
-pub(super) fn key_digest(key: &[u8]) -> KeyDigest {
+pub(crate) fn key_digest(key: &[u8]) -> KeyDigest {
     let mut short = [0; 16];
     for (to, from) in short.iter_mut().zip(Sha256::digest(key)) {
         *to = from;

@@ -6,14 +6,13 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
-
 use super::capture::{Format, Writer, each};
 use super::captures::{self, Unseal};
 use super::commit::{Summed, summed};
 use super::output::{Finished, OutputFile};
 use super::seal::Seal;
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::metadata::authenticate::key_digest;
 use crate::metadata::authorization::Undecoded;
 use crate::metadata::{Authorization, Catalog, Id, names};
 use crate::secret::Token;
@@ -151,13 +150,17 @@ impl CaptureFirst {
         let mut file = File::open(&self.path).at("open", &self.path)?;
         let mut there = HashSet::new();
         let encrypted = captures::read(&mut file, &name, &self.unseal, &mut |texts| {
-            there.extend(texts.iter().map(|text| mark(text.reveal())));
+            there.extend(
+                texts
+                    .iter()
+                    .map(|text| key_digest(text.reveal().as_bytes())),
+            );
         })
         .map_err(|error| error.and_note("so it can't be told whether it holds all tokens"))?;
         let (mut all, mut lacking) = (0_u64, 0_u64);
         let mut look = |token: &str| {
             all += 1;
-            lacking += u64::from(!there.contains(&mark(token)));
+            lacking += u64::from(!there.contains(&key_digest(token.as_bytes())));
         };
         for token in recovered.values() {
             look(token.reveal());
@@ -185,11 +188,4 @@ impl CaptureFirst {
         )
         .with_hint("name a new file with --capture: one that exists is never changed"))
     }
-}
-
-/// Enough of a digest to tell texts apart.
-fn mark(text: &str) -> [u8; 16] {
-    let digest: [u8; 32] = Sha256::digest(text).into();
-    let (mark, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
-    *mark
 }

@@ -109,16 +109,16 @@ fn work_out(
     let unused = Unused::look(snapshot, inspect)?;
     let survey = Survey::load(snapshot, options.variant)?;
     let embedded = embedded::find(snapshot, &survey)?;
-    let mut recovered: BTreeMap<Id, Token> = unused.residue.matching.into_iter().collect();
+    let mut recovered: BTreeMap<Id, Token> = unused.residue.matching.iter().cloned().collect();
     if survey.hashed > 0 {
         for (id, token) in stray_tokens(snapshot, &survey)? {
             recovered.entry(id).or_insert(token);
         }
     }
     let last_copies = recovered.len() as u64;
-    for (id, token) in unused.live {
+    for (id, token) in &unused.live {
         // Not lost, but whoever reads the capture looks for it there.
-        recovered.entry(id).or_insert(token);
+        recovered.entry(*id).or_insert_with(|| token.clone());
     }
     let mut numbers = Numbers {
         to_hash: survey.plaintext + survey.both,
@@ -139,8 +139,8 @@ fn work_out(
     if migrates {
         put_record(&mut changes, HASHING, &now.utc);
     }
-    let wipes = !options.keep_residue && unused.dirty;
-    numbers.nothing_to_do = changes.is_empty() && !wipes;
+    numbers.nothing_to_do =
+        changes.is_empty() && (options.keep_residue || !unused.is_dirty(inspect)?);
     changes.wipe = if options.keep_residue {
         Wipe::Nothing
     } else {

@@ -17,9 +17,8 @@ pub struct Unused {
     pub live: Vec<(Id, Token)>,
     /// How many distinct ones.
     pub tokens: u64,
-    /// Whether there is anything to be overwritten. Where an engine can't tell unused bytes from
-    /// live ones, tokens are what counts.
-    pub dirty: bool,
+    /// Whether there are any tokens at all, those of live records included.
+    any: bool,
     /// Damage that may hide some.
     pub findings: Vec<Finding>,
 }
@@ -38,14 +37,22 @@ impl Unused {
         let live = embedded(snapshot, &known)?;
         leave_out(&live, &mut residue);
         let tokens = residue.tokens();
-        let dirty = any || (!inspect.shows_live_bytes() && holds_bytes(inspect)?);
         Ok(Self {
             residue,
             live: live.matching,
             tokens,
-            dirty,
+            any,
             findings,
         })
+    }
+
+    /// Whether there is anything to be overwritten. Where an engine can't tell unused bytes from
+    /// live ones, tokens are what counts. Looks through the file again where there are none.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn is_dirty(&self, inspect: &dyn Inspect) -> Result<bool> {
+        Ok(self.any || (!inspect.shows_live_bytes() && holds_bytes(inspect)?))
     }
 }
 
@@ -81,6 +88,7 @@ pub(super) fn remaining(store: &WritableStore, wiped: bool) -> Result<u64> {
 pub struct Plan {
     /// What there is.
     pub unused: Unused,
+    dirty: bool,
     changes: ChangeSet,
 }
 
@@ -88,7 +96,7 @@ impl Plan {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn nothing_to_do(&self) -> bool {
-        !self.unused.dirty
+        !self.dirty
     }
 
     /// How many distinct tokens there are, and how many of them are last copies.
@@ -108,8 +116,11 @@ pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
     known_schema(snapshot).map_err(Error::nothing_changed)?;
     let mut changes = ChangeSet::default();
     changes.wipe = Wipe::Everything;
+    let unused = Unused::look(snapshot, inspect).map_err(Error::nothing_changed)?;
+    let dirty = unused.is_dirty(inspect).map_err(Error::nothing_changed)?;
     Ok(Plan {
-        unused: Unused::look(snapshot, inspect).map_err(Error::nothing_changed)?,
+        unused,
+        dirty,
         changes,
     })
 }

@@ -144,3 +144,23 @@ pub fn authenticates(place: &Place, token: &str) -> bool {
     fs::remove_file(file).unwrap();
     ran.status.success()
 }
+
+/// With file sizes limited to so many blocks of 512 bytes; to go beyond is an error, not a signal.
+pub fn limited(blocks: usize, command: &Command) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .arg("-c")
+        .arg(format!(
+            "trap '' XFSZ; ulimit -f {blocks} && exec \"$0\" \"$@\""
+        ))
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .current_dir(command.get_current_dir().unwrap());
+    for (key, value) in command.get_envs() {
+        if let Some(value) = value {
+            shell.env(key, value);
+        }
+    }
+    shell
+}
