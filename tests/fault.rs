@@ -47,7 +47,9 @@ fn run(
     let plan = deed.plan(&store, &scene.old)?;
     let around = Around {
         keep_copy: around.keep_copy,
-        token_out: around.token_out.map(|(path, _)| path).zip(plan.token()),
+        tokens_out: (around.tokens_out.iter().map(|(path, _)| *path))
+            .zip(plan.token())
+            .collect(),
         ..Around::default()
     };
     let committed = plan.apply(&mut store, &around)?;
@@ -105,7 +107,10 @@ fn fail_everywhere(scene: &Scene, deed: Deed, most: usize, out: &Path, tally: &m
             let dummy = boltkey::secret::Token::new(String::new());
             let around = Around {
                 keep_copy: with_files.then_some(&*copy),
-                token_out: with_files.then_some((&*token_out, &dummy)),
+                tokens_out: with_files
+                    .then_some((&*token_out, &dummy))
+                    .into_iter()
+                    .collect(),
                 ..Around::default()
             };
             let ended = run(&recorder, scene, deed, &around);

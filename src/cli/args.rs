@@ -169,6 +169,8 @@ pub enum Command {
     Bucket(super::listing::Command),
     /// Make a new store with a first user, organization, bucket and operator token
     Setup(Box<super::setup::SetupArgs>),
+    /// Make organizations, users and tokens be as a list says; a second run changes nothing
+    Apply(super::apply::ApplyArgs),
     /// Write out every token that is stored in plaintext
     Capture(super::capture::CaptureArgs),
     /// Replace every plaintext token by its hash, as InfluxDB 2.8 and later do, and leave none
@@ -210,6 +212,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Org(command) => super::org::run(command, session),
         Command::Bucket(command) => super::listing::buckets(command, session),
         Command::Setup(args) => super::setup::run(*args, session),
+        Command::Apply(args) => super::apply::run(&args, session),
         Command::Capture(args) => super::capture::run(args, session),
         Command::Hash(args) => super::hash::run(args, session),
         Command::Recover(command) => super::recover::run(command, session),

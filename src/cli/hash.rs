@@ -140,8 +140,8 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
     }
     let around = Around {
         keep_copy: session.keep_copy(),
-        token_out: None,
         capture: Some(&capturing),
+        ..Around::default()
     };
     let (committed, proof) = plan.apply(&mut store, &around)?;
     drop((store, working));

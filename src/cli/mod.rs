@@ -3,6 +3,7 @@
 //! One file per command, named as in `ops`: it holds the command's arguments (`Args`) and a
 //! `run` that turns them into options, calls the operation and hands its report to [`Ui`].
 
+mod apply;
 mod args;
 mod auth;
 mod auth_clone;

@@ -266,7 +266,7 @@ impl Made<'_> {
     fn around<'p>(&'p self, session: &'p Session, plan: &'p Plan) -> Around<'p> {
         Around {
             keep_copy: session.keep_copy(),
-            token_out: self.token_out.zip(plan.token()),
+            tokens_out: self.token_out.zip(plan.token()).into_iter().collect(),
             ..Around::default()
         }
     }

@@ -131,6 +131,12 @@ fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 impl Secret {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Whether the environment holds it.
     #[must_use]
     pub fn is_set(&self) -> bool {

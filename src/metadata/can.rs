@@ -1,8 +1,9 @@
 //! Questions of the form `ACTION[:TYPE[/NAME-OR-ID]]`: may a token do that?
 
+use std::fmt;
 use std::str::FromStr;
 
-use super::permission::{Action, Permission, RESOURCE_TYPES, allows};
+use super::permission::{Action, Permission, RESOURCE_TYPES, allows, of_type};
 use super::{Bucket, Catalog, Id};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -56,7 +57,49 @@ impl FromStr for Can {
     }
 }
 
+impl fmt::Display for Can {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.action)?;
+        if let Some(kind) = self.kind {
+            write!(f, ":{kind}")?;
+        }
+        match &self.target {
+            Some(target) => write!(f, "/{target}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Can {
+    /// The type of resource it is about, if it names one.
+    #[must_use]
+    pub fn kind(&self) -> Option<&'static str> {
+        self.kind
+    }
+
+    /// The name or ID it is about, if it names one.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// The permission that gives exactly this to a token of `org`: for a whole type as the influx
+    /// CLI asks for it, else for one resource. None when there is nothing of that name, or no type
+    /// is named.
+    #[must_use]
+    pub fn grant(&self, org: Id, catalog: &Catalog) -> Option<Permission<'static>> {
+        let kind = self.kind?;
+        let Some(target) = self.target() else {
+            return Some(of_type(self.action, kind, org));
+        };
+        if kind != "buckets" {
+            return self.request(kind, org, catalog);
+        }
+        let bucket = find_bucket(catalog, org, target.parse().ok(), target)?;
+        let (id, org) = (Some(bucket.id), Some(bucket.org_id));
+        Some(Permission::new(self.action, kind, id, org))
+    }
+
     /// Whether `granted` allows it by permission alone; names are looked up in `org`. `false`
     /// when there is nothing of that name.
     #[must_use]
@@ -213,5 +256,31 @@ mod tests {
             assert_eq!(can.allowed(granted, org, &catalog), *expected, "{question}");
         }
         println!("cases: can {}", cases.len());
+    }
+
+    #[test]
+    fn grants() {
+        let org = Id::new(1).unwrap();
+        let mut catalog = Catalog::default();
+        for (id, name) in [(7, "metrics"), (8, "_tasks")] {
+            let text =
+                format!(r#"{{"id":"{id:016x}","orgID":"0000000000000001","name":"{name}"}}"#);
+            let bucket: Bucket = serde_json::from_str(&text).unwrap();
+            catalog.buckets.insert(bucket.id, bucket);
+        }
+        let one = |kind, id| Permission::new(Action::Read, kind, Id::new(id), Some(org));
+        for (text, expected) in [
+            ("read:buckets/metrics", Some(one("buckets", 7))),
+            ("read:buckets/_tasks", Some(one("buckets", 8))),
+            ("read:buckets/0000000000000007", Some(one("buckets", 7))),
+            ("read:buckets/none", None),
+            ("read:tasks/0000000000000009", Some(one("tasks", 9))),
+            ("read:tasks/none", None),
+            ("read:orgs", Some(of_type(Action::Read, "orgs", org))),
+            ("read", None),
+        ] {
+            let can: Can = text.parse().unwrap();
+            assert_eq!(can.grant(org, &catalog), expected, "{text}");
+        }
     }
 }

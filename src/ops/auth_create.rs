@@ -135,18 +135,29 @@ fn each(grants: &[Grant], schema: u64, org: Id) -> Result<Vec<Permission<'static
         Grant::Bucket(action, bucket) => {
             Ok(Permission::new(action, "buckets", Some(bucket), Some(org)))
         }
-        Grant::Type(action, kind) if types_of(schema).contains(&kind) => {
+        Grant::Type(action, kind) => {
+            known_type(kind, schema)?;
             Ok(permission::of_type(action, kind, org))
         }
-        Grant::Type(_, kind) => Err(refused(UNKNOWN_TYPE.into()).with_hint(format!(
-            "no release that this store's schema ({schema}) fits knows {kind}"
-        ))),
     };
     let permissions: Vec<_> = grants.iter().map(grant).collect::<Result<_>>()?;
     if permissions.is_empty() {
         return Err(refused("authorization must include permissions".into()));
     }
     Ok(permissions)
+}
+
+/// Refuses a resource type that the releases of this schema do not know.
+///
+/// # Errors
+/// [`ErrorKind::Refused`], in the server's words.
+pub(super) fn known_type(kind: &str, schema: u64) -> Result<()> {
+    if types_of(schema).contains(&kind) {
+        return Ok(());
+    }
+    Err(refused(UNKNOWN_TYPE.into()).with_hint(format!(
+        "no release that this store's schema ({schema}) fits knows {kind}"
+    )))
 }
 
 /// What the server says to a request that it refuses.

@@ -6,7 +6,7 @@ use super::commit::{all_decoded, known_schema};
 use super::made::{Parts, Plan, Secret};
 use super::moment::Moment;
 use super::new_token::{Making, decide, hash_of, kept, must_be_free, secret, sought};
-use super::record::{Record, own_index_keys};
+use super::record::{IndexKey, Record, own_index_keys};
 use super::token_survey::Survey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::json::{self, Edit};
@@ -38,27 +38,19 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
     let bytes = Record::load(snapshot, *id)?;
-    let old = bytes.decoded()?;
+    bytes.decoded()?;
     let secret = secret(&making.value)?;
     let survey = Survey::of(snapshot, &sought(&making.value, &secret), None)?;
     let (hashed, kept_because) = decide(schema, making, &survey)?;
-    must_be_free(survey.taken)?;
+    must_be_free(survey.taken(0))?;
     if !making.allow_unusable {
-        must_be_of_use(&secret)?;
+        must_be_of_use(&secret)
+            .map_err(|error| error.with_hint("--allow-unusable takes it all the same"))?;
     }
     let hash = hash_of(&secret, hashed);
     let kept = kept(&secret, hash.as_deref());
-    let record = edited(&bytes, &old, kept, &now.rfc3339)?;
-
-    let key = id.to_string();
     let mut changes = ChangeSet::default();
-    let gone = own_index_keys(snapshot, &old)?;
-    for (bucket, key) in &gone {
-        changes.remove(bucket, key);
-    }
-    let (index, entry) = kept.index();
-    changes.put(index, entry, key.as_bytes());
-    changes.put(names::AUTHORIZATIONS, key.as_bytes(), &record);
+    let (record, gone) = give(snapshot, &bytes, kept, now, &mut changes)?;
     Plan::new(
         snapshot,
         Parts {
@@ -74,8 +66,36 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
     )
 }
 
+/// Gives a record another value. Returns it as it will be, and the index keys that lead nowhere
+/// afterwards.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] when it can't be edited safely; else as [`Snapshot::get`].
+pub(super) fn give(
+    snapshot: &dyn Snapshot,
+    bytes: &Record,
+    kept: Kept<'_>,
+    now: &Moment,
+    changes: &mut ChangeSet,
+) -> Result<(Zeroizing<Vec<u8>>, Vec<IndexKey>)> {
+    let old = bytes.decoded()?;
+    let record = edited(bytes, &old, kept, &now.rfc3339)?;
+    let key = old.id.to_string();
+    let gone = own_index_keys(snapshot, &old)?;
+    for (bucket, key) in &gone {
+        changes.remove(bucket, key);
+    }
+    let (index, entry) = kept.index();
+    changes.put(index, entry, key.as_bytes());
+    changes.put(names::AUTHORIZATIONS, key.as_bytes(), &record);
+    Ok((record, gone))
+}
+
 /// Refuses a value that no server would accept. That of a hash can't be told.
-fn must_be_of_use(secret: &Secret) -> Result<()> {
+///
+/// # Errors
+/// [`ErrorKind::Refused`], and why.
+pub(super) fn must_be_of_use(secret: &Secret) -> Result<()> {
     let mut reasons = Vec::new();
     let useful = match secret {
         Secret::Token(token) => authenticate::can_be_sent(token.reveal(), &mut reasons),
@@ -93,8 +113,7 @@ fn must_be_of_use(secret: &Secret) -> Result<()> {
             "a server would refuse the new token: {}; nothing was changed",
             reasons.join("; ")
         ),
-    )
-    .with_hint("--allow-unusable takes it all the same"))
+    ))
 }
 
 /// The record with the new value in the place of the old one; the rest stays byte for byte.

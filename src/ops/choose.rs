@@ -108,7 +108,8 @@ fn ambiguous<'n>(
     .with_hint(format!("choose one with {option} NAME"))
 }
 
-fn no_such<'n>(what: &str, by: &By, names: impl Iterator<Item = &'n str>) -> Error {
+/// The error for what does not exist; the hint names what does, the nearest first.
+pub(super) fn no_such<'n>(what: &str, by: &By, names: impl Iterator<Item = &'n str>) -> Error {
     let mut names: Vec<&str> = names.collect();
     if let By::Name(name) = by {
         names.sort_by_cached_key(|known| distance(known, name));

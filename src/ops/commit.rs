@@ -24,8 +24,8 @@ use crate::store::{ChangeSet, Commit, Committed, Engine, Inspect, Snapshot, Wipe
 pub struct Around<'a> {
     /// Gets a verified copy of the whole database as it is.
     pub keep_copy: Option<&'a Path>,
-    /// Gets the new token.
-    pub token_out: Option<(&'a Path, &'a Token)>,
+    /// Each gets its new token.
+    pub tokens_out: Vec<(&'a Path, &'a Token)>,
     /// Puts away the tokens that the change will replace or wipe.
     pub capture: Option<&'a Capturing<'a>>,
 }
@@ -39,11 +39,9 @@ impl Around<'_> {
     /// # Errors
     /// As [`OutputFile::could_create_regular`].
     pub fn could_be_made(&self) -> Result<()> {
-        let files = [self.keep_copy, self.token_out.map(|(path, _)| path)];
-        files
-            .into_iter()
-            .flatten()
-            .try_for_each(OutputFile::could_create_regular)
+        let tokens = self.tokens_out.iter().map(|(path, _)| *path);
+        let mut files = self.keep_copy.into_iter().chain(tokens);
+        files.try_for_each(OutputFile::could_create_regular)
     }
 }
 
@@ -179,7 +177,7 @@ fn write_files(
             Captured::Kept { .. } | Captured::Nothing => {}
         }
     }
-    if let Some((path, token)) = around.token_out {
+    for (path, token) in &around.tokens_out {
         made.push((write_token(path, token)?, "a token that opens nothing"));
     }
     Ok(())

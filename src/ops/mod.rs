@@ -6,6 +6,7 @@ mod proof;
 mod record;
 mod token_survey;
 
+pub mod apply;
 pub mod auth_clone;
 pub mod auth_create;
 pub mod auth_delete;

@@ -58,7 +58,7 @@ pub(super) fn plan(
         Some(request.user.id),
     )?;
     let (hashed, kept_because) = decide(schema, making, &survey)?;
-    must_be_free(survey.taken)?;
+    must_be_free(survey.taken(0))?;
     let hash = hash_of(&secret, hashed);
     let id = new_id::by_time(snapshot, now)?;
     let new = NewAuthorization {

@@ -1,6 +1,6 @@
 //! What has to be known of a store's authorizations before one is added or changed, in one pass.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::commit::all_decoded;
 use crate::error::Result;
@@ -12,64 +12,81 @@ use crate::metadata::{Authorization, Id, Storage, TokenHash, Variant, mapping, n
 use crate::secret::Token;
 use crate::store::Snapshot;
 
-/// A value that must not be in use.
+/// Values that must not be in use, by number.
 #[derive(Default)]
 pub(super) struct Sought<'a> {
-    token: Option<&'a Token>,
-    hash: Option<&'a TokenHash>,
-    /// As keys of the index of hashes.
-    keys: Vec<String>,
+    raw: HashMap<&'a str, usize>,
+    /// As keys of the index of hashes: every one that a token could have, or the hash itself.
+    hashed: HashMap<String, usize>,
+    /// The variants of those that are known by their hash only.
+    variants: Vec<Variant>,
 }
 
 impl<'a> Sought<'a> {
-    /// A token, in plaintext or as a hash of either variant.
+    /// One token, number 0, in plaintext or as a hash of either variant.
     pub(super) fn token(token: &'a Token) -> Self {
-        let of = |variant| TokenHash::of(variant, token.reveal().as_bytes()).to_phc();
-        Self {
-            token: Some(token),
-            hash: None,
-            keys: Variant::ALL.map(of).to_vec(),
-        }
+        let mut sought = Self::default();
+        sought.add_token(0, token);
+        sought
     }
 
-    /// The token of this hash, as far as it can be told.
-    pub(super) fn hash(hash: &'a TokenHash) -> Self {
-        Self {
-            token: None,
-            hash: Some(hash),
-            keys: vec![hash.to_phc()],
-        }
+    /// The token of this hash, number 0, as far as it can be told.
+    pub(super) fn hash(hash: &TokenHash) -> Self {
+        let mut sought = Self::default();
+        sought.add_hash(0, hash);
+        sought
     }
 
-    /// Where an index leads from the value: influxd takes a token for one that exists if there is
-    /// an entry, whether or not it leads to a record.
-    fn in_indexes(&self, snapshot: &dyn Snapshot) -> Result<Option<Taken>> {
-        let raw = self.token.map(|token| token.reveal().as_bytes());
-        let raw = raw.map(|key| (names::AUTHORIZATION_INDEX, key));
-        let hashed = self.keys.iter().map(|key| key.as_bytes());
-        let hashed = hashed.map(|key| (names::AUTHORIZATION_HASHED_INDEX, key));
-        for (bucket, key) in raw.into_iter().chain(hashed) {
-            if let Some(value) = snapshot.get(bucket, key)? {
-                return Ok(Some(Taken(Id::from_bytes(&value).ok())));
+    /// Another token. Gives the number of an earlier value that is the same.
+    pub(super) fn add_token(&mut self, number: usize, token: &'a Token) -> Option<usize> {
+        let mut earlier = None;
+        for variant in Variant::ALL {
+            let hash = TokenHash::of(variant, token.reveal().as_bytes());
+            earlier = self.hashed.insert(hash.to_phc(), number).or(earlier);
+        }
+        self.raw.insert(token.reveal(), number).or(earlier)
+    }
+
+    /// Another hash. Gives the number of an earlier value that is the same.
+    pub(super) fn add_hash(&mut self, number: usize, hash: &TokenHash) -> Option<usize> {
+        if !self.variants.contains(&hash.variant()) {
+            self.variants.push(hash.variant());
+        }
+        self.hashed.insert(hash.to_phc(), number)
+    }
+
+    /// Where the indexes lead from each: influxd takes a token for one that exists if there is an
+    /// entry, whether or not it leads to a record.
+    fn in_indexes(&self, snapshot: &dyn Snapshot) -> Result<HashMap<usize, Taken>> {
+        let mut taken = HashMap::new();
+        let raw = self.raw.iter().map(|(token, number)| (*token, *number));
+        let raw = raw.map(|(key, number)| (names::AUTHORIZATION_INDEX, key, number));
+        let hashed = self.hashed.iter().map(|(key, number)| (&**key, *number));
+        let hashed = hashed.map(|(key, number)| (names::AUTHORIZATION_HASHED_INDEX, key, number));
+        for (bucket, key, number) in raw.chain(hashed) {
+            if let Some(value) = snapshot.get(bucket, key.as_bytes())? {
+                let holder = Taken(Id::from_bytes(&value).ok());
+                taken.entry(number).or_insert(holder);
             }
         }
-        Ok(None)
+        Ok(taken)
     }
 
-    /// Whether a record holds it, with or without an index entry.
-    fn is_held_by<P>(&self, record: &Authorization<'_, P>) -> bool {
-        if !record.hashed_token.is_empty()
-            && self.keys.iter().any(|key| *key == record.hashed_token)
-        {
-            return true;
+    /// Which of them a record holds, with or without an index entry.
+    fn held_by<P>(&self, record: &Authorization<'_, P>) -> Option<usize> {
+        if let Some(number) = self.hashed.get(&*record.hashed_token) {
+            return Some(*number);
         }
-        if record.token.is_empty() {
-            return false;
+        let raw = &*record.token;
+        if raw.is_empty() {
+            return None;
         }
-        let raw = record.token.as_bytes();
-        self.token
-            .is_some_and(|token| token.reveal().as_bytes() == raw)
-            || self.hash.is_some_and(|hash| hash.matches(raw))
+        let known_by_hash = || {
+            let hashes = self.variants.iter();
+            let mut keys = hashes.map(|variant| TokenHash::of(*variant, raw.as_bytes()).to_phc());
+            keys.find_map(|key| self.hashed.get(&key))
+        };
+        self.raw.get(raw).or_else(known_by_hash).copied()
     }
 }
 
@@ -82,8 +99,7 @@ pub(super) struct Taken(pub(super) Option<Id>);
 pub(super) struct Survey {
     /// Whether a token is kept as a hash.
     pub(super) hashes: bool,
-    /// Whether the value is in use.
-    pub(super) taken: Option<Taken>,
+    taken: HashMap<usize, Taken>,
     /// What the user's tokens may do, as it is written in them.
     granted: HashSet<Box<str>>,
     /// By permissions as written: whether they can be decoded. Most records have the same as
@@ -116,7 +132,9 @@ impl Survey {
             },
             &mut |part| {
                 whole.hashes |= part.hashes;
-                whole.taken = whole.taken.or(part.taken);
+                for (number, taken) in part.taken {
+                    whole.taken.entry(number).or_insert(taken);
+                }
                 whole.granted.extend(part.granted);
                 whole.undecodable.append(part.undecodable);
             },
@@ -124,6 +142,11 @@ impl Survey {
         all_decoded(&damage)?;
         all_decoded(whole.undecodable.told())?;
         Ok(whole)
+    }
+
+    /// Whether this value is in use, and by which authorization.
+    pub(super) fn taken(&self, number: usize) -> Option<Taken> {
+        self.taken.get(&number).copied()
     }
 
     fn add(
@@ -136,8 +159,9 @@ impl Survey {
         let bucket = names::AUTHORIZATIONS;
         let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
         self.hashes |= matches!(record.storage(), Storage::Hashed | Storage::Both);
-        if sought.is_held_by(&record) {
-            self.taken = self.taken.or(Some(Taken(Some(record.id))));
+        if let Some(number) = sought.held_by(&record) {
+            let taken = Taken(Some(record.id));
+            self.taken.entry(number).or_insert(taken);
         }
         let text = record.permissions.text();
         if !self.decoded.contains(text) {
@@ -218,7 +242,7 @@ mod tests {
         let free = store(&[record("a03", r#""token":"other""#)]);
         let taken = |model: &Model, sought: &Sought<'_>| {
             let survey = Survey::of(model, sought, None).unwrap();
-            survey.taken.and_then(|taken| taken.0)
+            survey.taken(0).and_then(|taken| taken.0)
         };
         assert_eq!(taken(&raw, &Sought::token(&token)), Id::new(0xa01));
         assert_eq!(taken(&hashed, &Sought::token(&token)), Id::new(0xa02));
@@ -237,7 +261,10 @@ mod tests {
             let mut model = store(&[]);
             model.put(bucket, key.as_bytes(), b"?");
             let survey = Survey::of(&model, &Sought::token(&token), None).unwrap();
-            assert!(survey.taken.is_some_and(|taken| taken.0.is_none()), "{key}");
+            assert!(
+                survey.taken(0).is_some_and(|taken| taken.0.is_none()),
+                "{key}"
+            );
         }
         assert!(
             Survey::of(&hashed, &Sought::default(), None)

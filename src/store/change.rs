@@ -112,6 +112,18 @@ impl ChangeSet {
         self.bucket(name).delete = true;
     }
 
+    /// Adds what happens later: its edits win.
+    pub fn extend(&mut self, later: Self) {
+        for (name, change) in later.buckets {
+            let bucket = self.bucket(&name);
+            bucket.create |= change.create;
+            bucket.delete |= change.delete;
+            bucket.edits.extend(change.edits);
+            bucket.additions = change.additions.or(bucket.additions.take());
+            bucket.transform = change.transform.or(bucket.transform.take());
+        }
+    }
+
     /// The buckets that change, ascending by name.
     pub fn buckets(&self) -> impl Iterator<Item = (&[u8], &BucketChange)> {
         self.buckets.iter().map(|(name, change)| (&**name, change))

@@ -1,0 +1,581 @@
+//! What a declarative list says, with the place of each word, so that every error can name it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::tree::{self, Field, Node, Value};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::permission::INSTANCE;
+use crate::metadata::{Can, TokenHash, marks};
+use crate::ops::made;
+use crate::secret::Token as SecretToken;
+
+/// Organizations, users and tokens that a store is to have.
+#[derive(Default)]
+pub struct List {
+    pub(super) orgs: Vec<Said<String>>,
+    pub(super) users: Vec<User>,
+    pub(super) tokens: Vec<Token>,
+}
+
+/// A user, who may be there already.
+pub(super) struct User {
+    pub(super) name: Said<String>,
+    /// The organizations it is to own.
+    pub(super) orgs: Vec<Said<String>>,
+    /// None: an existing one stays.
+    pub(super) password: Option<Said<SecretToken>>,
+}
+
+/// A token, which may be there already.
+pub(super) struct Token {
+    pub(super) name: Said<String>,
+    pub(super) org: Said<String>,
+    pub(super) user: Said<String>,
+    pub(super) grants: Said<Grants>,
+    pub(super) value: Said<made::Value>,
+    /// The file for a value that is to be made.
+    pub(super) out: Option<PathBuf>,
+}
+
+/// What a token may do.
+pub(super) enum Grants {
+    Operator,
+    AllAccess,
+    Each(Vec<Said<Can>>),
+}
+
+/// Something that was said, and where.
+pub(super) struct Said<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
+}
+
+/// A place in a list: its line, from 1, and its field.
+#[derive(Clone)]
+pub(super) struct Place {
+    list: Rc<str>,
+    line: usize,
+    field: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}", self.list, self.line)?;
+        if self.field.is_empty() {
+            return Ok(());
+        }
+        write!(f, ", {}", self.field)
+    }
+}
+
+impl Place {
+    /// What is wrong there.
+    pub(super) fn error(&self, kind: ErrorKind, why: impl fmt::Display) -> Error {
+        Error::new(kind, format!("{self}: {why}"))
+    }
+
+    /// A word that a list can't have there.
+    pub(super) fn refused(&self, why: impl fmt::Display) -> Error {
+        self.error(ErrorKind::Refused, why)
+    }
+
+    /// The same failure, named by its place. Its kind stays.
+    pub(super) fn wrap(&self, error: &Error) -> Error {
+        let wrapped = self.error(error.kind(), error.message());
+        match error.hint() {
+            Some(hint) => wrapped.with_hint(hint),
+            None => wrapped,
+        }
+    }
+
+    /// The line alone, to be named beside another place.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+}
+
+/// Reads the files that a list refers to; their paths are relative to the list.
+pub trait Secrets {
+    /// A password.
+    ///
+    /// # Errors
+    /// When it can't be read, or is none.
+    fn password(&mut self, path: &Path) -> Result<SecretToken>;
+
+    /// A token.
+    ///
+    /// # Errors
+    /// When it can't be read, or is none.
+    fn token(&mut self, path: &Path) -> Result<SecretToken>;
+
+    /// A token that an earlier run made, or the path of the file that is to hold a new one.
+    ///
+    /// # Errors
+    /// When there is a file that can't be read, or holds no token.
+    fn generated(&mut self, path: &Path) -> Result<Generated>;
+}
+
+/// A token that `generate` names.
+pub enum Generated {
+    /// Its file is there.
+    Made(SecretToken),
+    /// This file is to be made.
+    ToMake(PathBuf),
+}
+
+impl List {
+    /// Reads a list, TOML or JSON, which is called `name` in messages, and the secrets it refers
+    /// to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] for what is no list, naming line and field; as `secrets`.
+    pub fn read(text: &str, name: &str, secrets: &mut dyn Secrets) -> Result<Self> {
+        let place = |line, field: &str| Place {
+            list: name.into(),
+            line,
+            field: field.to_owned(),
+        };
+        let fields = tree::parse(text).map_err(|cause| place(cause.line, "").refused(cause.why))?;
+        let mut list = Self::default();
+        let mut files = HashMap::new();
+        for field in fields {
+            let what = field.name.as_str();
+            let at = place(field.node.line, what);
+            if !["org", "user", "token"].contains(&what) {
+                return Err(place(field.line, "")
+                    .refused(format!("unknown key {what:?}"))
+                    .with_hint("a list has [[org]], [[user]] and [[token]]"));
+            }
+            let Value::List(nodes) = field.node.value else {
+                let kind = field.node.value.kind();
+                return Err(at
+                    .refused(format!("this is {kind}, where a list of tables belongs"))
+                    .with_hint(format!(
+                        "in TOML each begins with [[{what}]], in JSON \"{what}\" is a list of \
+                         objects"
+                    )));
+            };
+            for node in nodes {
+                let entry = Entry::of(node, what, &at.list)?;
+                match what {
+                    "org" => list.orgs.push(entry.org()?),
+                    "user" => list.users.push(entry.user(secrets)?),
+                    _ => {
+                        let token = entry.token(secrets)?;
+                        let at = &token.value.place;
+                        let first = token.out.clone().and_then(|out| files.insert(out, at.line));
+                        if let Some(first) = first {
+                            return Err(at.refused(format!("line {first} names this file too")));
+                        }
+                        list.tokens.push(token);
+                    }
+                }
+            }
+        }
+        Ok(list)
+    }
+}
+
+/// One table, whose fields are taken out one by one.
+struct Entry {
+    /// Where it begins, and what it is: `token "telegraf"`.
+    place: Place,
+    fields: Vec<Field>,
+}
+
+impl Entry {
+    fn of(node: Node, what: &str, list: &Rc<str>) -> Result<Self> {
+        let mut place = Place {
+            list: Rc::clone(list),
+            line: node.line,
+            field: what.to_owned(),
+        };
+        let Value::Table(fields) = node.value else {
+            let kind = node.value.kind();
+            return Err(place.refused(format!("this is {kind}, where a table belongs")));
+        };
+        let name = fields.iter().find(|field| field.name == "name");
+        if let Some(Value::Text(name)) = name.map(|field| &field.node.value) {
+            place.field = format!("{what} {:?}", **name);
+        }
+        Ok(Self { place, fields })
+    }
+
+    fn at(&self, line: usize, field: &str) -> Place {
+        Place {
+            list: Rc::clone(&self.place.list),
+            line,
+            field: format!("{}, {field}", self.place.field),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<Field> {
+        let at = self.fields.iter().position(|field| field.name == name)?;
+        Some(self.fields.remove(at))
+    }
+
+    /// A text, if the field is there.
+    fn text(&mut self, name: &str) -> Result<Option<Said<String>>> {
+        let Some(field) = self.take(name) else {
+            return Ok(None);
+        };
+        text(field.node, |line| self.at(line, name)).map(Some)
+    }
+
+    fn required(&mut self, name: &str) -> Result<Said<String>> {
+        self.text(name)?
+            .ok_or_else(|| self.place.refused(format!("{name} is missing")))
+    }
+
+    /// The name, which is also part of every place from then on.
+    fn name(&mut self) -> Result<Said<String>> {
+        let name = self.required("name")?;
+        if name.value.is_empty() {
+            return Err(name.place.refused("the name is empty"));
+        }
+        Ok(name)
+    }
+
+    /// A list of texts; empty if the field is not there.
+    fn texts(&mut self, name: &str) -> Result<Option<Said<Vec<Said<String>>>>> {
+        let Some(field) = self.take(name) else {
+            return Ok(None);
+        };
+        let place = self.at(field.node.line, name);
+        let Value::List(nodes) = field.node.value else {
+            let kind = field.node.value.kind();
+            return Err(place.refused(format!("this is {kind}, where a list of texts belongs")));
+        };
+        let texts = nodes
+            .into_iter()
+            .map(|node| text(node, |line| self.at(line, name)));
+        let value = texts.collect::<Result<_>>()?;
+        Ok(Some(Said { value, place }))
+    }
+
+    /// Refuses what was not taken.
+    fn is_done(&self, known: &str) -> Result<()> {
+        let Some(field) = self.fields.first() else {
+            return Ok(());
+        };
+        let mut place = self.place.clone();
+        place.line = field.line;
+        Err(place
+            .refused(format!("unknown key {:?}", field.name))
+            .with_hint(format!("there are {known}")))
+    }
+
+    fn org(mut self) -> Result<Said<String>> {
+        let name = self.name()?;
+        self.is_done("name")?;
+        Ok(name)
+    }
+
+    fn user(mut self, secrets: &mut dyn Secrets) -> Result<User> {
+        let name = self.name()?;
+        let orgs = self.texts("orgs")?;
+        let file = self.text("passwordFile")?;
+        self.is_done("name, orgs and passwordFile")?;
+        let password = file.map(|file| file.read(|path| secrets.password(path)));
+        Ok(User {
+            name,
+            orgs: orgs.map(|orgs| orgs.value).unwrap_or_default(),
+            password: password.transpose()?,
+        })
+    }
+
+    fn token(mut self, secrets: &mut dyn Secrets) -> Result<Token> {
+        let name = self.name()?;
+        if marks::stripped(&name.value) != name.value {
+            return Err(name
+                .place
+                .refused("the end of this name is what boltkey adds to know its tokens again"));
+        }
+        let org = self.required("org")?;
+        let user = self.required("user")?;
+        let grants = self.grants()?;
+        let file = self.text("tokenFile")?;
+        let hash = self.text("hash")?;
+        let generate = self.text("generate")?;
+        self.is_done("name, org, user, permissions or kind, and tokenFile, hash or generate")?;
+        let mut out = None;
+        let value = match (file, hash, generate) {
+            (Some(file), None, None) => file
+                .read(|path| secrets.token(path))?
+                .map(made::Value::Chosen),
+            (None, Some(hash), None) => hash.parsed()?,
+            (None, None, Some(file)) => {
+                let generated = file.read(|path| secrets.generated(path))?;
+                generated.map(|generated| match generated {
+                    Generated::Made(token) => made::Value::Chosen(token),
+                    Generated::ToMake(path) => {
+                        out = Some(path);
+                        made::Value::Generated
+                    }
+                })
+            }
+            (None, None, None) => {
+                return Err(self
+                    .place
+                    .refused("nothing says where its value comes from")
+                    .with_hint(ONE_VALUE));
+            }
+            _ => {
+                return Err(self
+                    .place
+                    .refused("tokenFile, hash and generate exclude each other")
+                    .with_hint(ONE_VALUE));
+            }
+        };
+        Ok(Token {
+            name,
+            org,
+            user,
+            grants,
+            value,
+            out,
+        })
+    }
+
+    fn grants(&mut self) -> Result<Said<Grants>> {
+        let kind = self.text("kind")?;
+        let permissions = self.texts("permissions")?;
+        match (kind, permissions) {
+            (Some(kind), None) => {
+                let value = match kind.value.as_str() {
+                    "operator" => Grants::Operator,
+                    "all-access" => Grants::AllAccess,
+                    _ => {
+                        let why = "there are the kinds operator and all-access";
+                        return Err(kind.place.refused(why));
+                    }
+                };
+                Ok(kind.map(|_| value))
+            }
+            (None, Some(permissions)) => {
+                if permissions.value.is_empty() {
+                    let why = "a token without permissions opens nothing";
+                    return Err(permissions.place.refused(why));
+                }
+                let each = permissions.value.into_iter().map(grant);
+                Ok(Said {
+                    value: Grants::Each(each.collect::<Result<_>>()?),
+                    place: permissions.place,
+                })
+            }
+            (None, None) => Err(self
+                .place
+                .refused("nothing says what it may do")
+                .with_hint(ONE_POWER)),
+            (Some(kind), Some(_)) => Err(kind
+                .place
+                .refused("kind and permissions exclude each other")
+                .with_hint(ONE_POWER)),
+        }
+    }
+}
+
+const ONE_VALUE: &str = "tokenFile names a file with the token, hash is what boltkey token hash \
+                         prints, generate names a file that is made on the first run";
+
+const ONE_POWER: &str = "kind is \"operator\" or \"all-access\", permissions a list as in \
+                         [\"read:buckets\", \"write:buckets/metrics\"]";
+
+impl<T> Said<T> {
+    fn map<U>(self, with: impl FnOnce(T) -> U) -> Said<U> {
+        Said {
+            value: with(self.value),
+            place: self.place,
+        }
+    }
+}
+
+impl Said<String> {
+    /// Reads the file of that name.
+    fn read<T>(self, read: impl FnOnce(&Path) -> Result<T>) -> Result<Said<T>> {
+        if self.value.is_empty() {
+            return Err(self.place.refused("the file's name is empty"));
+        }
+        let value = read(Path::new(&self.value)).map_err(|error| self.place.wrap(&error))?;
+        Ok(self.map(|_| value))
+    }
+
+    /// A ready hash. What is none may be a token, and is never quoted.
+    fn parsed(self) -> Result<Said<made::Value>> {
+        let hash = TokenHash::parse(&self.value).map_err(|cause| {
+            self.place
+                .refused(format!("this is no hash that influxd knows: {cause}"))
+                .with_hint("boltkey token hash prints one: $influxdb2-sha256$…")
+        })?;
+        Ok(self.map(|_| made::Value::Hash(hash)))
+    }
+}
+
+/// One permission.
+fn grant(text: Said<String>) -> Result<Said<Can>> {
+    let can: Can = text
+        .value
+        .parse()
+        .map_err(|why: String| text.place.refused(why))?;
+    match can.kind() {
+        None => Err(text
+            .place
+            .refused("a type of resource belongs here, as in write:buckets")),
+        Some(INSTANCE) => Err(text
+            .place
+            .refused("no server gives out permissions for the instance")
+            .with_hint("kind = \"operator\" is everything, in every organization")),
+        Some(_) => Ok(text.map(|_| can)),
+    }
+}
+
+fn text(node: Node, at: impl FnOnce(usize) -> Place) -> Result<Said<String>> {
+    let place = at(node.line);
+    match node.value {
+        Value::Text(text) => Ok(Said {
+            value: text.to_string(),
+            place,
+        }),
+        other => Err(place.refused(format!("this is {}, where a text belongs", other.kind()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct NoFiles;
+
+    impl Secrets for NoFiles {
+        fn password(&mut self, path: &Path) -> Result<SecretToken> {
+            self.token(path)
+        }
+
+        fn token(&mut self, path: &Path) -> Result<SecretToken> {
+            if path == Path::new("none") {
+                return Err(Error::new(ErrorKind::NotFound, "can't read none"));
+            }
+            Ok(SecretToken::new(path.display().to_string()))
+        }
+
+        fn generated(&mut self, path: &Path) -> Result<Generated> {
+            Ok(Generated::ToMake(path.to_owned()))
+        }
+    }
+
+    fn read(text: &str) -> Result<List> {
+        List::read(text, "list", &mut NoFiles)
+    }
+
+    const WHOLE: &str = "[[org]]\nname = \"acme\"\n[[user]]\nname = \"alice\"\norgs = [\"acme\"]\n\
+                         passwordFile = \"pw\"\n[[token]]\nname = \"telegraf\"\norg = \"acme\"\n\
+                         user = \"alice\"\npermissions = [\"write:buckets/metrics\"]\n\
+                         tokenFile = \"file\"\n[[token]]\nname = \"all\"\norg = \"acme\"\n\
+                         user = \"alice\"\nkind = \"all-access\"\ngenerate = \"new\"\n";
+
+    #[test]
+    fn a_whole_list() {
+        let list = read(WHOLE).unwrap();
+        assert_eq!(list.orgs[0].value, "acme");
+        let alice = &list.users[0];
+        assert_eq!(alice.orgs[0].value, "acme");
+        assert_eq!(alice.password.as_ref().unwrap().value.reveal(), "pw");
+        let [telegraf, all] = &list.tokens[..] else {
+            panic!("two tokens");
+        };
+        assert!(
+            matches!(&telegraf.value.value, made::Value::Chosen(token) if token.reveal() == "file")
+        );
+        assert!(matches!(&telegraf.grants.value, Grants::Each(each) if each.len() == 1));
+        assert!(matches!(all.value.value, made::Value::Generated));
+        assert!(matches!(all.grants.value, Grants::AllAccess));
+        assert_eq!(all.out.as_deref(), Some(Path::new("new")));
+        assert_eq!(
+            all.user.place.to_string(),
+            "list, line 16, token \"all\", user"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_line_and_field() {
+        let token =
+            |rest: &str| format!("[[token]]\nname = \"t\"\norg = \"o\"\nuser = \"u\"\n{rest}\n");
+        for (text, expected) in [
+            ("[[orgs]]\nname = \"a\"", "line 1: unknown key \"orgs\""),
+            ("org = \"a\"", "line 1, org: this is a text"),
+            ("org = [1]", "line 1, org: this is a number"),
+            ("[[org]]", "line 1, org: name is missing"),
+            (
+                "[[org]]\nname = \"\"",
+                "line 2, org \"\", name: the name is empty",
+            ),
+            ("[[org]]\nname = 7", "line 2, org, name: this is a number"),
+            (
+                "[[user]]\nname = \"a\"\npassword = \"secret\"",
+                "line 3, user \"a\": unknown key \"password\"",
+            ),
+            (
+                "[[user]]\nname = \"a\"\norgs = \"b\"",
+                "line 3, user \"a\", orgs: this is a text",
+            ),
+            (
+                "[[user]]\nname = \"a\"\npasswordFile = \"none\"",
+                "line 3, user \"a\", passwordFile: can't read none",
+            ),
+            (
+                &token("kind = \"operator\""),
+                "line 1, token \"t\": nothing says where its value comes from",
+            ),
+            (
+                &token("kind = \"secret\""),
+                "line 5, token \"t\", kind: there are the kinds",
+            ),
+            (
+                &token("kind = \"operator\"\nhash = \"secret\""),
+                "line 6, token \"t\", hash: this is no hash",
+            ),
+            (
+                &token("kind = \"operator\"\ntokenFile = \"f\"\ngenerate = \"g\""),
+                "line 1, token \"t\": tokenFile, hash and generate exclude",
+            ),
+            (
+                &token("tokenFile = \"f\""),
+                "line 1, token \"t\": nothing says what it may do",
+            ),
+            (
+                &token("tokenFile = \"f\"\npermissions = []"),
+                "line 6, token \"t\", permissions: a token without",
+            ),
+            (
+                &token("tokenFile = \"f\"\npermissions = [\n\"read:buckets\",\n\"own:secret\"]"),
+                "line 8, token \"t\", permissions: the action is read or write",
+            ),
+            (
+                &token("tokenFile = \"f\"\npermissions = [\"write\"]"),
+                "line 6, token \"t\", permissions: a type of resource",
+            ),
+            (
+                &token("tokenFile = \"f\"\npermissions = [\"write:instance\"]"),
+                "line 6, token \"t\", permissions: no server",
+            ),
+            (
+                &token("kind = \"operator\"\ntoken = \"secret\""),
+                "line 6, token \"t\": unknown key \"token\"",
+            ),
+            (
+                "[[token]]\nname = \"t (boltkey apply)\"",
+                "line 2, token \"t (boltkey apply)\", name: the end of this name",
+            ),
+        ] {
+            let Err(error) = read(text) else {
+                panic!("{text} was taken");
+            };
+            let told = format!("list, {expected}");
+            assert!(error.message().starts_with(&told), "{text}\n{error}");
+            assert!(!error.message().contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Organizations and users of a list.
+
+use std::collections::HashSet;
+
+use super::list::{List, Said, User};
+use super::{Action, Deed, Kind, Options, Work};
+use crate::error::{ErrorKind, Result};
+use crate::metadata::new_records::{Owned, put_ownership};
+use crate::metadata::{Catalog, Id, mapping, names, password};
+use crate::ops::choose::{self, By};
+use crate::ops::commit::all_decoded;
+use crate::ops::{org_create, user_create, user_password};
+use crate::store::{ChangeSet, Snapshot};
+
+/// Makes the organizations that are not there.
+pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
+    let catalog = Catalog::load(work.snapshot)?;
+    only_once(list.orgs.iter(), |name| name.trim().to_owned())?;
+    for name in &list.orgs {
+        if catalog.org_by_name(&name.value).is_some() {
+            work.plan.same += 1;
+            continue;
+        }
+        let plan = org_create::plan(&work.preview(), &name.value, work.now)
+            .map_err(|error| name.place.wrap(&error))?;
+        work.plan.changes.extend(plan.changes);
+        work.plan.deeds.push(Deed {
+            action: Action::Create,
+            kind: Kind::Org,
+            id: plan.org.id,
+            name: plan.org.name,
+            org: None,
+            details: Vec::new(),
+        });
+    }
+    Ok(())
+}
+
+/// Makes the users that are not there, and gives those that are what they lack.
+pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> Result<()> {
+    let catalog = Catalog::load(&work.preview())?;
+    all_decoded(&catalog.skipped)?;
+    let (mappings, damage) = mapping::load(work.snapshot)?;
+    all_decoded(&damage)?;
+    only_once(list.users.iter().map(|user| &user.name), Clone::clone)?;
+    for user in &list.users {
+        let mut orgs = Vec::new();
+        for name in &user.orgs {
+            let by = By::Name(name.value.clone());
+            let org = choose::org(&catalog, Some(&by), ErrorKind::Usage);
+            let org = org.map_err(|error| name.place.wrap(&error))?;
+            if !orgs.contains(&(org.id, org.name.as_str())) {
+                orgs.push((org.id, org.name.as_str()));
+            }
+        }
+        let known = catalog.user_by_name(&user.name.value);
+        let mut details = Vec::new();
+        let id = match known {
+            Some(known) => {
+                let owns = |org: Id| {
+                    let mut own = mappings.iter().filter(|one| one.user_id == known.id);
+                    own.any(|one| one.owns_org() && one.resource_id == org)
+                };
+                orgs.retain(|(org, _)| !owns(*org));
+                let changes = new_password(work.snapshot, known.id, user, options)?;
+                if let Some(changes) = changes {
+                    work.plan.changes.extend(changes);
+                    details.push("another password".into());
+                }
+                known.id
+            }
+            None => create(work, user, options, &mut details)?,
+        };
+        for (org, name) in orgs {
+            put_ownership(&mut work.plan.changes, work.schema, id, Owned::Org(org));
+            details.push(format!("owner of {name:?}"));
+        }
+        if known.is_some() && details.is_empty() {
+            work.plan.same += 1;
+            continue;
+        }
+        work.plan.deeds.push(Deed {
+            action: match known {
+                Some(_) => Action::Update,
+                None => Action::Create,
+            },
+            kind: Kind::User,
+            id,
+            name: user.name.value.clone(),
+            org: None,
+            details,
+        });
+    }
+    Ok(())
+}
+
+fn create(
+    work: &mut Work<'_>,
+    user: &User,
+    options: &Options<'_>,
+    details: &mut Vec<String>,
+) -> Result<Id> {
+    let password = user.password.as_ref();
+    let new = user_create::Options {
+        name: user.name.value.clone(),
+        org: None,
+        instance_owner: false,
+        password: password.map(|password| password.value.clone()),
+        strong_passwords: options.strong_passwords,
+    };
+    let place = password.map_or(&user.name.place, |password| &password.place);
+    let plan =
+        user_create::plan(&work.preview(), &new, work.now).map_err(|error| place.wrap(&error))?;
+    work.plan.changes.extend(plan.changes);
+    details.push(match password {
+        Some(_) => "with a password".into(),
+        None => "without a password, so without a login".into(),
+    });
+    Ok(plan.user.id)
+}
+
+/// What has to change for the password to open the login; nothing if it does already.
+fn new_password(
+    snapshot: &dyn Snapshot,
+    id: Id,
+    user: &User,
+    options: &Options<'_>,
+) -> Result<Option<ChangeSet>> {
+    let Some(Said { value, place }) = &user.password else {
+        return Ok(None);
+    };
+    let key = id.to_string();
+    let old = snapshot.get(names::USER_PASSWORDS, key.as_bytes())?;
+    let old = old.and_then(|old| String::from_utf8(old).ok());
+    if old.is_some_and(|old| password::matches(value, &old)) {
+        return Ok(None);
+    }
+    let hash =
+        user_password::hash(value, options.strong_passwords).map_err(|error| place.wrap(&error))?;
+    let mut changes = ChangeSet::default();
+    changes.put(names::USER_PASSWORDS, key.as_bytes(), hash.as_bytes());
+    Ok(Some(changes))
+}
+
+/// Refuses a name that stands twice.
+fn only_once<'s>(
+    names: impl Iterator<Item = &'s Said<String>>,
+    key: impl Fn(&String) -> String,
+) -> Result<()> {
+    let mut known = HashSet::new();
+    for name in names {
+        if !known.insert(key(&name.value)) {
+            return Err(name.place.refused("this name stands twice in the list"));
+        }
+    }
+    Ok(())
+}

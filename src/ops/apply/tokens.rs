@@ -1,0 +1,453 @@
+//! Tokens of a list.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::list::{Grants, List, Said, Token};
+use super::{Action, Deed, Kind, Options, Work};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::authenticate::{TokenIndexes, judge};
+use crate::metadata::new_authorization::NewAuthorization;
+use crate::metadata::permission::{self, Permission};
+use crate::metadata::post_request::fits;
+use crate::metadata::{Can, Catalog, Id, Organization, User, authorization, marks, names};
+use crate::ops::auth_create::known_type;
+use crate::ops::auth_delete;
+use crate::ops::auth_rotate::{give, must_be_of_use};
+use crate::ops::choose::{self, By};
+use crate::ops::keeping::{self, Wanted};
+use crate::ops::made::{Secret, Value};
+use crate::ops::new_token::{hash_of, kept, must_be_free, secret};
+use crate::ops::record::Record;
+use crate::ops::token_survey::{Sought, Survey};
+use crate::ops::{commit, new_id};
+use crate::store::Snapshot;
+
+/// A token that an earlier run made.
+struct Found {
+    id: Id,
+    user: Option<Id>,
+    permissions: BTreeSet<String>,
+}
+
+/// Those of an earlier run, by organization and name. One name may stand for several.
+type Earlier = HashMap<(Id, String), Vec<Found>>;
+
+/// What is to become of one token of the list.
+enum Fate {
+    Same(Id),
+    Create,
+    /// Another value for the same record.
+    Rotate(Id),
+    /// A record with other permissions, or another owner: what a token may do can't be changed.
+    Replace(Id),
+}
+
+/// A token of the list with all that its words mean in this store.
+struct Meant<'a> {
+    said: &'a Token,
+    org: &'a Organization,
+    user: &'a User,
+    permissions: Vec<Permission<'static>>,
+}
+
+/// Makes the tokens that are not there, gives others what they lack, and takes those away that the
+/// list no longer names, if that is wanted.
+pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> Result<()> {
+    let catalog = Catalog::load(&work.preview())?;
+    commit::all_decoded(&catalog.skipped)?;
+    let meant = meant(work, list, &catalog)?;
+    let secrets = list.tokens.iter().map(|token| {
+        let place = &token.value.place;
+        secret(&token.value.value).map_err(|error| place.wrap(&error))
+    });
+    let secrets: Vec<Secret> = secrets.collect::<Result<_>>()?;
+    let sought = sought(list, &secrets)?;
+    let survey = Survey::of(work.snapshot, &sought, None)?;
+    let earlier = earlier(work.snapshot)?;
+
+    let mut fates = Vec::with_capacity(meant.len());
+    for (number, meant) in meant.iter().enumerate() {
+        fates.push(fate(meant, &earlier, number, &survey)?);
+    }
+    delete(work, &meant, &fates, &earlier, options)?;
+    let mut touched = HashMap::new();
+    for ((meant, secret), fate) in meant.iter().zip(&secrets).zip(&fates) {
+        let hashed = keeps_hash(work, &survey, meant, options)?;
+        let id = put(work, meant, secret, fate, hashed)?;
+        touched.insert(id, (meant, matches!(fate, Fate::Same(_))));
+    }
+    judge_all(work, &touched)
+}
+
+/// Looks up what the words of the list stand for.
+fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Vec<Meant<'a>>> {
+    let users = catalog.users.values().map(|user| (&*user.name, user));
+    let users: HashMap<&str, &User> = users.collect();
+    let orgs = catalog.orgs.values().map(|org| (org.name.trim(), org));
+    let orgs: HashMap<&str, &Organization> = orgs.collect();
+    let mut known: HashMap<(Id, &str), usize> = HashMap::new();
+    let mut meant = Vec::with_capacity(list.tokens.len());
+    for said in &list.tokens {
+        let org = match orgs.get(said.org.value.trim()) {
+            Some(org) => *org,
+            None => {
+                let by = By::Name(said.org.value.clone());
+                choose::org(catalog, Some(&by), ErrorKind::Usage)
+                    .map_err(|error| said.org.place.wrap(&error))?
+            }
+        };
+        let user = match users.get(&*said.user.value) {
+            Some(user) => *user,
+            None => {
+                let by = By::Name(said.user.value.clone());
+                choose::user(catalog, Some(&by), ErrorKind::Usage)
+                    .map_err(|error| said.user.place.wrap(&error))?
+            }
+        };
+        let line = said.name.place.line();
+        if let Some(first) = known.insert((org.id, &said.name.value), line) {
+            let why = format!("line {first} names a token of the same name and organization");
+            return Err(said.name.place.refused(why));
+        }
+        let permissions = match &said.grants.value {
+            Grants::Operator => permission::of_operator(work.schema),
+            Grants::AllAccess => permission::of_all_access(work.schema, org.id, user.id),
+            Grants::Each(each) => {
+                let each = each.iter();
+                each.map(|can| granted(can, work.schema, org, catalog))
+                    .collect::<Result<_>>()?
+            }
+        };
+        let place = &said.grants.place;
+        fits(&permissions, org.id).map_err(|why| place.refused(why))?;
+        meant.push(Meant {
+            said,
+            org,
+            user,
+            permissions,
+        });
+    }
+    Ok(meant)
+}
+
+/// One permission of the list.
+fn granted(
+    can: &Said<Can>,
+    schema: u64,
+    org: &Organization,
+    catalog: &Catalog,
+) -> Result<Permission<'static>> {
+    let Said { value, place } = can;
+    let kind = value.kind().unwrap_or_default();
+    known_type(kind, schema).map_err(|error| place.wrap(&error))?;
+    if let Some(permission) = value.grant(org.id, catalog) {
+        return Ok(permission);
+    }
+    let by = By::Name(value.target().unwrap_or_default().to_owned());
+    let error = match kind {
+        "buckets" => {
+            let buckets = catalog.buckets.values();
+            let of_org = buckets.filter(|bucket| bucket.org_id == org.id);
+            choose::no_such("bucket", &by, of_org.map(|bucket| &*bucket.name))
+        }
+        "orgs" => {
+            let names = catalog.orgs.values().map(|org| &*org.name);
+            choose::no_such("organization", &by, names)
+        }
+        "users" => choose::no_such("user", &by, catalog.users.values().map(|user| &*user.name)),
+        _ => Error::new(
+            ErrorKind::Refused,
+            "resources of this type are named by their ID of 16 hex digits",
+        ),
+    };
+    Err(place.wrap(&error))
+}
+
+/// The values that must not be another's.
+fn sought<'s>(list: &List, secrets: &'s [Secret]) -> Result<Sought<'s>> {
+    let mut sought = Sought::default();
+    for (number, (token, secret)) in list.tokens.iter().zip(secrets).enumerate() {
+        let same = match (&token.value.value, secret) {
+            // 64 random bytes are nobody else's.
+            (Value::Generated, _) => None,
+            (_, Secret::Token(token)) => sought.add_token(number, token),
+            (_, Secret::Hash(hash)) => sought.add_hash(number, hash),
+        };
+        if let Some(first) = same.and_then(|same| list.tokens.get(same)) {
+            let why = format!(
+                "this is the value of token {:?} (line {}) too; no two tokens have the same",
+                first.name.value,
+                first.value.place.line()
+            );
+            return Err(token.value.place.refused(why));
+        }
+        must_be_of_use(secret).map_err(|error| token.value.place.wrap(&error))?;
+    }
+    Ok(sought)
+}
+
+fn earlier(snapshot: &dyn Snapshot) -> Result<Earlier> {
+    let mut earlier = Earlier::default();
+    let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        let Some(name) = record.description.strip_suffix(marks::APPLIED) else {
+            return;
+        };
+        let key = (record.org_id, name.to_owned());
+        earlier.entry(key).or_default().push(Found {
+            id: record.id,
+            user: record.user_id,
+            permissions: as_set(&record.permissions),
+        });
+    })?;
+    commit::all_decoded(&skipped)?;
+    Ok(earlier)
+}
+
+/// Permissions without their order.
+fn as_set(permissions: &[Permission<'_>]) -> BTreeSet<String> {
+    permissions.iter().map(Permission::to_string).collect()
+}
+
+fn fate(meant: &Meant<'_>, earlier: &Earlier, number: usize, survey: &Survey) -> Result<Fate> {
+    let said = meant.said;
+    let place = &said.value.place;
+    let taken = survey.taken(number);
+    let key = (meant.org.id, said.name.value.clone());
+    let found = match earlier.get(&key).map(Vec::as_slice) {
+        None | Some([]) => {
+            must_be_free(taken).map_err(|error| {
+                let error = place.wrap(&error);
+                let Some(id) = taken.and_then(|taken| taken.0) else {
+                    return error;
+                };
+                // The end of the description is all that makes it one of the list's.
+                error.with_hint(format!(
+                    "if that is the token which the list means, boltkey auth update {id} \
+                     --description '{}{}' hands it over; boltkey auth show tells more about it",
+                    shell(&said.name.value),
+                    marks::APPLIED
+                ))
+            })?;
+            return Ok(Fate::Create);
+        }
+        Some([found]) => found,
+        Some([first, second, ..]) => {
+            let why = format!(
+                "the store has several tokens of this name, {} and {}",
+                first.id, second.id
+            );
+            let hint = "boltkey auth update gives one of them another description, boltkey auth \
+                        delete removes it";
+            return Err(said.name.place.refused(why).with_hint(hint));
+        }
+    };
+    if matches!(said.value.value, Value::Generated) {
+        let why = format!(
+            "the store has this token ({}), but its file is gone; another one is not made for it",
+            found.id
+        );
+        return Err(place.refused(why).with_hint(format!(
+            "put the file back, or give it a new value: boltkey auth rotate {} --token-out FILE",
+            found.id
+        )));
+    }
+    let same_value = match taken {
+        None => false,
+        Some(taken) if taken.0 == Some(found.id) => true,
+        taken => {
+            must_be_free(taken).map_err(|error| place.wrap(&error))?;
+            false
+        }
+    };
+    let same_power =
+        found.user == Some(meant.user.id) && found.permissions == as_set(&meant.permissions);
+    Ok(match (same_power, same_value) {
+        (true, true) => Fate::Same(found.id),
+        (true, false) => Fate::Rotate(found.id),
+        (false, _) => Fate::Replace(found.id),
+    })
+}
+
+/// For single quotes in a shell.
+fn shell(text: &str) -> String {
+    text.replace('\'', r"'\''")
+}
+
+/// Takes away what is replaced, and what the list no longer names.
+fn delete(
+    work: &mut Work<'_>,
+    meant: &[Meant<'_>],
+    fates: &[Fate],
+    earlier: &Earlier,
+    options: &Options<'_>,
+) -> Result<()> {
+    let replaced = fates.iter().filter_map(|fate| match fate {
+        Fate::Replace(id) => Some(*id),
+        _ => None,
+    });
+    let replaced: BTreeSet<Id> = replaced.collect();
+    let mut ids: Vec<Id> = replaced.iter().copied().collect();
+    if options.prune {
+        let named = meant
+            .iter()
+            .map(|meant| (meant.org.id, meant.said.name.value.clone()));
+        let named: BTreeSet<(Id, String)> = named.collect();
+        let gone = earlier.iter().filter(|(key, _)| !named.contains(key));
+        ids.extend(gone.flat_map(|(_, found)| found).map(|found| found.id));
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let plan = auth_delete::plan(work.snapshot, &ids)?;
+    work.plan.changes.extend(plan.changes);
+    let is_operator = |meant: &Meant<'_>| matches!(meant.said.grants.value, Grants::Operator);
+    work.plan.last_operator = plan.last_operator && !meant.iter().any(is_operator);
+    for doomed in &plan.doomed {
+        if replaced.contains(&doomed.id) {
+            continue;
+        }
+        let description = doomed.description.as_deref().unwrap_or_default();
+        work.plan.deeds.push(Deed {
+            action: Action::Delete,
+            kind: Kind::Token,
+            id: doomed.id,
+            name: marks::stripped(description).to_owned(),
+            org: doomed.org.clone(),
+            details: Vec::new(),
+        });
+    }
+    work.plan.doomed = plan.doomed;
+    Ok(())
+}
+
+/// Whether a token is kept as its hash.
+fn keeps_hash(
+    work: &Work<'_>,
+    survey: &Survey,
+    meant: &Meant<'_>,
+    options: &Options<'_>,
+) -> Result<bool> {
+    let value = &meant.said.value;
+    let wanted = match value.value {
+        Value::Hash(_) => Wanted::Hashed,
+        _ => Wanted::Auto,
+    };
+    keeping::decide(
+        work.schema,
+        wanted,
+        options.use_hashed_tokens,
+        survey.hashes,
+    )
+    .map(|(hashed, _)| hashed)
+    .map_err(|error| value.place.wrap(&error))
+}
+
+fn put(
+    work: &mut Work<'_>,
+    meant: &Meant<'_>,
+    secret: &Secret,
+    fate: &Fate,
+    hashed: bool,
+) -> Result<Id> {
+    let Meant {
+        said, org, user, ..
+    } = meant;
+    let hash = hash_of(secret, hashed);
+    let kept = kept(secret, hash.as_deref());
+    let mut details = vec![format!("of user {:?}", user.name)];
+    details.push(match &said.grants.value {
+        Grants::Operator => "everything, in every organization; its user too when signed in".into(),
+        Grants::AllAccess => "everything in its organization".into(),
+        Grants::Each(each) => {
+            let each: Vec<String> = each.iter().map(|can| can.value.to_string()).collect();
+            each.join(", ")
+        }
+    });
+    let (action, id) = match fate {
+        Fate::Same(id) => {
+            work.plan.same += 1;
+            return Ok(*id);
+        }
+        Fate::Rotate(id) => {
+            let record = Record::load(work.snapshot, *id)?;
+            give(
+                work.snapshot,
+                &record,
+                kept,
+                work.now,
+                &mut work.plan.changes,
+            )
+            .map_err(|error| said.value.place.wrap(&error))?;
+            details = vec!["another value; the old one opens nothing any more".into()];
+            (Action::Update, *id)
+        }
+        Fate::Create | Fate::Replace(_) => {
+            let id = new_id::by_time(&work.preview(), work.now)?;
+            let new = NewAuthorization {
+                id,
+                kept,
+                active: true,
+                description: &format!("{}{}", said.name.value, marks::APPLIED),
+                org_id: org.id,
+                user_id: user.id,
+                permissions: &meant.permissions,
+                created_at: &work.now.rfc3339,
+            };
+            new.put(&mut work.plan.changes);
+            match fate {
+                Fate::Replace(old) => {
+                    details.push(format!("instead of {old}, with the same name"));
+                    (Action::Replace, id)
+                }
+                _ => (Action::Create, id),
+            }
+        }
+    };
+    if let (Some(path), Secret::Token(token)) = (&said.out, secret) {
+        details.push(format!("its value goes to {}", path.display()));
+        work.plan.made.push((path.clone(), token.clone()));
+    }
+    work.plan.deeds.push(Deed {
+        action,
+        kind: Kind::Token,
+        id,
+        name: said.name.value.clone(),
+        org: Some(org.name.clone()),
+        details,
+    });
+    Ok(id)
+}
+
+/// Refuses tokens that a server would refuse, and tells of those that were there already; as the
+/// store will be. `touched` tells of each token of the list whether it stays as it is.
+fn judge_all(work: &mut Work<'_>, touched: &HashMap<Id, (&Meant<'_>, bool)>) -> Result<()> {
+    let preview = work.preview();
+    let catalog = Catalog::load(&preview)?;
+    let (indexes, _) = TokenIndexes::load(&preview)?;
+    let mut refused = Ok(());
+    let mut notes = Vec::new();
+    authorization::scan(&preview, names::AUTHORIZATIONS, &mut |record| {
+        let Some((meant, stays)) = touched.get(&record.id) else {
+            return;
+        };
+        let judged = judge(record, &catalog, &indexes);
+        if judged.authenticates {
+            return;
+        }
+        let why = judged.reasons.join("; ");
+        // Somebody made it inactive, and the list does not say that it is to be active.
+        if *stays || !record.is_active() {
+            let name = &meant.said.name.value;
+            let id = record.id;
+            notes.push(format!(
+                "token {name:?} ({id}) is there, but a server refuses it: {why}"
+            ));
+        } else if refused.is_ok() {
+            let why = format!("a server would refuse this token: {why}");
+            refused = Err(meant.said.user.place.refused(why));
+        }
+    })?;
+    refused?;
+    work.plan.notes.extend(notes);
+    Ok(())
+}

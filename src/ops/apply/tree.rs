@@ -1,0 +1,333 @@
+//! The text of a list as a tree whose every value knows its line. TOML and JSON come out the same.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
+
+/// No list has values that lie deeper: the document, `token`, one of them, `permissions`, one of
+/// these.
+const DEEPEST: usize = 5;
+
+/// A value and the line, from 1, where it stands.
+pub(super) struct Node {
+    pub(super) line: usize,
+    pub(super) value: Value,
+}
+
+/// What a list can hold.
+pub(super) enum Value {
+    /// May be a secret that stands in the wrong place.
+    Text(Zeroizing<String>),
+    List(Vec<Node>),
+    Table(Vec<Field>),
+    /// A number, a date, whatever no field takes; what it is called.
+    Other(&'static str),
+}
+
+/// A name and what is said of it.
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) line: usize,
+    pub(super) node: Node,
+}
+
+/// Why a text is no list at all, and where. Never quotes it.
+pub(super) struct Invalid {
+    pub(super) line: usize,
+    pub(super) why: String,
+}
+
+impl Value {
+    /// What it is, in messages.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+/// Reads a text: as JSON if it begins with a brace, which no TOML does, else as TOML.
+///
+/// # Errors
+/// When it is neither.
+pub(super) fn parse(text: &str) -> Result<Vec<Field>, Invalid> {
+    // Windows editors put a mark before the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = Lines::of(text);
+    if text.trim_start().starts_with('{') {
+        return from_json(text, &lines);
+    }
+    let document = DeTable::parse(text).map_err(|cause| Invalid {
+        line: lines.at(cause.span().unwrap_or_default().start),
+        why: format!("this is no TOML: {}", one_line(cause.message())),
+    })?;
+    Ok(table_of_toml(document.into_inner(), &lines, 0))
+}
+
+/// Parsers break their messages over lines.
+fn one_line(message: &str) -> String {
+    message.lines().collect::<Vec<_>>().join(", ")
+}
+
+/// Where each line begins.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+        Self(ends.collect())
+    }
+
+    /// The line, from 1, in which a byte stands.
+    fn at(&self, offset: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < offset)
+    }
+}
+
+fn table_of_toml(table: DeTable<'_>, lines: &Lines, depth: usize) -> Vec<Field> {
+    let mut fields: Vec<Field> = table
+        .into_iter()
+        .map(|(name, value)| Field {
+            line: lines.at(name.span().start),
+            name: name.into_inner().into_owned(),
+            node: node_of_toml(value, lines, depth),
+        })
+        .collect();
+    // The parser sorts by name.
+    fields.sort_by_key(|field| field.line);
+    fields
+}
+
+fn node_of_toml(value: Spanned<DeValue<'_>>, lines: &Lines, depth: usize) -> Node {
+    let line = lines.at(value.span().start);
+    let value = match value.into_inner() {
+        DeValue::String(text) => Value::Text(Zeroizing::new(text.into_owned())),
+        DeValue::Array(_) | DeValue::Table(_) if depth >= DEEPEST => Value::Other(TOO_DEEP),
+        DeValue::Array(list) => {
+            let nodes = list.into_iter();
+            Value::List(
+                nodes
+                    .map(|node| node_of_toml(node, lines, depth + 1))
+                    .collect(),
+            )
+        }
+        DeValue::Table(table) => Value::Table(table_of_toml(table, lines, depth + 1)),
+        DeValue::Integer(_) | DeValue::Float(_) => Value::Other("a number"),
+        DeValue::Boolean(_) => Value::Other("true or false"),
+        DeValue::Datetime(_) => Value::Other("a date"),
+    };
+    Node { line, value }
+}
+
+const TOO_DEEP: &str = "something deeper than any list";
+
+fn from_json(text: &str, lines: &Lines) -> Result<Vec<Field>, Invalid> {
+    let invalid = |cause: serde_json::Error| Invalid {
+        line: cause.line().max(1),
+        why: match cause.is_data() {
+            true => without_place(&cause),
+            false => format!("this is no JSON: {}", without_place(&cause)),
+        },
+    };
+    let document: &RawValue = serde_json::from_str(text).map_err(invalid)?;
+    let start = document.get().as_ptr() as usize;
+    let start = start.saturating_sub(text.as_ptr() as usize);
+    let json = Json {
+        document: document.get(),
+        start,
+        lines,
+    };
+    match json.node(document, 0)?.value {
+        Value::Table(fields) => Ok(fields),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The parser's message without the place, which counts from where it was called.
+fn without_place(cause: &serde_json::Error) -> String {
+    let text = cause.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((message, _)) => message.to_owned(),
+        None => text,
+    }
+}
+
+/// A JSON document whose parts are read one level after the other.
+struct Json<'t> {
+    document: &'t str,
+    /// Where it begins in the text.
+    start: usize,
+    lines: &'t Lines,
+}
+
+impl Json<'_> {
+    /// Parts are slices of the document, so that their addresses tell where they stand.
+    fn line(&self, part: &RawValue) -> usize {
+        let within = (part.get().as_ptr() as usize).wrapping_sub(self.document.as_ptr() as usize);
+        self.lines.at(self.start + within.min(self.document.len()))
+    }
+
+    fn node(&self, part: &RawValue, depth: usize) -> Result<Node, Invalid> {
+        let line = self.line(part);
+        let text = part.get();
+        let invalid = |cause: serde_json::Error| Invalid {
+            line: line + cause.line().saturating_sub(1),
+            why: without_place(&cause),
+        };
+        let value = match text.as_bytes().first() {
+            Some(b'"') => {
+                let text: String = serde_json::from_str(text).map_err(invalid)?;
+                Value::Text(Zeroizing::new(text))
+            }
+            Some(b'[' | b'{') if depth > DEEPEST => Value::Other(TOO_DEEP),
+            Some(b'[') => {
+                let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(invalid)?;
+                let nodes = parts.into_iter().map(|part| self.node(part, depth + 1));
+                Value::List(nodes.collect::<Result<_, _>>()?)
+            }
+            Some(b'{') => {
+                let Parts(parts) = serde_json::from_str(text).map_err(invalid)?;
+                let fields = parts.into_iter().map(|(name, part)| {
+                    Ok(Field {
+                        name,
+                        line: self.line(part),
+                        node: self.node(part, depth + 1)?,
+                    })
+                });
+                Value::Table(fields.collect::<Result<_, _>>()?)
+            }
+            Some(b't' | b'f') => Value::Other("true or false"),
+            Some(b'n') => Value::Other("null"),
+            _ => Value::Other("a number"),
+        };
+        Ok(Node { line, value })
+    }
+}
+
+/// The members of an object in their order, each name once.
+struct Parts<'t>(Vec<(String, &'t RawValue)>);
+
+impl<'de> Deserialize<'de> for Parts<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PartsVisitor)
+    }
+}
+
+struct PartsVisitor;
+
+impl<'de> Visitor<'de> for PartsVisitor {
+    type Value = Parts<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut parts: Vec<(String, &'de RawValue)> = Vec::new();
+        let mut known = BTreeSet::new();
+        while let Some((name, part)) = map.next_entry::<String, _>()? {
+            if !known.insert(name.clone()) {
+                return Err(A::Error::custom("a name stands twice in one object"));
+            }
+            parts.push((name, part));
+        }
+        Ok(Parts(parts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree in one line: names and lines of fields, texts, kinds.
+    fn shown(value: &Value) -> String {
+        match value {
+            Value::Text(text) => format!("{:?}", **text),
+            Value::Other(kind) => (*kind).to_owned(),
+            Value::List(nodes) => {
+                let nodes = nodes
+                    .iter()
+                    .map(|n| format!("{}:{}", n.line, shown(&n.value)));
+                format!("[{}]", nodes.collect::<Vec<_>>().join(" "))
+            }
+            Value::Table(fields) => {
+                let fields = fields
+                    .iter()
+                    .map(|f| format!("{}@{}={}", f.name, f.line, shown(&f.node.value)));
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+
+    fn tree(text: &str) -> String {
+        match parse(text) {
+            Ok(fields) => shown(&Value::Table(fields)),
+            Err(invalid) => format!("line {}: {}", invalid.line, invalid.why),
+        }
+    }
+
+    #[test]
+    fn both_formats_say_the_same() {
+        let toml = "\u{feff}# a list\n[[org]]\nname = \"acme\"\n\n[[org]]\nname = 'b'\nids = [\n \
+                    1,\n \"x\",\n]\non = true\n";
+        assert_eq!(
+            tree(toml),
+            "{org@2=[2:{name@3=\"acme\"} 5:{name@6=\"b\" ids@7=[8:a number 9:\"x\"] on@11=true or \
+             false}]}"
+        );
+        let json = "\n{\n \"org\": [\n  {\"name\": \"acme\"},\n  {\"name\": \"b\", \"ids\": [\n  1,\n \
+                    \"x\\u0041\"], \"on\": false, \"no\": null}\n]}\n";
+        assert_eq!(
+            tree(json),
+            "{org@3=[4:{name@4=\"acme\"} 5:{name@5=\"b\" ids@5=[6:a number 7:\"xA\"] on@7=true or \
+             false no@7=null}]}"
+        );
+        assert_eq!(tree(""), "{}");
+        assert_eq!(tree("{}"), "{}");
+    }
+
+    #[test]
+    fn what_is_neither_is_told_with_its_line_and_without_its_text() {
+        for (text, line) in [
+            ("a = \"b\"\nsecret secret\n", 2),
+            ("a = \"b\"\na = \"secret\"\n", 2),
+            ("a = secret", 1),
+            ("a = \"secret\n\"", 1),
+            ("a = \"\\secret\"", 1),
+            ("\n[[secret]\n", 2),
+            ("[a]\nb = 1\n[a]\nc = \"secret\"", 3),
+            ("{\n\"a\": \"secret\",\n}", 3),
+            ("{\"a\":\n secret}", 2),
+            ("{} secret", 1),
+            ("{\"a\": \"secret\", \"b\": 1,\n \"a\": 2}", 2),
+            ("{\"a\": \"\\ud800 secret\"}", 1),
+            ("{\"secret", 1),
+        ] {
+            let Err(invalid) = parse(text) else {
+                panic!("{text:?} was taken");
+            };
+            assert_eq!(invalid.line, line, "{text:?}: {}", invalid.why);
+            assert!(!invalid.why.contains("secret"), "{text:?}: {}", invalid.why);
+            assert!(!invalid.why.contains('\n'), "{text:?}: {}", invalid.why);
+        }
+    }
+
+    #[test]
+    fn depth_has_an_end() {
+        let deep = 50_000;
+        let json = format!("{{\"a\":{}{}}}", "[".repeat(deep), "]".repeat(deep));
+        let _ = tree(&json);
+        let toml = format!("a = {}{}", "[".repeat(deep), "]".repeat(deep));
+        let _ = tree(&toml);
+        assert!(tree("{\"a\":[[[[[[[[1]]]]]]]]}").contains(TOO_DEEP));
+    }
+}
