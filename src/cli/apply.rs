@@ -145,7 +145,7 @@ fn read_list(path: &Path, session: &Session) -> Result<(List, String)> {
     let (name, folder, bytes) = if path == Path::new("-") {
         let name = String::from("standard input");
         let bytes = read(&mut io::stdin().lock()).at("read", Path::new(&name))?;
-        (name, Path::new("."), bytes)
+        (name, Path::new(""), bytes)
     } else {
         let opened = File::open(path).and_then(|mut file| read(&mut file));
         let bytes = opened.at("read", path)?;
@@ -173,8 +173,17 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    fn read(&self, secret: &Secret, path: &Path) -> Result<Token> {
+    fn path(&self, path: &Path) -> PathBuf {
         let path = self.folder.join(path);
+        // A file of this name, which elsewhere stands for standard input.
+        if path == Path::new("-") {
+            return PathBuf::from("./-");
+        }
+        path
+    }
+
+    fn read(&self, secret: &Secret, path: &Path) -> Result<Token> {
+        let path = self.path(path);
         if is_exposed(&path) {
             self.session.ui().warning(&format!(
                 "{} can be read by others: a {} in it is a secret of theirs too",
@@ -199,7 +208,7 @@ impl Secrets for Files<'_> {
         match self.read(&Secret::TOKEN, path) {
             Ok(token) => Ok(Generated::Made(token)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                Ok(Generated::ToMake(self.folder.join(path)))
+                Ok(Generated::ToMake(self.path(path)))
             }
             Err(error) => Err(error),
         }
@@ -326,11 +335,15 @@ impl Human for Report<'_> {
             false => writeln!(out, "made {}", counted(number, "change"))?,
         }
         for change in &self.changes {
-            let verb = match change.action {
-                Action::Create => "create ",
-                Action::Update => "update ",
-                Action::Replace => "replace",
-                Action::Delete => "delete ",
+            let verb = match (change.action, self.dry_run) {
+                (Action::Create, true) => "create ",
+                (Action::Create, false) => "created ",
+                (Action::Update, true) => "update ",
+                (Action::Update, false) => "updated ",
+                (Action::Replace, true) => "replace",
+                (Action::Replace, false) => "replaced",
+                (Action::Delete, true) => "delete ",
+                (Action::Delete, false) => "deleted ",
             };
             let kind = match change.kind {
                 Kind::Org => "org  ",
@@ -343,7 +356,7 @@ impl Human for Report<'_> {
             }
             writeln!(out)?;
             for detail in change.details {
-                writeln!(out, "                  {}", printable(detail))?;
+                writeln!(out, "      {}", printable(detail))?;
             }
         }
         if self.unchanged > 0 {

@@ -4,7 +4,9 @@
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -177,10 +179,47 @@ fn write_files(
             Captured::Kept { .. } | Captured::Nothing => {}
         }
     }
-    for (path, token) in &around.tokens_out {
-        made.push((write_token(path, token)?, "a token that opens nothing"));
+    let (files, result) = write_tokens(&around.tokens_out);
+    let holds = "a token that opens nothing";
+    made.extend(files.into_iter().map(|file| (file, holds)));
+    result
+}
+
+/// Writes each token into its file. Each waits for the disk, so several do at once. Returns what
+/// was written, also if something failed.
+fn write_tokens(tokens: &[(&Path, &Token)]) -> (Vec<Finished>, Result<()>) {
+    const MOST_AT_ONCE: usize = 16;
+    /// Fewer than these are written one after the other.
+    const FEW: usize = 4;
+    let write = |tokens: &[(&Path, &Token)]| {
+        let mut files = Vec::with_capacity(tokens.len());
+        for (path, token) in tokens {
+            match write_token(path, token) {
+                Ok(file) => files.push(file),
+                Err(error) => return (files, Err(error)),
+            }
+        }
+        (files, Ok(()))
+    };
+    if tokens.len() < FEW {
+        return write(tokens);
     }
-    Ok(())
+    let share = tokens.len().div_ceil(MOST_AT_ONCE);
+    thread::scope(|scope| {
+        let parts = tokens.chunks(share);
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || write(part))).collect();
+        let (mut files, mut result) = (Vec::with_capacity(tokens.len()), Ok(()));
+        for thread in threads {
+            match thread.join() {
+                Ok((written, ended)) => {
+                    files.extend(written);
+                    result = result.and(ended);
+                }
+                Err(panic) => resume_unwind(panic),
+            }
+        }
+        (files, result)
+    })
 }
 
 /// Where the unused parts of a store's file show tokens whose hash stands in the store. They may

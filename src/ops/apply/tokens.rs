@@ -356,7 +356,9 @@ fn put(
     let kept = kept(secret, hash.as_deref());
     let mut details = vec![format!("of user {:?}", user.name)];
     details.push(match &said.grants.value {
-        Grants::Operator => "everything, in every organization; its user too when signed in".into(),
+        Grants::Operator => {
+            "everything, in every organization; signing in as its user gives that too".into()
+        }
         Grants::AllAccess => "everything in its organization".into(),
         Grants::Each(each) => {
             let each: Vec<String> = each.iter().map(|can| can.value.to_string()).collect();

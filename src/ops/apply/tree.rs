@@ -66,10 +66,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<Field>, Invalid> {
     if text.trim_start().starts_with('{') {
         return from_json(text, &lines);
     }
-    let document = DeTable::parse(text).map_err(|cause| Invalid {
-        line: lines.at(cause.span().unwrap_or_default().start),
-        why: format!("this is no TOML: {}", one_line(cause.message())),
-    })?;
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let start = |cause: &toml::de::Error| cause.span().unwrap_or_default().start;
+    if let Some(cause) = errors.iter().min_by_key(|cause| start(cause)) {
+        return Err(Invalid {
+            line: lines.at(start(cause)),
+            why: format!("this is no TOML: {}", one_line(cause.message())),
+        });
+    }
     Ok(table_of_toml(document.into_inner(), &lines, 0))
 }
 
