@@ -8,6 +8,7 @@
     clippy::print_stdout
 )] // test code
 
+mod applying;
 mod backup_tokens;
 mod backups;
 #[allow(clippy::expect_used)]
