@@ -9,16 +9,47 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use boltkey::cli::config::{Format, settings};
+use boltkey::error::Error;
 use boltkey::finding::Severity;
 use boltkey::metadata::authenticate::{TokenIndexes, judge};
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::metadata::{Authorization, Can, Catalog, TokenHash, check, names, tsm};
+use boltkey::ops::apply::{Generated, List, Secrets};
+use boltkey::secret::Token;
 use boltkey::store::bolt::Bolt;
 use boltkey::store::redb::{self, Redb};
 use boltkey::store::{
     ChangeSet, Commit, Device, Inspect, MemoryFile, Model, Outcome, Progress, Snapshot,
     WritableStore,
 };
+
+/// Reads a declarative list. What is wrong with it is named with a line that it has.
+pub fn list(data: &[u8]) {
+    struct Anything;
+    impl Secrets for Anything {
+        fn password(&mut self, path: &Path) -> Result<Token, Error> {
+            self.token(path)
+        }
+
+        fn token(&mut self, path: &Path) -> Result<Token, Error> {
+            Ok(Token::new(path.display().to_string()))
+        }
+
+        fn generated(&mut self, path: &Path) -> Result<Generated, Error> {
+            Ok(Generated::ToMake(path.to_owned()))
+        }
+    }
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Err(error) = List::read(text, "list", &mut Anything) {
+        let rest = error.message().strip_prefix("list, line ").expect("a line");
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+        let line: usize = digits.expect("a number").parse().expect("a number");
+        let lines = text.split('\n').count();
+        assert!((1..=lines).contains(&line), "{error}");
+    }
+}
 
 /// Opens, reads, checks and searches a file of these bytes: as they are, and with the checksums
 /// of both meta pages made right, without which nearly no mutation gets past the first page.

@@ -45,3 +45,8 @@ fn record() {
 fn config() {
     replay("config", "config", bodies::config);
 }
+
+#[test]
+fn list() {
+    replay("list", "list", bodies::list);
+}

@@ -12,24 +12,37 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One `$ command` of a `console` block, with the lines that follow it.
+/// One `$ command` of a `console` block, with the lines that follow it. A block of another
+/// language with a name after it, as in `toml list.toml`, is a file of that name: the step that
+/// writes it has no command.
 struct Step {
     line: usize,
     command: String,
     expected: String,
+    file: Option<String>,
 }
 
 fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut inside = false;
     for (line, content) in (1..).zip(text.lines()) {
-        if content.starts_with("```") {
-            inside = content == "```console";
+        if let Some(info) = content.strip_prefix("```") {
+            let file = info.split_once(' ').map(|(_, name)| name.to_owned());
+            inside = info == "console" || file.is_some();
+            if file.is_some() {
+                steps.push(Step {
+                    line,
+                    command: String::new(),
+                    expected: String::new(),
+                    file,
+                });
+            }
         } else if let (true, Some(command)) = (inside, content.strip_prefix("$ ")) {
             steps.push(Step {
                 line,
                 command: command.to_owned(),
                 expected: String::new(),
+                file: None,
             });
         } else if let (true, Some(step)) = (inside, steps.last_mut()) {
             step.expected.push_str(content);
@@ -105,6 +118,10 @@ fn run(file: &Path) -> usize {
     let path = format!("{}:/usr/bin:/bin", binary.display());
     let steps = steps(&text);
     for step in &steps {
+        if let Some(name) = &step.file {
+            fs::write(home.path().join(name), &step.expected).unwrap();
+            continue;
+        }
         let output = Command::new("sh")
             .args(["-c", &format!("exec 2>&1; {}", step.command)])
             .current_dir(home.path())

@@ -149,10 +149,7 @@ fn read_list(path: &Path, session: &Session) -> Result<(List, String)> {
     } else {
         let opened = File::open(path).and_then(|mut file| read(&mut file));
         let bytes = opened.at("read", path)?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or(Path::new(""));
         (path.display().to_string(), folder, bytes)
     };
     let refused = |why: &str| Error::new(ErrorKind::Refused, format!("{name} {why}"));
