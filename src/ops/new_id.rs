@@ -1,5 +1,8 @@
 //! Identifiers for new records, made as influxd makes them.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
 use super::moment::Moment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Id, names};
@@ -7,6 +10,9 @@ use crate::store::Snapshot;
 
 /// How often influxd tries before it gives up.
 const TRIES: u16 = 100;
+
+/// The highest number that is counted up in an identifier.
+const MOST_IN_A_MILLISECOND: u16 = 0xfff;
 
 /// Where the records are whose identifiers are made by time.
 const MADE_BY_TIME: [&[u8]; 3] = [
@@ -22,10 +28,7 @@ const MADE_BY_TIME: [&[u8]; 3] = [
 pub fn by_time(snapshot: &dyn Snapshot, now: &Moment) -> Result<Id> {
     let machine = u16::from_le_bytes(random()?);
     for count in 0..TRIES {
-        let id = Id::snowflake(now.unix_millis, machine, count).ok_or_else(|| {
-            failed(format!("the clock of this host says {}", now.rfc3339))
-                .with_hint("set the clock: InfluxDB's identifiers count from 2017-04-09")
-        })?;
+        let id = Id::snowflake(now.unix_millis, machine, count).ok_or_else(too_early)?;
         let instance = snapshot.get(names::INSTANCE, names::INSTANCE_KEY)?;
         if instance.as_deref() != Some(id.to_string().as_bytes())
             && is_free(snapshot, &MADE_BY_TIME, id)?
@@ -34,6 +37,64 @@ pub fn by_time(snapshot: &dyn Snapshot, now: &Moment) -> Result<Id> {
         }
     }
     Err(failed("no free identifier was found".into()))
+}
+
+/// Identifiers for many new authorizations, each of which nothing has. What the store has is read
+/// once.
+pub struct ManyByTime {
+    taken: HashSet<Id>,
+    millis: i64,
+    machine: u16,
+    count: u16,
+}
+
+impl ManyByTime {
+    /// Reads what identifiers the store has.
+    ///
+    /// # Errors
+    /// When it can't be read, or the system has no random bytes to give.
+    pub fn new(snapshot: &dyn Snapshot, now: &Moment) -> Result<Self> {
+        let mut taken = HashSet::new();
+        for bucket in MADE_BY_TIME {
+            snapshot.scan(bucket, &mut |key, _| {
+                taken.extend(Id::from_bytes(key).ok());
+                ControlFlow::Continue(())
+            })?;
+        }
+        let instance = snapshot.get(names::INSTANCE, names::INSTANCE_KEY)?;
+        taken.extend(instance.and_then(|id| Id::from_bytes(&id).ok()));
+        Ok(Self {
+            taken,
+            millis: now.unix_millis,
+            machine: u16::from_le_bytes(random()?),
+            count: 0,
+        })
+    }
+
+    /// Another one.
+    ///
+    /// # Errors
+    /// When the clock stands before 2017.
+    pub fn next(&mut self) -> Result<Id> {
+        loop {
+            let id = Id::snowflake(self.millis, self.machine, self.count);
+            let id = id.ok_or_else(too_early)?;
+            // As influxd does when it has used up a millisecond: on to the next.
+            self.count += 1;
+            if self.count > MOST_IN_A_MILLISECOND {
+                self.count = 0;
+                self.millis += 1;
+            }
+            if self.taken.insert(id) {
+                return Ok(id);
+            }
+        }
+    }
+}
+
+fn too_early() -> Error {
+    failed("the clock of this host stands before InfluxDB's identifiers begin".into())
+        .with_hint("set the clock: InfluxDB's identifiers count from 2017-04-09")
 }
 
 /// Any number, by chance.
@@ -79,4 +140,26 @@ fn is_free(snapshot: &dyn Snapshot, buckets: &[&[u8]], id: Id) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Model;
+
+    #[test]
+    fn many_identifiers_are_all_different_and_new() {
+        let now = Moment::from(&"2026-11-26T12:00:00Z[UTC]".parse::<jiff::Zoned>().unwrap());
+        let mut model = Model::default();
+        let mut first = ManyByTime::new(&model, &now).unwrap();
+        first.machine = 7;
+        let made: Vec<Id> = (0..5000).map(|_| first.next().unwrap()).collect();
+        assert!(made.is_sorted() && made.windows(2).all(|pair| pair[0] != pair[1]));
+        for id in &made[..10] {
+            model.put(names::AUTHORIZATIONS, id.to_string().as_bytes(), b"{}");
+        }
+        let mut second = ManyByTime::new(&model, &now).unwrap();
+        second.machine = 7;
+        assert_eq!(second.next().unwrap(), made[10]);
+    }
 }

@@ -1,6 +1,7 @@
 //! What has to be known of a store's authorizations before one is added or changed, in one pass.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use super::commit::all_decoded;
 use crate::error::Result;
@@ -58,15 +59,39 @@ impl<'a> Sought<'a> {
     /// Where the indexes lead from each: influxd takes a token for one that exists if there is an
     /// entry, whether or not it leads to a record.
     fn in_indexes(&self, snapshot: &dyn Snapshot) -> Result<HashMap<usize, Taken>> {
+        /// To look up more than these takes longer than to go through all entries.
+        const FEW: usize = 100;
         let mut taken = HashMap::new();
+        let mut note = |number: usize, value: &[u8]| {
+            let holder = Taken(Id::from_bytes(value).ok());
+            taken.entry(number).or_insert(holder);
+        };
+        if self.hashed.len() > FEW {
+            for bucket in [
+                names::AUTHORIZATION_INDEX,
+                names::AUTHORIZATION_HASHED_INDEX,
+            ] {
+                let number = |key: &str| match bucket {
+                    names::AUTHORIZATION_INDEX => self.raw.get(key),
+                    _ => self.hashed.get(key),
+                };
+                let damage = snapshot.scan(bucket, &mut |key, value| {
+                    if let Some(number) = std::str::from_utf8(key).ok().and_then(number) {
+                        note(*number, value);
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                all_decoded(&damage)?;
+            }
+            return Ok(taken);
+        }
         let raw = self.raw.iter().map(|(token, number)| (*token, *number));
         let raw = raw.map(|(key, number)| (names::AUTHORIZATION_INDEX, key, number));
         let hashed = self.hashed.iter().map(|(key, number)| (&**key, *number));
         let hashed = hashed.map(|(key, number)| (names::AUTHORIZATION_HASHED_INDEX, key, number));
         for (bucket, key, number) in raw.chain(hashed) {
             if let Some(value) = snapshot.get(bucket, key.as_bytes())? {
-                let holder = Taken(Id::from_bytes(&value).ok());
-                taken.entry(number).or_insert(holder);
+                note(number, &value);
             }
         }
         Ok(taken)

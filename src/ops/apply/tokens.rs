@@ -14,12 +14,13 @@ use crate::ops::auth_create::known_type;
 use crate::ops::auth_delete;
 use crate::ops::auth_rotate::{give, must_be_of_use};
 use crate::ops::choose::{self, By};
+use crate::ops::commit;
 use crate::ops::keeping::{self, Wanted};
 use crate::ops::made::{Secret, Value};
+use crate::ops::new_id::ManyByTime;
 use crate::ops::new_token::{hash_of, kept, must_be_free, secret};
 use crate::ops::record::Record;
 use crate::ops::token_survey::{Sought, Survey};
-use crate::ops::{commit, new_id};
 use crate::store::Snapshot;
 
 /// A token that an earlier run made.
@@ -70,10 +71,11 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
         fates.push(fate(meant, &earlier, number, &survey)?);
     }
     delete(work, &meant, &fates, &earlier, options)?;
+    let mut ids = ManyByTime::new(work.snapshot, work.now)?;
     let mut touched = HashMap::new();
     for ((meant, secret), fate) in meant.iter().zip(&secrets).zip(&fates) {
         let hashed = keeps_hash(work, &survey, meant, options)?;
-        let id = put(work, meant, secret, fate, hashed)?;
+        let id = put(work, meant, secret, fate, hashed, &mut ids)?;
         touched.insert(id, (meant, matches!(fate, Fate::Same(_))));
     }
     judge_all(work, &touched)
@@ -348,6 +350,7 @@ fn put(
     secret: &Secret,
     fate: &Fate,
     hashed: bool,
+    ids: &mut ManyByTime,
 ) -> Result<Id> {
     let Meant {
         said, org, user, ..
@@ -384,7 +387,7 @@ fn put(
             (Action::Update, *id)
         }
         Fate::Create | Fate::Replace(_) => {
-            let id = new_id::by_time(&work.preview(), work.now)?;
+            let id = ids.next()?;
             let new = NewAuthorization {
                 id,
                 kept,
