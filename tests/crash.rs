@@ -1,4 +1,4 @@
-//! Power fails at any moment of a command that changes tokens: what is left is the old store or the
+//! Power fails at any moment of a command that changes tokens, users or organizations: what is left is the old store or the
 //! new one, and the new one once the command has said so.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)] // test code
@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use boltkey::ops::commit::Around;
 use boltkey::store::{Model, Outcome, Snapshot};
 use memchr::memmem;
-use support::deeds::Deed;
+use support::deeds::{Deed, OF_PEOPLE, OF_TOKENS};
 use support::device::{Effort, Recorder, Steps};
 use support::scene::{Engine, Other, Scene, contents, lost, scenes, writable};
 
@@ -26,6 +26,12 @@ fn tokens(store: &Model) -> Vec<String> {
         })
         .unwrap();
     tokens
+}
+
+/// The hash of alice's password.
+fn old_password(scene: &Scene) -> Vec<u8> {
+    let id = scene.old.get(b"userindexv1", b"alice").unwrap().unwrap();
+    scene.old.get(b"userspasswordv1", &id).unwrap().unwrap()
 }
 
 /// Interrupts the command on one store everywhere; how many different images there were.
@@ -46,6 +52,14 @@ fn interrupt(scene: &Scene, deed: Deed, effort: Effort) -> usize {
     assert_eq!(lost(*engine, &after), lost_after, "{name}");
 
     // Of what was replaced, nothing is left behind.
+    if *engine == Engine::Bolt && matches!(deed, Deed::UserPassword | Deed::UserDelete) {
+        let hash = old_password(scene);
+        assert!(memmem::find(&scene.bytes, &hash).is_some(), "{name}");
+        assert!(
+            memmem::find(&after, &hash).is_none(),
+            "{name}: shows the old hash"
+        );
+    }
     for token in tokens(&scene.old) {
         let count = |bytes: &[u8]| memmem::find_iter(bytes, token.as_bytes()).count();
         let (before, after) = (count(&scene.bytes), count(&after));
@@ -124,14 +138,14 @@ fn interrupt_all(engine: Engine, effort: Effort) -> usize {
 /// A store in plaintext and one that was hashed.
 const SOME: [&str; 2] = ["fresh-2.7.12.bolt.gz", "upgraded-2.9.1.bolt"];
 
-fn interrupt_some(engine: Engine, effort: Effort) -> usize {
+fn interrupt_some(engine: Engine, deeds: &[Deed], effort: Effort) -> usize {
     let mut images = 0;
     for scene in scenes(engine) {
         if !SOME.contains(&scene.name.as_str()) {
             continue;
         }
-        for deed in [Deed::Create, Deed::Rotate, Deed::Delete] {
-            images += interrupt(&scene, deed, effort);
+        for deed in deeds {
+            images += interrupt(&scene, *deed, effort);
         }
     }
     images
@@ -167,6 +181,7 @@ fn redb() {
 fn tokens_in_bolt() {
     let images = interrupt_some(
         Engine::Bolt,
+        &OF_TOKENS,
         Effort {
             mixed: 50,
             seeded: 250,
@@ -180,6 +195,7 @@ fn tokens_in_bolt() {
 fn tokens_in_redb() {
     let images = interrupt_some(
         Engine::Redb,
+        &OF_TOKENS,
         Effort {
             mixed: 20,
             seeded: 100,
@@ -187,4 +203,32 @@ fn tokens_in_redb() {
         },
     );
     println!("cases: crash-tokens-redb {images}");
+}
+
+#[test]
+fn people_in_bolt() {
+    let images = interrupt_some(
+        Engine::Bolt,
+        &OF_PEOPLE,
+        Effort {
+            mixed: 50,
+            seeded: 250,
+            cuts: 32,
+        },
+    );
+    println!("cases: crash-people-bolt {images}");
+}
+
+#[test]
+fn people_in_redb() {
+    let images = interrupt_some(
+        Engine::Redb,
+        &OF_PEOPLE,
+        Effort {
+            mixed: 20,
+            seeded: 100,
+            cuts: 16,
+        },
+    );
+    println!("cases: crash-people-redb {images}");
 }

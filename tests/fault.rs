@@ -13,7 +13,7 @@ use boltkey::ops::commit::Around;
 use boltkey::store::{Committed, Model, Outcome};
 use boltkey::{Error, ErrorKind};
 use memchr::memmem;
-use support::deeds::Deed;
+use support::deeds::{Deed, OF_PEOPLE, OF_TOKENS};
 use support::device::{Fault, Recorder, Stage};
 use support::scene::{Engine, Scene, contents, lost, scenes, writable};
 
@@ -174,7 +174,7 @@ fn fail_everywhere(scene: &Scene, deed: Deed, most: usize, out: &Path, tally: &m
                         }
                         Outcome::Unchanged => panic!("{place}: said to be unchanged"),
                     }
-                    let with_token = with_files && deed != Deed::Delete;
+                    let with_token = with_files && deed.makes_token();
                     assert_eq!(token_out.exists(), with_token, "{place}: the token's file");
                     let unknown = committed.outcome == Outcome::Unknown;
                     (text, unknown, true)
@@ -348,8 +348,6 @@ fn redb() {
 /// A store in plaintext and one that was hashed.
 const SOME: [&str; 2] = ["fresh-2.7.12.bolt.gz", "upgraded-2.9.1.bolt"];
 
-const OF_TOKENS: [Deed; 3] = [Deed::Create, Deed::Rotate, Deed::Delete];
-
 #[test]
 fn tokens_in_bolt() {
     let cases = fail_all(Engine::Bolt, &OF_TOKENS, &SOME, 30);
@@ -360,6 +358,18 @@ fn tokens_in_bolt() {
 fn tokens_in_redb() {
     let cases = fail_all(Engine::Redb, &OF_TOKENS, &SOME, 10);
     println!("cases: fault-tokens-redb {cases}");
+}
+
+#[test]
+fn people_in_bolt() {
+    let cases = fail_all(Engine::Bolt, &OF_PEOPLE, &SOME, 20);
+    println!("cases: fault-people-bolt {cases}");
+}
+
+#[test]
+fn people_in_redb() {
+    let cases = fail_all(Engine::Redb, &OF_PEOPLE, &SOME, 8);
+    println!("cases: fault-people-redb {cases}");
 }
 
 #[test]

@@ -1,12 +1,18 @@
-//! The commands that change tokens, as tests interrupt them.
+//! The commands that change tokens, users and organizations, as tests interrupt them.
+
+use std::path::Path;
 
 use boltkey::metadata::Id;
+use boltkey::ops::apply::{self, Generated, List, Secrets};
 use boltkey::ops::auth_create::{self, Grants};
 use boltkey::ops::choose::By;
 use boltkey::ops::commit::Around;
 use boltkey::ops::moment::Moment;
 use boltkey::ops::new_token::Making;
-use boltkey::ops::{auth_delete, auth_rotate, made};
+use boltkey::ops::{
+    auth_delete, auth_rotate, auth_update, made, org_create, user_create, user_delete,
+    user_password,
+};
 use boltkey::secret::Token;
 use boltkey::store::{Committed, Model, Snapshot, WritableStore};
 
@@ -17,21 +23,79 @@ pub enum Deed {
     Recover,
     Create,
     Rotate,
+    Update,
     Delete,
+    UserCreate,
+    UserPassword,
+    UserDelete,
+    OrgCreate,
+    Apply,
 }
+
+/// Those that are about single tokens.
+pub const OF_TOKENS: [Deed; 4] = [Deed::Create, Deed::Rotate, Deed::Update, Deed::Delete];
+
+/// Those that are about users, organizations, and lists of everything.
+pub const OF_PEOPLE: [Deed; 5] = [
+    Deed::UserCreate,
+    Deed::UserPassword,
+    Deed::UserDelete,
+    Deed::OrgCreate,
+    Deed::Apply,
+];
 
 /// One that is worked out.
 pub enum Planned {
     Token(Box<made::Plan>),
     Deletion(auth_delete::Plan),
+    Update(auth_update::Plan),
+    NewUser(user_create::Plan),
+    Password(user_password::Plan),
+    UserDeletion(user_delete::Plan),
+    Org(org_create::Plan),
+    List(apply::Plan),
+}
+
+/// An organization, its owner, a token of the owner's there, and one of alice's in acme.
+const LIST: &str = r#"
+[[org]]
+name = "works"
+[[user]]
+name = "carol"
+orgs = ["works", "acme"]
+[[token]]
+name = "new"
+org = "works"
+user = "carol"
+kind = "all-access"
+generate = "new"
+[[token]]
+name = "known"
+org = "acme"
+user = "alice"
+permissions = ["write:buckets/metrics", "read:tasks"]
+tokenFile = "known"
+"#;
+
+struct Files;
+
+impl Secrets for Files {
+    fn password(&mut self, path: &Path) -> boltkey::Result<Token> {
+        self.token(path)
+    }
+
+    fn token(&mut self, path: &Path) -> boltkey::Result<Token> {
+        Ok(Token::new(format!("the token of {}", path.display())))
+    }
+
+    fn generated(&mut self, path: &Path) -> boltkey::Result<Generated> {
+        Ok(Generated::ToMake(path.to_owned()))
+    }
 }
 
 impl Deed {
     /// The authorization that is changed or deleted: the first one.
-    pub fn target(self, old: &Model) -> Option<Id> {
-        if !matches!(self, Self::Rotate | Self::Delete) {
-            return None;
-        }
+    fn target(self, old: &Model) -> Option<Id> {
         let mut first = None;
         old.scan(b"authorizationsv1", &mut |key, _| {
             first = Id::from_bytes(key).ok();
@@ -64,13 +128,53 @@ impl Deed {
                 let options = auth_rotate::Options { id, making };
                 Planned::Token(auth_rotate::plan(store, &options, &now)?.into())
             }
+            Self::Update => {
+                let options = auth_update::Options {
+                    id: target(),
+                    active: Some(false),
+                    description: Some("not in use any more".into()),
+                };
+                Planned::Update(auth_update::plan(store, &options, &now)?)
+            }
             Self::Delete => Planned::Deletion(auth_delete::plan(store, &[target()])?),
+            Self::UserCreate => {
+                let options = user_create::Options {
+                    name: "carol".into(),
+                    org: Some(By::Name("acme".into())),
+                    instance_owner: false,
+                    // To hash one takes time, and there is the other deed.
+                    password: None,
+                    strong_passwords: false,
+                };
+                Planned::NewUser(user_create::plan(store, &options, &now)?)
+            }
+            Self::UserPassword => {
+                let password = Token::new("another password".into());
+                let alice = By::Name("alice".into());
+                let plan = user_password::plan(store, &alice, Some(&password), false)?;
+                Planned::Password(plan)
+            }
+            Self::UserDelete => {
+                Planned::UserDeletion(user_delete::plan(store, &By::Name("alice".into()))?)
+            }
+            Self::OrgCreate => Planned::Org(org_create::plan(store, "works", &now)?),
+            Self::Apply => {
+                let list = List::read(LIST, "list", &mut Files)?;
+                let options = apply::Options {
+                    list: &list,
+                    prune: true,
+                    use_hashed_tokens: None,
+                    strong_passwords: false,
+                };
+                Planned::List(apply::plan(store, &options, &now)?)
+            }
         })
     }
 
     /// Hashed tokens that unused bytes show, and that still stand in the store afterwards.
     pub fn lost_after(self, scene: &Scene) -> Vec<Id> {
-        let target = self.target(&scene.old);
+        let replaced = matches!(self, Self::Rotate | Self::Delete);
+        let target = self.target(&scene.old).filter(|_| replaced);
         let lost = scene.lost.iter().copied();
         lost.filter(|id| Some(*id) != target).collect()
     }
@@ -79,9 +183,18 @@ impl Deed {
     pub fn more(self) -> isize {
         match self {
             Self::Recover | Self::Create => 1,
-            Self::Rotate => 0,
             Self::Delete => -1,
+            Self::Apply => 2,
+            _ => 0,
         }
+    }
+
+    /// Whether a new token comes out of it.
+    pub fn makes_token(self) -> bool {
+        matches!(
+            self,
+            Self::Recover | Self::Create | Self::Rotate | Self::Apply
+        )
     }
 }
 
@@ -94,6 +207,12 @@ impl Planned {
         match self {
             Self::Token(plan) => plan.apply(store, around),
             Self::Deletion(plan) => plan.apply(store, around),
+            Self::Update(plan) => plan.apply(store, around),
+            Self::NewUser(plan) => plan.apply(store, around),
+            Self::Password(plan) => plan.apply(store, around),
+            Self::UserDeletion(plan) => plan.apply(store, around),
+            Self::Org(plan) => plan.apply(store, around),
+            Self::List(plan) => plan.apply(store, around),
         }
     }
 
@@ -101,7 +220,8 @@ impl Planned {
     pub fn token(&self) -> Option<&Token> {
         match self {
             Self::Token(plan) => plan.token(),
-            Self::Deletion(_) => None,
+            Self::List(plan) => plan.made.first().map(|(_, token)| token),
+            _ => None,
         }
     }
 }
