@@ -75,7 +75,7 @@ impl ManyByTime {
     ///
     /// # Errors
     /// When the clock stands before 2017.
-    pub fn next(&mut self) -> Result<Id> {
+    pub fn another(&mut self) -> Result<Id> {
         loop {
             let id = Id::snowflake(self.millis, self.machine, self.count);
             let id = id.ok_or_else(too_early)?;
@@ -153,13 +153,13 @@ mod tests {
         let mut model = Model::default();
         let mut first = ManyByTime::new(&model, &now).unwrap();
         first.machine = 7;
-        let made: Vec<Id> = (0..5000).map(|_| first.next().unwrap()).collect();
+        let made: Vec<Id> = (0..5000).map(|_| first.another().unwrap()).collect();
         assert!(made.is_sorted() && made.windows(2).all(|pair| pair[0] != pair[1]));
         for id in &made[..10] {
             model.put(names::AUTHORIZATIONS, id.to_string().as_bytes(), b"{}");
         }
         let mut second = ManyByTime::new(&model, &now).unwrap();
         second.machine = 7;
-        assert_eq!(second.next().unwrap(), made[10]);
+        assert_eq!(second.another().unwrap(), made[10]);
     }
 }

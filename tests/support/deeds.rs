@@ -48,7 +48,7 @@ pub const OF_PEOPLE: [Deed; 5] = [
 pub enum Planned {
     Token(Box<made::Plan>),
     Deletion(auth_delete::Plan),
-    Update(auth_update::Plan),
+    Update(Box<auth_update::Plan>),
     NewUser(user_create::Plan),
     Password(user_password::Plan),
     UserDeletion(user_delete::Plan),
@@ -134,7 +134,7 @@ impl Deed {
                     active: Some(false),
                     description: Some("not in use any more".into()),
                 };
-                Planned::Update(auth_update::plan(store, &options, &now)?)
+                Planned::Update(auth_update::plan(store, &options, &now)?.into())
             }
             Self::Delete => Planned::Deletion(auth_delete::plan(store, &[target()])?),
             Self::UserCreate => {

@@ -387,7 +387,7 @@ fn put(
             (Action::Update, *id)
         }
         Fate::Create | Fate::Replace(_) => {
-            let id = ids.next()?;
+            let id = ids.another()?;
             let new = NewAuthorization {
                 id,
                 kept,
