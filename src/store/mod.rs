@@ -98,6 +98,18 @@ pub trait Inspect: Send + Sync {
     /// When the file can't be read.
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>>;
 
+    /// The same on several processors: each of `visits` is shown a part of it, all of them together
+    /// everything. Elements of a stale node, and runs that are continued, stay together.
+    ///
+    /// # Errors
+    /// As [`Inspect::unused`].
+    fn unused_in_parts(&self, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<Vec<Finding>> {
+        match visits.first_mut() {
+            Some(visit) => self.unused(*visit),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Does what [`Inspect::check`] and [`Inspect::unused`] begin with, so that it is done when they
     /// are called, and calls `visit` for the pairs of `bucket` on the way: a scan of it that costs
     /// no second look at its pages. They come in no particular order; damaged parts are left out
@@ -118,6 +130,9 @@ pub trait Inspect: Send + Sync {
         false
     }
 }
+
+/// Is shown a part of what a file shows outside its live records.
+pub type UnusedVisitor<'v> = dyn FnMut(Unused<'_>) + Send + 'v;
 
 /// A piece of what the file shows outside its live records.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use super::open::{Purpose, open_file, read_start, recognise};
 use super::opened::Opened;
 use super::{
     Bucket, ChangeSet, Commit, Committed, Description, GZIP_MAGIC, Inspect, OpenOptions, Precious,
-    Snapshot, StructureCheck, Unused, Visitor,
+    Snapshot, StructureCheck, Unused, UnusedVisitor, Visitor,
 };
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
@@ -198,6 +198,10 @@ impl Inspect for WritableStore {
 
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
         self.opened.inspect().unused(visit)
+    }
+
+    fn unused_in_parts(&self, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<Vec<Finding>> {
+        self.opened.inspect().unused_in_parts(visits)
     }
 
     fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {

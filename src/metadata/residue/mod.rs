@@ -12,7 +12,9 @@ mod page;
 mod settings;
 
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZero;
 use std::ops::{ControlFlow, Range};
+use std::thread;
 
 use sha2::{Digest, Sha256};
 
@@ -22,10 +24,13 @@ use super::{Id, authorization, names, token_hash};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::secret::Token;
-use crate::store::{Inspect, Snapshot, StaleElement, Unused};
+use crate::store::{Inspect, Snapshot, StaleElement, Unused, UnusedVisitor};
 
 pub(super) use finder::Finder;
 pub use known::Known;
+
+/// Parts of a file that are searched at the same time, at most.
+const MOST_WORKERS: usize = 8;
 
 /// The tokens that were found, each counted once however often it stands there. Tokens that the
 /// store holds in plaintext don't count.
@@ -66,11 +71,10 @@ impl<'k> Scan<'k> {
             page: PageKeys::default(),
             tally: Tally {
                 known,
-                seen: HashSet::new(),
                 other: HashSet::new(),
                 live: HashSet::new(),
                 matching: BTreeMap::new(),
-                unmatched: 0,
+                unmatched: HashSet::new(),
                 places: Vec::new(),
             },
         }
@@ -130,8 +134,48 @@ impl<'k> Scan<'k> {
         Ok(damage)
     }
 
+    /// On as many processors as there are, where live bytes are told from others.
     fn feed_shown(&mut self, inspect: &dyn Inspect) -> Result<Vec<Finding>> {
-        inspect.unused(&mut |unused| match unused {
+        if inspect.shows_live_bytes() {
+            return inspect.unused(&mut |unused| self.take(unused));
+        }
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let mut others: Vec<Self> = (1..workers.min(MOST_WORKERS))
+            .map(|_| self.beside())
+            .collect();
+        let scans = [&mut *self].into_iter().chain(&mut others);
+        let mut visits: Vec<_> = scans
+            .map(|scan| |unused: Unused<'_>| scan.take(unused))
+            .collect();
+        let mut visits: Vec<&mut UnusedVisitor<'_>> = visits
+            .iter_mut()
+            .map(|visit| visit as &mut UnusedVisitor<'_>)
+            .collect();
+        let damage = inspect.unused_in_parts(&mut visits)?;
+        for other in others {
+            self.add(other);
+        }
+        Ok(damage)
+    }
+
+    /// Another search for the same, for another part of the file.
+    fn beside(&self) -> Self {
+        let mut scan = Self::new(self.tally.known);
+        scan.tally.other.clone_from(&self.tally.other);
+        scan.tally.live.clone_from(&self.tally.live);
+        scan
+    }
+
+    /// Adds what another search has found.
+    fn add(&mut self, mut other: Self) {
+        other.page.finish(&mut other.tally);
+        self.tally.matching.append(&mut other.tally.matching);
+        self.tally.unmatched.extend(other.tally.unmatched);
+        self.tally.places.append(&mut other.tally.places);
+    }
+
+    fn take(&mut self, unused: Unused<'_>) {
+        match unused {
             Unused::Run {
                 offset,
                 continued,
@@ -144,7 +188,7 @@ impl<'k> Scan<'k> {
                     });
             }
             Unused::Element(element) => self.feed_element(&element),
-        })
+        }
     }
 
     /// Looks for tokens in raw bytes: those of generated form anywhere, those of any form as
@@ -226,7 +270,7 @@ impl<'k> Scan<'k> {
         self.page.finish(&mut self.tally);
         Residue {
             matching: self.tally.matching.into_iter().collect(),
-            unmatched: self.tally.unmatched,
+            unmatched: self.tally.unmatched.len() as u64,
             places: self.tally.places,
         }
     }
@@ -238,14 +282,12 @@ type Mark = [u8; 16];
 /// The distinct tokens so far.
 struct Tally<'k> {
     known: &'k Known,
-    /// Of every token that matched or counts as unmatched.
-    seen: HashSet<Mark>,
     /// Of texts that other stores show where tokens stand, and that are none.
     other: HashSet<Mark>,
     /// Of texts that stand in live records, where live bytes can't be told from others.
     live: HashSet<Mark>,
     matching: BTreeMap<Id, Token>,
-    unmatched: u64,
+    unmatched: HashSet<Mark>,
     places: Vec<Range<u64>>,
 }
 
@@ -284,9 +326,9 @@ impl Tally<'_> {
         let Ok(text) = std::str::from_utf8(text) else {
             return false;
         };
-        if self.seen.insert(mark(digest)) {
-            self.matching.insert(id, Token::new(text.to_owned()));
-        }
+        self.matching
+            .entry(id)
+            .or_insert_with(|| Token::new(text.to_owned()));
         self.places.extend(place);
         true
     }
@@ -297,8 +339,8 @@ impl Tally<'_> {
         let other = self.known.is_no_residue(digest)
             || self.other.contains(&mark_of)
             || self.live.contains(&mark_of);
-        if !other && self.seen.insert(mark(digest)) {
-            self.unmatched += 1;
+        if !other {
+            self.unmatched.insert(mark_of);
         }
     }
 }

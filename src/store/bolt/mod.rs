@@ -39,7 +39,9 @@ mod write;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::{ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused};
+use super::{
+    ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused, UnusedVisitor,
+};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use check::judge_metas;
@@ -151,5 +153,9 @@ impl Inspect for Bolt {
 
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
         unused::unused(self, visit)
+    }
+
+    fn unused_in_parts(&self, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<Vec<Finding>> {
+        unused::in_parts(self, visits)
     }
 }

@@ -2,6 +2,8 @@
 //! of stale nodes among them.
 
 use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
 
 use super::Bolt;
 use super::bitmap::Bitmap;
@@ -11,10 +13,20 @@ use super::node::{Content, Element, Kind, Node, bucket};
 use super::pages::PageFile;
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
-use crate::store::{StaleElement, Unused};
+use crate::store::{StaleElement, Unused, UnusedVisitor};
 
 /// See [`crate::store::Inspect::unused`].
 pub(super) fn unused(bolt: &Bolt, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
+    found(bolt, |ranges| ranges.show(&ranges.ranges, visit))
+}
+
+/// See [`crate::store::Inspect::unused_in_parts`].
+pub(super) fn in_parts(bolt: &Bolt, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<Vec<Finding>> {
+    found(bolt, |ranges| ranges.in_parts(visits))
+}
+
+/// Finds what is unused and lets `show` show it.
+fn found(bolt: &Bolt, show: impl FnOnce(&Ranges<'_>) -> Result<()>) -> Result<Vec<Finding>> {
     let (file, meta) = (&bolt.file, &bolt.metas.current);
     let survey = bolt.survey()?;
     let mut report = survey.report.clone();
@@ -35,17 +47,63 @@ pub(super) fn unused(bolt: &Bolt, visit: &mut dyn FnMut(Unused<'_>)) -> Result<V
         freelist: list,
     };
     outside.add_pages(&mut gaps);
-    let mut search = Search {
+    show(&Ranges {
+        ranges: merged(gaps, file.size()),
         outside,
-        buffer: Vec::new(),
-        spare: file.size().saturating_mul(2),
-        visit,
-    };
-    search.ranges(&merged(gaps, file.size()))?;
+    })?;
     let mut findings = report.into_findings();
     findings.retain(|finding| finding.severity == Severity::Error);
     Ok(findings)
 }
+
+/// The ranges of bytes that are unused, ascending and apart from each other.
+struct Ranges<'f> {
+    ranges: Vec<Range<u64>>,
+    outside: Outside<'f>,
+}
+
+impl Ranges<'_> {
+    /// Shows each visitor those of a stretch of the file, all at the same time.
+    fn in_parts(&self, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<()> {
+        let size = self.outside.file.size();
+        let stretch = size.div_ceil(visits.len() as u64).max(LEAST_STRETCH);
+        thread::scope(|scope| {
+            let mut rest = self.ranges.as_slice();
+            let mut threads = Vec::new();
+            let mut end = 0;
+            for visit in visits {
+                end += stretch;
+                let part = rest.partition_point(|range| range.start < end);
+                let (part, others) = rest.split_at_checked(part).unwrap_or((rest, &[]));
+                rest = others;
+                if !part.is_empty() {
+                    threads.push(scope.spawn(move || self.show(part, &mut **visit)));
+                }
+            }
+            let mut result = Ok(());
+            for thread in threads {
+                let shown = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+                result = result.and(shown);
+            }
+            result
+        })
+    }
+
+    /// Shows some of them to one visitor.
+    fn show(&self, ranges: &[Range<u64>], visit: &mut dyn FnMut(Unused<'_>)) -> Result<()> {
+        let outside = &self.outside;
+        let mut search = Search {
+            outside,
+            buffer: Vec::new(),
+            spare: outside.file.size().saturating_mul(2),
+            visit,
+        };
+        search.ranges(ranges)
+    }
+}
+
+/// Bytes of the file that are worth a thread.
+const LEAST_STRETCH: u64 = 8 << 20;
 
 /// Which pages nothing live uses: free ones, leaked ones, those beyond the high-water mark.
 struct Outside<'f> {
@@ -95,7 +153,7 @@ fn merged(mut ranges: Vec<Range<u64>>, size: u64) -> Vec<Range<u64>> {
 
 /// Shows ranges of bytes, and the stale nodes that begin in them.
 struct Search<'f, 'v> {
-    outside: Outside<'f>,
+    outside: &'f Outside<'f>,
     buffer: Vec<u8>,
     /// Bytes that may still be read a second time, for stale nodes that reach beyond the piece
     /// in memory; bounds the work where damaged headers claim many pages.
