@@ -2,6 +2,7 @@ package suite
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -55,7 +56,7 @@ func TestUsersAndOrganizationsMadeOffline(t *testing.T) {
 			judges = append([]judge{judge27}, judges...)
 		}
 		db := server.Bolt(l.server.Dir)
-		findings := findingsOf(t, db)
+		before, findings := contents(t, db), findingsOf(t, db)
 		c := changer{t, db, l.facts}
 		c.change("", "org", "create", "--name", "new & one")
 		c.change("", "user", "create", "--name", "nora", "--org", "new & one", "--password-file", c.file("noras password\n"))
@@ -64,6 +65,7 @@ func TestUsersAndOrganizationsMadeOffline(t *testing.T) {
 		c.change("", "user", "delete", "--name", "bob")
 		token := c.change("", "auth", "create", "--user", "nora", "--org", "new & one", "--all-access").Authorization
 		sound(t, db)
+		peopleChanged(t, before, contents(t, db))
 		// Bob's tokens are orphans now.
 		if now := findingsOf(t, db); now != findings {
 			t.Errorf("check said\n%s\nand says\n%s", findings, now)
@@ -128,5 +130,75 @@ func TestUsersAndOrganizationsMadeOffline(t *testing.T) {
 	t.Logf("%d stores, %d judgements", stores, starts)
 	if stores != 5 || starts < 11 {
 		t.Errorf("%d stores, %d judgements", stores, starts)
+	}
+}
+
+// peopleChanged expects every record to be byte for byte as it was but those that the commands are
+// about: an organization with two buckets, two users and one of them with a token, another
+// password for a third, and a fourth gone with what he owned.
+func peopleChanged(t *testing.T, before, after []string) {
+	t.Helper()
+	split := func(lines []string) map[string]map[string]string {
+		buckets := map[string]map[string]string{}
+		for _, line := range lines {
+			words := strings.Split(line, " ")
+			if words[0] != "key" || len(words) != 4 {
+				continue
+			}
+			name, err := hex.DecodeString(strings.TrimPrefix(words[1], "/"))
+			check(t, err)
+			if buckets[string(name)] == nil {
+				buckets[string(name)] = map[string]string{}
+			}
+			buckets[string(name)][words[2]] = words[3]
+		}
+		return buckets
+	}
+	old, now := split(before), split(after)
+	// Added, changed, gone. Of what was owned there is more in one store than in another.
+	const some = -1
+	expected := map[string][3]int{
+		"organizationsv1":                   {1, 0, 0},
+		"organizationindexv1":               {1, 0, 0},
+		"bucketsv1":                         {2, 0, 0},
+		"bucketindexv1":                     {2, 0, 0},
+		"v1_tsm1_metadata":                  {0, 1, 0},
+		"usersv1":                           {2, 0, 1},
+		"userindexv1":                       {2, 0, 1},
+		"userspasswordv1":                   {2, 1, 1},
+		"userresourcemappingsv1":            {2, 0, some},
+		"userresourcemappingsbyuserindexv1": {2, 0, some},
+		"authorizationsv1":                  {1, 0, 0},
+	}
+	compared := 0
+	for name := range old {
+		var counts [3]int
+		for key, sum := range now[name] {
+			if was, ok := old[name][key]; !ok {
+				counts[0]++
+			} else if was != sum {
+				counts[1]++
+			} else {
+				compared++
+			}
+		}
+		for key := range old[name] {
+			if _, ok := now[name][key]; !ok {
+				counts[2]++
+			}
+		}
+		want := expected[name]
+		if want[2] == some && counts[2] > 0 {
+			want[2] = counts[2]
+		}
+		if strings.HasPrefix(name, "authorization") && strings.HasSuffix(name, "indexv1") {
+			continue // one entry, in the index that fits how the store keeps tokens
+		}
+		if counts != want {
+			t.Errorf("%s: %d added, %d changed, %d gone; expected %v", name, counts[0], counts[1], counts[2], want)
+		}
+	}
+	if compared < 100 {
+		t.Errorf("%d records compared", compared)
 	}
 }
