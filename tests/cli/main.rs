@@ -27,6 +27,7 @@ mod locating;
 mod oracle;
 mod outputs;
 mod people;
+mod planted_secrets;
 mod prepare;
 mod reading;
 mod restoring;
