@@ -296,6 +296,29 @@ fn prune_takes_away_what_an_earlier_run_made_and_nothing_else() {
 }
 
 #[test]
+fn a_token_gets_another_name_where_its_old_one_is_pruned() {
+    let scene = Scene::new();
+    let database = scene.store(SEVERAL);
+    let list = simple(&scene);
+    apply(&scene, &database, &list, &[]);
+    let content = fs::read_to_string(&list).unwrap();
+    fs::write(&list, content.replace("telegraf", "collector")).unwrap();
+    let ran = scene.run(&["apply", text(&list)], &database, &[]).code(1);
+    ran.tells(&["line 12, token \"collector\"", "token already exists"]);
+    let report = apply(&scene, &database, &list, &["--prune", "--yes"]);
+    let expected = ["delete token telegraf", "create token collector"];
+    assert_eq!(brief(&report), expected);
+    let (code, told) = verified(&scene, &database, VALUE, "write:buckets/metrics");
+    assert_eq!(code, 0);
+    let description = &told["authorization"]["description"];
+    assert_eq!(description, "collector (boltkey apply)");
+    assert_eq!(
+        apply(&scene, &database, &list, &["--prune"])["changed"],
+        false
+    );
+}
+
+#[test]
 fn a_generated_value_is_made_once() {
     let scene = Scene::new();
     let database = scene.store(SEVERAL);

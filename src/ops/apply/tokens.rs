@@ -20,7 +20,7 @@ use crate::ops::made::{Secret, Value};
 use crate::ops::new_id::ManyByTime;
 use crate::ops::new_token::{hash_of, kept, must_be_free, secret};
 use crate::ops::record::Record;
-use crate::ops::token_survey::{Sought, Survey};
+use crate::ops::token_survey::{Sought, Survey, Taken};
 use crate::store::Snapshot;
 
 /// A token that an earlier run made.
@@ -66,11 +66,19 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     let survey = Survey::of(work.snapshot, &sought, None)?;
     let earlier = earlier(work.snapshot)?;
 
+    let pruned = match options.prune {
+        true => no_longer_named(&meant, &earlier),
+        false => BTreeSet::new(),
+    };
+
     let mut fates = Vec::with_capacity(meant.len());
     for (number, meant) in meant.iter().enumerate() {
-        fates.push(fate(meant, &earlier, number, &survey)?);
+        // A value is free that goes with its token: the list has given it another name.
+        let taken = survey.taken(number);
+        let taken = taken.filter(|taken| !taken.0.is_some_and(|id| pruned.contains(&id)));
+        fates.push(fate(meant, &earlier, taken)?);
     }
-    delete(work, &meant, &fates, &earlier, options)?;
+    delete(work, &fates, &meant, &pruned)?;
     let mut ids = ManyByTime::new(work.snapshot, work.now)?;
     let mut touched = HashMap::new();
     for ((meant, secret), fate) in meant.iter().zip(&secrets).zip(&fates) {
@@ -210,10 +218,22 @@ fn as_set(permissions: &[Permission<'_>]) -> BTreeSet<String> {
     permissions.iter().map(Permission::to_string).collect()
 }
 
-fn fate(meant: &Meant<'_>, earlier: &Earlier, number: usize, survey: &Survey) -> Result<Fate> {
+/// Those of an earlier run that the list does not name.
+fn no_longer_named(meant: &[Meant<'_>], earlier: &Earlier) -> BTreeSet<Id> {
+    let named = meant
+        .iter()
+        .map(|meant| (meant.org.id, meant.said.name.value.clone()));
+    let named: BTreeSet<(Id, String)> = named.collect();
+    let gone = earlier.iter().filter(|(key, _)| !named.contains(key));
+    gone.flat_map(|(_, found)| found)
+        .map(|found| found.id)
+        .collect()
+}
+
+/// `taken` tells who has the value, if somebody has.
+fn fate(meant: &Meant<'_>, earlier: &Earlier, taken: Option<Taken>) -> Result<Fate> {
     let said = meant.said;
     let place = &said.value.place;
-    let taken = survey.taken(number);
     let key = (meant.org.id, said.name.value.clone());
     let found = match earlier.get(&key).map(Vec::as_slice) {
         None | Some([]) => {
@@ -278,25 +298,15 @@ fn shell(text: &str) -> String {
 /// Takes away what is replaced, and what the list no longer names.
 fn delete(
     work: &mut Work<'_>,
-    meant: &[Meant<'_>],
     fates: &[Fate],
-    earlier: &Earlier,
-    options: &Options<'_>,
+    meant: &[Meant<'_>],
+    pruned: &BTreeSet<Id>,
 ) -> Result<()> {
     let replaced = fates.iter().filter_map(|fate| match fate {
         Fate::Replace(id) => Some(*id),
         _ => None,
     });
-    let replaced: BTreeSet<Id> = replaced.collect();
-    let mut ids: Vec<Id> = replaced.iter().copied().collect();
-    if options.prune {
-        let named = meant
-            .iter()
-            .map(|meant| (meant.org.id, meant.said.name.value.clone()));
-        let named: BTreeSet<(Id, String)> = named.collect();
-        let gone = earlier.iter().filter(|(key, _)| !named.contains(key));
-        ids.extend(gone.flat_map(|(_, found)| found).map(|found| found.id));
-    }
+    let ids: Vec<Id> = replaced.chain(pruned.iter().copied()).collect();
     if ids.is_empty() {
         return Ok(());
     }
@@ -304,10 +314,11 @@ fn delete(
     work.plan.changes.extend(plan.changes);
     let is_operator = |meant: &Meant<'_>| matches!(meant.said.grants.value, Grants::Operator);
     work.plan.last_operator = plan.last_operator && !meant.iter().any(is_operator);
-    for doomed in &plan.doomed {
-        if replaced.contains(&doomed.id) {
-            continue;
-        }
+    for doomed in plan
+        .doomed
+        .iter()
+        .filter(|doomed| pruned.contains(&doomed.id))
+    {
         let description = doomed.description.as_deref().unwrap_or_default();
         work.plan.deeds.push(Deed {
             action: Action::Delete,
