@@ -107,7 +107,9 @@ fn parts_show_what_the_whole_shows() {
     };
     assert_eq!(ids(&parts), ids(&alone));
 
-    let whole = runs(&mut |visit| bolt.unused(visit).unwrap());
+    let mut whole = Vec::new();
+    bolt.unused(&mut |unused| note(&mut whole, &unused))
+        .unwrap();
     for number in [1, 2, 3, 8] {
         let mut shown = vec![Vec::new(); number];
         let mut visits: Vec<_> = shown
@@ -138,10 +140,4 @@ fn note(shown: &mut Vec<Shown>, unused: &Unused<'_>) {
         Unused::Run { offset, bytes, .. } => (*offset, bytes.len(), sum(bytes)),
         Unused::Element(element) => (element.place.end, element.key.len(), sum(element.key)),
     });
-}
-
-fn runs(show: &mut dyn FnMut(&mut dyn FnMut(Unused<'_>)) -> Vec<Finding>) -> Vec<Shown> {
-    let mut shown = Vec::new();
-    show(&mut |unused| note(&mut shown, &unused));
-    shown
 }
