@@ -314,6 +314,9 @@ impl<'a> Report<'a> {
 impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let things = |number: usize| counted(number as u64, "thing");
+        if self.changes.is_empty() && self.unchanged == 0 {
+            return writeln!(out, "nothing to change: the list is empty");
+        }
         if self.changes.is_empty() {
             let verb = if self.unchanged == 1 { "is" } else { "are" };
             return writeln!(
