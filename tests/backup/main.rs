@@ -12,8 +12,12 @@
 mod support;
 
 mod damage;
+mod double;
+mod faults;
 mod full_disks;
 mod killed;
+mod scene;
+mod steps;
 mod there_and_back;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::backup::Compression;
+use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::export::{Options as ExportOptions, Out, export};
 use boltkey::ops::backup::restore::{Old, Opener, Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From};
@@ -84,7 +85,7 @@ impl Trip {
             now: jiff::Timestamp::now(),
         };
         let store = self.open(source);
-        export(&store, &options, Out::Folder(&out), &|_| {}).unwrap();
+        export(&store, &options, Out::Folder(&out), &Straight, &|_| {}).unwrap();
         out
     }
 
@@ -116,7 +117,7 @@ impl Trip {
         let ended = planned.and_then(|planned| match planned {
             Planned::Refused(_) => Ok(None),
             Planned::Ready(mut plan) => plan
-                .apply(None, "20260101T000000Z", &|_| {})
+                .apply(None, "20260101T000000Z", &Straight, &|_| {})
                 .map(|_| Some(options.to.clone())),
         });
         let left = fs::read_dir(&target).unwrap().count();
