@@ -76,7 +76,7 @@ impl Scene {
         let named = [Some(&backup.kv), backup.sql.as_ref()];
         let named = named.map(|file| file.map(|file| file.name.clone()));
         let (_, findings) = backup
-            .check(&[Role::Kv, Role::Sql])
+            .check(&[Role::Kv, Role::Sql], true)
             .map_err(|error| error.kind())?;
         if !findings.is_empty() && !deep {
             return Err(ErrorKind::NotAStore);

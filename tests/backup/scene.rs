@@ -80,7 +80,7 @@ impl Scene {
         let Ok(backup) = Backup::open(From::Path(backup), None) else {
             return false;
         };
-        let (_, findings) = backup.check(&[Role::Kv, Role::Sql]).unwrap();
+        let (_, findings) = backup.check(&[Role::Kv, Role::Sql], true).unwrap();
         let store = backup.store(&OpenOptions::default()).unwrap();
         let sound = store.inspect().check().unwrap().findings.is_empty();
         findings.is_empty() && sound && backup.sql.is_some()

@@ -59,6 +59,36 @@ impl Disk for Straight {
     }
 }
 
+/// A file without a name that is gone when it is closed, so that it need not survive anything.
+pub struct Private(pub Box<dyn Device>);
+
+impl Device for Private {
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.0.set_length(length)
+    }
+
+    /// To wait for the disk would be in vain.
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        self.0.free_space()
+    }
+}
+
 /// A device that is written from its start to its end, and then read. Once a write has failed
 /// there are no more: what packs bytes would go on when it is dropped.
 pub struct Front {

@@ -67,12 +67,17 @@ pub fn is_kept(name: &str) -> bool {
 }
 
 impl Check {
-    /// Reads `source` to its end, and copies it. What unpacks to more than a file `name` could
-    /// hold is not unpacked any further.
+    /// Reads `source` to its end, and copies it; with `unpack` it is seen whether it unpacks. What
+    /// unpacks to more than a file `name` could hold is not unpacked any further.
     ///
     /// # Errors
     /// As the source and the copy say.
-    pub fn of(source: &mut dyn Read, name: &str, mut copy: Option<&mut File>) -> io::Result<Self> {
+    pub fn of(
+        source: &mut dyn Read,
+        name: &str,
+        unpack: bool,
+        mut copy: Option<&mut File>,
+    ) -> io::Result<Self> {
         let mut buffer = Zeroizing::new(vec![0; CHUNK]);
         let mut summed = Summed::new(io::sink());
         let mut unpacked: Option<MultiGzDecoder<Counted>> = None;
@@ -88,7 +93,7 @@ impl Check {
             let bytes = buffer.get(..length).unwrap_or_default();
             if std::mem::take(&mut first) && bytes.starts_with(&GZIP_MAGIC) {
                 gzip = true;
-                unpacked = Some(MultiGzDecoder::new(Counted(0)));
+                unpacked = unpack.then(|| MultiGzDecoder::new(Counted(0)));
             }
             size += length as u64;
             if let Some(packer) = &mut unpacked
@@ -187,14 +192,15 @@ impl Members {
         }
     }
 
-    /// Reads a file to its end; none if it is not there.
+    /// Reads a file to its end; none if it is not there. Without `unpack` it is not seen whether
+    /// it unpacks.
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn check(&self, name: &str) -> Result<Option<Check>> {
+    pub fn check(&self, name: &str, unpack: bool) -> Result<Option<Check>> {
         match self {
             Self::Folder(_) => match self.open(name)? {
-                Some(mut file) => Check::of(&mut file, name, None)
+                Some(mut file) => Check::of(&mut file, name, unpack, None)
                     .map(Some)
                     .at("read", &self.path(name)),
                 None => Ok(None),

@@ -187,8 +187,7 @@ fn work_out(
     open: &OpenOptions,
     now: &Moment,
 ) -> Result<Planned> {
-    sound(backup)?;
-    let store = backup.store(open)?;
+    let store = sound(backup, open)?;
     sound_structure(store.inspect())?;
     let snapshot = store.snapshot();
     let looked = look(snapshot)?;

@@ -306,11 +306,11 @@ impl Backup {
     }
 
     /// Reads the files of these roles to their ends and compares them with what the backup says
-    /// of them.
+    /// of them; with `unpack` it is seen whether they unpack.
     ///
     /// # Errors
     /// When one can't be read.
-    pub fn check(&self, roles: &[Role]) -> Result<(Vec<FileState>, Vec<Finding>)> {
+    pub fn check(&self, roles: &[Role], unpack: bool) -> Result<(Vec<FileState>, Vec<Finding>)> {
         let mut states = Vec::new();
         let mut findings = Vec::new();
         let Content::Members(members) = &self.content else {
@@ -330,7 +330,7 @@ impl Backup {
             .chain(shards)
             .filter(|file| roles.contains(&file.role))
         {
-            let found = members.check(&expected.name)?;
+            let found = members.check(&expected.name, unpack)?;
             let damage = match &found {
                 None => Some(String::from("it is missing")),
                 Some(check) => expected.damage(check),

@@ -93,7 +93,7 @@ pub fn read(
         } else {
             None
         };
-        let check = Check::of(&mut entry, &file_name, kept.as_mut()).at("unpack", name)?;
+        let check = Check::of(&mut entry, &file_name, true, kept.as_mut()).at("unpack", name)?;
         if check.size != size {
             return Err(refused(format!("ends early, in {file_name:?}")));
         }
