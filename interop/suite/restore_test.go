@@ -26,6 +26,18 @@ type restored struct {
 	Kept          []string
 }
 
+// token is the one of this name.
+func token(t *testing.T, facts *server.Facts, name string) string {
+	t.Helper()
+	for _, token := range facts.Tokens {
+		if token.Name == name {
+			return token.Token
+		}
+	}
+	t.Fatalf("no token %q", name)
+	return ""
+}
+
 // What `influx backup` wrote from a running server becomes the store of another one, which knows
 // every token, lets every user in, and takes the points afterwards.
 func TestBackupsAreRestored(t *testing.T) {
@@ -39,9 +51,12 @@ func TestBackupsAreRestored(t *testing.T) {
 
 		dir := t.TempDir()
 		var r restored
-		answer(t, &r, []int{3}, "wrong", "backup", "restore", backup, "--to", server.Bolt(dir), "--operator-token-file", "-")
-		if r.Changed || r.OperatorToken.Matches == nil || *r.OperatorToken.Matches || folder(t, dir) != folder(t, t.TempDir()) {
-			t.Errorf("%+v: %s", r, folder(t, dir))
+		for _, wrong := range []string{"wrong", "", token(t, l.facts, "all access one"), token(t, l.facts, "switched off"), token(t, l.facts, "deleted again")} {
+			r = restored{}
+			answer(t, &r, []int{3}, wrong, "backup", "restore", backup, "--to", server.Bolt(dir), "--operator-token-file", "-")
+			if r.Changed || r.OperatorToken.Matches == nil || *r.OperatorToken.Matches || folder(t, dir) != folder(t, t.TempDir()) {
+				t.Errorf("%+v: %s", r, folder(t, dir))
+			}
 		}
 		answer(t, &r, []int{0}, l.facts.Operator(), "backup", "restore", backup, "--to", server.Bolt(dir), "--operator-token-file", "-")
 		if !r.Changed || r.OperatorToken.ID != l.facts.Tokens[0].ID || r.Shards.NotRestored < 2 || r.Shards.Bytes == 0 || r.Sqlite == "" {

@@ -309,11 +309,18 @@ func TestSetupGivesNoShardNumberOutTwice(t *testing.T) {
 			check(t, err)
 			token, org = facts.Operator(), facts.Orgs["acme"]
 		}
+		check(t, s.Must(token, "POST", "/api/v2/buckets", map[string]any{"name": "second", "orgID": org}, nil))
 		check(t, s.Must(token, "POST", "/api/v2/write?org=acme&bucket=metrics", "new v=4 1700000000000000000", nil))
+		check(t, s.Must(token, "POST", "/api/v2/write?org=acme&bucket=second", "next v=5 1710000000000000000", nil))
 		status, text, err := s.Query(token, org, `from(bucket: "metrics") |> range(start: 0)`)
 		check(t, err)
-		if status != 200 || !strings.Contains(string(text), "new") || strings.Contains(string(text), "old") != theirs {
+		if status != 200 || !strings.Contains(string(text), "new") || strings.Contains(string(text), "next") || strings.Contains(string(text), "old") != theirs {
 			t.Errorf("theirs %v: %d %s", theirs, status, text)
+		}
+		status, text, err = s.Query(token, org, `from(bucket: "second") |> range(start: 0)`)
+		check(t, err)
+		if status != 200 || !strings.Contains(string(text), "next") || strings.Contains(string(text), "new") || strings.Contains(string(text), "old") != theirs {
+			t.Errorf("theirs %v, second: %d %s", theirs, status, text)
 		}
 		stop(t, s)
 		// The point of theirs lies in the old bucket's folder.

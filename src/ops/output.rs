@@ -165,6 +165,19 @@ impl OutputFile {
         self,
         verify: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<Finished> {
+        self.finish_by(verify, &mut |_, _| Ok(()))
+    }
+
+    /// The same; `before` is told of what is done to names, before it is, and where. An error of
+    /// its own is that call's.
+    ///
+    /// # Errors
+    /// As [`OutputFile::finish_after`].
+    pub(in crate::ops) fn finish_by(
+        self,
+        verify: impl FnOnce(&mut File) -> io::Result<()>,
+        before: &mut dyn FnMut(Naming, &Path) -> io::Result<()>,
+    ) -> Result<Finished> {
         let Self { path, target } = self;
         let mut file = match target {
             Target::Stream(mut stream) => {
@@ -177,32 +190,43 @@ impl OutputFile {
         file.file_mut().rewind().at("read", &path)?;
         verify(file.file_mut()).at("verify", &path)?;
         let metadata = file.file().metadata().at("look at", &path)?;
-        match file.name(&path) {
+        match before(Naming::Link, &path).and_then(|()| file.name(&path)) {
             Ok(()) => {}
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(exists(&path));
             }
             Err(cause) => return Err(cause).at("create", &path),
         }
-        let folder = folder_of(&path);
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|cause| {
-                Error::new(
-                    ErrorKind::Io,
-                    format!(
-                        "{} is complete, but its folder can't be synced: {cause}; it may be gone \
-                         after a power failure; nothing else was changed",
-                        path.display()
-                    ),
-                )
-                .with_source(cause)
-            })?;
-        Ok(Finished {
+        let finished = Finished {
             path,
             file: Some((metadata.dev(), metadata.ino())),
-        })
+        };
+        let folder = folder_of(finished.path());
+        let synced = before(Naming::Sync, folder).and_then(|()| File::open(folder)?.sync_all());
+        let Err(cause) = synced else {
+            return Ok(finished);
+        };
+        if finished.remove().is_ok() {
+            return Err(cause)
+                .at("sync", folder)
+                .map_err(Error::nothing_changed);
+        }
+        let message = format!(
+            "{} is complete, but its folder can't be synced: {cause}; it may be gone after a \
+             power failure; nothing else was changed",
+            finished.path().display()
+        );
+        Err(Error::new(ErrorKind::Io, message).with_source(cause))
     }
+}
+
+/// What is done to names when an output is completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) enum Naming {
+    /// The file gets its name.
+    Link,
+    /// The names in its folder are made durable.
+    Sync,
 }
 
 /// An output that is complete.

@@ -17,6 +17,14 @@ const LEAST_LIMIT: u64 = 64 << 20;
 /// No gzipped copy may unpack to more than this many bytes, since it is held in memory.
 const GREATEST_LIMIT: u64 = 4 << 30;
 
+/// The most bytes that so many packed ones may unpack to.
+#[must_use]
+pub fn most_of(packed: u64) -> u64 {
+    packed
+        .saturating_mul(MOST_PER_BYTE)
+        .clamp(LEAST_LIMIT, GREATEST_LIMIT)
+}
+
 /// Unpacks a whole gzip file.
 ///
 /// # Errors
@@ -26,9 +34,7 @@ const GREATEST_LIMIT: u64 = 4 << 30;
 /// before memory is taken for it.
 pub fn unpack(mut packed: impl Read + Seek) -> io::Result<Vec<u8>> {
     let packed_size = packed.seek(SeekFrom::End(0))?;
-    let limit = packed_size
-        .saturating_mul(MOST_PER_BYTE)
-        .clamp(LEAST_LIMIT, GREATEST_LIMIT);
+    let limit = most_of(packed_size);
     let too_large = || {
         io::Error::new(
             io::ErrorKind::FileTooLarge,

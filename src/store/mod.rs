@@ -32,7 +32,7 @@ pub use copy::{Progress, create_from};
 pub use device::Device;
 pub use edits::Additions;
 pub use file::{MemoryFile, ReadAt};
-pub use gzip::{MAGIC as GZIP_MAGIC, unpack};
+pub use gzip::{MAGIC as GZIP_MAGIC, most_of as most_unpacked, unpack};
 pub use held::Held;
 pub use lock::{Holder, LockOptions, holders_of};
 pub use model::Model;

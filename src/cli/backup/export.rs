@@ -15,6 +15,7 @@ use crate::cli::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::ops::backup::Compression;
+use crate::ops::backup::disk::Straight;
 use crate::ops::backup::export::{Exported, Options, Out, could_export, export};
 use crate::ops::backup::summary::NamedShard;
 
@@ -94,11 +95,17 @@ pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
         let bar = Bar::new(session.ui(), "exporting", store.description().size_bytes);
         let tell = |done| bar.at(done);
         match folder {
-            Some(folder) => export(&store, &options, Out::Folder(folder), &tell)?,
+            Some(folder) => export(&store, &options, Out::Folder(folder), &Straight, &tell)?,
             None => {
                 let mut stream = io::stdout().lock();
                 let name = Path::new("standard output");
-                export(&store, &options, Out::Stream(&mut stream, name), &tell)?
+                export(
+                    &store,
+                    &options,
+                    Out::Stream(&mut stream, name),
+                    &Straight,
+                    &tell,
+                )?
             }
         }
     };

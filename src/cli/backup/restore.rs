@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Storage;
 use crate::ops::auth_list::Entry;
+use crate::ops::backup::disk::Straight;
 use crate::ops::backup::manifest::base;
 use crate::ops::backup::operator::Supplied;
 use crate::ops::backup::restore::{Old, Opener, Options, Plan, Planned, Restored, plan, scratch};
@@ -153,7 +154,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     let bar = Bar::new(session.ui(), "restoring", 0);
     let tell = |done| bar.at(done);
     let date = base(now.timestamp());
-    let applied = plan.apply(held, &date, &tell);
+    let applied = plan.apply(held, &date, &Straight, &tell);
     drop(bar);
     let kept = match applied {
         Ok(kept) => kept,

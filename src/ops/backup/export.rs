@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::disk::{Disk, Private};
 use super::manifest::{self, FileOf, Manifest, base};
 use super::parts::temporary;
 use super::sheet::{self, Part};
@@ -17,7 +18,6 @@ use crate::finding::Finding;
 use crate::metadata::tsm;
 use crate::ops::convert::recoverable;
 use crate::ops::output::OutputFile;
-use crate::store::device::on_file;
 use crate::store::{Engine, Progress, Store};
 
 /// What to write.
@@ -82,11 +82,13 @@ pub fn export(
     store: &Store,
     options: &Options,
     out: Out<'_>,
+    disk: &dyn Disk,
     progress: &dyn Fn(u64),
 ) -> Result<(Exported, Vec<Finding>)> {
+    let via = Via { disk, progress };
     match out {
-        Out::Folder(folder) => to_folder(store, options, folder, progress),
-        Out::Stream(stream, name) => to_stream(store, options, stream, name, progress),
+        Out::Folder(folder) => to_folder(store, options, folder, &via),
+        Out::Stream(stream, name) => to_stream(store, options, stream, name, &via),
     }
     .map_err(Error::nothing_changed)
 }
@@ -153,6 +155,12 @@ fn told(
     Ok((exported, written.findings))
 }
 
+/// How it is done, and who is told.
+struct Via<'a> {
+    disk: &'a dyn Disk,
+    progress: &'a dyn Fn(u64),
+}
+
 /// Writes all files of an export to `sink`, in the order in which they may be seen.
 ///
 /// The store is laid out anew in a private temporary file first: Bolt's first pages are known only
@@ -164,7 +172,7 @@ fn write(
     base: &str,
     sink: &mut dyn Sink,
     scratch: Option<&Path>,
-    progress: &dyn Fn(u64),
+    via: &Via<'_>,
 ) -> Result<Written> {
     let names = Names::new(base, options.compression);
     let compression = options.compression;
@@ -178,9 +186,10 @@ fn write(
             let sql = options.sqlite.as_deref().map(sql::copy).transpose()?;
             let mut kv = temporary(scratch)?;
             let path = Path::new("a temporary copy of the store");
-            let device = on_file(kv.try_clone().at("write", path)?);
+            let device = via.disk.device(kv.try_clone().at("write", path)?);
+            let device = Box::new(Private(device));
             store.copy_to(Engine::Bolt, device, path, &Progress::new(&|_| {}))?;
-            let sum = sink.put(&names.kv, &mut kv, compression, progress)?;
+            let sum = sink.put(&names.kv, &mut kv, compression, via.progress)?;
             let kv = Part::new(names.kv.clone(), compression, sum);
             let sql = match sql {
                 None => None,
@@ -233,15 +242,15 @@ fn to_folder(
     store: &Store,
     options: &Options,
     path: &Path,
-    progress: &dyn Fn(u64),
+    via: &Via<'_>,
 ) -> Result<(Exported, Vec<Finding>)> {
     let made = !is_folder(path)?;
-    let mut folder = Folder::open(path, made)?;
+    let mut folder = Folder::open(path, made, via.disk)?;
     if options.influx_manifest {
         no_shards_in(path)?;
     }
     let base = free_base(path, options.now)?;
-    let written = write(store, options, &base, &mut folder, Some(path), progress)?;
+    let written = write(store, options, &base, &mut folder, Some(path), via)?;
     let told = told(path, base, written, options, store)?;
     folder.complete();
     Ok(told)
@@ -252,11 +261,11 @@ fn to_stream(
     options: &Options,
     stream: &mut dyn Write,
     name: &Path,
-    progress: &dyn Fn(u64),
+    via: &Via<'_>,
 ) -> Result<(Exported, Vec<Finding>)> {
     let base = base(options.now);
-    let mut stream = Stream::new(stream, name, options.now);
-    let written = write(store, options, &base, &mut stream, None, progress)?;
+    let mut stream = Stream::new(stream, name, options.now, via.disk);
+    let written = write(store, options, &base, &mut stream, None, via)?;
     stream.finish()?;
     told(Path::new("-"), base, written, options, store)
 }

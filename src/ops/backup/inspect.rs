@@ -83,7 +83,7 @@ pub struct FullRestore {
 /// [`ErrorKind::NotAStore`] when a bare file is no database; else when something can't be read
 /// that is there.
 pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) -> Result<Inspected> {
-    let (files, mut findings) = backup.check(&[Role::Kv, Role::Sql, Role::Shard])?;
+    let (files, mut findings) = backup.check(&[Role::Kv, Role::Sql, Role::Shard], true)?;
     let store = match backup.store(options) {
         Ok(store) => Some(store),
         Err(error) if backup.kind != Kind::Database && is_damage(&error) => {

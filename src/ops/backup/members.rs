@@ -12,10 +12,10 @@ use super::parts::{CHUNK, Summed, fill};
 use super::source::{names_in, read_text};
 use super::tape::Member;
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::store::GZIP_MAGIC;
+use crate::store::{GZIP_MAGIC, most_unpacked};
 
 /// What the names of files end in whose content is needed; all others are only looked at.
-pub const KEPT: [&str; 8] = [
+const KEPT: [&str; 8] = [
     ".manifest",
     ".boltkey.json",
     ".bolt",
@@ -47,15 +47,41 @@ pub struct Check {
     pub damage: Option<String>,
 }
 
+/// Counts what is written.
+struct Counted(u64);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether the content of a file with this name is needed.
+pub fn is_kept(name: &str) -> bool {
+    KEPT.iter().any(|suffix| name.ends_with(suffix))
+}
+
 impl Check {
-    /// Reads `source` to its end, and copies it.
+    /// Reads `source` to its end, and copies it; with `unpack` it is seen whether it unpacks. What
+    /// unpacks to more than a file `name` could hold is not unpacked any further.
     ///
     /// # Errors
     /// As the source and the copy say.
-    pub fn of(source: &mut dyn Read, mut copy: Option<&mut File>) -> io::Result<Self> {
+    pub fn of(
+        source: &mut dyn Read,
+        name: &str,
+        unpack: bool,
+        mut copy: Option<&mut File>,
+    ) -> io::Result<Self> {
         let mut buffer = Zeroizing::new(vec![0; CHUNK]);
         let mut summed = Summed::new(io::sink());
-        let mut unpacked: Option<MultiGzDecoder<io::Sink>> = None;
+        let mut unpacked: Option<MultiGzDecoder<Counted>> = None;
+        let mut size = 0;
         let mut damage = None;
         let mut gzip = false;
         let mut first = true;
@@ -67,12 +93,24 @@ impl Check {
             let bytes = buffer.get(..length).unwrap_or_default();
             if std::mem::take(&mut first) && bytes.starts_with(&GZIP_MAGIC) {
                 gzip = true;
-                unpacked = Some(MultiGzDecoder::new(io::sink()));
+                unpacked = unpack.then(|| MultiGzDecoder::new(Counted(0)));
             }
+            size += length as u64;
             if let Some(packer) = &mut unpacked
                 && packer.write_all(bytes).is_err()
             {
                 damage = Some(String::from("its gzip stream is damaged"));
+                unpacked = None;
+            }
+            let most = most_unpacked(size);
+            if let Some(packer) = &unpacked
+                && is_kept(name)
+                && packer.get_ref().0 > most
+            {
+                damage = Some(format!(
+                    "it unpacks to more than {} MiB, which is more than any database of its size",
+                    most >> 20
+                ));
                 unpacked = None;
             }
             if let Some(copy) = &mut copy {
@@ -154,14 +192,15 @@ impl Members {
         }
     }
 
-    /// Reads a file to its end; none if it is not there.
+    /// Reads a file to its end; none if it is not there. Without `unpack` it is not seen whether
+    /// it unpacks.
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn check(&self, name: &str) -> Result<Option<Check>> {
+    pub fn check(&self, name: &str, unpack: bool) -> Result<Option<Check>> {
         match self {
             Self::Folder(_) => match self.open(name)? {
-                Some(mut file) => Check::of(&mut file, None)
+                Some(mut file) => Check::of(&mut file, name, unpack, None)
                     .map(Some)
                     .at("read", &self.path(name)),
                 None => Ok(None),

@@ -6,6 +6,7 @@
 //! | [`inspect`] | `backup inspect` |
 //! | [`token`], [`copied`] | `backup token` |
 //! | [`restore`], [`place`], `shards` | `backup restore`, and how it comes into place |
+//! | [`disk`] | how both reach the disk |
 //! | [`source`], `members`, `tape` | a backup that is read: which files, where, whether whole |
 //! | [`manifest`], [`sheet`] | what `influx backup` and `backup export` write beside the stores |
 //! | `sql` | the SQLite file |
@@ -13,6 +14,7 @@
 //! | [`operator`] | operator tokens: supplied ones, and what `influx restore --full` answers |
 
 pub mod copied;
+pub mod disk;
 pub mod export;
 pub mod inspect;
 pub mod manifest;

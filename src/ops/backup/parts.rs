@@ -149,12 +149,11 @@ pub fn pack(
     Ok(summed.sum())
 }
 
-/// Whether what `file` holds now is what was written.
+/// Whether what `file`, which is at its start, holds now is what was written.
 ///
 /// # Errors
 /// As the file says, and when it is not.
-pub fn reads_back(file: &mut File, sum: &Sum) -> io::Result<()> {
-    file.rewind()?;
+pub fn reads_back(file: &mut dyn Read, sum: &Sum) -> io::Result<()> {
     if sum_of(file)? == *sum {
         return Ok(());
     }
@@ -213,6 +212,7 @@ mod tests {
             let sum = pack(&mut content, compression, &mut out, path, &mut |n| last = n).unwrap();
             assert_eq!(last, bytes.len() as u64);
             assert_eq!(sum.size, out.metadata().unwrap().len());
+            out.rewind().unwrap();
             reads_back(&mut out, &sum).unwrap();
             out.rewind().unwrap();
             let mut read = Vec::new();
@@ -224,6 +224,7 @@ mod tests {
             };
             assert!(read == bytes);
             out.write_all(b"more").unwrap();
+            out.rewind().unwrap();
             assert!(reads_back(&mut out, &sum).is_err());
         }
         let sum = sum_of(&mut &b"abc"[..]).unwrap();

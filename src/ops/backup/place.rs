@@ -13,6 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::disk::{Disk, Step};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::new_file::NewFile;
 use crate::ops::output::{Finished, OutputFile};
@@ -248,102 +249,142 @@ impl Ready {
     /// Puts the pair where it belongs. What stands there is kept under names with this date;
     /// these names are returned. `held` is the lock on the old database.
     ///
+    /// Each step is made durable before the next is done: after a power failure the disk may hold
+    /// a later one of two that were not, and a new database beside the old SQLite file, or a new
+    /// SQLite file beside the old one's journal, is what nobody could tell from a sound pair.
+    ///
     /// # Errors
     /// [`ErrorKind::Incomplete`] when it can't be known whether the new pair, or the old one, is
     /// in place; any other kind when certainly nothing was changed.
-    pub fn place(self, pair: &Pair, date: &str, held: Option<Held>) -> Result<Vec<PathBuf>> {
+    pub fn place(
+        self,
+        pair: &Pair,
+        date: &str,
+        held: Option<Held>,
+        disk: &dyn Disk,
+    ) -> Result<Vec<PathBuf>> {
         let in_the_way = pair.in_the_way()?;
         same_file(pair, &in_the_way, held.as_ref())?;
-        let mut kept = in_the_way.interrupted.clone();
-        let mut linked = Vec::new();
-        for path in &in_the_way.files {
-            // Journals are moved below, when their names are no longer needed.
-            if is_journal(pair, path) {
-                continue;
-            }
-            if let Some(dated) = dated_link(path)? {
-                if !kept.contains(&dated) {
-                    kept.push(dated);
-                }
-                continue;
-            }
-            let dated = free_name(path, date);
-            if let Err(cause) = fs::hard_link(path, &dated) {
-                for link in &linked {
-                    let _ = fs::remove_file(link);
-                }
-                return Err(cause)
-                    .at("keep what stands at", path)
-                    .map_err(Error::nothing_changed);
-            }
-            linked.push(dated);
-        }
-        kept.extend(linked.iter().cloned());
-        let folders = pair.folders();
-        sync(&folders).map_err(Error::nothing_changed)?;
-        let unfinished = |error: Error| {
-            let names: Vec<String> = kept.iter().map(|p| p.display().to_string()).collect();
-            let message = error.message().replace("; nothing was changed", "");
-            if kept.is_empty() {
-                return Error::new(ErrorKind::Incomplete, message)
-                    .with_hint("boltkey status tells what stands there now");
-            }
-            Error::new(
-                ErrorKind::Incomplete,
-                format!(
-                    "{message}; what stood there is kept as {}",
-                    names.join(", ")
-                ),
-            )
-            .with_hint("run the same command again: it finishes what was begun")
-        };
-        let mut moved = Vec::new();
-        for path in in_the_way
-            .files
-            .iter()
-            .filter(|path| is_journal(pair, path))
-        {
-            let dated = free_name(path, date);
-            fs::rename(path, &dated)
-                .at("move away", path)
-                .map_err(unfinished)?;
-            moved.push(dated);
-        }
+        let mut kept = Kept::link(pair, &in_the_way, date, disk)?;
+        kept.move_journals(pair, &in_the_way, date, disk)?;
         let Self { database, sqlite } = self;
         let fresh = in_the_way.files.is_empty();
         let mut placed = None;
         if let (Some(new), Some(path)) = (sqlite, &pair.sqlite) {
-            match put(new, path) {
+            match put(new, path, disk) {
                 Ok(finished) => placed = finished,
                 // Nothing stood anywhere, and nothing stands there now.
                 Err(error) if fresh => return Err(error.nothing_changed()),
-                Err(error) => return Err(unfinished(error)),
+                Err(error) => return Err(kept.unfinished(&error)),
             }
         }
-        if let Err(error) = put(database, &pair.database) {
+        if let Err(error) = put(database, &pair.database, disk) {
             let undone = fresh && placed.is_none_or(|sqlite| sqlite.remove().is_ok());
             return Err(if undone {
                 error.nothing_changed()
             } else {
-                unfinished(error)
+                kept.unfinished(&error)
             });
         }
-        sync(&folders).map_err(|error| {
-            Error::new(
-                ErrorKind::Incomplete,
-                format!(
-                    "the new files are in place, but may be gone after a power failure: {}",
-                    error.message()
-                ),
-            )
-            .with_hint("boltkey status tells what stands there")
-        })?;
         if held.is_some() {
             // An influxd that waits for the old file would get it now.
             std::thread::sleep(PATIENCE);
         }
-        kept.extend(moved);
-        Ok(kept)
+        Ok(kept.names())
+    }
+}
+
+/// What stood at the places of a pair, under the names by which it is kept.
+struct Kept {
+    /// Of this run and of one that was interrupted.
+    names: Vec<PathBuf>,
+    /// Journals.
+    moved: Vec<PathBuf>,
+}
+
+impl Kept {
+    /// Gives all that stands there, but for journals, a second name.
+    ///
+    /// # Errors
+    /// When one can't be given; there are none then.
+    fn link(pair: &Pair, found: &InTheWay, date: &str, disk: &dyn Disk) -> Result<Self> {
+        let mut names = found.interrupted.clone();
+        let mut linked = Vec::new();
+        let mut link = || -> Result<()> {
+            for path in found.files.iter().filter(|path| !is_journal(pair, path)) {
+                if let Some(dated) = dated_link(path)? {
+                    if !names.contains(&dated) {
+                        names.push(dated);
+                    }
+                    continue;
+                }
+                let dated = free_name(path, date);
+                disk.before(Step::Link(&dated))
+                    .and_then(|()| fs::hard_link(path, &dated))
+                    .at("keep what stands at", path)?;
+                linked.push(dated);
+            }
+            sync(&pair.folders(), disk)
+        };
+        if let Err(error) = link() {
+            for link in &linked {
+                let _ = fs::remove_file(link);
+            }
+            return Err(error.nothing_changed());
+        }
+        names.extend(linked);
+        let moved = Vec::new();
+        Ok(Self { names, moved })
+    }
+
+    /// Gives journals of the old SQLite file another name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Incomplete`]: the old file may be without one that it needs.
+    fn move_journals(
+        &mut self,
+        pair: &Pair,
+        found: &InTheWay,
+        date: &str,
+        disk: &dyn Disk,
+    ) -> Result<()> {
+        for path in found.files.iter().filter(|path| is_journal(pair, path)) {
+            let dated = free_name(path, date);
+            disk.before(Step::MoveAway(path))
+                .and_then(|()| fs::rename(path, &dated))
+                .at("move away", path)
+                .map_err(|error| self.unfinished(&error))?;
+            self.moved.push(dated);
+        }
+        if self.moved.is_empty() {
+            return Ok(());
+        }
+        sync(&pair.folders(), disk).map_err(|error| self.unfinished(&error))
+    }
+
+    fn names(self) -> Vec<PathBuf> {
+        let Self { mut names, moved } = self;
+        names.extend(moved);
+        names
+    }
+
+    /// What is to be said when old and new may stand side by side.
+    fn unfinished(&self, error: &Error) -> Error {
+        let message = error.message().replace("; nothing was changed", "");
+        if self.names.is_empty() {
+            return Error::new(ErrorKind::Incomplete, message)
+                .with_hint("boltkey status tells what stands there now");
+        }
+        let names = self.names.iter().chain(&self.moved);
+        let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
+        Error::new(
+            ErrorKind::Incomplete,
+            format!(
+                "{message}; what stood there is kept as {}",
+                names.join(", ")
+            ),
+        )
+        .with_hint("run the same command again: it finishes what was begun")
     }
 }
 
@@ -391,22 +432,37 @@ fn same_file(pair: &Pair, found: &InTheWay, held: Option<&Held>) -> Result<()> {
     .with_hint("find out what replaces it, then run the command again"))
 }
 
-/// Gives a new file its name. One that took the place of nothing can be removed again.
-fn put(new: New, path: &Path) -> Result<Option<Finished>> {
+/// Gives a new file its name, and makes that durable. One that took the place of nothing can be
+/// removed again.
+fn put(new: New, path: &Path, disk: &dyn Disk) -> Result<Option<Finished>> {
     match new {
-        New::Output(output) => output.finish().map(Some),
+        New::Output(output) => output
+            .finish_by(|_| Ok(()), &mut |naming, path| disk.before(naming.at(path)))
+            .map(Some),
         New::Replacing(new) => {
             new.file().sync_all().at("write", path)?;
-            new.replace(path).at("replace", path)?;
+            disk.before(Step::Replace(path))
+                .and_then(|()| new.replace(path))
+                .at("replace", path)?;
+            sync(&[folder_of(path).to_path_buf()], disk).map_err(|error| {
+                Error::new(
+                    ErrorKind::Io,
+                    format!(
+                        "{} is in place, but may be gone after a power failure: {}",
+                        path.display(),
+                        error.message()
+                    ),
+                )
+            })?;
             Ok(None)
         }
     }
 }
 
-fn sync(folders: &[PathBuf]) -> Result<()> {
+fn sync(folders: &[PathBuf], disk: &dyn Disk) -> Result<()> {
     folders.iter().try_for_each(|folder| {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
+        disk.before(Step::Sync(folder))
+            .and_then(|()| File::open(folder)?.sync_all())
             .at("sync", folder)
     })
 }

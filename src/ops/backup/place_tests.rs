@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::disk::Straight;
 use super::place::{New, Pair, Ready};
 use crate::error::{ErrorKind, Result};
 use crate::store::{Held, OpenOptions};
@@ -35,7 +36,7 @@ fn place(pair: &Pair, date: &str) -> Result<Vec<PathBuf>> {
             .unwrap()
             .0
     });
-    ready.place(pair, date, held)
+    ready.place(pair, date, held, &Straight)
 }
 
 fn listed(folder: &Path) -> Vec<(String, String)> {
@@ -161,7 +162,7 @@ fn a_file_that_came_meanwhile_stays() {
     let pair = pair(folder.path());
     let ready = ready(&pair);
     fs::write(&pair.database, "theirs").unwrap();
-    let refused = ready.place(&pair, "D", None).unwrap_err();
+    let refused = ready.place(&pair, "D", None, &Straight).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused);
     assert_eq!(listed(folder.path()), owned(&[("influxd.bolt", "theirs")]));
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::disk::{Disk, Front};
 use super::operator::{Supplied, supplied};
 use super::parts::{Sum, copy, reads_back, sum_of};
 use super::place::{InTheWay, New, Pair, Ready};
@@ -25,7 +26,6 @@ use crate::ops::hash;
 use crate::ops::moment::Moment;
 use crate::ops::{made, recover_operator};
 use crate::secret::Token;
-use crate::store::device::on_file;
 use crate::store::{ChangeSet, Commit, Engine, Held, OpenOptions, Progress, Store, WritableStore};
 
 /// What to restore, and how.
@@ -187,8 +187,7 @@ fn work_out(
     open: &OpenOptions,
     now: &Moment,
 ) -> Result<Planned> {
-    sound(backup)?;
-    let store = backup.store(open)?;
+    let store = sound(backup, open)?;
     sound_structure(store.inspect())?;
     let snapshot = store.snapshot();
     let looked = look(snapshot)?;
@@ -442,18 +441,19 @@ impl Plan {
         &mut self,
         held: Option<Held>,
         date: &str,
+        disk: &dyn Disk,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<PathBuf>> {
-        let ready = self.write(progress).map_err(Error::nothing_changed)?;
-        ready.place(&self.pair, date, held)
+        let ready = self.write(disk, progress).map_err(Error::nothing_changed)?;
+        ready.place(&self.pair, date, held, disk)
     }
 
-    fn write(&mut self, progress: &(dyn Fn(u64) + Sync)) -> Result<Ready> {
+    fn write(&mut self, disk: &dyn Disk, progress: &(dyn Fn(u64) + Sync)) -> Result<Ready> {
         let path = &self.pair.database;
         let database = New::beside(path)?;
         let device = || {
             let file = database.file().at("write", path)?;
-            Ok::<_, Error>(on_file(file))
+            Ok::<_, Error>(disk.device(file))
         };
         self.store
             .copy_to(self.engine, device()?, path, &Progress::new(progress))?;
@@ -483,19 +483,19 @@ impl Plan {
         sound_structure(new.inspect())?;
         drop(new);
         let sqlite = match (&mut self.sqlite, &self.pair.sqlite) {
-            (Some(content), Some(path)) => Some(write_sqlite(content, path)?),
+            (Some(content), Some(path)) => Some(write_sqlite(content, path, disk)?),
             _ => None,
         };
         Ok(Ready { database, sqlite })
     }
 }
 
-fn write_sqlite(content: &mut File, path: &Path) -> Result<New> {
+fn write_sqlite(content: &mut File, path: &Path, disk: &dyn Disk) -> Result<New> {
     let new = New::beside(path)?;
-    let mut file = new.file().at("write", path)?;
+    let mut file = Front::new(disk.device(new.file().at("write", path)?));
     content.rewind().at("read", path)?;
     copy(content, &mut file, &mut |_| {}).at("write", path)?;
-    file.sync_all().at("write", path)?;
+    file.sync().at("write", path)?;
     content.rewind().at("read", path)?;
     let sum: Sum = sum_of(content).at("read", path)?;
     reads_back(&mut file, &sum).at("verify", path)?;

@@ -33,8 +33,9 @@ pub struct Sheet {
     format: String,
     /// The metadata store, a Bolt file.
     pub kv: Part,
-    /// The SQLite file, if there was one.
-    #[serde(default)]
+    /// The SQLite file, if there was one. That there was none is said as well: without a word of
+    /// it the sheet is damaged.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub sql: Option<Part>,
 }
 
@@ -121,6 +122,7 @@ mod tests {
             sound.replace("backup/1", "backup/2"),
             sound.replace("a.bolt", "../a.bolt"),
             sound.replace("none", "lzma"),
+            sound.replace("sql", "sqm"),
         ] {
             let refused = Sheet::read(text.as_bytes(), "s").unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::NotAStore, "{text}");

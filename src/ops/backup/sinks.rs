@@ -1,11 +1,12 @@
 //! Where an export goes: a folder, or one tar stream.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::Compression;
+use super::disk::{Disk, Front, Step};
 use super::parts::{Sum, Summed, pack, reads_back, temporary};
 use crate::error::{ErrorKind, IoContext, Result};
 use crate::ops::output::{Finished, OutputFile};
@@ -37,6 +38,7 @@ pub struct Folder<'a> {
     made: bool,
     written: Vec<Finished>,
     complete: bool,
+    disk: &'a dyn Disk,
 }
 
 impl<'a> Folder<'a> {
@@ -44,10 +46,12 @@ impl<'a> Folder<'a> {
     ///
     /// # Errors
     /// As the system says.
-    pub fn open(path: &'a Path, made: bool) -> Result<Self> {
+    pub fn open(path: &'a Path, made: bool, disk: &'a dyn Disk) -> Result<Self> {
         if made {
             let mut builder = DirBuilder::new();
-            let created = builder.mode(0o700).create(path).at("create", path);
+            let made = disk.before(Step::Make(path));
+            let created = made.and_then(|()| builder.mode(0o700).create(path));
+            let created = created.at("create", path);
             created.map_err(|error| match error.kind() {
                 ErrorKind::NotFound => {
                     error.with_hint("the folder that it is to stand in must exist")
@@ -60,6 +64,7 @@ impl<'a> Folder<'a> {
             made,
             written: Vec::new(),
             complete: false,
+            disk,
         })
     }
 
@@ -72,13 +77,18 @@ impl<'a> Folder<'a> {
     fn write(
         &mut self,
         name: &str,
-        write: impl FnOnce(&mut OutputFile, &Path) -> Result<Sum>,
+        write: impl FnOnce(&mut Front, &Path) -> Result<Sum>,
     ) -> Result<Sum> {
         let path = self.path.join(name);
-        let mut out = OutputFile::create_regular(&path)?;
-        let sum = write(&mut out, &path)?;
-        self.written
-            .push(out.finish_after(|file| reads_back(file, &sum))?);
+        let out = OutputFile::create_regular(&path)?;
+        let mut front = Front::new(self.disk.device(out.file().at("write", &path)?));
+        let sum = write(&mut front, &path)?;
+        front.sync().at("write", &path)?;
+        reads_back(&mut front, &sum).at("verify", &path)?;
+        let named = out.finish_by(|_| Ok(()), &mut |naming, path| {
+            self.disk.before(naming.at(path))
+        });
+        self.written.push(named?);
         Ok(sum)
     }
 }
@@ -125,15 +135,22 @@ pub struct Stream<'a> {
     /// For messages.
     name: &'a Path,
     modified: u64,
+    disk: &'a dyn Disk,
 }
 
 impl<'a> Stream<'a> {
     /// Writes to `stream`, which is `name` in messages; its files are of `time`.
-    pub fn new(stream: &'a mut dyn Write, name: &'a Path, time: jiff::Timestamp) -> Self {
+    pub fn new(
+        stream: &'a mut dyn Write,
+        name: &'a Path,
+        time: jiff::Timestamp,
+        disk: &'a dyn Disk,
+    ) -> Self {
         Self {
             tar: tar::Builder::new(stream),
             name,
             modified: u64::try_from(time.as_second()).unwrap_or(0),
+            disk,
         }
     }
 
@@ -167,13 +184,15 @@ impl Sink for Stream<'_> {
         progress: &dyn Fn(u64),
     ) -> Result<Sum> {
         // A tar tells how long a file is before it comes.
-        let mut packed = temporary(None)?;
+        let packed = temporary(None)?;
         let path = Path::new("a temporary file");
+        let mut packed = Front::new(self.disk.device(packed));
         let sum = pack(content, compression, &mut packed, path, &mut |done| {
             progress(done);
         })?;
+        packed.rewind();
         reads_back(&mut packed, &sum).at("verify", path)?;
-        packed.rewind().at("read", path)?;
+        packed.rewind();
         self.append(name, &mut packed, sum.size)?;
         Ok(sum)
     }

@@ -255,6 +255,9 @@ impl Backup {
             }
             (None, None) => return Err(nothing_in(path, &names)),
         };
+        if sql.is_none() {
+            no_sqlite_of(base.as_deref(), &names, &members)?;
+        }
         Ok(Self {
             path: path.to_path_buf(),
             kind,
@@ -303,11 +306,11 @@ impl Backup {
     }
 
     /// Reads the files of these roles to their ends and compares them with what the backup says
-    /// of them.
+    /// of them; with `unpack` it is seen whether they unpack.
     ///
     /// # Errors
     /// When one can't be read.
-    pub fn check(&self, roles: &[Role]) -> Result<(Vec<FileState>, Vec<Finding>)> {
+    pub fn check(&self, roles: &[Role], unpack: bool) -> Result<(Vec<FileState>, Vec<Finding>)> {
         let mut states = Vec::new();
         let mut findings = Vec::new();
         let Content::Members(members) = &self.content else {
@@ -327,7 +330,7 @@ impl Backup {
             .chain(shards)
             .filter(|file| roles.contains(&file.role))
         {
-            let found = members.check(&expected.name)?;
+            let found = members.check(&expected.name, unpack)?;
             let damage = match &found {
                 None => Some(String::from("it is missing")),
                 Some(check) => expected.damage(check),
@@ -373,6 +376,29 @@ impl Expected {
         }
         check.damage.clone()
     }
+}
+
+/// Refuses a backup with an SQLite file that nothing names: it would be restored without it.
+fn no_sqlite_of(base: Option<&str>, names: &[String], members: &Members) -> Result<()> {
+    let base = base.unwrap_or_default();
+    let forgotten = names.iter().find(|name| {
+        let rest = name.strip_prefix(base);
+        rest.is_some_and(|rest| [".sqlite", ".sqlite.gz"].contains(&rest))
+    });
+    let Some(name) = forgotten else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::NotAStore,
+        format!(
+            "{} is of this backup, but is not named by {base}{}, nor by {base}{}: they may be \
+             damaged",
+            members.path(name).display(),
+            manifest::SUFFIX,
+            sheet::SUFFIX
+        ),
+    )
+    .with_hint("move it away if the backup is to be taken without its SQLite file"))
 }
 
 fn missing(path: &Path) -> Error {

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use tar::EntryType;
 
-use super::members::{Check, KEPT};
+use super::members::{Check, is_kept};
 use super::parts::temporary;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 
@@ -88,12 +88,12 @@ pub fn read(
             .header()
             .size()
             .map_err(|cause| refused(format!("is damaged: {cause}")))?;
-        let mut kept = if KEPT.iter().any(|suffix| file_name.ends_with(suffix)) {
+        let mut kept = if is_kept(&file_name) {
             Some(temporary(scratch)?)
         } else {
             None
         };
-        let check = Check::of(&mut entry, kept.as_mut()).at("unpack", name)?;
+        let check = Check::of(&mut entry, &file_name, true, kept.as_mut()).at("unpack", name)?;
         if check.size != size {
             return Err(refused(format!("ends early, in {file_name:?}")));
         }

@@ -297,16 +297,32 @@ pub fn open(backup: &Backup, options: &OpenOptions) -> Result<Store> {
             "unpack an archive first; a bare database needs no more than boltkey recover operator",
         ));
     }
-    sound(backup)?;
-    backup.store(options)
+    sound(backup, options)
 }
 
-/// Refuses a backup whose stores are not what they should be.
+/// Opens the store of a backup, unless its files are not what they should be. The store is
+/// unpacked once only, when it is opened.
 ///
 /// # Errors
 /// [`ErrorKind::NotAStore`], naming the first file.
-pub fn sound(backup: &Backup) -> Result<()> {
-    let (_, findings) = backup.check(&[Role::Kv, Role::Sql])?;
+pub fn sound(backup: &Backup, options: &OpenOptions) -> Result<Store> {
+    if backup.kind == Kind::Database {
+        return backup.store(options);
+    }
+    as_written(backup, Role::Kv, false)?;
+    as_written(backup, Role::Sql, true)?;
+    backup.store(options).map_err(|error| match error.kind() {
+        kind @ (ErrorKind::NotAStore | ErrorKind::Corrupt) => {
+            Error::new(kind, format!("the backup is damaged: {}", error.message()))
+                .with_hint("boltkey backup inspect tells all that is wrong with it")
+        }
+        _ => error,
+    })
+}
+
+/// Refuses a file that is not what the backup says of it.
+fn as_written(backup: &Backup, role: Role, unpack: bool) -> Result<()> {
+    let (_, findings) = backup.check(&[role], unpack)?;
     match findings
         .iter()
         .find(|finding| finding.severity == Severity::Error)
