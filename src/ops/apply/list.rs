@@ -290,9 +290,9 @@ impl Entry {
     fn token(mut self, secrets: &mut dyn Secrets) -> Result<Token> {
         let name = self.name()?;
         if marks::stripped(&name.value) != name.value {
-            return Err(name
-                .place
-                .refused("the end of this name is what boltkey adds to know its tokens again"));
+            return Err(name.place.refused(
+                "the end of this name is the mark by which tokens of a list are known again",
+            ));
         }
         let org = self.required("org")?;
         let user = self.required("user")?;
