@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::device::{Device, Latch};
 use super::opened::Opened;
-use super::{Engine, Model, ReadAt, Snapshot, bolt, redb};
+use super::{ChangeSet, Engine, Model, Preview, ReadAt, Snapshot, bolt, redb};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 
@@ -39,31 +39,34 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Copies everything that `source` holds into an empty file, as a store of `engine`; `path` is
-/// that file's, for messages. The file is complete, on disk, and was read back.
+/// Copies everything that `source` holds, with `changes` made, into an empty file, as a store of
+/// `engine`; `path` is that file's, for messages. The file is complete, on disk, and was read back.
 ///
 /// # Errors
 /// * [`ErrorKind::Corrupt`] when `source` can't be read whole
-/// * [`ErrorKind::Refused`] when `engine` can't hold what is in it
+/// * [`ErrorKind::Refused`] when `engine` can't hold what is in it, and for changes to what is not
+///   there
 /// * [`ErrorKind::Io`] when the file can't be written, or does not read back
 pub(super) fn copy(
     source: &Opened,
+    changes: &ChangeSet,
     engine: Engine,
     device: &Arc<dyn Device>,
     path: &Path,
     progress: &Progress<'_>,
 ) -> Result<()> {
+    let changed = Preview::new(source.snapshot(), changes);
     match (source, engine) {
-        (Opened::Bolt(source), Engine::Bolt) => source.copy_to(device, path, progress),
-        (Opened::Redb(source), Engine::Bolt) => {
-            bolt::create(source, bolt::USUAL_PAGE_SIZE, device, path, progress)
+        (Opened::Bolt(source), Engine::Bolt) => source.copy_to(changes, device, path, progress),
+        (Opened::Redb(_), Engine::Bolt) => {
+            bolt::create(&changed, bolt::USUAL_PAGE_SIZE, device, path, progress)
         }
         (source, Engine::Redb) => {
             if let Opened::Bolt(bolt) = source {
                 bolt.must_be_flat()?;
             }
-            redb::create(source.snapshot(), device, path, progress)?;
-            same_content(source.snapshot(), device, path)
+            redb::create(&changed, device, path, progress)?;
+            same_content(&changed, device, path)
         }
     }
 }

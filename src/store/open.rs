@@ -13,7 +13,7 @@ use super::device::{Device, Latch};
 use super::file::{DiskFile, MemoryFile, ReadAt};
 use super::lock::{LockOptions, lock_shared};
 use super::opened::Opened;
-use super::{Inspect, Snapshot, bolt, gzip, redb};
+use super::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 
@@ -167,7 +167,30 @@ impl Store {
         progress: &Progress<'_>,
     ) -> Result<()> {
         let device: Arc<dyn Device> = Arc::new(Latch::new(device));
-        copy(&self.opened, engine, &device, path, progress)
+        copy(
+            &self.opened,
+            &ChangeSet::default(),
+            engine,
+            &device,
+            path,
+            progress,
+        )
+    }
+
+    /// The same with `changes` made on the way. They hold in the copy only.
+    ///
+    /// # Errors
+    /// As [`Store::copy_to`]; [`ErrorKind::Refused`] for changes to what is not there.
+    pub fn copy_changed_to(
+        &self,
+        changes: &ChangeSet,
+        engine: Engine,
+        device: Box<dyn Device>,
+        path: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
+        copy(&self.opened, changes, engine, &device, path, progress)
     }
 
     /// Reads all that [`Store::copy_to`] would copy, for a dry run.

@@ -6,6 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use crate::ops::output::Naming;
 use crate::store::Device;
@@ -55,7 +59,109 @@ pub struct Straight;
 
 impl Disk for Straight {
     fn device(&self, file: File) -> Box<dyn Device> {
-        on_file(file)
+        Box::new(Early::new(on_file(file)))
+    }
+}
+
+/// A device whose bytes go to the disk while more are written, so that in the end there is little
+/// left to wait for.
+struct Early {
+    device: Arc<dyn Device>,
+    /// Bytes written since the thread was last told to sync.
+    behind: AtomicU64,
+    /// Tells the thread to sync; made with it by the first large write.
+    thread: Mutex<Option<(SyncSender<()>, JoinHandle<()>)>>,
+    /// How an early sync failed: the system tells that only once.
+    failed: Arc<Mutex<Option<io::Error>>>,
+}
+
+/// Bytes after which the disk is set to work.
+const EARLY: u64 = 32 << 20;
+
+impl Early {
+    fn new(device: Box<dyn Device>) -> Self {
+        Self {
+            device: device.into(),
+            behind: AtomicU64::new(0),
+            thread: Mutex::new(None),
+            failed: Arc::default(),
+        }
+    }
+
+    fn start(&self) {
+        let mut thread = lock(&self.thread);
+        let (tell, _) = thread.get_or_insert_with(|| {
+            let (tell, told) = sync_channel::<()>(1);
+            let (device, failed) = (Arc::clone(&self.device), Arc::clone(&self.failed));
+            let thread = std::thread::spawn(move || {
+                for () in told {
+                    if let Err(cause) = device.sync() {
+                        lock(&failed).get_or_insert(cause);
+                    }
+                }
+            });
+            (tell, thread)
+        });
+        // If it has not come to the last one yet, that one will do.
+        let _ = tell.try_send(());
+    }
+
+    /// Lets the thread come to its end.
+    fn stop(&self) {
+        if let Some((tell, thread)) = lock(&self.thread).take() {
+            drop(tell);
+            if thread.join().is_err() {
+                let cause = io::Error::other("the thread that syncs has ended early");
+                lock(&self.failed).get_or_insert(cause);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Early {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Device for Early {
+    fn length(&self) -> io::Result<u64> {
+        self.device.length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.device.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.device.write_all_at(bytes, offset)?;
+        let length = bytes.len() as u64;
+        if self.behind.fetch_add(length, Ordering::Relaxed) + length >= EARLY {
+            self.behind.store(0, Ordering::Relaxed);
+            self.start();
+        }
+        Ok(())
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.device.set_length(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.stop();
+        self.device.sync()?;
+        match lock(&self.failed).take() {
+            Some(cause) => Err(cause),
+            None => Ok(()),
+        }
+    }
+
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        self.device.free_space()
     }
 }
 
@@ -150,5 +256,59 @@ impl Read for Front {
         self.device.read_exact_at(part, self.at)?;
         self.at += length as u64;
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its first sync fails, as a system tells of a failure once.
+    #[derive(Default)]
+    struct FailsOnce(AtomicU64);
+
+    impl Device for FailsOnce {
+        fn length(&self) -> io::Result<u64> {
+            Ok(0)
+        }
+
+        fn read_exact_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_length(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(io::Error::other("the disk is gone")),
+                _ => Ok(()),
+            }
+        }
+
+        fn free_space(&self) -> io::Result<Option<u64>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn an_early_sync_that_fails_is_not_forgotten() {
+        let early = Early::new(Box::new(FailsOnce::default()));
+        let piece = vec![0; 8 << 20];
+        for number in 0..5 {
+            early.write_all_at(&piece, number * (8 << 20)).unwrap();
+        }
+        let told = early.sync().unwrap_err();
+        assert_eq!(told.to_string(), "the disk is gone");
+        early.sync().unwrap();
+        // What is small is not worth a thread.
+        let small = Early::new(Box::new(FailsOnce::default()));
+        small.write_all_at(&piece, 0).unwrap();
+        assert!(lock(&small.thread).is_none());
     }
 }

@@ -26,7 +26,7 @@ use crate::ops::hash;
 use crate::ops::moment::Moment;
 use crate::ops::{made, recover_operator};
 use crate::secret::Token;
-use crate::store::{ChangeSet, Commit, Engine, Held, OpenOptions, Progress, Store, WritableStore};
+use crate::store::{ChangeSet, Engine, Held, OpenOptions, Progress, Store, WritableStore};
 
 /// What to restore, and how.
 #[derive(Debug, Clone)]
@@ -455,18 +455,15 @@ impl Plan {
             let file = database.file().at("write", path)?;
             Ok::<_, Error>(disk.device(file))
         };
-        self.store
-            .copy_to(self.engine, device()?, path, &Progress::new(progress))?;
+        let progress = Progress::new(progress);
+        let store = &self.store;
+        store.copy_changed_to(&self.changes, self.engine, device()?, path, &progress)?;
         let mut new = WritableStore::on(device()?, path)?;
-        let committed = new.commit(&self.changes, &[])?;
-        if let Some(failure) = committed.failure {
-            // Nobody has seen this file yet.
-            return Err(Error::new(ErrorKind::Io, failure.message()));
-        }
         if let Some((how, now)) = &self.hash {
             let hashing = hash::plan(&new, new.inspect(), *how, now)?;
             let (committed, _) = hashing.apply(&mut new, &Around::default())?;
             if let Some(failure) = committed.failure {
+                // Nobody has seen this file yet.
                 return Err(Error::new(ErrorKind::Io, failure.message()));
             }
             self.hashed = hashing.numbers.to_hash;

@@ -5,6 +5,9 @@
 //! the order of IDs, and the CLI goes on with that one. So the token has to be stored in plaintext
 //! under an ID lower than every other operator token's.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use zeroize::Zeroizing;
 
 use super::operator::{Answers, full_restore, supplied};
@@ -309,9 +312,19 @@ pub fn sound(backup: &Backup, options: &OpenOptions) -> Result<Store> {
     if backup.kind == Kind::Database {
         return backup.store(options);
     }
-    as_written(backup, Role::Kv, false)?;
-    as_written(backup, Role::Sql, true)?;
-    backup.store(options).map_err(|error| match error.kind() {
+    // To sum up a file and to unpack it takes about as long.
+    let (written, store) = thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            as_written(backup, Role::Kv, false).and_then(|()| as_written(backup, Role::Sql, true))
+        });
+        let store = backup.store(options);
+        (
+            written.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            store,
+        )
+    });
+    written?;
+    store.map_err(|error| match error.kind() {
         kind @ (ErrorKind::NotAStore | ErrorKind::Corrupt) => {
             Error::new(kind, format!("the backup is damaged: {}", error.message()))
                 .with_hint("boltkey backup inspect tells all that is wrong with it")

@@ -19,8 +19,9 @@ use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
 use crate::store::bolt::walk::{Visit, Walker, inline};
+use crate::store::change::no_such_bucket;
 use crate::store::copy::{Progress, whole};
-use crate::store::{Device, MemoryFile, Snapshot};
+use crate::store::{ChangeSet, Device, MemoryFile, Preview, Snapshot};
 
 /// The page size that bolt gives new files on most machines.
 pub const USUAL_PAGE_SIZE: u64 = 4096;
@@ -45,27 +46,39 @@ pub fn create(
 ) -> Result<()> {
     new_file(page_size, 0, device, path, |root, out| {
         for found in whole(source.buckets()?)? {
-            let mut loader = Loader::default();
-            let mut failed = None;
-            let findings = source.scan(&found.name, &mut |key, value| {
-                progress.add(key.len() + value.len());
-                match loader.push(key, 0, value, out) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(error) => {
-                        failed = Some(error);
-                        ControlFlow::Break(())
-                    }
-                }
-            })?;
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            whole(((), findings))?;
-            let value = loader.finish(true, out)?.value(found.sequence);
-            root.push(&found.name, 1, &value.unwrap_or_default(), out)?;
+            let value = load_bucket(source, &found.name, found.sequence, progress, out)?;
+            root.push(&found.name, 1, &value, out)?;
         }
         Ok(())
     })
+}
+
+/// Loads one flat bucket of `source` and tells its value.
+fn load_bucket(
+    source: &dyn Snapshot,
+    name: &[u8],
+    sequence: u64,
+    progress: &Progress<'_>,
+    out: &mut NodeWriter<'_>,
+) -> Result<Vec<u8>> {
+    let mut loader = Loader::default();
+    let mut failed = None;
+    let findings = source.scan(name, &mut |key, value| {
+        progress.add(key.len() + value.len());
+        match loader.push(key, 0, value, out) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    whole(((), findings))?;
+    let value = loader.finish(true, out)?.value(sequence);
+    Ok(value.unwrap_or_default().to_vec())
 }
 
 /// The frame of a new file: `fill` loads the root bucket.
@@ -137,13 +150,14 @@ fn meta(slot: u64, page_size: usize, root: PageId, root_sequence: u64, hwm: u64)
 }
 
 impl Bolt {
-    /// Writes everything into an empty device, nested buckets and the root's sequence included,
-    /// in pages of the same size.
+    /// Writes everything, with `changes` made, into an empty device, nested buckets and the root's
+    /// sequence included, in pages of the same size.
     ///
     /// # Errors
-    /// As [`create`].
+    /// As [`create`]; [`ErrorKind::Refused`] for changes to buckets that are not there.
     pub(crate) fn copy_to(
         &self,
+        changes: &ChangeSet,
         device: &Arc<dyn Device>,
         path: &Path,
         progress: &Progress<'_>,
@@ -154,7 +168,7 @@ impl Bolt {
             .read(&mut raw, self.file.offset(PageId(current.slot)) + 32)?;
         let sequence =
             bucket(&raw, PageId(current.slot), 0).map_or(0, |(header, _)| header.sequence);
-        let copy = |nested| self.try_copy(sequence, nested, device, path, progress);
+        let copy = |nested| self.try_copy(sequence, changes, nested, device, path, progress);
         if !copy(false)? {
             // There are buckets in buckets: from the start again, the slower way.
             device.set_length(0).map_err(|cause| {
@@ -170,6 +184,7 @@ impl Bolt {
     fn try_copy(
         &self,
         sequence: u64,
+        changes: &ChangeSet,
         nested: bool,
         device: &Arc<dyn Device>,
         path: &Path,
@@ -185,9 +200,18 @@ impl Bolt {
             let mut buckets = Buckets::default();
             self.walk_root(&mut buckets)?;
             whole(((), buckets.report.into_findings()))?;
+            let known = |name: &[u8]| buckets.found.iter().any(|(key, ..)| key == name);
+            if let Some((name, _)) = changes.buckets().find(|(name, _)| !known(name)) {
+                return Err(no_such_bucket(name));
+            }
             for (key, flags, value, offset) in buckets.found {
                 let new = if flags & 1 == 0 {
                     Some(value)
+                } else if changes.of(&key).is_some() {
+                    let bucket = bucket(&value, PageId(offset / self.page_size()), offset);
+                    let (header, _) = bucket.map_err(|defect| self.corrupt(&defect))?;
+                    let preview = Preview::new(self, changes);
+                    Some(load_bucket(&preview, &key, header.sequence, progress, out)?)
                 } else if nested {
                     Some(self.copy_nested(&value, progress, out)?)
                 } else {
