@@ -32,6 +32,8 @@ struct State {
     log: Vec<Done>,
     /// For each call what it changes, if anything.
     kinds: Vec<Option<Done>>,
+    /// Keeps the files open, so that no inode is given out twice.
+    open: Vec<File>,
 }
 
 /// Told of each step before it is done, and how it is called.
@@ -84,6 +86,8 @@ impl<'s> Double<'s> {
 
 impl Disk for Double<'_> {
     fn device(&self, file: File) -> Box<dyn Device> {
+        let open = file.try_clone().unwrap();
+        self.state.lock().unwrap().open.push(open);
         Box::new(Tracked {
             inode: file.metadata().unwrap().ino(),
             state: Arc::clone(&self.state),
