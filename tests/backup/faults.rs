@@ -206,7 +206,7 @@ fn restores() {
         what_has_a_name_is_on_disk(&counted.log(), &standing(&target), names);
         let calls = counted.calls();
         // Of many as many as take some seconds, and the last ones, which change names.
-        let step = calls.div_ceil(60);
+        let step = calls.div_ceil(90);
         for number in (0..calls).filter(|number| number % step == 0 || number + 20 > calls) {
             for fault in FAULTS
                 .into_iter()
