@@ -97,13 +97,25 @@ impl OutputFile {
     /// # Errors
     /// As [`OutputFile::create`], and when the owner can't be set.
     pub fn create_database(path: &Path) -> Result<Self> {
-        let output = Self::create_regular(path)?;
-        if let (Target::New(file), true) = (&output.target, rustix::process::geteuid().is_root()) {
+        Self::could_create_regular(path)?;
+        Self::database_of(path, new_beside(path)?)
+    }
+
+    /// The same of a file that was made in that folder before, and belongs to nobody yet.
+    ///
+    /// # Errors
+    /// When something stands at `path` already, and when the owner can't be set.
+    pub(in crate::ops) fn database_of(path: &Path, file: NewFile) -> Result<Self> {
+        Self::could_create_regular(path)?;
+        if rustix::process::geteuid().is_root() {
             let folder = fs::metadata(folder_of(path)).at("look at", folder_of(path))?;
             std::os::unix::fs::fchown(file.file(), Some(folder.uid()), Some(folder.gid()))
                 .at("set the owner of", path)?;
         }
-        Ok(output)
+        Ok(Self {
+            path: path.to_path_buf(),
+            target: Target::New(file),
+        })
     }
 
     /// An output that goes to a stream, such as standard output; `name` is for messages.
@@ -275,7 +287,10 @@ impl Write for OutputFile {
 }
 
 /// A private file (0600) in the folder of `path`, without a name yet.
-fn new_beside(path: &Path) -> Result<NewFile> {
+///
+/// # Errors
+/// As [`OutputFile::create`] where nothing stands at `path`.
+pub(in crate::ops) fn new_beside(path: &Path) -> Result<NewFile> {
     names_a_file(path)?;
     NewFile::in_folder(folder_of(path))
         .at("create", path)

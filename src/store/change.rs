@@ -175,6 +175,20 @@ pub struct Committed {
     pub failure: Option<Error>,
 }
 
+impl Committed {
+    /// For a file that nobody has seen yet: there a failure after the change came to hold is one
+    /// like any other.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] for that failure.
+    pub fn in_new_file(self) -> Result<Outcome> {
+        match self.failure {
+            Some(failure) => Err(Error::new(ErrorKind::Io, failure.message())),
+            None => Ok(self.outcome),
+        }
+    }
+}
+
 /// What is known of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

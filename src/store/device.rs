@@ -52,8 +52,8 @@ pub trait Device: Send + Sync {
     }
 
     /// Lets go of cached copies of these bytes, so that the next read is one of the medium. A
-    /// wish: nothing depends on it.
-    fn forget(&self, _offset: u64, _length: u64) {}
+    /// wish that may come to nothing; but what stands before another device has to pass it on.
+    fn forget(&self, offset: u64, length: u64);
 }
 
 /// A file that is open for reading and writing.
@@ -98,8 +98,8 @@ impl Device for DiskDevice {
         Ok(Some(of.f_bavail.saturating_mul(of.f_frsize)))
     }
 
-    #[cfg(target_os = "linux")]
     fn forget(&self, offset: u64, length: u64) {
+        #[cfg(target_os = "linux")]
         if let Some(length) = std::num::NonZeroU64::new(length) {
             let advice = rustix::fs::Advice::DontNeed;
             let _ = rustix::fs::fadvise(&self.0, offset, Some(length), advice);
@@ -221,6 +221,7 @@ mod tests {
         fn sync(&self) -> io::Result<()> {
             self.change()
         }
+        fn forget(&self, _: u64, _: u64) {}
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Gzipped copies, as `influx backup` writes them: unpacked into memory, bounded.
+//! Gzipped copies, as `influx backup` writes them: unpacked, bounded.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
 
@@ -14,7 +14,7 @@ const MOST_PER_BYTE: u64 = 100;
 /// The least limit, so that tiny files of mostly empty pages can be read.
 const LEAST_LIMIT: u64 = 64 << 20;
 
-/// No gzipped copy may unpack to more than this many bytes, since it is held in memory.
+/// No gzipped copy may unpack to more than this many bytes, since most commands hold it in memory.
 const GREATEST_LIMIT: u64 = 4 << 30;
 
 /// The most bytes that so many packed ones may unpack to.
@@ -25,43 +25,79 @@ pub fn most_of(packed: u64) -> u64 {
         .clamp(LEAST_LIMIT, GREATEST_LIMIT)
 }
 
-/// Unpacks a whole gzip file.
-///
-/// # Errors
-/// [`io::ErrorKind::InvalidData`] when the stream is damaged or ends early,
-/// [`io::ErrorKind::FileTooLarge`] when it unpacks to more than a plausible database: 100 times
-/// its size (at least 64 MiB), and never more than 4 GiB. One that says so itself is refused
-/// before memory is taken for it.
-pub fn unpack(mut packed: impl Read + Seek) -> io::Result<Vec<u8>> {
-    let packed_size = packed.seek(SeekFrom::End(0))?;
-    let limit = most_of(packed_size);
-    let too_large = || {
+/// The content of a gzip file, read from its start to its end. Besides what the file itself says,
+/// reading fails with [`io::ErrorKind::InvalidData`] when the stream is damaged or ends early, and
+/// with [`io::ErrorKind::FileTooLarge`] when it unpacks to more than a plausible database: 100
+/// times its size (at least 64 MiB), and never more than 4 GiB.
+pub struct Unpacking<R> {
+    stream: MultiGzDecoder<BufReader<R>>,
+    told: u64,
+    limit: u64,
+    done: u64,
+}
+
+impl<R: Read + Seek> Unpacking<R> {
+    /// From the start of `packed`.
+    ///
+    /// # Errors
+    /// As reading; one that says itself that it is too large is refused before anything is done
+    /// with its content.
+    pub fn new(mut packed: R) -> io::Result<Self> {
+        /// Packed bytes that are unpacked in one go.
+        const INPUT: usize = 256 << 10;
+        let packed_size = packed.seek(SeekFrom::End(0))?;
+        let told = told_size(&mut packed, packed_size)?;
+        let mut unpacking = Self {
+            stream: MultiGzDecoder::new(BufReader::with_capacity(INPUT, packed)),
+            told,
+            limit: most_of(packed_size),
+            done: 0,
+        };
+        if told > unpacking.limit {
+            // Or a damaged file, which this tells. Nothing is kept.
+            io::copy(&mut unpacking, &mut io::sink())?;
+            return Err(unpacking.too_large());
+        }
+        Ok(unpacking)
+    }
+}
+
+impl<R> Unpacking<R> {
+    fn too_large(&self) -> io::Error {
         io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!(
-                "it unpacks to more than {} MiB, which is the most that is held in memory for a \
-                 file of this size",
-                limit >> 20
+                "it unpacks to more than {} MiB, which is the most that a file of this size may",
+                self.limit >> 20
             ),
         )
-    };
-    let told = told_size(&mut packed, packed_size)?;
-    let mut stream = MultiGzDecoder::new(io::BufReader::new(packed)).take(limit + 1);
-    if told > limit {
-        // Or a damaged file, which this tells. Nothing is kept.
-        io::copy(&mut stream, &mut io::sink()).map_err(damaged)?;
-        return Err(too_large());
     }
+}
+
+impl<R: Read> Read for Unpacking<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.stream.read(buffer).map_err(damaged)?;
+        self.done += length as u64;
+        if self.done > self.limit {
+            return Err(self.too_large());
+        }
+        Ok(length)
+    }
+}
+
+/// Unpacks a whole gzip file into memory.
+///
+/// # Errors
+/// As [`Unpacking`].
+pub fn unpack(packed: impl Read + Seek) -> io::Result<Vec<u8>> {
+    let mut stream = Unpacking::new(packed)?;
     // Memory is taken once: growing would copy, and hold twice as much meanwhile.
     let mut content = Vec::new();
-    let told = usize::try_from(told).unwrap_or(0);
+    let told = usize::try_from(stream.told).unwrap_or(0);
     content
         .try_reserve_exact(told.saturating_add(1))
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-    stream.read_to_end(&mut content).map_err(damaged)?;
-    if content.len() as u64 > limit {
-        return Err(too_large());
-    }
+    stream.read_to_end(&mut content)?;
     Ok(content)
 }
 

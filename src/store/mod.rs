@@ -18,6 +18,7 @@ mod open;
 mod opened;
 pub mod redb;
 pub mod sqlite;
+mod unpacked;
 pub mod writable;
 
 use std::ops::{ControlFlow, Range};
@@ -32,12 +33,13 @@ pub use copy::{Progress, create_from};
 pub use device::Device;
 pub use edits::Additions;
 pub use file::{MemoryFile, ReadAt};
-pub use gzip::{MAGIC as GZIP_MAGIC, most_of as most_unpacked, unpack};
+pub use gzip::{MAGIC as GZIP_MAGIC, Unpacking, most_of as most_unpacked, unpack};
 pub use held::Held;
 pub use lock::{Holder, LockOptions, holders_of};
 pub use model::Model;
 pub use open::{Description, Engine, OpenOptions, Store, engine_of};
 pub use sqlite::Sqlite;
+pub use unpacked::{Stays, Unpacked};
 pub use writable::{WritableStore, has_locks};
 
 /// One top-level bucket of a store.
@@ -121,6 +123,16 @@ pub trait Inspect: Send + Sync {
     /// When the file can't be read.
     fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {
         let _ = (bucket, visit);
+        Ok(false)
+    }
+
+    /// Whether a copy of the file would show no less than the file: no page is free, no unused byte
+    /// is anything but zero, and branches have no keys that leaves do not have. False where that
+    /// can't be told.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn is_compact(&self) -> Result<bool> {
         Ok(false)
     }
 

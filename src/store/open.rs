@@ -302,7 +302,12 @@ pub(super) fn read_start<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Resul
 }
 
 fn unpack_all(file: &mut File, path: &Path) -> Result<Vec<u8>> {
-    gzip::unpack(file).map_err(|cause| match cause.kind() {
+    gzip::unpack(file).map_err(|cause| cant_unpack(path, &cause))
+}
+
+/// Why a gzipped copy can't be unpacked.
+pub(super) fn cant_unpack(path: &Path, cause: &io::Error) -> Error {
+    match cause.kind() {
         io::ErrorKind::InvalidData => not_a_store(path, &format!("{cause}"))
             .with_hint("copy it again from where it came from, or name another copy"),
         io::ErrorKind::FileTooLarge => not_a_store(path, &format!("{cause}"))
@@ -311,7 +316,7 @@ fn unpack_all(file: &mut File, path: &Path) -> Result<Vec<u8>> {
             ErrorKind::Io,
             format!("can't unpack {}: {cause}", path.display()),
         ),
-    })
+    }
 }
 
 /// Says what a file is that people take for a database. A file that passes may still be none.

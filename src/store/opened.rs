@@ -46,6 +46,14 @@ impl Opened {
         }
     }
 
+    /// Is `path` in messages from now on.
+    pub(super) fn call(&mut self, path: &Path) {
+        match self {
+            Self::Bolt(bolt) => bolt.call(path),
+            Self::Redb(redb) => redb.call(path),
+        }
+    }
+
     pub(super) fn notices(&self) -> Vec<Finding> {
         match self {
             Self::Bolt(bolt) => bolt.notices(),

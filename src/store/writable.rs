@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::copy::copy;
 use super::device::{Device, DiskDevice, Latch, View};
 use super::lock::{can_lock, lock_exclusive};
 use super::open::{Purpose, open_file, read_start, recognise};
 use super::opened::Opened;
 use super::{
-    Bucket, ChangeSet, Commit, Committed, Description, GZIP_MAGIC, Inspect, OpenOptions, Precious,
-    Snapshot, StructureCheck, Unused, UnusedVisitor, Visitor,
+    Bucket, ChangeSet, Commit, Committed, Description, Engine, GZIP_MAGIC, Inspect, OpenOptions,
+    Precious, Progress, Snapshot, StructureCheck, Unused, UnusedVisitor, Visitor,
 };
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
@@ -71,7 +72,11 @@ impl WritableStore {
     /// # Errors
     /// As [`WritableStore::open`] where no lock is concerned.
     pub fn on(device: Box<dyn Device>, path: &Path) -> Result<Self> {
-        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
+        Self::on_latched(Arc::new(Latch::new(device)), path)
+    }
+
+    /// The same where a [`Latch`] is before the device already.
+    pub(super) fn on_latched(device: Arc<dyn Device>, path: &Path) -> Result<Self> {
         // The current state may be in memory only, if its writer was killed. Were it lost after
         // pages of the state before were reused, there would be neither.
         device
@@ -93,6 +98,12 @@ impl WritableStore {
         })
     }
 
+    /// Is `path` in messages from now on: the file gets another name.
+    pub(super) fn call(&mut self, path: &Path) {
+        self.description.path = path.to_path_buf();
+        self.opened.call(path);
+    }
+
     /// What kind of file it is.
     #[must_use]
     pub fn description(&self) -> &Description {
@@ -109,6 +120,22 @@ impl WritableStore {
     #[must_use]
     pub fn inspect(&self) -> &dyn Inspect {
         self.opened.inspect()
+    }
+
+    /// As [`super::Store::copy_changed_to`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn copy_changed_to(
+        &self,
+        changes: &ChangeSet,
+        engine: Engine,
+        device: Box<dyn Device>,
+        path: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
+        copy(&self.opened, changes, engine, &device, path, progress)
     }
 
     /// Writes the whole file, as it is, to `out`.
@@ -206,6 +233,10 @@ impl Inspect for WritableStore {
 
     fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {
         self.opened.inspect().prepare(bucket, visit)
+    }
+
+    fn is_compact(&self) -> Result<bool> {
+        self.opened.inspect().is_compact()
     }
 
     fn shows_live_bytes(&self) -> bool {

@@ -165,6 +165,8 @@ struct Tracked {
 }
 
 impl Device for Tracked {
+    fn forget(&self, _: u64, _: u64) {}
+
     fn length(&self) -> io::Result<u64> {
         match self.state.call(None) {
             Some(fault) => Err(error(fault)),

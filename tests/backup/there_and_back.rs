@@ -10,7 +10,8 @@ use boltkey::finding::Severity;
 use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::export::{Options as ExportOptions, Out, export};
-use boltkey::ops::backup::restore::{Old, Opener, Options, Planned, plan};
+use boltkey::ops::backup::old::Old;
+use boltkey::ops::backup::restore::{Opener, Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;
 use boltkey::ops::moment::Moment;
@@ -113,7 +114,15 @@ impl Trip {
         };
         let open = OpenOptions::default();
         let now = Moment::from(&jiff::Zoned::now());
-        let planned = plan(&backup, opener, &options, &Old::default(), &open, &now);
+        let planned = plan(
+            &backup,
+            opener,
+            &options,
+            &Old::default(),
+            &open,
+            &now,
+            &Straight,
+        );
         let ended = planned.and_then(|planned| match planned {
             Planned::Refused(_) => Ok(None),
             Planned::Ready(mut plan) => plan

@@ -398,6 +398,9 @@ impl Device for Watched {
     fn sync(&self) -> io::Result<()> {
         self.device.sync()
     }
+    fn forget(&self, offset: u64, length: u64) {
+        self.device.forget(offset, length);
+    }
 }
 
 /// A folder where to wait for the disk costs nothing, if there is one.

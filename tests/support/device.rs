@@ -244,6 +244,8 @@ fn write(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
 }
 
 impl Device for Recorder {
+    fn forget(&self, _: u64, _: u64) {}
+
     fn length(&self) -> io::Result<u64> {
         let (state, fault) = self.call(Kind::Reads);
         fault.map_or(Ok(state.bytes.len() as u64), |fault| Err(error(fault)))

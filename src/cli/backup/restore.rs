@@ -23,8 +23,9 @@ use crate::metadata::Storage;
 use crate::ops::auth_list::Entry;
 use crate::ops::backup::disk::Straight;
 use crate::ops::backup::manifest::base;
+use crate::ops::backup::old::Old;
 use crate::ops::backup::operator::Supplied;
-use crate::ops::backup::restore::{Old, Opener, Options, Plan, Planned, Restored, plan, scratch};
+use crate::ops::backup::restore::{Opener, Options, Plan, Planned, Restored, plan, scratch};
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::commit::write_token;
 use crate::ops::moment::Moment;
@@ -114,7 +115,16 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         Old::default()
     };
     let moment = Moment::from(&now);
-    let planned = plan(&backup, opener, &options, &old, &open_options, &moment)?;
+    let disk = &Straight;
+    let planned = plan(
+        &backup,
+        opener,
+        &options,
+        &old,
+        &open_options,
+        &moment,
+        disk,
+    )?;
     let mut plan = match planned {
         Planned::Ready(plan) => plan,
         Planned::Refused(supplied) => {
@@ -154,7 +164,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     let bar = Bar::new(session.ui(), "restoring", 0);
     let tell = |done| bar.at(done);
     let date = base(now.timestamp());
-    let applied = plan.apply(held, &date, &Straight, &tell);
+    let applied = plan.apply(held, &date, disk, &tell);
     drop(bar);
     let kept = match applied {
         Ok(kept) => kept,

@@ -20,7 +20,7 @@ use crate::ops::commit::sound_structure;
 use crate::ops::new_file::temporary_name;
 use crate::ops::output::OutputFile;
 use crate::store::device::on_file;
-use crate::store::{Commit, Engine, Outcome, Progress, Store, WritableStore};
+use crate::store::{Commit, Engine, Progress, Store, WritableStore};
 
 /// Whether the copy could be made at `out`, for a dry run.
 ///
@@ -118,13 +118,8 @@ impl NewFolder {
         };
         store.copy_to(Engine::Bolt, device()?, &path, &Progress::new(&|_| {}))?;
         let mut new = WritableStore::on(device()?, &path)?;
-        let committed = new.commit(plan.changes(), &[])?;
-        if let Some(failure) = committed.failure {
-            // Nobody has seen this file yet.
-            return Err(Error::new(ErrorKind::Io, failure.message()));
-        }
-        let holds =
-            committed.outcome != Outcome::Unknown && find(&new, plan.token())? == Some(plan.id());
+        new.commit(plan.changes(), &[])?.in_new_file()?;
+        let holds = find(&new, plan.token())? == Some(plan.id());
         sound_structure(new.inspect())?;
         if !holds {
             return Err(Error::new(

@@ -45,6 +45,11 @@ pub trait Disk: Sync {
     /// A new file, to be written.
     fn device(&self, file: File) -> Box<dyn Device>;
 
+    /// A file without a name that is gone when it is closed: it need not survive anything.
+    fn private(&self, file: File) -> Box<dyn Device> {
+        Box::new(Private(self.device(file)))
+    }
+
     /// Told of each step before it is done; an error is the step's own.
     ///
     /// # Errors
@@ -60,6 +65,10 @@ pub struct Straight;
 impl Disk for Straight {
     fn device(&self, file: File) -> Box<dyn Device> {
         Box::new(Early::new(on_file(file)))
+    }
+
+    fn private(&self, file: File) -> Box<dyn Device> {
+        Box::new(Private(on_file(file)))
     }
 }
 
@@ -163,10 +172,14 @@ impl Device for Early {
     fn free_space(&self) -> io::Result<Option<u64>> {
         self.device.free_space()
     }
+
+    fn forget(&self, offset: u64, length: u64) {
+        self.device.forget(offset, length);
+    }
 }
 
-/// A file without a name that is gone when it is closed, so that it need not survive anything.
-pub struct Private(pub Box<dyn Device>);
+/// A file that need not survive anything.
+struct Private(Box<dyn Device>);
 
 impl Device for Private {
     fn length(&self) -> io::Result<u64> {
@@ -193,6 +206,9 @@ impl Device for Private {
     fn free_space(&self) -> io::Result<Option<u64>> {
         self.0.free_space()
     }
+
+    /// Nor does it have to be on the disk.
+    fn forget(&self, _: u64, _: u64) {}
 }
 
 /// A device that is written from its start to its end, and then read. Once a write has failed
@@ -294,6 +310,8 @@ mod tests {
         fn free_space(&self) -> io::Result<Option<u64>> {
             Ok(None)
         }
+
+        fn forget(&self, _: u64, _: u64) {}
     }
 
     #[test]

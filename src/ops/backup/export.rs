@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::disk::{Disk, Private};
+use super::disk::Disk;
 use super::manifest::{self, FileOf, Manifest, base};
 use super::parts::temporary;
 use super::sheet::{self, Part};
@@ -186,8 +186,7 @@ fn write(
             let sql = options.sqlite.as_deref().map(sql::copy).transpose()?;
             let mut kv = temporary(scratch)?;
             let path = Path::new("a temporary copy of the store");
-            let device = via.disk.device(kv.try_clone().at("write", path)?);
-            let device = Box::new(Private(device));
+            let device = via.disk.private(kv.try_clone().at("write", path)?);
             store.copy_to(Engine::Bolt, device, path, &Progress::new(&|_| {}))?;
             let sum = sink.put(&names.kv, &mut kv, compression, via.progress)?;
             let kv = Part::new(names.kv.clone(), compression, sum);

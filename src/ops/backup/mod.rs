@@ -5,20 +5,23 @@
 //! | [`export`] | `backup export` |
 //! | [`inspect`] | `backup inspect` |
 //! | [`token`], [`copied`] | `backup token` |
-//! | [`restore`], [`place`], `shards` | `backup restore`, and how it comes into place |
+//! | [`restore`], `content`, [`old`], `shards` | `backup restore`: the new store, the old one |
+//! | [`place`] | how both files come into place |
 //! | [`disk`] | how both reach the disk |
-//! | [`source`], `members`, `tape` | a backup that is read: which files, where, whether whole |
+//! | [`source`], `members`, `tape`, `sound` | a backup that is read: which files, where, whether whole |
 //! | [`manifest`], [`sheet`] | what `influx backup` and `backup export` write beside the stores |
 //! | `sql` | the SQLite file |
 //! | [`summary`] | what a store holds, without secrets |
 //! | [`operator`] | operator tokens: supplied ones, and what `influx restore --full` answers |
 
+mod content;
 pub mod copied;
 pub mod disk;
 pub mod export;
 pub mod inspect;
 pub mod manifest;
 mod members;
+pub mod old;
 pub mod operator;
 mod parts;
 pub mod place;
@@ -28,6 +31,7 @@ pub mod restore;
 mod shards;
 pub mod sheet;
 mod sinks;
+mod sound;
 pub mod source;
 mod sql;
 pub mod summary;

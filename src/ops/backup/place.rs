@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::disk::{Disk, Step};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::new_file::NewFile;
-use crate::ops::output::{Finished, OutputFile};
+use crate::ops::output::{Finished, OutputFile, new_beside};
 use crate::store::Held;
 
 /// What SQLite leaves beside a file that was not closed. One that stays would roll the new file
@@ -204,13 +204,18 @@ impl New {
     /// # Errors
     /// When it can't be made.
     pub fn beside(path: &Path) -> Result<Self> {
+        Self::at(path, new_beside(path)?)
+    }
+
+    /// The same of a file that was made beside it before.
+    ///
+    /// # Errors
+    /// When owner or mode can't be set.
+    pub fn at(path: &Path, new: NewFile) -> Result<Self> {
         if !stands(path)? {
-            return OutputFile::create_database(path).map(Self::Output);
+            return OutputFile::database_of(path, new).map(Self::Output);
         }
         let old = fs::symlink_metadata(path).at("look at", path)?;
-        let new = NewFile::in_folder(folder_of(path))
-            .at("create a file beside", path)
-            .map_err(Error::nothing_changed)?;
         let mine = new.file().metadata().at("look at", path)?;
         if (mine.uid(), mine.gid()) != (old.uid(), old.gid()) {
             std::os::unix::fs::fchown(new.file(), Some(old.uid()), Some(old.gid()))

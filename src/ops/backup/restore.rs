@@ -7,26 +7,28 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::content::Content;
 use super::disk::{Disk, Front};
+use super::old::Old;
 use super::operator::{Supplied, supplied};
 use super::parts::{Sum, copy, reads_back, sum_of};
 use super::place::{InTheWay, New, Pair, Ready};
 use super::shards;
 use super::source::Backup;
 use super::sql;
-use super::summary::{NamedShard, look};
-use super::token::{owner, sound};
+use super::summary::NamedShard;
+use super::token::owner;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity, counted};
 use crate::metadata::authenticate::find;
-use crate::metadata::{Catalog, Id, Storage, Variant, names};
-use crate::ops::commit::{Around, sound_structure};
+use crate::metadata::{Id, Storage, Variant, names};
+use crate::ops::commit::Around;
 use crate::ops::engine_folder;
 use crate::ops::hash;
 use crate::ops::moment::Moment;
 use crate::ops::{made, recover_operator};
 use crate::secret::Token;
-use crate::store::{ChangeSet, Engine, Held, OpenOptions, Progress, Store, WritableStore};
+use crate::store::{ChangeSet, Engine, Held, OpenOptions, Snapshot};
 
 /// What to restore, and how.
 #[derive(Debug, Clone)]
@@ -57,70 +59,12 @@ pub enum Opener {
     New,
 }
 
-/// What stood at the target, as far as it is known.
-#[derive(Default)]
-pub struct Old {
-    /// Its time-series metadata.
-    tsm: Option<Vec<u8>>,
-    /// Its names.
-    catalog: Catalog,
-    /// Why it is not known, if there is something.
-    unread: Option<Finding>,
-}
-
-impl Old {
-    /// Looks at what stands there.
-    ///
-    /// # Errors
-    /// When it can't be read for a reason of this host. Damage is told by [`Old::warning`].
-    pub fn look(store: Result<Store>, path: &Path) -> Result<Self> {
-        let read = store.and_then(|store| {
-            Ok(Self {
-                tsm: store
-                    .snapshot()
-                    .get(names::TSM_METADATA, names::TSM_METADATA_KEY)?,
-                catalog: Catalog::load(store.snapshot())?,
-                unread: None,
-            })
-        });
-        match read {
-            Ok(old) => Ok(old),
-            Err(error) if matches!(error.kind(), ErrorKind::NotAStore | ErrorKind::Corrupt) => {
-                let message = error.message().replace("; nothing was changed", "");
-                Ok(Self {
-                    unread: Some(Finding::new(
-                        Severity::Warning,
-                        "backup.target-unread",
-                        path.display().to_string(),
-                        format!(
-                            "what stands there can't be read, nor which shards it knows: {message}"
-                        ),
-                    )),
-                    ..Self::default()
-                })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether it is the same as it was when it was looked at before.
-    #[must_use]
-    pub fn is_like(&self, before: &Self) -> bool {
-        self.tsm == before.tsm
-    }
-
-    /// What is to be said of it.
-    #[must_use]
-    pub fn warning(&self) -> Option<&Finding> {
-        self.unread.as_ref()
-    }
-}
-
 /// A restore that may be made.
 pub struct Plan {
     pair: Pair,
     engine: Engine,
-    store: Store,
+    /// Until it is put where it belongs.
+    content: Option<Content>,
     sqlite: Option<File>,
     changes: ChangeSet,
     /// The operator token that opens the result.
@@ -175,8 +119,9 @@ pub fn plan(
     old: &Old,
     open: &OpenOptions,
     now: &Moment,
+    disk: &dyn Disk,
 ) -> Result<Planned> {
-    work_out(backup, opener, options, old, open, now).map_err(Error::nothing_changed)
+    work_out(backup, opener, options, old, open, now, disk).map_err(Error::nothing_changed)
 }
 
 fn work_out(
@@ -186,13 +131,12 @@ fn work_out(
     old: &Old,
     open: &OpenOptions,
     now: &Moment,
+    disk: &dyn Disk,
 ) -> Result<Planned> {
-    let store = sound(backup, open)?;
-    sound_structure(store.inspect())?;
-    let snapshot = store.snapshot();
-    let looked = look(snapshot)?;
+    let (content, looked) = Content::open(backup, &options.to, open, disk)?;
+    let snapshot = content.snapshot();
     if looked.summary.tokens.total == 0 && looked.catalog.users.is_empty() {
-        is_metadata(&store)?;
+        is_metadata(snapshot, backup)?;
     }
     let mut changes = ChangeSet::default();
     let (token, id, storage, made) = match opener {
@@ -237,13 +181,13 @@ fn work_out(
     let old_tsm = old.tsm.as_deref();
     let shards = shards::plan(snapshot, old_tsm, &lying, options.keep_shards)?;
     shards.put(&mut changes);
-    let mut findings: Vec<Finding> = store.notices().to_vec();
+    let mut findings: Vec<Finding> = content.notices().to_vec();
     let (hash, hashed, storage) = if options.hash {
         let how = hash::Options {
             variant: Variant::Sha256,
             keep_residue: false,
         };
-        let hashing = hash::plan(snapshot, store.inspect(), how, now)?;
+        let hashing = hash::plan(snapshot, content.inspect(), how, now)?;
         findings.extend(of_hashing(backup, &hashing));
         let fresh = u64::from(made.is_some() && storage == Storage::Plaintext);
         let hashed = hashing.numbers.to_hash + fresh;
@@ -274,7 +218,7 @@ fn work_out(
         hash,
         hashed,
         findings,
-        store,
+        content: Some(content),
     })))
 }
 
@@ -308,8 +252,8 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
 }
 
 /// Refuses what is a database but none of InfluxDB's.
-fn is_metadata(store: &Store) -> Result<()> {
-    let (buckets, _) = store.snapshot().buckets()?;
+fn is_metadata(snapshot: &dyn Snapshot, backup: &Backup) -> Result<()> {
+    let (buckets, _) = snapshot.buckets()?;
     if buckets
         .iter()
         .any(|bucket| names::ALL.contains(&bucket.name.as_slice()))
@@ -318,10 +262,7 @@ fn is_metadata(store: &Store) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::NotAStore,
-        format!(
-            "{} holds none of InfluxDB's buckets",
-            store.description().path.display()
-        ),
+        format!("{} holds none of InfluxDB's buckets", backup.path.display()),
     ))
 }
 
@@ -450,22 +391,15 @@ impl Plan {
 
     fn write(&mut self, disk: &dyn Disk, progress: &(dyn Fn(u64) + Sync)) -> Result<Ready> {
         let path = &self.pair.database;
-        let database = New::beside(path)?;
-        let device = || {
-            let file = database.file().at("write", path)?;
-            Ok::<_, Error>(disk.device(file))
+        let Some(content) = self.content.take() else {
+            return Err(Error::new(ErrorKind::Refused, "it was restored already"));
         };
-        let progress = Progress::new(progress);
-        let store = &self.store;
-        store.copy_changed_to(&self.changes, self.engine, device()?, path, &progress)?;
-        let mut new = WritableStore::on(device()?, path)?;
+        let placed = content.into_file(&self.changes, self.engine, path, disk, progress)?;
+        let (database, mut new) = placed;
         if let Some((how, now)) = &self.hash {
             let hashing = hash::plan(&new, new.inspect(), *how, now)?;
             let (committed, _) = hashing.apply(&mut new, &Around::default())?;
-            if let Some(failure) = committed.failure {
-                // Nobody has seen this file yet.
-                return Err(Error::new(ErrorKind::Io, failure.message()));
-            }
+            committed.in_new_file()?;
             self.hashed = hashing.numbers.to_hash;
         }
         if find(&new, &self.token)? != Some(self.id) {
@@ -477,7 +411,6 @@ impl Plan {
                 ),
             ));
         }
-        sound_structure(new.inspect())?;
         drop(new);
         let sqlite = match (&mut self.sqlite, &self.pair.sqlite) {
             (Some(content), Some(path)) => Some(write_sqlite(content, path, disk)?),

@@ -13,7 +13,7 @@ use super::sheet::{self, Sheet};
 use super::{Compression, tape};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity};
-use crate::store::{OpenOptions, Store};
+use crate::store::{GZIP_MAGIC, OpenOptions, Store};
 
 /// No manifest is longer.
 const LONGEST_TEXT: u64 = 64 << 20;
@@ -288,6 +288,28 @@ impl Backup {
                 }
             }
         }
+    }
+
+    /// Opens the file of the metadata store, with its path for messages, if it is a gzip stream.
+    ///
+    /// # Errors
+    /// As the system says; [`ErrorKind::NotAStore`] when it is missing.
+    pub fn packed(&self) -> Result<Option<(File, PathBuf)>> {
+        let (mut file, path) = match &self.content {
+            Content::Path(path) => (File::open(path).at("open", path)?, path.clone()),
+            Content::Copied(file) => (file.try_clone().at("read", &self.path)?, self.path.clone()),
+            Content::Members(members) => {
+                let path = members.path(&self.kv.name);
+                match members.open(&self.kv.name)? {
+                    Some(file) => (file, path),
+                    None => return Err(missing(&path)),
+                }
+            }
+        };
+        let mut start = [0; GZIP_MAGIC.len()];
+        let read = file.rewind().and_then(|()| fill(&mut file, &mut start));
+        let length = read.at("read", &path)?;
+        Ok((start.get(..length) == Some(&GZIP_MAGIC[..])).then_some((file, path)))
     }
 
     /// Opens the SQLite file, packed or not, at its start; none if the backup has none.

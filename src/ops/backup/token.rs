@@ -5,16 +5,13 @@
 //! the order of IDs, and the CLI goes on with that one. So the token has to be stored in plaintext
 //! under an ID lower than every other operator token's.
 
-use std::panic::resume_unwind;
-use std::thread;
-
 use zeroize::Zeroizing;
 
 use super::operator::{Answers, full_restore, supplied};
-use super::source::{Backup, Kind, Role};
+use super::sound::sound;
+use super::source::{Backup, Kind};
 use super::summary::{Looked, look};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Severity;
 use crate::metadata::authenticate::{can_be_sent, find};
 use crate::metadata::json::{Edit, Object, push_string};
 use crate::metadata::new_authorization::{Kept, NewAuthorization};
@@ -300,54 +297,5 @@ pub fn open(backup: &Backup, options: &OpenOptions) -> Result<Store> {
             "unpack an archive first; a bare database needs no more than boltkey recover operator",
         ));
     }
-    sound(backup, options)
-}
-
-/// Opens the store of a backup, unless its files are not what they should be. The store is
-/// unpacked once only, when it is opened.
-///
-/// # Errors
-/// [`ErrorKind::NotAStore`], naming the first file.
-pub fn sound(backup: &Backup, options: &OpenOptions) -> Result<Store> {
-    if backup.kind == Kind::Database {
-        return backup.store(options);
-    }
-    // To sum up a file and to unpack it takes about as long.
-    let (written, store) = thread::scope(|scope| {
-        let written = scope.spawn(|| {
-            as_written(backup, Role::Kv, false).and_then(|()| as_written(backup, Role::Sql, true))
-        });
-        let store = backup.store(options);
-        (
-            written.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            store,
-        )
-    });
-    written?;
-    store.map_err(|error| match error.kind() {
-        kind @ (ErrorKind::NotAStore | ErrorKind::Corrupt) => {
-            Error::new(kind, format!("the backup is damaged: {}", error.message()))
-                .with_hint("boltkey backup inspect tells all that is wrong with it")
-        }
-        _ => error,
-    })
-}
-
-/// Refuses a file that is not what the backup says of it.
-fn as_written(backup: &Backup, role: Role, unpack: bool) -> Result<()> {
-    let (_, findings) = backup.check(&[role], unpack)?;
-    match findings
-        .iter()
-        .find(|finding| finding.severity == Severity::Error)
-    {
-        None => Ok(()),
-        Some(finding) => Err(Error::new(
-            ErrorKind::NotAStore,
-            format!(
-                "the backup is damaged: {}: {}; nothing was changed",
-                finding.place, finding.message
-            ),
-        )
-        .with_hint("boltkey backup inspect tells all that is wrong with it")),
-    }
+    sound(backup, || backup.store(options))
 }

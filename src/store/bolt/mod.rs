@@ -13,6 +13,7 @@
 //! | [`survey`] | all trees of a meta in one look |
 //! | [`freelist`] | which pages Bolt would give out again |
 //! | [`check`] | the structure check |
+//! | [`compact`] | whether a file is as a copy of it would be |
 //! | [`unused`] | what the file shows outside its live records |
 //! | [`write`] | changing the file in place, in one transaction |
 //! | [`codes`] | every kind of finding |
@@ -21,6 +22,7 @@ mod batch;
 mod bitmap;
 mod check;
 mod codes;
+mod compact;
 mod freelist;
 mod judge;
 mod layout;
@@ -53,6 +55,7 @@ use survey::{Survey, Wanted, survey};
 use territories::Territories;
 
 pub use codes::Code;
+pub(super) use compact::{BEGINNING, begins_compact};
 pub use write::{USUAL_PAGE_SIZE, create};
 
 /// The bytes by which a file shows that Bolt wrote it, and where they stand.
@@ -109,6 +112,11 @@ impl Bolt {
         Ok(self.surveyed.get_or_init(|| found))
     }
 
+    /// Is `path` in messages from now on.
+    pub(super) fn call(&mut self, path: &Path) {
+        self.file.call(path);
+    }
+
     /// Bytes per page, from the file's own meta.
     #[must_use]
     pub fn page_size(&self) -> u64 {
@@ -157,5 +165,9 @@ impl Inspect for Bolt {
 
     fn unused_in_parts(&self, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<Vec<Finding>> {
         unused::in_parts(self, visits)
+    }
+
+    fn is_compact(&self) -> Result<bool> {
+        compact::is_compact(self)
     }
 }

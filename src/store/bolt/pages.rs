@@ -29,6 +29,11 @@ impl PageFile {
         &self.path
     }
 
+    /// Another path for messages.
+    pub(super) fn call(&mut self, path: &Path) {
+        self.path = path.to_path_buf();
+    }
+
     /// Bytes per page.
     pub(super) fn page_size(&self) -> usize {
         self.page_size

@@ -29,6 +29,8 @@ pub(super) struct Survey {
     pub(super) gaps: Vec<Range<u64>>,
     /// Whether in each tree all leaves are equally deep, as bolt's are.
     pub(super) balanced: bool,
+    /// Whether every key in a branch is the first one of the node it leads to.
+    pub(super) separators_in_leaves: bool,
 }
 
 /// A bucket whose pairs are wanted as they are come upon: what for, and its name.
@@ -66,6 +68,7 @@ pub(super) fn survey(
         showing: false,
         leaf_depth: None,
         balanced: true,
+        separators_in_leaves: true,
     };
     let _ = walker.tree(meta.root, meta.root_field(file), &mut notes)?;
     while let Some(tree) = notes.trees.pop() {
@@ -83,6 +86,7 @@ pub(super) fn survey(
         pages: notes.pages,
         gaps: notes.gaps,
         balanced: notes.balanced,
+        separators_in_leaves: notes.separators_in_leaves,
     })
 }
 
@@ -114,6 +118,7 @@ struct Notes<'f, 'w> {
     /// How deep the leaves of the tree that is walked are.
     leaf_depth: Option<u64>,
     balanced: bool,
+    separators_in_leaves: bool,
 }
 
 impl Notes<'_, '_> {
@@ -269,6 +274,10 @@ impl Visit for Notes<'_, '_> {
             let message = format!("the last {missing} bytes of the node's pages are missing");
             self.add(node.defect(Code::ShortPage, node.bytes.len(), message));
         }
+    }
+
+    fn separator_alone(&mut self) {
+        self.separators_in_leaves = false;
     }
 
     fn unused(&mut self, node: &Node<'_>, from: usize, to: usize) {

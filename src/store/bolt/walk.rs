@@ -42,6 +42,10 @@ pub(super) trait Visit {
     /// Bytes inside a node, `from..to` from its start, that no element uses: between elements,
     /// or behind the last one.
     fn unused(&mut self, _node: &Node<'_>, _from: usize, _to: usize) {}
+
+    /// The key by which the branch above leads to a node is not the node's first one, as it is
+    /// after that was removed; it may be read nowhere else.
+    fn separator_alone(&mut self) {}
 }
 
 /// The range that branches above give to the keys of a node: from `low` on, and below `high`.
@@ -493,6 +497,9 @@ fn elements(
         };
         if let Some(defect) = node.fault(&element) {
             visit.defect(defect.code, || defect);
+        }
+        if element.index == 0 && bounds.low.is_some_and(|low| element.key != low) {
+            visit.separator_alone();
         }
         let mut complain = |code, what| {
             visit.defect(code, || node.element_defect(code, element.index, what));

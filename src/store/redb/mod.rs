@@ -70,6 +70,11 @@ pub struct Redb {
 }
 
 impl Redb {
+    /// Is `path` in messages from now on.
+    pub(super) fn call(&mut self, path: &Path) {
+        self.path = path.to_path_buf();
+    }
+
     /// Opens a store. Nothing is written, whatever state it is in. `path` is for messages only.
     ///
     /// # Errors

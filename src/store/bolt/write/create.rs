@@ -30,7 +30,7 @@ pub const USUAL_PAGE_SIZE: u64 = 4096;
 const LEAST_LENGTH: u64 = 4096;
 
 /// Where the freelist of a new file stands: behind the metas.
-const FREELIST: PageId = PageId(2);
+pub(in crate::store::bolt) const FREELIST: PageId = PageId(2);
 
 /// Writes all buckets, pairs and sequences of `source`, which has no nested ones, into an empty
 /// device, which is `path` in messages.

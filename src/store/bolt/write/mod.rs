@@ -20,6 +20,7 @@ mod rebuild;
 mod space;
 mod wipe;
 
+pub(super) use create::FREELIST;
 pub use create::{USUAL_PAGE_SIZE, create};
 
 use std::collections::BTreeMap;

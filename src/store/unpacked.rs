@@ -1,0 +1,214 @@
+//! A gzipped store, unpacked into a file instead of memory: to be read there, or to stay.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use zeroize::Zeroizing;
+
+use super::bolt::{BEGINNING, begins_compact};
+use super::copy::does_not_read_back;
+use super::device::{Device, Latch};
+use super::gzip::Unpacking;
+use super::open::{cant_unpack, recognise};
+use super::writable::WritableStore;
+use crate::error::{Error, ErrorKind, IoContext, Result};
+
+/// Bytes that are unpacked, and written, at a time. Not less than what is looked at first.
+const PIECE: usize = 1 << 20;
+
+/// How many pieces there are, going back and forth between unpacking and writing.
+const PIECES: usize = 4;
+
+const _: () = assert!(PIECE >= BEGINNING);
+
+/// Whether a file that a store is unpacked into is to stay, as far as its beginning tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stays {
+    /// It may be compact, so that nothing would be gained by a copy.
+    Perhaps,
+    /// What it holds has to be laid out anew.
+    No,
+}
+
+/// A store that was unpacked, and what was written.
+pub struct Unpacked {
+    store: WritableStore,
+    device: Arc<dyn Device>,
+    length: u64,
+    sum: u32,
+}
+
+impl Unpacked {
+    /// Unpacks `packed`, which is `path` in messages, into the empty file `to` that `device`
+    /// gives once the beginning is known, and opens what stands there.
+    ///
+    /// # Errors
+    /// * [`ErrorKind::NotAStore`] for anything that is no database, and for a damaged stream
+    /// * [`ErrorKind::Io`] when `packed` can't be read or `to` not be written
+    pub fn new(
+        packed: File,
+        path: &Path,
+        to: &Path,
+        device: impl FnOnce(Stays) -> Result<Box<dyn Device>>,
+    ) -> Result<Self> {
+        let cant_unpack = |cause| cant_unpack(path, &cause);
+        let mut stream = Unpacking::new(packed).map_err(cant_unpack)?;
+        let first = Piece::of(&mut stream, Piece::new()).map_err(cant_unpack)?;
+        let beginning = first.bytes().get(..BEGINNING).unwrap_or(first.bytes());
+        recognise(path, beginning.len() as u64, beginning)?;
+        let stays = if begins_compact(beginning) {
+            Stays::Perhaps
+        } else {
+            Stays::No
+        };
+        let device: Arc<dyn Device> = Arc::new(Latch::new(device(stays)?));
+        let (length, sum) = match write(first, &mut stream, &*device) {
+            Ok(written) => written,
+            Err(Failed::Unpacking(cause)) => return Err(cant_unpack(cause)),
+            Err(Failed::Writing(cause)) => return Err(cause).at("write", to),
+        };
+        let store = WritableStore::on_latched(Arc::clone(&device), path)?;
+        Ok(Self {
+            store,
+            device,
+            length,
+            sum,
+        })
+    }
+
+    /// The store, for reading.
+    #[must_use]
+    pub fn store(&self) -> &WritableStore {
+        &self.store
+    }
+
+    /// Whether the file, which is `to` in messages, holds what was written to it. It is read from
+    /// the medium, as far as the system lets us.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when it does not, or can't be read.
+    pub fn reads_back(&self, to: &Path) -> Result<()> {
+        self.device.forget(0, self.length);
+        let mut buffer = Zeroizing::new(vec![0; PIECE / 4]);
+        let mut sum = crc32fast::Hasher::new();
+        let mut at = 0;
+        while at < self.length {
+            let left = usize::try_from(self.length - at).unwrap_or(usize::MAX);
+            let length = left.min(buffer.len());
+            let piece = buffer.get_mut(..length).unwrap_or_default();
+            self.device.read_exact_at(piece, at).map_err(|cause| {
+                let to = to.display();
+                Error::new(ErrorKind::Io, format!("can't read {to} back: {cause}"))
+            })?;
+            sum.update(piece);
+            at += length as u64;
+        }
+        let long = self.device.length().at("look at", to)?;
+        if (long, sum.finalize()) == (self.length, self.sum) {
+            Ok(())
+        } else {
+            Err(does_not_read_back(to))
+        }
+    }
+
+    /// The store, to be changed; the file is `to` in messages from now on.
+    #[must_use]
+    pub fn into_store(self, to: &Path) -> WritableStore {
+        let mut store = self.store;
+        store.call(to);
+        store
+    }
+}
+
+/// Bytes on their way to the file.
+struct Piece {
+    buffer: Zeroizing<Vec<u8>>,
+    length: usize,
+}
+
+impl Piece {
+    fn new() -> Self {
+        Self {
+            buffer: Zeroizing::new(vec![0; PIECE]),
+            length: 0,
+        }
+    }
+
+    /// What comes next; nothing at the end.
+    fn of(stream: &mut impl Read, mut piece: Self) -> io::Result<Self> {
+        piece.length = 0;
+        while let Some(rest) = piece.buffer.get_mut(piece.length..)
+            && !rest.is_empty()
+        {
+            match stream.read(rest) {
+                Ok(0) => break,
+                Ok(length) => piece.length += length,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        Ok(piece)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// Which side failed.
+enum Failed {
+    Unpacking(io::Error),
+    Writing(io::Error),
+}
+
+/// Writes `first` and all that follows, while more is unpacked. Tells how much it was, and its sum.
+fn write(first: Piece, stream: &mut impl Read, device: &dyn Device) -> Result<(u64, u32), Failed> {
+    let (give, take) = sync_channel::<Piece>(PIECES);
+    let (give_back, take_back) = sync_channel::<Piece>(PIECES);
+    for _ in 1..PIECES {
+        // There is room for all.
+        let _ = give_back.try_send(Piece::new());
+    }
+    thread::scope(|scope| {
+        let writing = scope.spawn(move || write_pieces(&take, &give_back, device));
+        let mut next = Ok(first);
+        let unpacked = loop {
+            match next {
+                Ok(piece) if piece.length == 0 => break Ok(()),
+                // Whoever takes no more has failed, and tells so below.
+                Ok(piece) => match give.send(piece).ok().and_then(|()| take_back.recv().ok()) {
+                    Some(empty) => next = Piece::of(stream, empty),
+                    None => break Ok(()),
+                },
+                Err(cause) => break Err(cause),
+            }
+        };
+        drop(give);
+        let written = writing.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let written = written.map_err(Failed::Writing)?;
+        unpacked.map_err(Failed::Unpacking)?;
+        Ok(written)
+    })
+}
+
+fn write_pieces(
+    take: &Receiver<Piece>,
+    give_back: &SyncSender<Piece>,
+    device: &dyn Device,
+) -> io::Result<(u64, u32)> {
+    let mut sum = crc32fast::Hasher::new();
+    let mut at = 0;
+    for piece in take {
+        sum.update(piece.bytes());
+        device.write_all_at(piece.bytes(), at)?;
+        at += piece.length as u64;
+        // At the end nobody takes it.
+        let _ = give_back.send(piece);
+    }
+    Ok((at, sum.finalize()))
+}
