@@ -46,6 +46,7 @@ pub mod seal;
 pub mod setup;
 pub mod siblings;
 pub mod status;
+pub mod tally;
 pub mod token;
 pub mod user;
 pub mod user_create;

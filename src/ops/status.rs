@@ -1,22 +1,19 @@
 //! `status`: what a file is, who can still get in, what it shows, and what is at risk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::residue;
 use super::siblings::{self, Sibling};
+use super::tally::{OperatorToken, Tally, Tokens};
 use super::user::with_password;
 use crate::error::Result;
 use crate::finding::{Finding, Severity, counted};
-use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::residue::Known;
-use crate::metadata::{
-    self, Authorization, Catalog, Id, Kind, Schema, Storage, TokenHash, Variant, authorization,
-    mapping, names,
-};
-use crate::store::{Engine, Snapshot, Store};
+use crate::metadata::{self, Catalog, Id, Schema, Variant, mapping};
+use crate::store::{Engine, Store};
 
 /// What a file is, who can still get in, what it shows, and what is at risk.
 #[derive(Debug, Serialize)]
@@ -77,40 +74,6 @@ impl From<&Schema> for SchemaSummary {
     }
 }
 
-/// How many tokens of which sort. `total` = `plaintext` + `hashed` + `both` + `missing`;
-/// `legacy` ones are counted apart.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub struct Tokens {
-    pub total: u64,
-    pub plaintext: u64,
-    pub hashed: u64,
-    pub both: u64,
-    pub missing: u64,
-    pub operator: u64,
-    pub all_access: u64,
-    pub custom: u64,
-    pub legacy: u64,
-    pub inactive: u64,
-    pub orphaned: u64,
-}
-
-/// An operator token.
-#[derive(Debug, Serialize)]
-pub struct OperatorToken {
-    /// Its identifier.
-    pub id: Id,
-    /// May be empty.
-    pub description: String,
-    /// Its owner's name; none when there is no such user.
-    pub user: Option<String>,
-    /// How it is kept.
-    pub storage: Storage,
-    /// Whether it would authenticate now.
-    pub usable: bool,
-}
-
 /// A user who can sign in with a password.
 #[derive(Debug, Serialize)]
 pub struct Login {
@@ -144,9 +107,9 @@ pub fn status(store: &Store) -> Result<Status> {
     let description = store.description();
     let schema = Schema::load(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
-    let (indexes, _) = TokenIndexes::load(snapshot)?;
-    let tally = Tally::of(snapshot, &catalog, &indexes)?;
-    let logins = logins(store, &catalog, &tally.operator_owners)?;
+    let tally = Tally::of(snapshot, &catalog)?;
+    let operator_tokens = tally.operator_tokens(&catalog, &tally.indexes(snapshot)?);
+    let logins = logins(store, &catalog, &tally.operator_owners(&catalog))?;
 
     let mut findings = structure_findings(store)?;
     findings.extend(metadata::check::check(snapshot)?);
@@ -157,7 +120,7 @@ pub fn status(store: &Store) -> Result<Status> {
     if recoverable > 0 {
         findings.push(last_copies_finding(description.path.display(), recoverable));
     }
-    if !tally.operator_tokens.iter().any(|token| token.usable)
+    if !operator_tokens.iter().any(|token| token.usable)
         && !logins.iter().any(|login| login.active && login.operator)
     {
         let nobody = Finding::new(
@@ -185,7 +148,7 @@ pub fn status(store: &Store) -> Result<Status> {
         schema: SchemaSummary::from(&schema),
         tokens: tally.tokens,
         hash_variants: tally.variants.into_iter().collect(),
-        operator_tokens: tally.operator_tokens,
+        operator_tokens,
         logins,
         residue: ResidueCount {
             plaintext_tokens: found.tokens(),
@@ -243,88 +206,6 @@ fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
         ),
     )
     .with_hint("run boltkey residue recover --out FILE before influxd starts again")
-}
-
-/// Counts authorizations by sort.
-pub(in crate::ops) struct Tally<'a> {
-    catalog: &'a Catalog,
-    indexes: &'a TokenIndexes,
-    pub(in crate::ops) tokens: Tokens,
-    pub(in crate::ops) variants: BTreeSet<Variant>,
-    pub(in crate::ops) operator_tokens: Vec<OperatorToken>,
-    /// The users that own operator tokens, with the description of one each.
-    operator_owners: BTreeMap<Id, Id>,
-}
-
-impl<'a> Tally<'a> {
-    /// Counts those of a store.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub(in crate::ops) fn of(
-        snapshot: &dyn Snapshot,
-        catalog: &'a Catalog,
-        indexes: &'a TokenIndexes,
-    ) -> Result<Self> {
-        let mut tally = Self::new(catalog, indexes);
-        authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-            tally.add(record);
-        })?;
-        authorization::scan(snapshot, names::LEGACY_AUTHORIZATIONS, &mut |_| {
-            tally.tokens.legacy += 1;
-        })?;
-        Ok(tally)
-    }
-
-    fn new(catalog: &'a Catalog, indexes: &'a TokenIndexes) -> Self {
-        Self {
-            catalog,
-            indexes,
-            tokens: Tokens::default(),
-            variants: BTreeSet::new(),
-            operator_tokens: Vec::new(),
-            operator_owners: BTreeMap::new(),
-        }
-    }
-
-    fn add(&mut self, record: &Authorization<'_>) {
-        let tokens = &mut self.tokens;
-        let storage = record.storage();
-        tokens.total += 1;
-        *match storage {
-            Storage::Plaintext => &mut tokens.plaintext,
-            Storage::Hashed => &mut tokens.hashed,
-            Storage::Both => &mut tokens.both,
-            Storage::Missing => &mut tokens.missing,
-        } += 1;
-        let kind = record.class().kind;
-        *match kind {
-            Kind::Operator => &mut tokens.operator,
-            Kind::AllAccess => &mut tokens.all_access,
-            Kind::Custom => &mut tokens.custom,
-        } += 1;
-        tokens.inactive += u64::from(!record.is_active());
-        tokens.orphaned += u64::from(super::auth_list::is_orphaned(record, self.catalog));
-        if !record.hashed_token.is_empty()
-            && let Ok(hash) = TokenHash::parse(&record.hashed_token)
-        {
-            self.variants.insert(hash.variant());
-        }
-        if kind != Kind::Operator {
-            return;
-        }
-        let user = record.user_id.and_then(|id| self.catalog.users.get(&id));
-        if let Some(user) = user {
-            self.operator_owners.entry(user.id).or_insert(record.id);
-        }
-        self.operator_tokens.push(OperatorToken {
-            id: record.id,
-            description: record.description.clone().into_owned(),
-            user: user.map(|user| user.name.clone()),
-            storage,
-            usable: judge(record, self.catalog, self.indexes).authenticates,
-        });
-    }
 }
 
 /// The users that can sign in. A login has the permissions of its user's ownerships and of

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod compact;
 mod damage;
 mod double;
 mod faults;

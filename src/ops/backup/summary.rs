@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::authenticate::{TokenIndex, TokenIndexes, judge};
-use crate::metadata::{Catalog, Id, Kind, Schema, Variant, authorization, names, tsm};
-use crate::ops::status::{OperatorToken, SchemaSummary, Tally, Tokens};
+use crate::metadata::authenticate::{TokenIndexes, judge};
+use crate::metadata::{Catalog, Id, Schema, Variant, tsm};
+use crate::ops::status::SchemaSummary;
+use crate::ops::tally::{OperatorToken, Tally, Tokens};
 use crate::store::Snapshot;
 
 /// What a store holds.
@@ -67,14 +67,14 @@ pub struct Operator {
 pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
     let schema = Schema::load(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
-    let indexes = indexes_of_operators(snapshot)?;
-    let tally = Tally::of(snapshot, &catalog, &indexes)?;
-    let operators = operators(snapshot, &catalog, &indexes)?;
+    let tally = Tally::of(snapshot, &catalog)?;
+    let indexes = tally.indexes(snapshot)?;
+    let operators = operators(&tally, &catalog, &indexes);
     let summary = Summary {
         schema: SchemaSummary::from(&schema),
+        operator_tokens: tally.operator_tokens(&catalog, &indexes),
         tokens: tally.tokens,
         hash_variants: tally.variants.into_iter().collect(),
-        operator_tokens: tally.operator_tokens,
         users: catalog.users.len(),
         organizations: catalog.orgs.len(),
         buckets: catalog.buckets.len(),
@@ -88,41 +88,17 @@ pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
     })
 }
 
-fn indexes_of_operators(snapshot: &dyn Snapshot) -> Result<TokenIndexes> {
-    let (mut raw, mut hashed) = (Vec::new(), Vec::new());
-    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        if record.class().kind == Kind::Operator {
-            raw.push(Zeroizing::new(record.token.as_bytes().to_vec()));
-            hashed.push(record.hashed_token.as_bytes().to_vec());
-        }
-    })?;
-    Ok(TokenIndexes {
-        raw: TokenIndex::of(snapshot, names::AUTHORIZATION_INDEX, &raw)?,
-        hashed: TokenIndex::of(snapshot, names::AUTHORIZATION_HASHED_INDEX, &hashed)?,
-    })
-}
-
-fn operators(
-    snapshot: &dyn Snapshot,
-    catalog: &Catalog,
-    indexes: &TokenIndexes,
-) -> Result<Vec<Operator>> {
-    let mut operators = Vec::new();
-    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        let user = record.user_id.and_then(|id| catalog.users.get(&id));
-        if let Some(user) = user
-            && catalog.orgs.contains_key(&record.org_id)
-            && record.class().kind == Kind::Operator
-        {
-            operators.push(Operator {
-                user: user.id,
-                active: user.status != "inactive",
-                org: record.org_id,
-                usable: judge(record, catalog, indexes).authenticates,
-            });
-        }
-    })?;
-    Ok(operators)
+fn operators(tally: &Tally, catalog: &Catalog, indexes: &TokenIndexes) -> Vec<Operator> {
+    let whole = tally.operators().filter_map(|record| {
+        let user = catalog.users.get(&record.user_id?)?;
+        catalog.orgs.contains_key(&record.org_id).then(|| Operator {
+            user: user.id,
+            active: user.status != "inactive",
+            org: record.org_id,
+            usable: judge(&record, catalog, indexes).authenticates,
+        })
+    });
+    whole.collect()
 }
 
 /// A shard, and whose it is.

@@ -1,0 +1,219 @@
+//! What becomes of bytes that nothing uses when a backup is restored: a store that has none is
+//! taken as it is, every other one is laid out anew, and what it showed beside its content is gone.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use boltkey::ops::backup::disk::Straight;
+use boltkey::ops::backup::old::Old;
+use boltkey::ops::backup::restore::{Opener, Options, Planned, plan};
+use boltkey::ops::backup::source::{Backup, From};
+use boltkey::ops::moment::Moment;
+use boltkey::secret::Token;
+use boltkey::store::device::on_file;
+use boltkey::store::{
+    ChangeSet, Commit, Engine, OpenOptions, Progress, Snapshot, Store, WritableStore,
+};
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{content, fixtures};
+
+const STORES: [&str; 4] = [
+    "fresh-2.9.1-plaintext",
+    "lived-2.7.12",
+    "lived-2.9.1",
+    "upgraded-2.9.1",
+];
+
+/// The file of a store, packed or not, and one of its operator tokens.
+fn store_of(name: &str) -> (Vec<u8>, String) {
+    let real = fixtures().join("real");
+    let packed = real.join(format!("{name}.bolt.gz"));
+    let path = match packed.exists() {
+        true => packed,
+        false => real.join(format!("{name}.bolt")),
+    };
+    let facts = real.join(format!("{name}.json"));
+    let facts: Value = serde_json::from_slice(&fs::read(facts).unwrap()).unwrap();
+    let token = facts["tokens"][0]["token"].as_str().unwrap().to_owned();
+    (content(&path), token)
+}
+
+fn is_compact(bytes: &[u8]) -> bool {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let store = Store::open(file.path(), &OpenOptions::default()).unwrap();
+    assert!(
+        store
+            .inspect()
+            .check()
+            .unwrap()
+            .findings
+            .iter()
+            .all(|f| f.severity != boltkey::finding::Severity::Error)
+    );
+    store.inspect().is_compact().unwrap()
+}
+
+/// As an export lays it out.
+fn laid_out(folder: &Path, bytes: &[u8]) -> Vec<u8> {
+    let (from, to) = (folder.join("from.bolt"), folder.join("to.bolt"));
+    fs::write(&from, bytes).unwrap();
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true);
+    let device = on_file(file.clone().open(&to).unwrap());
+    let store = Store::open(&from, &OpenOptions::default()).unwrap();
+    let progress = Progress::new(&|_| {});
+    store.copy_to(Engine::Bolt, device, &to, &progress).unwrap();
+    fs::read(&to).unwrap()
+}
+
+/// Restores a packed store.
+fn restored(bytes: &[u8], token: &str) -> Vec<u8> {
+    let folder = TempDir::new().unwrap();
+    let backup = folder.path().join("backup.bolt.gz");
+    let mut packer = GzEncoder::new(
+        fs::File::create(&backup).unwrap(),
+        flate2::Compression::fast(),
+    );
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap();
+    let to = folder.path().join("influxd.bolt");
+    let options = Options {
+        to: to.clone(),
+        engine: Engine::Bolt,
+        sqlite: folder.path().join("influxd.sqlite"),
+        engine_path: folder.path().join("engine"),
+        force: false,
+        keep_shards: false,
+        hash: false,
+        use_hashed_tokens: None,
+    };
+    let backup = Backup::open(From::Path(&backup), None).unwrap();
+    let opener = Opener::Token(Token::new(token.to_owned()));
+    let (old, open) = (Old::default(), OpenOptions::default());
+    let now = Moment::from(&jiff::Zoned::now());
+    let planned = plan(&backup, opener, &options, &old, &open, &now, &Straight).unwrap();
+    let Planned::Ready(mut plan) = planned else {
+        panic!("the token does not open the backup");
+    };
+    // Nothing has a name yet.
+    assert!(!to.exists());
+    plan.apply(None, "20270115T080000Z", &Straight, &|_| {})
+        .unwrap();
+    fs::read(&to).unwrap()
+}
+
+#[test]
+fn a_compact_store_is_taken_as_it_is_and_others_become_compact() {
+    let folder = TempDir::new().unwrap();
+    for name in STORES {
+        let (bytes, token) = store_of(name);
+        let compact = laid_out(folder.path(), &bytes);
+        assert!(is_compact(&compact), "{name}");
+        assert!(restored(&compact, &token) == compact, "{name}");
+        assert!(!is_compact(&bytes), "{name}: nothing is shown by this test");
+        assert!(restored(&bytes, &token) == compact, "{name}");
+    }
+    println!("cases: restored-as-they-are {}", STORES.len());
+}
+
+/// The number at an offset, of so many bytes.
+fn number(bytes: &[u8], at: usize, length: usize) -> usize {
+    let number = bytes[at..at + length].iter().rev();
+    number.fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+}
+
+const PAGE: usize = 4096;
+const PLANTED: &[u8] = b"PLANTED";
+
+/// Pages that end in zeros.
+fn with_slack(bytes: &[u8]) -> Vec<usize> {
+    let blank = |page: &usize| {
+        let end = (page + 1) * PAGE;
+        bytes[end - PLANTED.len()..end]
+            .iter()
+            .all(|byte| *byte == 0)
+    };
+    (0..bytes.len() / PAGE).filter(blank).collect()
+}
+
+#[test]
+fn what_is_planted_beside_the_content_is_gone() {
+    let folder = TempDir::new().unwrap();
+    let mut tried = 0;
+    for name in STORES {
+        let (bytes, token) = store_of(name);
+        let compact = laid_out(folder.path(), &bytes);
+        let mut check = |planted: &[u8], what: &str| {
+            assert!(!is_compact(planted), "{name}: {what}");
+            assert!(restored(planted, &token) == compact, "{name}: {what}");
+            tried += 1;
+        };
+        // Behind the metas, the freelist, and the last element of nodes.
+        for page in with_slack(&compact) {
+            let mut planted = compact.clone();
+            let end = (page + 1) * PAGE;
+            planted[end - PLANTED.len()..end].copy_from_slice(PLANTED);
+            check(&planted, &format!("the end of page {page}"));
+        }
+        // Behind the last page.
+        let mut planted = compact.clone();
+        planted.extend(PLANTED);
+        planted.resize(compact.len() + PAGE, 0);
+        check(&planted, "the tail");
+        planted[compact.len()..].fill(0);
+        check(&planted, "an empty tail");
+        // In a branch, as the key of an element that is gone.
+        for page in 3..compact.len() / PAGE {
+            let start = page * PAGE;
+            let is_branch = number(&compact, start, 8) == page
+                && number(&compact, start + 8, 2) == 1
+                && number(&compact, start + 10, 2) > 1;
+            if is_branch {
+                let element = start + 16 + 16;
+                let key = element + number(&compact, element, 4);
+                let end = key + number(&compact, element + 4, 4);
+                let mut planted = compact.clone();
+                // The least that is less: nothing else stands between the two.
+                planted[end - 1] -= 1;
+                check(&planted, &format!("a key in branch {page}"));
+            }
+        }
+    }
+    assert!(tried > 100, "{tried}");
+    println!("cases: planted-in-compact-stores {tried}");
+}
+
+/// After a change there are free pages, wiped or not.
+#[test]
+fn free_pages_are_left_out() {
+    let folder = TempDir::new().unwrap();
+    for name in STORES {
+        let (bytes, token) = store_of(name);
+        let compact = laid_out(folder.path(), &bytes);
+        let path = folder.path().join("changed.bolt");
+        fs::write(&path, &compact).unwrap();
+        let mut store = WritableStore::open(&path, &OpenOptions::default()).unwrap();
+        let bucket = store.buckets().unwrap().0.remove(0).name;
+        for put in [true, false] {
+            let mut changes = ChangeSet::default();
+            match put {
+                true => changes.put(&bucket, b"zzz", b"more"),
+                false => changes.remove(&bucket, b"zzz"),
+            }
+            assert!(store.commit(&changes, &[]).unwrap().failure.is_none());
+        }
+        drop(store);
+        let changed = fs::read(&path).unwrap();
+        assert!(!is_compact(&changed), "{name}");
+        assert!(restored(&changed, &token) == compact, "{name}");
+    }
+    println!("cases: restored-without-free-pages {}", STORES.len());
+}
