@@ -34,6 +34,17 @@ impl Bar {
         Self(bar)
     }
 
+    /// The same for bytes of which it can't be told how many there will be.
+    #[must_use]
+    pub fn counting(ui: &Ui, doing: &'static str) -> Self {
+        let bar = Self::new(ui, doing, 0);
+        bar.0.unset_length();
+        if let Ok(style) = ProgressStyle::with_template("{msg} {bytes}, {bytes_per_sec}") {
+            bar.0.set_style(style);
+        }
+        bar
+    }
+
     /// The same for work of which it can't be told how much of it is done.
     #[must_use]
     pub fn working(ui: &Ui, doing: &'static str) -> Self {

@@ -45,7 +45,8 @@ pub struct Unpacked {
 
 impl Unpacked {
     /// Unpacks `packed`, which is `path` in messages, into the empty file `to` that `device`
-    /// gives once the beginning is known, and opens what stands there.
+    /// gives once the beginning is known, and opens what stands there. `progress` is told how many
+    /// bytes have been written, now and then.
     ///
     /// # Errors
     /// * [`ErrorKind::NotAStore`] for anything that is no database, and for a damaged stream
@@ -55,6 +56,7 @@ impl Unpacked {
         path: &Path,
         to: &Path,
         device: impl FnOnce(Stays) -> Result<Box<dyn Device>>,
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Self> {
         let cant_unpack = |cause| cant_unpack(path, &cause);
         let mut stream = Unpacking::new(packed).map_err(cant_unpack)?;
@@ -67,7 +69,7 @@ impl Unpacked {
             Stays::No
         };
         let device: Arc<dyn Device> = Arc::new(Latch::new(device(stays)?));
-        let (length, sum) = match write(first, &mut stream, &*device) {
+        let (length, sum) = match write(first, &mut stream, &*device, progress) {
             Ok(written) => written,
             Err(Failed::Unpacking(cause)) => return Err(cant_unpack(cause)),
             Err(Failed::Writing(cause)) => return Err(cause).at("write", to),
@@ -167,7 +169,12 @@ enum Failed {
 }
 
 /// Writes `first` and all that follows, while more is unpacked. Tells how much it was, and its sum.
-fn write(first: Piece, stream: &mut impl Read, device: &dyn Device) -> Result<(u64, u32), Failed> {
+fn write(
+    first: Piece,
+    stream: &mut impl Read,
+    device: &dyn Device,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(u64, u32), Failed> {
     let (give, take) = sync_channel::<Piece>(PIECES);
     let (give_back, take_back) = sync_channel::<Piece>(PIECES);
     for _ in 1..PIECES {
@@ -175,7 +182,7 @@ fn write(first: Piece, stream: &mut impl Read, device: &dyn Device) -> Result<(u
         let _ = give_back.try_send(Piece::new());
     }
     thread::scope(|scope| {
-        let writing = scope.spawn(move || write_pieces(&take, &give_back, device));
+        let writing = scope.spawn(move || write_pieces(&take, &give_back, device, progress));
         let mut next = Ok(first);
         let unpacked = loop {
             match next {
@@ -200,6 +207,7 @@ fn write_pieces(
     take: &Receiver<Piece>,
     give_back: &SyncSender<Piece>,
     device: &dyn Device,
+    progress: &(dyn Fn(u64) + Sync),
 ) -> io::Result<(u64, u32)> {
     let mut sum = crc32fast::Hasher::new();
     let mut at = 0;
@@ -207,6 +215,7 @@ fn write_pieces(
         sum.update(piece.bytes());
         device.write_all_at(piece.bytes(), at)?;
         at += piece.length as u64;
+        progress(at);
         // At the end nobody takes it.
         let _ = give_back.send(piece);
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use boltkey::ErrorKind;
 use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::old::Old;
-use boltkey::ops::backup::restore::{Opener, Options, Planned, plan};
+use boltkey::ops::backup::restore::{Means, Opener, Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From, Kind, Role};
 use boltkey::ops::moment::Moment;
 use boltkey::secret::Token;
@@ -98,15 +98,13 @@ impl Scene {
             let opener = Opener::Token(Token::new(self.token.clone()));
             let now = Moment::from(&jiff::Zoned::now());
             let open = OpenOptions::default();
-            let planned = plan(
-                &backup,
-                opener,
-                &options,
-                &Old::default(),
-                &open,
-                &now,
-                &Straight,
-            );
+            let means = Means {
+                open: &open,
+                now: &now,
+                disk: &Straight,
+                progress: &|_| {},
+            };
+            let planned = plan(&backup, opener, &options, &Old::default(), &means);
             let told = |error: &boltkey::Error| error.message().contains("nothing was changed");
             assert!(planned.as_ref().err().is_none_or(told));
             planned.map_err(|error| error.kind())?

@@ -10,7 +10,7 @@ use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::disk::Disk;
 use boltkey::ops::backup::export::{Exported, Options as ExportOptions, Out, export};
 use boltkey::ops::backup::old::Old;
-use boltkey::ops::backup::restore::{Opener, Options, Planned, plan};
+use boltkey::ops::backup::restore::{Means, Opener, Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From, Role};
 use boltkey::ops::moment::Moment;
 use boltkey::secret::Token;
@@ -140,8 +140,13 @@ impl Scene {
         let backup = Backup::open(From::Path(&self.path("backup")), Some(target))?;
         let opener = Opener::Token(Token::new(self.token.clone()));
         let now = Moment::from(&jiff::Zoned::now());
-        let Planned::Ready(mut plan) = plan(&backup, opener, &options, &old, &open, &now, disk)?
-        else {
+        let means = Means {
+            open: &open,
+            now: &now,
+            disk: disk,
+            progress: &|_| {},
+        };
+        let Planned::Ready(mut plan) = plan(&backup, opener, &options, &old, &means)? else {
             panic!("the token does not open the backup");
         };
         let held = match stands {

@@ -11,7 +11,7 @@ use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::export::{Options as ExportOptions, Out, export};
 use boltkey::ops::backup::old::Old;
-use boltkey::ops::backup::restore::{Opener, Options, Planned, plan};
+use boltkey::ops::backup::restore::{Means, Opener, Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;
 use boltkey::ops::moment::Moment;
@@ -114,15 +114,13 @@ impl Trip {
         };
         let open = OpenOptions::default();
         let now = Moment::from(&jiff::Zoned::now());
-        let planned = plan(
-            &backup,
-            opener,
-            &options,
-            &Old::default(),
-            &open,
-            &now,
-            &Straight,
-        );
+        let means = Means {
+            open: &open,
+            now: &now,
+            disk: &Straight,
+            progress: &|_| {},
+        };
+        let planned = plan(&backup, opener, &options, &Old::default(), &means);
         let ended = planned.and_then(|planned| match planned {
             Planned::Refused(_) => Ok(None),
             Planned::Ready(mut plan) => plan

@@ -25,7 +25,7 @@ use crate::ops::backup::disk::Straight;
 use crate::ops::backup::manifest::base;
 use crate::ops::backup::old::Old;
 use crate::ops::backup::operator::Supplied;
-use crate::ops::backup::restore::{Opener, Options, Plan, Planned, Restored, plan, scratch};
+use crate::ops::backup::restore::{Means, Opener, Options, Plan, Planned, Restored, plan, scratch};
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::commit::write_token;
 use crate::ops::moment::Moment;
@@ -116,15 +116,16 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     };
     let moment = Moment::from(&now);
     let disk = &Straight;
-    let planned = plan(
-        &backup,
-        opener,
-        &options,
-        &old,
-        &open_options,
-        &moment,
+    let bar = Bar::counting(session.ui(), "unpacking");
+    let means = Means {
+        open: &open_options,
+        now: &moment,
         disk,
-    )?;
+        progress: &|done| bar.at(done),
+    };
+    let planned = plan(&backup, opener, &options, &old, &means);
+    drop(bar);
+    let planned = planned?;
     let mut plan = match planned {
         Planned::Ready(plan) => plan,
         Planned::Refused(supplied) => {
@@ -161,7 +162,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     let kept_token = token_out
         .map(|path| write_token(path, plan.token()))
         .transpose()?;
-    let bar = Bar::new(session.ui(), "restoring", 0);
+    let bar = Bar::counting(session.ui(), "restoring");
     let tell = |done| bar.at(done);
     let date = base(now.timestamp());
     let applied = plan.apply(held, &date, disk, &tell);

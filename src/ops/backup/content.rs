@@ -6,6 +6,7 @@ use std::thread;
 
 use super::disk::Disk;
 use super::place::New;
+use super::restore::Means;
 use super::sound::sound;
 use super::source::Backup;
 use super::summary::{Looked, look};
@@ -15,8 +16,7 @@ use crate::ops::commit::sound_structure;
 use crate::ops::new_file::NewFile;
 use crate::ops::output::new_beside;
 use crate::store::{
-    ChangeSet, Commit, Engine, Inspect, OpenOptions, Progress, Snapshot, Stays, Store, Unpacked,
-    WritableStore,
+    ChangeSet, Commit, Engine, Inspect, Progress, Snapshot, Stays, Store, Unpacked, WritableStore,
 };
 
 /// A sound store of a backup.
@@ -39,24 +39,20 @@ impl Content {
     /// # Errors
     /// [`crate::ErrorKind::NotAStore`] and [`crate::ErrorKind::Corrupt`] when it is damaged;
     /// [`crate::ErrorKind::Io`] when it can't be unpacked.
-    pub fn open(
-        backup: &Backup,
-        to: &Path,
-        options: &OpenOptions,
-        disk: &dyn Disk,
-    ) -> Result<(Self, Looked)> {
+    pub fn open(backup: &Backup, to: &Path, means: &Means<'_>) -> Result<(Self, Looked)> {
         let mut from = sound(backup, || {
             let Some((packed, path)) = backup.packed()? else {
-                return backup.store(options).map(From::Read);
+                return backup.store(means.open).map(From::Read);
             };
             let file = new_beside(to)?;
-            let store = Unpacked::new(packed, &path, to, |stays| {
+            let device = |stays| {
                 let file = file.file().try_clone().at("write", to)?;
                 Ok(match stays {
-                    Stays::Perhaps => disk.device(file),
-                    Stays::No => disk.private(file),
+                    Stays::Perhaps => means.disk.device(file),
+                    Stays::No => means.disk.private(file),
                 })
-            })?;
+            };
+            let store = Unpacked::new(packed, &path, to, device, means.progress)?;
             Ok(From::Unpacked {
                 store,
                 file,

@@ -51,6 +51,18 @@ pub struct Options {
     pub use_hashed_tokens: Option<bool>,
 }
 
+/// What a restore is worked out with.
+pub struct Means<'a> {
+    /// How a backup is opened that is one database file.
+    pub open: &'a OpenOptions,
+    /// When it is.
+    pub now: &'a Moment,
+    /// Where a packed store is unpacked to.
+    pub disk: &'a dyn Disk,
+    /// Told how many bytes have been unpacked, now and then.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
 /// Who is to get in.
 pub enum Opener {
     /// Whoever has this operator token of the backup.
@@ -117,11 +129,9 @@ pub fn plan(
     opener: Opener,
     options: &Options,
     old: &Old,
-    open: &OpenOptions,
-    now: &Moment,
-    disk: &dyn Disk,
+    means: &Means<'_>,
 ) -> Result<Planned> {
-    work_out(backup, opener, options, old, open, now, disk).map_err(Error::nothing_changed)
+    work_out(backup, opener, options, old, means).map_err(Error::nothing_changed)
 }
 
 fn work_out(
@@ -129,11 +139,9 @@ fn work_out(
     opener: Opener,
     options: &Options,
     old: &Old,
-    open: &OpenOptions,
-    now: &Moment,
-    disk: &dyn Disk,
+    means: &Means<'_>,
 ) -> Result<Planned> {
-    let (content, looked) = Content::open(backup, &options.to, open, disk)?;
+    let (content, looked) = Content::open(backup, &options.to, means)?;
     let snapshot = content.snapshot();
     if looked.summary.tokens.total == 0 && looked.catalog.users.is_empty() {
         is_metadata(snapshot, backup)?;
@@ -155,7 +163,7 @@ fn work_out(
                 org: catalog.orgs.get(&org).map(|org| org.name.clone()),
                 use_hashed_tokens: options.use_hashed_tokens,
             };
-            let mut made = recover_operator::plan(snapshot, &for_whom, now)?;
+            let mut made = recover_operator::plan(snapshot, &for_whom, means.now)?;
             changes = std::mem::take(&mut made.changes);
             let storage = made.show(false, |made| made.entry.storage)?;
             let Some(token) = made.token().cloned() else {
@@ -187,11 +195,11 @@ fn work_out(
             variant: Variant::Sha256,
             keep_residue: false,
         };
-        let hashing = hash::plan(snapshot, content.inspect(), how, now)?;
+        let hashing = hash::plan(snapshot, content.inspect(), how, means.now)?;
         findings.extend(of_hashing(backup, &hashing));
         let fresh = u64::from(made.is_some() && storage == Storage::Plaintext);
         let hashed = hashing.numbers.to_hash + fresh;
-        (Some((how, now.clone())), hashed, Storage::Hashed)
+        (Some((how, means.now.clone())), hashed, Storage::Hashed)
     } else {
         (None, 0, storage)
     };

@@ -254,6 +254,11 @@ impl OnDevice {
         self.noted(change(&*self.device))
     }
 
+    /// Lets nothing be written any more: what comes after a failure elsewhere is in vain.
+    pub(super) fn give_up(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+    }
+
     /// From here on the change is being committed.
     pub(super) fn commits(&self) {
         self.committing.store(true, Ordering::SeqCst);

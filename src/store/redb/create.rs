@@ -10,8 +10,8 @@ use super::backend::OnDevice;
 use super::guard::{failed, guarded};
 use super::names::table_of;
 use super::{CACHE, SEQUENCE_TABLE, Table};
-use crate::error::Result;
-use crate::store::copy::Progress;
+use crate::error::{Error, Result};
+use crate::store::copy::{Progress, whole};
 use crate::store::{Device, Snapshot};
 
 /// Writes all buckets, pairs and sequences of `source` into an empty device, which is `path` in
@@ -27,36 +27,42 @@ pub fn create(
 ) -> Result<()> {
     guarded(path, || {
         let fail = |cause: ::redb::Error| failed(path, "write", cause);
+        let backend = OnDevice::new(Arc::clone(device));
         let mut database = Builder::new()
             .set_cache_size(CACHE)
-            .create_with_backend(OnDevice::new(Arc::clone(device)))
+            .create_with_backend(backend.clone())
             .map_err(|cause| fail(cause.into()))?;
         let mut transaction = database.begin_write().map_err(|cause| fail(cause.into()))?;
         transaction
             .set_durability(Durability::Immediate)
             .map_err(|cause| fail(cause.into()))?;
-        for bucket in crate::store::copy::whole(source.buckets()?)? {
+        // The library would still close the store as if all were well.
+        let give_up = |_: &Error| backend.give_up();
+        let buckets = source.buckets().and_then(whole).inspect_err(give_up)?;
+        for bucket in buckets {
             let name = table_of(&bucket.name);
             let mut table = transaction
                 .open_table(Table::new(&name))
                 .map_err(|cause| fail(cause.into()))?;
             let mut stopped = None;
-            let findings = source.scan(&bucket.name, &mut |key, value| match table
-                .insert(key, value)
-            {
-                Ok(_) => {
-                    progress.add(key.len() + value.len());
-                    ControlFlow::Continue(())
-                }
-                Err(cause) => {
-                    stopped = Some(fail(cause.into()));
-                    ControlFlow::Break(())
-                }
-            })?;
+            let scanned = source.scan(
+                &bucket.name,
+                &mut |key, value| match table.insert(key, value) {
+                    Ok(_) => {
+                        progress.add(key.len() + value.len());
+                        ControlFlow::Continue(())
+                    }
+                    Err(cause) => {
+                        stopped = Some(fail(cause.into()));
+                        ControlFlow::Break(())
+                    }
+                },
+            );
             if let Some(error) = stopped {
                 return Err(error);
             }
-            crate::store::copy::whole(((), findings))?;
+            let scanned = scanned.and_then(|findings| whole(((), findings)));
+            scanned.inspect_err(give_up)?;
             if bucket.sequence != 0 {
                 transaction
                     .open_table(SEQUENCE_TABLE)
