@@ -7,6 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::{
     Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names, parallel,
@@ -49,7 +50,7 @@ impl TokenIndex {
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn of<K: AsRef<[u8]>>(
+    fn of<K: AsRef<[u8]>>(
         snapshot: &dyn Snapshot,
         bucket: &[u8],
         keys: impl IntoIterator<Item = K>,
@@ -128,6 +129,31 @@ impl TokenIndexes {
         let (hashed, more) = TokenIndex::load(snapshot, names::AUTHORIZATION_HASHED_INDEX)?;
         skipped.extend(more);
         Ok((Self { raw, hashed }, skipped))
+    }
+
+    /// Reads the entries that count for these authorizations only: a store may hold a million
+    /// others.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn of<'r, P: 'r>(
+        snapshot: &dyn Snapshot,
+        records: impl IntoIterator<Item = &'r Authorization<'r, P>>,
+    ) -> Result<Self> {
+        let (mut raw, mut hashed) = (Vec::new(), Vec::new());
+        for record in records {
+            if !record.token.is_empty() {
+                let token = record.token.as_bytes();
+                // The server looks there too when the other index has no entry.
+                hashed.extend(Variant::ALL.map(|variant| TokenHash::of(variant, token).to_phc()));
+                raw.push(Zeroizing::new(token.to_vec()));
+            }
+            hashed.push(record.hashed_token.clone().into_owned());
+        }
+        Ok(Self {
+            raw: TokenIndex::of(snapshot, names::AUTHORIZATION_INDEX, &raw)?,
+            hashed: TokenIndex::of(snapshot, names::AUTHORIZATION_HASHED_INDEX, &hashed)?,
+        })
     }
 }
 

@@ -208,6 +208,25 @@ impl Lister {
         })
     }
 
+    /// The same for one authorization, without reading all there is of the others. Nothing is to
+    /// be listed with it.
+    ///
+    /// # Errors
+    /// When the file can't be read, or the record not be decoded.
+    pub fn of_one(snapshot: &dyn Snapshot, id: Id, reveal: bool) -> Result<Self> {
+        let mut catalog = Catalog::load(snapshot)?;
+        let selection = Selection::new(Filters::default(), &catalog)?;
+        let indexes =
+            authorization::with(snapshot, id, |record| TokenIndexes::of(snapshot, [record]))?;
+        Ok(Self {
+            selection,
+            indexes: indexes.transpose()?.unwrap_or_default(),
+            reveal,
+            skipped: std::mem::take(&mut catalog.skipped),
+            catalog,
+        })
+    }
+
     /// The names that entries refer to.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::auth_list::{Entry, Filters, Lister, is_orphaned};
+use super::auth_list::{Entry, Lister, is_orphaned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::permission::{Action, Permission, allows};
@@ -51,7 +51,7 @@ pub fn show(
     reveal: bool,
     use_it: impl FnOnce(&Shown<'_>),
 ) -> Result<Vec<Finding>> {
-    let lister = Lister::new(snapshot, Filters::default(), reveal)?;
+    let lister = Lister::of_one(snapshot, id, reveal)?;
     let skipped = authorization::with(snapshot, id, |record| {
         let (mut visible_to, changeable_by, skipped) = others(snapshot, record)?;
         let orphaned = is_orphaned(record, lister.catalog());

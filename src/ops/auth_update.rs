@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use super::auth_list::{Entry, Filters, Lister};
+use super::auth_list::{Entry, Lister};
 use super::commit::{Around, all_decoded, known_schema};
 use super::moment::Moment;
 use super::proof::commit_and_prove;
@@ -54,7 +54,7 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
         changes.put(names::AUTHORIZATIONS, key.as_bytes(), record);
     }
     let preview = Preview::new(snapshot, &changes);
-    let lister = Lister::new(&preview, Filters::default(), false)?;
+    let lister = Lister::of_one(&preview, options.id, false)?;
     Ok(Plan {
         record: record.unwrap_or_else(|| bytes.into_bytes()),
         lister,

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::auth_list::{Entry, Filters, Lister};
+use super::auth_list::{Entry, Lister};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::token_hash::PREFIX;
-use crate::metadata::{Can, Storage, TokenHash, authenticate, authorization, names};
+use crate::metadata::{Can, Catalog, Storage, TokenHash, authenticate, authorization, names};
 use crate::secret::Token;
 use crate::store::Snapshot;
 
@@ -46,8 +46,7 @@ pub fn verify<T>(
     org: Option<&str>,
     use_it: impl FnOnce(&Verified<'_>) -> T,
 ) -> Result<T> {
-    let lister = Lister::new(snapshot, Filters::default(), false)?;
-    let catalog = lister.catalog();
+    let catalog = &Catalog::load(snapshot)?;
     let org = org
         .map(|name| {
             catalog.org_by_name(name).map(|org| org.id).ok_or_else(|| {
@@ -67,6 +66,7 @@ pub fn verify<T>(
             reasons: why_unknown(snapshot, token)?,
         }));
     };
+    let lister = Lister::of_one(snapshot, id, false)?;
     let answer = authorization::with(snapshot, id, |record| {
         let org = org.unwrap_or(record.org_id);
         if let Some(can) = can {

@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use super::auth_list::{Entry, Filters, Lister};
+use super::auth_list::{Entry, Lister};
 use super::commit::{Around, commit};
 use super::keeping::KeptBecause;
 use crate::error::{Error, ErrorKind, Result};
@@ -78,7 +78,7 @@ impl Plan {
     pub(super) fn new(snapshot: &dyn Snapshot, parts: Parts) -> Result<Self> {
         // As the store will be: what would refuse the token there is found here.
         let preview = Preview::new(snapshot, &parts.changes);
-        let lister = Lister::new(&preview, Filters::default(), false)?;
+        let lister = Lister::of_one(&preview, parts.id, false)?;
         Ok(Self {
             lister,
             notes: Vec::new(),

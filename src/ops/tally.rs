@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::auth_list::is_orphaned;
 use crate::error::Result;
-use crate::metadata::authenticate::{TokenIndex, TokenIndexes, judge};
+use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::authorization::{Undecoded, classify};
 use crate::metadata::{
     Authorization, Catalog, Id, Kind, Storage, TokenHash, Variant, authorization, names, parallel,
@@ -99,26 +99,13 @@ impl Tally {
         records.filter_map(|record| serde_json::from_slice(record).ok())
     }
 
-    /// The entries of the token indexes that count for operator tokens: a store may hold a million
-    /// others.
+    /// The entries of the token indexes that count for operator tokens.
     ///
     /// # Errors
     /// When the file can't be read.
     pub(in crate::ops) fn indexes(&self, snapshot: &dyn Snapshot) -> Result<TokenIndexes> {
-        let (mut raw, mut hashed) = (Vec::new(), Vec::new());
-        for record in self.operators() {
-            if !record.token.is_empty() {
-                let token = record.token.as_bytes();
-                // The server looks there too when the other index has no entry.
-                hashed.extend(Variant::ALL.map(|variant| TokenHash::of(variant, token).to_phc()));
-                raw.push(Zeroizing::new(token.to_vec()));
-            }
-            hashed.push(record.hashed_token.into_owned());
-        }
-        Ok(TokenIndexes {
-            raw: TokenIndex::of(snapshot, names::AUTHORIZATION_INDEX, &raw)?,
-            hashed: TokenIndex::of(snapshot, names::AUTHORIZATION_HASHED_INDEX, &hashed)?,
-        })
+        let operators: Vec<_> = self.operators().collect();
+        TokenIndexes::of(snapshot, &operators)
     }
 
     /// Every operator token, with whether it would authenticate.

@@ -20,7 +20,7 @@ use crate::ops::commit::sound_structure;
 use crate::ops::new_file::temporary_name;
 use crate::ops::output::OutputFile;
 use crate::store::device::on_file;
-use crate::store::{Commit, Engine, Progress, Store, WritableStore};
+use crate::store::{Engine, Progress, Store, WritableStore};
 
 /// Whether the copy could be made at `out`, for a dry run.
 ///
@@ -116,9 +116,9 @@ impl NewFolder {
             let file = content.try_clone().at("write", &path)?;
             Ok::<_, Error>(on_file(file))
         };
-        store.copy_to(Engine::Bolt, device()?, &path, &Progress::new(&|_| {}))?;
-        let mut new = WritableStore::on(device()?, &path)?;
-        new.commit(plan.changes(), &[])?.in_new_file()?;
+        let progress = Progress::new(&|_| {});
+        store.copy_changed_to(plan.changes(), Engine::Bolt, device()?, &path, &progress)?;
+        let new = WritableStore::on(device()?, &path)?;
         let holds = find(&new, plan.token())? == Some(plan.id());
         sound_structure(new.inspect())?;
         if !holds {

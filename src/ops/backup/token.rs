@@ -17,7 +17,7 @@ use crate::metadata::json::{Edit, Object, push_string};
 use crate::metadata::new_authorization::{Kept, NewAuthorization};
 use crate::metadata::permission::of_operator;
 use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorization, names};
-use crate::ops::auth_list::{Entry, Filters, Lister};
+use crate::ops::auth_list::{Entry, Lister};
 use crate::ops::commit::{all_decoded, known_schema, sound_structure};
 use crate::ops::moment::Moment;
 use crate::secret::Token;
@@ -93,7 +93,7 @@ pub fn plan(store: &Store, token: Token, now: &Moment) -> Result<Plan> {
     let preview = Preview::new(snapshot, &changes);
     let after = look(&preview)?;
     let answers = full_restore(&preview, &after, None)?;
-    let lister = Lister::new(&preview, Filters::default(), false)?;
+    let lister = Lister::of_one(&preview, id, false)?;
     if answers.cli_before_28 != super::operator::Answer::Ok {
         return Err(
             refused("influx restore --full would not end well with this token either")
