@@ -74,6 +74,7 @@ impl Unpacked {
             Err(Failed::Unpacking(cause)) => return Err(cant_unpack(cause)),
             Err(Failed::Writing(cause)) => return Err(cause).at("write", to),
         };
+        device.sync().at("sync", to)?;
         let store = WritableStore::on_latched(Arc::clone(&device), path)?;
         Ok(Self {
             store,

@@ -56,7 +56,7 @@ fn compact_if_sound(bytes: &[u8]) -> Option<bool> {
 }
 
 fn is_compact(bytes: &[u8]) -> bool {
-    compact_if_sound(bytes).expect("a sound store")
+    compact_if_sound(bytes).unwrap()
 }
 
 /// As an export lays it out.

@@ -143,7 +143,7 @@ impl Scene {
         let means = Means {
             open: &open,
             now: &now,
-            disk: disk,
+            disk,
             progress: &|_| {},
         };
         let Planned::Ready(mut plan) = plan(&backup, opener, &options, &old, &means)? else {
