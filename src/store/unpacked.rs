@@ -10,6 +10,7 @@ use std::thread;
 
 use zeroize::Zeroizing;
 
+use super::Inspect;
 use super::bolt::{BEGINNING, begins_compact};
 use super::copy::does_not_read_back;
 use super::device::{Device, Latch};
@@ -39,6 +40,7 @@ pub enum Stays {
 pub struct Unpacked {
     store: WritableStore,
     device: Arc<dyn Device>,
+    stays: Stays,
     length: u64,
     sum: u32,
 }
@@ -79,6 +81,7 @@ impl Unpacked {
         Ok(Self {
             store,
             device,
+            stays,
             length,
             sum,
         })
@@ -88,6 +91,15 @@ impl Unpacked {
     #[must_use]
     pub fn store(&self) -> &WritableStore {
         &self.store
+    }
+
+    /// Whether the file may stay: it is compact, and its device was asked for as that of a file
+    /// that may.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn may_stay(&self) -> Result<bool> {
+        Ok(self.stays == Stays::Perhaps && self.store.is_compact()?)
     }
 
     /// Whether the file, which is `to` in messages, holds what was written to it. It is read from

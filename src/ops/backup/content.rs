@@ -28,7 +28,7 @@ enum From {
         store: Unpacked,
         file: NewFile,
         /// Whether nothing would be gained by a copy of it.
-        compact: bool,
+        stays: bool,
     },
 }
 
@@ -56,7 +56,7 @@ impl Content {
             Ok(From::Unpacked {
                 store,
                 file,
-                compact: false,
+                stays: false,
             })
         })?;
         // All three read the whole file.
@@ -64,7 +64,10 @@ impl Content {
             let (inspect, snapshot) = (from.inspect(), from.snapshot());
             let checking = scope.spawn(|| {
                 sound_structure(inspect)?;
-                inspect.is_compact()
+                match &from {
+                    From::Unpacked { store, .. } => store.may_stay(),
+                    From::Read(_) => Ok(false),
+                }
             });
             let reading = match &from {
                 From::Unpacked { store, .. } => Some(scope.spawn(|| store.reads_back(to))),
@@ -77,9 +80,9 @@ impl Content {
             read_back.transpose()?;
             Ok::<_, Error>((checked?, looked?))
         });
-        let (is_compact, looked) = looked?;
-        if let From::Unpacked { compact, .. } = &mut from {
-            *compact = is_compact;
+        let (may_stay, looked) = looked?;
+        if let From::Unpacked { stays, .. } = &mut from {
+            *stays = may_stay;
         }
         Ok((Self(from), looked))
     }
@@ -120,7 +123,7 @@ impl Content {
             From::Unpacked {
                 store,
                 file,
-                compact: true,
+                stays: true,
             } if engine == Engine::Bolt => {
                 let new = New::at(to, file)?;
                 let mut store = store.into_store(to);
