@@ -81,6 +81,7 @@ fn open_and_look(content: Vec<u8>) {
         let _ = bolt.get(bucket, key.get(1..).unwrap_or_default());
     }
     let _ = Inspect::check(&bolt);
+    let _ = bolt.is_compact();
     let _ = check::check(&bolt);
     if let Ok((known, _)) = Known::load(&bolt) {
         let mut scan = Scan::new(&known);
