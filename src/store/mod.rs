@@ -126,9 +126,9 @@ pub trait Inspect: Send + Sync {
         Ok(false)
     }
 
-    /// Whether a copy of the file would show no less than the file: no page is free, no unused byte
-    /// is anything but zero, and branches have no keys that leaves do not have. False where that
-    /// can't be told.
+    /// Whether a copy of the file would be no better than the file: it is laid out as a new one is,
+    /// nothing is to be found in it, no page is free, no unused byte is anything but zero, and
+    /// branches have no keys that leaves do not have. False where that can't be told.
     ///
     /// # Errors
     /// When the file can't be read.

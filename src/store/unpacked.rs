@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::panic::resume_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -36,11 +36,16 @@ pub enum Stays {
     No,
 }
 
-/// A store that was unpacked, and what was written.
+/// A store that was unpacked.
 pub struct Unpacked {
     store: WritableStore,
-    device: Arc<dyn Device>,
+    written: Written,
     stays: Stays,
+}
+
+/// What was written.
+struct Written {
+    device: Arc<dyn Device>,
     length: u64,
     sum: u32,
 }
@@ -70,20 +75,31 @@ impl Unpacked {
         } else {
             Stays::No
         };
-        let device: Arc<dyn Device> = Arc::new(Latch::new(device(stays)?));
+        let device = Box::new(Beside {
+            device: device(stays)?,
+            to: to.to_path_buf(),
+        });
+        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
         let (length, sum) = match write(first, &mut stream, &*device, progress) {
             Ok(written) => written,
             Err(Failed::Unpacking(cause)) => return Err(cant_unpack(cause)),
             Err(Failed::Writing(cause)) => return Err(cause).at("write", to),
         };
         device.sync().at("sync", to)?;
-        let store = WritableStore::on_latched(Arc::clone(&device), path)?;
-        Ok(Self {
-            store,
-            device,
-            stays,
+        let written = Written {
+            device: Arc::clone(&device),
             length,
             sum,
+        };
+        let store = WritableStore::on_latched(device, path).or_else(|error| {
+            // Not the backup's fault if the disk does not hold what was written.
+            written.reads_back(to)?;
+            Err(error)
+        })?;
+        Ok(Self {
+            store,
+            written,
+            stays,
         })
     }
 
@@ -108,6 +124,21 @@ impl Unpacked {
     /// # Errors
     /// [`ErrorKind::Io`] when it does not, or can't be read.
     pub fn reads_back(&self, to: &Path) -> Result<()> {
+        self.written.reads_back(to)
+    }
+
+    /// The store, to be changed; the file is `to` in messages from now on.
+    #[must_use]
+    pub fn into_store(self, to: &Path) -> WritableStore {
+        let mut store = self.store;
+        store.call(to);
+        store
+    }
+}
+
+impl Written {
+    /// See [`Unpacked::reads_back`].
+    fn reads_back(&self, to: &Path) -> Result<()> {
         self.device.forget(0, self.length);
         let mut buffer = Zeroizing::new(vec![0; PIECE / 4]);
         let mut sum = crc32fast::Hasher::new();
@@ -130,13 +161,50 @@ impl Unpacked {
             Err(does_not_read_back(to))
         }
     }
+}
 
-    /// The store, to be changed; the file is `to` in messages from now on.
-    #[must_use]
-    pub fn into_store(self, to: &Path) -> WritableStore {
-        let mut store = self.store;
-        store.call(to);
-        store
+/// The device of a file that is another one's in messages: what can't be read of it says so.
+struct Beside {
+    device: Box<dyn Device>,
+    to: PathBuf,
+}
+
+impl Beside {
+    fn told<T>(&self, read: io::Result<T>) -> io::Result<T> {
+        read.map_err(|cause| {
+            let told = format!("{cause}, where it is unpacked for {}", self.to.display());
+            io::Error::new(cause.kind(), told)
+        })
+    }
+}
+
+impl Device for Beside {
+    fn length(&self) -> io::Result<u64> {
+        self.told(self.device.length())
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.told(self.device.read_exact_at(buffer, offset))
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.device.write_all_at(bytes, offset)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.device.set_length(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.device.sync()
+    }
+
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        self.device.free_space()
+    }
+
+    fn forget(&self, offset: u64, length: u64) {
+        self.device.forget(offset, length);
     }
 }
 

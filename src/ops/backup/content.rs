@@ -1,12 +1,14 @@
 //! The store of a backup that is restored: read where it lies, or unpacked beside where it belongs.
 
+use std::fs::File;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
 use super::disk::Disk;
+use super::parts::temporary;
 use super::place::New;
-use super::restore::Means;
+use super::restore::{Means, scratch};
 use super::sound::sound;
 use super::source::Backup;
 use super::summary::{Looked, look};
@@ -26,38 +28,38 @@ enum From {
     Read(Store),
     Unpacked {
         store: Unpacked,
-        file: NewFile,
-        /// Whether nothing would be gained by a copy of it.
-        stays: bool,
+        /// The file that it was unpacked into, if nothing would be gained by a copy of it.
+        stays: Option<NewFile>,
     },
 }
 
 impl Content {
     /// Opens the store of a backup that belongs `to` somewhere, looks at it, and sees whether its
-    /// structure is sound. What is packed is unpacked into a private file without a name.
+    /// structure is sound. Meanwhile `judge` says what follows from what it holds; that counts only
+    /// if this succeeds. What is packed is unpacked into a private file without a name.
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotAStore`] and [`crate::ErrorKind::Corrupt`] when it is damaged;
     /// [`crate::ErrorKind::Io`] when it can't be unpacked.
-    pub fn open(backup: &Backup, to: &Path, means: &Means<'_>) -> Result<(Self, Looked)> {
+    pub fn open<J>(
+        backup: &Backup,
+        to: &Path,
+        means: &Means<'_>,
+        judge: impl FnOnce(&dyn Snapshot, &Looked) -> Result<J>,
+    ) -> Result<(Self, Looked, Result<J>)> {
         let mut from = sound(backup, || {
             let Some((packed, path)) = backup.packed()? else {
                 return backup.store(means.open).map(From::Read);
             };
-            let file = new_beside(to)?;
-            let device = |stays| {
-                let file = file.file().try_clone().at("write", to)?;
-                Ok(match stays {
-                    Stays::Perhaps => means.disk.device(file),
-                    Stays::No => means.disk.private(file),
+            let (file, stays) = file_for(to)?;
+            let device = |begins| {
+                Ok(match (begins, &stays) {
+                    (Stays::Perhaps, Some(_)) => means.disk.device(file),
+                    _ => means.disk.private(file),
                 })
             };
             let store = Unpacked::new(packed, &path, to, device, means.progress)?;
-            Ok(From::Unpacked {
-                store,
-                file,
-                stays: false,
-            })
+            Ok(From::Unpacked { store, stays })
         })?;
         // All three read the whole file.
         let looked = thread::scope(|scope| {
@@ -73,18 +75,21 @@ impl Content {
                 From::Unpacked { store, .. } => Some(scope.spawn(|| store.reads_back(to))),
                 From::Read(_) => None,
             };
-            let looked = look(snapshot);
+            let looked = look(snapshot).map(|looked| {
+                let judged = judge(snapshot, &looked);
+                (looked, judged)
+            });
             let read_back =
                 reading.map(|thread| thread.join().unwrap_or_else(|p| resume_unwind(p)));
             let checked = checking.join().unwrap_or_else(|panic| resume_unwind(panic));
             read_back.transpose()?;
             Ok::<_, Error>((checked?, looked?))
         });
-        let (may_stay, looked) = looked?;
-        if let From::Unpacked { stays, .. } = &mut from {
-            *stays = may_stay;
+        let (may_stay, (looked, judged)) = looked?;
+        if let (From::Unpacked { stays, .. }, false) = (&mut from, may_stay) {
+            *stays = None;
         }
-        Ok((Self(from), looked))
+        Ok((Self(from), looked, judged))
     }
 
     /// What it holds.
@@ -122,8 +127,7 @@ impl Content {
         match self.0 {
             From::Unpacked {
                 store,
-                file,
-                stays: true,
+                stays: Some(file),
             } if engine == Engine::Bolt => {
                 let new = New::at(to, file)?;
                 let mut store = store.into_store(to);
@@ -152,6 +156,15 @@ impl Content {
                 Ok((new, store))
             }
         }
+    }
+}
+
+/// A private file in the folder of `to`; also as one that can be named later, unless it would have
+/// a temporary name until then: questions may follow, and a kill would leave it behind.
+fn file_for(to: &Path) -> Result<(File, Option<NewFile>)> {
+    match new_beside(to)? {
+        new @ NewFile::Nameless(_) => Ok((new.file().try_clone().at("write", to)?, Some(new))),
+        NewFile::Named(_) => Ok((temporary(Some(scratch(to)))?, None)),
     }
 }
 

@@ -5,7 +5,7 @@
 //! | [`export`] | `backup export` |
 //! | [`inspect`] | `backup inspect` |
 //! | [`token`], [`copied`] | `backup token` |
-//! | [`restore`], `content`, [`old`], `shards` | `backup restore`: the new store, the old one |
+//! | [`restore`], `content`, [`opening`], [`old`], `shards` | `backup restore`: the new store, who gets in, the old one |
 //! | [`place`] | how both files come into place |
 //! | [`disk`] | how both reach the disk |
 //! | [`source`], `members`, `tape`, `sound` | a backup that is read: which files, where, whether whole |
@@ -22,6 +22,7 @@ pub mod inspect;
 pub mod manifest;
 mod members;
 pub mod old;
+pub mod opening;
 pub mod operator;
 mod parts;
 pub mod place;

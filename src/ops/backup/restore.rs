@@ -10,14 +10,14 @@ use serde::Serialize;
 use super::content::Content;
 use super::disk::{Disk, Front};
 use super::old::Old;
-use super::operator::{Supplied, supplied};
+use super::opening::{Judged, Opener, Opening, opening};
+use super::operator::Supplied;
 use super::parts::{Sum, copy, reads_back, sum_of};
 use super::place::{InTheWay, New, Pair, Ready};
 use super::shards;
 use super::source::Backup;
 use super::sql;
 use super::summary::NamedShard;
-use super::token::owner;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity, counted};
 use crate::metadata::authenticate::find;
@@ -25,8 +25,8 @@ use crate::metadata::{Id, Storage, Variant, names};
 use crate::ops::commit::Around;
 use crate::ops::engine_folder;
 use crate::ops::hash;
+use crate::ops::made;
 use crate::ops::moment::Moment;
-use crate::ops::{made, recover_operator};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Engine, Held, OpenOptions, Snapshot};
 
@@ -61,14 +61,6 @@ pub struct Means<'a> {
     pub disk: &'a dyn Disk,
     /// Told how many bytes have been unpacked, now and then.
     pub progress: &'a (dyn Fn(u64) + Sync),
-}
-
-/// Who is to get in.
-pub enum Opener {
-    /// Whoever has this operator token of the backup.
-    Token(Token),
-    /// Whoever has one that is made now.
-    New,
 }
 
 /// A restore that may be made.
@@ -141,50 +133,43 @@ fn work_out(
     old: &Old,
     means: &Means<'_>,
 ) -> Result<Planned> {
-    let (content, looked) = Content::open(backup, &options.to, means)?;
+    let pair = Pair {
+        database: options.to.clone(),
+        sqlite: backup.sql.as_ref().map(|_| options.sqlite.clone()),
+    };
+    let in_the_way = pair.in_the_way()?;
+    if !options.force {
+        in_the_way.must_be_nothing()?;
+    }
+    let (content, looked, judged) =
+        Content::open(backup, &options.to, means, |snapshot, looked| {
+            opening(
+                snapshot,
+                looked,
+                opener,
+                options.use_hashed_tokens,
+                means.now,
+            )
+        })?;
     let snapshot = content.snapshot();
     if looked.summary.tokens.total == 0 && looked.catalog.users.is_empty() {
         is_metadata(snapshot, backup)?;
     }
-    let mut changes = ChangeSet::default();
-    let (token, id, storage, made) = match opener {
-        Opener::Token(token) => {
-            let judged = supplied(snapshot, &looked, &token)?;
-            match (judged.matches, judged.id, judged.storage) {
-                (true, Some(id), Some(storage)) => (token, id, storage, None),
-                _ => return Ok(Planned::Refused(judged)),
-            }
-        }
-        Opener::New => {
-            let (user, org) = owner(&looked)?;
-            let catalog = &looked.catalog;
-            let for_whom = recover_operator::Options {
-                user: catalog.users.get(&user).map(|user| user.name.clone()),
-                org: catalog.orgs.get(&org).map(|org| org.name.clone()),
-                use_hashed_tokens: options.use_hashed_tokens,
-            };
-            let mut made = recover_operator::plan(snapshot, &for_whom, means.now)?;
-            changes = std::mem::take(&mut made.changes);
-            let storage = made.show(false, |made| made.entry.storage)?;
-            let Some(token) = made.token().cloned() else {
-                return Err(Error::new(ErrorKind::Refused, "no token was made"));
-            };
-            (token, made.id(), storage, Some(made))
-        }
+    let Opening {
+        token,
+        id,
+        storage,
+        made,
+        mut changes,
+    } = match judged? {
+        Judged::Opens(opening) => *opening,
+        Judged::OpensNot(supplied) => return Ok(Planned::Refused(supplied)),
     };
     let scratch = scratch(&options.to);
     let sqlite = match backup.sqlite()? {
         Some((file, path)) => Some(sql::unpacked(file, &path, Some(scratch))?),
         None => None,
     };
-    let pair = Pair {
-        database: options.to.clone(),
-        sqlite: sqlite.is_some().then(|| options.sqlite.clone()),
-    };
-    let in_the_way = pair.in_the_way()?;
-    if !options.force {
-        in_the_way.must_be_nothing()?;
-    }
     let lying = engine_folder::shards(&options.engine_path)?;
     let old_tsm = old.tsm.as_deref();
     let shards = shards::plan(snapshot, old_tsm, &lying, options.keep_shards)?;

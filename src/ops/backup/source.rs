@@ -309,6 +309,8 @@ impl Backup {
         let mut start = [0; GZIP_MAGIC.len()];
         let read = file.rewind().and_then(|()| fill(&mut file, &mut start));
         let length = read.at("read", &path)?;
+        // A second descriptor is at the same place.
+        file.rewind().at("read", &path)?;
         Ok((start.get(..length) == Some(&GZIP_MAGIC[..])).then_some((file, path)))
     }
 

@@ -1,14 +1,14 @@
 //! Whether a file is as a copy of it would be, which `write::create` lays out: then it need not
-//! be copied.
+//! be copied. Bolt itself makes no such file, and one that only looks like it may hold what a
+//! copy would leave out, or be built so that Bolt loses records once it changes them.
 
 use super::Bolt;
 use super::check::examine;
-use super::codes::Report;
-use super::freelist::{self, Freelist};
 use super::layout::all_zero;
-use super::meta;
+use super::meta::{self, Metas};
+use super::pages::PageFile;
 use super::unused::unused;
-use super::write::FREELIST;
+use super::write::{new_frame, root_sequence};
 use crate::error::Result;
 use crate::store::{MemoryFile, Unused};
 
@@ -18,25 +18,41 @@ pub(crate) const BEGINNING: usize = 3 * (64 << 10);
 
 /// See [`crate::store::Inspect::is_compact`].
 pub(super) fn is_compact(bolt: &Bolt) -> Result<bool> {
-    let examined = examine(bolt)?;
-    let pages = &examined.pages;
-    if pages.freelist == 0 || pages.free + pages.leaked + pages.tail_bytes > 0 {
+    let (file, meta) = (&bolt.file, &bolt.metas.current);
+    if !has_new_frame(file, &bolt.metas)? || file.size() != file.offset(meta.hwm) {
         return Ok(false);
     }
-    let mut blank = examined.survey.separators_in_leaves;
+    let examined = examine(bolt)?;
+    let (survey, pages) = (examined.survey, &examined.pages);
+    let as_laid_out = survey.balanced
+        && survey.separators_in_leaves
+        && pages.free + pages.leaked == 0
+        && examined.report.into_findings().is_empty();
+    if !as_laid_out {
+        return Ok(false);
+    }
+    let mut blank = true;
     let findings = unused(bolt, &mut |unused| {
         blank &= matches!(unused, Unused::Run { bytes, .. } if all_zero(bytes));
     })?;
     Ok(blank && findings.is_empty())
 }
 
-/// Whether a file that begins so may be compact: an empty freelist stands where a new file has it.
+/// Whether a file that begins so may be compact.
 pub(crate) fn begins_compact(beginning: &[u8]) -> bool {
     let source = Box::new(MemoryFile::new(beginning.to_vec()));
-    let Ok((file, metas)) = meta::find(source, "".as_ref()) else {
-        return false;
-    };
-    let list = freelist::read(&file, &metas.current, &mut Report::default());
-    !metas.fell_back()
-        && matches!(list, Ok(Freelist::Stored(list)) if list.count == 0 && list.span.start == FREELIST.0)
+    match meta::find(source, "".as_ref()) {
+        Ok((file, metas)) => has_new_frame(&file, &metas).unwrap_or(false),
+        Err(_) => false,
+    }
+}
+
+/// Whether both metas and the freelist are byte for byte those of a new file.
+fn has_new_frame(file: &PageFile, metas: &Metas) -> Result<bool> {
+    let meta = &metas.current;
+    let sequence = root_sequence(file, meta)?;
+    let frame = new_frame(file.page_size(), meta.root, sequence, meta.hwm.0);
+    let mut found = vec![0; file.present(0, frame.len())];
+    file.read(&mut found, 0)?;
+    Ok(found == frame)
 }

@@ -484,6 +484,9 @@ fn elements(
 ) -> ControlFlow<(), usize> {
     let mut previous: Option<Element<'_>> = None;
     let mut end = node.array_end();
+    if node.count == 0 && bounds.low.is_some() {
+        visit.separator_alone();
+    }
     for element in node.elements() {
         let element = match element {
             Ok(element) => element,

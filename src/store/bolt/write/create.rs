@@ -14,7 +14,7 @@ use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect, Report};
 use crate::store::bolt::judge::{Reference, fetch, judge};
 use crate::store::bolt::layout::{MAGIC, META, PageId, VERSION};
-use crate::store::bolt::meta::checksum;
+use crate::store::bolt::meta::{Meta, checksum};
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
@@ -30,7 +30,7 @@ pub const USUAL_PAGE_SIZE: u64 = 4096;
 const LEAST_LENGTH: u64 = 4096;
 
 /// Where the freelist of a new file stands: behind the metas.
-pub(in crate::store::bolt) const FREELIST: PageId = PageId(2);
+const FREELIST: PageId = PageId(2);
 
 /// Writes all buckets, pairs and sequences of `source`, which has no nested ones, into an empty
 /// device, which is `path` in messages.
@@ -101,10 +101,7 @@ fn new_file(
     fill(&mut root, &mut out)?;
     let root = root.finish(false, &mut out)?.root();
     out.flush()?;
-    let mut metas = Vec::new();
-    for slot in [0, 1] {
-        metas.extend(meta(slot, page_size, root, root_sequence, out.end()));
-    }
+    let metas = metas(page_size, root, root_sequence, out.end());
     let failed = |action: &str, cause: &std::io::Error| {
         let path = path.display();
         Error::new(ErrorKind::Io, format!("can't {action} {path}: {cause}"))
@@ -129,6 +126,36 @@ fn new_file(
     } else {
         Err(crate::store::copy::does_not_read_back(path))
     }
+}
+
+/// The pages before the first node of a new file: both metas, and a freelist of no pages.
+pub(in crate::store::bolt) fn new_frame(
+    page_size: usize,
+    root: PageId,
+    root_sequence: u64,
+    hwm: u64,
+) -> Vec<u8> {
+    let mut frame = metas(page_size, root, root_sequence, hwm);
+    frame.extend(freelist(FREELIST, 0, &[]));
+    frame.resize(3 * page_size, 0);
+    frame
+}
+
+/// The sequence of the root bucket.
+///
+/// # Errors
+/// When the system can't read the file.
+pub(in crate::store::bolt) fn root_sequence(file: &PageFile, meta: &Meta) -> Result<u64> {
+    let (page, mut raw) = (PageId(meta.slot), [0; 16]);
+    file.read(&mut raw, file.offset(page) + 32)?;
+    Ok(bucket(&raw, page, 0).map_or(0, |(header, _)| header.sequence))
+}
+
+fn metas(page_size: usize, root: PageId, root_sequence: u64, hwm: u64) -> Vec<u8> {
+    let slots = [0, 1].into_iter();
+    slots
+        .flat_map(|slot| meta(slot, page_size, root, root_sequence, hwm))
+        .collect()
 }
 
 fn meta(slot: u64, page_size: usize, root: PageId, root_sequence: u64, hwm: u64) -> Vec<u8> {
@@ -162,12 +189,7 @@ impl Bolt {
         path: &Path,
         progress: &Progress<'_>,
     ) -> Result<()> {
-        let current = &self.metas.current;
-        let mut raw = [0; 16];
-        self.file
-            .read(&mut raw, self.file.offset(PageId(current.slot)) + 32)?;
-        let sequence =
-            bucket(&raw, PageId(current.slot), 0).map_or(0, |(header, _)| header.sequence);
+        let sequence = root_sequence(&self.file, &self.metas.current)?;
         let copy = |nested| self.try_copy(sequence, changes, nested, device, path, progress);
         if !copy(false)? {
             // There are buckets in buckets: from the start again, the slower way.

@@ -20,8 +20,8 @@ mod rebuild;
 mod space;
 mod wipe;
 
-pub(super) use create::FREELIST;
 pub use create::{USUAL_PAGE_SIZE, create};
+pub(super) use create::{new_frame, root_sequence};
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
