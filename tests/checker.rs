@@ -93,6 +93,15 @@ const MUTATORS: &[(Code, &str, Mutator)] = &[
         i.put_u64(root, first);
         i.set_meta(i.meta(), 56, first + 64);
     }),
+    (Code::TreeUneven, BRANCH, |i| {
+        // Between the root and its last leaf stands one more branch.
+        let last = i.element(i.tree_of("fill"), 2);
+        let (key, leaf, new) = (i.key_of_branch(last), i.u64(last + 8), i.hwm());
+        i.bytes.truncate(i.page(new));
+        i.push_branch(new, &key, leaf);
+        i.put_u64(last + 8, new);
+        i.set_meta(i.meta(), 56, new + 1);
+    }),
     (Code::EmptyBranch, BRANCH, |i| {
         i.put(i.tree_of("fill") + 10, &[0, 0])
     }),

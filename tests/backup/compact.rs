@@ -296,8 +296,8 @@ fn put_branch(bytes: &mut [u8], page: usize, children: &[(Vec<u8>, u64)]) {
     let mut keys: Vec<u8> = Vec::new();
     for (index, (key, child)) in children.iter().enumerate() {
         let at = 16 * (children.len() - index) + keys.len();
-        image.extend((at as u32).to_le_bytes());
-        image.extend((key.len() as u32).to_le_bytes());
+        image.extend(&(at as u64).to_le_bytes()[..4]);
+        image.extend(&(key.len() as u64).to_le_bytes()[..4]);
         image.extend(child.to_le_bytes());
         keys.extend(key);
     }
@@ -309,7 +309,7 @@ fn put_branch(bytes: &mut [u8], page: usize, children: &[(Vec<u8>, u64)]) {
 fn header(page: usize, flags: u16, count: usize) -> Vec<u8> {
     let mut header = (page as u64).to_le_bytes().to_vec();
     header.extend(flags.to_le_bytes());
-    header.extend((count as u16).to_le_bytes());
+    header.extend(&(count as u64).to_le_bytes()[..2]);
     header.extend(0_u32.to_le_bytes());
     header
 }

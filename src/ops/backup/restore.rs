@@ -133,14 +133,6 @@ fn work_out(
     old: &Old,
     means: &Means<'_>,
 ) -> Result<Planned> {
-    let pair = Pair {
-        database: options.to.clone(),
-        sqlite: backup.sql.as_ref().map(|_| options.sqlite.clone()),
-    };
-    let in_the_way = pair.in_the_way()?;
-    if !options.force {
-        in_the_way.must_be_nothing()?;
-    }
     let (content, looked, judged) =
         Content::open(backup, &options.to, means, |snapshot, looked| {
             opening(
@@ -165,6 +157,15 @@ fn work_out(
         Judged::Opens(opening) => *opening,
         Judged::OpensNot(supplied) => return Ok(Planned::Refused(supplied)),
     };
+    // Not before: whether the token is the right one is the first question.
+    let pair = Pair {
+        database: options.to.clone(),
+        sqlite: backup.sql.as_ref().map(|_| options.sqlite.clone()),
+    };
+    let in_the_way = pair.in_the_way()?;
+    if !options.force {
+        in_the_way.must_be_nothing()?;
+    }
     let scratch = scratch(&options.to);
     let sqlite = match backup.sqlite()? {
         Some((file, path)) => Some(sql::unpacked(file, &path, Some(scratch))?),

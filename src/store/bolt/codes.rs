@@ -63,6 +63,7 @@ codes! {
     PageCount, Error, "page-count", "A node claims more elements than fit into it.";
     PageShared, Error, "page-shared", "A page is used twice, or a branch leads back to itself.";
     TreeDepth, Error, "tree-depth", "A page lies deeper below its root than Bolt can ever have put it.";
+    TreeUneven, Warning, "tree-uneven", "The leaves of a tree are not all equally deep, as Bolt's are: it loses records when it merges a leaf with a branch.";
     EmptyBranch, Error, "empty-branch", "A branch has no elements.";
     EmptyLeaf, Warning, "empty-leaf", "A leaf below a branch has no elements.";
     SingleChild, Warning, "single-child", "A branch has only one child, on which Bolt panics when that child shrinks.";

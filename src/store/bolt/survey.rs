@@ -252,7 +252,16 @@ impl Visit for Notes<'_, '_> {
             Kind::Branch => self.pages.branch += pages,
             Kind::Leaf => {
                 self.pages.leaf += pages;
-                self.balanced &= *self.leaf_depth.get_or_insert(depth) == depth;
+                let others = *self.leaf_depth.get_or_insert(depth);
+                if others != depth {
+                    self.balanced = false;
+                    self.count(Code::TreeUneven, || {
+                        let message = format!(
+                            "the leaf is at level {depth}, and others of its tree at {others}"
+                        );
+                        node.defect(Code::TreeUneven, 8, message)
+                    });
+                }
             }
         }
         match (node.kind, node.count) {
