@@ -14,17 +14,32 @@ impl Bar {
     /// Says what is `doing`; there are `total` bytes to be done, more or less.
     #[must_use]
     pub fn new(ui: &Ui, doing: &'static str, total: u64) -> Self {
+        let template = "{msg} {percent:>3} %  {bytes}, {bytes_per_sec}";
+        Self::of(ui, doing, Some(total), template)
+    }
+
+    /// The same for bytes of which it can't be told how many there will be.
+    #[must_use]
+    pub fn counting(ui: &Ui, doing: &'static str) -> Self {
+        Self::of(ui, doing, None, "{msg} {bytes}, {bytes_per_sec}")
+    }
+
+    /// The same for work of which it can't be told how much of it is done.
+    #[must_use]
+    pub fn working(ui: &Ui, doing: &'static str) -> Self {
+        Self::of(ui, doing, None, "{spinner} {msg} {elapsed}")
+    }
+
+    fn of(ui: &Ui, doing: &'static str, total: Option<u64>, template: &str) -> Self {
         let watched = io::stderr().is_terminal() && !ui.quiet() && !ui.json();
         let target = if watched {
             ProgressDrawTarget::stderr_with_hz(10)
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(Some(total), target);
+        let bar = ProgressBar::with_draw_target(total, target);
         // The template is constant and right; if not, the default serves.
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg} {percent:>3} %  {bytes}, {bytes_per_sec}")
-        {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(doing);
@@ -32,27 +47,6 @@ impl Bar {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
         Self(bar)
-    }
-
-    /// The same for bytes of which it can't be told how many there will be.
-    #[must_use]
-    pub fn counting(ui: &Ui, doing: &'static str) -> Self {
-        let bar = Self::new(ui, doing, 0);
-        bar.0.unset_length();
-        if let Ok(style) = ProgressStyle::with_template("{msg} {bytes}, {bytes_per_sec}") {
-            bar.0.set_style(style);
-        }
-        bar
-    }
-
-    /// The same for work of which it can't be told how much of it is done.
-    #[must_use]
-    pub fn working(ui: &Ui, doing: &'static str) -> Self {
-        let bar = Self::new(ui, doing, 0);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-            bar.0.set_style(style);
-        }
-        bar
     }
 
     /// So many bytes are done.
