@@ -13,6 +13,7 @@ use crate::metadata::release::{SQL_MIGRATIONS, SqlSchema};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::survival::{Loss, Survival, survival};
 use crate::metadata::{Id, Release, Schema};
+use crate::ops::new_file::folder_of;
 use crate::store::{Description, Engine, Inspect, Snapshot, Sqlite, Store};
 
 /// What is asked.
@@ -107,13 +108,6 @@ pub(super) fn sqlite_path(database: &Description, options: &Options) -> Result<P
         .with_hint("check the path after --sqlite-path"));
     }
     Ok(path.clone())
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 impl SqlSide {

@@ -22,6 +22,15 @@ pub fn is_temporary(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
 }
 
+/// The folder that the file at `path` is to stand in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// A temporary name that nothing has, as far as chance goes.
 ///
 /// # Errors
@@ -99,11 +108,7 @@ impl NewFile {
             },
             Self::Nameless(file) => {
                 // Only what has a name can be renamed.
-                let folder = match path.parent() {
-                    Some(folder) if !folder.as_os_str().is_empty() => folder,
-                    _ => Path::new("."),
-                };
-                let temporary = folder.join(temporary_name()?);
+                let temporary = folder_of(path).join(temporary_name()?);
                 link(&file, &temporary)?;
                 fs::rename(&temporary, path).inspect_err(|_| {
                     let _ = fs::remove_file(&temporary);

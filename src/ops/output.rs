@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::new_file::NewFile;
+use super::new_file::{NewFile, folder_of};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::Device;
 use crate::store::device::on_file;
@@ -359,13 +359,6 @@ fn open_stream(path: &Path) -> Result<File> {
         Ok(file)
     } else {
         Err(exists(path))
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }
 

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boltkey::ErrorKind;
+use boltkey::ops::backup::content::Means;
 use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::old::Old;
 use boltkey::ops::backup::opening::Opener;
-use boltkey::ops::backup::restore::{Means, Options, Planned, plan};
+use boltkey::ops::backup::restore::{Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From, Kind, Role};
 use boltkey::ops::moment::Moment;
 use boltkey::secret::Token;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use boltkey::Result;
 use boltkey::ops::backup::Compression;
+use boltkey::ops::backup::content::Means;
 use boltkey::ops::backup::disk::Disk;
 use boltkey::ops::backup::export::{Exported, Options as ExportOptions, Out, export};
 use boltkey::ops::backup::old::Old;
 use boltkey::ops::backup::opening::Opener;
-use boltkey::ops::backup::restore::{Means, Options, Planned, plan};
+use boltkey::ops::backup::restore::{Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From, Role};
 use boltkey::ops::moment::Moment;
 use boltkey::secret::Token;

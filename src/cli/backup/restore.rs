@@ -21,15 +21,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Storage;
 use crate::ops::auth_list::Entry;
+use crate::ops::backup::content::Means;
 use crate::ops::backup::disk::Straight;
 use crate::ops::backup::manifest::base;
 use crate::ops::backup::old::Old;
 use crate::ops::backup::opening::Opener;
 use crate::ops::backup::operator::Supplied;
-use crate::ops::backup::restore::{Means, Options, Plan, Planned, Restored, plan, scratch};
+use crate::ops::backup::restore::{Options, Plan, Planned, Restored, plan};
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::commit::write_token;
 use crate::ops::moment::Moment;
+use crate::ops::new_file::folder_of;
 use crate::ops::output::OutputFile;
 use crate::store::{self, Committed, Engine, Held, Store};
 
@@ -236,7 +238,7 @@ fn options(args: &RestoreArgs, session: &Session) -> Options {
 
 /// The folder that the database is to stand in, which has to be there.
 fn scratch_folder(to: &Path) -> Result<Option<&Path>> {
-    let folder = scratch(to);
+    let folder = folder_of(to);
     if folder.is_dir() {
         return Ok(Some(folder));
     }

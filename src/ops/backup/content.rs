@@ -8,18 +8,31 @@ use std::thread;
 use super::disk::Disk;
 use super::parts::temporary;
 use super::place::New;
-use super::restore::{Means, scratch};
 use super::sound::sound;
 use super::source::Backup;
 use super::summary::{Looked, look};
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
 use crate::ops::commit::sound_structure;
-use crate::ops::new_file::NewFile;
+use crate::ops::moment::Moment;
+use crate::ops::new_file::{NewFile, folder_of};
 use crate::ops::output::new_beside;
 use crate::store::{
-    ChangeSet, Commit, Engine, Inspect, Progress, Snapshot, Stays, Store, Unpacked, WritableStore,
+    ChangeSet, Commit, Engine, Inspect, OpenOptions, Progress, Snapshot, Stays, Store, Unpacked,
+    WritableStore,
 };
+
+/// What a restore is worked out with.
+pub struct Means<'a> {
+    /// How a backup is opened that is one database file.
+    pub open: &'a OpenOptions,
+    /// When it is.
+    pub now: &'a Moment,
+    /// Where a packed store is unpacked to.
+    pub disk: &'a dyn Disk,
+    /// Told how many bytes have been unpacked, now and then.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
 
 /// A sound store of a backup.
 pub struct Content(From);
@@ -115,7 +128,7 @@ impl Content {
     ///
     /// # Errors
     /// As [`Store::copy_changed_to`] and [`Commit::commit`].
-    pub fn into_file(
+    pub(super) fn into_file(
         self,
         changes: &ChangeSet,
         engine: Engine,
@@ -164,7 +177,7 @@ impl Content {
 fn file_for(to: &Path) -> Result<(File, Option<NewFile>)> {
     match new_beside(to)? {
         new @ NewFile::Nameless(_) => Ok((new.file().try_clone().at("write", to)?, Some(new))),
-        NewFile::Named(_) => Ok((temporary(Some(scratch(to)))?, None)),
+        NewFile::Named(_) => Ok((temporary(Some(folder_of(to)))?, None)),
     }
 }
 

@@ -17,7 +17,7 @@ use super::token::{Plan, refused};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::authenticate::find;
 use crate::ops::commit::sound_structure;
-use crate::ops::new_file::temporary_name;
+use crate::ops::new_file::{folder_of, temporary_name};
 use crate::ops::output::OutputFile;
 use crate::store::device::on_file;
 use crate::store::{Engine, Progress, Store, WritableStore};
@@ -37,10 +37,7 @@ pub fn could_write(out: &Path) -> Result<()> {
 /// When the copy was not made; nothing is left of it then.
 pub fn write(backup: &Backup, store: &Store, plan: &Plan, out: &Path) -> Result<()> {
     could_write(out)?;
-    let folder = match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(out);
     let copy = NewFolder::make(folder, out)?;
     copy.fill(backup, store, plan)?;
     copy.name(folder, out)

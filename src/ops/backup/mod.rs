@@ -5,7 +5,7 @@
 //! | [`export`] | `backup export` |
 //! | [`inspect`] | `backup inspect` |
 //! | [`token`], [`copied`] | `backup token` |
-//! | [`restore`], `content`, [`opening`], [`old`], `shards` | `backup restore`: the new store, who gets in, the old one |
+//! | [`restore`], [`content`], [`opening`], [`old`], `shards` | `backup restore`: the new store, who gets in, the old one |
 //! | [`place`] | how both files come into place |
 //! | [`disk`] | how both reach the disk |
 //! | [`source`], `members`, `tape`, `sound` | a backup that is read: which files, where, whether whole |
@@ -14,7 +14,7 @@
 //! | [`summary`] | what a store holds, without secrets |
 //! | [`operator`] | operator tokens: supplied ones, and what `influx restore --full` answers |
 
-mod content;
+pub mod content;
 pub mod copied;
 pub mod disk;
 pub mod export;

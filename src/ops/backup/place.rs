@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::disk::{Disk, Step};
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::ops::new_file::NewFile;
+use crate::ops::new_file::{NewFile, folder_of};
 use crate::ops::output::{Finished, OutputFile, new_beside};
 use crate::store::Held;
 
@@ -55,13 +55,6 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 impl Pair {

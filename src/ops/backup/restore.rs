@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::content::Content;
+use super::content::{Content, Means};
 use super::disk::{Disk, Front};
 use super::old::Old;
 use super::opening::{Judged, Opener, Opening, opening};
@@ -27,8 +27,9 @@ use crate::ops::engine_folder;
 use crate::ops::hash;
 use crate::ops::made;
 use crate::ops::moment::Moment;
+use crate::ops::new_file::folder_of;
 use crate::secret::Token;
-use crate::store::{ChangeSet, Engine, Held, OpenOptions, Snapshot};
+use crate::store::{ChangeSet, Engine, Held, Snapshot};
 
 /// What to restore, and how.
 #[derive(Debug, Clone)]
@@ -49,18 +50,6 @@ pub struct Options {
     pub hash: bool,
     /// What an explicit `use-hashed-tokens` of influxd says.
     pub use_hashed_tokens: Option<bool>,
-}
-
-/// What a restore is worked out with.
-pub struct Means<'a> {
-    /// How a backup is opened that is one database file.
-    pub open: &'a OpenOptions,
-    /// When it is.
-    pub now: &'a Moment,
-    /// Where a packed store is unpacked to.
-    pub disk: &'a dyn Disk,
-    /// Told how many bytes have been unpacked, now and then.
-    pub progress: &'a (dyn Fn(u64) + Sync),
 }
 
 /// A restore that may be made.
@@ -166,7 +155,7 @@ fn work_out(
     if !options.force {
         in_the_way.must_be_nothing()?;
     }
-    let scratch = scratch(&options.to);
+    let scratch = folder_of(&options.to);
     let sqlite = match backup.sqlite()? {
         Some((file, path)) => Some(sql::unpacked(file, &path, Some(scratch))?),
         None => None,
@@ -282,15 +271,6 @@ fn no_sqlite(backup: &Backup, path: &Path) -> Finding {
         backup.path.display().to_string(),
         what,
     )
-}
-
-/// The folder in which private temporary files are made.
-#[must_use]
-pub fn scratch(to: &Path) -> &Path {
-    match to.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// What was restored, or would be.
