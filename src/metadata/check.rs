@@ -1,16 +1,17 @@
 //! The sense of the metadata: whether records, indexes and each other's references agree.
 
+mod expected;
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use serde::Deserialize;
 
-use super::authenticate::key_digest;
+use self::expected::{Expected, Met};
+use self::record::record_findings;
 use super::token_hash::PREFIX;
-use super::{
-    Authorization, Catalog, Id, Schema, Storage, TokenHash, authorization, mapping, marks, names,
-    tsm,
-};
+use super::{Catalog, Id, Schema, Storage, authorization, mapping, names, tsm};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::Snapshot;
@@ -717,137 +718,6 @@ impl Checker<'_> {
             self.add(code, place, message);
         }
         Ok(())
-    }
-}
-
-/// What one authorization record shows by itself.
-fn record_findings(
-    record: &Authorization<'_>,
-    catalog: &Catalog,
-    add: &mut dyn FnMut(&'static str, String),
-) {
-    let hash = (!record.hashed_token.is_empty()).then(|| TokenHash::parse(&record.hashed_token));
-    match record.storage() {
-        Storage::Missing => add(
-            "metadata.token-absent",
-            "it holds no token; it authenticates nobody and can't be updated".into(),
-        ),
-        Storage::Both => match &hash {
-            Some(Ok(hash)) if !hash.matches(record.token.as_bytes()) => add(
-                "metadata.token-disagrees",
-                "its hash is not that of its token; influxd goes by the token".into(),
-            ),
-            _ => add(
-                "metadata.token-both",
-                "it holds plaintext beside the hash; influxd leaves it like that".into(),
-            ),
-        },
-        Storage::Plaintext | Storage::Hashed => {}
-    }
-    if let Some(Err(cause)) = hash {
-        add(
-            "metadata.hash-undecodable",
-            format!("its hash can't be decoded: {cause}"),
-        );
-    }
-    if record.token.starts_with(PREFIX) {
-        add(
-            "metadata.hash-as-token",
-            "a hash stands where its raw token belongs".into(),
-        );
-    }
-    if let Some(id) = record.user_id.filter(|id| !catalog.users.contains_key(id)) {
-        add(
-            "metadata.token-user-gone",
-            format!("its user {id} was deleted; influxd hides it and refuses it"),
-        );
-    }
-    if !catalog.orgs.contains_key(&record.org_id) {
-        add(
-            "metadata.token-org-gone",
-            format!(
-                "its organization {} was deleted; influxd hides it, and still accepts it",
-                record.org_id
-            ),
-        );
-    }
-    if marks::is_temporary(&record.description) {
-        add(
-            "metadata.token-temporary",
-            format!(
-                "it is marked as temporary; boltkey auth delete {} removes it",
-                record.id
-            ),
-        );
-    }
-    let class = record.class();
-    if class.old_vintage {
-        add(
-            "metadata.operator-old",
-            "it lacks resource types that later releases added, so they refuse it backup and \
-             restore"
-                .into(),
-        );
-    }
-}
-
-/// The index entries that records demand, by digest since the keys may be tokens.
-#[derive(Default)]
-struct Expected {
-    entries: HashMap<[u8; 16], Wanted>,
-}
-
-struct Wanted {
-    id: Id,
-    required: bool,
-    met: bool,
-}
-
-enum Met {
-    Right,
-    Elsewhere(Id),
-    Unexpected,
-}
-
-impl Expected {
-    fn expect(&mut self, key: &[u8], id: Id) {
-        self.insert(key, id, true);
-    }
-
-    /// Allows an entry without demanding it.
-    fn tolerate(&mut self, key: &[u8], id: Id) {
-        self.insert(key, id, false);
-    }
-
-    fn insert(&mut self, key: &[u8], id: Id, required: bool) {
-        let wanted = Wanted {
-            id,
-            required,
-            met: false,
-        };
-        self.entries.insert(key_digest(key), wanted);
-    }
-
-    fn meet(&mut self, key: &[u8], target: Option<Id>) -> Met {
-        match self.entries.get_mut(&key_digest(key)) {
-            None => Met::Unexpected,
-            Some(wanted) => {
-                wanted.met = true;
-                if target == Some(wanted.id) {
-                    Met::Right
-                } else {
-                    Met::Elsewhere(wanted.id)
-                }
-            }
-        }
-    }
-
-    fn unmet(self) -> BTreeSet<Id> {
-        let unmet = self.entries.into_values();
-        unmet
-            .filter(|w| w.required && !w.met)
-            .map(|w| w.id)
-            .collect()
     }
 }
 

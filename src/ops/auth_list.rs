@@ -208,13 +208,17 @@ impl Lister {
         })
     }
 
-    /// The same for one authorization, without reading all there is of the others. Nothing is to
-    /// be listed with it.
+    /// The same for one authorization, with the names of the store, without reading all there is of
+    /// the others. Nothing is to be listed with it.
     ///
     /// # Errors
     /// When the file can't be read, or the record not be decoded.
-    pub fn of_one(snapshot: &dyn Snapshot, id: Id, reveal: bool) -> Result<Self> {
-        let mut catalog = Catalog::load(snapshot)?;
+    pub fn of_one(
+        snapshot: &dyn Snapshot,
+        mut catalog: Catalog,
+        id: Id,
+        reveal: bool,
+    ) -> Result<Self> {
         let selection = Selection::new(Filters::default(), &catalog)?;
         let indexes =
             authorization::with(snapshot, id, |record| TokenIndexes::of(snapshot, [record]))?;

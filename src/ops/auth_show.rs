@@ -6,7 +6,7 @@ use super::auth_list::{Entry, Lister, is_orphaned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::permission::{Action, Permission, allows};
-use crate::metadata::{Authorization, Id, authorization, names};
+use crate::metadata::{Authorization, Catalog, Id, authorization, names};
 use crate::store::Snapshot;
 
 /// One authorization in full.
@@ -51,7 +51,7 @@ pub fn show(
     reveal: bool,
     use_it: impl FnOnce(&Shown<'_>),
 ) -> Result<Vec<Finding>> {
-    let lister = Lister::of_one(snapshot, id, reveal)?;
+    let lister = Lister::of_one(snapshot, Catalog::load(snapshot)?, id, reveal)?;
     let skipped = authorization::with(snapshot, id, |record| {
         let (mut visible_to, changeable_by, skipped) = others(snapshot, record)?;
         let orphaned = is_orphaned(record, lister.catalog());

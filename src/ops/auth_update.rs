@@ -44,7 +44,8 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
 
 fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
     known_schema(snapshot)?;
-    all_decoded(&Catalog::load(snapshot)?.skipped)?;
+    let catalog = Catalog::load(snapshot)?;
+    all_decoded(&catalog.skipped)?;
     Survey::of(snapshot, &Sought::default(), None)?;
     let bytes = Record::load(snapshot, options.id)?;
     let record = edited(&bytes, options, now)?;
@@ -54,7 +55,7 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
         changes.put(names::AUTHORIZATIONS, key.as_bytes(), record);
     }
     let preview = Preview::new(snapshot, &changes);
-    let lister = Lister::of_one(&preview, options.id, false)?;
+    let lister = Lister::of_one(&preview, catalog, options.id, false)?;
     Ok(Plan {
         record: record.unwrap_or_else(|| bytes.into_bytes()),
         lister,

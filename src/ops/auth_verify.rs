@@ -46,7 +46,7 @@ pub fn verify<T>(
     org: Option<&str>,
     use_it: impl FnOnce(&Verified<'_>) -> T,
 ) -> Result<T> {
-    let catalog = &Catalog::load(snapshot)?;
+    let catalog = Catalog::load(snapshot)?;
     let org = org
         .map(|name| {
             catalog.org_by_name(name).map(|org| org.id).ok_or_else(|| {
@@ -66,7 +66,8 @@ pub fn verify<T>(
             reasons: why_unknown(snapshot, token)?,
         }));
     };
-    let lister = Lister::of_one(snapshot, id, false)?;
+    let lister = Lister::of_one(snapshot, catalog, id, false)?;
+    let catalog = lister.catalog();
     let answer = authorization::with(snapshot, id, |record| {
         let org = org.unwrap_or(record.org_id);
         if let Some(can) = can {

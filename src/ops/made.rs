@@ -7,7 +7,9 @@ use super::auth_list::{Entry, Lister};
 use super::commit::{Around, commit};
 use super::keeping::KeptBecause;
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::{Authorization, Id, Storage, TokenHash, authenticate, authorization, names};
+use crate::metadata::{
+    Authorization, Catalog, Id, Storage, TokenHash, authenticate, authorization, names,
+};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Outcome, Preview, Snapshot, WritableStore};
 
@@ -78,7 +80,7 @@ impl Plan {
     pub(super) fn new(snapshot: &dyn Snapshot, parts: Parts) -> Result<Self> {
         // As the store will be: what would refuse the token there is found here.
         let preview = Preview::new(snapshot, &parts.changes);
-        let lister = Lister::of_one(&preview, parts.id, false)?;
+        let lister = Lister::of_one(&preview, Catalog::load(&preview)?, parts.id, false)?;
         Ok(Self {
             lister,
             notes: Vec::new(),

@@ -98,7 +98,7 @@ impl OutputFile {
     /// As [`OutputFile::create`], and when the owner can't be set.
     pub fn create_database(path: &Path) -> Result<Self> {
         Self::could_create_regular(path)?;
-        Self::database_of(path, new_beside(path)?)
+        Self::owned_by_folder(path, new_beside(path)?)
     }
 
     /// The same of a file that was made in that folder before, and belongs to nobody yet.
@@ -107,6 +107,10 @@ impl OutputFile {
     /// When something stands at `path` already, and when the owner can't be set.
     pub(in crate::ops) fn database_of(path: &Path, file: NewFile) -> Result<Self> {
         Self::could_create_regular(path)?;
+        Self::owned_by_folder(path, file)
+    }
+
+    fn owned_by_folder(path: &Path, file: NewFile) -> Result<Self> {
         if rustix::process::geteuid().is_root() {
             let folder = fs::metadata(folder_of(path)).at("look at", folder_of(path))?;
             std::os::unix::fs::fchown(file.file(), Some(folder.uid()), Some(folder.gid()))

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +15,7 @@ use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
 use crate::metadata::{Catalog, Id, names};
 use crate::secret::Token;
-use crate::store::{self, OpenOptions, Snapshot, Store};
+use crate::store::{self, OpenOptions, Snapshot, Store, fill};
 
 /// Bytes of a plain file that are read at a time. What is no shorter is no configuration.
 const CHUNK: usize = 256 << 10;
@@ -213,18 +212,4 @@ fn feed_settings(scan: &mut Scan<'_>, content: &[u8]) {
     {
         scan.feed_settings(text);
     }
-}
-
-/// Reads until `buffer` is full or the file ends; returns how much was read.
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(n) => length += n,
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(cause),
-        }
-    }
-    Ok(length)
 }

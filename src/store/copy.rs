@@ -51,10 +51,11 @@ pub(super) fn copy(
     source: &Opened,
     changes: &ChangeSet,
     engine: Engine,
-    device: &Arc<dyn Device>,
+    device: Box<dyn Device>,
     path: &Path,
     progress: &Progress<'_>,
 ) -> Result<()> {
+    let device: &Arc<dyn Device> = &(Arc::new(Latch::new(device)) as _);
     let changed = Preview::new(source.snapshot(), changes);
     match (source, engine) {
         (Opened::Bolt(source), Engine::Bolt) => source.copy_to(changes, device, path, progress),

@@ -3,9 +3,12 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use zeroize::Zeroizing;
 
 use super::file::ReadAt;
 
@@ -158,6 +161,26 @@ impl Device for Latch {
     fn forget(&self, offset: u64, length: u64) {
         self.device.forget(offset, length);
     }
+}
+
+/// The CRC-32 of these bytes, read from the medium as far as the system lets us.
+///
+/// # Errors
+/// When they can't be read.
+pub(super) fn sum_on_medium(device: &dyn Device, bytes: Range<u64>) -> io::Result<u32> {
+    const CHUNK: usize = 256 << 10;
+    let Range { start: mut at, end } = bytes;
+    device.forget(at, end.saturating_sub(at));
+    let mut sum = crc32fast::Hasher::new();
+    let mut buffer = Zeroizing::new(vec![0; CHUNK]);
+    while at < end {
+        let length = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
+        let piece = buffer.get_mut(..length).unwrap_or_default();
+        device.read_exact_at(piece, at)?;
+        sum.update(piece);
+        at += length as u64;
+    }
+    Ok(sum.finalize())
 }
 
 /// What a device holds, for reading, with the length it has now.

@@ -1,7 +1,7 @@
 //! Random access to the bytes of a database file, wherever they are.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 /// Bytes of a known length that can be read at any offset.
@@ -63,4 +63,21 @@ impl ReadAt for MemoryFile {
         buf.copy_from_slice(bytes);
         Ok(())
     }
+}
+
+/// Reads until `buffer` is full or `source` ends; returns how much was read.
+///
+/// # Errors
+/// As the source says.
+pub fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(length)
 }

@@ -32,14 +32,14 @@ pub use change::{ChangeSet, Commit, Committed, Outcome, Precious, Preview, Wipe}
 pub use copy::{Progress, create_from};
 pub use device::Device;
 pub use edits::Additions;
-pub use file::{MemoryFile, ReadAt};
-pub use gzip::{MAGIC as GZIP_MAGIC, Unpacking, most_of as most_unpacked, unpack};
+pub use file::{MemoryFile, ReadAt, fill};
+pub use gzip::{MAGIC as GZIP_MAGIC, most_of as most_unpacked, unpack};
 pub use held::Held;
 pub use lock::{Holder, LockOptions, holders_of};
 pub use model::Model;
 pub use open::{Description, Engine, OpenOptions, Store, engine_of};
 pub use sqlite::Sqlite;
-pub use unpacked::{Stays, Unpacked};
+pub use unpacked::Unpacked;
 pub use writable::{WritableStore, has_locks};
 
 /// One top-level bucket of a store.

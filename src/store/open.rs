@@ -1,16 +1,15 @@
 //! From a path to a store: what kind of file it is, the lock, the engine.
 
 use std::fs::{File, OpenOptions as FileOptions};
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::copy::{Progress, copy, could_copy};
-use super::device::{Device, Latch};
-use super::file::{DiskFile, MemoryFile, ReadAt};
+use super::device::Device;
+use super::file::{DiskFile, MemoryFile, ReadAt, fill};
 use super::lock::{LockOptions, lock_shared};
 use super::opened::Opened;
 use super::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
@@ -166,15 +165,7 @@ impl Store {
         path: &Path,
         progress: &Progress<'_>,
     ) -> Result<()> {
-        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
-        copy(
-            &self.opened,
-            &ChangeSet::default(),
-            engine,
-            &device,
-            path,
-            progress,
-        )
+        self.copy_changed_to(&ChangeSet::default(), engine, device, path, progress)
     }
 
     /// The same with `changes` made on the way. They hold in the copy only.
@@ -189,8 +180,7 @@ impl Store {
         path: &Path,
         progress: &Progress<'_>,
     ) -> Result<()> {
-        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
-        copy(&self.opened, changes, engine, &device, path, progress)
+        copy(&self.opened, changes, engine, device, path, progress)
     }
 
     /// Reads all that [`Store::copy_to`] would copy, for a dry run.
@@ -288,15 +278,7 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
 
 /// The first bytes of the file, as many of `buffer` as there are.
 pub(super) fn read_start<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(cause),
-        }
-    }
+    let filled = fill(file, buffer)?;
     file.rewind()?;
     Ok(buffer.get(..filled).unwrap_or_default())
 }

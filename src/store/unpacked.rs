@@ -10,10 +10,10 @@ use std::thread;
 
 use zeroize::Zeroizing;
 
-use super::Inspect;
 use super::bolt::{BEGINNING, begins_compact};
 use super::copy::does_not_read_back;
-use super::device::{Device, Latch};
+use super::device::{Device, Latch, sum_on_medium};
+use super::file::fill;
 use super::gzip::Unpacking;
 use super::open::{cant_unpack, recognise};
 use super::writable::WritableStore;
@@ -27,20 +27,10 @@ const PIECES: usize = 4;
 
 const _: () = assert!(PIECE >= BEGINNING);
 
-/// Whether a file that a store is unpacked into is to stay, as far as its beginning tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stays {
-    /// It may be compact, so that nothing would be gained by a copy.
-    Perhaps,
-    /// What it holds has to be laid out anew.
-    No,
-}
-
 /// A store that was unpacked.
 pub struct Unpacked {
     store: WritableStore,
     written: Written,
-    stays: Stays,
 }
 
 /// What was written.
@@ -51,9 +41,10 @@ struct Written {
 }
 
 impl Unpacked {
-    /// Unpacks `packed`, which is `path` in messages, into the empty file `to` that `device`
-    /// gives once the beginning is known, and opens what stands there. `progress` is told how many
-    /// bytes have been written, now and then.
+    /// Unpacks `packed`, which is `path` in messages, into an empty file that is `to` in messages,
+    /// and opens what stands there. `device` gives the file once the beginning is known, and is
+    /// told whether the store may be compact as far as that tells. `progress` is told how many bytes
+    /// have been written, now and then.
     ///
     /// # Errors
     /// * [`ErrorKind::NotAStore`] for anything that is no database, and for a damaged stream
@@ -62,7 +53,7 @@ impl Unpacked {
         packed: File,
         path: &Path,
         to: &Path,
-        device: impl FnOnce(Stays) -> Result<Box<dyn Device>>,
+        device: impl FnOnce(bool) -> Box<dyn Device>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Self> {
         let cant_unpack = |cause| cant_unpack(path, &cause);
@@ -70,13 +61,8 @@ impl Unpacked {
         let first = Piece::of(&mut stream, Piece::new()).map_err(cant_unpack)?;
         let beginning = first.bytes().get(..BEGINNING).unwrap_or(first.bytes());
         recognise(path, beginning.len() as u64, beginning)?;
-        let stays = if begins_compact(beginning) {
-            Stays::Perhaps
-        } else {
-            Stays::No
-        };
         let device = Box::new(Beside {
-            device: device(stays)?,
+            device: device(begins_compact(beginning)),
             to: to.to_path_buf(),
         });
         let device: Arc<dyn Device> = Arc::new(Latch::new(device));
@@ -96,26 +82,13 @@ impl Unpacked {
             written.reads_back(to)?;
             Err(error)
         })?;
-        Ok(Self {
-            store,
-            written,
-            stays,
-        })
+        Ok(Self { store, written })
     }
 
     /// The store, for reading.
     #[must_use]
     pub fn store(&self) -> &WritableStore {
         &self.store
-    }
-
-    /// Whether the file may stay: it is compact, and its device was asked for as that of a file
-    /// that may.
-    ///
-    /// # Errors
-    /// When it can't be read.
-    pub fn may_stay(&self) -> Result<bool> {
-        Ok(self.stays == Stays::Perhaps && self.store.is_compact()?)
     }
 
     /// Whether the file, which is `to` in messages, holds what was written to it. It is read from
@@ -139,23 +112,12 @@ impl Unpacked {
 impl Written {
     /// See [`Unpacked::reads_back`].
     fn reads_back(&self, to: &Path) -> Result<()> {
-        self.device.forget(0, self.length);
-        let mut buffer = Zeroizing::new(vec![0; PIECE / 4]);
-        let mut sum = crc32fast::Hasher::new();
-        let mut at = 0;
-        while at < self.length {
-            let left = usize::try_from(self.length - at).unwrap_or(usize::MAX);
-            let length = left.min(buffer.len());
-            let piece = buffer.get_mut(..length).unwrap_or_default();
-            self.device.read_exact_at(piece, at).map_err(|cause| {
-                let to = to.display();
-                Error::new(ErrorKind::Io, format!("can't read {to} back: {cause}"))
-            })?;
-            sum.update(piece);
-            at += length as u64;
-        }
+        let sum = sum_on_medium(&*self.device, 0..self.length).map_err(|cause| {
+            let to = to.display();
+            Error::new(ErrorKind::Io, format!("can't read {to} back: {cause}"))
+        })?;
         let long = self.device.length().at("look at", to)?;
-        if (long, sum.finalize()) == (self.length, self.sum) {
+        if (long, sum) == (self.length, self.sum) {
             Ok(())
         } else {
             Err(does_not_read_back(to))
@@ -224,17 +186,7 @@ impl Piece {
 
     /// What comes next; nothing at the end.
     fn of(stream: &mut impl Read, mut piece: Self) -> io::Result<Self> {
-        piece.length = 0;
-        while let Some(rest) = piece.buffer.get_mut(piece.length..)
-            && !rest.is_empty()
-        {
-            match stream.read(rest) {
-                Ok(0) => break,
-                Ok(length) => piece.length += length,
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => return Err(cause),
-            }
-        }
+        piece.length = fill(stream, &mut piece.buffer)?;
         Ok(piece)
     }
 

@@ -134,8 +134,7 @@ impl WritableStore {
         path: &Path,
         progress: &Progress<'_>,
     ) -> Result<()> {
-        let device: Arc<dyn Device> = Arc::new(Latch::new(device));
-        copy(&self.opened, changes, engine, &device, path, progress)
+        copy(&self.opened, changes, engine, device, path, progress)
     }
 
     /// Writes the whole file, as it is, to `out`.

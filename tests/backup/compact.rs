@@ -6,13 +6,10 @@ use std::io::Write;
 use std::path::Path;
 
 use boltkey::finding::Severity;
-use boltkey::ops::backup::content::Means;
 use boltkey::ops::backup::disk::Straight;
-use boltkey::ops::backup::old::Old;
 use boltkey::ops::backup::opening::Opener;
-use boltkey::ops::backup::restore::{Options, Planned, plan};
+use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From};
-use boltkey::ops::moment::Moment;
 use boltkey::secret::Token;
 use boltkey::store::device::on_file;
 use boltkey::store::{
@@ -22,6 +19,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::scene::{into_empty, planned};
 use crate::support::{content, fixtures};
 
 const STORES: [&str; 6] = [
@@ -85,27 +83,10 @@ fn restored(bytes: &[u8], token: &str) -> Vec<u8> {
     packer.write_all(bytes).unwrap();
     packer.finish().unwrap();
     let to = folder.path().join("influxd.bolt");
-    let options = Options {
-        to: to.clone(),
-        engine: Engine::Bolt,
-        sqlite: folder.path().join("influxd.sqlite"),
-        engine_path: folder.path().join("engine"),
-        force: false,
-        keep_shards: false,
-        hash: false,
-        use_hashed_tokens: None,
-    };
+    let options = into_empty(&to);
     let backup = Backup::open(From::Path(&backup), None).unwrap();
     let opener = Opener::Token(Token::new(token.to_owned()));
-    let (old, open) = (Old::default(), OpenOptions::default());
-    let now = Moment::from(&jiff::Zoned::now());
-    let means = Means {
-        open: &open,
-        now: &now,
-        disk: &Straight,
-        progress: &|_| {},
-    };
-    let planned = plan(&backup, opener, &options, &old, &means).unwrap();
+    let planned = planned(&backup, opener, &options).unwrap();
     let Planned::Ready(mut plan) = planned else {
         panic!("the token does not open the backup");
     };

@@ -6,17 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boltkey::ErrorKind;
-use boltkey::ops::backup::content::Means;
-use boltkey::ops::backup::disk::Straight;
-use boltkey::ops::backup::old::Old;
 use boltkey::ops::backup::opening::Opener;
-use boltkey::ops::backup::restore::{Options, Planned, plan};
+use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From, Kind, Role};
-use boltkey::ops::moment::Moment;
 use boltkey::secret::Token;
-use boltkey::store::{Engine, OpenOptions};
 use serde_json::Value;
 
+use crate::scene::{into_empty, planned};
 use crate::support::{content, fixtures};
 use crate::{Place, ran, sqlite};
 
@@ -87,26 +83,9 @@ impl Scene {
         }
         let planned = if deep || !findings.is_empty() {
             let target = self.place.path("target");
-            let options = Options {
-                to: target.join("influxd.bolt"),
-                engine: Engine::Bolt,
-                sqlite: target.join("influxd.sqlite"),
-                engine_path: target.join("engine"),
-                force: false,
-                keep_shards: false,
-                hash: false,
-                use_hashed_tokens: None,
-            };
+            let options = into_empty(&target.join("influxd.bolt"));
             let opener = Opener::Token(Token::new(self.token.clone()));
-            let now = Moment::from(&jiff::Zoned::now());
-            let open = OpenOptions::default();
-            let means = Means {
-                open: &open,
-                now: &now,
-                disk: &Straight,
-                progress: &|_| {},
-            };
-            let planned = plan(&backup, opener, &options, &Old::default(), &means);
+            let planned = planned(&backup, opener, &options);
             let told = |error: &boltkey::Error| error.message().contains("nothing was changed");
             assert!(planned.as_ref().err().is_none_or(told));
             planned.map_err(|error| error.kind())?

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use boltkey::Result;
 use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::content::Means;
-use boltkey::ops::backup::disk::Disk;
+use boltkey::ops::backup::disk::{Disk, Straight};
 use boltkey::ops::backup::export::{Exported, Options as ExportOptions, Out, export};
 use boltkey::ops::backup::old::Old;
 use boltkey::ops::backup::opening::Opener;
@@ -124,14 +124,10 @@ impl Scene {
     ) -> Result<Vec<PathBuf>> {
         let to = target.join("influxd.bolt");
         let options = Options {
-            to: to.clone(),
             engine: how.engine,
-            sqlite: target.join("influxd.sqlite"),
-            engine_path: target.join("engine"),
             force,
-            keep_shards: false,
             hash: how.hash,
-            use_hashed_tokens: None,
+            ..into_empty(&to)
         };
         let open = OpenOptions::default();
         let stands = force && to.exists();
@@ -157,6 +153,31 @@ impl Scene {
         };
         plan.apply(held, "20270115T080000Z", disk, &|_| {})
     }
+}
+
+/// Into an empty place, as a bolt store.
+pub fn into_empty(to: &Path) -> Options {
+    Options {
+        to: to.to_path_buf(),
+        engine: Engine::Bolt,
+        sqlite: to.with_file_name("influxd.sqlite"),
+        engine_path: to.with_file_name("engine"),
+        force: false,
+        keep_shards: false,
+        hash: false,
+        use_hashed_tokens: None,
+    }
+}
+
+/// Works out a restore to where nothing stands.
+pub fn planned(backup: &Backup, opener: Opener, options: &Options) -> Result<Planned> {
+    let means = Means {
+        open: &OpenOptions::default(),
+        now: &Moment::from(&jiff::Zoned::now()),
+        disk: &Straight,
+        progress: &|_| {},
+    };
+    plan(backup, opener, options, &Old::default(), &means)
 }
 
 pub fn standing(folder: &Path) -> Standing {

@@ -8,20 +8,18 @@ use std::path::{Path, PathBuf};
 use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::backup::Compression;
-use boltkey::ops::backup::content::Means;
 use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::export::{Options as ExportOptions, Out, export};
-use boltkey::ops::backup::old::Old;
 use boltkey::ops::backup::opening::Opener;
-use boltkey::ops::backup::restore::{Options, Planned, plan};
+use boltkey::ops::backup::restore::{Options, Planned};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;
-use boltkey::ops::moment::Moment;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, OpenOptions, Progress, Snapshot, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::scene::{into_empty, planned};
 use crate::support::{content, fixtures};
 
 /// All that a store holds: of each bucket its sequence, under an empty key, and its entries.
@@ -105,24 +103,11 @@ impl Trip {
         fs::create_dir(&target).unwrap();
         let backup = Backup::open(From::Path(from), Some(&target))?;
         let options = Options {
-            to: target.join("database"),
             engine,
-            sqlite: target.join("influxd.sqlite"),
-            engine_path: target.join("engine"),
-            force: false,
-            keep_shards: false,
             hash,
-            use_hashed_tokens: None,
+            ..into_empty(&target.join("database"))
         };
-        let open = OpenOptions::default();
-        let now = Moment::from(&jiff::Zoned::now());
-        let means = Means {
-            open: &open,
-            now: &now,
-            disk: &Straight,
-            progress: &|_| {},
-        };
-        let planned = plan(&backup, opener, &options, &Old::default(), &means);
+        let planned = planned(&backup, opener, &options);
         let ended = planned.and_then(|planned| match planned {
             Planned::Refused(_) => Ok(None),
             Planned::Ready(mut plan) => plan

@@ -38,7 +38,7 @@ use crate::store::{self, Committed, Engine, Held, Store};
 /// Options of `backup restore`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Nothing is written before it is known that the operator token opens the backup.
+Nothing gets a name before it is known that the operator token opens the backup.
 Metadata alone are restored: tokens, users, organizations, buckets, dashboards,
 tasks. The points of an influx backup are loaded afterwards, into the running
 server, by influx restore; no number of a shard that lies in the engine folder

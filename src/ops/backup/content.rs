@@ -18,7 +18,7 @@ use crate::ops::moment::Moment;
 use crate::ops::new_file::{NewFile, folder_of};
 use crate::ops::output::new_beside;
 use crate::store::{
-    ChangeSet, Commit, Engine, Inspect, OpenOptions, Progress, Snapshot, Stays, Store, Unpacked,
+    ChangeSet, Commit, Engine, Inspect, OpenOptions, Progress, Snapshot, Store, Unpacked,
     WritableStore,
 };
 
@@ -64,12 +64,13 @@ impl Content {
             let Some((packed, path)) = backup.packed()? else {
                 return backup.store(means.open).map(From::Read);
             };
-            let (file, stays) = file_for(to)?;
-            let device = |begins| {
-                Ok(match (begins, &stays) {
-                    (Stays::Perhaps, Some(_)) => means.disk.device(file),
-                    _ => means.disk.private(file),
-                })
+            let (file, mut stays) = file_for(to)?;
+            let device = |may_be_compact: bool| {
+                stays = stays.take().filter(|_| may_be_compact);
+                match &stays {
+                    Some(_) => means.disk.device(file),
+                    None => means.disk.private(file),
+                }
             };
             let store = Unpacked::new(packed, &path, to, device, means.progress)?;
             Ok(From::Unpacked { store, stays })
@@ -80,8 +81,8 @@ impl Content {
             let checking = scope.spawn(|| {
                 sound_structure(inspect)?;
                 match &from {
-                    From::Unpacked { store, .. } => store.may_stay(),
-                    From::Read(_) => Ok(false),
+                    From::Unpacked { stays: Some(_), .. } => inspect.is_compact(),
+                    _ => Ok(false),
                 }
             });
             let reading = match &from {
@@ -98,8 +99,8 @@ impl Content {
             read_back.transpose()?;
             Ok::<_, Error>((checked?, looked?))
         });
-        let (may_stay, (looked, judged)) = looked?;
-        if let (From::Unpacked { stays, .. }, false) = (&mut from, may_stay) {
+        let (compact, (looked, judged)) = looked?;
+        if let (From::Unpacked { stays, .. }, false) = (&mut from, compact) {
             *stays = None;
         }
         Ok((Self(from), looked, judged))

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use flate2::write::MultiGzDecoder;
 use zeroize::Zeroizing;
 
-use super::parts::{CHUNK, Summed, fill};
+use super::parts::{CHUNK, Summed};
 use super::source::{names_in, read_text};
 use super::tape::Member;
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::store::{GZIP_MAGIC, most_unpacked};
+use crate::store::{GZIP_MAGIC, fill, most_unpacked};
 
 /// What the names of files end in whose content is needed; all others are only looked at.
 const KEPT: [&str; 8] = [

@@ -11,29 +11,13 @@ use zeroize::Zeroizing;
 use super::Compression;
 use super::sheet::Part;
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::store::{GZIP_MAGIC, fill};
 
 /// Bytes that are read at a time.
 pub const CHUNK: usize = 256 << 10;
 
 /// gzip's own default, which `influx backup` uses too.
 const LEVEL: u32 = 6;
-
-/// Reads until `buffer` is full or `source` ends; returns how much was read.
-///
-/// # Errors
-/// As the source says.
-pub fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match source.read(rest) {
-            Ok(0) => break,
-            Ok(n) => length += n,
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(cause),
-        }
-    }
-    Ok(length)
-}
 
 /// Length and sum of what was written or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +131,18 @@ pub fn pack(
     });
     packed.at("write", path)?;
     Ok(summed.sum())
+}
+
+/// Whether this is a gzip stream; `file` is at its start then, and so is every descriptor of it.
+///
+/// # Errors
+/// As the file says.
+pub fn is_gzip(file: &mut File) -> io::Result<bool> {
+    let mut start = [0; GZIP_MAGIC.len()];
+    file.rewind()?;
+    let length = fill(file, &mut start)?;
+    file.rewind()?;
+    Ok(start.get(..length) == Some(&GZIP_MAGIC[..]))
 }
 
 /// Whether what `file`, which is at its start, holds now is what was written.

@@ -104,7 +104,7 @@ pub struct BackupShards {
 /// # Errors
 /// * [`ErrorKind::NotAStore`], [`ErrorKind::Corrupt`] for a damaged backup
 /// * [`ErrorKind::Refused`] when something stands there, or shards would have the same number
-/// * with a new operator token as [`recover_operator::plan`]
+/// * with a new operator token as [`crate::ops::recover_operator::plan`]
 pub fn plan(
     backup: &Backup,
     opener: Opener,

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::manifest::{self, Manifest, ShardFile};
 use super::members::Members;
-use super::parts::{copy, fill, temporary};
+use super::parts::{copy, is_gzip, temporary};
 use super::sheet::{self, Sheet};
 use super::{Compression, tape};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity};
-use crate::store::{GZIP_MAGIC, OpenOptions, Store};
+use crate::store::{OpenOptions, Store, fill};
 
 /// No manifest is longer.
 const LONGEST_TEXT: u64 = 64 << 20;
@@ -281,11 +281,8 @@ impl Backup {
                 Store::of_file(file, &self.path)
             }
             Content::Members(members) => {
-                let path = members.path(&self.kv.name);
-                match members.open(&self.kv.name)? {
-                    Some(file) => Store::of_file(file, &path),
-                    None => Err(missing(&path)),
-                }
+                let (file, path) = member(members, &self.kv.name)?;
+                Store::of_file(file, &path)
             }
         }
     }
@@ -298,20 +295,10 @@ impl Backup {
         let (mut file, path) = match &self.content {
             Content::Path(path) => (File::open(path).at("open", path)?, path.clone()),
             Content::Copied(file) => (file.try_clone().at("read", &self.path)?, self.path.clone()),
-            Content::Members(members) => {
-                let path = members.path(&self.kv.name);
-                match members.open(&self.kv.name)? {
-                    Some(file) => (file, path),
-                    None => return Err(missing(&path)),
-                }
-            }
+            Content::Members(members) => member(members, &self.kv.name)?,
         };
-        let mut start = [0; GZIP_MAGIC.len()];
-        let read = file.rewind().and_then(|()| fill(&mut file, &mut start));
-        let length = read.at("read", &path)?;
-        // A second descriptor is at the same place.
-        file.rewind().at("read", &path)?;
-        Ok((start.get(..length) == Some(&GZIP_MAGIC[..])).then_some((file, path)))
+        let packed = is_gzip(&mut file).at("read", &path)?;
+        Ok(packed.then_some((file, path)))
     }
 
     /// Opens the SQLite file, packed or not, at its start; none if the backup has none.
@@ -322,11 +309,7 @@ impl Backup {
         let (Some(sql), Content::Members(members)) = (&self.sql, &self.content) else {
             return Ok(None);
         };
-        let path = members.path(&sql.name);
-        match members.open(&sql.name)? {
-            Some(file) => Ok(Some((file, path))),
-            None => Err(missing(&path)),
-        }
+        member(members, &sql.name).map(Some)
     }
 
     /// Reads the files of these roles to their ends and compares them with what the backup says
@@ -423,6 +406,15 @@ fn no_sqlite_of(base: Option<&str>, names: &[String], members: &Members) -> Resu
         ),
     )
     .with_hint("move it away if the backup is to be taken without its SQLite file"))
+}
+
+/// Opens a file that has to be there, with its path for messages.
+fn member(members: &Members, name: &str) -> Result<(File, PathBuf)> {
+    let path = members.path(name);
+    match members.open(name)? {
+        Some(file) => Ok((file, path)),
+        None => Err(missing(&path)),
+    }
 }
 
 fn missing(path: &Path) -> Error {

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::parts::temporary;
+use super::parts::{is_gzip, temporary};
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::store::{GZIP_MAGIC, Sqlite, unpack};
+use crate::store::{Sqlite, unpack};
 
 /// The content of a server's SQLite file as one file without a name, journal and all. Whoever
 /// calls this holds the lock on the database.
@@ -31,11 +31,8 @@ pub fn copy(path: &Path) -> Result<File> {
 /// # Errors
 /// [`ErrorKind::NotAStore`] and [`ErrorKind::Corrupt`] when it is none, or damaged.
 pub fn unpacked(mut packed: File, path: &Path, scratch: Option<&Path>) -> Result<File> {
-    let mut start = [0; GZIP_MAGIC.len()];
     let mut content = temporary(scratch)?;
-    let length = super::parts::fill(&mut packed, &mut start).at("read", path)?;
-    packed.rewind().at("read", path)?;
-    if start.get(..length) == Some(&GZIP_MAGIC[..]) {
+    if is_gzip(&mut packed).at("read", path)? {
         let bytes = unpack(packed).map_err(|cause| {
             Error::new(
                 ErrorKind::NotAStore,

@@ -93,7 +93,7 @@ pub fn plan(store: &Store, token: Token, now: &Moment) -> Result<Plan> {
     let preview = Preview::new(snapshot, &changes);
     let after = look(&preview)?;
     let answers = full_restore(&preview, &after, None)?;
-    let lister = Lister::of_one(&preview, id, false)?;
+    let lister = Lister::of_one(&preview, after.catalog, id, false)?;
     if answers.cli_before_28 != super::operator::Answer::Ok {
         return Err(
             refused("influx restore --full would not end well with this token either")

@@ -11,6 +11,7 @@ use crate::store::Device;
 use crate::store::bolt::layout::PageId;
 use crate::store::bolt::node::Kind;
 use crate::store::bolt::pages::PageFile;
+use crate::store::device::sum_on_medium;
 
 /// Bytes that are collected before they are written.
 const CHUNK: usize = 256 << 10;
@@ -227,22 +228,12 @@ impl<'a> NodeWriter<'a> {
         let Sums::InOrder(expected) = &self.sums else {
             return Ok(());
         };
-        let mut at = self.file.offset(first);
-        let end = self.file.offset(PageId(self.end()));
-        self.device.forget(at, end.saturating_sub(at));
-        let mut hasher = crc32fast::Hasher::new();
-        let mut buffer = Zeroizing::new(vec![0; CHUNK]);
-        while at < end {
-            let length = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
-            let bytes = buffer.get_mut(..length).unwrap_or_default();
-            self.device.read_exact_at(bytes, at).map_err(|cause| {
-                let path = self.file.path().display();
-                Error::new(ErrorKind::Io, format!("can't read {path} back: {cause}"))
-            })?;
-            hasher.update(bytes);
-            at += length as u64;
-        }
-        if hasher.finalize() == expected.clone().finalize() {
+        let bytes = self.file.offset(first)..self.file.offset(PageId(self.end()));
+        let sum = sum_on_medium(self.device, bytes).map_err(|cause| {
+            let path = self.file.path().display();
+            Error::new(ErrorKind::Io, format!("can't read {path} back: {cause}"))
+        })?;
+        if sum == expected.clone().finalize() {
             Ok(())
         } else {
             Err(not_as_written(self.file.path(), first))
