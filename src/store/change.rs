@@ -181,10 +181,10 @@ impl Committed {
     ///
     /// # Errors
     /// [`ErrorKind::Io`] for that failure.
-    pub fn in_new_file(self) -> Result<Outcome> {
+    pub fn in_new_file(self) -> Result<()> {
         match self.failure {
             Some(failure) => Err(Error::new(ErrorKind::Io, failure.message())),
-            None => Ok(self.outcome),
+            None => Ok(()),
         }
     }
 }

@@ -88,7 +88,8 @@ impl<R: Read> Read for Unpacking<R> {
 /// Unpacks a whole gzip file into memory.
 ///
 /// # Errors
-/// As [`Unpacking`].
+/// [`io::ErrorKind::InvalidData`] for a damaged stream, [`io::ErrorKind::FileTooLarge`] for more than
+/// a plausible database.
 pub fn unpack(packed: impl Read + Seek) -> io::Result<Vec<u8>> {
     let mut stream = Unpacking::new(packed)?;
     // Memory is taken once: growing would copy, and hold twice as much meanwhile.
