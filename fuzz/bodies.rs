@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use boltkey::cli::config::{Format, settings};
+use boltkey::cli::host::config::{Format, settings};
 use boltkey::error::Error;
 use boltkey::finding::Severity;
 use boltkey::metadata::authenticate::{TokenIndexes, judge};
@@ -17,10 +17,10 @@ use boltkey::metadata::{Authorization, Can, Catalog, TokenHash, check, names, ts
 use boltkey::ops::apply::{Generated, List, Secrets};
 use boltkey::secret::Token;
 use boltkey::store::bolt::Bolt;
-use boltkey::store::redb::{self, Redb};
+use boltkey::store::redb::Redb;
 use boltkey::store::{
     ChangeSet, Commit, Device, Inspect, MemoryFile, Model, Outcome, Progress, Snapshot,
-    WritableStore,
+    WritableStore, redb,
 };
 
 /// Reads a declarative list. What is wrong with it is named with a line that it has.

@@ -9,9 +9,8 @@
 //! * Whoever knows what was or was not changed says it; reading commands change nothing.
 //! * The kind, and nothing else, decides the exit code (`cli::exit`).
 
-use std::fmt;
-use std::io;
 use std::path::Path;
+use std::{fmt, io};
 
 /// Shorthand for results of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use boltkey::metadata::{Id, Kind};
-use boltkey::ops::auth_list::{Filters, Lister};
-use boltkey::ops::auth_verify::verify;
+use boltkey::ops::auth::list::{Filters, Lister};
+use boltkey::ops::auth::verify::verify;
 use boltkey::secret::Token;
 use boltkey::store::{OpenOptions, Store};
 use serde_json::Value;

@@ -16,11 +16,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use boltkey::ErrorKind;
 use boltkey::metadata::residue::Known;
-use boltkey::ops::captures::Unseal;
+use boltkey::ops::capture::read::Unseal;
 use boltkey::ops::commit::Around;
-use boltkey::ops::downgrade_apply::{self, Settings};
-use boltkey::ops::downgrade_check::Options;
-use boltkey::ops::downgrade_prepare::{self, Search};
+use boltkey::ops::downgrade::apply::Settings;
+use boltkey::ops::downgrade::check::Options;
+use boltkey::ops::downgrade::prepare::Search;
+use boltkey::ops::downgrade::{apply, prepare};
 use boltkey::store::{Committed, Outcome, WritableStore};
 use support::device::{Effort, Fault, Recorder, Steps};
 use support::scene::{Engine, Scene, contents, lost, made, open, writable};
@@ -176,12 +177,12 @@ fn prepare(store: &mut WritableStore, list: &str) -> boltkey::Result<Committed> 
     let mut search = Search::new(&known);
     search.list(&mut list.as_bytes(), "the list", &Unseal::default())?;
     let found = search.finish();
-    let plan = downgrade_prepare::plan(store, &found)?;
+    let plan = prepare::plan(store, &found)?;
     assert!(plan.prepared.restored > 5);
     let done = plan.apply(store, &Around::default())?;
     // Where the disk has failed by now, nothing can be asked any more.
     if done.failure.is_none()
-        && let Ok(again) = downgrade_prepare::plan(store, &found)
+        && let Ok(again) = prepare::plan(store, &found)
     {
         assert!(again.changes.is_empty());
         assert_eq!(again.prepared.restored, 0);
@@ -198,9 +199,8 @@ fn apply(store: &mut WritableStore, drop_hashed: bool) -> boltkey::Result<Commit
         drop_hashed,
         allow_loss: true,
     };
-    let plan = |store: &WritableStore| {
-        downgrade_apply::plan(store, store.inspect(), store.description(), &settings)
-    };
+    let plan =
+        |store: &WritableStore| apply::plan(store, store.inspect(), store.description(), &settings);
     let done = plan(store)?.apply(store, &Around::default())?;
     if done.failure.is_none()
         && let Ok(again) = plan(store)

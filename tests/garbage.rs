@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use boltkey::finding::Finding;
+use boltkey::metadata;
+use boltkey::metadata::names;
 use boltkey::metadata::residue::Known;
-use boltkey::metadata::{self, names};
 use boltkey::store::bolt::Bolt;
 use boltkey::store::{Inspect, MemoryFile, ReadAt, Snapshot};
 

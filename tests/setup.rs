@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 
 use boltkey::metadata::{authenticate, check};
-use boltkey::ops::moment::Moment;
-use boltkey::ops::new_token::Making;
 use boltkey::ops::setup::{Options, Plan, plan};
+use boltkey::ops::timestamp::Moment;
+use boltkey::ops::token_plan::new_token::Making;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, OpenOptions, Store};
 use boltkey::{Error, ErrorKind};

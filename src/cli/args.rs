@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::Session;
-use super::exit::Outcome;
+use crate::cli::Session;
+use crate::cli::exit::Outcome;
 use crate::error::Result;
 
 /// What stands below the long help, and so on the manual page.
@@ -155,75 +155,75 @@ pub enum Command {
     Locate,
     /// Tokens: list, show, verify, create, clone, rotate, update, delete
     #[command(subcommand, visible_alias = "authorization")]
-    Auth(super::auth::Command),
+    Auth(crate::cli::commands::auth::Command),
     /// Check the structure of the file and the sense of the metadata
-    Check(super::check::CheckArgs),
+    Check(crate::cli::commands::check::CheckArgs),
     /// Users: list, create, delete, give them a password
     #[command(subcommand)]
-    User(super::user::Command),
+    User(crate::cli::commands::user::Command),
     /// Organizations: list, create
     #[command(subcommand)]
-    Org(super::org::Command),
+    Org(crate::cli::commands::org::Command),
     /// List InfluxDB buckets
     #[command(subcommand)]
-    Bucket(super::listing::Command),
+    Bucket(crate::cli::commands::listing::Command),
     /// Make a new store with a first user, organization, bucket and operator token
-    Setup(Box<super::setup::SetupArgs>),
+    Setup(Box<crate::cli::commands::setup::SetupArgs>),
     /// Make organizations, users and tokens be as a list says; a second run changes nothing
-    Apply(super::apply::ApplyArgs),
+    Apply(crate::cli::commands::apply::ApplyArgs),
     /// Write out every token that is stored in plaintext
-    Capture(super::capture::CaptureArgs),
+    Capture(crate::cli::commands::capture::CaptureArgs),
     /// Replace every plaintext token by its hash, as InfluxDB 2.8 and later do, and leave none
     /// readable
-    Hash(super::hash::HashArgs),
+    Hash(crate::cli::commands::hash::HashArgs),
     /// Get back in: make a new operator token without an old one
     #[command(subcommand)]
-    Recover(super::recover::Command),
+    Recover(crate::cli::commands::recover::Command),
     /// Find, and get back, plaintext tokens that only unused parts of a file still show
     #[command(subcommand)]
-    Residue(super::residue::Command),
+    Residue(crate::cli::commands::residue::Command),
     /// Go back to an older release, and take the tokens along
     #[command(subcommand)]
-    Downgrade(super::downgrade::Command),
+    Downgrade(crate::cli::commands::downgrade::Command),
     /// Write the whole store into a new file of the other engine, redb or bolt
-    Convert(super::convert::ConvertArgs),
+    Convert(crate::cli::commands::convert::ConvertArgs),
     /// Write the whole store into a new, small file without unused parts
-    Compact(super::convert::CompactArgs),
+    Compact(crate::cli::commands::convert::CompactArgs),
     /// Back up metadata, look into backups, restore them
     #[command(subcommand)]
-    Backup(super::backup::Command),
+    Backup(crate::cli::commands::backup::Command),
     /// Make or hash a token; no database needed
     #[command(subcommand)]
-    Token(super::token::Command),
+    Token(crate::cli::commands::token::Command),
     /// Print the completion script for a shell
-    Completions(super::completions::CompletionsArgs),
+    Completions(crate::cli::commands::completions::CompletionsArgs),
     /// Write the manual pages into a folder
-    Man(super::man::ManArgs),
+    Man(crate::cli::commands::man::ManArgs),
 }
 
 /// Hands the command to its module.
 pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::Status => super::status::run(session),
-        Command::Locate => super::locate::run(session),
-        Command::Auth(command) => super::auth::run(command, session),
-        Command::Check(args) => super::check::run(&args, session),
-        Command::User(command) => super::user::run(command, session),
-        Command::Org(command) => super::org::run(command, session),
-        Command::Bucket(command) => super::listing::buckets(command, session),
-        Command::Setup(args) => super::setup::run(*args, session),
-        Command::Apply(args) => super::apply::run(&args, session),
-        Command::Capture(args) => super::capture::run(args, session),
-        Command::Hash(args) => super::hash::run(args, session),
-        Command::Recover(command) => super::recover::run(command, session),
-        Command::Residue(command) => super::residue::run(command, session),
-        Command::Downgrade(command) => super::downgrade::run(command, session),
-        Command::Convert(args) => super::convert::run_convert(args, session),
-        Command::Compact(args) => super::convert::run_compact(args, session),
-        Command::Backup(command) => super::backup::run(command, session),
-        Command::Token(command) => super::token::run(command, session),
-        Command::Completions(args) => super::completions::run(&args, session),
-        Command::Man(args) => super::man::run(&args, session),
+        Command::Status => crate::cli::commands::status::run(session),
+        Command::Locate => crate::cli::commands::locate::run(session),
+        Command::Auth(command) => crate::cli::commands::auth::run(command, session),
+        Command::Check(args) => crate::cli::commands::check::run(&args, session),
+        Command::User(command) => crate::cli::commands::user::run(command, session),
+        Command::Org(command) => crate::cli::commands::org::run(command, session),
+        Command::Bucket(command) => crate::cli::commands::listing::buckets(command, session),
+        Command::Setup(args) => crate::cli::commands::setup::run(*args, session),
+        Command::Apply(args) => crate::cli::commands::apply::run(&args, session),
+        Command::Capture(args) => crate::cli::commands::capture::run(args, session),
+        Command::Hash(args) => crate::cli::commands::hash::run(args, session),
+        Command::Recover(command) => crate::cli::commands::recover::run(command, session),
+        Command::Residue(command) => crate::cli::commands::residue::run(command, session),
+        Command::Downgrade(command) => crate::cli::commands::downgrade::run(command, session),
+        Command::Convert(args) => crate::cli::commands::convert::run_convert(args, session),
+        Command::Compact(args) => crate::cli::commands::convert::run_compact(args, session),
+        Command::Backup(command) => crate::cli::commands::backup::run(command, session),
+        Command::Token(command) => crate::cli::commands::token::run(command, session),
+        Command::Completions(args) => crate::cli::commands::completions::run(&args, session),
+        Command::Man(args) => crate::cli::commands::man::run(&args, session),
     }
 }
 

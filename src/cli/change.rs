@@ -4,13 +4,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Session;
-use super::exit::Outcome;
-use super::session::Database;
+use crate::cli::Session;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::ops::commit::{Around, sound_structure};
-use crate::store::{self, Committed, Snapshot, WritableStore};
+use crate::store;
+use crate::store::{Committed, Snapshot, WritableStore};
 
 /// A token that this command has put into the store.
 pub struct TokenMade<'a> {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::Globals;
-use super::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
-use super::prompt::confirm;
-use super::ui::{Ui, printable};
+use crate::cli::args::Globals;
+use crate::cli::host::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
+use crate::cli::terminal::prompt::confirm;
+use crate::cli::terminal::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::{Schema, names};

@@ -9,11 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{
-    Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names, parallel,
-};
 use crate::error::{ErrorKind, Result};
 use crate::finding::Finding;
+use crate::metadata::{
+    Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names, parallel,
+};
 use crate::secret::Token;
 use crate::store::Snapshot;
 

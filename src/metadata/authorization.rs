@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::catalog::{Undecodable, undecodable_record};
-use super::permission::{
-    Action, INSTANCE, OPERATOR_TYPES, Permission, RESOURCE_TYPES, TYPES_OF_2_0, allows,
-};
-use super::{Id, names};
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::catalog::{Undecodable, undecodable_record};
+use crate::metadata::permission::{
+    Action, INSTANCE, OPERATOR_TYPES, Permission, RESOURCE_TYPES, TYPES_OF_2_0, allows,
+};
+use crate::metadata::{Id, names};
 use crate::store::Snapshot;
 
 /// An authorization record as it is stored, borrowed from the bytes of its value.

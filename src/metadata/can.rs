@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::permission::{Action, Permission, RESOURCE_TYPES, allows, of_type};
-use super::{Bucket, Catalog, Id};
 use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::permission::{Action, Permission, RESOURCE_TYPES, allows, of_type};
+use crate::metadata::{Bucket, Catalog, Id};
 
 /// The question. What is left out means "any": `write` asks for any write permission,
 /// `write:buckets` for one to any bucket, `write:buckets/metrics` for one single bucket.
@@ -110,7 +110,8 @@ impl Can {
         if self.target.is_none() {
             return granted.iter().any(|p| {
                 p.action == self.action
-                    && (p.resource.kind == kind || p.resource.kind == super::permission::INSTANCE)
+                    && (p.resource.kind == kind
+                        || p.resource.kind == crate::metadata::permission::INSTANCE)
             });
         }
         self.request(kind, org, catalog)

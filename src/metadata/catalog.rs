@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Id, names};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
+use crate::metadata::{Id, names};
 use crate::store::Snapshot;
 
 /// A user record (`usersv1`).

@@ -8,12 +8,12 @@ use std::ops::ControlFlow;
 
 use serde::Deserialize;
 
-use self::expected::{Expected, Met};
-use self::record::record_findings;
-use super::token_hash::PREFIX;
-use super::{Catalog, Id, Schema, Storage, authorization, mapping, names, tsm};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
+use crate::metadata::check::expected::{Expected, Met};
+use crate::metadata::check::record::record_findings;
+use crate::metadata::token_hash::PREFIX;
+use crate::metadata::{Catalog, Id, Schema, Storage, authorization, mapping, names, tsm};
 use crate::store::Snapshot;
 
 /// Every finding this module can make: code, severity, meaning.

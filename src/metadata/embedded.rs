@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::authorization::Undecoded;
-use super::hashing::Survey;
-use super::residue::Finder;
-use super::{Authorization, Id, json, names};
 use crate::error::Result;
+use crate::metadata::authorization::Undecoded;
+use crate::metadata::hashing::Survey;
+use crate::metadata::residue::Finder;
+use crate::metadata::{Authorization, Id, json, names};
 use crate::secret::Token;
 use crate::store::Snapshot;
 

@@ -13,12 +13,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use sha2::{Digest, Sha256, Sha512};
 
-use super::authorization::Undecoded;
-use super::catalog::{Undecodable, undecodable_record};
-use super::json::{Edit, Object};
-use super::{Authorization, Id, Storage, TokenHash, Variant, names, parallel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
+use crate::metadata::authorization::Undecoded;
+use crate::metadata::catalog::{Undecodable, undecodable_record};
+use crate::metadata::json::{Edit, Object};
+use crate::metadata::{Authorization, Id, Storage, TokenHash, Variant, names, parallel};
 use crate::secret::Token;
 use crate::store::change::{Fate, Transform};
 use crate::store::{Additions, ChangeSet, Snapshot};

@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use serde::Deserialize;
 
-use super::catalog::{Undecodable, undecodable_record};
-use super::{Id, names};
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::catalog::{Undecodable, undecodable_record};
+use crate::metadata::{Id, names};
 use crate::store::Snapshot;
 
 /// The resource ID of the mapping that makes a user owner of the whole instance (since 2.4).

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use serde::Deserialize;
 
-use super::catalog::{Undecodable, undecodable_record};
-use super::json::push_string;
-use super::{Id, names};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
+use crate::metadata::catalog::{Undecodable, undecodable_record};
+use crate::metadata::json::push_string;
+use crate::metadata::{Id, names};
 use crate::store::{ChangeSet, Snapshot};
 
 /// The names of the migrations as stored, by number from 1 (`kv/migration/all`).

@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use super::json::push_string;
-use super::permission::Permission;
-use super::{Id, names};
+use crate::metadata::json::push_string;
+use crate::metadata::permission::Permission;
+use crate::metadata::{Id, names};
 use crate::secret::Token;
 use crate::store::ChangeSet;
 

@@ -3,10 +3,10 @@
 //!
 //! Source: `tenant/storage_*.go` in influxdata/influxdb.
 
-use super::json::string;
-use super::mapping::INSTANCE_RESOURCE;
-use super::tsm::Database;
-use super::{Id, names, tsm_edit};
+use crate::metadata::json::string;
+use crate::metadata::mapping::INSTANCE_RESOURCE;
+use crate::metadata::tsm::Database;
+use crate::metadata::{Id, names, tsm_edit};
 use crate::store::ChangeSet;
 
 /// The longest key that Bolt takes, in bytes.

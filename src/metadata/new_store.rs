@@ -1,8 +1,8 @@
 //! What a new store holds before anything is set up in it: the buckets, migrations and records of
 //! InfluxDB 2.8 and 2.9.
 
-use super::migration::{self, MIGRATIONS};
-use super::{Id, names};
+use crate::metadata::migration::MIGRATIONS;
+use crate::metadata::{Id, migration, names};
 use crate::store::ChangeSet;
 
 /// A bucket that an early migration makes and a later one deletes.

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Id;
-use super::permission::{Action, INSTANCE, Permission, types_of};
+use crate::metadata::Id;
+use crate::metadata::permission::{Action, INSTANCE, Permission, types_of};
 
 /// What such a body asks for.
 #[derive(Debug)]

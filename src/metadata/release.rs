@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use super::migration::HASHING;
-use super::permission::{INSTANCE, RESOURCE_TYPES, TYPES_OF_2_0, TYPES_OF_2_1};
+use crate::metadata::migration::HASHING;
+use crate::metadata::permission::{INSTANCE, RESOURCE_TYPES, TYPES_OF_2_0, TYPES_OF_2_1};
 
 /// A release, by the number after `2.`; its patches share the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

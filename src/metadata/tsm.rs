@@ -4,8 +4,8 @@
 
 use prost::Message;
 
-use super::names;
 use crate::error::{Error, ErrorKind};
+use crate::metadata::names;
 use crate::store::Snapshot;
 
 /// The whole value.

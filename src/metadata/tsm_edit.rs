@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_varint};
 
-use super::tsm::{Data, Database, Highest, RetentionPolicy};
-use super::{Id, tsm};
+use crate::metadata::tsm::{Data, Database, Highest, RetentionPolicy};
+use crate::metadata::{Id, tsm};
 
 /// The fields of the message that are edited.
 const INDEX: u32 = 2;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::output::OutputFile;
-use super::residue;
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::Known;
+use crate::ops::files::output::OutputFile;
+use crate::ops::residue;
 use crate::store::{Engine, Progress, Store};
 
 /// What was made.

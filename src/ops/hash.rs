@@ -6,16 +6,16 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::commit::{Around, commit, known_schema};
-use super::moment::Moment;
-use super::scrub::{Unused, remaining};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::metadata::authorization::{self, Storage};
-use crate::metadata::embedded::{self, Embedded};
+use crate::metadata::authorization::Storage;
+use crate::metadata::embedded::Embedded;
 use crate::metadata::hashing::Survey;
 use crate::metadata::migration::{HASHING, put_record};
-use crate::metadata::{Id, Variant, names};
+use crate::metadata::{Id, Variant, authorization, embedded, names};
+use crate::ops::commit::{Around, commit, known_schema};
+use crate::ops::residue::scrub::{Unused, remaining};
+use crate::ops::timestamp::Moment;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Inspect, Outcome, Snapshot, Wipe, WritableStore};
 

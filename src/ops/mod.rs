@@ -1,54 +1,30 @@
-//! What the commands do: one file per command, options in, report out, both plain data.
-//! Knows nothing of terminals, arguments or page formats.
+//! What the commands do: a file for each command, a folder for each group, named as in
+//! `cli/commands`; options in, report out, both plain data. Knows nothing of terminals,
+//! arguments or page formats.
 
-mod describe;
-mod proof;
-mod record;
 mod token_survey;
 
 pub mod apply;
-pub mod auth_clone;
-pub mod auth_create;
-pub mod auth_delete;
-pub mod auth_list;
-pub mod auth_rotate;
-pub mod auth_show;
-pub mod auth_update;
-pub mod auth_verify;
+pub mod auth;
 pub mod backup;
 pub mod bucket;
 pub mod capture;
-pub mod capture_first;
-pub mod captures;
 pub mod check;
-pub mod choose;
 pub mod commit;
 pub mod convert;
-pub mod downgrade_apply;
-pub mod downgrade_check;
-pub mod downgrade_prepare;
-pub mod engine_folder;
+pub mod downgrade;
+pub mod files;
 pub mod hash;
-pub mod keeping;
 pub mod locate;
-pub mod made;
-pub mod moment;
-pub mod new_file;
-pub mod new_id;
-pub mod new_token;
 pub mod org;
-pub mod org_create;
-pub mod output;
 pub mod recover_operator;
 pub mod residue;
-pub mod scrub;
-pub mod seal;
+pub mod resolve;
 pub mod setup;
 pub mod siblings;
 pub mod status;
-pub mod tally;
+pub mod timestamp;
 pub mod token;
+pub mod token_counts;
+pub mod token_plan;
 pub mod user;
-pub mod user_create;
-pub mod user_delete;
-pub mod user_password;

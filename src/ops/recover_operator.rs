@@ -1,13 +1,14 @@
 //! `recover operator`: a new operator token without an old one.
 
-use super::choose::{self, By};
-use super::commit::{all_decoded, known_schema};
-use super::made::Plan;
-use super::moment::Moment;
-use super::new_token::{self, Making, Request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::permission::of_operator;
 use crate::metadata::{Catalog, Organization, User};
+use crate::ops::commit::{all_decoded, known_schema};
+use crate::ops::resolve;
+use crate::ops::resolve::By;
+use crate::ops::timestamp::Moment;
+use crate::ops::token_plan::new_token::{Making, Request};
+use crate::ops::token_plan::{Plan, new_token};
 use crate::store::Snapshot;
 
 /// For whom, and how.
@@ -50,8 +51,8 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
     all_decoded(&catalog.skipped)?;
     let by = |name: &Option<String>| name.clone().map(By::Name);
     let several = ErrorKind::Confirmation;
-    let user = choose::user(&catalog, by(&options.user).as_ref(), several)?;
-    let org = choose::org(&catalog, by(&options.org).as_ref(), several)?;
+    let user = resolve::user(&catalog, by(&options.user).as_ref(), several)?;
+    let org = resolve::org(&catalog, by(&options.org).as_ref(), several)?;
     let making = Making {
         use_hashed_tokens: options.use_hashed_tokens,
         ..Making::default()

@@ -4,12 +4,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::commit::{sound_structure, write_token};
-use super::made;
-use super::moment::Moment;
-use super::new_token::{self, Making, Request};
-use super::output::OutputFile;
-use super::{new_id, user_password};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::migration::HASHING;
 use crate::metadata::new_records::{
@@ -19,6 +13,13 @@ use crate::metadata::new_records::{
 use crate::metadata::permission::of_operator;
 use crate::metadata::tsm::{Highest, Placed};
 use crate::metadata::{Catalog, names, new_store, tsm_edit};
+use crate::ops::commit::{sound_structure, write_token};
+use crate::ops::files::output::OutputFile;
+use crate::ops::timestamp::Moment;
+use crate::ops::token_plan;
+use crate::ops::token_plan::new_token::{Making, Request};
+use crate::ops::token_plan::{new_id, new_token};
+use crate::ops::user::password;
 use crate::secret::Token;
 use crate::store::{
     Commit, Committed, Device, Engine, Model, Outcome, Preview, Progress, Store, create_from,
@@ -57,7 +58,7 @@ pub struct Target<'a> {
 /// A store that may be made.
 pub struct Plan {
     /// The operator token.
-    pub made: made::Plan,
+    pub made: token_plan::Plan,
     content: Model,
 }
 
@@ -74,7 +75,7 @@ fn work_out(options: &Options, now: &Moment) -> Result<Plan> {
     valid_user_name(&options.user).map_err(refused)?;
     let org_name = valid_org_name(&options.org).map_err(refused)?;
     valid_bucket_name(&options.bucket).map_err(refused)?;
-    let password = user_password::hash(&options.password, options.strong_passwords)?;
+    let password = password::hash(&options.password, options.strong_passwords)?;
 
     // Each identifier is one that the records before do not have.
     let empty = Model::default();
@@ -119,7 +120,7 @@ fn work_out(options: &Options, now: &Moment) -> Result<Plan> {
 }
 
 /// The first authorization, in a store that holds all the rest.
-fn operator_token(content: &Model, options: &Options, now: &Moment) -> Result<made::Plan> {
+fn operator_token(content: &Model, options: &Options, now: &Moment) -> Result<token_plan::Plan> {
     let catalog = Catalog::load(content)?;
     let user = catalog.user_by_name(&options.user);
     let org = catalog.org_by_name(&options.org);
@@ -141,7 +142,7 @@ fn operator_token(content: &Model, options: &Options, now: &Moment) -> Result<ma
         permissions: &of_operator(HASHING),
         hint: "give another value, or none: one is made then",
     };
-    new_token::plan(content, HASHING, &making, now, &request).map(made::Plan::without_login)
+    new_token::plan(content, HASHING, &making, now, &request).map(token_plan::Plan::without_login)
 }
 
 impl Plan {
@@ -235,8 +236,8 @@ mod tests {
 
     use super::*;
     use crate::metadata::{Storage, check, tsm};
-    use crate::ops::keeping::{KeptBecause, Wanted};
-    use crate::ops::made::Value;
+    use crate::ops::token_plan::Value;
+    use crate::ops::token_plan::token_storage::{KeptBecause, Wanted};
     use crate::store::OpenOptions;
 
     fn options() -> Options {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::new_file::is_temporary;
-use super::residue::look_into;
 use crate::error::{IoContext, Result};
 use crate::finding::{Finding, Severity};
 use crate::metadata::residue::{Known, Scan};
+use crate::ops::files::new_file::is_temporary;
+use crate::ops::residue::look_into;
 use crate::store::OpenOptions;
 
 /// A file that shows tokens.

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::residue;
-use super::siblings::{self, Sibling};
-use super::tally::{OperatorToken, Tally, Tokens};
-use super::user::with_password;
 use crate::error::Result;
 use crate::finding::{Finding, Severity, counted};
+use crate::metadata;
 use crate::metadata::residue::Known;
-use crate::metadata::{self, Catalog, Id, Schema, Variant, mapping};
+use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
+use crate::ops::siblings::Sibling;
+use crate::ops::token_counts::{OperatorToken, Tally, Tokens};
+use crate::ops::user::list::with_password;
+use crate::ops::{residue, siblings};
 use crate::store::{Engine, Store};
 
 /// What a file is, who can still get in, what it shows, and what is at risk.

@@ -3,19 +3,21 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use super::commit::all_decoded;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::authorization::Undecoded;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
-use crate::metadata::permission::{self, Permission};
-use crate::metadata::{Authorization, Id, Storage, TokenHash, Variant, mapping, names, parallel};
+use crate::metadata::permission::Permission;
+use crate::metadata::{
+    Authorization, Id, Storage, TokenHash, Variant, mapping, names, parallel, permission,
+};
+use crate::ops::commit::all_decoded;
 use crate::secret::Token;
 use crate::store::Snapshot;
 
 /// Values that must not be in use, by number.
 #[derive(Default)]
-pub(super) struct Sought<'a> {
+pub(crate) struct Sought<'a> {
     raw: HashMap<&'a str, usize>,
     /// As keys of the index of hashes: every one that a token could have, or the hash itself.
     hashed: HashMap<String, usize>,
@@ -25,21 +27,21 @@ pub(super) struct Sought<'a> {
 
 impl<'a> Sought<'a> {
     /// One token, number 0, in plaintext or as a hash of either variant.
-    pub(super) fn token(token: &'a Token) -> Self {
+    pub(crate) fn token(token: &'a Token) -> Self {
         let mut sought = Self::default();
         sought.add_token(0, token);
         sought
     }
 
     /// The token of this hash, number 0, as far as it can be told.
-    pub(super) fn hash(hash: &TokenHash) -> Self {
+    pub(crate) fn hash(hash: &TokenHash) -> Self {
         let mut sought = Self::default();
         sought.add_hash(0, hash);
         sought
     }
 
     /// Another token. Gives the number of an earlier value that is the same.
-    pub(super) fn add_token(&mut self, number: usize, token: &'a Token) -> Option<usize> {
+    pub(crate) fn add_token(&mut self, number: usize, token: &'a Token) -> Option<usize> {
         let mut earlier = None;
         for variant in Variant::ALL {
             let hash = TokenHash::of(variant, token.reveal().as_bytes());
@@ -49,7 +51,7 @@ impl<'a> Sought<'a> {
     }
 
     /// Another hash. Gives the number of an earlier value that is the same.
-    pub(super) fn add_hash(&mut self, number: usize, hash: &TokenHash) -> Option<usize> {
+    pub(crate) fn add_hash(&mut self, number: usize, hash: &TokenHash) -> Option<usize> {
         if !self.variants.contains(&hash.variant()) {
             self.variants.push(hash.variant());
         }
@@ -117,13 +119,13 @@ impl<'a> Sought<'a> {
 
 /// That a value is in use, and by which authorization, if it can be told.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Taken(pub(super) Option<Id>);
+pub(crate) struct Taken(pub(crate) Option<Id>);
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Survey {
+pub(crate) struct Survey {
     /// Whether a token is kept as a hash.
-    pub(super) hashes: bool,
+    pub(crate) hashes: bool,
     taken: HashMap<usize, Taken>,
     /// What the user's tokens may do, as it is written in them.
     granted: HashSet<Box<str>>,
@@ -138,7 +140,7 @@ impl Survey {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] when one can't be decoded.
-    pub(super) fn of(
+    pub(crate) fn of(
         snapshot: &dyn Snapshot,
         sought: &Sought<'_>,
         user: Option<Id>,
@@ -170,7 +172,7 @@ impl Survey {
     }
 
     /// Whether this value is in use, and by which authorization.
-    pub(super) fn taken(&self, number: usize) -> Option<Taken> {
+    pub(crate) fn taken(&self, number: usize) -> Option<Taken> {
         self.taken.get(&number).copied()
     }
 
@@ -207,7 +209,7 @@ impl Survey {
     ///
     /// # Errors
     /// When the file can't be read.
-    pub(super) fn login_may(
+    pub(crate) fn login_may(
         &self,
         snapshot: &dyn Snapshot,
         user: Id,

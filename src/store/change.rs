@@ -7,10 +7,10 @@ use std::ops::{ControlFlow, Range};
 
 use zeroize::Zeroizing;
 
-use super::edits::{Additions, Edits, find};
-use super::{Bucket, Snapshot, Visitor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
+use crate::store::edits::{Additions, Edits, find};
+use crate::store::{Bucket, Snapshot, Visitor};
 
 /// What becomes of one pair in a [`Transform`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -330,8 +330,8 @@ impl Snapshot for Preview<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Model;
     use super::*;
+    use crate::store::Model;
 
     struct Upper;
 

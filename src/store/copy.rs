@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::device::{Device, Latch};
-use super::opened::Opened;
-use super::{ChangeSet, Engine, Model, Preview, ReadAt, Snapshot, bolt, redb};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
+use crate::store::device::{Device, Latch};
+use crate::store::opened::Opened;
+use crate::store::{ChangeSet, Engine, Model, Preview, ReadAt, Snapshot, bolt, redb};
 
 /// Told how many bytes of keys and values have been copied, now and then.
 pub struct Progress<'a> {
@@ -109,7 +109,7 @@ pub(super) fn could_copy(source: &Opened, engine: Engine) -> Result<()> {
 /// Whether a new store holds what it should: the library that wrote it has checksums of its own,
 /// but it has not seen the source.
 fn same_content(source: &dyn Snapshot, device: &Arc<dyn Device>, path: &Path) -> Result<()> {
-    let view = super::device::View::new(Arc::clone(device)).map_err(|cause| {
+    let view = crate::store::device::View::new(Arc::clone(device)).map_err(|cause| {
         Error::new(
             ErrorKind::Io,
             format!("can't read {}: {cause}", path.display()),

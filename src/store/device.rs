@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
 
-use super::file::ReadAt;
+use crate::store::file::ReadAt;
 
 /// A database file that is open for reading and writing. All access of a writing command goes
 /// through one of these, which holds the lock: a second open in the same process would be shut

@@ -5,7 +5,7 @@ use std::collections::btree_map::{BTreeMap, Iter};
 
 use zeroize::Zeroizing;
 
-use super::change::{BucketChange, Edit};
+use crate::store::change::{BucketChange, Edit};
 
 /// Pairs that are put into a bucket and are worked out only when they are needed, for changes of
 /// so many that a copy of each would fill the memory.

@@ -3,11 +3,11 @@
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 
-use super::lock::lock_exclusive;
-use super::open::{Purpose, open_file};
-use super::{OpenOptions, Store};
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
+use crate::store::lock::lock_exclusive;
+use crate::store::open::{Purpose, open_file};
+use crate::store::{OpenOptions, Store};
 
 /// An exclusive lock on a file that may be no database at all, or a damaged one. No server can
 /// open the file until this is dropped, under whatever name it stands by then.
@@ -20,7 +20,7 @@ impl Held {
     /// Locks the file at `path`. The finding says where there are no locks.
     ///
     /// # Errors
-    /// As [`super::WritableStore::open`] where the content is not concerned.
+    /// As [`crate::store::WritableStore::open`] where the content is not concerned.
     pub fn lock(path: &Path, options: &OpenOptions) -> Result<(Self, Option<Finding>)> {
         let file = open_file(path, Purpose::Writing)?;
         let finding = lock_exclusive(&file, path, &options.lock).map_err(Error::nothing_changed)?;

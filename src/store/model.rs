@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::change::no_such_bucket;
-use super::{Bucket, ChangeSet, Commit, Committed, Outcome, Precious, Preview, Snapshot, Visitor};
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::store::change::no_such_bucket;
+use crate::store::{
+    Bucket, ChangeSet, Commit, Committed, Outcome, Precious, Preview, Snapshot, Visitor,
+};
 
 /// Buckets and pairs in ordered maps.
 #[derive(Clone, Default, PartialEq, Eq)]

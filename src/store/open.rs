@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::copy::{Progress, copy, could_copy};
-use super::device::Device;
-use super::file::{DiskFile, MemoryFile, ReadAt, fill};
-use super::lock::{LockOptions, lock_shared};
-use super::opened::Opened;
-use super::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
+use crate::store::copy::{Progress, copy, could_copy};
+use crate::store::device::Device;
+use crate::store::file::{DiskFile, MemoryFile, ReadAt, fill};
+use crate::store::lock::{LockOptions, lock_shared};
+use crate::store::opened::Opened;
+use crate::store::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
 
 /// How to open a store for reading.
 #[derive(Debug, Clone, Default)]

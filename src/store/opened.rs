@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::bolt::Bolt;
-use super::redb::{self, Redb};
-use super::{ChangeSet, Committed, Device, Engine, Inspect, Precious, ReadAt, Snapshot};
 use crate::error::{IoContext, Result};
 use crate::finding::Finding;
+use crate::store::bolt::Bolt;
+use crate::store::redb::Redb;
+use crate::store::{
+    ChangeSet, Committed, Device, Engine, Inspect, Precious, ReadAt, Snapshot, redb,
+};
 
 /// An open store.
 pub(super) enum Opened {

@@ -10,14 +10,14 @@ use std::thread;
 
 use zeroize::Zeroizing;
 
-use super::bolt::{BEGINNING, begins_compact};
-use super::copy::does_not_read_back;
-use super::device::{Device, Latch, sum_on_medium};
-use super::file::fill;
-use super::gzip::Unpacking;
-use super::open::{cant_unpack, recognise};
-use super::writable::WritableStore;
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::store::bolt::{BEGINNING, begins_compact};
+use crate::store::copy::does_not_read_back;
+use crate::store::device::{Device, Latch, sum_on_medium};
+use crate::store::file::fill;
+use crate::store::gzip::Unpacking;
+use crate::store::open::{cant_unpack, recognise};
+use crate::store::writable::WritableStore;
 
 /// Bytes that are unpacked, and written, at a time. Not less than what is looked at first.
 const PIECE: usize = 1 << 20;

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::copy::copy;
-use super::device::{Device, DiskDevice, Latch, View};
-use super::lock::{can_lock, lock_exclusive};
-use super::open::{Purpose, open_file, read_start, recognise};
-use super::opened::Opened;
-use super::{
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::Finding;
+use crate::store::copy::copy;
+use crate::store::device::{Device, DiskDevice, Latch, View};
+use crate::store::lock::{can_lock, lock_exclusive};
+use crate::store::open::{Purpose, open_file, read_start, recognise};
+use crate::store::opened::Opened;
+use crate::store::{
     Bucket, ChangeSet, Commit, Committed, Description, Engine, GZIP_MAGIC, Inspect, OpenOptions,
     Precious, Progress, Snapshot, StructureCheck, Unused, UnusedVisitor, Visitor,
 };
-use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::Finding;
 
 /// A store that is open for changing. No other process can open it until this is dropped.
 pub struct WritableStore {
@@ -122,7 +122,7 @@ impl WritableStore {
         self.opened.inspect()
     }
 
-    /// As [`super::Store::copy_changed_to`].
+    /// As [`crate::store::Store::copy_changed_to`].
     ///
     /// # Errors
     /// The same.
@@ -171,7 +171,7 @@ pub enum CopyFailed {
 /// Reads what the device holds now.
 fn read(device: &Arc<dyn Device>, path: &Path) -> Result<(Opened, u64)> {
     let view = View::new(Arc::clone(device)).at("read", path)?;
-    let size = super::ReadAt::size(&view);
+    let size = crate::store::ReadAt::size(&view);
     Ok((Opened::new(Box::new(view), path)?, size))
 }
 

@@ -6,10 +6,10 @@ use std::io::Write;
 use std::path::Path;
 
 use boltkey::finding::Severity;
-use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::opening::Opener;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From};
+use boltkey::ops::files::disk::Straight;
 use boltkey::secret::Token;
 use boltkey::store::device::on_file;
 use boltkey::store::{

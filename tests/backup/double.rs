@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Arc, Mutex};
 
-use boltkey::ops::backup::disk::{Disk, Step};
+use boltkey::ops::files::disk::{Disk, Step};
 use boltkey::store::Device;
 
 use crate::support::device::Fault;

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use boltkey::ErrorKind;
 use boltkey::finding::Severity;
-use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::export::Out;
+use boltkey::ops::files::disk::Straight;
 use boltkey::store::{Engine, OpenOptions, Snapshot, Store};
 
 use crate::double::{Done, Double};

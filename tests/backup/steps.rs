@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use boltkey::ErrorKind;
-use boltkey::ops::backup::disk::Straight;
 use boltkey::ops::backup::export::Out;
+use boltkey::ops::files::disk::Straight;
 use boltkey::store::Engine;
 
 use crate::double::{Done, Double};

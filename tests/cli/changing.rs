@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::sandbox::{BOLTKEY, fixture, gzip, on};
-use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene};
-use crate::scene::{arguments, damage, is_sound, mode, text};
+use crate::scene::{
+    FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, arguments, damage, is_sound, mode, text,
+};
 
 /// The same in the words of `influxd recovery auth create-operator`.
 const ALIAS: &[&str] = &["auth", "create-operator"];

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene};
-use crate::scene::{damage, is_sound, mode, text};
+use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, damage, is_sound, mode, text};
 
 #[test]
 fn a_copy_holds_the_same_in_either_engine() {

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use boltkey::metadata::{names, release::SQL_MIGRATIONS};
+use boltkey::metadata::names;
+use boltkey::metadata::release::SQL_MIGRATIONS;
 use boltkey::store::{ChangeSet, Commit, OpenOptions, Snapshot, WritableStore};
 use rusqlite::Connection;
 use serde_json::{Value, json};

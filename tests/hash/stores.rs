@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use boltkey::metadata::{Authorization, Id, Variant, json, names};
 use boltkey::ops::capture::Format;
-use boltkey::ops::capture_first::{CaptureFirst, Captured};
-use boltkey::ops::captures::Unseal;
+use boltkey::ops::capture::first::{CaptureFirst, Captured};
+use boltkey::ops::capture::read::Unseal;
+use boltkey::ops::capture::seal::Seal;
 use boltkey::ops::commit::Around;
 use boltkey::ops::hash::{Options, Plan, Proof, plan};
-use boltkey::ops::moment::Moment;
-use boltkey::ops::scrub;
-use boltkey::ops::seal::Seal;
+use boltkey::ops::residue::scrub;
+use boltkey::ops::timestamp::Moment;
 use boltkey::store::{
     ChangeSet, Commit, Committed, Device, Model, Snapshot, Unused, Wipe, WritableStore,
 };

@@ -4,15 +4,12 @@ use std::path::Path;
 
 use boltkey::metadata::Id;
 use boltkey::ops::apply::{self, Generated, List, Secrets};
-use boltkey::ops::auth_create::{self, Grants};
-use boltkey::ops::choose::By;
+use boltkey::ops::auth::create::Grants;
 use boltkey::ops::commit::Around;
-use boltkey::ops::moment::Moment;
-use boltkey::ops::new_token::Making;
-use boltkey::ops::{
-    auth_delete, auth_rotate, auth_update, made, org_create, user_create, user_delete,
-    user_password,
-};
+use boltkey::ops::resolve::By;
+use boltkey::ops::timestamp::Moment;
+use boltkey::ops::token_plan::new_token::Making;
+use boltkey::ops::{auth, org, token_plan, user};
 use boltkey::secret::Token;
 use boltkey::store::{Committed, Model, Snapshot, WritableStore};
 
@@ -46,13 +43,13 @@ pub const OF_PEOPLE: [Deed; 5] = [
 
 /// One that is worked out.
 pub enum Planned {
-    Token(Box<made::Plan>),
-    Deletion(auth_delete::Plan),
-    Update(Box<auth_update::Plan>),
-    NewUser(user_create::Plan),
-    Password(user_password::Plan),
-    UserDeletion(user_delete::Plan),
-    Org(org_create::Plan),
+    Token(Box<token_plan::Plan>),
+    Deletion(auth::delete::Plan),
+    Update(Box<auth::update::Plan>),
+    NewUser(user::create::Plan),
+    Password(user::password::Plan),
+    UserDeletion(user::delete::Plan),
+    Org(org::create::Plan),
     List(apply::Plan),
 }
 
@@ -113,7 +110,7 @@ impl Deed {
         Ok(match self {
             Self::Recover => Planned::Token(recovery(store)?.into()),
             Self::Create => {
-                let options = auth_create::Options {
+                let options = auth::create::Options {
                     user: Some(By::Name("alice".into())),
                     org: Some(By::Name("acme".into())),
                     description: None,
@@ -121,24 +118,24 @@ impl Deed {
                     grants: Grants::AllAccess,
                     making,
                 };
-                Planned::Token(auth_create::plan(store, &options, &now)?.into())
+                Planned::Token(auth::create::plan(store, &options, &now)?.into())
             }
             Self::Rotate => {
                 let id = target();
-                let options = auth_rotate::Options { id, making };
-                Planned::Token(auth_rotate::plan(store, &options, &now)?.into())
+                let options = auth::rotate::Options { id, making };
+                Planned::Token(auth::rotate::plan(store, &options, &now)?.into())
             }
             Self::Update => {
-                let options = auth_update::Options {
+                let options = auth::update::Options {
                     id: target(),
                     active: Some(false),
                     description: Some("not in use any more".into()),
                 };
-                Planned::Update(auth_update::plan(store, &options, &now)?.into())
+                Planned::Update(auth::update::plan(store, &options, &now)?.into())
             }
-            Self::Delete => Planned::Deletion(auth_delete::plan(store, &[target()])?),
+            Self::Delete => Planned::Deletion(auth::delete::plan(store, &[target()])?),
             Self::UserCreate => {
-                let options = user_create::Options {
+                let options = user::create::Options {
                     name: "carol".into(),
                     org: Some(By::Name("acme".into())),
                     instance_owner: false,
@@ -146,18 +143,18 @@ impl Deed {
                     password: None,
                     strong_passwords: false,
                 };
-                Planned::NewUser(user_create::plan(store, &options, &now)?)
+                Planned::NewUser(user::create::plan(store, &options, &now)?)
             }
             Self::UserPassword => {
                 let password = Token::new("another password".into());
                 let alice = By::Name("alice".into());
-                let plan = user_password::plan(store, &alice, Some(&password), false)?;
+                let plan = user::password::plan(store, &alice, Some(&password), false)?;
                 Planned::Password(plan)
             }
             Self::UserDelete => {
-                Planned::UserDeletion(user_delete::plan(store, &By::Name("alice".into()))?)
+                Planned::UserDeletion(user::delete::plan(store, &By::Name("alice".into()))?)
             }
-            Self::OrgCreate => Planned::Org(org_create::plan(store, "works", &now)?),
+            Self::OrgCreate => Planned::Org(org::create::plan(store, "works", &now)?),
             Self::Apply => {
                 let list = List::read(LIST, "list", &mut Files)?;
                 let options = apply::Options {

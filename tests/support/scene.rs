@@ -6,9 +6,9 @@ use std::sync::Arc;
 use boltkey::finding::Severity;
 use boltkey::metadata::Id;
 use boltkey::metadata::residue::{Known, Scan};
-use boltkey::ops::made::Plan;
-use boltkey::ops::moment::Moment;
 use boltkey::ops::recover_operator::{Options, choices, plan};
+use boltkey::ops::timestamp::Moment;
+use boltkey::ops::token_plan::Plan;
 use boltkey::store::bolt::{Bolt, create as create_bolt};
 use boltkey::store::redb::{Redb, create as create_redb};
 use boltkey::store::{

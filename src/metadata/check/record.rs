@@ -1,7 +1,7 @@
 //! One authorization record by itself.
 
 use crate::metadata::token_hash::PREFIX;
-use crate::metadata::{Authorization, Catalog, Storage, TokenHash, marks};
+use crate::metadata::{Authorization, Catalog, Storage, TokenHash, description_tags};
 
 /// What one authorization record shows by itself.
 pub(super) fn record_findings(
@@ -54,7 +54,7 @@ pub(super) fn record_findings(
             ),
         );
     }
-    if marks::is_temporary(&record.description) {
+    if description_tags::is_temporary(&record.description) {
         add(
             "metadata.token-temporary",
             format!(

@@ -18,11 +18,11 @@ use std::thread;
 
 use sha2::{Digest, Sha256};
 
-use self::finder::LONGEST;
-use self::page::PageKeys;
-use super::{Id, authorization, names, token_hash};
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::residue::finder::LONGEST;
+use crate::metadata::residue::page::PageKeys;
+use crate::metadata::{Id, authorization, names, token_hash};
 use crate::secret::Token;
 use crate::store::{Inspect, Snapshot, StaleElement, Unused, UnusedVisitor};
 

@@ -2,9 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::finder::is_generated;
-use super::{Tally, may_be_token};
 use crate::metadata::Id;
+use crate::metadata::residue::finder::is_generated;
+use crate::metadata::residue::{Tally, may_be_token};
 use crate::store::StaleElement;
 
 /// Collects the keys of a page that match nothing, until the page is over. If most of its keys

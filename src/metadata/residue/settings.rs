@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::finder::unescape;
+use crate::metadata::residue::finder::unescape;
 
 /// Shows the value of each setting whose name says that it is a token: `token = "…"` in the
 /// influx CLI's `configs`, `INFLUX_TOKEN='…'` in environment files, `token: …` in YAML.

@@ -1,4 +1,4 @@
-use super::*;
+use crate::metadata::residue::*;
 use crate::store::Model;
 
 /// A token of generated form, different for each `n`.

@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::tree::{self, Field, Node, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::permission::INSTANCE;
-use crate::metadata::{Can, TokenHash, marks};
-use crate::ops::made;
+use crate::metadata::{Can, TokenHash, description_tags};
+use crate::ops::apply::tree;
+use crate::ops::apply::tree::{Field, Node, Value};
+use crate::ops::token_plan;
 use crate::secret::Token as SecretToken;
 
 /// Organizations, users and tokens that a store is to have.
@@ -35,7 +36,7 @@ pub(super) struct Token {
     pub(super) org: Said<String>,
     pub(super) user: Said<String>,
     pub(super) grants: Said<Grants>,
-    pub(super) value: Said<made::Value>,
+    pub(super) value: Said<token_plan::Value>,
     /// The file for a value that is to be made.
     pub(super) out: Option<PathBuf>,
 }
@@ -289,7 +290,7 @@ impl Entry {
 
     fn token(mut self, secrets: &mut dyn Secrets) -> Result<Token> {
         let name = self.name()?;
-        if marks::stripped(&name.value) != name.value {
+        if description_tags::stripped(&name.value) != name.value {
             return Err(name.place.refused(
                 "the end of this name is the mark by which tokens of a list are known again",
             ));
@@ -305,15 +306,15 @@ impl Entry {
         let value = match (file, hash, generate) {
             (Some(file), None, None) => file
                 .read(|path| secrets.token(path))?
-                .map(made::Value::Chosen),
+                .map(token_plan::Value::Chosen),
             (None, Some(hash), None) => hash.parsed()?,
             (None, None, Some(file)) => {
                 let generated = file.read(|path| secrets.generated(path))?;
                 generated.map(|generated| match generated {
-                    Generated::Made(token) => made::Value::Chosen(token),
+                    Generated::Made(token) => token_plan::Value::Chosen(token),
                     Generated::ToMake(path) => {
                         out = Some(path);
-                        made::Value::Generated
+                        token_plan::Value::Generated
                     }
                 })
             }
@@ -404,13 +405,13 @@ impl Said<String> {
     }
 
     /// A ready hash. What is none may be a token, and is never quoted.
-    fn parsed(self) -> Result<Said<made::Value>> {
+    fn parsed(self) -> Result<Said<token_plan::Value>> {
         let hash = TokenHash::parse(&self.value).map_err(|cause| {
             self.place
                 .refused(format!("this is no hash that influxd knows: {cause}"))
                 .with_hint("boltkey token hash prints one: $influxdb2-sha256$…")
         })?;
-        Ok(self.map(|_| made::Value::Hash(hash)))
+        Ok(self.map(|_| token_plan::Value::Hash(hash)))
     }
 }
 
@@ -487,10 +488,10 @@ mod tests {
             panic!("two tokens");
         };
         assert!(
-            matches!(&telegraf.value.value, made::Value::Chosen(token) if token.reveal() == "file")
+            matches!(&telegraf.value.value, token_plan::Value::Chosen(token) if token.reveal() == "file")
         );
         assert!(matches!(&telegraf.grants.value, Grants::Each(each) if each.len() == 1));
-        assert!(matches!(all.value.value, made::Value::Generated));
+        assert!(matches!(all.value.value, token_plan::Value::Generated));
         assert!(matches!(all.grants.value, Grants::AllAccess));
         assert_eq!(all.out.as_deref(), Some(Path::new("new")));
         assert_eq!(

@@ -12,12 +12,12 @@ use serde::Serialize;
 
 pub use list::{Generated, List, Secrets};
 
-use super::auth_delete::Doomed;
-use super::commit::{Around, all_decoded, known_schema};
-use super::moment::Moment;
-use super::proof::commit_and_prove;
 use crate::error::Result;
 use crate::metadata::{Catalog, Id};
+use crate::ops::auth::delete::Doomed;
+use crate::ops::commit::proof::commit_and_prove;
+use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::timestamp::Moment;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 

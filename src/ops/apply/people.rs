@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::list::{List, Said, User};
-use super::{Action, Deed, Kind, Options, Work};
 use crate::error::{ErrorKind, Result};
 use crate::metadata::new_records::{Owned, put_ownership};
 use crate::metadata::{Catalog, Id, mapping, names, password};
-use crate::ops::choose::{self, By};
+use crate::ops::apply::list::{List, Said, User};
+use crate::ops::apply::{Action, Deed, Kind, Options, Work};
 use crate::ops::commit::all_decoded;
-use crate::ops::{org_create, user_create, user_password};
+use crate::ops::resolve;
+use crate::ops::resolve::By;
+use crate::ops::{org, user};
 use crate::store::{ChangeSet, Snapshot};
 
 /// Makes the organizations that are not there.
@@ -21,7 +22,7 @@ pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
             work.plan.same += 1;
             continue;
         }
-        let plan = org_create::plan(&work.preview(), &name.value, work.now)
+        let plan = org::create::plan(&work.preview(), &name.value, work.now)
             .map_err(|error| name.place.wrap(&error))?;
         work.plan.changes.extend(plan.changes);
         work.plan.deeds.push(Deed {
@@ -47,7 +48,7 @@ pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> 
         let mut orgs = Vec::new();
         for name in &user.orgs {
             let by = By::Name(name.value.clone());
-            let org = choose::org(&catalog, Some(&by), ErrorKind::Usage);
+            let org = resolve::org(&catalog, Some(&by), ErrorKind::Usage);
             let org = org.map_err(|error| name.place.wrap(&error))?;
             if !orgs.contains(&(org.id, org.name.as_str())) {
                 orgs.push((org.id, org.name.as_str()));
@@ -101,7 +102,7 @@ fn create(
     details: &mut Vec<String>,
 ) -> Result<Id> {
     let password = user.password.as_ref();
-    let new = user_create::Options {
+    let new = user::create::Options {
         name: user.name.value.clone(),
         org: None,
         instance_owner: false,
@@ -110,7 +111,7 @@ fn create(
     };
     let place = password.map_or(&user.name.place, |password| &password.place);
     let plan =
-        user_create::plan(&work.preview(), &new, work.now).map_err(|error| place.wrap(&error))?;
+        user::create::plan(&work.preview(), &new, work.now).map_err(|error| place.wrap(&error))?;
     work.plan.changes.extend(plan.changes);
     details.push(match password {
         Some(_) => "with a password".into(),
@@ -135,8 +136,8 @@ fn new_password(
     if old.is_some_and(|old| password::matches(value, &old)) {
         return Ok(None);
     }
-    let hash =
-        user_password::hash(value, options.strong_passwords).map_err(|error| place.wrap(&error))?;
+    let hash = user::password::hash(value, options.strong_passwords)
+        .map_err(|error| place.wrap(&error))?;
     let mut changes = ChangeSet::default();
     changes.put(names::USER_PASSWORDS, key.as_bytes(), hash.as_bytes());
     Ok(Some(changes))

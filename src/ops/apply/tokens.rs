@@ -2,25 +2,27 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::list::{Grants, List, Said, Token};
-use super::{Action, Deed, Kind, Options, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::new_authorization::NewAuthorization;
-use crate::metadata::permission::{self, Permission};
+use crate::metadata::permission::Permission;
 use crate::metadata::post_request::fits;
-use crate::metadata::{Can, Catalog, Id, Organization, User, authorization, marks, names};
-use crate::ops::auth_create::known_type;
-use crate::ops::auth_delete;
-use crate::ops::auth_rotate::{give, must_be_of_use};
-use crate::ops::choose::{self, By};
-use crate::ops::commit;
-use crate::ops::keeping::{self, Wanted};
-use crate::ops::made::{Secret, Value};
-use crate::ops::new_id::ManyByTime;
-use crate::ops::new_token::{hash_of, kept, must_be_free, secret};
-use crate::ops::record::Record;
+use crate::metadata::{
+    Can, Catalog, Id, Organization, User, authorization, description_tags, names, permission,
+};
+use crate::ops::apply::list::{Grants, List, Said, Token};
+use crate::ops::apply::{Action, Deed, Kind, Options, Work};
+use crate::ops::auth::create::known_type;
+use crate::ops::auth::delete;
+use crate::ops::auth::record::Record;
+use crate::ops::auth::rotate::{give, must_be_of_use};
+use crate::ops::resolve::By;
+use crate::ops::token_plan::new_id::ManyByTime;
+use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
+use crate::ops::token_plan::token_storage::Wanted;
+use crate::ops::token_plan::{Secret, Value, token_storage};
 use crate::ops::token_survey::{Sought, Survey, Taken};
+use crate::ops::{commit, resolve};
 use crate::store::Snapshot;
 
 /// A token that an earlier run made.
@@ -102,7 +104,7 @@ fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Ve
             Some(org) => *org,
             None => {
                 let by = By::Name(said.org.value.clone());
-                choose::org(catalog, Some(&by), ErrorKind::Usage)
+                resolve::org(catalog, Some(&by), ErrorKind::Usage)
                     .map_err(|error| said.org.place.wrap(&error))?
             }
         };
@@ -110,7 +112,7 @@ fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Ve
             Some(user) => *user,
             None => {
                 let by = By::Name(said.user.value.clone());
-                choose::user(catalog, Some(&by), ErrorKind::Usage)
+                resolve::user(catalog, Some(&by), ErrorKind::Usage)
                     .map_err(|error| said.user.place.wrap(&error))?
             }
         };
@@ -158,13 +160,13 @@ fn granted(
         "buckets" => {
             let buckets = catalog.buckets.values();
             let of_org = buckets.filter(|bucket| bucket.org_id == org.id);
-            choose::no_such("bucket", &by, of_org.map(|bucket| &*bucket.name))
+            resolve::no_such("bucket", &by, of_org.map(|bucket| &*bucket.name))
         }
         "orgs" => {
             let names = catalog.orgs.values().map(|org| &*org.name);
-            choose::no_such("organization", &by, names)
+            resolve::no_such("organization", &by, names)
         }
-        "users" => choose::no_such("user", &by, catalog.users.values().map(|user| &*user.name)),
+        "users" => resolve::no_such("user", &by, catalog.users.values().map(|user| &*user.name)),
         _ => Error::new(
             ErrorKind::Refused,
             "resources of this type are named by their ID of 16 hex digits",
@@ -199,7 +201,7 @@ fn sought<'s>(list: &List, secrets: &'s [Secret]) -> Result<Sought<'s>> {
 fn earlier(snapshot: &dyn Snapshot) -> Result<Earlier> {
     let mut earlier = Earlier::default();
     let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        let Some(name) = record.description.strip_suffix(marks::APPLIED) else {
+        let Some(name) = record.description.strip_suffix(description_tags::APPLIED) else {
             return;
         };
         let key = (record.org_id, name.to_owned());
@@ -247,7 +249,7 @@ fn fate(meant: &Meant<'_>, earlier: &Earlier, taken: Option<Taken>) -> Result<Fa
                     "if that is the token which the list means, boltkey auth update {id} \
                      --description '{}{}' hands it over; boltkey auth show tells more about it",
                     shell(&said.name.value),
-                    marks::APPLIED
+                    description_tags::APPLIED
                 ))
             })?;
             return Ok(Fate::Create);
@@ -310,7 +312,7 @@ fn delete(
     if ids.is_empty() {
         return Ok(());
     }
-    let plan = auth_delete::plan(work.snapshot, &ids)?;
+    let plan = delete::plan(work.snapshot, &ids)?;
     work.plan.changes.extend(plan.changes);
     let is_operator = |meant: &Meant<'_>| matches!(meant.said.grants.value, Grants::Operator);
     work.plan.last_operator = plan.last_operator && !meant.iter().any(is_operator);
@@ -324,7 +326,7 @@ fn delete(
             action: Action::Delete,
             kind: Kind::Token,
             id: doomed.id,
-            name: marks::stripped(description).to_owned(),
+            name: description_tags::stripped(description).to_owned(),
             org: doomed.org.clone(),
             details: Vec::new(),
         });
@@ -345,7 +347,7 @@ fn keeps_hash(
         Value::Hash(_) => Wanted::Hashed,
         _ => Wanted::Auto,
     };
-    keeping::decide(
+    token_storage::decide(
         work.schema,
         wanted,
         options.use_hashed_tokens,
@@ -403,7 +405,7 @@ fn put(
                 id,
                 kept,
                 active: true,
-                description: &format!("{}{}", said.name.value, marks::APPLIED),
+                description: &format!("{}{}", said.name.value, description_tags::APPLIED),
                 org_id: org.id,
                 user_id: user.id,
                 permissions: &meant.permissions,

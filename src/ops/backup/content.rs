@@ -5,18 +5,18 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
-use super::disk::Disk;
-use super::parts::temporary;
-use super::place::New;
-use super::sound::sound;
-use super::source::Backup;
-use super::summary::{Looked, look};
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
+use crate::ops::backup::parts::temporary;
+use crate::ops::backup::place::New;
+use crate::ops::backup::source::Backup;
+use crate::ops::backup::summary::{Looked, look};
+use crate::ops::backup::verify::sound;
 use crate::ops::commit::sound_structure;
-use crate::ops::moment::Moment;
-use crate::ops::new_file::{NewFile, folder_of};
-use crate::ops::output::new_beside;
+use crate::ops::files::disk::Disk;
+use crate::ops::files::new_file::{NewFile, folder_of};
+use crate::ops::files::output::new_beside;
+use crate::ops::timestamp::Moment;
 use crate::store::{
     ChangeSet, Commit, Engine, Inspect, OpenOptions, Progress, Snapshot, Store, Unpacked,
     WritableStore,

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Compression;
-use super::manifest::{self, with_size_of_kv};
-use super::parts::{Sum, copy, pack, reads_back, temporary};
-use super::sheet::{self, Part};
-use super::source::Backup;
-use super::summary::{Summary, look};
-use super::token::{Plan, refused};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::authenticate::find;
+use crate::ops::backup::checksum_manifest::Part;
+use crate::ops::backup::manifest::with_size_of_kv;
+use crate::ops::backup::parts::{Sum, copy, pack, reads_back, temporary};
+use crate::ops::backup::source::Backup;
+use crate::ops::backup::summary::{Summary, look};
+use crate::ops::backup::token::{Plan, refused};
+use crate::ops::backup::{Compression, checksum_manifest, manifest};
 use crate::ops::commit::sound_structure;
-use crate::ops::new_file::{folder_of, temporary_name};
-use crate::ops::output::OutputFile;
+use crate::ops::files::new_file::{folder_of, temporary_name};
+use crate::ops::files::output::OutputFile;
 use crate::store::device::on_file;
 use crate::store::{Engine, Progress, Store, WritableStore};
 
@@ -70,9 +70,9 @@ impl NewFolder {
         let (sum, summary) = self.put_store(store, plan, kv, compression)?;
         let base = backup.base.clone().unwrap_or_default();
         let manifest = format!("{base}{}", manifest::SUFFIX);
-        let sheet = format!("{base}{}", sheet::SUFFIX);
+        let sheet = format!("{base}{}", checksum_manifest::SUFFIX);
         let mut late = Vec::new();
-        for name in super::source::names_in(&backup.path)? {
+        for name in crate::ops::backup::source::names_in(&backup.path)? {
             let from = backup.path.join(&name);
             if name == *kv {
                 continue;
@@ -89,7 +89,7 @@ impl NewFolder {
             }
         }
         // Last what makes it a backup; the manifest before our own.
-        late.sort_by_key(|(name, _)| name.ends_with(sheet::SUFFIX));
+        late.sort_by_key(|(name, _)| name.ends_with(checksum_manifest::SUFFIX));
         for (name, text) in late {
             let path = self.path.join(&name);
             let mut out = OutputFile::create_regular(&path)?;

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::disk::Disk;
-use super::manifest::{self, FileOf, Manifest, base};
-use super::parts::temporary;
-use super::sheet::{self, Part};
-use super::sinks::{Folder, Sink, Stream};
-use super::summary::{Looked, NamedShard, look};
-use super::{Compression, source, sql};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::tsm;
+use crate::ops::backup::checksum_manifest::Part;
+use crate::ops::backup::export_targets::{Folder, Sink, Stream};
+use crate::ops::backup::manifest::{FileOf, Manifest, base};
+use crate::ops::backup::parts::temporary;
+use crate::ops::backup::summary::{Looked, NamedShard, look};
+use crate::ops::backup::{Compression, checksum_manifest, manifest, source, sql};
 use crate::ops::convert::recoverable;
-use crate::ops::output::OutputFile;
+use crate::ops::files::disk::Disk;
+use crate::ops::files::output::OutputFile;
 use crate::store::{Engine, Progress, Store};
 
 /// What to write.
@@ -218,7 +218,8 @@ fn write(
     let created_at = options.now.to_string();
     let summary = &looked.summary;
     let sheet =
-        sheet::Written::new(&created_at, &kv, sql.as_ref(), summary, recoverable_left).text()?;
+        checksum_manifest::Written::new(&created_at, &kv, sql.as_ref(), summary, recoverable_left)
+            .text()?;
     let sum = sink.put_text(&names.sheet, &sheet)?;
     files.push(Part::new(names.sheet, Compression::None, sum));
     Ok(Written {
@@ -284,7 +285,7 @@ impl Names {
             kv: format!("{base}.bolt{suffix}"),
             sql: format!("{base}.sqlite{suffix}"),
             manifest: format!("{base}{}", manifest::SUFFIX),
-            sheet: format!("{base}{}", sheet::SUFFIX),
+            sheet: format!("{base}{}", checksum_manifest::SUFFIX),
         }
     }
 }

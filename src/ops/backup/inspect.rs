@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::operator::{Answer, Supplied, full_restore, supplied};
-use super::source::{Backup, FileState, Kind, Role};
-use super::sql;
-use super::summary::{Looked, NamedShard, Summary, look};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity, counted};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::tsm;
+use crate::ops::backup::operator::{Answer, Supplied, full_restore, supplied};
+use crate::ops::backup::source::{Backup, FileState, Kind, Role};
+use crate::ops::backup::sql;
+use crate::ops::backup::summary::{Looked, NamedShard, Summary, look};
 use crate::secret::Token;
 use crate::store::{OpenOptions, Store};
 

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Compression;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Catalog, Id, tsm};
+use crate::ops::backup::Compression;
 
 /// What the names of manifests end in.
 pub const SUFFIX: &str = ".manifest";

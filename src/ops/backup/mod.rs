@@ -16,11 +16,13 @@
 
 pub mod content;
 pub mod copied;
-pub mod disk;
+
+mod backup_files;
+pub mod checksum_manifest;
 pub mod export;
+mod export_targets;
 pub mod inspect;
 pub mod manifest;
-mod members;
 pub mod old;
 pub mod opening;
 pub mod operator;
@@ -30,14 +32,12 @@ pub mod place;
 mod place_tests;
 pub mod restore;
 mod shards;
-pub mod sheet;
-mod sinks;
-mod sound;
 pub mod source;
 mod sql;
 pub mod summary;
-mod tape;
+mod tar_reader;
 pub mod token;
+mod verify;
 
 use serde::{Deserialize, Serialize};
 

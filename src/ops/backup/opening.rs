@@ -1,12 +1,12 @@
 //! Who gets in: whoever has an operator token of the backup, or a new one.
 
-use super::operator::{Supplied, supplied};
-use super::summary::Looked;
-use super::token::owner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Id, Storage};
-use crate::ops::moment::Moment;
-use crate::ops::{made, recover_operator};
+use crate::ops::backup::operator::{Supplied, supplied};
+use crate::ops::backup::summary::Looked;
+use crate::ops::backup::token::owner;
+use crate::ops::timestamp::Moment;
+use crate::ops::{recover_operator, token_plan};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Snapshot};
 
@@ -24,7 +24,7 @@ pub(super) struct Opening {
     pub(super) id: Id,
     pub(super) storage: Storage,
     /// If it is made now.
-    pub(super) made: Option<made::Plan>,
+    pub(super) made: Option<token_plan::Plan>,
     pub(super) changes: ChangeSet,
 }
 

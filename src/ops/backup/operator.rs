@@ -3,11 +3,11 @@
 
 use serde::Serialize;
 
-use super::source::Kind;
-use super::summary::Looked;
 use crate::error::Result;
 use crate::metadata::authenticate::{find, judge};
 use crate::metadata::{Authorization, Class, Id, Kind as TokenKind, Storage, authorization, names};
+use crate::ops::backup::source::Kind;
+use crate::ops::backup::summary::Looked;
 use crate::secret::Token;
 use crate::store::Snapshot;
 

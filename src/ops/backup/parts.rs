@@ -8,9 +8,9 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::Compression;
-use super::sheet::Part;
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::ops::backup::Compression;
+use crate::ops::backup::checksum_manifest::Part;
 use crate::store::{GZIP_MAGIC, fill};
 
 /// Bytes that are read at a time.

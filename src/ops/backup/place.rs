@@ -13,10 +13,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::disk::{Disk, Step};
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::ops::new_file::{NewFile, folder_of};
-use crate::ops::output::{Finished, OutputFile, new_beside};
+use crate::ops::files::disk::{Disk, Step};
+use crate::ops::files::new_file::{NewFile, folder_of};
+use crate::ops::files::output::{Finished, OutputFile, new_beside};
 use crate::store::Held;
 
 /// What SQLite leaves beside a file that was not closed. One that stays would roll the new file
@@ -154,7 +154,7 @@ fn dated_names(path: &Path) -> Result<Vec<PathBuf>> {
     };
     let start = format!("{name}{DATED}");
     let folder = folder_of(path);
-    let names = super::source::names_in(folder)?.into_iter();
+    let names = crate::ops::backup::source::names_in(folder)?.into_iter();
     let dated = names.filter(|name| name.starts_with(&start));
     Ok(dated.map(|name| folder.join(name)).collect())
 }
@@ -177,7 +177,7 @@ fn of_the_same_date(path: &Path, dated: &Path) -> Result<Vec<PathBuf>> {
     };
     let end = format!("{DATED}{date}");
     let folder = folder_of(path);
-    let names = super::source::names_in(folder)?.into_iter();
+    let names = crate::ops::backup::source::names_in(folder)?.into_iter();
     let same = names.filter(|name| name.ends_with(&end));
     Ok(same.map(|name| folder.join(name)).collect())
 }

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::disk::Straight;
-use super::place::{New, Pair, Ready};
 use crate::error::{ErrorKind, Result};
+use crate::ops::backup::place::{New, Pair, Ready};
+use crate::ops::files::disk::Straight;
 use crate::store::{Held, OpenOptions};
 
 fn pair(folder: &Path) -> Pair {
@@ -40,7 +40,7 @@ fn place(pair: &Pair, date: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn listed(folder: &Path) -> Vec<(String, String)> {
-    let names = super::source::names_in(folder).unwrap();
+    let names = crate::ops::backup::source::names_in(folder).unwrap();
     let read = |name: String| {
         let text = fs::read_to_string(folder.join(&name)).unwrap();
         (name, text)

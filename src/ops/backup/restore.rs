@@ -7,27 +7,25 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::content::{Content, Means};
-use super::disk::{Disk, Front};
-use super::old::Old;
-use super::opening::{Judged, Opener, Opening, opening};
-use super::operator::Supplied;
-use super::parts::{Sum, copy, reads_back, sum_of};
-use super::place::{InTheWay, New, Pair, Ready};
-use super::shards;
-use super::source::Backup;
-use super::sql;
-use super::summary::NamedShard;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity, counted};
 use crate::metadata::authenticate::find;
 use crate::metadata::{Id, Storage, Variant, names};
+use crate::ops::backup::content::{Content, Means};
+use crate::ops::backup::old::Old;
+use crate::ops::backup::opening::{Judged, Opener, Opening, opening};
+use crate::ops::backup::operator::Supplied;
+use crate::ops::backup::parts::{Sum, copy, reads_back, sum_of};
+use crate::ops::backup::place::{InTheWay, New, Pair, Ready};
+use crate::ops::backup::source::Backup;
+use crate::ops::backup::summary::NamedShard;
+use crate::ops::backup::{shards, sql};
 use crate::ops::commit::Around;
-use crate::ops::engine_folder;
-use crate::ops::hash;
-use crate::ops::made;
-use crate::ops::moment::Moment;
-use crate::ops::new_file::folder_of;
+use crate::ops::files::disk::{Disk, Front};
+use crate::ops::files::engine_folder;
+use crate::ops::files::new_file::folder_of;
+use crate::ops::timestamp::Moment;
+use crate::ops::{hash, token_plan};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Engine, Held, Snapshot};
 
@@ -65,7 +63,7 @@ pub struct Plan {
     id: Id,
     storage: Storage,
     /// The one that was made, if it was.
-    pub made: Option<made::Plan>,
+    pub made: Option<token_plan::Plan>,
     /// What stands in the way.
     pub in_the_way: InTheWay,
     /// Shards of the old metadata that the new ones do not know.

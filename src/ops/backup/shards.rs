@@ -1,9 +1,9 @@
 //! What becomes of shards when metadata are restored: no number may stand for two of them.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::tsm::{self, Data, Highest, Placed};
-use crate::metadata::{names, tsm_edit};
-use crate::ops::new_id;
+use crate::metadata::tsm::{Data, Highest, Placed};
+use crate::metadata::{names, tsm, tsm_edit};
+use crate::ops::token_plan::new_id;
 use crate::store::{ChangeSet, Snapshot};
 
 /// What is to become of the time-series metadata.

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::manifest::{self, Manifest, ShardFile};
-use super::members::Members;
-use super::parts::{copy, is_gzip, temporary};
-use super::sheet::{self, Sheet};
-use super::{Compression, tape};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity};
+use crate::ops::backup::backup_files::Members;
+use crate::ops::backup::checksum_manifest::Sheet;
+use crate::ops::backup::manifest::{Manifest, ShardFile};
+use crate::ops::backup::parts::{copy, is_gzip, temporary};
+use crate::ops::backup::{Compression, checksum_manifest, manifest, tar_reader};
 use crate::store::{OpenOptions, Store, fill};
 
 /// No manifest is longer.
@@ -135,11 +135,11 @@ impl Backup {
                         .with_hint("a stream is read from standard input, as -"));
                 }
                 let mut file = File::open(path).at("open", path)?;
-                let mut start = [0; tape::START];
+                let mut start = [0; tar_reader::START];
                 let length = fill(&mut file, &mut start).at("read", path)?;
-                if tape::is_tar(start.get(..length).unwrap_or_default()) {
+                if tar_reader::is_tar(start.get(..length).unwrap_or_default()) {
                     file.rewind().at("read", path)?;
-                    let members = tape::read(&mut file, path, scratch)?;
+                    let members = tar_reader::read(&mut file, path, scratch)?;
                     return Self::of_members(Members::Tape(members), path);
                 }
                 Ok(Self::bare(path, Content::Path(path.to_path_buf())))
@@ -148,12 +148,12 @@ impl Backup {
     }
 
     fn of_stream(stream: &mut dyn Read, name: &Path, scratch: Option<&Path>) -> Result<Self> {
-        let mut start = [0; tape::START];
+        let mut start = [0; tar_reader::START];
         let length = fill(stream, &mut start).at("read", name)?;
         let start = start.get(..length).unwrap_or_default();
         let mut whole = start.chain(stream);
-        if tape::is_tar(start) {
-            let members = tape::read(&mut whole, name, scratch)?;
+        if tar_reader::is_tar(start) {
+            let members = tar_reader::read(&mut whole, name, scratch)?;
             return Self::of_members(Members::Tape(members), name);
         }
         let mut file = temporary(scratch)?;
@@ -196,12 +196,12 @@ impl Backup {
         }
         let last_sheet = names
             .iter()
-            .filter_map(|name| name.strip_suffix(sheet::SUFFIX))
+            .filter_map(|name| name.strip_suffix(checksum_manifest::SUFFIX))
             .next_back();
         let sheet = match last_sheet {
             // One of an earlier backup says nothing of this one.
             Some(base) if last_manifest.is_none_or(|last| last <= base) => {
-                let name = format!("{base}{}", sheet::SUFFIX);
+                let name = format!("{base}{}", checksum_manifest::SUFFIX);
                 let text = members.text(&name)?;
                 Some(Sheet::read(
                     &text,
@@ -239,7 +239,7 @@ impl Backup {
                 )
             }
             (None, Some(sheet)) => {
-                let expected = |part: sheet::Part, role| Expected {
+                let expected = |part: checksum_manifest::Part, role| Expected {
                     name: part.file_name,
                     role,
                     size: Some(part.size),
@@ -368,7 +368,7 @@ impl Backup {
 }
 
 impl Expected {
-    fn damage(&self, check: &super::members::Check) -> Option<String> {
+    fn damage(&self, check: &crate::ops::backup::backup_files::Check) -> Option<String> {
         if let Some(size) = self.size.filter(|size| *size != check.size) {
             return Some(format!(
                 "it has {} bytes and should have {size}",
@@ -402,7 +402,7 @@ fn no_sqlite_of(base: Option<&str>, names: &[String], members: &Members) -> Resu
              damaged",
             members.path(name).display(),
             manifest::SUFFIX,
-            sheet::SUFFIX
+            checksum_manifest::SUFFIX
         ),
     )
     .with_hint("move it away if the backup is to be taken without its SQLite file"))

@@ -9,7 +9,7 @@ use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::{Catalog, Id, Schema, Variant, tsm};
 use crate::ops::status::SchemaSummary;
-use crate::ops::tally::{OperatorToken, Tally, Tokens};
+use crate::ops::token_counts::{OperatorToken, Tally, Tokens};
 use crate::store::Snapshot;
 
 /// What a store holds.

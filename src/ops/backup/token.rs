@@ -7,19 +7,19 @@
 
 use zeroize::Zeroizing;
 
-use super::operator::{Answers, full_restore, supplied};
-use super::sound::sound;
-use super::source::{Backup, Kind};
-use super::summary::{Looked, look};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::authenticate::{can_be_sent, find};
 use crate::metadata::json::{Edit, Object, push_string};
 use crate::metadata::new_authorization::{Kept, NewAuthorization};
 use crate::metadata::permission::of_operator;
 use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorization, names};
-use crate::ops::auth_list::{Entry, Lister};
+use crate::ops::auth::list::{Entry, Lister};
+use crate::ops::backup::operator::{Answers, full_restore, supplied};
+use crate::ops::backup::source::{Backup, Kind};
+use crate::ops::backup::summary::{Looked, look};
+use crate::ops::backup::verify::sound;
 use crate::ops::commit::{all_decoded, known_schema, sound_structure};
-use crate::ops::moment::Moment;
+use crate::ops::timestamp::Moment;
 use crate::secret::Token;
 use crate::store::{ChangeSet, OpenOptions, Preview, Snapshot, Store};
 
@@ -94,7 +94,7 @@ pub fn plan(store: &Store, token: Token, now: &Moment) -> Result<Plan> {
     let after = look(&preview)?;
     let answers = full_restore(&preview, &after, None)?;
     let lister = Lister::of_one(&preview, after.catalog, id, false)?;
-    if answers.cli_before_28 != super::operator::Answer::Ok {
+    if answers.cli_before_28 != crate::ops::backup::operator::Answer::Ok {
         return Err(
             refused("influx restore --full would not end well with this token either")
                 .with_hint("boltkey backup inspect tells what is wrong with the operator tokens"),

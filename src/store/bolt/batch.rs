@@ -1,8 +1,8 @@
 //! Reading nodes: the children of a branch many at a time, sorted by page, into one buffer.
 
-use super::layout::PageId;
-use super::pages::PageFile;
 use crate::error::Result;
+use crate::store::bolt::layout::PageId;
+use crate::store::bolt::pages::PageFile;
 
 /// Bytes of wanted pages read ahead at most; small enough to stay in the processor's cache.
 const BATCH: usize = 256 << 10;

@@ -1,6 +1,6 @@
 //! One bit per page.
 
-use super::layout::PageId;
+use crate::store::bolt::layout::PageId;
 
 /// A set of pages below a limit fixed at the start.
 #[derive(Clone)]

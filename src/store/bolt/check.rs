@@ -2,16 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use super::Bolt;
-use super::bitmap::Bitmap;
-use super::codes::{Code, Defect, Report};
-use super::freelist::{self, Freelist, List};
-use super::layout::{META_END, PageId, all_zero};
-use super::meta::{Flaw, Meta, Metas};
-use super::pages::PageFile;
-use super::survey::{Survey, survey};
 use crate::error::Result;
 use crate::finding::{Severity, counted};
+use crate::store::bolt::bitmap::Bitmap;
+use crate::store::bolt::codes::{Code, Defect, Report};
+use crate::store::bolt::freelist::{Freelist, List};
+use crate::store::bolt::layout::{META_END, PageId, all_zero};
+use crate::store::bolt::meta::{Flaw, Meta, Metas};
+use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::survey::{Survey, survey};
+use crate::store::bolt::{Bolt, freelist};
 use crate::store::{Pages, StructureCheck};
 
 /// Checks everything that the current meta reaches, the freelist, the other meta, the tail.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::PageId;
 use crate::finding::{Finding, Severity};
+use crate::store::bolt::layout::PageId;
 
 /// Declares [`Code`] from one table: variant, severity, code, explanation.
 macro_rules! codes {

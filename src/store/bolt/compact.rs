@@ -2,14 +2,14 @@
 //! be copied. Bolt itself makes no such file, and one that only looks like it may hold what a
 //! copy would leave out, or be built so that Bolt loses records once it changes them.
 
-use super::Bolt;
-use super::check::examine;
-use super::layout::all_zero;
-use super::meta::{self, Metas};
-use super::pages::PageFile;
-use super::unused::unused;
-use super::write::{new_frame, root_sequence};
 use crate::error::Result;
+use crate::store::bolt::check::examine;
+use crate::store::bolt::layout::all_zero;
+use crate::store::bolt::meta::Metas;
+use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::unused::unused;
+use crate::store::bolt::write::{new_frame, root_sequence};
+use crate::store::bolt::{Bolt, meta};
 use crate::store::{MemoryFile, Unused};
 
 /// The first bytes of a file by which [`begins_compact`] judges: the metas and the freelist of one

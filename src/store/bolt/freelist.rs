@@ -2,12 +2,12 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::bitmap::Bitmap;
-use super::codes::{Code, Defect, Report};
-use super::layout::{FREELIST, HEADER, Header, NO_FREELIST, PageId, u64_at};
-use super::meta::Meta;
-use super::pages::PageFile;
 use crate::error::Result;
+use crate::store::bolt::bitmap::Bitmap;
+use crate::store::bolt::codes::{Code, Defect, Report};
+use crate::store::bolt::layout::{FREELIST, HEADER, Header, NO_FREELIST, PageId, u64_at};
+use crate::store::bolt::meta::Meta;
+use crate::store::bolt::pages::PageFile;
 
 /// The pages a stored freelist takes, and those it offers.
 pub(super) struct List {

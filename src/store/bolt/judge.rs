@@ -1,10 +1,10 @@
 //! One node on its own: its header judged before anything in it is used, then its bytes.
 
-use super::batch::Batch;
-use super::codes::{Code, Defect};
-use super::layout::{HEADER, Header, PageId, all_zero};
-use super::node::{Kind, Node};
 use crate::error::Result;
+use crate::store::bolt::batch::Batch;
+use crate::store::bolt::codes::{Code, Defect};
+use crate::store::bolt::layout::{HEADER, Header, PageId, all_zero};
+use crate::store::bolt::node::{Kind, Node};
 
 /// Where the number of a page was read, for messages.
 #[derive(Clone, Copy)]

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::path::Path;
 
-use super::codes::{Code, Defect};
-use super::judge::Reference;
-use super::layout::{
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::store::ReadAt;
+use crate::store::bolt::codes::{Code, Defect};
+use crate::store::bolt::judge::Reference;
+use crate::store::bolt::layout::{
     GREATEST_PAGE_SIZE, HEADER, Header, LEAST_PAGE_SIZE, MAGIC, META, META_END, PageId, TxId,
     VERSION, u32_at, u64_at,
 };
-use super::pages::PageFile;
-use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::store::ReadAt;
+use crate::store::bolt::pages::PageFile;
 
 /// A meta page whose magic, version and checksum are right. That says nothing about the tree.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub(super) struct Meta {
     pub(super) header_ok: bool,
     pub(super) page_size: u64,
     pub(super) root: PageId,
-    /// The freelist's page, or [`super::layout::NO_FREELIST`].
+    /// The freelist's page, or [`crate::store::bolt::layout::NO_FREELIST`].
     pub(super) freelist: u64,
     /// The high-water mark: the first page number never given out.
     pub(super) hwm: PageId,

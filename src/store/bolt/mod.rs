@@ -41,11 +41,11 @@ mod write;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::{
-    ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused, UnusedVisitor,
-};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
+use crate::store::{
+    ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused, UnusedVisitor,
+};
 use check::judge_metas;
 use codes::Report;
 use meta::Metas;

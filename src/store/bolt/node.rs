@@ -1,7 +1,9 @@
 //! Branches and leaves: views over the bytes of one node, checked element by element.
 
-use super::codes::{Code, Defect};
-use super::layout::{BRANCH, HEADER, Header, LEAF, LONGEST_KEY, PageId, index, u32_at, u64_at};
+use crate::store::bolt::codes::{Code, Defect};
+use crate::store::bolt::layout::{
+    BRANCH, HEADER, Header, LEAF, LONGEST_KEY, PageId, index, u32_at, u64_at,
+};
 
 /// The two kinds of node a tree is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

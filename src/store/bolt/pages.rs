@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::layout::PageId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::ReadAt;
+use crate::store::bolt::layout::PageId;
 
 /// A file whose page size is known.
 pub(super) struct PageFile {

@@ -2,15 +2,15 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::Bolt;
-use super::batch::Batch;
-use super::codes::{Code, Defect, Report};
-use super::judge::{Reference, fetch, judge};
-use super::layout::PageId;
-use super::node::{self, Content, Element, Kind, Node};
-use super::walk::{DEEPEST, Visit, Walker, inline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
+use crate::store::bolt::batch::Batch;
+use crate::store::bolt::codes::{Code, Defect, Report};
+use crate::store::bolt::judge::{Reference, fetch, judge};
+use crate::store::bolt::layout::PageId;
+use crate::store::bolt::node::{Content, Element, Kind, Node};
+use crate::store::bolt::walk::{DEEPEST, Visit, Walker, inline};
+use crate::store::bolt::{Bolt, node};
 use crate::store::{Bucket, Snapshot, Visitor};
 
 impl Snapshot for Bolt {

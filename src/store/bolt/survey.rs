@@ -3,17 +3,17 @@
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
-use super::bitmap::Bitmap;
-use super::codes::{Code, Defect, Report};
-use super::judge::{Reference, outside};
-use super::layout::{HEADER, PageId, all_zero};
-use super::meta::Meta;
-use super::node::{Content, Element, Kind, Node, bucket};
-use super::pages::PageFile;
-use super::read::named;
-use super::walk::{REACHED, Visit, Walker, inline};
 use crate::error::Result;
 use crate::store::Pages;
+use crate::store::bolt::bitmap::Bitmap;
+use crate::store::bolt::codes::{Code, Defect, Report};
+use crate::store::bolt::judge::{Reference, outside};
+use crate::store::bolt::layout::{HEADER, PageId, all_zero};
+use crate::store::bolt::meta::Meta;
+use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::read::named;
+use crate::store::bolt::walk::{REACHED, Visit, Walker, inline};
 
 /// What the walk of all trees of a meta found.
 pub(super) struct Survey {

@@ -3,8 +3,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::bitmap::Bitmap;
-use super::layout::PageId;
+use crate::store::bolt::bitmap::Bitmap;
+use crate::store::bolt::layout::PageId;
 
 /// How often all pages may be read anew for a bucket that shares them with another. Until then
 /// each bucket is read as if it were alone: damage in one is no reason to read less of another.

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::codes::Defect;
-use super::judge::Reference;
-use super::layout::PageId;
-use super::node::{Content, Element, Node};
-use super::walk::{Visit, Walker, inline};
-use super::*;
+use crate::store::bolt::codes::Defect;
+use crate::store::bolt::judge::Reference;
+use crate::store::bolt::layout::PageId;
+use crate::store::bolt::node::{Content, Element, Node};
+use crate::store::bolt::walk::{Visit, Walker, inline};
+use crate::store::bolt::*;
 use crate::store::{MemoryFile, Snapshot};
 
 pub(super) fn open(content: Vec<u8>) -> Bolt {

@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 use std::thread;
 
-use super::Bolt;
-use super::bitmap::Bitmap;
-use super::freelist::{self, Freelist};
-use super::layout::{HEADER, Header, META_END, PageId};
-use super::node::{Content, Element, Kind, Node, bucket};
-use super::pages::PageFile;
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
+use crate::store::bolt::bitmap::Bitmap;
+use crate::store::bolt::freelist::Freelist;
+use crate::store::bolt::layout::{HEADER, Header, META_END, PageId};
+use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::{Bolt, freelist};
 use crate::store::{StaleElement, Unused, UnusedVisitor};
 
 /// See [`crate::store::Inspect::unused`].

@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
-use super::batch::Batch;
-use super::bitmap::Bitmap;
-use super::codes::{Code, Defect};
-use super::judge::{Reference, fetch, judge};
-use super::layout::{HEADER, PageId};
-use super::node::{Element, Kind, Node};
-use super::pages::PageFile;
 use crate::error::Result;
+use crate::store::bolt::batch::Batch;
+use crate::store::bolt::bitmap::Bitmap;
+use crate::store::bolt::codes::{Code, Defect};
+use crate::store::bolt::judge::{Reference, fetch, judge};
+use crate::store::bolt::layout::{HEADER, PageId};
+use crate::store::bolt::node::{Element, Kind, Node};
+use crate::store::bolt::pages::PageFile;
 
 /// The deepest level that a walk goes to. Bolt makes a tree deeper only by splitting its root,
 /// so this many levels would have taken more pages than there are numbers for.

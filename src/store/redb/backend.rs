@@ -2,11 +2,10 @@
 //! that holds the lock.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, io};
 
 use ::redb::StorageBackend;
 use zeroize::Zeroizing;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use ::redb::{Builder, Durability};
 
-use super::backend::OnDevice;
-use super::guard::{failed, guarded};
-use super::names::table_of;
-use super::{CACHE, SEQUENCE_TABLE, Table};
 use crate::error::{Error, Result};
 use crate::store::copy::{Progress, whole};
+use crate::store::redb::backend::OnDevice;
+use crate::store::redb::guard::{failed, guarded};
+use crate::store::redb::names::table_of;
+use crate::store::redb::{CACHE, SEQUENCE_TABLE, Table};
 use crate::store::{Device, Snapshot};
 
 /// Writes all buckets, pairs and sequences of `source` into an empty device, which is `path` in

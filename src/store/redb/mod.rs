@@ -33,12 +33,12 @@ use ::redb::{
     TableError, TableHandle,
 };
 
-use super::{
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Severity};
+use crate::store::{
     Bucket, ChangeSet, Committed, Device, Inspect, Pages, Precious, ReadAt, Snapshot,
     StructureCheck, Unused, Visitor,
 };
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity};
 use backend::{Overlay, RECOVERY_REQUIRED};
 use guard::{drop_quietly, failed, guarded};
 use names::{SEQUENCES, bucket_of, table_of};

@@ -6,13 +6,13 @@ use std::ops::Range;
 use ::redb::TableHandle;
 use zeroize::Zeroizing;
 
-use super::backend::Overlay;
-use super::guard::{drop_quietly, guarded};
-use super::names::{FILLER, SEQUENCES, bucket_of};
-use super::{Pages, Redb, Snapshot, StructureCheck, Unused, open_on, table};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::StaleElement;
+use crate::store::redb::backend::Overlay;
+use crate::store::redb::guard::{drop_quietly, guarded};
+use crate::store::redb::names::{FILLER, SEQUENCES, bucket_of};
+use crate::store::redb::{Pages, Redb, Snapshot, StructureCheck, Unused, open_on, table};
 
 #[allow(unused_imports)] // for the documentation
 use crate::store::Inspect;

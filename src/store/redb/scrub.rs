@@ -17,12 +17,12 @@ use ::redb::{
     WriteTransaction,
 };
 
-use super::backend::OnDevice;
-use super::guard::{drop_quietly, failed, guarded};
-use super::names::{FILLER, SEQUENCES, bucket_of};
-use super::{SEQUENCE_TABLE, SequenceTable, Table, open_on};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Device;
+use crate::store::redb::backend::OnDevice;
+use crate::store::redb::guard::{drop_quietly, failed, guarded};
+use crate::store::redb::names::{FILLER, SEQUENCES, bucket_of};
+use crate::store::redb::{SEQUENCE_TABLE, SequenceTable, Table, open_on};
 
 type FillerTable = TableDefinition<'static, u64, &'static [u8]>;
 
@@ -173,7 +173,7 @@ fn fill(transaction: &WriteTransaction, backend: &OnDevice, path: &Path) -> Resu
             .len()
             .map_err(|cause| fail(::redb::Error::Io(cause)))
     };
-    let mut header = [0; super::HEADER];
+    let mut header = [0; crate::store::redb::HEADER];
     backend
         .read(0, &mut header)
         .map_err(|cause| fail(::redb::Error::Io(cause)))?;

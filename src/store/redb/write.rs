@@ -11,14 +11,14 @@ use std::sync::Arc;
 use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableError};
 use zeroize::Zeroizing;
 
-use super::backend::{OnDevice, Rehearsal};
-use super::guard::{drop_quietly, failed, guarded};
-use super::names::table_of;
-use super::scrub::{has_room, scrub};
-use super::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
 use crate::store::edits::Edits;
+use crate::store::redb::backend::{OnDevice, Rehearsal};
+use crate::store::redb::guard::{drop_quietly, failed, guarded};
+use crate::store::redb::names::table_of;
+use crate::store::redb::scrub::{has_room, scrub};
+use crate::store::redb::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot, Wipe};
 
 /// See [`crate::store::Commit::commit`].

@@ -3,12 +3,12 @@
 
 use zeroize::Zeroizing;
 
-use super::encode::{Body, Draft};
-use super::pack::{Child, NodeWriter, Packer};
-use super::rebuild::Rebuilt;
 use crate::error::Result;
 use crate::store::bolt::layout::PageId;
 use crate::store::bolt::node::Kind;
+use crate::store::bolt::write::encode::{Body, Draft};
+use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
+use crate::store::bolt::write::rebuild::Rebuilt;
 
 /// One tree in the making.
 #[derive(Default)]

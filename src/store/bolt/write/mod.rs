@@ -29,24 +29,24 @@ use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
-use self::encode::{freelist, freelist_size};
-use self::pack::NodeWriter;
-use self::rebuild::{Changes, Checked, Source, rebuild};
-use self::space::{Space, contains, pages_of};
-use super::Bolt;
-use super::bitmap::Bitmap;
-use super::check::{Examined, examine, shared_with_tree};
-use super::codes::{Code, Report};
-use super::freelist::{Freelist, read as read_freelist};
-use super::layout::{META, META_END, NO_FREELIST, PageId, TxId, all_zero};
-use super::meta::{Meta, Metas, checksum};
-use super::node::{BucketHeader, Content, bucket};
-use super::pages::PageFile;
-use super::survey::survey;
-use super::territories::Territories;
-use super::unused::unused;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Severity;
+use crate::store::bolt::Bolt;
+use crate::store::bolt::bitmap::Bitmap;
+use crate::store::bolt::check::{Examined, examine, shared_with_tree};
+use crate::store::bolt::codes::{Code, Report};
+use crate::store::bolt::freelist::{Freelist, read as read_freelist};
+use crate::store::bolt::layout::{META, META_END, NO_FREELIST, PageId, TxId, all_zero};
+use crate::store::bolt::meta::{Meta, Metas, checksum};
+use crate::store::bolt::node::{BucketHeader, Content, bucket};
+use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::survey::survey;
+use crate::store::bolt::territories::Territories;
+use crate::store::bolt::unused::unused;
+use crate::store::bolt::write::encode::{freelist, freelist_size};
+use crate::store::bolt::write::pack::NodeWriter;
+use crate::store::bolt::write::rebuild::{Changes, Checked, Source, rebuild};
+use crate::store::bolt::write::space::{Space, contains, pages_of};
 use crate::store::change::{BucketChange, Edit, no_such_bucket, valid_key};
 use crate::store::device::View;
 use crate::store::edits::Edits;
@@ -472,7 +472,7 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
             };
         }
         if !right {
-            let name = super::read::named(name);
+            let name = crate::store::bolt::read::named(name);
             return Err(Error::new(
                 ErrorKind::Io,
                 format!(

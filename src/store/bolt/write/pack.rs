@@ -4,13 +4,13 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::encode::{Body, Draft, MOST_ELEMENTS};
-use super::space::Space;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Device;
 use crate::store::bolt::layout::PageId;
 use crate::store::bolt::node::Kind;
 use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::write::encode::{Body, Draft, MOST_ELEMENTS};
+use crate::store::bolt::write::space::Space;
 use crate::store::device::sum_on_medium;
 
 /// Bytes that are collected before they are written.

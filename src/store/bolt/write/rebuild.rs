@@ -8,8 +8,6 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::encode::{Body, Draft, bucket_header};
-use super::pack::{Child, NodeWriter, Packer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::Defect;
@@ -17,6 +15,8 @@ use crate::store::bolt::judge::{Reference, fetch, judge};
 use crate::store::bolt::layout::PageId;
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::write::encode::{Body, Draft, bucket_header};
+use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
 use crate::store::change::{Fate, Transform};
 use crate::store::edits::Edits;
 

@@ -1,0 +1,48 @@
+//! `boltkey auth clone`.
+
+use clap::Args;
+
+use crate::cli::Session;
+use crate::cli::commands::new_token::{Deed, Made, ValueArgs};
+use crate::cli::exit::Outcome;
+use crate::error::Result;
+use crate::metadata::Id;
+use crate::ops::auth::clone::{Options, plan};
+
+/// Options of `auth clone`.
+#[derive(Debug, Args)]
+pub struct CloneArgs {
+    /// The ID of the token that is to have a double, 16 hex digits
+    #[arg(value_name = "ID")]
+    id: Id,
+    /// The new token's description; else the old one's
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Mark the description, so that status and check list the token until it is removed
+    #[arg(long)]
+    temporary: bool,
+    #[command(flatten)]
+    value: ValueArgs,
+}
+
+/// Runs `auth clone`.
+///
+/// # Errors
+/// As the operation.
+pub fn run(args: CloneArgs, session: &Session) -> Result<Outcome> {
+    let made = Made {
+        source: args.value.source(),
+        token_out: args.value.token_out(),
+        deed: Deed::Made,
+        again: "boltkey auth clone",
+    };
+    made.can_be_told(session)?;
+    let database = session.database()?;
+    let options = Options {
+        id: args.id,
+        description: args.description,
+        temporary: args.temporary,
+        making: args.value.read(session)?,
+    };
+    made.run(session, &database, |store, now| plan(store, &options, now))
+}

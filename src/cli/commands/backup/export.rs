@@ -1,0 +1,227 @@
+//! `boltkey backup export`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::cli::Session;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::stdout;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::wrap::write_wrapped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::counted;
+use crate::ops::backup::Compression;
+use crate::ops::backup::export::{Exported, Options, Out, could_export, export};
+use crate::ops::backup::summary::NamedShard;
+use crate::ops::files::disk::Straight;
+
+/// Options of `backup export`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+A backup here is metadata: tokens, users, organizations, buckets, dashboards,
+tasks. It holds no points, so influx restore --full, which replaces everything
+that a server has, deletes every shard of the server it is sent to. That is why
+its .manifest is written only when --influx-manifest asks for it, and why the
+report names the shards.
+
+The server must be stopped while this runs. The snapshot is laid out anew: it
+shows no token that only unused parts of the database still show.")]
+pub struct ExportArgs {
+    /// The folder to write to, made if it is not there; - for one tar stream on standard output
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The SQLite file; by default influxd.sqlite beside the database, if it is there
+    #[arg(long, value_name = "PATH")]
+    sqlite_path: Option<PathBuf>,
+    /// How to pack the files
+    #[arg(long, value_name = "HOW", default_value = "gzip")]
+    compression: CompressionArg,
+    /// Write a .manifest too, so that influx restore --full takes the backup. That deletes every
+    /// shard of the server it is sent to
+    #[arg(long)]
+    influx_manifest: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CompressionArg {
+    Gzip,
+    None,
+}
+
+impl From<CompressionArg> for Compression {
+    fn from(compression: CompressionArg) -> Self {
+        match compression {
+            CompressionArg::Gzip => Self::Gzip,
+            CompressionArg::None => Self::None,
+        }
+    }
+}
+
+/// Runs `backup export`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
+    let to_stdout = args.out == Path::new("-");
+    if to_stdout && session.ui().json() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "--json and --out - would both write to standard output",
+        )
+        .with_hint("name a folder with --out"));
+    }
+    if to_stdout && !session.dry_run() {
+        stdout::ensure_open()?;
+    }
+    let store = session.open_metadata()?;
+    let beside = || {
+        let path = store.description().path.with_file_name("influxd.sqlite");
+        path.symlink_metadata().is_ok().then_some(path)
+    };
+    let options = Options {
+        sqlite: args.sqlite_path.clone().or_else(beside),
+        compression: args.compression.into(),
+        influx_manifest: args.influx_manifest,
+        now: whole_second(jiff::Timestamp::now()),
+    };
+    let folder = (!to_stdout).then_some(args.out.as_path());
+    let (exported, findings) = if session.dry_run() {
+        could_export(&store, &options, folder)?
+    } else {
+        let bar = Bar::new(session.ui(), "exporting", store.description().size_bytes);
+        let tell = |done| bar.at(done);
+        match folder {
+            Some(folder) => export(&store, &options, Out::Folder(folder), &Straight, &tell)?,
+            None => {
+                let mut stream = io::stdout().lock();
+                let name = Path::new("standard output");
+                export(
+                    &store,
+                    &options,
+                    Out::Stream(&mut stream, name),
+                    &Straight,
+                    &tell,
+                )?
+            }
+        }
+    };
+    drop(store);
+    session.ui().warn(&findings);
+    let report = Report {
+        exported,
+        dry_run: session.dry_run(),
+    };
+    if to_stdout && !session.dry_run() {
+        let mut text = Vec::new();
+        // A vector takes everything.
+        let _ = report.write(&mut text);
+        for line in String::from_utf8_lossy(&text).lines() {
+            session.ui().status(line);
+        }
+    } else {
+        session.ui().report(&report)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The names of the files tell seconds, and so does all else.
+fn whole_second(time: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    #[serde(flatten)]
+    exported: Exported,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+impl Human for Report {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let exported = &self.exported;
+        let place = if exported.out == Path::new("-") {
+            String::from("standard output")
+        } else {
+            printable(&exported.out.display().to_string())
+        };
+        if self.dry_run {
+            writeln!(
+                out,
+                "a backup would be written to {place}; nothing was written"
+            )?;
+        } else {
+            writeln!(out, "wrote a backup of the metadata to {place}:")?;
+        }
+        for file in &exported.files {
+            writeln!(out, "  {}  {} bytes", file.file_name, file.size)?;
+        }
+        if !exported.sqlite {
+            writeln!(
+                out,
+                "there is no SQLite file: notebooks, annotations, remotes and replications,\n\
+                 if there are any, are not in it; --sqlite-path names the file"
+            )?;
+        }
+        if let Some(manifest) = &exported.influx_manifest {
+            write_shards(&manifest.deletes_shards, out)?;
+        }
+        if exported.recoverable_left > 0 {
+            writeln!(
+                out,
+                "the backup has none of the {} that only unused parts of the source\n\
+                 still show; boltkey residue recover --out FILE gets them from the source",
+                counted(exported.recoverable_left, "lost token")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What `influx restore --full` would delete.
+pub(crate) fn write_shards(shards: &[NamedShard], out: &mut dyn Write) -> io::Result<()> {
+    if shards.is_empty() {
+        return writeln!(
+            out,
+            "influx restore --full deletes all points of the server it is sent to;\n\
+             this metadata names none"
+        );
+    }
+    writeln!(
+        out,
+        "influx restore --full deletes all points of the server it is sent to; of the\n\
+         server whose metadata this is, {}:",
+        counted(shards.len() as u64, "shard")
+    )?;
+    let mut left = shards;
+    while let Some(first) = left.first() {
+        let of_one = left
+            .iter()
+            .filter(|shard| shard.bucket_id == first.bucket_id);
+        let numbers: Vec<String> = of_one.map(|shard| shard.id.to_string()).collect();
+        let name = match (&first.org, &first.bucket) {
+            (Some(org), Some(bucket)) => format!("{org}/{bucket}"),
+            (None, Some(bucket)) => bucket.clone(),
+            _ => format!("bucket {}", first.bucket_id),
+        };
+        write_wrapped(
+            out,
+            "  ",
+            4,
+            &printable(&format!("{name}: {}", numbers.join(", "))),
+        )?;
+        left = match left
+            .iter()
+            .position(|shard| shard.bucket_id != first.bucket_id)
+        {
+            Some(next) => left.get(next..).unwrap_or_default(),
+            None => &[],
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! `boltkey backup inspect`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::Session;
+use crate::cli::commands::backup::export::write_shards;
+use crate::cli::commands::backup::{OperatorTokenArgs, open};
+use crate::cli::commands::check::write_finding;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::wrap::write_wrapped;
+use crate::error::Result;
+use crate::finding::counted;
+use crate::metadata::Storage;
+use crate::ops::backup::inspect::{FullRestore, Inspected, MaybeSummary, inspect};
+use crate::ops::backup::operator::Answer;
+use crate::ops::backup::source::{Kind, State};
+use crate::ops::backup::summary::Summary;
+
+/// Options of `backup inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The folder that influx backup or boltkey backup export wrote, or a tar of it, or one
+    /// database file, gzipped or not; - for standard input
+    #[arg(value_name = "BACKUP")]
+    backup: PathBuf,
+    #[command(flatten)]
+    operator: OperatorTokenArgs,
+}
+
+/// Runs `backup inspect`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: InspectArgs, session: &Session) -> Result<Outcome> {
+    args.operator.beside(&args.backup)?;
+    let token = args.operator.given()?;
+    let backup = open(&args.backup, None)?;
+    let report = inspect(&backup, token.as_ref(), &session.open_options())?;
+    drop(backup);
+    session.ui().report(&report)?;
+    let refused = report
+        .operator_token
+        .as_ref()
+        .is_some_and(|token| !token.matches);
+    Ok(if report.complete && !refused {
+        Outcome::Done
+    } else {
+        Outcome::No
+    })
+}
+
+impl Human for Inspected {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let path = printable(&self.path.display().to_string());
+        let base = self.base.as_deref().map(printable);
+        let what = match self.kind {
+            Kind::Influx => "as influx backup writes it",
+            Kind::Boltkey => "as boltkey backup export writes it",
+            Kind::Database => "one database file",
+        };
+        writeln!(out, "Backup:    {path}")?;
+        match base {
+            Some(base) => writeln!(out, "           {base}, {what}")?,
+            None => writeln!(out, "           {what}")?,
+        }
+        self.write_files(out)?;
+        match &self.summary {
+            MaybeSummary::Read(summary) => write_summary(summary, out)?,
+            MaybeSummary::Unreadable { .. } => writeln!(out, "Metadata:  it can't be read")?,
+        }
+        if let Some(token) = &self.operator_token {
+            let text = match (token.matches, token.id) {
+                (true, Some(id)) => format!("it is that of {id} and opens this backup"),
+                (_, Some(id)) => format!("it is that of {id} and does NOT open this backup"),
+                (_, None) => String::from("it does NOT open this backup"),
+            };
+            let reason = token
+                .reason
+                .as_deref()
+                .map_or(String::new(), |why| format!(": {why}"));
+            writeln!(out, "\nThe operator token that was given:")?;
+            write_wrapped(out, "  ", 4, &printable(&format!("{text}{reason}")))?;
+        }
+        if let Some(restore) = &self.full_restore {
+            write_restore(restore, out)?;
+        }
+        if !self.findings.is_empty() {
+            writeln!(out, "\nFindings:")?;
+            for finding in &self.findings {
+                write_finding(finding, out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inspected {
+    fn write_files(&self, out: &mut dyn Write) -> io::Result<()> {
+        let whole = if self.complete {
+            "whole, as far as can be told"
+        } else {
+            "NOT whole"
+        };
+        writeln!(out, "           {whole}")?;
+        // There may be thousands of shards.
+        const MOST: usize = 20;
+        for file in self.files.iter().take(MOST) {
+            let state = match file.state {
+                State::Ok => "ok",
+                State::Missing => "MISSING",
+                State::Damaged => "DAMAGED",
+            };
+            let size = file
+                .size
+                .map_or(String::new(), |size| format!(", {size} bytes"));
+            writeln!(out, "  {}  {state}{size}", printable(&file.file_name))?;
+        }
+        if self.files.len() > MOST {
+            let more = (self.files.len() - MOST) as u64;
+            writeln!(out, "  and {}", counted(more, "more file"))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_summary(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let (schema, tokens) = (&summary.schema, &summary.tokens);
+    let (number, release) = (schema.migrations, schema.release);
+    if schema.known {
+        writeln!(out, "Schema:    {number}, as InfluxDB {release} writes it")?;
+    } else {
+        writeln!(out, "Schema:    {number}, not one that this version knows")?;
+    }
+    writeln!(
+        out,
+        "Holds:     {}, {}, {}",
+        counted(summary.users as u64, "user"),
+        counted(summary.organizations as u64, "organization"),
+        counted(summary.buckets as u64, "bucket")
+    )?;
+    writeln!(
+        out,
+        "Tokens:    {} = {} plaintext + {} hashed + {} both + {} missing",
+        tokens.total, tokens.plaintext, tokens.hashed, tokens.both, tokens.missing
+    )?;
+    writeln!(
+        out,
+        "           {} operator, {} all-access, {} custom; {} inactive, {} orphaned",
+        tokens.operator, tokens.all_access, tokens.custom, tokens.inactive, tokens.orphaned
+    )?;
+    writeln!(out, "\nOperator tokens:")?;
+    if summary.operator_tokens.is_empty() {
+        return writeln!(out, "  none");
+    }
+    for token in &summary.operator_tokens {
+        let usable = if token.usable { "usable" } else { "NOT usable" };
+        let storage = match token.storage {
+            Storage::Plaintext => "plaintext",
+            Storage::Hashed => "hashed",
+            Storage::Both => "plaintext and hashed",
+            Storage::Missing => "no token",
+        };
+        let text = format!(
+            "{}  {usable}, {storage}, of {}: {}",
+            token.id,
+            printable(token.user.as_deref().unwrap_or("a deleted user")),
+            printable(&token.description)
+        );
+        write_wrapped(out, "  ", 4, &text)?;
+    }
+    Ok(())
+}
+
+fn write_restore(restore: &FullRestore, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\ninflux restore --full would answer:")?;
+    let text = |answer| match answer {
+        Answer::Ok => "it ends well",
+        Answer::NeedsOperatorToken => {
+            "it ends well with --operator-token and an operator token of this backup"
+        }
+        Answer::Fails => "401, after it has replaced the metadata",
+    };
+    for (cli, answer) in [
+        ("  influx CLI before 2.8.0: ", restore.cli_before_28),
+        ("  influx CLI since 2.8.0:  ", restore.cli_28),
+    ] {
+        write_wrapped(out, cli, 27, text(answer))?;
+    }
+    write_shards(&restore.deletes_shards, out)
+}

@@ -1,0 +1,130 @@
+//! `boltkey backup`: export, inspect, restore and token.
+
+mod export;
+mod inspect;
+mod restore;
+mod token;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::cli::Session;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::secret_input::{Secret, read_secret_or_empty};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::backup::source::{Backup, From};
+use crate::secret::Token;
+
+/// The subcommands of `backup`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Back up tokens, users, organizations and all other metadata, without any token
+    Export(export::ExportArgs),
+    /// Say what a backup holds, whether it is whole, and what opens it
+    Inspect(inspect::InspectArgs),
+    /// Make a backup the store of a stopped server, once it is known who can get in
+    Restore(restore::RestoreArgs),
+    /// Put an operator token into a copy of a backup, so that influx restore --full works
+    Token(token::TokenArgs),
+}
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// As the operation, and when an output can't be written.
+pub fn run(command: Command, session: &Session) -> Result<Outcome> {
+    match command {
+        Command::Export(args) => export::run(&args, session),
+        Command::Inspect(args) => inspect::run(args, session),
+        Command::Restore(args) => restore::run(args, session),
+        Command::Token(args) => token::run(&args, session),
+    }
+}
+
+/// The operator token that is to open a backup.
+#[derive(Debug, Args)]
+struct OperatorTokenArgs {
+    /// The file that holds an operator token of the backup; - for standard input.
+    /// `BOLTKEY_OPERATOR_TOKEN` holds the token itself
+    #[arg(long, value_name = "FILE", conflicts_with = "operator_token")]
+    operator_token_file: Option<PathBuf>,
+    /// The operator token itself, as influx restore takes it. A file is better: every user of
+    /// this host can see arguments, and shells keep them
+    #[arg(long, value_name = "TOKEN", value_parser = parse_token, allow_hyphen_values = true)]
+    operator_token: Option<Shown>,
+}
+
+/// A token that came by an argument.
+#[derive(Clone)]
+struct Shown(Token);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shown")
+    }
+}
+
+fn parse_token(text: &str) -> Result<Shown, String> {
+    Ok(Shown(Token::new(text.to_owned())))
+}
+
+impl OperatorTokenArgs {
+    /// Refuses to read both the backup and the token from standard input.
+    fn beside(&self, backup: &Path) -> Result<()> {
+        let stdin = Path::new("-");
+        if backup == stdin && self.operator_token_file.as_deref() == Some(stdin) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "both the backup and the operator token would come from standard input",
+            )
+            .with_hint("name a file for one of them"));
+        }
+        Ok(())
+    }
+
+    /// The token, if one was given. An empty one is one that opens nothing.
+    fn given(self) -> Result<Option<Token>> {
+        match (self.operator_token, self.operator_token_file) {
+            (Some(token), _) => Ok(Some(token.0)),
+            (None, Some(file)) => {
+                read_secret_or_empty(&Secret::OPERATOR_TOKEN, Some(&file)).map(Some)
+            }
+            (None, None) if Secret::OPERATOR_TOKEN.is_set() => {
+                read_secret_or_empty(&Secret::OPERATOR_TOKEN, None).map(Some)
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl OperatorTokenArgs {
+    /// The token; asked for if none was given.
+    fn needed(self) -> Result<Token> {
+        match self.given()? {
+            Some(token) => Ok(token),
+            None => read_secret_or_empty(&Secret::OPERATOR_TOKEN, None).map_err(|error| {
+                if error.kind() == ErrorKind::Confirmation {
+                    error.with_hint(
+                        "give it by --operator-token-file FILE, - for standard input, or in \
+                         BOLTKEY_OPERATOR_TOKEN; or --new-operator for a new one",
+                    )
+                } else {
+                    error
+                }
+            }),
+        }
+    }
+}
+
+/// Opens the backup at `path`, or on standard input.
+fn open(path: &Path, scratch: Option<&Path>) -> Result<Backup> {
+    if path == Path::new("-") {
+        let mut stdin = io::stdin().lock();
+        let stdin: &mut dyn Read = &mut stdin;
+        return Backup::open(From::Stream(stdin, Path::new("standard input")), scratch);
+    }
+    Backup::open(From::Path(path), scratch)
+}

@@ -1,0 +1,202 @@
+//! `boltkey capture`, and the options that every output of tokens has.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::cli::Session;
+use crate::cli::commands::auth::FilterArgs;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::sealing::SealArgs;
+use crate::cli::terminal::stdout;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::counted;
+use crate::ops::capture::seal::Seal;
+use crate::ops::capture::{Captured, Format, capture, write};
+use crate::ops::files::output::OutputFile;
+
+/// What the stream is called in messages.
+const STDOUT: &str = "standard output";
+
+/// Where tokens are written, and how.
+#[derive(Debug, Args)]
+pub struct OutArgs {
+    /// The file to write, new and readable by its owner only; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// json and env are for programs; csv is for people: a field that a spreadsheet would take
+    /// for a formula gets an apostrophe in front
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    format: FormatArg,
+    #[command(flatten)]
+    seal: SealArgs,
+}
+
+/// The formats by their names.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FormatArg {
+    Json,
+    Csv,
+    Env,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Json => Self::Json,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Env => Self::Env,
+        }
+    }
+}
+
+/// An output that is open, and how it is written.
+pub struct Output {
+    /// None in a dry run.
+    file: Option<OutputFile>,
+    path: PathBuf,
+    seal: Seal,
+    format: Format,
+}
+
+impl OutArgs {
+    /// Opens the output and asks for what it needs, before the lock is taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when report and tokens would both go to standard output; else as
+    /// [`OutputFile::create`] and [`read_secret`].
+    pub fn open(&self, session: &Session) -> Result<Output> {
+        let to_stdout = self.out == Path::new("-");
+        if to_stdout && session.ui().json() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "--json and --out - would both write to standard output",
+            )
+            .with_hint("name a file with --out; --format json makes the tokens themselves JSON"));
+        }
+        if stdout::is_named_by(&self.out) && !session.dry_run() {
+            stdout::ensure_open()?;
+        }
+        let seal = self.seal.seal()?;
+        let file = match (session.dry_run(), to_stdout) {
+            (true, true) => None,
+            (true, false) => {
+                OutputFile::could_create(&self.out)?;
+                None
+            }
+            (false, true) => Some(OutputFile::to_stream(Box::new(io::stdout()), STDOUT)),
+            (false, false) => Some(OutputFile::create(&self.out)?),
+        };
+        Ok(Output {
+            file,
+            path: self.out.clone(),
+            seal,
+            format: self.format.into(),
+        })
+    }
+}
+
+impl Output {
+    /// Whether tokens are written to standard output, which is then not for the report.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        self.path == Path::new("-") && self.file.is_some()
+    }
+
+    /// Whether the tokens are encrypted.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.seal.is_closed()
+    }
+
+    /// Writes the tokens; the file has its name only when it is complete. Does nothing in a dry
+    /// run.
+    ///
+    /// # Errors
+    /// When the output can't be written; nothing is left behind then.
+    pub fn write(self, tokens: &[Captured]) -> Result<()> {
+        let what = if self.is_stdout() {
+            STDOUT.into()
+        } else {
+            self.path.display().to_string()
+        };
+        let format = self.format;
+        let Some(mut file) = self.file else {
+            return Ok(());
+        };
+        self.seal
+            .write(&mut file, &what, |out| write(tokens, format, out))?;
+        file.finish()?;
+        Ok(())
+    }
+}
+
+/// Options of `capture`.
+#[derive(Debug, Args)]
+pub struct CaptureArgs {
+    #[command(flatten)]
+    out: OutArgs,
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// What `capture` did.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    captured: usize,
+    out: String,
+    encrypted: bool,
+    changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+/// Runs `capture`.
+///
+/// # Errors
+/// As the operation, and when the output can't be written.
+pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
+    let output = args.out.open(session)?;
+    let store = session.open_metadata()?;
+    let (tokens, skipped) = capture(store.snapshot(), args.filters.into())?;
+    drop(store);
+    session.ui().warn(&skipped);
+    let report = Report {
+        captured: tokens.len(),
+        out: args.out.out.display().to_string(),
+        encrypted: output.is_sealed(),
+        changed: false,
+        dry_run: session.dry_run(),
+    };
+    let to_stdout = output.is_stdout();
+    output.write(&tokens)?;
+    if to_stdout {
+        session.ui().status(&report.sentence());
+    } else {
+        session.ui().report(&report)?;
+    }
+    Ok(Outcome::Done)
+}
+
+impl Report {
+    fn sentence(&self) -> String {
+        let encrypted = if self.encrypted { ", encrypted" } else { "" };
+        let out = printable(&self.out);
+        let tokens = counted(self.captured as u64, "plaintext token");
+        if self.dry_run {
+            format!("would capture {tokens} to {out}{encrypted}; nothing was written")
+        } else {
+            format!("captured {tokens} to {out}{encrypted}")
+        }
+    }
+}
+
+impl Human for Report {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.sentence())
+    }
+}

@@ -1,0 +1,106 @@
+//! `boltkey check`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use crate::cli::Session;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::wrap::write_wrapped;
+use crate::error::Result;
+use crate::finding::{Finding, Severity, counted};
+use crate::ops::check::{Checked, check};
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Only the structure of the file, not the sense of the records; works on any Bolt file
+    #[arg(long)]
+    structure_only: bool,
+}
+
+/// Runs `check`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: &CheckArgs, session: &Session) -> Result<Outcome> {
+    let store = if args.structure_only {
+        session.open()?
+    } else {
+        session.open_to_check()?
+    };
+    let report = check(&store, args.structure_only)?;
+    drop(store);
+    session.ui().report(&report)?;
+    Ok(if report.ok {
+        Outcome::Done
+    } else {
+        Outcome::No
+    })
+}
+
+impl Human for Checked {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (structure, metadata): (Vec<&Finding>, Vec<&Finding>) = self
+            .findings
+            .iter()
+            .partition(|finding| finding.code.starts_with("structure."));
+        let pages = &self.pages;
+        writeln!(
+            out,
+            "Structure: {} of {} bytes, {} free, {}, {}",
+            counted(pages.allocated, "page"),
+            pages.page_size,
+            pages.free,
+            counted(pages.buckets, "bucket"),
+            counted(pages.keys, "key")
+        )?;
+        section(&structure, out)?;
+        if self.with_metadata {
+            writeln!(out, "Metadata:")?;
+            section(&metadata, out)?;
+        }
+        let count = |severity| {
+            let found = self.findings.iter().filter(|f| f.severity == severity);
+            found.count() as u64
+        };
+        let warnings = counted(count(Severity::Warning), "warning");
+        if self.ok {
+            writeln!(out, "ok: no errors, {warnings}")
+        } else {
+            let errors = counted(count(Severity::Error), "error");
+            writeln!(out, "NOT ok: {errors}, {warnings}; nothing was changed")
+        }
+    }
+}
+
+fn section(findings: &[&Finding], out: &mut dyn Write) -> io::Result<()> {
+    if findings.is_empty() {
+        return writeln!(out, "  nothing to report");
+    }
+    for finding in findings {
+        write_finding(finding, out)?;
+    }
+    Ok(())
+}
+
+/// One finding: severity, place and code, then what it is and what to do, below each other.
+pub(crate) fn write_finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let word = match finding.severity {
+        Severity::Error => "ERROR",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    };
+    writeln!(
+        out,
+        "  {word}: {}  [{}]",
+        printable(&finding.place),
+        finding.code
+    )?;
+    write_wrapped(out, "    ", 4, &printable(&finding.message))?;
+    if let Some(hint) = &finding.hint {
+        write_wrapped(out, "    ", 4, &printable(hint))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! `boltkey completions`.
+
+use std::io::{self, Write};
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+use serde::Serialize;
+
+use crate::cli::Session;
+use crate::cli::args::Cli;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::ui::Human;
+use crate::error::Result;
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell that is to complete boltkey's arguments
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// Runs `completions`.
+///
+/// # Errors
+/// When standard output can't be written.
+pub fn run(args: &CompletionsArgs, session: &Session) -> Result<Outcome> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "boltkey", &mut script);
+    session.ui().report(&Completions {
+        shell: args.shell.to_string(),
+        script: String::from_utf8_lossy(&script).into_owned(),
+    })?;
+    Ok(Outcome::Done)
+}
+
+#[derive(Serialize)]
+struct Completions {
+    shell: String,
+    script: String,
+}
+
+impl Human for Completions {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(self.script.as_bytes())
+    }
+}

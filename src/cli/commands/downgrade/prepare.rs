@@ -1,0 +1,254 @@
+//! `boltkey downgrade prepare`.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::Session;
+use crate::cli::change::{changed, ended};
+use crate::cli::commands::residue::FilesArgs;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::secret_input::{Secret, read_secret};
+use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::wrap::write_wrapped;
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::counted;
+use crate::metadata::residue::Known;
+use crate::ops::capture::read::Unseal;
+use crate::ops::commit::{Around, sound_structure};
+use crate::ops::downgrade::prepare::{Plan, Prepared, Search, plan};
+use crate::store::Store;
+
+/// What standard input is called in messages.
+const STDIN: &str = "standard input";
+
+/// Options of `downgrade prepare`.
+#[derive(Debug, Args)]
+pub struct PrepareArgs {
+    /// A capture, or a list with a token on each line; - for standard input; may be repeated
+    #[arg(long, value_name = "FILE")]
+    tokens: Vec<PathBuf>,
+    /// An older database or a backup of one, gzipped or not: .bolt, .bolt.gz, .redb, the copies
+    /// that influxd makes before it upgrades; may be repeated
+    #[arg(long, value_name = "PATH")]
+    from_db: Vec<PathBuf>,
+    #[command(flatten)]
+    files: FilesArgs,
+    /// What unused parts of this very file still show
+    #[arg(long)]
+    from_residue: bool,
+    /// The key of an encrypted capture, as age-keygen writes it
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// The passphrase of an encrypted capture; - for standard input; `BOLTKEY_PASSPHRASE` does the
+    /// same
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl PrepareArgs {
+    /// Refuses what can't be meant.
+    fn make_sense(&self) -> Result<()> {
+        let files = self.files.paths();
+        let none = self.tokens.is_empty() && self.from_db.is_empty() && files.is_empty();
+        if none && !self.from_residue {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "nothing is named that the tokens could be found in",
+            )
+            .with_hint(
+                "name a source: --tokens FILE, --from-db PATH, --files FILE, or --from-residue",
+            ));
+        }
+        let secrets = [&self.identity, &self.passphrase_file];
+        let all = self.tokens.iter().chain(secrets.into_iter().flatten());
+        if all.filter(|path| is_stdin(path)).count() > 1 {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "standard input can be read only once, and - stands for it more than once",
+            )
+            .with_hint("put the others into files"));
+        }
+        Ok(())
+    }
+
+    fn unseal(&self) -> Result<Unseal> {
+        let mut unseal = Unseal::default();
+        if let Some(path) = &self.identity {
+            unseal.add_identities(open(path)?, name_of(path).as_ref())?;
+        }
+        if self.passphrase_file.is_some() || Secret::PASSPHRASE.is_set() {
+            let file = self.passphrase_file.as_deref();
+            unseal.add_passphrase(&read_secret(&Secret::PASSPHRASE, file)?);
+        }
+        Ok(unseal)
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn name_of(path: &Path) -> String {
+    if is_stdin(path) {
+        STDIN.to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    if is_stdin(path) {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let opened = File::open(path).at("open", path);
+    let file = opened.map_err(|error| error.with_hint("check the path; - is standard input"))?;
+    Ok(Box::new(file))
+}
+
+/// Runs `downgrade prepare`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
+    args.make_sense()?;
+    let database = session.database()?;
+    let named = |error: Error| error.about(database.path());
+    let around = Around {
+        keep_copy: session.keep_copy(),
+        ..Around::default()
+    };
+    let ui = session.ui();
+    let unseal = args.unseal()?;
+
+    // Sources may be slow to read, and nobody should wait for the lock meanwhile.
+    let store = session.open_metadata_at(&database)?;
+    let (known, _) = Known::load(store.snapshot())?;
+    drop(store);
+    let mut search = search(&args, &known, &unseal, session)?;
+    let store = Store::open(database.path(), &session.open_options())?;
+    if args.from_residue {
+        search.own_file(&store)?;
+    }
+    let found = search.finish();
+    let planned = plan(store.snapshot(), &found).map_err(named)?;
+    if session.dry_run() && !planned.changes.is_empty() {
+        sound_structure(store.inspect()).map_err(named)?;
+        around.could_be_made()?;
+    }
+    drop(store);
+    ui.warn(&found.findings);
+    if planned.changes.is_empty() || session.dry_run() {
+        ui.report(&Report::new(&planned, Some(false), session.dry_run()))?;
+        return Ok(Outcome::Done);
+    }
+
+    session.may_write(&database)?;
+    session.confirm(&format!(
+        "Put {} back into {} in plaintext? Whoever can read the file can use them then.",
+        counted(planned.prepared.restored, "token"),
+        printable(&database.path().display().to_string())
+    ))?;
+    let mut store = session.open_writable(&database)?;
+    let planned = plan(&store, &found).map_err(named)?;
+    let committed = planned.apply(&mut store, &around)?;
+    drop(store);
+    let report = ui.render(&Report::new(&planned, changed(&committed), false));
+    ended(session, report, committed)
+}
+
+/// Reads all sources but the store's own file.
+fn search<'k>(
+    args: &PrepareArgs,
+    known: &'k Known,
+    unseal: &Unseal,
+    session: &Session,
+) -> Result<Search<'k>> {
+    let mut search = Search::new(known);
+    for path in &args.tokens {
+        search.list(&mut *open(path)?, &name_of(path), unseal)?;
+    }
+    for path in &args.from_db {
+        search.database(path, &session.open_options())?;
+    }
+    for path in args.files.paths() {
+        search.file(path, &session.open_options())?;
+    }
+    Ok(search)
+}
+
+/// What was put back, or would be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    #[serde(flatten)]
+    prepared: &'a Prepared,
+    /// Null if it can't be known.
+    changed: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+impl<'a> Report<'a> {
+    fn new(plan: &'a Plan, changed: Option<bool>, dry_run: bool) -> Self {
+        Self {
+            prepared: &plan.prepared,
+            changed,
+            dry_run,
+        }
+    }
+}
+
+impl Human for Report<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Prepared {
+            restored,
+            already_plaintext,
+            unmatched,
+            still_hashed,
+        } = self.prepared;
+        let restored_any = *restored > 0;
+        let restored = match (*restored, self.dry_run) {
+            (0, _) => String::from("nothing to restore"),
+            (number, false) => format!("restored {} in plaintext", counted(number, "token")),
+            (number, true) => format!("would restore {} in plaintext", counted(number, "token")),
+        };
+        let mut parts = vec![restored];
+        match *already_plaintext {
+            0 => {}
+            1 => parts.push("1 token stood in plaintext before".into()),
+            number => parts.push(format!("{number} tokens stood in plaintext before")),
+        }
+        match *unmatched {
+            0 => {}
+            1 => parts.push("1 candidate matches nothing in this store".into()),
+            number => parts.push(format!("{number} candidates match nothing in this store")),
+        }
+        if self.changed == Some(false) {
+            parts.push("nothing was changed".into());
+        }
+        let text = parts.join("; ");
+        write_wrapped(out, "", 0, &text)?;
+        if restored_any && !self.dry_run {
+            let text = "InfluxDB 2.9 would hash them again if it started now; boltkey downgrade \
+                        check tells the way on";
+            write_wrapped(out, "", 0, text)?;
+        }
+        if still_hashed.is_empty() {
+            return writeln!(out, "no token is hashed any more");
+        }
+        writeln!(
+            out,
+            "\nStill hashed, and lost on a release before 2.8 ({}):",
+            still_hashed.len()
+        )?;
+        for token in still_hashed {
+            let text = format!("{}  {}", token.kind.name(), printable(&token.description));
+            write_wrapped(out, &format!("  {}  ", token.id), 4, &text)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! `boltkey man`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory};
+use serde::Serialize;
+
+use crate::cli::Session;
+use crate::cli::args::Cli;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::error::{ErrorKind, IoContext, Result};
+use crate::finding::counted;
+
+/// Options of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder to write them into, which must exist; older pages of boltkey are replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Runs `man`.
+///
+/// # Errors
+/// When a page can't be written.
+pub fn run(args: &ManArgs, session: &Session) -> Result<Outcome> {
+    let mut command = Cli::command().disable_help_subcommand(true);
+    // Gives each subcommand its full name, options that it inherits included.
+    command.build();
+    let mut pages = Vec::new();
+    write_pages(&command, &args.out, &mut pages)?;
+    session.ui().report(&Pages {
+        out: args.out.clone(),
+        pages,
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// One page for a command, and one for each below it; the depth is that of our own commands.
+fn write_pages(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) -> Result<()> {
+    let page = clap_mangen::Man::new(command.clone());
+    let name = page.get_filename();
+    let path = folder.join(&name);
+    let mut text = Vec::new();
+    page.render(&mut text)
+        .and_then(|()| std::fs::write(&path, text))
+        .at("write", &path)
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                error.with_hint("the folder must exist: make it first, or name another one")
+            }
+            _ => error,
+        })?;
+    pages.push(name);
+    for subcommand in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+        write_pages(subcommand, folder, pages)?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Pages {
+    out: PathBuf,
+    pages: Vec<String>,
+}
+
+impl Human for Pages {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let folder = printable(&self.out.display().to_string());
+        writeln!(
+            out,
+            "{} in {folder}",
+            counted(self.pages.len() as u64, "page")
+        )
+    }
+}

@@ -1,0 +1,381 @@
+//! `boltkey setup`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Zoned;
+use serde::Serialize;
+
+use crate::cli::Session;
+use crate::cli::change::{TokenMade, changed, conclude, ended};
+use crate::cli::commands::convert::EngineArg;
+use crate::cli::commands::new_token::{Deed, Made, Source, ValueArgs, how_kept};
+use crate::cli::commands::user::read_password;
+use crate::cli::exit::Outcome;
+use crate::cli::terminal::auth_details::write_entry;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::wrap::write_wrapped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::counted;
+use crate::metadata::tsm::Placed;
+use crate::ops::auth::list::Entry;
+use crate::ops::files::engine_folder;
+use crate::ops::setup::{Options, Plan, Target, could_be_made, plan, stranger_beside};
+use crate::ops::timestamp::Moment;
+use crate::store::Engine;
+
+/// Options of `setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// The first user, owner of the whole instance
+    #[arg(long, short = 'u', value_name = "NAME", alias = "user")]
+    username: String,
+    /// Take that user's password from this file, or from standard input for -; else it is asked
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The first organization
+    #[arg(long, short = 'o', value_name = "NAME")]
+    org: String,
+    /// The first bucket
+    #[arg(long, short = 'b', value_name = "NAME")]
+    bucket: String,
+    /// How long that bucket keeps points: 72h, 30d, 4w; 0: for ever
+    #[arg(
+        long,
+        short = 'r',
+        value_name = "DURATION",
+        default_value = "0",
+        value_parser = retention
+    )]
+    retention: i64,
+    /// The engine of the new file; by default bolt if its name ends in .bolt, else redb
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<EngineArg>,
+    /// Where points will lie, and those of an older store may: no number of a shard that is there
+    /// is given out again; by default the folder engine beside the database
+    #[arg(long, value_name = "PATH")]
+    engine_path: Option<PathBuf>,
+    #[command(flatten)]
+    value: ValueArgs,
+}
+
+/// Runs `setup`.
+///
+/// # Errors
+/// As the operation, and when the token can't be printed.
+pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
+    let Some(path) = session.named() else {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "setup needs --db PATH: a new store is made only where it is asked for",
+        ));
+    };
+    if session.keep_copy().is_some() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "--keep-copy keeps a copy of a database that is changed, and setup makes a new one",
+        ));
+    }
+    let from_stdin = args.password_file.as_deref() == Some(Path::new("-"));
+    if from_stdin && args.value.reads_stdin() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "--password-file - and --token-file - can't both read standard input",
+        ));
+    }
+    let engine = args.engine.map(Engine::from);
+    let target = Target {
+        path,
+        engine: engine.unwrap_or_else(|| by_name(path)),
+        token_out: args.value.token_out(),
+    };
+    let made = Made {
+        source: args.value.source(),
+        token_out: target.token_out,
+        deed: Deed::Made,
+        again: "boltkey auth create --operator",
+    };
+    made.can_be_told(session)?;
+    // Before anybody is asked for a password in vain.
+    could_be_made(&target)?;
+    let engine_path = args.engine_path.clone();
+    let engine_path = engine_path.unwrap_or_else(|| path.with_file_name("engine"));
+    let shards = engine_folder::shards(&engine_path)
+        .map_err(|error| error.with_hint("name another folder with --engine-path"))?;
+    let making = args.value.read(session)?;
+    let options = Options {
+        password: read_password(args.password_file.as_deref(), session)?,
+        strong_passwords: session.strong_passwords(),
+        user: args.username,
+        org: args.org,
+        bucket: args.bucket,
+        retention: args.retention,
+        making,
+        shards,
+    };
+    let plan = plan(&options, &Moment::from(&Zoned::now()))?;
+    let scene = Scene {
+        target: &target,
+        options: &options,
+        engine_path: &engine_path,
+    };
+    if session.dry_run() {
+        scene.tell(session);
+        let report = scene.report(session, &plan, &made, Some(true), true)?;
+        session.ui().print([&report])?;
+        return Ok(Outcome::Done);
+    }
+    let committed = plan.make(&target)?;
+    scene.tell(session);
+    let report = scene.report(session, &plan, &made, changed(&committed), false);
+    if made.source == Source::Hash {
+        return ended(session, report, committed);
+    }
+    let token = TokenMade {
+        id: plan.made.id(),
+        token_out: made.token_out,
+        given: made.source == Source::Given,
+        again: made.again,
+    };
+    conclude(session, report, committed, &token)
+}
+
+/// influxd opens Bolt files, whose names usually end so.
+fn by_name(path: &Path) -> Engine {
+    match path.extension() {
+        Some(extension) if extension == "bolt" => Engine::Bolt,
+        _ => Engine::Redb,
+    }
+}
+
+/// All that reports and warnings speak of.
+struct Scene<'a> {
+    target: &'a Target<'a>,
+    options: &'a Options,
+    engine_path: &'a Path,
+}
+
+impl Scene<'_> {
+    fn tell(&self, session: &Session) {
+        if !self.options.shards.is_empty() {
+            let number = self.options.shards.len() as u64;
+            session.ui().warning(&format!(
+                "{} holds {} of an older store: what lies there stays, unknown to the new store, \
+                 and no number of it is given out again",
+                self.engine_path.display(),
+                counted(number, "shard")
+            ));
+        }
+        if let Some(sqlite) = stranger_beside(self.target.path) {
+            session.ui().warning(&format!(
+                "{} belongs to another store, and influxd would use it with the new one; move it \
+                 away, a new one is made",
+                sqlite.display()
+            ));
+        }
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        of: &Made<'_>,
+        changed: Option<bool>,
+        dry_run: bool,
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+        plan.made.show(!dry_run, |made| {
+            session.ui().render(&Report {
+                authorization: &made.entry,
+                changed,
+                dry_run,
+                database: Database {
+                    path: self.target.path.display().to_string(),
+                    engine: self.target.engine,
+                },
+                shards: self.options.shards.iter().map(Shard::from).collect(),
+                token_out: of
+                    .token_out
+                    .filter(|_| !dry_run)
+                    .map(|path| path.display().to_string()),
+                kept: how_kept(made),
+                source: of.source,
+                options: self.options,
+            })
+        })?
+    }
+}
+
+/// What was set up, or would be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    authorization: &'a Entry<'a>,
+    changed: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    database: Database,
+    /// Those that lie in the engine folder.
+    shards: Vec<Shard<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_out: Option<String>,
+    #[serde(skip)]
+    kept: String,
+    #[serde(skip)]
+    source: Source,
+    #[serde(skip)]
+    options: &'a Options,
+}
+
+#[derive(Serialize)]
+struct Database {
+    path: String,
+    engine: Engine,
+}
+
+#[derive(Serialize)]
+struct Shard<'a> {
+    shard: u64,
+    bucket: &'a str,
+}
+
+impl<'a> From<&'a Placed> for Shard<'a> {
+    fn from(placed: &'a Placed) -> Self {
+        Self {
+            shard: placed.shard,
+            bucket: &placed.bucket,
+        }
+    }
+}
+
+impl Human for Report<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let options = self.options;
+        let text = format!(
+            "{} {} as a {} store, with user {}, organization {} and bucket {}",
+            printable(&self.database.path),
+            if self.dry_run {
+                "would be made"
+            } else {
+                "was made"
+            },
+            self.database.engine.name(),
+            printable(&options.user),
+            printable(options.org.trim()),
+            printable(&options.bucket)
+        );
+        write_wrapped(out, "", 0, &text)?;
+        let token = match (&self.token_out, self.source) {
+            _ if self.dry_run => "nothing was changed".into(),
+            (Some(path), _) => format!("its operator token is in {}", printable(path)),
+            (None, Source::Generated) => "its operator token is shown only now".into(),
+            (None, Source::Given) => "its operator token is the given one".into(),
+            (None, Source::Hash) => "its operator token is that of the given hash".into(),
+        };
+        writeln!(out, "{token}\n")?;
+        let shown = self.source == Source::Generated && self.token_out.is_none();
+        write_entry(self.authorization, self.dry_run || !shown, out)?;
+        writeln!(out, "Kept:         {}", self.kept)?;
+        if !self.shards.is_empty() {
+            writeln!(out, "\nShards of an older store, left as they are:")?;
+            for Shard { shard, bucket } in &self.shards {
+                writeln!(out, "  {shard} of bucket {}", printable(bucket))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads how long points are kept, in nanoseconds, as the influx CLI does: whole numbers with
+/// units, added up; 0 for ever. What is kept is kept for an hour at least.
+fn retention(text: &str) -> std::result::Result<i64, String> {
+    const SECOND: i64 = 1_000_000_000;
+    if text == "0" {
+        return Ok(0);
+    }
+    let wrong = || String::from("expected a number and a unit, as in 72h, 30d or 4w, or 0");
+    let mut sum = 0_i64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, after) = rest.split_at(digits);
+        let end = after.find(|c: char| c.is_ascii_digit());
+        let (unit, after) = after.split_at(end.unwrap_or(after.len()));
+        let unit = match unit {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => SECOND,
+            "m" => 60 * SECOND,
+            "h" => 3_600 * SECOND,
+            "d" => 86_400 * SECOND,
+            "w" => 7 * 86_400 * SECOND,
+            _ => return Err(wrong()),
+        };
+        let number: i64 = number.parse().map_err(|_| wrong())?;
+        let part = number.checked_mul(unit);
+        let added = part.and_then(|part| sum.checked_add(part));
+        sum = added.ok_or("that is longer than InfluxDB can tell; 0 is for ever")?;
+        rest = after;
+    }
+    match sum {
+        _ if text.is_empty() => Err(wrong()),
+        0 => Ok(0),
+        // influxd is told whole seconds.
+        sum if sum >= 3_600 * SECOND => Ok(sum - sum % SECOND),
+        _ => Err("InfluxDB keeps points for an hour at least; 0 is for ever".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_points_are_kept() {
+        const HOUR: i64 = 3_600_000_000_000;
+        for (text, hours) in [
+            ("0", 0),
+            ("0h", 0),
+            ("1h", 1),
+            ("72h", 72),
+            ("30d", 720),
+            ("4w", 672),
+            ("1w2d3h", 219),
+            ("60m", 1),
+            ("3600s", 1),
+            ("3600000ms", 1),
+            ("1h1ns", 1),
+        ] {
+            assert_eq!(retention(text), Ok(hours * HOUR), "{text}");
+        }
+        for text in [
+            "",
+            "72",
+            "h",
+            "-1h",
+            "1.5h",
+            "1y",
+            "1mo",
+            "30 d",
+            "59m",
+            "1s",
+            "99999999w",
+        ] {
+            assert!(retention(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_engine_follows_the_name() {
+        for (path, engine) in [
+            ("influxd.bolt", Engine::Bolt),
+            ("a/b.bolt", Engine::Bolt),
+            ("store.redb", Engine::Redb),
+            ("store", Engine::Redb),
+            ("bolt", Engine::Redb),
+        ] {
+            assert_eq!(by_name(Path::new(path)), engine, "{path}");
+        }
+    }
+}

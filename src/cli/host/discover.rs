@@ -1,0 +1,334 @@
+//! Where the database is when the command line doesn't say: what influxd would open on this
+//! host, found the way influxd finds it.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::cli::host::config::{Format, Settings, settings, truth};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+
+/// No configuration is longer; more is not read.
+const LONGEST_CONFIG: u64 = 1 << 20;
+
+/// Tells the value of an environment variable.
+pub type Variables = dyn Fn(&str) -> Option<OsString>;
+
+/// What the search depends on: the process's surroundings, or a test's.
+pub struct Environment {
+    /// The value of an environment variable.
+    pub variable: Box<Variables>,
+    /// The folder that absolute paths of packages and images are below: `/`.
+    pub root: PathBuf,
+    /// The user's home folder.
+    pub home: Option<PathBuf>,
+    /// The working directory.
+    pub working_directory: PathBuf,
+}
+
+impl Environment {
+    /// The surroundings of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            variable: Box::new(|name| std::env::var_os(name)),
+            root: PathBuf::from("/"),
+            home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
+            working_directory: std::env::current_dir().unwrap_or_default(),
+        }
+    }
+
+    /// A variable's value as a path; an empty one counts as not set, as it does for influxd.
+    fn path(&self, variable: &str) -> Option<PathBuf> {
+        (self.variable)(variable)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    }
+}
+
+/// A database that was found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its path. Something may or may not be there: a configured path is taken as it is.
+    pub path: PathBuf,
+    /// Where the path comes from, to be put after it: "from …" or "…".
+    pub why: String,
+    /// What else was seen that the user should know, one sentence each.
+    pub warnings: Vec<String>,
+    /// The places that were looked at before, in order, and what was there.
+    pub looked: Vec<String>,
+}
+
+/// Finds the database: `BOLTKEY_DB`, `INFLUXD_BOLT_PATH`, `bolt-path` in influxd's configuration,
+/// influxd's default paths.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`], listing where it looked; any kind when the configuration that
+/// `INFLUXD_CONFIG_PATH` names can't be read or understood.
+pub fn discover(environment: &Environment) -> Result<Found> {
+    find(environment, &["BOLTKEY_DB", "INFLUXD_BOLT_PATH"])
+}
+
+/// The same without the variable that is our own: what influxd would open.
+///
+/// # Errors
+/// As [`discover`].
+pub fn discover_as_influxd(environment: &Environment) -> Result<Found> {
+    find(environment, &["INFLUXD_BOLT_PATH"])
+}
+
+fn find(environment: &Environment, variables: &[&str]) -> Result<Found> {
+    let mut search = Search {
+        environment,
+        warnings: Vec::new(),
+        looked: Vec::new(),
+    };
+    let (path, why) = search.run(variables)?;
+    Ok(Found {
+        path,
+        why,
+        warnings: search.warnings,
+        looked: search.looked,
+    })
+}
+
+/// What an explicit `use-hashed-tokens` says: `INFLUXD_USE_HASHED_TOKENS`, else influxd's
+/// configuration. `None` when neither does.
+///
+/// # Errors
+/// When the configuration that `INFLUXD_CONFIG_PATH` names can't be read or understood.
+pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
+    let take = |settings: Settings| settings.use_hashed_tokens;
+    setting(environment, "use-hashed-tokens", take)
+}
+
+/// What an explicit `strong-passwords` says: `INFLUXD_STRONG_PASSWORDS`, else influxd's
+/// configuration. `None` when neither does.
+///
+/// # Errors
+/// As [`use_hashed_tokens`].
+pub fn strong_passwords(environment: &Environment) -> Result<Option<bool>> {
+    let take = |settings: Settings| settings.strong_passwords;
+    setting(environment, "strong-passwords", take)
+}
+
+/// A setting that is true or false.
+fn setting(
+    environment: &Environment,
+    name: &str,
+    take: impl Fn(Settings) -> Option<bool>,
+) -> Result<Option<bool>> {
+    let variable = format!("INFLUXD_{}", name.to_ascii_uppercase().replace('-', "_"));
+    let variable = (environment.variable)(&variable);
+    if let Some(value) = variable.filter(|value| !value.is_empty()) {
+        return Ok(Some(value.to_str().and_then(truth).unwrap_or(false)));
+    }
+    let mut search = Search {
+        environment,
+        warnings: Vec::new(),
+        looked: Vec::new(),
+    };
+    let found = search.in_configuration(name, take)?;
+    Ok(found.map(|(value, _)| value))
+}
+
+struct Search<'a> {
+    environment: &'a Environment,
+    warnings: Vec<String>,
+    looked: Vec<String>,
+}
+
+impl Search<'_> {
+    fn run(&mut self, variables: &[&str]) -> Result<(PathBuf, String)> {
+        for variable in variables {
+            if let Some(path) = self.environment.path(variable) {
+                return Ok((path, format!("from {variable}")));
+            }
+            self.looked.push(format!("{variable} (not set)"));
+        }
+        if let Some(found) = self.configured()? {
+            return Ok(found);
+        }
+        self.by_default().ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("no database found; looked at {}", self.looked.join(", ")),
+            )
+            .with_hint(
+                "name it with --db PATH; boltkey locate shows every store of this host, and none \
+                 is ever created where it is missing",
+            )
+        })
+    }
+
+    /// `bolt-path` of the configuration that influxd would read. The path is taken even where
+    /// nothing is there: to open another store instead would be the worse surprise.
+    fn configured(&mut self) -> Result<Option<(PathBuf, String)>> {
+        self.in_configuration("bolt-path", |settings| settings.bolt_path)
+    }
+
+    /// A setting of the configuration that influxd would read, and where it comes from.
+    fn in_configuration<T>(
+        &mut self,
+        name: &str,
+        take: impl Fn(Settings) -> Option<T>,
+    ) -> Result<Option<(T, String)>> {
+        let environment = self.environment;
+        if let Some(named) = environment.path("INFLUXD_CONFIG_PATH") {
+            for file in candidates(&named) {
+                match read_config(&file).map(&take) {
+                    Ok(Some(value)) => {
+                        let why = format!("from {} (INFLUXD_CONFIG_PATH)", file.display());
+                        return Ok(Some((value, why)));
+                    }
+                    Ok(None) => {
+                        self.looked.push(format!("{} (no {name})", file.display()));
+                        return Ok(None);
+                    }
+                    // influxd goes on without a configuration that is missing, and so do we.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        self.looked.push(format!("{} (missing)", file.display()));
+                    }
+                    Err(error) => {
+                        return Err(error.with_hint(
+                            "INFLUXD_CONFIG_PATH names this file; mend it, unset the variable, \
+                             or name the database with --db PATH",
+                        ));
+                    }
+                }
+            }
+            return Ok(None);
+        }
+        self.looked.push("INFLUXD_CONFIG_PATH (not set)".into());
+
+        // The package's service and the image's entry point name these; each of them is the
+        // whole configuration, so the first that exists decides.
+        let root = &environment.root;
+        let mut files = vec![root.join("etc/influxdb/config.toml")];
+        files.extend(candidates(&root.join("etc/influxdb2")));
+        files.push(root.join("etc/defaults/influxdb2/config.yml"));
+        if self.influxd_runs_here() {
+            files.extend(candidates(&environment.working_directory));
+        }
+        for file in files {
+            match read_config(&file).map(&take) {
+                Ok(Some(value)) => {
+                    return Ok(Some((value, format!("from {}", file.display()))));
+                }
+                Ok(None) => self.looked.push(format!("{} (no {name})", file.display())),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.looked.push(format!("{} (missing)", file.display()));
+                }
+                Err(error) => {
+                    self.warnings.push(format!("{error}; it is left aside"));
+                    self.looked
+                        .push(format!("{} (not readable)", file.display()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first file at a path that influxd, its packages and its images use by default. Where
+    /// several hold one, the others are named: after a change of package or image the data that
+    /// seems lost is usually in the other.
+    fn by_default(&mut self) -> Option<(PathBuf, String)> {
+        let root = &self.environment.root;
+        let homes = self.environment.home.iter().cloned();
+        let mut folders: Vec<PathBuf> = homes.map(|home| home.join(".influxdbv2")).collect();
+        for folder in ["var/lib/influxdb", "var/lib/influxdb2", "root/.influxdbv2"] {
+            let folder = root.join(folder);
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        let mut found: Option<PathBuf> = None;
+        for folder in folders {
+            let path = folder.join("influxd.bolt");
+            match (fs::metadata(&path), &found) {
+                (Ok(_), None) => found = Some(path),
+                (Ok(_), Some(_)) => self.warnings.push(format!(
+                    "there is also {}; name the one you mean with --db PATH",
+                    path.display()
+                )),
+                (Err(cause), _) => {
+                    let state = match cause.kind() {
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "missing",
+                        io::ErrorKind::PermissionDenied => "not allowed to look",
+                        _ => "not readable",
+                    };
+                    self.looked.push(format!("{} ({state})", path.display()));
+                }
+            }
+        }
+        Some((found?, String::from("a default path of influxd")))
+    }
+
+    /// Whether a running influxd has our working directory as its own. Only then does a
+    /// configuration in it mean anything.
+    fn influxd_runs_here(&self) -> bool {
+        let Ok(here) = fs::canonicalize(&self.environment.working_directory) else {
+            return false;
+        };
+        let Ok(processes) = fs::read_dir(self.environment.root.join("proc")) else {
+            return false;
+        };
+        processes.flatten().any(|process| {
+            let folder = process.path();
+            fs::read(folder.join("comm")).is_ok_and(|name| name.trim_ascii_end() == b"influxd")
+                && fs::read_link(folder.join("cwd")).is_ok_and(|cwd| cwd == here)
+        })
+    }
+}
+
+/// The files that influxd tries for a configuration path: the path itself if its extension is
+/// one of a configuration, else `config.*` in that folder.
+fn candidates(path: &Path) -> Vec<PathBuf> {
+    if Format::of(path).is_some() {
+        return vec![path.to_path_buf()];
+    }
+    Format::EXTENSIONS
+        .iter()
+        .map(|extension| path.join("config").with_extension(extension))
+        .collect()
+}
+
+/// The database that a configuration names, at a path as `INFLUXD_CONFIG_PATH` may have it, and the
+/// file that says so. None where there is none, or it can't be read or understood.
+pub(crate) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    for file in candidates(path) {
+        match read_config(&file) {
+            Ok(settings) => return Some((settings.bolt_path?, file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// What a configuration file says.
+fn read_config(file: &Path) -> Result<Settings> {
+    let refused = |why: &str| {
+        Error::new(
+            ErrorKind::Refused,
+            format!("can't use the configuration {}: {why}", file.display()),
+        )
+    };
+    let format = Format::of(file).ok_or_else(|| refused("its format is not known"))?;
+    // A pipe would keep us waiting for its other end.
+    if !fs::metadata(file).at("read", file)?.is_file() {
+        return Err(refused("it is not a regular file"));
+    }
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|opened| opened.take(LONGEST_CONFIG + 1).read_to_string(&mut text))
+        .at("read", file)?;
+    if text.len() as u64 > LONGEST_CONFIG {
+        return Err(refused("it is longer than 1 MiB"));
+    }
+    settings(&text, format).map_err(|invalid| refused(&invalid.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

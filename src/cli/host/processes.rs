@@ -1,0 +1,304 @@
+//! The influxd processes of this host: what their command lines, environments and open files tell
+//! of the stores they use. Read from Linux's `/proc`; where there is none, there are none.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::cli::host::discover::configured_bolt;
+use crate::cli::host::store_candidates::{Place, entries, read_bounded};
+use crate::store::{Holder, engine_of};
+
+/// More open files than that are not looked at, one by one.
+const MOST_FILES: usize = 65_536;
+
+/// What the processes tell.
+#[derive(Default)]
+pub(crate) struct Processes {
+    pub(crate) places: Vec<Place>,
+    /// What could not be seen, one sentence each.
+    pub(crate) unseen: Vec<String>,
+}
+
+/// Looks at every process below `root` whose program is influxd.
+pub(crate) fn influxd(root: &Path) -> Processes {
+    let mut found = Processes::default();
+    for folder in entries(&root.join("proc")).unwrap_or_default() {
+        let name = folder.file_name().and_then(OsStr::to_str);
+        let Some(pid) = name.and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let command = read_bounded(&folder.join("cmdline"));
+        let program = program(&folder, command.as_ref().map_or(&[][..], |bytes| bytes));
+        if !program.starts_with("influxd") {
+            continue;
+        }
+        let process = Process {
+            holder: Holder {
+                pid,
+                program: Some(program.clone()),
+            },
+            name: format!("{program} (pid {pid})"),
+            folder,
+        };
+        process.look(command, &mut found);
+    }
+    found
+}
+
+/// The program's name: as the system has it, else of the command line.
+fn program(folder: &Path, command: &[u8]) -> String {
+    let name = fs::read(folder.join("comm")).unwrap_or_default();
+    let name = match name.trim_ascii_end() {
+        [] => {
+            let first = command.split(|byte| *byte == 0).next().unwrap_or_default();
+            let first = Path::new(OsStr::from_bytes(first)).file_name();
+            first.map(OsStr::as_bytes).unwrap_or_default().to_vec()
+        }
+        name => name.to_vec(),
+    };
+    String::from_utf8_lossy(&name).into_owned()
+}
+
+struct Process {
+    holder: Holder,
+    name: String,
+    /// Its folder in `/proc`.
+    folder: PathBuf,
+}
+
+impl Process {
+    fn look(&self, command: Option<Zeroizing<Vec<u8>>>, found: &mut Processes) {
+        let mut unseen = Vec::new();
+        match &command {
+            None => unseen.push("command line"),
+            Some(command) => {
+                for path in in_command_line(command) {
+                    self.add(&path, "the command line", found);
+                }
+            }
+        }
+        match read_bounded(&self.folder.join("environ")) {
+            None => unseen.push("environment"),
+            Some(environment) => self.look_into_environment(&environment, found),
+        }
+        match entries(&self.folder.join("fd")) {
+            Err(_) => unseen.push("open files"),
+            Ok(files) => {
+                for file in files.into_iter().take(MOST_FILES) {
+                    self.look_at_open_file(&file, found);
+                }
+            }
+        }
+        if !unseen.is_empty() {
+            found.unseen.push(format!(
+                "of {} the {} can't be read; root may read {}",
+                self.name,
+                unseen.join(" and the "),
+                if unseen.len() == 1 { "it" } else { "them" }
+            ));
+        }
+    }
+
+    /// Only what names a database is taken out of it; passwords stand there as well.
+    fn look_into_environment(&self, environment: &[u8], found: &mut Processes) {
+        let value = |name: &str| {
+            let values = environment.split(|byte| *byte == 0);
+            let mut values =
+                values.filter_map(|one| one.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+            let value = values.next().filter(|value| !value.is_empty())?;
+            Some(PathBuf::from(OsStr::from_bytes(value)))
+        };
+        if let Some(path) = value("INFLUXD_BOLT_PATH") {
+            self.add(&path, "INFLUXD_BOLT_PATH", found);
+        }
+        let config = value("INFLUXD_CONFIG_PATH").unwrap_or_else(|| ".".into());
+        if let Some((path, file)) = configured_bolt(&self.reachable(&config)) {
+            let why = format!("{} as the configuration", file.display());
+            self.add(&path, &why, found);
+        }
+        if let Some(home) = value("HOME") {
+            let path = home.join(".influxdbv2/influxd.bolt");
+            if fs::metadata(self.reachable(&path)).is_ok() {
+                self.add(&path, "the home folder", found);
+            }
+        }
+    }
+
+    /// Adds a path that the process knows by this name.
+    fn add(&self, path: &Path, how: &str, found: &mut Processes) {
+        found.places.push(Place {
+            path: self.reachable(path),
+            why: format!("{how} of {}", self.name),
+            named: true,
+            open_by: None,
+        });
+    }
+
+    /// The name by which this process can reach a file of that one, which may live in a container:
+    /// the same where it leads to the same file.
+    fn reachable(&self, path: &Path) -> PathBuf {
+        let path = if path.is_absolute() {
+            path.to_path_buf()
+        } else {
+            let link = self.folder.join("cwd");
+            fs::read_link(&link).unwrap_or(link).join(path)
+        };
+        let inside = path.strip_prefix("/").unwrap_or(&path);
+        let inside = self.folder.join("root").join(inside);
+        match (inode(&path), inode(&inside)) {
+            (here, Some(there)) if here != Some(there) => inside,
+            _ => path,
+        }
+    }
+
+    /// A database among the open files is one that the process uses, whatever its name.
+    fn look_at_open_file(&self, file: &Path, found: &mut Processes) {
+        let is_file = fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+        if !is_file || !matches!(engine_of(file), Ok(Some(_))) {
+            return;
+        }
+        let named = fs::read_link(file).map(|name| self.reachable(&name));
+        let (path, state) = match named {
+            Ok(name) if inode(&name) == inode(file) => (name, ""),
+            // It has been deleted, or stands where this process can't get to.
+            _ => (file.to_path_buf(), ", which have no other name here"),
+        };
+        found.places.push(Place {
+            path,
+            why: format!("the open files of {}{state}", self.name),
+            named: true,
+            open_by: Some(self.holder.clone()),
+        });
+    }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// What `--bolt-path` names, in either of its forms.
+fn in_command_line(command: &[u8]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut words = command.split(|byte| *byte == 0);
+    while let Some(word) = words.next() {
+        let path = if word == b"--bolt-path" {
+            words.next()
+        } else {
+            word.strip_prefix(b"--bolt-path=")
+        };
+        found.extend(path.filter(|path| !path.is_empty()));
+    }
+    let paths = found.into_iter();
+    paths
+        .map(|path| PathBuf::from(OsStr::from_bytes(path)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// The first bytes of a Bolt file.
+    fn bolt() -> Vec<u8> {
+        let mut bytes = vec![0; 4096];
+        bytes[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
+        bytes
+    }
+
+    fn file(root: &TempDir, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    #[test]
+    fn what_a_process_tells_of_its_store() {
+        let root = TempDir::new().unwrap();
+        let host = root.path();
+        let by_flag = file(&root, "srv/flag.bolt", bolt());
+        let by_variable = file(&root, "srv/variable.bolt", bolt());
+        let by_config = file(&root, "srv/config.bolt", bolt());
+        let by_home = file(&root, "srv/home/.influxdbv2/influxd.bolt", bolt());
+        let open = file(&root, "srv/open", bolt());
+        let config = format!("bolt-path = \"{}\"", by_config.display());
+        let config = file(&root, "srv/etc/config.toml", config);
+        file(&root, "srv/points.tsm", "points");
+
+        file(&root, "proc/12/comm", "influxd\n");
+        let mut command = b"/usr/bin/influxd\0--bolt-path\0".to_vec();
+        command.extend(by_flag.as_os_str().as_bytes());
+        file(&root, "proc/12/cmdline", command);
+        let environment = format!(
+            "SECRET=s\0INFLUXD_BOLT_PATH={}\0INFLUXD_CONFIG_PATH={}\0HOME={}\0",
+            by_variable.display(),
+            config.parent().unwrap().display(),
+            host.join("srv/home").display()
+        );
+        file(&root, "proc/12/environ", environment);
+        fs::create_dir_all(host.join("proc/12/fd")).unwrap();
+        symlink(&open, host.join("proc/12/fd/3")).unwrap();
+        symlink(host.join("srv/points.tsm"), host.join("proc/12/fd/4")).unwrap();
+        symlink("socket:[1]", host.join("proc/12/fd/5")).unwrap();
+        // Another program, and one that can't be looked into.
+        file(&root, "proc/13/comm", "influx\n");
+        file(&root, "proc/14/comm", "influxd\n");
+        file(&root, "proc/version", "Linux\n");
+
+        let found = influxd(host);
+        let paths: Vec<&Path> = found.places.iter().map(|p| p.path.as_path()).collect();
+        assert_eq!(paths, [&by_flag, &by_variable, &by_config, &by_home, &open]);
+        assert!(found.places.iter().all(|place| place.named));
+        assert!(
+            found.places[0]
+                .why
+                .contains("command line of influxd (pid 12)")
+        );
+        let holder = found.places[4].open_by.as_ref().unwrap();
+        assert_eq!(
+            (holder.pid, holder.program.as_deref()),
+            (12, Some("influxd"))
+        );
+        let [unseen] = &found.unseen[..] else {
+            panic!("{:?}", found.unseen);
+        };
+        assert!(
+            unseen.contains("(pid 14)") && unseen.contains("open files"),
+            "{unseen}"
+        );
+    }
+
+    #[test]
+    fn files_of_a_container_are_reached_through_its_root() {
+        let root = TempDir::new().unwrap();
+        let host = root.path();
+        let inner = file(&root, "image/var/lib/influxdb2/influxd.bolt", bolt());
+        file(&root, "proc/7/comm", "influxd\n");
+        file(
+            &root,
+            "proc/7/cmdline",
+            b"influxd\0--bolt-path=influxd.bolt\0",
+        );
+        file(&root, "proc/7/environ", "");
+        symlink(host.join("image"), host.join("proc/7/root")).unwrap();
+        symlink("/var/lib/influxdb2", host.join("proc/7/cwd")).unwrap();
+        fs::create_dir_all(host.join("proc/7/fd")).unwrap();
+        let [place] = &influxd(host).places[..] else {
+            panic!("not one place");
+        };
+        let through = host.join("proc/7/root/var/lib/influxdb2/influxd.bolt");
+        assert_eq!(place.path, through);
+        assert_eq!(inode(&place.path), inode(&inner));
+        assert!(influxd(&host.join("no such root")).places.is_empty());
+    }
+}

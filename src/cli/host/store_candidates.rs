@@ -1,0 +1,323 @@
+//! Every file of this host that may be a metadata store: named by somebody, or in a folder where
+//! influxd, its packages and its containers keep them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::cli::host::discover::{Environment, configured_bolt, discover_as_influxd};
+use crate::cli::host::processes::influxd;
+use crate::cli::host::services;
+pub(crate) use crate::ops::locate::Place;
+
+/// No file that is read whole is longer; more is not read.
+const LONGEST: u64 = 4 << 20;
+/// Of a folder no more entries are looked at.
+const MOST_ENTRIES: usize = 10_000;
+/// The name that influxd gives to its database.
+const BOLT: &str = "influxd.bolt";
+
+/// Folders of packages and images, below the root.
+const OF_PACKAGES: [&str; 5] = [
+    "var/lib/influxdb",
+    "var/lib/influxdb2",
+    "var/lib/influxdb/.influxdbv2",
+    "bitnami/influxdb",
+    "bitnami/influxdb/data",
+];
+
+/// Folders in which containers keep their volumes, below the root.
+const OF_VOLUMES: [&str; 7] = [
+    "var/lib/docker/volumes/*/_data",
+    "var/snap/docker/common/var-lib-docker/volumes/*/_data",
+    "var/lib/containers/storage/volumes/*/_data",
+    "var/lib/kubelet/pods/*/volumes/*/*",
+    "var/lib/rancher/k3s/storage/*",
+    "opt/local-path-provisioner/*",
+    "var/openebs/local/*",
+];
+
+/// The same below a home folder, where containers run without root.
+const OF_VOLUMES_AT_HOME: [&str; 2] = [
+    ".local/share/docker/volumes/*/_data",
+    ".local/share/containers/storage/volumes/*/_data",
+];
+
+/// Folders with the file systems of containers that keep their data in themselves, below the root.
+const OF_CONTAINERS: [&str; 4] = [
+    "var/lib/docker/overlay2/*/diff",
+    "var/lib/containers/storage/overlay/*/diff",
+    "var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs",
+    "run/containerd/io.containerd.runtime.v2.task/*/*/rootfs",
+];
+
+/// Where an image keeps its database, in such a file system.
+const IN_CONTAINERS: [&str; 4] = [
+    "var/lib/influxdb2",
+    "var/lib/influxdb",
+    "root/.influxdbv2",
+    "bitnami/influxdb",
+];
+
+/// What was gathered.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// In the order in which names of one file are preferred.
+    pub(crate) places: Vec<Place>,
+    /// The one that influxd would open, and why.
+    pub(crate) would_open: Option<(PathBuf, String)>,
+    /// Names of users by their numbers.
+    pub(crate) owners: BTreeMap<u32, String>,
+    /// What could not be seen, one sentence each.
+    pub(crate) unseen: Vec<String>,
+    /// Folders that are closed to this user.
+    denied: BTreeSet<PathBuf>,
+}
+
+/// Gathers them all. Nothing but names is looked at, and what the configurations, services and
+/// processes of influxd say.
+pub(crate) fn gather(environment: &Environment, named: Option<&Path>) -> Places {
+    let mut found = Places::default();
+    if let Some(path) = named {
+        found.name(path.to_path_buf(), "--db".into());
+    }
+    if let Some(path) = (environment.variable)("BOLTKEY_DB").filter(|path| !path.is_empty()) {
+        found.name(path.into(), "BOLTKEY_DB".into());
+    }
+    found.ask_as_influxd(environment);
+    let users = users(&environment.root);
+    found.configurations(environment);
+    for (path, why) in services::named(&environment.root) {
+        found.name(path, why);
+    }
+    for folder in OF_PACKAGES {
+        let folder = environment.root.join(folder);
+        found.folder(&folder, "a folder of influxd's packages and images");
+    }
+    let homes = homes(environment, &users);
+    for (home, whose) in &homes {
+        found.folder(&home.join(".influxdbv2"), whose);
+    }
+    let root = environment.root.as_path();
+    let of_root = OF_VOLUMES.iter().map(|pattern| (root, pattern));
+    let of_homes = homes.iter().flat_map(|(home, _)| {
+        let patterns = OF_VOLUMES_AT_HOME.iter();
+        patterns.map(|pattern| (home.as_path(), pattern))
+    });
+    for (below, pattern) in of_root.chain(of_homes) {
+        for volume in found.expand(below, pattern) {
+            for part in ["", ".influxdbv2", "influxdb2", "data"] {
+                found.folder(&volume.join(part), "a volume of containers");
+            }
+        }
+    }
+    for pattern in OF_CONTAINERS {
+        for container in found.expand(root, pattern) {
+            for part in IN_CONTAINERS {
+                found.folder(&container.join(part), "the files of a container");
+            }
+        }
+    }
+    found.folder(&environment.working_directory, "the working directory");
+    let processes = influxd(&environment.root);
+    found.places.extend(processes.places);
+    found.unseen.extend(processes.unseen);
+    found.tell_denied();
+    // As a list for other commands, from whatever folder they are run.
+    let here = &environment.working_directory;
+    let relative = found.places.iter_mut().map(|place| &mut place.path);
+    let chosen = found.would_open.iter_mut().map(|(path, _)| path);
+    for path in relative.chain(chosen) {
+        *path = here.join(&*path);
+    }
+    found.owners = users
+        .into_iter()
+        .map(|user| (user.uid, user.name))
+        .collect();
+    found
+}
+
+impl Places {
+    fn name(&mut self, path: PathBuf, why: String) {
+        self.places.push(Place {
+            path,
+            why,
+            named: true,
+            open_by: None,
+        });
+    }
+
+    /// Which one influxd would open. A variable of our own means nothing to it.
+    fn ask_as_influxd(&mut self, environment: &Environment) {
+        match discover_as_influxd(environment) {
+            Ok(found) => {
+                self.name(
+                    found.path.clone(),
+                    found.why.trim_start_matches("from ").into(),
+                );
+                self.would_open = Some((found.path, found.why));
+            }
+            Err(error) if error.kind() == crate::error::ErrorKind::NotFound => {}
+            Err(error) => self.unseen.push(error.to_string()),
+        }
+    }
+
+    /// What the configurations of packages and images say, whichever of them counts.
+    fn configurations(&mut self, environment: &Environment) {
+        let root = &environment.root;
+        let files = [
+            root.join("etc/influxdb"),
+            root.join("etc/influxdb2"),
+            root.join("etc/defaults/influxdb2"),
+            environment.working_directory.clone(),
+        ];
+        for file in files {
+            if let Some((path, file)) = configured_bolt(&file) {
+                self.name(path, file.display().to_string());
+            }
+        }
+    }
+
+    /// The files of a folder that look like databases by their names.
+    fn folder(&mut self, folder: &Path, why: &str) {
+        for path in self.list(folder) {
+            let is_named = path.file_name() == Some(OsStr::new(BOLT));
+            let extension = path.extension().and_then(OsStr::to_str);
+            if is_named || matches!(extension, Some("bolt" | "redb")) {
+                self.places.push(Place {
+                    path,
+                    why: why.into(),
+                    named: is_named,
+                    open_by: None,
+                });
+            }
+        }
+    }
+
+    /// The folders below `root` that match a pattern, in which `*` stands for any one name.
+    fn expand(&mut self, root: &Path, pattern: &str) -> Vec<PathBuf> {
+        let mut folders = vec![root.to_path_buf()];
+        for part in pattern.split('/') {
+            let mut next = Vec::new();
+            for folder in folders {
+                if part == "*" {
+                    next.extend(self.list(&folder));
+                } else {
+                    next.push(folder.join(part));
+                }
+            }
+            next.truncate(MOST_ENTRIES);
+            folders = next;
+        }
+        folders
+    }
+
+    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
+        entries(folder).unwrap_or_else(|cause| {
+            if cause.kind() == io::ErrorKind::PermissionDenied {
+                self.denied.insert(closed(folder));
+            }
+            Vec::new()
+        })
+    }
+
+    /// One sentence about all folders that are closed to this user.
+    fn tell_denied(&mut self) {
+        const NAMED: usize = 5;
+        if self.denied.is_empty() {
+            return;
+        }
+        let names = self.denied.iter().take(NAMED);
+        let names: Vec<String> = names.map(|folder| folder.display().to_string()).collect();
+        let more = match self.denied.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        self.unseen.push(format!(
+            "not allowed to look into {}{more}; root may",
+            names.join(", ")
+        ));
+    }
+}
+
+/// The folder that keeps this user out of `folder`: it, or one above it.
+fn closed(folder: &Path) -> PathBuf {
+    let open = folder.ancestors().find(|folder| folder.metadata().is_ok());
+    open.unwrap_or(folder).to_path_buf()
+}
+
+/// A user of the system.
+struct User {
+    name: String,
+    uid: u32,
+    home: PathBuf,
+}
+
+/// The users that `/etc/passwd` names.
+fn users(root: &Path) -> Vec<User> {
+    let text = read_bounded(&root.join("etc/passwd")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let user = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, _, _, home, ..] = fields.as_slice() else {
+            return None;
+        };
+        Some(User {
+            name: (*name).to_owned(),
+            uid: uid.parse().ok()?,
+            home: root.join(home.trim_start_matches('/')),
+        })
+    };
+    text.lines().filter_map(user).collect()
+}
+
+/// Every home folder, once, and whose it is.
+fn homes(environment: &Environment, users: &[User]) -> Vec<(PathBuf, String)> {
+    let root = &environment.root;
+    let own = environment.home.iter();
+    let own = own.map(|home| (home.clone(), String::from("the home folder")));
+    let of_users = users.iter().map(|user| {
+        let whose = format!("the home folder of {}", user.name);
+        (user.home.clone(), whose)
+    });
+    let unlisted = entries(&root.join("home")).unwrap_or_default();
+    let unlisted = unlisted.into_iter().chain([root.join("root")]);
+    let unlisted = unlisted.map(|home| (home, String::from("a home folder")));
+    let mut homes: Vec<(PathBuf, String)> = Vec::new();
+    for (home, whose) in own.chain(of_users).chain(unlisted) {
+        if !homes.iter().any(|(seen, _)| *seen == home) {
+            homes.push((home, whose));
+        }
+    }
+    homes
+}
+
+/// The paths of what stands in a folder, ascending.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)?.take(MOST_ENTRIES);
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// The content of a file, which may hold secrets; none if it can't be read, or is too long.
+pub(crate) fn read_bounded(file: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    // A pipe would keep us waiting for its other end.
+    if !fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    let mut opened = File::open(file).ok()?.take(LONGEST + 1);
+    opened.read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= LONGEST).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! The lines that all commands share which show one authorization.
+
+use std::io::{self, Write};
+
+use crate::cli::terminal::ui::printable;
+use crate::metadata::Id;
+use crate::ops::auth::list::Entry;
+
+/// Writes them. A token that is `hidden` stands elsewhere, or nowhere yet.
+pub(crate) fn write_entry(entry: &Entry<'_>, hidden: bool, out: &mut dyn Write) -> io::Result<()> {
+    let named = |id: Option<Id>, name: Option<&str>| match (id, name) {
+        (None, _) => String::from("none"),
+        (Some(id), Some(name)) => format!("{}  ({id})", printable(name)),
+        (Some(id), None) => format!("deleted  ({id})"),
+    };
+    writeln!(out, "ID:           {}", entry.id)?;
+    writeln!(out, "Description:  {}", printable(entry.description))?;
+    match entry.token.filter(|_| !hidden) {
+        Some(token) => {
+            let storage = entry.storage.name();
+            writeln!(out, "Token:        {}  ({storage})", printable(token))?;
+        }
+        None => writeln!(out, "Token:        (not shown)")?,
+    }
+    writeln!(out, "Kind:         {}", entry.kind.name())?;
+    writeln!(out, "Status:       {}", printable(entry.status))?;
+    writeln!(
+        out,
+        "Usable:       {}",
+        if entry.usable { "yes" } else { "no" }
+    )?;
+    for problem in &entry.problems {
+        writeln!(out, "  - {}", printable(problem))?;
+    }
+    writeln!(
+        out,
+        "Organization: {}",
+        named(Some(entry.org_id), entry.org)
+    )?;
+    writeln!(out, "User:         {}", named(entry.user_id, entry.user))?;
+    writeln!(out, "Created:      {}", printable(entry.created_at))?;
+    writeln!(out, "Updated:      {}", printable(entry.updated_at))
+}

@@ -1,0 +1,244 @@
+//! The terminal side: reports to standard output, everything else to standard error.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Style};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::cli::args::Globals;
+use crate::cli::exit;
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Severity};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// A report that people can read. The same value, serialized, is what scripts get.
+pub trait Human {
+    /// Writes the report as text. Names from the database go through [`printable`].
+    ///
+    /// # Errors
+    /// When `out` can't be written.
+    fn write(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// Where output goes and how.
+#[derive(Debug, Clone)]
+pub struct Ui {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Ui {
+    /// The streams of this process, by the global options.
+    #[must_use]
+    pub fn new(globals: &Globals) -> Self {
+        Self {
+            json: globals.json,
+            quiet: globals.quiet,
+            verbose: globals.verbose,
+        }
+    }
+
+    /// For arguments that did not parse: only what raw arguments tell is known.
+    pub(crate) fn of_raw_arguments(json: bool) -> Self {
+        Self {
+            json,
+            quiet: false,
+            verbose: false,
+        }
+    }
+
+    /// Whether machine-readable output was asked for.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether status lines are not wanted.
+    #[must_use]
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Puts a report on standard output: as text, or as one JSON document.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub fn report<R: Serialize + Human>(&self, report: &R) -> Result<()> {
+        self.print([&self.render(report)?])
+    }
+
+    /// A report as it would be printed. To render first and print after the store is closed
+    /// keeps a slow reader of standard output from keeping the lock.
+    ///
+    /// # Errors
+    /// When the report can't be rendered.
+    pub fn render<R: Serialize + Human>(&self, report: &R) -> Result<Zeroizing<Vec<u8>>> {
+        let mut text = Zeroizing::new(Vec::new());
+        let rendered = if self.json {
+            serde_json::to_writer_pretty(&mut *text, report)
+                .map_err(io::Error::from)
+                .and_then(|()| text.write_all(b"\n"))
+        } else {
+            report.write(&mut *text)
+        };
+        rendered.map_err(|cause| {
+            Error::new(ErrorKind::Io, format!("can't render the report: {cause}"))
+        })?;
+        Ok(text)
+    }
+
+    /// Puts rendered text on standard output. A reader that has gone away is no failure.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub fn print<T: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = T>) -> Result<()> {
+        match self.send(parts) {
+            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(stdout_failed(&cause)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts rendered text on standard output that stands nowhere else, such as a token just made:
+    /// a reader that has gone away is a failure too.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub fn deliver(&self, text: &[u8]) -> Result<()> {
+        self.send([text]).map_err(|cause| stdout_failed(&cause))
+    }
+
+    fn send<T: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = T>) -> io::Result<()> {
+        let mut out: Box<dyn Write> = if self.json {
+            // Nothing in JSON has to be adapted to a terminal.
+            Box::new(io::stdout().lock())
+        } else {
+            Box::new(anstream::stdout().lock())
+        };
+        parts
+            .into_iter()
+            .try_for_each(|part| out.write_all(part.as_ref()))?;
+        out.flush()
+    }
+
+    /// Puts text on standard output that is not a report.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub fn text(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let mut text = Zeroizing::new(Vec::new());
+        write(&mut *text).map_err(|cause| {
+            Error::new(ErrorKind::Io, format!("can't render the report: {cause}"))
+        })?;
+        self.print([&text])
+    }
+
+    /// A status line on standard error, left out by `--quiet`.
+    pub fn status(&self, text: &str) {
+        if !self.quiet {
+            self.line(&printable(text));
+        }
+    }
+
+    /// A line on standard error for those who asked for more with `--verbose`.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.line(&printable(text));
+        }
+    }
+
+    /// A warning on standard error.
+    pub fn warning(&self, text: &str) {
+        self.line(&format!("{WARNING}warning:{WARNING:#} {}", printable(text)));
+    }
+
+    /// Findings about the file as a whole, on standard error; mere notes are left out by
+    /// `--quiet`.
+    pub fn warn(&self, findings: &[Finding]) {
+        for finding in findings {
+            let text = format!("{}: {}", finding.place, finding.message);
+            match finding.severity {
+                Severity::Info if self.quiet => continue,
+                Severity::Info => self.line(&format!("note: {}", printable(&text))),
+                Severity::Warning | Severity::Error => self.warning(&text),
+            }
+            if let Some(hint) = &finding.hint {
+                self.line(&format!("  {}", printable(hint)));
+            }
+        }
+    }
+
+    /// Says on standard error why the command failed; the exit code follows from the kind.
+    #[must_use]
+    pub fn fail(&self, error: &Error) -> ExitCode {
+        let (number, code) = exit::code_of(error.kind());
+        if self.json {
+            let body = serde_json::json!({
+                "error": {"code": code, "message": error.message(), "hint": error.hint()}
+            });
+            self.line(&body.to_string());
+        } else {
+            let message = printable(error.message());
+            self.line(&format!("{ERROR}error:{ERROR:#} {message}"));
+            if let Some(hint) = error.hint() {
+                self.line(&format!("{HINT}hint:{HINT:#} {}", printable(hint)));
+            }
+        }
+        ExitCode::from(number)
+    }
+
+    /// Standard error may be closed; there is nobody left to tell then.
+    fn line(&self, text: &str) {
+        let mut err = anstream::stderr().lock();
+        let _ = writeln!(err, "{text}");
+    }
+}
+
+/// The failure to write to standard output. Whatever is printed was read, not changed.
+pub(crate) fn stdout_failed(cause: &io::Error) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!("can't write standard output: {cause}; nothing was changed"),
+    )
+}
+
+/// Text from a database, made safe for a terminal: control characters and those that change the
+/// direction of writing are shown as `\u{…}`.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let hostile = |c: char| {
+        c.is_control()
+            || matches!(
+                c,
+                '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+            )
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hostile(c) {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_characters_are_shown_not_sent() {
+        assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(printable("Zähler 日本"), "Zähler 日本");
+    }
+}

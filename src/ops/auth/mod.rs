@@ -1,0 +1,11 @@
+//! Authorizations: list, show, verify, create, clone, rotate, update, delete.
+
+pub mod clone;
+pub mod create;
+pub mod delete;
+pub mod list;
+pub(crate) mod record;
+pub mod rotate;
+pub mod show;
+pub mod update;
+pub mod verify;

@@ -1,0 +1,122 @@
+//! `auth show`: one authorization in full, and who else has to do with it.
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::metadata::permission::{Action, Permission, allows};
+use crate::metadata::{Authorization, Catalog, Id, authorization, names};
+use crate::ops::auth::list::{Entry, Lister, is_orphaned};
+use crate::store::Snapshot;
+
+/// One authorization in full.
+#[derive(Serialize)]
+pub struct Shown<'a> {
+    /// As `auth list` shows it.
+    #[serde(flatten)]
+    pub entry: Entry<'a>,
+    /// The user whose login has these permissions, whatever the token's status or storage.
+    pub login: Option<&'a str>,
+    /// Whether its user or organization was deleted: the API then answers 404 to whoever asks for
+    /// it, and to whoever changes it, although the change holds. Deleting it works.
+    #[serde(skip)]
+    pub orphaned: bool,
+    /// Other tokens that may see it over the API.
+    #[serde(rename = "visibleTo")]
+    pub visible_to: Vec<Other>,
+    /// Other tokens that may change or delete it over the API.
+    #[serde(rename = "changeableBy")]
+    pub changeable_by: Vec<Other>,
+}
+
+/// Another authorization, by name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Other {
+    /// Its identifier.
+    pub id: Id,
+    /// May be empty.
+    pub description: String,
+    /// Whether it is active.
+    pub active: bool,
+}
+
+/// Hands the authorization with this ID to `use_it`, and returns what had to be skipped.
+///
+/// # Errors
+/// [`ErrorKind::NoSuchRecord`] when there is none; [`ErrorKind::Corrupt`] when it can't be
+/// decoded; else as [`Snapshot::scan`].
+pub fn show(
+    snapshot: &dyn Snapshot,
+    id: Id,
+    reveal: bool,
+    use_it: impl FnOnce(&Shown<'_>),
+) -> Result<Vec<Finding>> {
+    let lister = Lister::of_one(snapshot, Catalog::load(snapshot)?, id, reveal)?;
+    let skipped = authorization::with(snapshot, id, |record| {
+        let (mut visible_to, changeable_by, skipped) = others(snapshot, record)?;
+        let orphaned = is_orphaned(record, lister.catalog());
+        if orphaned {
+            visible_to.clear();
+        }
+        let entry = lister.entry(record);
+        let login = entry.user;
+        use_it(&Shown {
+            entry,
+            login,
+            orphaned,
+            visible_to,
+            changeable_by,
+        });
+        Ok(skipped)
+    })?;
+    skipped.unwrap_or_else(|| {
+        Err(Error::new(
+            ErrorKind::NoSuchRecord,
+            format!("there is no authorization {id}"),
+        )
+        .with_hint("boltkey auth list shows all of them, also those that influxd hides"))
+    })
+}
+
+/// Which other tokens may see, and which may change `record`: each needs the permission for the
+/// authorization and the one for its owner.
+fn others(
+    snapshot: &dyn Snapshot,
+    record: &Authorization<'_>,
+) -> Result<(Vec<Other>, Vec<Other>, Vec<Finding>)> {
+    let requests = |action| {
+        let authorization = Permission::new(
+            action,
+            "authorizations",
+            Some(record.id),
+            Some(record.org_id),
+        );
+        // Without an owner, only who may see or change every user can pass.
+        let owner = Permission::new(action, "users", record.user_id, None);
+        [authorization, owner]
+    };
+    let may = |other: &Authorization<'_>, action| {
+        requests(action)
+            .iter()
+            .all(|request| allows(&other.permissions, request))
+    };
+    let (mut visible_to, mut changeable_by) = (Vec::new(), Vec::new());
+    let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |other| {
+        if other.id == record.id {
+            return;
+        }
+        for (action, list) in [
+            (Action::Read, &mut visible_to),
+            (Action::Write, &mut changeable_by),
+        ] {
+            if may(other, action) {
+                list.push(Other {
+                    id: other.id,
+                    description: other.description.clone().into_owned(),
+                    active: other.is_active(),
+                });
+            }
+        }
+    })?;
+    Ok((visible_to, changeable_by, skipped))
+}

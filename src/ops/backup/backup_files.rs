@@ -1,0 +1,219 @@
+//! The files of a backup, wherever they are, and whether each is what it should be.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::write::MultiGzDecoder;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::ops::backup::parts::{CHUNK, Summed};
+use crate::ops::backup::source::{names_in, read_text};
+use crate::ops::backup::tar_reader::Member;
+use crate::store::{GZIP_MAGIC, fill, most_unpacked};
+
+/// What the names of files end in whose content is needed; all others are only looked at.
+const KEPT: [&str; 8] = [
+    ".manifest",
+    ".boltkey.json",
+    ".bolt",
+    ".bolt.gz",
+    ".redb",
+    ".redb.gz",
+    ".sqlite",
+    ".sqlite.gz",
+];
+
+/// The files of a backup.
+pub enum Members {
+    /// In a folder.
+    Folder(PathBuf),
+    /// Out of an archive.
+    Tape(BTreeMap<String, Member>),
+}
+
+/// What was seen of a file that was read to its end.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, in hex.
+    pub sha256: String,
+    /// Whether it begins like a gzip stream.
+    pub gzip: bool,
+    /// Why it does not unpack, if it begins like something packed.
+    pub damage: Option<String>,
+}
+
+/// Counts what is written.
+struct Counted(u64);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether the content of a file with this name is needed.
+pub fn is_kept(name: &str) -> bool {
+    KEPT.iter().any(|suffix| name.ends_with(suffix))
+}
+
+impl Check {
+    /// Reads `source` to its end, and copies it; with `unpack` it is seen whether it unpacks. What
+    /// unpacks to more than a file `name` could hold is not unpacked any further.
+    ///
+    /// # Errors
+    /// As the source and the copy say.
+    pub fn of(
+        source: &mut dyn Read,
+        name: &str,
+        unpack: bool,
+        mut copy: Option<&mut File>,
+    ) -> io::Result<Self> {
+        let mut buffer = Zeroizing::new(vec![0; CHUNK]);
+        let mut summed = Summed::new(io::sink());
+        let mut unpacked: Option<MultiGzDecoder<Counted>> = None;
+        let mut size = 0;
+        let mut damage = None;
+        let mut gzip = false;
+        let mut first = true;
+        loop {
+            let length = fill(source, &mut buffer)?;
+            if length == 0 {
+                break;
+            }
+            let bytes = buffer.get(..length).unwrap_or_default();
+            if std::mem::take(&mut first) && bytes.starts_with(&GZIP_MAGIC) {
+                gzip = true;
+                unpacked = unpack.then(|| MultiGzDecoder::new(Counted(0)));
+            }
+            size += length as u64;
+            if let Some(packer) = &mut unpacked
+                && packer.write_all(bytes).is_err()
+            {
+                damage = Some(String::from("its gzip stream is damaged"));
+                unpacked = None;
+            }
+            let most = most_unpacked(size);
+            if let Some(packer) = &unpacked
+                && is_kept(name)
+                && packer.get_ref().0 > most
+            {
+                damage = Some(format!(
+                    "it unpacks to more than {} MiB, which is more than any database of its size",
+                    most >> 20
+                ));
+                unpacked = None;
+            }
+            if let Some(copy) = &mut copy {
+                copy.write_all(bytes)?;
+            }
+            summed.write_all(bytes)?;
+        }
+        if let Some(mut packer) = unpacked
+            && packer.try_finish().is_err()
+        {
+            damage = Some(String::from("its gzip stream ends early or is damaged"));
+        }
+        let sum = summed.sum();
+        Ok(Self {
+            size: sum.size,
+            sha256: sum.sha256,
+            gzip,
+            damage,
+        })
+    }
+}
+
+impl Members {
+    /// The names of all files, ascending.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub fn names(&self) -> Result<Vec<String>> {
+        match self {
+            Self::Folder(folder) => names_in(folder),
+            Self::Tape(members) => Ok(members.keys().cloned().collect()),
+        }
+    }
+
+    /// Opens a file for reading, at its start; none if it is not there.
+    ///
+    /// # Errors
+    /// As the system says; [`ErrorKind::NotAStore`] for what is no file.
+    pub fn open(&self, name: &str) -> Result<Option<File>> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                let metadata = match std::fs::metadata(&path) {
+                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    metadata => metadata.at("look at", &path)?,
+                };
+                if !metadata.is_file() {
+                    return Err(Error::new(
+                        ErrorKind::NotAStore,
+                        format!("{} is no regular file", path.display()),
+                    ));
+                }
+                File::open(&path).map(Some).at("open", &path)
+            }
+            Self::Tape(members) => {
+                let Some(Member {
+                    file: Some(file), ..
+                }) = members.get(name)
+                else {
+                    return Ok(None);
+                };
+                let reading = "the unpacked archive";
+                let mut file = file.try_clone().at("read", Path::new(reading))?;
+                file.rewind().at("read", Path::new(reading))?;
+                Ok(Some(file))
+            }
+        }
+    }
+
+    /// The text in a file that must be there.
+    ///
+    /// # Errors
+    /// As [`Members::open`]; [`ErrorKind::NotFound`] when it is not there.
+    pub fn text(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.path(name);
+        match self.open(name)? {
+            Some(file) => read_text(&file, &path),
+            None => Err(io::Error::from(io::ErrorKind::NotFound)).at("open", &path),
+        }
+    }
+
+    /// Reads a file to its end; none if it is not there. Without `unpack` it is not seen whether
+    /// it unpacks.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn check(&self, name: &str, unpack: bool) -> Result<Option<Check>> {
+        match self {
+            Self::Folder(_) => match self.open(name)? {
+                Some(mut file) => Check::of(&mut file, name, unpack, None)
+                    .map(Some)
+                    .at("read", &self.path(name)),
+                None => Ok(None),
+            },
+            Self::Tape(members) => Ok(members.get(name).map(|member| member.check.clone())),
+        }
+    }
+
+    /// Where a file is, for messages.
+    pub fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Self::Folder(folder) => folder.join(name),
+            Self::Tape(_) => PathBuf::from(name),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `<base>.boltkey.json`: what `backup export` says of the files beside it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::backup::Compression;
+use crate::ops::backup::manifest::plain_name;
+use crate::ops::backup::summary::Summary;
+
+/// What the names of such files end in.
+pub const SUFFIX: &str = ".boltkey.json";
+
+/// The first words of each.
+const FORMAT: &str = "boltkey-backup/1";
+
+/// One file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// Its name in the folder.
+    pub file_name: String,
+    /// Its length in bytes, as it is stored.
+    pub size: u64,
+    /// The SHA-256 of its bytes, as they are stored, in hex.
+    pub sha256: String,
+    /// How it is packed.
+    pub compression: Compression,
+}
+
+/// The files that a sheet names.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Sheet {
+    format: String,
+    /// The metadata store, a Bolt file.
+    pub kv: Part,
+    /// The SQLite file, if there was one. That there was none is said as well: without a word of
+    /// it the sheet is damaged.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub sql: Option<Part>,
+}
+
+impl Sheet {
+    /// Reads one; `name` is its own, for messages.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAStore`] when it is none, or names files elsewhere.
+    pub fn read(text: &[u8], name: &str) -> Result<Self> {
+        let damaged =
+            |why: String| Error::new(ErrorKind::NotAStore, format!("{name} is damaged: {why}"));
+        let sheet: Self = serde_json::from_slice(text).map_err(|cause| {
+            damaged(format!("line {}, column {}", cause.line(), cause.column()))
+        })?;
+        if sheet.format != FORMAT {
+            return Err(damaged(format!("its format is {:?}", sheet.format))
+                .with_hint("a later version of this program may have written it"));
+        }
+        plain_name(&sheet.kv.file_name, name)?;
+        if let Some(sql) = &sheet.sql {
+            plain_name(&sql.file_name, name)?;
+        }
+        Ok(sheet)
+    }
+}
+
+/// A sheet as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Written<'a> {
+    format: &'static str,
+    created_at: &'a str,
+    kv: &'a Part,
+    sql: Option<&'a Part>,
+    #[serde(flatten)]
+    summary: &'a Summary,
+    recoverable_left: u64,
+}
+
+impl<'a> Written<'a> {
+    /// What is to be said of these files; `created_at` is in UTC, RFC 3339.
+    #[must_use]
+    pub fn new(
+        created_at: &'a str,
+        kv: &'a Part,
+        sql: Option<&'a Part>,
+        summary: &'a Summary,
+        recoverable_left: u64,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            created_at,
+            kv,
+            sql,
+            summary,
+            recoverable_left,
+        }
+    }
+
+    /// As text.
+    ///
+    /// # Errors
+    /// Never, as long as numbers and texts can be written as JSON.
+    pub fn text(&self) -> Result<Vec<u8>> {
+        let mut text = serde_json::to_vec_pretty(self).map_err(|cause| {
+            Error::new(ErrorKind::Io, format!("can't write the summary: {cause}"))
+        })?;
+        text.push(b'\n');
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_sheet_is_refused() {
+        let sound = r#"{"format":"boltkey-backup/1","kv":{"fileName":"a.bolt","size":1,
+            "sha256":"00","compression":"none"},"sql":null,"more":[]}"#;
+        assert_eq!(Sheet::read(sound.as_bytes(), "s").unwrap().kv.size, 1);
+        for text in [
+            String::from("{"),
+            sound.replace("backup/1", "backup/2"),
+            sound.replace("a.bolt", "../a.bolt"),
+            sound.replace("none", "lzma"),
+            sound.replace("sql", "sqm"),
+        ] {
+            let refused = Sheet::read(text.as_bytes(), "s").unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::NotAStore, "{text}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Whether the files of a backup are what they should be, found out while its store is opened.
+
+use std::panic::resume_unwind;
+use std::thread;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Severity;
+use crate::ops::backup::source::{Backup, Kind, Role};
+
+/// Opens the store of a backup as `open` does, unless its files are not what they should be. The
+/// store is unpacked once only, when it is opened.
+///
+/// # Errors
+/// [`ErrorKind::NotAStore`], naming the first file.
+pub fn sound<S>(backup: &Backup, open: impl FnOnce() -> Result<S>) -> Result<S> {
+    if backup.kind == Kind::Database {
+        return open();
+    }
+    // To sum up a file and to unpack it takes about as long.
+    let (written, store) = thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            as_written(backup, Role::Kv, false).and_then(|()| as_written(backup, Role::Sql, true))
+        });
+        let store = open();
+        (
+            written.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            store,
+        )
+    });
+    written?;
+    store.map_err(|error| match error.kind() {
+        kind @ (ErrorKind::NotAStore | ErrorKind::Corrupt) => {
+            Error::new(kind, format!("the backup is damaged: {}", error.message()))
+                .with_hint("boltkey backup inspect tells all that is wrong with it")
+        }
+        _ => error,
+    })
+}
+
+/// Refuses a file that is not what the backup says of it.
+fn as_written(backup: &Backup, role: Role, unpack: bool) -> Result<()> {
+    let (_, findings) = backup.check(&[role], unpack)?;
+    match findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error)
+    {
+        None => Ok(()),
+        Some(finding) => Err(Error::new(
+            ErrorKind::NotAStore,
+            format!(
+                "the backup is damaged: {}: {}; nothing was changed",
+                finding.place, finding.message
+            ),
+        )
+        .with_hint("boltkey backup inspect tells all that is wrong with it")),
+    }
+}

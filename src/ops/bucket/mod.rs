@@ -1,0 +1,3 @@
+//! InfluxDB's buckets: list.
+
+pub mod list;

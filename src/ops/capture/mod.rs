@@ -1,0 +1,351 @@
+//! `capture`: the tokens a store holds in plaintext, and the formats in which tokens are put
+//! away.
+
+pub mod first;
+pub mod read;
+pub mod seal;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::metadata::{Authorization, Catalog, Id, Kind, authorization, names};
+use crate::ops::auth::list::{Filters, Selection};
+use crate::secret::Token;
+use crate::store::Snapshot;
+
+/// A token in plaintext with the facts about its authorization.
+pub struct Captured {
+    /// The authorization's ID.
+    pub id: Id,
+    /// The token itself.
+    pub token: Token,
+    /// What sort of token it is; `None` where the record can't be decoded, and then the rest is
+    /// empty.
+    pub kind: Option<Kind>,
+    /// As in the record.
+    pub description: String,
+    /// `active`, `inactive`, or what else the record says.
+    pub status: String,
+    /// The organization.
+    pub org_id: Option<Id>,
+    /// Its name; empty when it is gone.
+    pub org: String,
+    /// The owner; a few records have none.
+    pub user_id: Option<Id>,
+    /// Their name; empty when they are gone.
+    pub user: String,
+}
+
+/// How captured tokens are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `{"format":"boltkey-capture/1","tokens":[…]}`.
+    #[default]
+    Json,
+    /// A header line, then the fields of the JSON form in the same order, all quoted.
+    Csv,
+    /// `INFLUX_TOKEN_<ID>='…'`, for a shell to read.
+    Env,
+}
+
+/// The tokens that `snapshot` holds in plaintext and that pass the filters, ascending by ID.
+/// Records that can't be decoded are skipped and told in the findings.
+///
+/// # Errors
+/// [`crate::ErrorKind::NoSuchRecord`] when a filter names what does not exist; else when the
+/// file can't be read.
+pub fn capture(snapshot: &dyn Snapshot, filters: Filters) -> Result<(Vec<Captured>, Vec<Finding>)> {
+    let catalog = Catalog::load(snapshot)?;
+    let selection = Selection::new(filters, &catalog)?;
+    collect(snapshot, catalog, &|record, catalog| {
+        (!record.token.is_empty() && selection.takes(record, catalog))
+            .then(|| Token::new(record.token.to_string()))
+    })
+}
+
+/// The facts about the records that `token_of` has a token for.
+pub(crate) fn collect(
+    snapshot: &dyn Snapshot,
+    catalog: Catalog,
+    token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
+) -> Result<(Vec<Captured>, Vec<Finding>)> {
+    let mut captured = Vec::new();
+    let mut findings = each(snapshot, &catalog, token_of, &mut |one| captured.push(one))?;
+    findings.extend(catalog.skipped);
+    Ok((captured, findings))
+}
+
+/// The same, handed to `visit` one by one.
+pub(crate) fn each(
+    snapshot: &dyn Snapshot,
+    catalog: &Catalog,
+    token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
+    visit: &mut dyn FnMut(Captured),
+) -> Result<Vec<Finding>> {
+    authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        if let Some(token) = token_of(record, catalog) {
+            visit(Captured::of(record, token, catalog));
+        }
+    })
+}
+
+impl Captured {
+    fn of(record: &Authorization<'_>, token: Token, catalog: &Catalog) -> Self {
+        let org = catalog.orgs.get(&record.org_id);
+        let user = record.user_id.and_then(|id| catalog.users.get(&id));
+        Self {
+            id: record.id,
+            token,
+            kind: Some(record.class().kind),
+            description: record.description.to_string(),
+            status: record.shown_status().to_owned(),
+            org_id: Some(record.org_id),
+            org: org.map(|org| org.name.clone()).unwrap_or_default(),
+            user_id: record.user_id,
+            user: user.map(|user| user.name.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// A token of a record of which no more than the ID can be told.
+    pub(crate) fn bare(id: Id, token: Token) -> Self {
+        Self {
+            id,
+            token,
+            kind: None,
+            description: String::new(),
+            status: String::new(),
+            org_id: None,
+            org: String::new(),
+            user_id: None,
+            user: String::new(),
+        }
+    }
+}
+
+/// The columns of the CSV form, which are also the fields of the JSON form.
+const COLUMNS: [&str; 9] = [
+    "id",
+    "token",
+    "kind",
+    "description",
+    "status",
+    "orgID",
+    "org",
+    "userID",
+    "user",
+];
+
+/// Writes `tokens` to `out`.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write(tokens: &[Captured], format: Format, out: &mut dyn Write) -> io::Result<()> {
+    let mut writer = Writer::new(format, out)?;
+    for token in tokens {
+        writer.token(token)?;
+    }
+    writer.end()
+}
+
+/// Writes tokens one by one, through a buffer that is wiped.
+pub struct Writer<'o> {
+    out: &'o mut dyn Write,
+    format: Format,
+    line: Zeroizing<Vec<u8>>,
+    first: bool,
+}
+
+impl<'o> Writer<'o> {
+    /// Begins.
+    ///
+    /// # Errors
+    /// When `out` can't be written.
+    pub fn new(format: Format, out: &'o mut dyn Write) -> io::Result<Self> {
+        let mut line = Zeroizing::new(Vec::with_capacity(4096));
+        match format {
+            Format::Json => out.write_all(b"{\"format\":\"boltkey-capture/1\",\"tokens\":[")?,
+            Format::Csv => csv(COLUMNS, &mut line)?,
+            Format::Env => {}
+        }
+        out.write_all(&line)?;
+        Ok(Self {
+            out,
+            format,
+            line,
+            first: true,
+        })
+    }
+
+    /// Writes one.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    pub fn token(&mut self, token: &Captured) -> io::Result<()> {
+        self.line.clear();
+        match self.format {
+            Format::Json => {
+                let before: &[u8] = if self.first { b"\n" } else { b",\n" };
+                self.line.extend_from_slice(before);
+                json(token, &mut self.line)?;
+            }
+            Format::Csv => csv_line(token, &mut self.line)?,
+            Format::Env => env_line(token, &mut self.line)?,
+        }
+        self.first = false;
+        self.out.write_all(&self.line)
+    }
+
+    /// Completes it.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    pub fn end(self) -> io::Result<()> {
+        if self.format == Format::Json {
+            self.out.write_all(b"\n]}\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// One token as an object of the JSON form.
+fn json(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        id: Id,
+        token: &'a str,
+        kind: Option<Kind>,
+        description: &'a str,
+        status: &'a str,
+        #[serde(rename = "orgID")]
+        org_id: Option<Id>,
+        org: &'a str,
+        #[serde(rename = "userID")]
+        user_id: Option<Id>,
+        user: &'a str,
+    }
+    let object = Object {
+        id: captured.id,
+        token: captured.token.reveal(),
+        kind: captured.kind,
+        description: &captured.description,
+        status: &captured.status,
+        org_id: captured.org_id,
+        org: &captured.org,
+        user_id: captured.user_id,
+        user: &captured.user,
+    };
+    Ok(serde_json::to_writer(line, &object)?)
+}
+
+/// One token as a line of the CSV form.
+fn csv_line(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
+    let id = |id: Option<Id>| id.map(|id| id.to_string()).unwrap_or_default();
+    csv(
+        [
+            &captured.id.to_string(),
+            captured.token.reveal(),
+            captured.kind.map_or("", Kind::name),
+            &captured.description,
+            &captured.status,
+            &id(captured.org_id),
+            &captured.org,
+            &id(captured.user_id),
+            &captured.user,
+        ],
+        line,
+    )
+}
+
+/// Quotes every field. What a spreadsheet would take for a formula gets an apostrophe in front,
+/// as spreadsheets themselves write it; one token in 64 begins with `-` and gets it too.
+fn csv(fields: [&str; COLUMNS.len()], line: &mut Vec<u8>) -> io::Result<()> {
+    for (n, field) in fields.into_iter().enumerate() {
+        if n > 0 {
+            line.push(b',');
+        }
+        let apostrophe = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+            "'"
+        } else {
+            ""
+        };
+        write!(line, "\"{apostrophe}")?;
+        for (n, part) in field.split('"').enumerate() {
+            if n > 0 {
+                line.extend_from_slice(b"\"\"");
+            }
+            line.extend_from_slice(part.as_bytes());
+        }
+        line.push(b'"');
+    }
+    line.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// One token as an assignment a shell reads. Only the ID is part of the name, since everything
+/// else is chosen by people.
+fn env_line(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
+    write!(line, "INFLUX_TOKEN_{}='", captured.id)?;
+    for (n, part) in captured.token.reveal().split('\'').enumerate() {
+        if n > 0 {
+            line.extend_from_slice(b"'\\''");
+        }
+        line.extend_from_slice(part.as_bytes());
+    }
+    line.extend_from_slice(b"'\n");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(token: &str, description: &str, format: Format) -> String {
+        let captured = Captured {
+            description: description.into(),
+            ..Captured::bare(Id::new(0xa01).unwrap(), Token::new(token.into()))
+        };
+        let mut out = Vec::new();
+        write(&[captured], format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_form() {
+        let text = text("a\"b", "", Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["format"], "boltkey-capture/1");
+        assert_eq!(value["tokens"][0]["token"], "a\"b");
+        let object = value["tokens"][0].as_object().unwrap();
+        assert!(object.keys().eq(COLUMNS));
+    }
+
+    #[test]
+    fn csv_quotes_everything_and_defuses_formulas() {
+        let text = text("-abc==", "=1+\"x\"\nnext", Format::Csv);
+        let (header, line) = text.split_once("\r\n").unwrap();
+        assert!(header.starts_with("\"id\",\"token\",\"kind\","));
+        assert_eq!(
+            line,
+            "\"0000000000000a01\",\"'-abc==\",\"\",\"'=1+\"\"x\"\"\nnext\",\"\",\"\",\"\",\"\",\"\"\r\n"
+        );
+    }
+
+    #[test]
+    fn a_shell_reads_back_what_env_wrote() {
+        for token in ["plain", "it's", "''", "$(id) `id` \\ \"", "a\nb"] {
+            let script = format!(
+                "{}printf %s \"$INFLUX_TOKEN_0000000000000a01\"",
+                text(token, "x", Format::Env)
+            );
+            let output = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), token);
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! Reading tokens that were put away: captures in every format that `capture` writes, plain lists,
+//! what the API and the influx CLI print, encrypted with age or not.
+//!
+//! Nothing here is believed: whoever reads a candidate compares it with a hash.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use age::secrecy::SecretString;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Token;
+
+/// What opens encrypted captures.
+#[derive(Default)]
+pub struct Unseal {
+    identities: Vec<Box<dyn age::Identity>>,
+}
+
+impl Unseal {
+    /// Adds the keys of an identity file, as `age-keygen` writes it; `name` is for messages.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] when it holds none.
+    pub fn add_identities(&mut self, file: impl Read, name: &str) -> Result<()> {
+        let refused = |why: &dyn fmt::Display| {
+            Error::new(
+                ErrorKind::Refused,
+                format!("{name} is no age identity file: {why}; nothing was changed"),
+            )
+            .with_hint("age-keygen writes such files; a key begins with AGE-SECRET-KEY-1")
+        };
+        let identities = age::IdentityFile::from_buffer(BufReader::new(file))
+            .map_err(|cause| refused(&cause))?
+            .into_identities()
+            .map_err(|cause| refused(&cause))?;
+        if identities.is_empty() {
+            return Err(refused(&"it holds no key"));
+        }
+        self.identities.extend(identities);
+        Ok(())
+    }
+
+    /// Adds a passphrase.
+    pub fn add_passphrase(&mut self, passphrase: &Token) {
+        // Whoever encrypted may have had a faster machine; the passphrase is tried once.
+        const MOST_WORK: u8 = 22;
+        let secret = SecretString::from(passphrase.reveal().to_owned());
+        let mut identity = age::scrypt::Identity::new(secret);
+        identity.set_max_work_factor(MOST_WORK);
+        self.identities.push(Box::new(identity));
+    }
+
+    /// Whether there is nothing to open anything with.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.identities.is_empty()
+    }
+}
+
+/// Enough to tell the formats apart.
+const START: usize = 64;
+
+/// Hands `visit` every entry of `input`, each as the texts of which one may be its token; `name`
+/// is for messages. Tells whether it is encrypted.
+///
+/// # Errors
+/// * [`ErrorKind::Refused`] when it is encrypted and `unseal` does not open it, or when it is
+///   neither text nor what it begins as
+/// * [`ErrorKind::Io`] when it can't be read
+pub fn read(
+    input: &mut dyn Read,
+    name: &str,
+    unseal: &Unseal,
+    visit: &mut dyn FnMut(Vec<Token>),
+) -> Result<bool> {
+    let (start, input) = peek(input, name)?;
+    const AGE: &[u8] = b"age-encryption.org/";
+    const ARMORED: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE";
+    if !start.starts_with(AGE) && !start.starts_with(ARMORED) {
+        return read_open(input, &start, name, visit).map(|()| false);
+    }
+    let failed = |cause: age::DecryptError| {
+        let hint = match cause {
+            _ if unseal.is_empty() => "give the key with --identity FILE, or the passphrase",
+            age::DecryptError::NoMatchingKeys
+            | age::DecryptError::DecryptionFailed
+            | age::DecryptError::KeyDecryptionFailed => "give the right key or passphrase",
+            _ => "the file may be damaged: age -d tells the same",
+        };
+        let why = if unseal.is_empty() {
+            String::from("it is encrypted and no key or passphrase is given")
+        } else {
+            cause.to_string()
+        };
+        Error::new(
+            ErrorKind::Refused,
+            format!("can't decrypt {name}: {why}; nothing was changed"),
+        )
+        .with_hint(hint)
+    };
+    let armored = age::armor::ArmoredReader::new(BufReader::new(input));
+    let decryptor = age::Decryptor::new_buffered(armored).map_err(failed)?;
+    let identities = unseal.identities.iter().map(|identity| &**identity);
+    let mut opened = decryptor.decrypt(identities).map_err(failed)?;
+    let (start, opened) = peek(&mut opened, name)?;
+    read_open(opened, &start, name, visit).map(|()| true)
+}
+
+/// The first bytes, and a reader of everything.
+fn peek<'r>(input: &'r mut dyn Read, name: &str) -> Result<(Zeroizing<Vec<u8>>, impl Read + 'r)> {
+    let mut start = Zeroizing::new(Vec::with_capacity(START));
+    (&mut *input)
+        .take(START as u64)
+        .read_to_end(&mut start)
+        .map_err(|cause| unreadable(name, &cause))?;
+    let again = Cursor::new(start.clone());
+    Ok((start, Zeroed(again).chain(input)))
+}
+
+/// A reader whose memory is wiped.
+struct Zeroed(Cursor<Zeroizing<Vec<u8>>>);
+
+impl Read for Zeroed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let at = usize::try_from(self.0.position()).unwrap_or(usize::MAX);
+        let mut left = self.0.get_ref().get(at..).unwrap_or_default();
+        let n = left.read(buffer)?;
+        self.0.set_position((at + n) as u64);
+        Ok(n)
+    }
+}
+
+fn unreadable(name: &str, cause: &dyn fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!("can't read {name}: {cause}; nothing was changed"),
+    )
+}
+
+fn read_open(
+    input: impl Read,
+    start: &[u8],
+    name: &str,
+    visit: &mut dyn FnMut(Vec<Token>),
+) -> Result<()> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut input = BufReader::with_capacity(256 << 10, input);
+    let text = match start.strip_prefix(MARK) {
+        Some(text) => {
+            let mut mark = [0; MARK.len()];
+            input
+                .read_exact(&mut mark)
+                .map_err(|cause| unreadable(name, &cause))?;
+            text
+        }
+        None => start,
+    };
+    let text = text.trim_ascii_start();
+    if text.starts_with(b"{") || text.starts_with(b"[") {
+        read_json(input, name, visit)
+    } else if text.starts_with(b"\"id\",\"token\",") || text.starts_with(b"id,token,") {
+        read_csv(input, name, visit)
+    } else {
+        read_lines(input, name, visit)
+    }
+}
+
+fn malformed(name: &str, form: &str, cause: &dyn fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("{name} is not the {form} that it begins as: {cause}; nothing was changed"),
+    )
+    .with_hint("a plain list of tokens, one on each line, does as well")
+}
+
+/// Objects with a `token`, as a list or as the list in an object's field, at any depth.
+fn read_json(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) -> Result<()> {
+    let mut json = serde_json::Deserializer::from_reader(input);
+    Tokens(visit)
+        .deserialize(&mut json)
+        .and_then(|()| json.end())
+        .map_err(|cause| match cause.classify() {
+            serde_json::error::Category::Io => unreadable(name, &cause),
+            // The cause quotes nothing of what stands in the file but its place.
+            _ => malformed(
+                name,
+                "JSON",
+                &format!("line {}, column {}", cause.line(), cause.column()),
+            ),
+        })
+}
+
+/// Looks for tokens in any JSON value.
+struct Tokens<'v>(&'v mut dyn FnMut(Vec<Token>));
+
+impl<'de> DeserializeSeed<'de> for Tokens<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tokens<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tokens")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Tokens(self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        while let Some(name) = object.next_key::<String>()? {
+            if name != "token" {
+                object.next_value_seed(Tokens(self.0))?;
+                continue;
+            }
+            match object.next_value::<Text>()? {
+                Text::Is(text) if !text.is_empty() => (self.0)(vec![Token::new(text)]),
+                Text::Is(_) | Text::Other(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// A text, or what is none.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Is(String),
+    Other(IgnoredAny),
+}
+
+/// The CSV form of a capture. An apostrophe that was put before what a spreadsheet would take for
+/// a formula is taken away again.
+fn read_csv(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) -> Result<()> {
+    const TOKEN: usize = 1;
+    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    for row in rows.records() {
+        let row = row.map_err(|cause| match cause.kind() {
+            csv::ErrorKind::Io(cause) => unreadable(name, cause),
+            _ => {
+                let line = cause.position().map_or(0, csv::Position::line);
+                malformed(name, "CSV", &format!("line {line}"))
+            }
+        })?;
+        let Some(field) = row.get(TOKEN).filter(|field| !field.is_empty()) else {
+            continue;
+        };
+        let mut texts = vec![Token::new(field.to_owned())];
+        let bare = field.strip_prefix('\'');
+        texts.extend(bare.map(|bare| Token::new(bare.to_owned())));
+        visit(texts);
+    }
+    Ok(())
+}
+
+/// A token on each line, or an assignment as the `env` form has it. Blank lines don't count.
+fn read_lines(
+    mut input: impl BufRead,
+    name: &str,
+    visit: &mut dyn FnMut(Vec<Token>),
+) -> Result<()> {
+    // No token is longer than a key of Bolt, and an escape makes at most four bytes of one.
+    const LONGEST: u64 = 256 << 10;
+    let mut line = Zeroizing::new(Vec::with_capacity(4096));
+    for number in 1_u64.. {
+        line.clear();
+        let read = (&mut input)
+            .take(LONGEST)
+            .read_until(b'\n', &mut line)
+            .map_err(|cause| unreadable(name, &cause))?;
+        if read == 0 {
+            break;
+        }
+        let text = std::str::from_utf8(&line).ok();
+        let Some(text) = text.filter(|_| (read as u64) < LONGEST) else {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("line {number} of {name} is no text; nothing was changed"),
+            )
+            .with_hint(
+                "what is read here are captures and lists of tokens; databases and other files \
+                 have options of their own",
+            ));
+        };
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.trim().is_empty() {
+            continue;
+        }
+        let mut texts = vec![Token::new(text.to_owned())];
+        if text.trim() != text {
+            texts.push(Token::new(text.trim().to_owned()));
+        }
+        texts.extend(assigned(text).map(Token::new));
+        visit(texts);
+    }
+    Ok(())
+}
+
+/// The value that a shell would give a variable, for the plain forms: bare, or in single quotes
+/// as `capture --format env` writes them, or in double quotes without anything special inside.
+fn assigned(line: &str) -> Option<String> {
+    let line = line.trim();
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    let (name, value) = line.split_once('=')?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return None;
+    }
+    let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+    let value = match (quoted('\''), quoted('"')) {
+        (Some(inside), _) => inside.replace("'\\''", "'"),
+        (_, Some(inside)) => inside.to_owned(),
+        _ => value.to_owned(),
+    };
+    (!value.is_empty()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Id;
+    use crate::ops::capture::seal::Seal;
+    use crate::ops::capture::{Captured, Format, write};
+
+    fn tokens_of(bytes: &[u8], unseal: &Unseal) -> Result<Vec<Vec<String>>> {
+        let mut found = Vec::new();
+        read(&mut &*bytes, "the file", unseal, &mut |texts| {
+            found.push(texts.iter().map(|text| text.reveal().to_owned()).collect());
+        })?;
+        Ok(found)
+    }
+
+    fn captured(format: Format, tokens: &[&str]) -> Vec<u8> {
+        let captured: Vec<Captured> = tokens
+            .iter()
+            .zip(1..)
+            .map(|(token, n)| Captured::bare(Id::new(n).unwrap(), Token::new((*token).into())))
+            .collect();
+        let mut out = Vec::new();
+        write(&captured, format, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn what_capture_writes_is_read_back() {
+        let tokens = ["plain==", "-dash", "it's", "\"q\"", "a,b", "=x", "ü <>&"];
+        for format in [Format::Json, Format::Csv, Format::Env] {
+            let found = tokens_of(&captured(format, &tokens), &Unseal::default()).unwrap();
+            assert_eq!(found.len(), tokens.len(), "{format:?}");
+            for (texts, token) in found.iter().zip(tokens) {
+                assert!(texts.iter().any(|text| text == token), "{format:?} {token}");
+            }
+        }
+        println!("cases: captures-read {}", 3 * tokens.len());
+    }
+
+    #[test]
+    fn lists_as_people_keep_them() {
+        let list = "\u{feff}one==\r\n\r\n  \ntwo\nexport T=\"three\"\n four \nlast";
+        let found = tokens_of(list.as_bytes(), &Unseal::default()).unwrap();
+        for (texts, token) in found.iter().zip(["one==", "two", "three", "four", "last"]) {
+            assert!(texts.iter().any(|text| text == token), "{token}: {texts:?}");
+        }
+        assert_eq!(found.len(), 5);
+        let api = br#"{"links":{"self":"x"},"authorizations":[{"token":"a","permissions":[{"n":1.5,"ok":true}]},{"token":""},{"token":null}]}"#;
+        assert_eq!(tokens_of(api, &Unseal::default()).unwrap(), [["a"]]);
+        assert_eq!(
+            tokens_of(br#" [{"token":"b"}]"#, &Unseal::default()).unwrap(),
+            [["b"]]
+        );
+        assert!(tokens_of(b"", &Unseal::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_none_is_refused_without_showing_it() {
+        for bytes in [
+            &b"{\"token\":\"SECRET\""[..],
+            b"[\"SECRET\",",
+            b"\xff\xfeSECRET\n",
+            &[0xff; 1 << 20],
+            &[b'x'; 1 << 20],
+        ] {
+            let error = tokens_of(bytes, &Unseal::default()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Refused);
+            assert!(!error.to_string().contains("SECRET"));
+        }
+    }
+
+    #[test]
+    fn encrypted_ones_need_the_right_key() {
+        let plain = captured(Format::Json, &["secret"]);
+        let key = age::x25519::Identity::generate();
+        let recipient = key.to_public().to_string();
+        let seal = Seal::for_recipients([recipient.as_str()]).unwrap();
+        let mut sealed = Vec::new();
+        seal.write(&mut sealed, "x", |out: &mut dyn io::Write| {
+            out.write_all(&plain)
+        })
+        .unwrap();
+
+        let none = tokens_of(&sealed, &Unseal::default()).unwrap_err();
+        assert!(none.to_string().contains("no key"), "{none}");
+        let with = |text: String| {
+            let mut unseal = Unseal::default();
+            unseal
+                .add_identities(text.as_bytes(), "keys")
+                .map(|()| unseal)
+        };
+        use age::secrecy::ExposeSecret;
+        let right = with(key.to_string().expose_secret().to_owned()).unwrap();
+        assert_eq!(tokens_of(&sealed, &right).unwrap(), [["secret"]]);
+        let other = age::x25519::Identity::generate();
+        let wrong = with(other.to_string().expose_secret().to_owned()).unwrap();
+        assert_eq!(
+            tokens_of(&sealed, &wrong).unwrap_err().kind(),
+            ErrorKind::Refused
+        );
+        assert!(with(String::from("# only a comment\n")).is_err());
+        assert!(with(String::from("no key\n")).is_err());
+        // Cut off, it is no capture any more.
+        let cut = sealed.get(..sealed.len() - 5).unwrap();
+        assert!(tokens_of(cut, &right).is_err());
+    }
+}

@@ -1,0 +1,312 @@
+//! What every command that changes a store does around its change: refuses what it does not know,
+//! keeps copies and new tokens on disk before the change comes to hold, leaves somebody's last
+//! copies alone, and knows afterwards whether those files have to stay.
+
+pub(crate) mod proof;
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::thread;
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::{Finding, Severity};
+use crate::metadata::residue::{Known, Scan};
+use crate::metadata::{Schema, migration};
+use crate::ops::capture::first::Captured;
+use crate::ops::files::output::{Finished, OutputFile};
+use crate::secret::Token;
+use crate::store::writable::CopyFailed;
+use crate::store::{ChangeSet, Commit, Committed, Engine, Inspect, Snapshot, Wipe, WritableStore};
+
+/// Files that are written, complete and on disk, before the change comes to hold.
+#[derive(Default)]
+pub struct Around<'a> {
+    /// Gets a verified copy of the whole database as it is.
+    pub keep_copy: Option<&'a Path>,
+    /// Each gets its new token.
+    pub tokens_out: Vec<(&'a Path, &'a Token)>,
+    /// Puts away the tokens that the change will replace or wipe.
+    pub capture: Option<&'a Capturing<'a>>,
+}
+
+/// Makes a capture of the store as it is, under its lock.
+pub type Capturing<'a> = dyn Fn(&WritableStore) -> Result<Captured> + 'a;
+
+impl Around<'_> {
+    /// What would keep these files from being made, for a dry run.
+    ///
+    /// # Errors
+    /// As [`OutputFile::could_create_regular`].
+    pub fn could_be_made(&self) -> Result<()> {
+        let tokens = self.tokens_out.iter().map(|(path, _)| *path);
+        let mut files = self.keep_copy.into_iter().chain(tokens);
+        files.try_for_each(OutputFile::could_create_regular)
+    }
+}
+
+/// The schema of a store that may be edited.
+///
+/// # Errors
+/// [`ErrorKind::UnknownSchema`] for any other: what it may mean is not known here.
+pub fn known_schema(snapshot: &dyn Snapshot) -> Result<Schema> {
+    let schema = Schema::load(snapshot)?;
+    if schema.known {
+        return Ok(schema);
+    }
+    // Where its records can't be reached, nothing can be said of the schema.
+    let damage = schema.findings.iter().cloned();
+    let damage = damage.filter(|finding| finding.code.starts_with("structure."));
+    all_decoded(&damage.collect::<Vec<_>>())?;
+    let why = match schema.findings.first() {
+        Some(finding) => format!("{}: {}", finding.place, finding.message),
+        None => String::from("no migration is recorded as finished"),
+    };
+    let newest = migration::MIGRATIONS.len();
+    Err(Error::new(
+        ErrorKind::UnknownSchema,
+        format!(
+            "the schema is not one this version knows, which is 1 to {newest} without a gap \
+             ({why}); nothing was changed"
+        ),
+    )
+    .with_hint(
+        "reading commands work all the same; boltkey check lists what is wrong, and a store that \
+         only lacks migrations is mended by one start of influxd",
+    ))
+}
+
+/// Refuses to go on when records that have to be kept can't be decoded.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`], naming the first of them.
+pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
+    match skipped
+        .iter()
+        .find(|finding| finding.severity == Severity::Error)
+    {
+        None => Ok(()),
+        Some(finding) => Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "{}: {}; a store with such records is not edited; nothing was changed",
+                finding.place, finding.message
+            ),
+        )
+        .with_hint("boltkey check lists all damage; reading commands work all the same")),
+    }
+}
+
+/// What [`commit`] would refuse of the structure, for a dry run.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] when the structure is damaged.
+pub fn sound_structure(inspect: &dyn Inspect) -> Result<()> {
+    all_decoded(&inspect.check()?.findings)
+}
+
+/// Makes `changes` hold, as one transaction. Files of `around` are complete before; if the change
+/// was certainly not made, those with tokens are removed again, but for a capture with tokens that
+/// may be nowhere else by then.
+///
+/// # Errors
+/// When the change was certainly not made.
+pub fn commit(
+    store: &mut WritableStore,
+    changes: &ChangeSet,
+    around: &Around<'_>,
+) -> Result<Committed> {
+    // The engine would refuse it too, but only after the copy was made. A redb store is checked
+    // whole when it is opened.
+    if around.keep_copy.is_some() && store.description().engine == Engine::Bolt {
+        sound_structure(store.inspect()).map_err(Error::nothing_changed)?;
+    }
+    let precious = match changes.wipe {
+        Wipe::Everything => Vec::new(),
+        Wipe::Freed | Wipe::Nothing => last_copies(store).map_err(Error::nothing_changed)?,
+    };
+    let copy = around
+        .keep_copy
+        .map(|path| keep_copy(store, path))
+        .transpose()
+        .map_err(Error::nothing_changed)?;
+    let named = |error: Error| match around.keep_copy {
+        Some(path) if copy.is_some() => error.nothing_changed().and_note(&format!(
+            "the copy {} is complete and stays",
+            path.display()
+        )),
+        _ => error.nothing_changed(),
+    };
+    let mut made: Vec<(Finished, &str)> = Vec::new();
+    let mut stays = None;
+    let result = write_files(store, around, &mut made, &mut stays)
+        .and_then(|()| store.commit(changes, &precious));
+    result.map_err(|error| {
+        let mut error = named(error);
+        if let Some(file) = &stays {
+            error = error.and_note(&format!(
+                "the capture {} is complete and stays: unused parts of the database, which showed \
+                 some of its tokens, may be overwritten; it can be named again",
+                file.path().display()
+            ));
+        }
+        for (file, holds) in &made {
+            if let Err(cause) = file.remove() {
+                error = error.and_note(&format!(
+                    "{} could not be removed ({cause}) and holds {holds}",
+                    file.path().display()
+                ));
+            }
+        }
+        error
+    })
+}
+
+/// Writes what has to be on disk before the change is made; what was written goes to `made`, with
+/// what it holds, or to `stays` if it must not be removed again.
+fn write_files(
+    store: &WritableStore,
+    around: &Around<'_>,
+    made: &mut Vec<(Finished, &'static str)>,
+    stays: &mut Option<Finished>,
+) -> Result<()> {
+    if let Some(capture) = around.capture {
+        match capture(store)? {
+            Captured::Written { file, last_copies } if last_copies => *stays = Some(file),
+            Captured::Written { file, .. } => made.push((file, "the tokens of the store")),
+            Captured::Kept { .. } | Captured::Nothing => {}
+        }
+    }
+    let (files, result) = write_tokens(&around.tokens_out);
+    let holds = "a token that opens nothing";
+    made.extend(files.into_iter().map(|file| (file, holds)));
+    result
+}
+
+/// Writes each token into its file. Each waits for the disk, so several do at once. Returns what
+/// was written, also if something failed.
+fn write_tokens(tokens: &[(&Path, &Token)]) -> (Vec<Finished>, Result<()>) {
+    const MOST_AT_ONCE: usize = 16;
+    /// Fewer than these are written one after the other.
+    const FEW: usize = 4;
+    let write = |tokens: &[(&Path, &Token)]| {
+        let mut files = Vec::with_capacity(tokens.len());
+        for (path, token) in tokens {
+            match write_token(path, token) {
+                Ok(file) => files.push(file),
+                Err(error) => return (files, Err(error)),
+            }
+        }
+        (files, Ok(()))
+    };
+    if tokens.len() < FEW {
+        return write(tokens);
+    }
+    let share = tokens.len().div_ceil(MOST_AT_ONCE);
+    thread::scope(|scope| {
+        let parts = tokens.chunks(share);
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || write(part))).collect();
+        let (mut files, mut result) = (Vec::with_capacity(tokens.len()), Ok(()));
+        for thread in threads {
+            match thread.join() {
+                Ok((written, ended)) => {
+                    files.extend(written);
+                    result = result.and(ended);
+                }
+                Err(panic) => resume_unwind(panic),
+            }
+        }
+        (files, result)
+    })
+}
+
+/// Where the unused parts of a store's file show tokens whose hash stands in the store. They may
+/// be somebody's last copies.
+fn last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
+    let (known, _) = Known::load_beside(store, store.inspect())?;
+    let mut scan = Scan::new(&known);
+    scan.feed_unused(store.inspect(), store)?;
+    Ok(scan.finish().places)
+}
+
+/// Copies the database and compares what was written with what was read.
+fn keep_copy(store: &WritableStore, path: &Path) -> Result<Finished> {
+    let mut file = OutputFile::create_database(path)?;
+    let mut written = Summed::new(&mut file);
+    store.copy_to(&mut written).or_else(|failed| match failed {
+        CopyFailed::Reading(cause) => Err(cause).at("read", &store.description().path),
+        CopyFailed::Writing(cause) => Err(cause).at("write", path),
+    })?;
+    let expected = written.sum();
+    let finished = file.finish_after(|copy| {
+        if summed(copy)? == expected {
+            Ok(())
+        } else {
+            Err(io::Error::other("it does not read back as it was written"))
+        }
+    })?;
+    Ok(finished)
+}
+
+/// Puts a token into a new file, readable by its owner only, complete and on disk.
+///
+/// # Errors
+/// As [`OutputFile::create_regular`], and when the file can't be written.
+pub fn write_token(path: &Path, token: &Token) -> Result<Finished> {
+    let mut file = OutputFile::create_regular(path)?;
+    let mut line = Zeroizing::new(Vec::with_capacity(token.reveal().len() + 1));
+    line.extend_from_slice(token.reveal().as_bytes());
+    line.push(b'\n');
+    file.write_all(&line).at("write", path)?;
+    file.finish()
+}
+
+/// The SHA-256 of everything that can be read.
+pub(crate) fn summed(source: &mut dyn Read) -> io::Result<[u8; 32]> {
+    let mut sum = Sha256::new();
+    let mut buffer = Zeroizing::new(vec![0; 256 << 10]);
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(sum.finalize().into()),
+            Ok(n) => sum.update(buffer.get(..n).unwrap_or_default()),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+}
+
+/// Passes bytes on and adds them up.
+pub(crate) struct Summed<'a> {
+    out: &'a mut dyn Write,
+    sum: Sha256,
+}
+
+impl<'a> Summed<'a> {
+    pub(crate) fn new(out: &'a mut dyn Write) -> Self {
+        Self {
+            out,
+            sum: Sha256::new(),
+        }
+    }
+
+    /// The SHA-256 of what went through.
+    pub(crate) fn sum(self) -> [u8; 32] {
+        self.sum.finalize().into()
+    }
+}
+
+impl Write for Summed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.sum.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

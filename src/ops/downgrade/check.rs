@@ -1,0 +1,508 @@
+//! `downgrade check`: what an older release would see of a store, and the way there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, counted};
+use crate::metadata::migration::{HASHING, MIGRATIONS};
+use crate::metadata::release::{SQL_MIGRATIONS, SqlSchema};
+use crate::metadata::release_impact::{Loss, Survival, survival};
+use crate::metadata::residue::{Known, Scan};
+use crate::metadata::{Id, Release, Schema};
+use crate::ops::files::new_file::folder_of;
+use crate::store::{Description, Engine, Inspect, Snapshot, Sqlite, Store};
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The release to go to.
+    pub target: Release,
+    /// The SQLite file; none: `influxd.sqlite` beside the database, if it is there.
+    pub sqlite: Option<PathBuf>,
+}
+
+/// What a release would see of a store, and the way there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outlook {
+    /// The release.
+    pub target: Release,
+    /// Whether there is a way.
+    pub supported: bool,
+    /// The migrations that have to be undone.
+    pub undo: Undo,
+    /// The tokens that are known now and would not be, ascending by ID.
+    pub lost: Vec<Loss>,
+    /// The tokens that would stay known and lose permissions, ascending by ID.
+    pub reduced: Vec<Loss>,
+    /// How many tokens would be known.
+    pub kept: u64,
+    /// The commands to be run, in order.
+    pub steps: Vec<String>,
+    /// What else has to be known.
+    pub warnings: Vec<String>,
+}
+
+/// Migrations by name, in the order in which they were made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Undo {
+    /// In the database.
+    pub database: Vec<String>,
+    /// In the SQLite file.
+    pub sqlite: Vec<String>,
+}
+
+/// What there is of an SQLite file.
+pub(crate) enum SqlSide {
+    /// None.
+    Absent,
+    /// One of a known schema.
+    Known(Sqlite, u64),
+    /// One on which no known release starts.
+    Unknown(String),
+}
+
+/// A store, as far as going back is concerned.
+pub(crate) struct Situation<'s> {
+    pub(crate) database: &'s Description,
+    pub(crate) schema: Schema,
+    pub(crate) sqlite_path: PathBuf,
+    pub(crate) sql: SqlSide,
+    pub(crate) survival: Survival,
+    pub(crate) target: Release,
+}
+
+/// Works out what the release would see. What can't be decoded is skipped and told in the
+/// findings.
+///
+/// # Errors
+/// When the database or the SQLite file can't be read.
+pub fn check(store: &Store, options: &Options) -> Result<(Outlook, Vec<Finding>)> {
+    let sqlite_path = sqlite_path(store.description(), options)?;
+    let sql = SqlSide::read(&sqlite_path)?;
+    let (snapshot, database) = (store.snapshot(), store.description());
+    let (situation, findings) =
+        Situation::of(snapshot, database, options.target, sqlite_path, sql)?;
+    let mut outlook = situation.outlook()?;
+    situation.add_prepare(&mut outlook, snapshot, store.inspect())?;
+    Ok((outlook, findings))
+}
+
+/// Where the SQLite file is to be looked for.
+pub(crate) fn sqlite_path(database: &Description, options: &Options) -> Result<PathBuf> {
+    let Some(path) = &options.sqlite else {
+        return Ok(database.path.with_file_name("influxd.sqlite"));
+    };
+    if fs::symlink_metadata(path).is_err_and(|cause| cause.kind() == std::io::ErrorKind::NotFound) {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!(
+                "there is no SQLite file {}; nothing was changed",
+                path.display()
+            ),
+        )
+        .with_hint("check the path after --sqlite-path"));
+    }
+    Ok(path.clone())
+}
+
+impl SqlSide {
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let Some(sqlite) = Sqlite::open(path)? else {
+            return Ok(Self::Absent);
+        };
+        Ok(match SqlSchema::of(&sqlite.migrations()?) {
+            SqlSchema::Known(number) => Self::Known(sqlite, number),
+            SqlSchema::Unknown(name) => Self::Unknown(name),
+        })
+    }
+}
+
+impl<'s> Situation<'s> {
+    pub(crate) fn of(
+        snapshot: &dyn Snapshot,
+        database: &'s Description,
+        target: Release,
+        sqlite_path: PathBuf,
+        sql: SqlSide,
+    ) -> Result<(Self, Vec<Finding>)> {
+        let schema = Schema::load(snapshot)?;
+        let (survival, findings) = survival(snapshot, schema.migrations, target)?;
+        let situation = Self {
+            database,
+            schema,
+            sqlite_path,
+            sql,
+            survival,
+            target,
+        };
+        Ok((situation, findings))
+    }
+
+    /// Whether the database has migrations that the release does not know.
+    pub(crate) fn database_is_newer(&self) -> bool {
+        self.schema.migrations > self.target.migrations()
+    }
+
+    /// Whether the SQLite file has.
+    pub(crate) fn sqlite_is_newer(&self) -> bool {
+        match self.sql {
+            SqlSide::Known(_, number) => number > self.target.sql_migrations(),
+            SqlSide::Absent | SqlSide::Unknown(_) => false,
+        }
+    }
+
+    /// Whether migrations have to be undone of which only `influxd downgrade` knows how: all but
+    /// the last one of the database.
+    pub(crate) fn needs_influxd(&self) -> bool {
+        self.sqlite_is_newer()
+            || (self.database_is_newer() && self.target.migrations() < HASHING - 1)
+    }
+
+    /// Whether there is a way at all.
+    fn is_supported(&self) -> bool {
+        self.schema.known && !matches!(self.sql, SqlSide::Unknown(_))
+    }
+
+    /// What the release would see, and the steps there but for the tokens.
+    pub(crate) fn outlook(&self) -> Result<Outlook> {
+        Ok(Outlook {
+            target: self.target,
+            supported: self.is_supported(),
+            undo: self.undo(),
+            lost: self.survival.lost.clone(),
+            reduced: self.survival.reduced.clone(),
+            kept: self.survival.kept,
+            steps: self.steps(),
+            warnings: self.warnings()?,
+        })
+    }
+
+    fn undo(&self) -> Undo {
+        let names = |all: &[&str], applied: u64, known: u64| -> Vec<String> {
+            let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(all.len());
+            let names = all.get(number(known)..number(applied)).unwrap_or_default();
+            names.iter().map(ToString::to_string).collect()
+        };
+        // The command goes further back than need be where it has no target for the release.
+        let by = if self.needs_influxd() {
+            self.target.downgrade_target()
+        } else {
+            self.target
+        };
+        let sql = match self.sql {
+            SqlSide::Known(_, number) if self.needs_influxd() => number,
+            _ => 0,
+        };
+        Undo {
+            database: if self.schema.known {
+                names(&MIGRATIONS, self.schema.migrations, by.migrations())
+            } else {
+                Vec::new()
+            },
+            sqlite: names(&SQL_MIGRATIONS, sql, by.sql_migrations()),
+        }
+    }
+
+    fn steps(&self) -> Vec<String> {
+        if !self.is_supported() {
+            return Vec::new();
+        }
+        let database = shell_word(&self.database.path);
+        if self.needs_influxd() {
+            let mut steps = Vec::new();
+            let mut bolt = database.clone();
+            if self.database.engine == Engine::Redb {
+                bolt = shell_word(&self.database.path.with_extension("bolt"));
+                steps.push(format!(
+                    "boltkey convert --engine bolt --out {bolt} --db {database}"
+                ));
+            }
+            let sqlite = shell_word(&self.sqlite_path);
+            let target = self.target.downgrade_target();
+            steps.push(format!(
+                "influxd downgrade --bolt-path {bolt} --sqlite-path {sqlite} {target}"
+            ));
+            steps
+        } else if self.database_is_newer() {
+            vec![format!(
+                "boltkey downgrade apply --to {} --db {database}",
+                self.target
+            )]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Puts the command that saves tokens before the others, if one is needed.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(crate) fn add_prepare(
+        &self,
+        outlook: &mut Outlook,
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+    ) -> Result<()> {
+        if outlook.lost.is_empty() || outlook.steps.is_empty() {
+            return Ok(());
+        }
+        let mut step = String::from("boltkey downgrade prepare ");
+        let sources = self.sources(snapshot, inspect)?;
+        step.push_str(&if sources.is_empty() {
+            String::from("--tokens FILE")
+        } else {
+            sources.join(" ")
+        });
+        step.push_str(&format!(" --db {}", shell_word(&self.database.path)));
+        outlook.steps.insert(0, step);
+        Ok(())
+    }
+
+    /// The options of `downgrade prepare` by which some of the lost tokens can be saved, as far as
+    /// that can be seen from here.
+    fn sources(&self, snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Vec<String>> {
+        let backups = upgrade_backups(&self.database.path);
+        let from_db = |path: &PathBuf| format!("--from-db {}", shell_word(path));
+        let mut sources: Vec<String> = backups.iter().map(from_db).collect();
+        let (known, _) = Known::load_beside(snapshot, inspect)?;
+        let mut scan = Scan::new(&known);
+        scan.feed_unused(inspect, snapshot)?;
+        let lost: BTreeSet<Id> = self.survival.lost.iter().map(|loss| loss.id).collect();
+        if scan
+            .finish()
+            .matching
+            .iter()
+            .any(|(id, _)| lost.contains(id))
+        {
+            sources.push(String::from("--from-residue"));
+        }
+        Ok(sources)
+    }
+
+    fn warnings(&self) -> Result<Vec<String>> {
+        let (target, mut warnings) = (self.target, Vec::new());
+        if !self.schema.known {
+            warnings.push(format!(
+                "the schema of {} is not one that this version knows, so it is not changed; \
+                 boltkey check tells more",
+                self.database.path.display()
+            ));
+        }
+        if target < Release::RECOMMENDED {
+            warnings.push(format!(
+                "InfluxData: \"Downgrading directly to a version earlier than {} is not \
+                 recommended.\"",
+                Release::RECOMMENDED
+            ));
+        }
+        self.warn_of_tokens(&mut warnings);
+        self.warn_of_sqlite(&mut warnings)?;
+        if self.needs_influxd() {
+            warnings.push(String::from(
+                "influxd downgrade has to be run by the newer release, with both paths: without \
+                 --sqlite-path it takes the file of its default folder",
+            ));
+            if target.downgrade_target() != target {
+                warnings.push(format!(
+                    "influxd downgrade knows no target {target}: it goes back to {}, and {target} \
+                     migrates the store again when it starts",
+                    target.downgrade_target()
+                ));
+            }
+        }
+        if self.schema.known && self.schema.migrations < target.migrations() {
+            warnings.push(format!(
+                "the store is older than {target}, which migrates it when it starts"
+            ));
+        }
+        if target >= Release::HASHING_BY_DEFAULT && self.survival.plaintext > 0 {
+            warnings.push(format!(
+                "{target} hashes {} when it starts, unless use-hashed-tokens is set to false",
+                counted(self.survival.plaintext, "plaintext token")
+            ));
+        }
+        Ok(warnings)
+    }
+
+    fn warn_of_tokens(&self, warnings: &mut Vec<String>) {
+        let (target, survival) = (self.target, &self.survival);
+        if !survival.dead.is_empty() {
+            warnings.push(format!(
+                "{} not known to a server now, and would not be to {target} either, so no loss: \
+                 {}; boltkey check tells why",
+                are(survival.dead.len(), "token is", "tokens are"),
+                listed(&survival.dead)
+            ));
+        }
+        let hashed = |id: &Id| survival.hashed.binary_search(id).is_ok();
+        if survival.dead.iter().any(hashed) {
+            warnings.push(String::from(
+                "boltkey downgrade prepare revives those whose plaintext is found somewhere",
+            ));
+        }
+        if survival.operator_now && !survival.operator_then {
+            warnings.push(format!(
+                "no operator token would work on {target}; boltkey recover operator makes a new \
+                 one afterwards"
+            ));
+        }
+    }
+
+    fn warn_of_sqlite(&self, warnings: &mut Vec<String>) -> Result<()> {
+        let (target, path) = (self.target, self.sqlite_path.display());
+        let sqlite = match &self.sql {
+            SqlSide::Known(sqlite, _) if self.needs_influxd() => sqlite,
+            SqlSide::Known(..) => return Ok(()),
+            SqlSide::Absent => {
+                if self.needs_influxd() {
+                    warnings.push(format!(
+                        "there is no {path}, and influxd downgrade needs one; where is it? \
+                         --sqlite-path names it"
+                    ));
+                } else if target.has_older_sql() {
+                    let text = format!("there is no {path}, so only the database was looked at");
+                    warnings.push(text);
+                }
+                return Ok(());
+            }
+            SqlSide::Unknown(name) => {
+                warnings.push(format!(
+                    "{path} has a migration that is not known here, {name:?}: {target} does not \
+                     start on it"
+                ));
+                return Ok(());
+            }
+        };
+        let left = target.downgrade_target().sql_migrations();
+        let undone = |migration: u64| left < migration;
+        let mut lose = |number: u64, one: &str, many: &str| {
+            if number > 0 {
+                let what = if number == 1 { one } else { many };
+                warnings.push(format!("{number} {what} in {path} would be deleted"));
+            }
+        };
+        if undone(5) {
+            lose(sqlite.rows("remotes")?, "remote", "remotes");
+            let number = sqlite.rows("replications")?;
+            lose(number, "replication", "replications");
+        } else {
+            if undone(8) {
+                let (one, many) = (
+                    "remote without an organization",
+                    "remotes without an organization",
+                );
+                lose(sqlite.rows_without("remotes", "remote_org_id")?, one, many);
+            }
+            if undone(7) {
+                let number = sqlite.rows_other_than("replications", "remote_bucket_name", "")?;
+                let (one, many) = (
+                    "replication that names its bucket",
+                    "replications that name their bucket",
+                );
+                lose(number, one, many);
+            }
+        }
+        if undone(2) {
+            lose(sqlite.rows("notebooks")?, "notebook", "notebooks");
+            let (one, many) = ("annotation stream", "annotation streams");
+            lose(sqlite.rows("streams")?, one, many);
+            lose(sqlite.rows("annotations")?, "annotation", "annotations");
+        }
+        Ok(())
+    }
+}
+
+/// `1 token is`, `2 tokens are`.
+fn are(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A few IDs, and how many more there are.
+fn listed(ids: &[Id]) -> String {
+    const MOST: usize = 10;
+    let mut text: Vec<String> = ids.iter().take(MOST).map(ToString::to_string).collect();
+    if ids.len() > MOST {
+        text.push(format!("and {} more", ids.len() - MOST));
+    }
+    text.join(", ")
+}
+
+/// The copies that influxd made of a database before it upgraded it, ascending by name.
+fn upgrade_backups(database: &Path) -> Vec<PathBuf> {
+    let Some(own) = database.file_name().map(|name| name.to_string_lossy()) else {
+        return Vec::new();
+    };
+    let start = format!("{own}.pre-");
+    let Ok(entries) = fs::read_dir(folder_of(database)) else {
+        return Vec::new();
+    };
+    let is_backup = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with(&start) && name.ends_with("-upgrade.backup")
+        }) && path.is_file()
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> = paths.filter(is_backup).collect();
+    paths.sort();
+    paths
+}
+
+/// A path as a shell reads it.
+fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_shell() {
+        for (path, word) in [
+            (
+                "/var/lib/influxdb/influxd.bolt",
+                "/var/lib/influxdb/influxd.bolt",
+            ),
+            ("my files/it's.bolt", "'my files/it'\\''s.bolt'"),
+            ("$(id)", "'$(id)'"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
+    }
+
+    #[test]
+    fn backups_are_known_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "influxd.bolt",
+            "influxd.bolt.pre-v2.9.1-upgrade.backup",
+            "influxd.bolt.pre-2.8.0-upgrade.backup",
+            "influxd.bolt.2.9.1-pre-2.4-downgrade.backup",
+            "other.bolt.pre-2.9.1-upgrade.backup",
+        ] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found = upgrade_backups(&folder.path().join("influxd.bolt"));
+        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()).collect();
+        assert_eq!(
+            names,
+            [
+                "influxd.bolt.pre-2.8.0-upgrade.backup",
+                "influxd.bolt.pre-v2.9.1-upgrade.backup"
+            ]
+        );
+    }
+}

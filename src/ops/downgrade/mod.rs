@@ -1,0 +1,5 @@
+//! The way back to an older release: check, prepare, apply.
+
+pub mod apply;
+pub mod check;
+pub mod prepare;

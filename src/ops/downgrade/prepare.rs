@@ -1,0 +1,390 @@
+//! `downgrade prepare`: plaintext tokens put back in place of their hashes, so that releases which
+//! know no hashes still know the tokens.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256, Sha512};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::metadata::authenticate::TokenIndexes;
+use crate::metadata::json::{Edit, Object};
+use crate::metadata::residue::{Known, Scan};
+use crate::metadata::{
+    Authorization, Id, Kind, Storage, TokenHash, Variant, authenticate, authorization, json, names,
+};
+use crate::ops::capture::read;
+use crate::ops::capture::read::Unseal;
+use crate::ops::commit::{Around, all_decoded, commit, known_schema};
+use crate::ops::residue::{embedded, look_into};
+use crate::secret::Token;
+use crate::store::{ChangeSet, Committed, OpenOptions, Outcome, Snapshot, Store, WritableStore};
+
+/// The longest token that can be put back: a key of Bolt is no longer.
+const LONGEST: usize = 32768;
+
+/// A search for the plaintext of a store's hashed tokens, in one source after the other. Whatever a
+/// source says, a token is what has the hash.
+pub struct Search<'k> {
+    known: &'k Known,
+    scan: Scan<'k>,
+    findings: Vec<Finding>,
+    /// Of live records of the store itself.
+    embedded: Vec<(Id, Token)>,
+}
+
+/// What a search found.
+pub struct Found {
+    tokens: Vec<Token>,
+    unmatched: u64,
+    /// Damage that may hide some.
+    pub findings: Vec<Finding>,
+}
+
+impl<'k> Search<'k> {
+    /// For the hashed tokens that `known` tells.
+    #[must_use]
+    pub fn new(known: &'k Known) -> Self {
+        Self {
+            known,
+            scan: Scan::new(known),
+            findings: Vec::new(),
+            embedded: Vec::new(),
+        }
+    }
+
+    /// Reads a capture or a list of tokens; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`read::read`].
+    pub fn list(&mut self, input: &mut dyn Read, name: &str, unseal: &Unseal) -> Result<()> {
+        let scan = &mut self.scan;
+        read::read(input, name, unseal, &mut |texts| scan.feed_entry(&texts))?;
+        Ok(())
+    }
+
+    /// Looks through another database, what is live in it and what is not.
+    ///
+    /// # Errors
+    /// When it can't be opened or is none.
+    pub fn database(&mut self, path: &Path, open: &OpenOptions) -> Result<()> {
+        let store = Store::open(path, open).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.with_hint(
+                "check the path after --from-db: each database named there has to exist",
+            ),
+            ErrorKind::NotAStore => error.with_hint("--files looks into files of any kind"),
+            _ => error,
+        })?;
+        self.findings
+            .extend(self.scan.feed_store(store.snapshot(), store.inspect())?);
+        Ok(())
+    }
+
+    /// Looks into a file of any kind.
+    ///
+    /// # Errors
+    /// As [`look_into`].
+    pub fn file(&mut self, path: &Path, open: &OpenOptions) -> Result<()> {
+        self.findings.extend(look_into(&mut self.scan, path, open)?);
+        Ok(())
+    }
+
+    /// Looks at the unused parts of the store's own file, and at its live records that are no
+    /// authorizations. The last source, if it is one.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn own_file(&mut self, store: &Store) -> Result<()> {
+        self.findings
+            .extend(self.scan.feed_unused(store.inspect(), store.snapshot())?);
+        self.embedded
+            .extend(embedded(store.snapshot(), self.known)?.matching);
+        Ok(())
+    }
+
+    /// All that was found.
+    #[must_use]
+    pub fn finish(self) -> Found {
+        let residue = self.scan.finish();
+        let mut tokens: BTreeMap<Id, Token> = residue.matching.into_iter().collect();
+        tokens.extend(self.embedded);
+        Found {
+            tokens: tokens.into_values().collect(),
+            unmatched: residue.unmatched,
+            findings: self.findings,
+        }
+    }
+}
+
+/// What was put back, or would be, and what is left to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prepared {
+    /// Tokens that stand in plaintext now and did not.
+    pub restored: u64,
+    /// Tokens that did before.
+    pub already_plaintext: u64,
+    /// Distinct candidates that are no token of this store.
+    pub unmatched: u64,
+    /// Tokens of which only the hash is stored, ascending by ID.
+    pub still_hashed: Vec<StillHashed>,
+}
+
+/// A token of which only the hash is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StillHashed {
+    /// Its authorization.
+    pub id: Id,
+    /// May be empty.
+    pub description: String,
+    /// What sort of token it is.
+    pub kind: Kind,
+}
+
+/// A preparation, worked out.
+pub struct Plan {
+    /// What is to be written; nothing if nothing is to be put back.
+    pub changes: ChangeSet,
+    /// What it comes to.
+    pub prepared: Prepared,
+    tokens: Vec<(Id, Token)>,
+}
+
+/// Works out which records get their plaintext back.
+///
+/// # Errors
+/// [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited.
+pub fn plan(snapshot: &dyn Snapshot, found: &Found) -> Result<Plan> {
+    work_out(snapshot, found).map_err(Error::nothing_changed)
+}
+
+fn work_out(snapshot: &dyn Snapshot, found: &Found) -> Result<Plan> {
+    known_schema(snapshot)?;
+    let (indexes, _) = TokenIndexes::load(snapshot)?;
+    let (buckets, _) = snapshot.buckets()?;
+    let mut planner = Planner {
+        snapshot,
+        indexes,
+        has_hashed_index: buckets
+            .iter()
+            .any(|bucket| bucket.name == names::AUTHORIZATION_HASHED_INDEX),
+        by_hash: ByHash::of(&found.tokens),
+        used: HashSet::new(),
+        plan: Plan {
+            changes: ChangeSet::default(),
+            prepared: Prepared {
+                restored: 0,
+                already_plaintext: 0,
+                unmatched: found.unmatched,
+                still_hashed: Vec::new(),
+            },
+            tokens: Vec::new(),
+        },
+    };
+    let mut failed = None;
+    let skipped = snapshot.scan(names::AUTHORIZATIONS, &mut |key, value| match planner
+        .record(key, value)
+    {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    all_decoded(&skipped)?;
+    Ok(planner.plan)
+}
+
+/// Candidates by what records hold.
+struct ByHash<'t> {
+    sha256: HashMap<[u8; 32], &'t Token>,
+    sha512: HashMap<[u8; 64], &'t Token>,
+}
+
+impl<'t> ByHash<'t> {
+    fn of(tokens: &'t [Token]) -> Self {
+        let bytes = |token: &'t Token| token.reveal().as_bytes();
+        let can_be_key = |token: &&Token| (1..=LONGEST).contains(&token.reveal().len());
+        let tokens = || tokens.iter().filter(can_be_key);
+        Self {
+            sha256: tokens()
+                .map(|token| (Sha256::digest(bytes(token)).into(), token))
+                .collect(),
+            sha512: tokens()
+                .map(|token| (Sha512::digest(bytes(token)).into(), token))
+                .collect(),
+        }
+    }
+
+    fn get(&self, hash: &str) -> Option<&'t Token> {
+        let hash = TokenHash::parse(hash).ok()?;
+        match hash.variant() {
+            Variant::Sha256 => self.sha256.get(hash.digest()).copied(),
+            Variant::Sha512 => self.sha512.get(hash.digest()).copied(),
+        }
+    }
+}
+
+struct Planner<'p> {
+    snapshot: &'p dyn Snapshot,
+    indexes: TokenIndexes,
+    has_hashed_index: bool,
+    by_hash: ByHash<'p>,
+    /// Digests of the tokens that were put back: no other record can have the same.
+    used: HashSet<[u8; 32]>,
+    plan: Plan,
+}
+
+impl<'p> Planner<'p> {
+    fn record(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let record = match Authorization::<'_>::decode(names::AUTHORIZATIONS, key, value) {
+            Ok(record) => record,
+            Err(finding) => return all_decoded(&[finding]),
+        };
+        match record.storage() {
+            Storage::Missing => {}
+            Storage::Plaintext | Storage::Both if self.lacks_entry(&record) => {
+                let token = Token::new(record.token.to_string());
+                self.enter(&record, &token);
+            }
+            Storage::Plaintext | Storage::Both => self.plan.prepared.already_plaintext += 1,
+            Storage::Hashed => match self.token_of(&record)? {
+                Some(token) => self.put_back(&record, value, token)?,
+                None => self.plan.prepared.still_hashed.push(StillHashed {
+                    id: record.id,
+                    description: record.description.to_string(),
+                    kind: record.class().kind,
+                }),
+            },
+        }
+        Ok(())
+    }
+
+    /// Whether a record that holds its token is found by the token's hash only.
+    fn lacks_entry(&self, record: &Authorization<'_>) -> bool {
+        let by_hash = |variant| {
+            let key = TokenHash::of(variant, record.token.as_bytes()).to_phc();
+            self.indexes.hashed.get(key.as_bytes()) == Some(Some(record.id))
+        };
+        record.token.len() <= LONGEST
+            && self.indexes.raw.get(record.token.as_bytes()).is_none()
+            && Variant::ALL.into_iter().any(by_hash)
+    }
+
+    /// The candidate that has this record's hash, if the record may have it: a server finds no more
+    /// than one record by a token.
+    fn token_of(&self, record: &Authorization<'_>) -> Result<Option<&'p Token>> {
+        let Some(token) = self.by_hash.get(&record.hashed_token) else {
+            return Ok(None);
+        };
+        let text = token.reveal();
+        if self.used.contains(&digest(token)) {
+            return Ok(None);
+        }
+        // Another record with the same token comes first, if the server finds that one now.
+        let raw = self.indexes.raw.get(text.as_bytes()).flatten();
+        let hashed = self.indexes.hashed.get(record.hashed_token.as_bytes());
+        for other in [raw, hashed.flatten()].into_iter().flatten() {
+            let has_it = |other: &Authorization<'_>| {
+                other.token == text || other.hashed_token == record.hashed_token
+            };
+            if other != record.id
+                && authorization::with(self.snapshot, other, has_it)? == Some(true)
+            {
+                return Ok(None);
+            }
+        }
+        Ok(Some(token))
+    }
+
+    fn put_back(&mut self, record: &Authorization<'_>, value: &[u8], token: &Token) -> Result<()> {
+        let id = record.id.to_string();
+        let text = Zeroizing::new(json::string(token.reveal()));
+        let mut new = Zeroizing::new(Vec::with_capacity(value.len() + 6 * text.len()));
+        // A `token` that is there is empty.
+        let edits = [
+            ("token", Edit::Remove),
+            ("hashedToken", Edit::Become("token", &text)),
+        ];
+        let object = Object::parse(value);
+        if let Some(object) = &object {
+            object.edit(&edits, &mut new);
+        }
+        let reads_back = serde_json::from_slice::<Authorization<'_>>(&new)
+            .is_ok_and(|new| new.token == token.reveal() && new.hashed_token.is_empty());
+        if !reads_back {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("authorization {id} can't be edited; nothing was changed"),
+            )
+            .with_hint("boltkey check tells what is wrong with the store"));
+        }
+        let changes = &mut self.plan.changes;
+        changes.put(names::AUTHORIZATIONS, id.as_bytes(), &new);
+        if self.has_hashed_index {
+            let hash = record.hashed_token.as_bytes();
+            changes.remove(names::AUTHORIZATION_HASHED_INDEX, hash);
+        }
+        self.enter(record, token);
+        Ok(())
+    }
+
+    /// Puts the entry by which every release finds a token.
+    fn enter(&mut self, record: &Authorization<'_>, token: &Token) {
+        let id = record.id.to_string();
+        let key = token.reveal().as_bytes();
+        let changes = &mut self.plan.changes;
+        changes.put(names::AUTHORIZATION_INDEX, key, id.as_bytes());
+        self.used.insert(digest(token));
+        self.plan.tokens.push((record.id, token.clone()));
+        self.plan.prepared.restored += 1;
+    }
+}
+
+fn digest(token: &Token) -> [u8; 32] {
+    Sha256::digest(token.reveal()).into()
+}
+
+impl Plan {
+    /// Makes it hold, and proves on what the file then shows that every token that was put back is
+    /// found. A proof that fails is a failure of [`Committed`]: the change holds by then.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
+        let mut committed = commit(store, &self.changes, around)?;
+        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+            committed.failure = self.prove(store).err();
+        }
+        Ok(committed)
+    }
+
+    fn prove(&self, store: &WritableStore) -> Result<()> {
+        let incomplete = |id: Id, why: &str| {
+            Error::new(
+                ErrorKind::Incomplete,
+                format!("the change is committed, but authorization {id} {why}"),
+            )
+            .with_hint("boltkey check tells what is wrong with the store")
+        };
+        for (id, token) in &self.tokens {
+            match authenticate::find(store, token) {
+                Ok(Some(found)) if found == *id => {}
+                Ok(_) => return Err(incomplete(*id, "is not found by its token")),
+                Err(error) => {
+                    let why = error.message().replace("; nothing was changed", "");
+                    return Err(incomplete(*id, &format!("can't be read back: {why}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,332 @@
+//! How export and restore reach the disk, as few calls that tests can count, fail, and stop at.
+//!
+//! What is written goes through a [`Device`] for each file, as with every command that changes a
+//! database. What changes names goes past it: these calls are the [`Step`]s.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::ops::files::output::Naming;
+use crate::store::Device;
+use crate::store::device::on_file;
+
+/// A call that changes names, or makes them durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'p> {
+    /// A folder is made.
+    Make(&'p Path),
+    /// A file gets this name, which nothing has.
+    Link(&'p Path),
+    /// A file gets this name in the place of another.
+    Replace(&'p Path),
+    /// What has this name gets another one.
+    MoveAway(&'p Path),
+    /// The names in this folder are made durable.
+    Sync(&'p Path),
+}
+
+impl Naming {
+    /// The step that this is when an output is completed at `path`.
+    pub(crate) fn at(self, path: &Path) -> Step<'_> {
+        match self {
+            Self::Link => Step::Link(path),
+            Self::Sync => Step::Sync(path),
+        }
+    }
+}
+
+/// The disk, or a double of it.
+pub trait Disk: Sync {
+    /// A new file, to be written.
+    fn device(&self, file: File) -> Box<dyn Device>;
+
+    /// A file without a name that is gone when it is closed: it need not survive anything.
+    fn private(&self, file: File) -> Box<dyn Device> {
+        Box::new(Private(self.device(file)))
+    }
+
+    /// Told of each step before it is done; an error is the step's own.
+    ///
+    /// # Errors
+    /// Only what tests make up.
+    fn before(&self, _step: Step<'_>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The disk itself.
+pub struct Straight;
+
+impl Disk for Straight {
+    fn device(&self, file: File) -> Box<dyn Device> {
+        Box::new(Early::new(on_file(file)))
+    }
+
+    fn private(&self, file: File) -> Box<dyn Device> {
+        Box::new(Private(on_file(file)))
+    }
+}
+
+/// A device whose bytes go to the disk while more are written, so that in the end there is little
+/// left to wait for.
+struct Early {
+    device: Arc<dyn Device>,
+    /// Bytes written since the thread was last told to sync.
+    behind: AtomicU64,
+    /// Tells the thread to sync; made with it by the first large write.
+    thread: Mutex<Option<(SyncSender<()>, JoinHandle<()>)>>,
+    /// How an early sync failed: the system tells that only once.
+    failed: Arc<Mutex<Option<io::Error>>>,
+}
+
+/// Bytes after which the disk is set to work.
+const EARLY: u64 = 32 << 20;
+
+impl Early {
+    fn new(device: Box<dyn Device>) -> Self {
+        Self {
+            device: device.into(),
+            behind: AtomicU64::new(0),
+            thread: Mutex::new(None),
+            failed: Arc::default(),
+        }
+    }
+
+    fn start(&self) {
+        let mut thread = lock(&self.thread);
+        let (tell, _) = thread.get_or_insert_with(|| {
+            let (tell, told) = sync_channel::<()>(1);
+            let (device, failed) = (Arc::clone(&self.device), Arc::clone(&self.failed));
+            let thread = std::thread::spawn(move || {
+                for () in told {
+                    if let Err(cause) = device.sync() {
+                        lock(&failed).get_or_insert(cause);
+                    }
+                }
+            });
+            (tell, thread)
+        });
+        // If it has not come to the last one yet, that one will do.
+        let _ = tell.try_send(());
+    }
+
+    /// Lets the thread come to its end.
+    fn stop(&self) {
+        if let Some((tell, thread)) = lock(&self.thread).take() {
+            drop(tell);
+            if thread.join().is_err() {
+                let cause = io::Error::other("the thread that syncs has ended early");
+                lock(&self.failed).get_or_insert(cause);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Early {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Device for Early {
+    fn length(&self) -> io::Result<u64> {
+        self.device.length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.device.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.device.write_all_at(bytes, offset)?;
+        let length = bytes.len() as u64;
+        if self.behind.fetch_add(length, Ordering::Relaxed) + length >= EARLY {
+            self.behind.store(0, Ordering::Relaxed);
+            self.start();
+        }
+        Ok(())
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.device.set_length(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.stop();
+        self.device.sync()?;
+        match lock(&self.failed).take() {
+            Some(cause) => Err(cause),
+            None => Ok(()),
+        }
+    }
+
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        self.device.free_space()
+    }
+
+    fn forget(&self, offset: u64, length: u64) {
+        self.device.forget(offset, length);
+    }
+}
+
+/// A file that need not survive anything.
+struct Private(Box<dyn Device>);
+
+impl Device for Private {
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.0.set_length(length)
+    }
+
+    /// To wait for the disk would be in vain.
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn free_space(&self) -> io::Result<Option<u64>> {
+        self.0.free_space()
+    }
+
+    /// Nor does it have to be on the disk.
+    fn forget(&self, _: u64, _: u64) {}
+}
+
+/// A device that is written from its start to its end, and then read. Once a write has failed
+/// there are no more: what packs bytes would go on when it is dropped.
+pub struct Front {
+    device: Box<dyn Device>,
+    at: u64,
+    failed: bool,
+}
+
+impl Front {
+    /// At the start of a new file.
+    pub fn new(device: Box<dyn Device>) -> Self {
+        Self {
+            device,
+            at: 0,
+            failed: false,
+        }
+    }
+
+    /// Returns when all that was written is on disk, and goes back to the start, for reading.
+    ///
+    /// # Errors
+    /// As the device says.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.device.sync()?;
+        self.rewind();
+        Ok(())
+    }
+
+    /// Goes back to the start, for reading.
+    pub fn rewind(&mut self) {
+        self.at = 0;
+    }
+}
+
+impl Write for Front {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write failed"));
+        }
+        self.failed = true;
+        self.device.write_all_at(bytes, self.at)?;
+        self.failed = false;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Front {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.device.length()?.saturating_sub(self.at);
+        let length = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let part = buffer.get_mut(..length).unwrap_or_default();
+        self.device.read_exact_at(part, self.at)?;
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its first sync fails, as a system tells of a failure once.
+    #[derive(Default)]
+    struct FailsOnce(AtomicU64);
+
+    impl Device for FailsOnce {
+        fn length(&self) -> io::Result<u64> {
+            Ok(0)
+        }
+
+        fn read_exact_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_length(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(io::Error::other("the disk is gone")),
+                _ => Ok(()),
+            }
+        }
+
+        fn free_space(&self) -> io::Result<Option<u64>> {
+            Ok(None)
+        }
+
+        fn forget(&self, _: u64, _: u64) {}
+    }
+
+    #[test]
+    fn an_early_sync_that_fails_is_not_forgotten() {
+        let early = Early::new(Box::new(FailsOnce::default()));
+        let piece = vec![0; 8 << 20];
+        for number in 0..5 {
+            early.write_all_at(&piece, number * (8 << 20)).unwrap();
+        }
+        let told = early.sync().unwrap_err();
+        assert_eq!(told.to_string(), "the disk is gone");
+        early.sync().unwrap();
+        // What is small is not worth a thread.
+        let small = Early::new(Box::new(FailsOnce::default()));
+        small.write_all_at(&piece, 0).unwrap();
+        assert!(lock(&small.thread).is_none());
+    }
+}

@@ -1,0 +1,6 @@
+//! Files beside the database: new files and outputs, the disk they are on, the engine folder.
+
+pub mod disk;
+pub mod engine_folder;
+pub mod new_file;
+pub mod output;

@@ -1,0 +1,211 @@
+//! A file that has no name until it is complete.
+//!
+//! Where the file system can do it, it has no name at all while it is written, so that nothing is
+//! left of it when the program is killed. Elsewhere it has a temporary one beside its final
+//! place, by which `status` recognises what a killed program has left.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+const PREFIX: &str = ".boltkey-";
+const SUFFIX: &str = ".tmp";
+
+/// Whether a file's name is one of the temporary ones that boltkey gives.
+#[must_use]
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
+/// The folder that the file at `path` is to stand in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A temporary name that nothing has, as far as chance goes.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub(in crate::ops) fn temporary_name() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|cause| io::Error::other(cause.to_string()))?;
+    let number = u64::from_le_bytes(random);
+    Ok(format!("{PREFIX}{number:016x}{SUFFIX}"))
+}
+
+/// A new, private file. Dropped before it is named, it is gone.
+pub(in crate::ops) enum NewFile {
+    /// Nowhere to be seen.
+    Nameless(File),
+    /// Under a temporary name.
+    Named(NamedTempFile),
+}
+
+impl NewFile {
+    /// Makes one in `folder`, with mode 0600.
+    ///
+    /// # Errors
+    /// As the system says; the error names no file.
+    pub(in crate::ops) fn in_folder(folder: &Path) -> io::Result<Self> {
+        match nameless(folder) {
+            Some(file) => Ok(Self::Nameless(file)),
+            None => named(folder).map(Self::Named),
+        }
+    }
+
+    /// The file itself.
+    pub(in crate::ops) fn file(&self) -> &File {
+        match self {
+            Self::Nameless(file) => file,
+            Self::Named(file) => file.as_file(),
+        }
+    }
+
+    /// The same, for reading and writing. Going past the library's wrapper keeps its temporary
+    /// path out of error messages.
+    pub(crate) fn file_mut(&mut self) -> &mut File {
+        match self {
+            Self::Nameless(file) => file,
+            Self::Named(file) => file.as_file_mut(),
+        }
+    }
+
+    /// Gives the file its name, never in the place of another one.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when something has that name; otherwise as the system
+    /// says. The file is gone then.
+    pub(crate) fn name(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Nameless(file) => link(&file, path),
+            Self::Named(file) => match file.persist_noclobber(path) {
+                Ok(_) => Ok(()),
+                Err(failed) => Err(failed.error),
+            },
+        }
+    }
+}
+
+impl NewFile {
+    /// Gives the file a name in the place of the file that has it.
+    ///
+    /// # Errors
+    /// As the system says. The file is gone then, and what stood there stays.
+    pub(in crate::ops) fn replace(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Named(file) => match file.persist(path) {
+                Ok(_) => Ok(()),
+                Err(failed) => Err(failed.error),
+            },
+            Self::Nameless(file) => {
+                // Only what has a name can be renamed.
+                let temporary = folder_of(path).join(temporary_name()?);
+                link(&file, &temporary)?;
+                fs::rename(&temporary, path).inspect_err(|_| {
+                    let _ = fs::remove_file(&temporary);
+                })
+            }
+        }
+    }
+}
+
+/// A file without a name, where the file system has such and there is a way to name it later.
+#[cfg(target_os = "linux")]
+fn nameless(folder: &Path) -> Option<File> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR).ok()?);
+    // Without a mounted /proc it could never be named.
+    let (ours, seen) = (file.metadata().ok()?, fs::metadata(descriptor(&file)).ok()?);
+    ((ours.dev(), ours.ino()) == (seen.dev(), seen.ino())).then_some(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(_: &Path) -> Option<File> {
+    None
+}
+
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+
+    linkat(CWD, descriptor(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+    Ok(())
+}
+
+/// The name under which this process can reach an open file.
+fn descriptor(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+fn named(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(OsStr::new(PREFIX))
+        .suffix(SUFFIX)
+        // Opened here, since the library's own error would name the temporary file, which tells
+        // the user nothing.
+        .make_in(folder, |path| {
+            File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_named_one_is_private_and_recognised() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut new = NewFile::Named(named(folder.path()).unwrap());
+        new.file_mut().write_all(b"secret").unwrap();
+        let [entry] = &fs::read_dir(folder.path()).unwrap().collect::<Vec<_>>()[..] else {
+            panic!("more than the temporary file");
+        };
+        let entry = entry.as_ref().unwrap();
+        assert!(is_temporary(entry.file_name().to_str().unwrap()));
+        assert_eq!(entry.metadata().unwrap().mode() & 0o7777, 0o600);
+        let path = folder.path().join("out");
+        new.name(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn neither_kind_takes_the_place_of_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "theirs").unwrap();
+        let kinds = [
+            nameless(folder.path()).map(NewFile::Nameless),
+            named(folder.path()).ok().map(NewFile::Named),
+        ];
+        for new in kinds.into_iter().flatten() {
+            let refused = new.name(&path).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_error_is_the_system_s() {
+        let told = named(Path::new("/nowhere/at/all")).unwrap_err();
+        assert_eq!(told.raw_os_error(), Some(2), "{told}");
+    }
+}

@@ -1,0 +1,88 @@
+//! `org create`: an organization with its two system buckets and their time-series metadata, without
+//! which influxd does not start.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::new_records::{SYSTEM_BUCKETS, put_bucket, put_org, valid_org_name};
+use crate::metadata::{Catalog, names, tsm_edit};
+use crate::ops::commit::proof::commit_and_prove;
+use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::org::list::Org;
+use crate::ops::timestamp::Moment;
+use crate::ops::token_plan::new_id;
+use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
+
+/// An organization that is worked out.
+pub struct Plan {
+    /// What is to be written.
+    pub changes: ChangeSet,
+    /// As `org list` shows it.
+    pub org: Org,
+}
+
+/// Works out the records.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::Refused`] for names that InfluxDB refuses
+pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Moment) -> Result<Plan> {
+    work_out(snapshot, name, now).map_err(Error::nothing_changed)
+}
+
+fn work_out(snapshot: &dyn Snapshot, name: &str, now: &Moment) -> Result<Plan> {
+    known_schema(snapshot)?;
+    let catalog = Catalog::load(snapshot)?;
+    all_decoded(&catalog.skipped)?;
+    let refused = |why: String| Error::new(ErrorKind::Refused, why);
+    let name = valid_org_name(name).map_err(|why| refused(why.into()))?;
+    let known = catalog.org_by_name(name).is_some();
+    if known
+        || snapshot
+            .get(names::ORGANIZATION_INDEX, name.as_bytes())?
+            .is_some()
+    {
+        let error = refused(format!("organization with name {name:?} already exists"));
+        return Err(match known {
+            true => error.with_hint("boltkey org list shows all of them"),
+            false => error.with_hint("boltkey check tells which index entry blocks the name"),
+        });
+    }
+    let id = new_id::of_engine(snapshot)?;
+    let mut changes = ChangeSet::default();
+    put_org(&mut changes, id, name, &now.utc);
+    let mut databases = Vec::new();
+    for bucket in &SYSTEM_BUCKETS {
+        let bucket_id = new_id::of_engine(snapshot)?;
+        databases.push(put_bucket(&mut changes, bucket_id, id, bucket, &now.utc));
+    }
+    let old = snapshot.get(names::TSM_METADATA, names::TSM_METADATA_KEY)?;
+    let new = old.and_then(|old| tsm_edit::with_databases(&old, &databases));
+    let new = new.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Corrupt,
+            "the time-series metadata of the store can't be edited, so influxd would not start with \
+             a new organization",
+        )
+        .with_hint("boltkey check tells what is wrong with it")
+    })?;
+    changes.put(names::TSM_METADATA, names::TSM_METADATA_KEY, &new);
+    Ok(Plan {
+        org: Org {
+            id,
+            name: name.to_owned(),
+            description: String::new(),
+            created_at: now.utc.clone(),
+            updated_at: now.utc.clone(),
+        },
+        changes,
+    })
+}
+
+impl Plan {
+    /// Makes it hold, and proves that the file shows it.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, around, "the new organization")
+    }
+}

@@ -1,0 +1,4 @@
+//! Organizations: list, create.
+
+pub mod create;
+pub mod list;

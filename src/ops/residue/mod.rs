@@ -1,0 +1,218 @@
+//! `residue`: plaintext tokens that the store no longer holds but its file, or another, still
+//! shows.
+
+pub mod scrub;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::finding::Finding;
+use crate::metadata::residue::{Known, Residue, Scan};
+use crate::metadata::{Catalog, Id, names};
+use crate::ops::capture::{Captured, collect};
+use crate::secret::Token;
+use crate::store;
+use crate::store::{OpenOptions, Snapshot, Store, fill};
+
+/// Bytes of a plain file that are read at a time. What is no shorter is no configuration.
+const CHUNK: usize = 256 << 10;
+
+/// Where to look.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Other files to look into, beside the store itself: old backups, gzipped or not, the influx
+    /// CLI's `configs`, anything.
+    pub files: Vec<PathBuf>,
+    /// How to open those that are databases.
+    pub open: OpenOptions,
+}
+
+/// Numbers of distinct tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All that were found.
+    pub tokens: u64,
+    /// Those that belong to a hashed token of this store.
+    pub matching: u64,
+    /// Those that match nothing in this store.
+    pub unmatched: u64,
+    /// Always false: looking changes nothing.
+    pub changed: bool,
+}
+
+/// Counts the tokens that the unused parts of the store's file, and `options.files`, show.
+/// Damage that may hide some is in the findings.
+///
+/// # Errors
+/// When the store or one of the files can't be read.
+pub fn scan(store: &Store, options: &Options) -> Result<(Counts, Vec<Finding>)> {
+    let (known, mut findings) = Known::load_beside(store.snapshot(), store.inspect())?;
+    let (residue, damage) = look(store, &known, options)?;
+    findings.extend(damage);
+    Ok((count(&residue), findings))
+}
+
+/// What [`recover`] found.
+pub struct Recovered {
+    /// As [`scan`] counts.
+    pub counts: Counts,
+    /// The hashed tokens of this store that were found in plaintext: those in unused parts and
+    /// other files, and those that stand in other live records, such as a telegraf configuration.
+    pub tokens: Vec<Captured>,
+    /// Damage that may hide some.
+    pub findings: Vec<Finding>,
+}
+
+/// Finds the plaintext of hashed tokens, wherever the store's file or `options.files` show it.
+///
+/// # Errors
+/// When the store or one of the files can't be read.
+pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
+    let (known, mut findings) = Known::load_beside(store.snapshot(), store.inspect())?;
+    let (residue, damage) = look(store, &known, options)?;
+    findings.extend(damage);
+    let counts = count(&residue);
+    let mut found: BTreeMap<Id, Token> = residue.matching.into_iter().collect();
+    found.extend(embedded(store.snapshot(), &known)?.matching);
+    let catalog = Catalog::load(store.snapshot())?;
+    let (mut tokens, skipped) = collect(store.snapshot(), catalog, &|record, _| {
+        found.get(&record.id).cloned()
+    })?;
+    findings.extend(skipped);
+    // A record of which only ID and hash can be decoded has a token all the same.
+    let mut bare = found;
+    for captured in &tokens {
+        bare.remove(&captured.id);
+    }
+    tokens.extend(
+        bare.into_iter()
+            .map(|(id, token)| Captured::bare(id, token)),
+    );
+    Ok(Recovered {
+        counts,
+        tokens,
+        findings,
+    })
+}
+
+/// Looks for tokens that the store no longer holds in plaintext: in unused parts of its file, and
+/// in `options.files`. Damage that may hide some is in the findings.
+///
+/// # Errors
+/// When the store or one of the files can't be read.
+pub fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue, Vec<Finding>)> {
+    let mut scan = Scan::new(known);
+    let mut findings = scan.feed_unused(store.inspect(), store.snapshot())?;
+    for path in &options.files {
+        findings.extend(look_into(&mut scan, path, &options.open)?);
+    }
+    let mut residue = scan.finish();
+    // Where live bytes are shown, it was done before anything was counted.
+    if !residue.matching.is_empty() && !store.inspect().shows_live_bytes() {
+        let live = embedded(store.snapshot(), known)?;
+        leave_out(&live, &mut residue);
+    }
+    Ok((residue, findings))
+}
+
+/// A token that a live record shows as well, such as a telegraf configuration, is still in the
+/// store, and whoever destroys the residue does not destroy the last copy.
+pub(crate) fn leave_out(live: &Residue, residue: &mut Residue) {
+    let stands = |id: &Id| {
+        live.matching
+            .binary_search_by_key(id, |(id, _)| *id)
+            .is_ok()
+    };
+    residue.matching.retain(|(id, _)| !stands(id));
+}
+
+fn count(residue: &Residue) -> Counts {
+    Counts {
+        tokens: residue.tokens(),
+        matching: residue.matching.len() as u64,
+        unmatched: residue.unmatched,
+        changed: false,
+    }
+}
+
+/// Tokens in live records other than authorizations.
+pub(crate) fn embedded(snapshot: &dyn Snapshot, known: &Known) -> Result<Residue> {
+    let mut scan = Scan::new(known);
+    // As large as the tokens are many, and all values are IDs.
+    let indexes = [
+        names::AUTHORIZATION_INDEX,
+        names::AUTHORIZATION_HASHED_INDEX,
+    ];
+    for bucket in snapshot.buckets()?.0 {
+        let name = bucket.name.as_slice();
+        if name != names::AUTHORIZATIONS && !indexes.contains(&name) {
+            snapshot.scan(&bucket.name, &mut |_, value| {
+                scan.feed(value, false);
+                ControlFlow::Continue(())
+            })?;
+        }
+    }
+    Ok(scan.finish())
+}
+
+/// Shows `scan` all that the file at `path` holds, whatever it is.
+///
+/// # Errors
+/// When the file can't be read, or is a database that another process holds.
+pub fn look_into(scan: &mut Scan<'_>, path: &Path, open: &OpenOptions) -> Result<Vec<Finding>> {
+    match Store::open(path, open) {
+        Ok(store) => scan.feed_store(store.snapshot(), store.inspect()),
+        Err(error) if error.kind() == ErrorKind::NotAStore => {
+            look_into_plain(scan, path)?;
+            Ok(Vec::new())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error.with_hint("check the path after --files: each file named there has to exist"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A file that is no database, or one too damaged to be read as such.
+fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).at("read", path)?;
+    if !metadata.is_file() {
+        let why = format!("{} is not a regular file", path.display());
+        return Err(Error::new(ErrorKind::Refused, why).with_hint("name the files to look into"));
+    }
+    let mut file = File::open(path).at("open", path)?;
+    let mut start = Zeroizing::new(vec![0; CHUNK]);
+    let mut length = fill(&mut file, &mut start).at("read", path)?;
+    if start.starts_with(&store::GZIP_MAGIC) {
+        let content = Zeroizing::new(store::unpack(file).at("unpack", path).map_err(|error| {
+            error.with_hint("if it is a real copy, unpack it with gunzip and name the result")
+        })?);
+        scan.feed(&content, false);
+        feed_settings(scan, &content);
+        return Ok(());
+    }
+    if length < CHUNK {
+        feed_settings(scan, start.get(..length).unwrap_or_default());
+    }
+    let mut continued = false;
+    while length > 0 {
+        scan.feed(start.get(..length).unwrap_or_default(), continued);
+        continued = true;
+        length = fill(&mut file, &mut start).at("read", path)?;
+    }
+    Ok(())
+}
+
+fn feed_settings(scan: &mut Scan<'_>, content: &[u8]) {
+    if content.len() < CHUNK
+        && let Ok(text) = std::str::from_utf8(content)
+    {
+        scan.feed_settings(text);
+    }
+}

@@ -1,0 +1,201 @@
+//! Which user and which organization a command is about: named, or the only one.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::{Catalog, Id, Organization, User};
+
+/// How a user or an organization is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// By its name.
+    Name(String),
+    /// By its ID.
+    Id(Id),
+}
+
+/// In messages, after "called" or the like.
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "called {name:?}"),
+            Self::Id(id) => write!(f, "with the ID {id}"),
+        }
+    }
+}
+
+/// Chooses the user; `several` is the kind of failure when there are several and none is named.
+///
+/// # Errors
+/// [`ErrorKind::NoSuchRecord`] when there is none, or none of that name.
+pub fn user<'c>(catalog: &'c Catalog, by: Option<&By>, several: ErrorKind) -> Result<&'c User> {
+    let users = || catalog.users.values();
+    let names = || users().map(|user| user.name.as_str());
+    match by {
+        Some(by) => match by {
+            By::Name(name) => catalog.user_by_name(name),
+            By::Id(id) => catalog.users.get(id),
+        }
+        .ok_or_else(|| no_such("user", by, names())),
+        None => only(users()).map_err(|none| {
+            if !none {
+                return ambiguous("users", "--user", several, names());
+            }
+            Error::new(
+                ErrorKind::NoSuchRecord,
+                "the store has no user who could own a token; nothing was changed",
+            )
+            .with_hint(
+                "start influxd and set it up in the browser or by influx setup: a server without \
+                 users offers that; or is this the wrong file? boltkey status tells what it holds",
+            )
+        }),
+    }
+}
+
+/// Chooses the organization, as [`user`].
+///
+/// # Errors
+/// As [`user`].
+pub fn org<'c>(
+    catalog: &'c Catalog,
+    by: Option<&By>,
+    several: ErrorKind,
+) -> Result<&'c Organization> {
+    let orgs = || catalog.orgs.values();
+    let names = || orgs().map(|org| org.name.as_str());
+    match by {
+        Some(by) => match by {
+            By::Name(name) => catalog.org_by_name(name),
+            By::Id(id) => catalog.orgs.get(id),
+        }
+        .ok_or_else(|| no_such("organization", by, names())),
+        None => only(orgs()).map_err(|none| {
+            if !none {
+                return ambiguous("organizations", "--org", several, names());
+            }
+            Error::new(
+                ErrorKind::NoSuchRecord,
+                "the store has no organization a token could belong to; nothing was changed",
+            )
+            .with_hint(
+                "is this the right file? boltkey status tells what it holds; a server without any \
+                 organization offers its setup when it starts",
+            )
+        }),
+    }
+}
+
+/// The only one; else whether there is none.
+fn only<T>(mut all: impl Iterator<Item = T>) -> Result<T, bool> {
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok(only),
+        (first, _) => Err(first.is_none()),
+    }
+}
+
+fn ambiguous<'n>(
+    what: &str,
+    option: &str,
+    kind: ErrorKind,
+    names: impl Iterator<Item = &'n str>,
+) -> Error {
+    let names = listed(names.collect());
+    Error::new(
+        kind,
+        format!("there are several {what}: {names}; nothing was changed"),
+    )
+    .with_hint(format!("choose one with {option} NAME"))
+}
+
+/// The error for what does not exist; the hint names what does, the nearest first.
+pub(crate) fn no_such<'n>(what: &str, by: &By, names: impl Iterator<Item = &'n str>) -> Error {
+    let mut names: Vec<&str> = names.collect();
+    if let By::Name(name) = by {
+        names.sort_by_cached_key(|known| distance(known, name));
+    }
+    Error::new(
+        ErrorKind::NoSuchRecord,
+        format!("there is no {what} {by}; nothing was changed"),
+    )
+    .with_hint(format!("there are: {}", listed(names)))
+}
+
+/// A few names, quoted, and how many more there are.
+fn listed(names: Vec<&str>) -> String {
+    const MOST: usize = 20;
+    let more = names.len().saturating_sub(MOST);
+    let mut texts: Vec<String> = names
+        .into_iter()
+        .take(MOST)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    if more > 0 {
+        texts.push(format!("and {more} more"));
+    }
+    if texts.is_empty() {
+        return String::from("none");
+    }
+    texts.join(", ")
+}
+
+/// How many letters have to be added, dropped or replaced to make one name of the other; capitals
+/// count as small letters, and only the first letters of long names count at all.
+fn distance(one: &str, other: &str) -> usize {
+    const LONGEST: usize = 64;
+    let letters = |name: &str| -> Vec<char> {
+        let small = name.chars().flat_map(char::to_lowercase);
+        small.take(LONGEST).collect()
+    };
+    let (one, other) = (letters(one), letters(other));
+    // A row of the table holds the distances between the first letters of `one` and the first so
+    // many of `other`.
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (n, c) in one.iter().enumerate() {
+        let mut left = n + 1;
+        let mut next = vec![left];
+        for (d, pair) in other.iter().zip(row.windows(2)) {
+            let [diagonal, above] = *pair else { continue };
+            left = (diagonal + usize::from(c != d))
+                .min(above + 1)
+                .min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        for (one, other, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("alice", "Alice", 0),
+            ("alice", "alcie", 2),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_names_come_first() {
+        let names = ["carol", "alice", "bob"];
+        let error = no_such("user", &By::Name("alcie".into()), names.into_iter());
+        assert_eq!(error.hint(), Some(r#"there are: "alice", "carol", "bob""#));
+        let many: Vec<String> = (0..25).map(|n| format!("user {n}")).collect();
+        let error = no_such(
+            "user",
+            &By::Id(Id::new(7).unwrap()),
+            many.iter().map(String::as_str),
+        );
+        assert!(error.message().contains("with the ID 0000000000000007"));
+        assert!(error.hint().unwrap().ends_with("\"user 19\", and 5 more"));
+    }
+}

@@ -1,0 +1,165 @@
+//! Identifiers for new records, made as influxd makes them.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::{Id, names};
+use crate::ops::timestamp::Moment;
+use crate::store::Snapshot;
+
+/// How often influxd tries before it gives up.
+const TRIES: u16 = 100;
+
+/// The highest number that is counted up in an identifier.
+const MOST_IN_A_MILLISECOND: u16 = 0xfff;
+
+/// Where the records are whose identifiers are made by time.
+const MADE_BY_TIME: [&[u8]; 3] = [
+    names::AUTHORIZATIONS,
+    names::LEGACY_AUTHORIZATIONS,
+    names::USERS,
+];
+
+/// An identifier for a new authorization, user or instance, which none of these has.
+///
+/// # Errors
+/// When the clock stands before 2017, or the system has no random bytes to give.
+pub fn by_time(snapshot: &dyn Snapshot, now: &Moment) -> Result<Id> {
+    let machine = u16::from_le_bytes(random()?);
+    for count in 0..TRIES {
+        let id = Id::snowflake(now.unix_millis, machine, count).ok_or_else(too_early)?;
+        let instance = snapshot.get(names::INSTANCE, names::INSTANCE_KEY)?;
+        if instance.as_deref() != Some(id.to_string().as_bytes())
+            && is_free(snapshot, &MADE_BY_TIME, id)?
+        {
+            return Ok(id);
+        }
+    }
+    Err(failed("no free identifier was found".into()))
+}
+
+/// Identifiers for many new authorizations, each of which nothing has. What the store has is read
+/// once.
+pub struct ManyByTime {
+    taken: HashSet<Id>,
+    millis: i64,
+    machine: u16,
+    count: u16,
+}
+
+impl ManyByTime {
+    /// Reads what identifiers the store has.
+    ///
+    /// # Errors
+    /// When it can't be read, or the system has no random bytes to give.
+    pub fn new(snapshot: &dyn Snapshot, now: &Moment) -> Result<Self> {
+        let mut taken = HashSet::new();
+        for bucket in MADE_BY_TIME {
+            snapshot.scan(bucket, &mut |key, _| {
+                taken.extend(Id::from_bytes(key).ok());
+                ControlFlow::Continue(())
+            })?;
+        }
+        let instance = snapshot.get(names::INSTANCE, names::INSTANCE_KEY)?;
+        taken.extend(instance.and_then(|id| Id::from_bytes(&id).ok()));
+        Ok(Self {
+            taken,
+            millis: now.unix_millis,
+            machine: u16::from_le_bytes(random()?),
+            count: 0,
+        })
+    }
+
+    /// Another one.
+    ///
+    /// # Errors
+    /// When the clock stands before 2017.
+    pub fn another(&mut self) -> Result<Id> {
+        loop {
+            let id = Id::snowflake(self.millis, self.machine, self.count);
+            let id = id.ok_or_else(too_early)?;
+            // As influxd does when it has used up a millisecond: on to the next.
+            self.count += 1;
+            if self.count > MOST_IN_A_MILLISECOND {
+                self.count = 0;
+                self.millis += 1;
+            }
+            if self.taken.insert(id) {
+                return Ok(id);
+            }
+        }
+    }
+}
+
+fn too_early() -> Error {
+    failed("the clock of this host stands before InfluxDB's identifiers begin".into())
+        .with_hint("set the clock: InfluxDB's identifiers count from 2017-04-09")
+}
+
+/// Any number, by chance.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub fn random_number() -> Result<u64> {
+    random().map(u64::from_le_bytes)
+}
+
+/// An identifier for a new organization or InfluxDB bucket that no record of either has.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub fn of_engine(snapshot: &dyn Snapshot) -> Result<Id> {
+    for _ in 0..TRIES {
+        let Some(id) = Id::random(random()?) else {
+            continue;
+        };
+        if is_free(snapshot, &[names::ORGANIZATIONS, names::BUCKETS], id)? {
+            return Ok(id);
+        }
+    }
+    Err(failed("no free identifier was found".into()))
+}
+
+fn failed(why: String) -> Error {
+    Error::new(ErrorKind::Io, format!("{why}; nothing was changed"))
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| failed(format!("the system gives no random bytes: {cause}")))?;
+    Ok(bytes)
+}
+
+fn is_free(snapshot: &dyn Snapshot, buckets: &[&[u8]], id: Id) -> Result<bool> {
+    let key = id.to_string();
+    for bucket in buckets {
+        if snapshot.get(bucket, key.as_bytes())?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Model;
+
+    #[test]
+    fn many_identifiers_are_all_different_and_new() {
+        let now = Moment::from(&"2026-11-26T12:00:00Z[UTC]".parse::<jiff::Zoned>().unwrap());
+        let mut model = Model::default();
+        let mut first = ManyByTime::new(&model, &now).unwrap();
+        first.machine = 7;
+        let made: Vec<Id> = (0..5000).map(|_| first.another().unwrap()).collect();
+        assert!(made.is_sorted() && made.windows(2).all(|pair| pair[0] != pair[1]));
+        for id in &made[..10] {
+            model.put(names::AUTHORIZATIONS, id.to_string().as_bytes(), b"{}");
+        }
+        let mut second = ManyByTime::new(&model, &now).unwrap();
+        second.machine = 7;
+        assert_eq!(second.another().unwrap(), made[10]);
+    }
+}

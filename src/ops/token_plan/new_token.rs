@@ -1,0 +1,194 @@
+//! A new authorization for a user in an organization: what `auth create`, `auth clone` and
+//! `recover operator` have in common.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::new_authorization::{Kept, NewAuthorization};
+use crate::metadata::permission::Permission;
+use crate::metadata::token_hash::PREFIX;
+use crate::metadata::{Organization, TokenHash, User, Variant};
+use crate::ops::timestamp::Moment;
+use crate::ops::token;
+use crate::ops::token_plan::token_storage::{KeptBecause, Wanted};
+use crate::ops::token_plan::{Parts, Plan, Secret, Value, new_id, token_storage};
+use crate::ops::token_survey::{Sought, Survey, Taken};
+use crate::store::{ChangeSet, Snapshot};
+
+/// The value of a token, and how it is kept.
+#[derive(Clone, Default)]
+pub struct Making {
+    /// Where the value comes from.
+    pub value: Value,
+    /// How it is to be kept.
+    pub wanted: Wanted,
+    /// What an explicit `use-hashed-tokens` of influxd says.
+    pub use_hashed_tokens: Option<bool>,
+    /// Whether a token that no server would accept is made all the same.
+    pub allow_unusable: bool,
+    /// Whether the store is a new one.
+    pub new_store: bool,
+}
+
+/// What is to be made.
+pub(crate) struct Request<'a> {
+    pub(crate) user: &'a User,
+    pub(crate) org: &'a Organization,
+    pub(crate) description: &'a str,
+    pub(crate) active: bool,
+    pub(crate) permissions: &'a [Permission<'a>],
+    /// What to do if a server would refuse the token.
+    pub(crate) hint: &'a str,
+}
+
+/// Works out a new authorization on a store of this schema.
+///
+/// # Errors
+/// * [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::Refused`] when the value is in use, or is none, or would not be accepted
+pub(crate) fn plan(
+    snapshot: &dyn Snapshot,
+    schema: u64,
+    making: &Making,
+    now: &Moment,
+    request: &Request<'_>,
+) -> Result<Plan> {
+    let secret = secret(&making.value)?;
+    let survey = Survey::of(
+        snapshot,
+        &sought(&making.value, &secret),
+        Some(request.user.id),
+    )?;
+    let (hashed, kept_because) = decide(schema, making, &survey)?;
+    must_be_free(survey.taken(0))?;
+    let hash = hash_of(&secret, hashed);
+    let id = new_id::by_time(snapshot, now)?;
+    let new = NewAuthorization {
+        id,
+        kept: kept(&secret, hash.as_deref()),
+        active: request.active,
+        description: request.description,
+        org_id: request.org.id,
+        user_id: request.user.id,
+        permissions: request.permissions,
+        created_at: &now.rfc3339,
+    };
+    let mut changes = ChangeSet::default();
+    new.put(&mut changes);
+    let record = new.record();
+    let had_power = survey.login_may(snapshot, request.user.id, request.permissions)?;
+    let plan = Plan::new(
+        snapshot,
+        Parts {
+            changes,
+            secret,
+            id,
+            record,
+            kept_because,
+            login_had_power: Some(had_power),
+            schema,
+            gone: Vec::new(),
+        },
+    )?;
+    if !making.allow_unusable {
+        plan.must_work(request.hint)?;
+    }
+    Ok(plan)
+}
+
+/// The value itself: made here, or checked.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for what is no token.
+pub(crate) fn secret(value: &Value) -> Result<Secret> {
+    /// Bolt's keys end there.
+    const LONGEST: usize = 32768;
+    let refused = |why: &str| {
+        let message = format!("the given token {why}; nothing was changed");
+        Error::new(ErrorKind::Refused, message)
+    };
+    match value {
+        Value::Generated => token::generate().map(Secret::Token),
+        Value::Hash(hash) => Ok(Secret::Hash(hash.clone())),
+        Value::Chosen(token) if token.reveal().starts_with(PREFIX) => Err(refused(
+            "is a hash: whoever has the hash would get in with it",
+        )
+        .with_hint("give the hash of a token with --hashed-token")),
+        Value::Chosen(token) if !(1..=LONGEST).contains(&token.reveal().len()) => {
+            Err(refused("has to have 1 to 32,768 bytes"))
+        }
+        Value::Chosen(token) => Ok(Secret::Token(token.clone())),
+    }
+}
+
+/// What must not be in use: 64 random bytes are not.
+pub(crate) fn sought<'a>(value: &Value, secret: &'a Secret) -> Sought<'a> {
+    match (value, secret) {
+        (Value::Generated, _) => Sought::default(),
+        (_, Secret::Token(token)) => Sought::token(token),
+        (_, Secret::Hash(hash)) => Sought::hash(hash),
+    }
+}
+
+/// Refuses a value that is in use, as influxd does.
+///
+/// # Errors
+/// [`ErrorKind::Refused`], naming the authorization.
+pub(crate) fn must_be_free(taken: Option<Taken>) -> Result<()> {
+    let Some(Taken(holder)) = taken else {
+        return Ok(());
+    };
+    let (holder, hint) = match holder {
+        Some(id) => (
+            format!("authorization {id} has this value"),
+            "boltkey auth show tells more about it; boltkey auth rotate gives it another value, \
+             boltkey auth delete frees this one",
+        ),
+        None => (
+            String::from("an index entry has this value"),
+            "boltkey check tells more",
+        ),
+    };
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("token already exists: {holder}; nothing was changed"),
+    )
+    .with_hint(hint))
+}
+
+/// Whether it is kept as a hash, and why.
+///
+/// # Errors
+/// As [`token_storage::decide`].
+pub(crate) fn decide(schema: u64, making: &Making, survey: &Survey) -> Result<(bool, KeptBecause)> {
+    // Of a hash nothing else can be kept.
+    let wanted = match making.value {
+        Value::Hash(_) => Wanted::Hashed,
+        _ => making.wanted,
+    };
+    let hashes = survey.hashes || making.new_store;
+    let (hashed, because) =
+        token_storage::decide(schema, wanted, making.use_hashed_tokens, hashes)?;
+    Ok(match because {
+        KeptBecause::Store if making.new_store => (hashed, KeptBecause::NewStore),
+        because => (hashed, because),
+    })
+}
+
+/// The hash, if it is what is kept.
+pub(crate) fn hash_of(secret: &Secret, hashed: bool) -> Option<String> {
+    match secret {
+        Secret::Hash(hash) => Some(hash.to_phc()),
+        Secret::Token(token) if hashed => {
+            Some(TokenHash::of(Variant::Sha256, token.reveal().as_bytes()).to_phc())
+        }
+        Secret::Token(_) => None,
+    }
+}
+
+/// How the value is kept: as its hash, if there is one.
+pub(crate) fn kept<'a>(secret: &'a Secret, hash: Option<&'a str>) -> Kept<'a> {
+    match (secret, hash) {
+        (Secret::Token(token), None) => Kept::Plaintext(token),
+        // A hash is always there of what is known by its hash only.
+        (_, hash) => Kept::Hash(hash.unwrap_or_default()),
+    }
+}

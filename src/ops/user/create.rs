@@ -1,0 +1,107 @@
+//! `user create`: a user who can sign in.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::new_records::{Owned, put_ownership, put_user, valid_user_name};
+use crate::metadata::{Catalog, names};
+use crate::ops::commit::proof::commit_and_prove;
+use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::resolve;
+use crate::ops::resolve::By;
+use crate::ops::timestamp::Moment;
+use crate::ops::token_plan::new_id;
+use crate::ops::user::list::User;
+use crate::ops::user::{list, password};
+use crate::secret::Token;
+use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
+
+/// Who is to be made.
+pub struct Options {
+    /// The name; unique.
+    pub name: String,
+    /// The organization the user is to own.
+    pub org: Option<By>,
+    /// Whether the user is to own the whole instance.
+    pub instance_owner: bool,
+    /// Without one there is no login.
+    pub password: Option<Token>,
+    /// InfluxDB's setting `strong-passwords`.
+    pub strong_passwords: bool,
+}
+
+/// A user who is worked out.
+pub struct Plan {
+    /// What is to be written.
+    pub changes: ChangeSet,
+    /// As `user list` shows it.
+    pub user: User,
+}
+
+/// The migrations of 2.4, the first release that knows owners of the instance.
+const INSTANCE_OWNERS: u64 = 20;
+
+/// Works out the records.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::NoSuchRecord`] when the organization does not exist
+/// * [`ErrorKind::Refused`] for names and passwords that InfluxDB refuses
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+    work_out(snapshot, options, now).map_err(Error::nothing_changed)
+}
+
+fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+    let schema = known_schema(snapshot)?.migrations;
+    let catalog = Catalog::load(snapshot)?;
+    all_decoded(&catalog.skipped)?;
+    let refused = |why: String| Error::new(ErrorKind::Refused, why);
+    let name = options.name.as_str();
+    valid_user_name(name).map_err(|why| refused(why.into()))?;
+    let known = catalog.user_by_name(name).is_some();
+    if known || snapshot.get(names::USER_INDEX, name.as_bytes())?.is_some() {
+        let error = refused(format!("user with name {name:?} already exists"));
+        return Err(error.with_hint(if known {
+            "boltkey user password gives an existing user another password"
+        } else {
+            "boltkey check tells which index entry blocks the name"
+        }));
+    }
+    let org = match &options.org {
+        None => None,
+        by => Some(resolve::org(&catalog, by.as_ref(), ErrorKind::Usage)?.id),
+    };
+    if options.instance_owner && schema < INSTANCE_OWNERS {
+        return Err(refused(format!(
+            "releases of schema {schema} know no owners of the instance"
+        ))
+        .with_hint("an operator token has such power in every release: boltkey recover operator"));
+    }
+    let id = new_id::by_time(snapshot, now)?;
+    let mut changes = ChangeSet::default();
+    put_user(&mut changes, id, name);
+    if let Some(password) = &options.password {
+        let hash = password::hash(password, options.strong_passwords)?;
+        changes.put(
+            names::USER_PASSWORDS,
+            id.to_string().as_bytes(),
+            hash.as_bytes(),
+        );
+    }
+    if let Some(org) = org {
+        put_ownership(&mut changes, schema, id, Owned::Org(org));
+    }
+    if options.instance_owner {
+        put_ownership(&mut changes, schema, id, Owned::Instance);
+    }
+    let user = list::by_id(&Preview::new(snapshot, &changes), id)?;
+    Ok(Plan { changes, user })
+}
+
+impl Plan {
+    /// Makes it hold, and proves that the file shows it.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, around, "the new user")
+    }
+}

@@ -1,0 +1,93 @@
+//! `user delete`: a user goes, with password and ownerships. As in InfluxDB, the user's tokens
+//! stay, and no server accepts them.
+
+use std::ops::ControlFlow;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::{Catalog, Id, authorization, names};
+use crate::ops::commit::proof::commit_and_prove;
+use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::resolve;
+use crate::ops::resolve::By;
+use crate::ops::user::list;
+use crate::ops::user::list::User;
+use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
+
+/// What is to go.
+pub struct Plan {
+    /// What is to be written.
+    pub changes: ChangeSet,
+    /// As `user list` shows it.
+    pub user: User,
+    /// The authorizations that nobody owns then.
+    pub tokens: Vec<Id>,
+}
+
+/// Works out what goes.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::NoSuchRecord`] when there is no such user
+pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
+    work_out(snapshot, by).map_err(Error::nothing_changed)
+}
+
+fn work_out(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
+    known_schema(snapshot)?;
+    let catalog = Catalog::load(snapshot)?;
+    all_decoded(&catalog.skipped)?;
+    let found = resolve::user(&catalog, Some(by), ErrorKind::Usage)?;
+    let id = found.id;
+    let user = list::by_id(snapshot, id)?;
+    let key = id.to_string();
+    let mut changes = ChangeSet::default();
+    changes.remove(names::USERS, key.as_bytes());
+    changes.remove(names::USER_PASSWORDS, key.as_bytes());
+    let entry = snapshot.get(names::USER_INDEX, found.name.as_bytes())?;
+    if entry.as_deref() == Some(key.as_bytes()) {
+        changes.remove(names::USER_INDEX, found.name.as_bytes());
+    }
+    // An ownership's key is the resource's ID and the user's, that of its entry by user begins
+    // with the user's ID.
+    let by_user = format!("{key}/");
+    for (bucket, is_own) in [
+        (
+            names::MAPPINGS,
+            &(|entry: &[u8]| entry.len() == 32 && entry.ends_with(key.as_bytes()))
+                as &dyn Fn(&[u8]) -> bool,
+        ),
+        (names::MAPPINGS_BY_USER, &|entry: &[u8]| {
+            entry.starts_with(by_user.as_bytes())
+        }),
+    ] {
+        let damage = snapshot.scan(bucket, &mut |entry, _| {
+            if is_own(entry) {
+                changes.remove(bucket, entry);
+            }
+            ControlFlow::Continue(())
+        })?;
+        all_decoded(&damage)?;
+    }
+    let mut tokens = Vec::new();
+    let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        if record.user_id == Some(id) {
+            tokens.push(record.id);
+        }
+    })?;
+    all_decoded(&skipped)?;
+    Ok(Plan {
+        changes,
+        user,
+        tokens,
+    })
+}
+
+impl Plan {
+    /// Makes it hold, and proves that nothing is left of the user.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, around, "the deletion")
+    }
+}

@@ -1,0 +1,112 @@
+//! `user list`.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::metadata::{Catalog, Id, mapping, names};
+use crate::store::Snapshot;
+
+/// All users.
+#[derive(Debug, Serialize)]
+pub struct Users {
+    /// By ID.
+    pub users: Vec<User>,
+    /// What had to be skipped.
+    #[serde(skip)]
+    pub skipped: Vec<Finding>,
+}
+
+/// One user, in the API's field names.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// Its identifier.
+    pub id: Id,
+    /// Its name.
+    pub name: String,
+    /// `active`, `inactive`, or empty.
+    pub status: String,
+    /// Whether a password is set; without one there is no login.
+    pub has_password: bool,
+    /// The organizations it owns.
+    pub owns: Vec<OrgName>,
+    /// Whether its login has power over the whole instance by ownership.
+    pub owns_instance: bool,
+}
+
+/// An organization by ID and name.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrgName {
+    /// Its identifier.
+    pub id: Id,
+    /// Its name; none when it was deleted.
+    pub name: Option<String>,
+}
+
+/// Reads all users.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn list(snapshot: &dyn Snapshot) -> Result<Users> {
+    let mut catalog = Catalog::load(snapshot)?;
+    let (mappings, damage) = mapping::load(snapshot)?;
+    let (passwords, more) = with_password(snapshot)?;
+    let mut skipped = std::mem::take(&mut catalog.skipped);
+    skipped.extend(damage);
+    skipped.extend(more);
+    let users = catalog.users.values().map(|user| User {
+        id: user.id,
+        name: user.name.clone(),
+        status: user.status.clone(),
+        has_password: passwords.contains(&user.id),
+        owns: mappings
+            .iter()
+            .filter(|mapping| mapping.user_id == user.id && mapping.owns_org())
+            .map(|mapping| OrgName {
+                id: mapping.resource_id,
+                name: catalog
+                    .orgs
+                    .get(&mapping.resource_id)
+                    .map(|org| org.name.clone()),
+            })
+            .collect(),
+        owns_instance: mappings
+            .iter()
+            .any(|mapping| mapping.user_id == user.id && mapping.owns_instance()),
+    });
+    Ok(Users {
+        users: users.collect(),
+        skipped,
+    })
+}
+
+/// The one with this ID.
+///
+/// # Errors
+/// [`ErrorKind::NoSuchRecord`] when there is none; else as [`list`].
+pub(crate) fn by_id(snapshot: &dyn Snapshot, id: Id) -> Result<User> {
+    let mut users = list(snapshot)?.users.into_iter();
+    users.find(|user| user.id == id).ok_or_else(|| {
+        Error::new(ErrorKind::NoSuchRecord, format!("there is no user {id}"))
+            .with_hint("boltkey user list shows all of them")
+    })
+}
+
+/// The users that have a password.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn with_password(snapshot: &dyn Snapshot) -> Result<(BTreeSet<Id>, Vec<Finding>)> {
+    let mut users = BTreeSet::new();
+    let skipped = snapshot.scan(names::USER_PASSWORDS, &mut |key, value| {
+        if let (Ok(id), false) = (Id::from_bytes(key), value.is_empty()) {
+            users.insert(id);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok((users, skipped))
+}

@@ -1,0 +1,94 @@
+//! `user password`: a password for a user who exists.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::{Catalog, names, password};
+use crate::ops::commit::proof::commit_and_prove;
+use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::resolve;
+use crate::ops::resolve::By;
+use crate::ops::user::list;
+use crate::ops::user::list::User;
+use crate::secret::Token;
+use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
+
+/// A password that is worked out.
+pub struct Plan {
+    /// What is to be written.
+    pub changes: ChangeSet,
+    /// As `user list` shows it.
+    pub user: User,
+    /// Whether there is a password already.
+    pub had_one: bool,
+}
+
+/// Works out the change. Without a password, for a look at the user, there is none.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::NoSuchRecord`] when there is no such user
+/// * [`ErrorKind::Refused`] for passwords that InfluxDB refuses
+pub fn plan(
+    snapshot: &dyn Snapshot,
+    by: &By,
+    password: Option<&Token>,
+    strong: bool,
+) -> Result<Plan> {
+    let work_out = || {
+        known_schema(snapshot)?;
+        let catalog = Catalog::load(snapshot)?;
+        all_decoded(&catalog.skipped)?;
+        let id = resolve::user(&catalog, Some(by), ErrorKind::Usage)?.id;
+        let mut changes = ChangeSet::default();
+        let key = id.to_string();
+        let old = snapshot.get(names::USER_PASSWORDS, key.as_bytes())?;
+        if let Some(password) = password {
+            let hash = hash(password, strong)?;
+            changes.put(names::USER_PASSWORDS, key.as_bytes(), hash.as_bytes());
+        }
+        let user = list::by_id(&Preview::new(snapshot, &changes), id)?;
+        Ok(Plan {
+            changes,
+            user,
+            had_one: old.is_some_and(|old| !old.is_empty()),
+        })
+    };
+    work_out().map_err(Error::nothing_changed)
+}
+
+/// The hash of a password that InfluxDB takes.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for one that it does not take.
+pub(crate) fn hash(text: &Token, strong: bool) -> Result<zeroize::Zeroizing<String>> {
+    password::valid(text, strong).map_err(|why| {
+        let error = Error::new(ErrorKind::Refused, why);
+        match password::valid(text, false) {
+            Ok(()) => error.with_hint("influxd's setting strong-passwords asks for that"),
+            Err(_) => error,
+        }
+    })?;
+    let hash = password::hash(text).map_err(|cause| {
+        Error::new(
+            ErrorKind::Io,
+            format!("the password can't be hashed: {cause}"),
+        )
+    })?;
+    // What can't be verified is nobody's password.
+    if !password::matches(text, &hash) {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            "InfluxDB would not recognise this password",
+        ));
+    }
+    Ok(zeroize::Zeroizing::new(hash))
+}
+
+impl Plan {
+    /// Makes it hold, and proves that the file shows it.
+    ///
+    /// # Errors
+    /// When the change was certainly not made.
+    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, around, "the new password")
+    }
+}
