@@ -1,5 +1,5 @@
 //! Random changes to files of every page size, freelist form and shape: afterwards the contents
-//! are what a model says, the structure is sound, no page is lost or used twice, what was precious
+//! are what a model says, the structure is sound, no page is lost or used twice, what was protected
 //! is as it was, and of what was replaced nothing is left.
 
 #![allow(
@@ -236,13 +236,13 @@ fn try_changes(engine: Engine, file: &Path, bytes: Vec<u8>, rounds: &[Vec<Step>]
     for steps in rounds {
         let before = recorder.bytes();
         let calls = recorder.log().len();
-        // Some bytes in unused places are precious.
+        // Some bytes in unused places are protected.
         let runs = unused(engine, &before);
-        let mut precious = Vec::new();
+        let mut protected = Vec::new();
         for (n, run) in runs.iter().enumerate() {
             if (n + pick).is_multiple_of(3) {
                 let start = run.start + (run.end - run.start) / 3;
-                precious.push(start..(start + 100).min(run.end));
+                protected.push(start..(start + 100).min(run.end));
             }
         }
         let mut changes = changes(&store, steps);
@@ -251,7 +251,7 @@ fn try_changes(engine: Engine, file: &Path, bytes: Vec<u8>, rounds: &[Vec<Step>]
         let (old, _) = Model::copy_of(&store).unwrap();
         assert!(old == model, "{what}");
         assert_eq!(recorder.log().len(), calls, "{what}: written by looking");
-        let mut committed = store.commit(&changes, &precious);
+        let mut committed = store.commit(&changes, &protected);
         if engine == Engine::Redb
             && let Err(error) = &committed
         {
@@ -262,15 +262,15 @@ fn try_changes(engine: Engine, file: &Path, bytes: Vec<u8>, rounds: &[Vec<Step>]
                 "{what}: written although refused"
             );
             changes = self::changes(&store, steps);
-            precious.clear();
-            committed = store.commit(&changes, &precious);
+            protected.clear();
+            committed = store.commit(&changes, &protected);
         }
         let after = recorder.bytes();
-        for range in &precious {
+        for range in &protected {
             let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
             assert!(
                 before[range.clone()] == after[range.clone()],
-                "{what}: precious bytes {range:?} were touched"
+                "{what}: protected bytes {range:?} were touched"
             );
         }
         match committed {

@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 
-use boltkey::ops::commit::Around;
+use boltkey::ops::commit::SideFiles;
 use boltkey::store::{Model, Outcome, Snapshot};
 use memchr::memmem;
-use support::deeds::{Deed, OF_PEOPLE, OF_TOKENS};
 use support::device::{Effort, Recorder, Steps};
+use support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
 use support::scene::{Engine, Other, Scene, contents, lost, scenes, writable};
 
 /// The tokens that a store holds in plaintext.
@@ -35,14 +35,14 @@ fn old_password(scene: &Scene) -> Vec<u8> {
 }
 
 /// Interrupts the command on one store everywhere; how many different images there were.
-fn interrupt(scene: &Scene, deed: Deed, effort: Effort) -> usize {
+fn interrupt(scene: &Scene, operation: Operation, effort: Effort) -> usize {
     let Scene { engine, .. } = scene;
-    let name = &format!("{deed:?} on {}", scene.name);
-    let lost_after = deed.lost_after(scene);
+    let name = &format!("{operation:?} on {}", scene.name);
+    let lost_after = operation.lost_after(scene);
     let recorder = Recorder::new(scene.bytes.clone());
     let mut store = writable(&recorder, name).unwrap();
-    let plan = deed.plan(&store, &scene.old).unwrap();
-    let done = plan.apply(&mut store, &Around::default()).unwrap();
+    let plan = operation.plan(&store, &scene.old).unwrap();
+    let done = plan.apply(&mut store, &SideFiles::default()).unwrap();
     assert_eq!(done.outcome, Outcome::Changed, "{name}");
     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
     drop(store);
@@ -52,7 +52,9 @@ fn interrupt(scene: &Scene, deed: Deed, effort: Effort) -> usize {
     assert_eq!(lost(*engine, &after), lost_after, "{name}");
 
     // Of what was replaced, nothing is left behind.
-    if *engine == Engine::Bolt && matches!(deed, Deed::UserPassword | Deed::UserDelete) {
+    if *engine == Engine::Bolt
+        && matches!(operation, Operation::UserPassword | Operation::UserDelete)
+    {
         let hash = old_password(scene);
         assert!(memmem::find(&scene.bytes, &hash).is_some(), "{name}");
         assert!(
@@ -131,21 +133,21 @@ fn interrupt(scene: &Scene, deed: Deed, effort: Effort) -> usize {
 fn interrupt_all(engine: Engine, effort: Effort) -> usize {
     scenes(engine)
         .iter()
-        .map(|scene| interrupt(scene, Deed::Recover, effort))
+        .map(|scene| interrupt(scene, Operation::Recover, effort))
         .sum()
 }
 
 /// A store in plaintext and one that was hashed.
 const SOME: [&str; 2] = ["fresh-2.7.12.bolt.gz", "upgraded-2.9.1.bolt"];
 
-fn interrupt_some(engine: Engine, deeds: &[Deed], effort: Effort) -> usize {
+fn interrupt_some(engine: Engine, operations: &[Operation], effort: Effort) -> usize {
     let mut images = 0;
     for scene in scenes(engine) {
         if !SOME.contains(&scene.name.as_str()) {
             continue;
         }
-        for deed in deeds {
-            images += interrupt(&scene, *deed, effort);
+        for operation in operations {
+            images += interrupt(&scene, *operation, effort);
         }
     }
     images

@@ -17,10 +17,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use boltkey::ErrorKind;
 use boltkey::metadata::residue::Known;
 use boltkey::ops::capture::read::Unseal;
-use boltkey::ops::commit::Around;
+use boltkey::ops::commit::SideFiles;
 use boltkey::ops::downgrade::apply::Settings;
 use boltkey::ops::downgrade::check::Options;
-use boltkey::ops::downgrade::prepare::Search;
+use boltkey::ops::downgrade::prepare::TokenSearch;
 use boltkey::ops::downgrade::{apply, prepare};
 use boltkey::store::{Committed, Outcome, WritableStore};
 use support::device::{Effort, Fault, Recorder, Steps};
@@ -174,12 +174,12 @@ fn list(fixture: &str) -> String {
 
 fn prepare(store: &mut WritableStore, list: &str) -> boltkey::Result<Committed> {
     let (known, _) = Known::load(store).map_err(boltkey::Error::nothing_changed)?;
-    let mut search = Search::new(&known);
+    let mut search = TokenSearch::new(&known);
     search.list(&mut list.as_bytes(), "the list", &Unseal::default())?;
     let found = search.finish();
     let plan = prepare::plan(store, &found)?;
     assert!(plan.prepared.restored > 5);
-    let done = plan.apply(store, &Around::default())?;
+    let done = plan.apply(store, &SideFiles::default())?;
     // Where the disk has failed by now, nothing can be asked any more.
     if done.failure.is_none()
         && let Ok(again) = prepare::plan(store, &found)
@@ -201,7 +201,7 @@ fn apply(store: &mut WritableStore, drop_hashed: bool) -> boltkey::Result<Commit
     };
     let plan =
         |store: &WritableStore| apply::plan(store, store.inspect(), store.description(), &settings);
-    let done = plan(store)?.apply(store, &Around::default())?;
+    let done = plan(store)?.apply(store, &SideFiles::default())?;
     if done.failure.is_none()
         && let Ok(again) = plan(store)
     {

@@ -9,19 +9,19 @@ use std::fs;
 use std::path::Path;
 
 use boltkey::cli::exit::code_of;
-use boltkey::ops::commit::Around;
+use boltkey::ops::commit::SideFiles;
 use boltkey::store::{Committed, Model, Outcome};
 use boltkey::{Error, ErrorKind};
 use memchr::memmem;
-use support::deeds::{Deed, OF_PEOPLE, OF_TOKENS};
 use support::device::{Fault, Recorder, Stage};
+use support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
 use support::scene::{Engine, Scene, contents, lost, scenes, writable};
 
 /// The numbers of calls that are made to fail: all if there are few; else the first and the last,
 /// those around each sync and each commit point, and every `step`th between.
-fn numbers(scene: &Scene, deed: Deed, most: usize) -> Vec<usize> {
+fn numbers(scene: &Scene, operation: Operation, most: usize) -> Vec<usize> {
     let recorder = Recorder::new(scene.bytes.clone());
-    run(&recorder, scene, deed, &Around::default()).unwrap();
+    run(&recorder, scene, operation, &SideFiles::default()).unwrap();
     let special = recorder.noted();
     let calls = recorder.calls();
     let step = calls.div_ceil(most).max(1);
@@ -40,19 +40,19 @@ struct Ended {
 fn run(
     recorder: &Recorder,
     scene: &Scene,
-    deed: Deed,
-    around: &Around<'_>,
+    operation: Operation,
+    side_files: &SideFiles<'_>,
 ) -> Result<Ended, Error> {
     let mut store = writable(recorder, &scene.name)?;
-    let plan = deed.plan(&store, &scene.old)?;
-    let around = Around {
-        keep_copy: around.keep_copy,
-        tokens_out: (around.tokens_out.iter().map(|(path, _)| *path))
+    let plan = operation.plan(&store, &scene.old)?;
+    let side_files = SideFiles {
+        keep_copy: side_files.keep_copy,
+        tokens_out: (side_files.tokens_out.iter().map(|(path, _)| *path))
             .zip(plan.token())
             .collect(),
-        ..Around::default()
+        ..SideFiles::default()
     };
-    let committed = plan.apply(&mut store, &around)?;
+    let committed = plan.apply(&mut store, &side_files)?;
     Ok(Ended {
         committed,
         token: plan.token().map(|token| token.reveal().to_owned()),
@@ -71,7 +71,7 @@ fn all_texts(error: &Error) -> String {
 }
 
 /// Whether an image holds what was there before, and as many records more as it should.
-fn is_new(found: &Model, old: &Model, deed: Deed) -> bool {
+fn is_new(found: &Model, old: &Model, operation: Operation) -> bool {
     let count = |model: &Model| {
         let mut count = 0_isize;
         boltkey::store::Snapshot::scan(model, b"authorizationsv1", &mut |_, _| {
@@ -81,7 +81,7 @@ fn is_new(found: &Model, old: &Model, deed: Deed) -> bool {
         .unwrap();
         count
     };
-    found != old && count(found) == count(old) + deed.more()
+    found != old && count(found) == count(old) + operation.more()
 }
 
 #[derive(Default)]
@@ -93,10 +93,16 @@ struct Tally {
     unharmed: usize,
 }
 
-fn fail_everywhere(scene: &Scene, deed: Deed, most: usize, out: &Path, tally: &mut Tally) {
+fn fail_everywhere(
+    scene: &Scene,
+    operation: Operation,
+    most: usize,
+    out: &Path,
+    tally: &mut Tally,
+) {
     let secrets: Vec<Vec<u8>> = secrets_of(scene);
-    let lost_after = deed.lost_after(scene);
-    for number in numbers(scene, deed, most) {
+    let lost_after = operation.lost_after(scene);
+    for number in numbers(scene, operation, most) {
         for fault in [Fault::Io, Fault::Full, Fault::Short] {
             let recorder = Recorder::new(scene.bytes.clone());
             recorder.fail(number, fault);
@@ -105,15 +111,15 @@ fn fail_everywhere(scene: &Scene, deed: Deed, most: usize, out: &Path, tally: &m
             let copy = out.join("copy");
             let with_files = number % 48 == 0;
             let dummy = boltkey::secret::Token::new(String::new());
-            let around = Around {
+            let side_files = SideFiles {
                 keep_copy: with_files.then_some(&*copy),
                 tokens_out: with_files
                     .then_some((&*token_out, &dummy))
                     .into_iter()
                     .collect(),
-                ..Around::default()
+                ..SideFiles::default()
             };
-            let ended = run(&recorder, scene, deed, &around);
+            let ended = run(&recorder, scene, operation, &side_files);
             let Some(stage) = recorder.failed() else {
                 assert!(ended.is_ok());
                 cleaned(out);
@@ -121,7 +127,7 @@ fn fail_everywhere(scene: &Scene, deed: Deed, most: usize, out: &Path, tally: &m
             };
             tally.cases += 1;
             let place = format!(
-                "{deed:?} on {}: call {number} fails with {fault:?}",
+                "{operation:?} on {}: call {number} fails with {fault:?}",
                 scene.name
             );
             // The redb library makes commits of its own, to open a store and to close it.
@@ -174,7 +180,7 @@ fn fail_everywhere(scene: &Scene, deed: Deed, most: usize, out: &Path, tally: &m
                         }
                         Outcome::Unchanged => panic!("{place}: said to be unchanged"),
                     }
-                    let with_token = with_files && deed.makes_token();
+                    let with_token = with_files && operation.makes_token();
                     assert_eq!(token_out.exists(), with_token, "{place}: the token's file");
                     let unknown = committed.outcome == Outcome::Unknown;
                     (text, unknown, true)
@@ -187,7 +193,10 @@ fn fail_everywhere(scene: &Scene, deed: Deed, most: usize, out: &Path, tally: &m
                 if is_old {
                     assert!(may_be_old, "{place}: the change is lost");
                 } else {
-                    assert!(is_new(&found, &scene.old, deed), "{place}: something third");
+                    assert!(
+                        is_new(&found, &scene.old, operation),
+                        "{place}: something third"
+                    );
                     assert!(may_be_new, "{place}: the change holds all the same");
                 }
                 if !scene.lost.is_empty() {
@@ -261,13 +270,13 @@ fn secrets_of(scene: &Scene) -> Vec<Vec<u8>> {
 /// Pretends that each write is done, which is not, or is done wrongly. No success is told unless
 /// the change holds, and no refusal unless all is as it was.
 fn lie_everywhere(scene: &Scene, most: usize) -> usize {
-    let deed = Deed::Recover;
+    let operation = Operation::Recover;
     let mut cases = 0;
-    for number in numbers(scene, deed, most) {
+    for number in numbers(scene, operation, most) {
         for fault in [Fault::Lost, Fault::Flipped] {
             let recorder = Recorder::new(scene.bytes.clone());
             recorder.fail(number, fault);
-            let ended = run(&recorder, scene, deed, &Around::default());
+            let ended = run(&recorder, scene, operation, &SideFiles::default());
             if recorder.failed().is_none() {
                 continue;
             }
@@ -287,7 +296,7 @@ fn lie_everywhere(scene: &Scene, most: usize) -> usize {
                     if committed.failure.is_none() {
                         let found = found.unwrap_or_else(|why| panic!("{place}: {why}"));
                         assert!(
-                            is_new(&found, &scene.old, deed),
+                            is_new(&found, &scene.old, operation),
                             "{place}: not what was acknowledged"
                         );
                     }
@@ -298,7 +307,7 @@ fn lie_everywhere(scene: &Scene, most: usize) -> usize {
     cases
 }
 
-fn fail_all(engine: Engine, deeds: &[Deed], only: &[&str], most: usize) -> usize {
+fn fail_all(engine: Engine, operations: &[Operation], only: &[&str], most: usize) -> usize {
     let out = tempfile::tempdir().unwrap();
     let mut tally = Tally::default();
     let mut runs = 0;
@@ -306,8 +315,8 @@ fn fail_all(engine: Engine, deeds: &[Deed], only: &[&str], most: usize) -> usize
         if !only.is_empty() && !only.contains(&scene.name.as_str()) {
             continue;
         }
-        for deed in deeds {
-            fail_everywhere(&scene, *deed, most, out.path(), &mut tally);
+        for operation in operations {
+            fail_everywhere(&scene, *operation, most, out.path(), &mut tally);
             runs += 1;
         }
     }
@@ -335,13 +344,13 @@ fn lie_all(engine: Engine, most: usize) -> usize {
 
 #[test]
 fn bolt() {
-    let cases = fail_all(Engine::Bolt, &[Deed::Recover], &[], usize::MAX);
+    let cases = fail_all(Engine::Bolt, &[Operation::Recover], &[], usize::MAX);
     println!("cases: fault-bolt {cases}");
 }
 
 #[test]
 fn redb() {
-    let cases = fail_all(Engine::Redb, &[Deed::Recover], &[], usize::MAX);
+    let cases = fail_all(Engine::Redb, &[Operation::Recover], &[], usize::MAX);
     println!("cases: fault-redb {cases}");
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use boltkey::metadata::{authenticate, check};
 use boltkey::ops::setup::{Options, Plan, plan};
-use boltkey::ops::timestamp::Moment;
+use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::new_token::Making;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, OpenOptions, Store};
@@ -31,7 +31,7 @@ fn new_store() -> Plan {
         making: Making::default(),
         shards: Vec::new(),
     };
-    plan(&options, &Moment::from(&Zoned::now())).unwrap()
+    plan(&options, &Timestamp::from(&Zoned::now())).unwrap()
 }
 
 /// Fills a new file on this device.

@@ -9,7 +9,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
-use crate::ops::commit::{Around, sound_structure};
+use crate::ops::commit::{SideFiles, sound_structure};
 use crate::store;
 use crate::store::{Committed, Snapshot, WritableStore};
 
@@ -81,20 +81,20 @@ impl<P, A, R> Change<P, A, R> {
     pub fn run<T>(&self, session: &Session, database: &Database) -> Result<Outcome>
     where
         P: Fn(&dyn Snapshot) -> Result<T>,
-        A: Fn(&T, &mut WritableStore, &Around<'_>) -> Result<Committed>,
+        A: Fn(&T, &mut WritableStore, &SideFiles<'_>) -> Result<Committed>,
         R: Fn(&T, Option<bool>, bool) -> Result<Zeroizing<Vec<u8>>>,
     {
         let named = |error: Error| error.about(database.path());
-        let around = Around {
+        let side_files = SideFiles {
             keep_copy: session.keep_copy(),
-            ..Around::default()
+            ..SideFiles::default()
         };
         if session.dry_run() {
             let store = session.open_metadata_at(database)?;
             sound_structure(store.inspect()).map_err(named)?;
             let plan = (self.plan)(store.snapshot()).map_err(named)?;
             drop(store);
-            around.could_be_made()?;
+            side_files.could_be_made()?;
             session
                 .ui()
                 .print([&(self.report)(&plan, Some(true), true)?])?;
@@ -103,7 +103,7 @@ impl<P, A, R> Change<P, A, R> {
         session.may_write(database)?;
         let mut store = session.open_writable(database)?;
         let plan = (self.plan)(&store).map_err(named)?;
-        let committed = (self.apply)(&plan, &mut store, &around)?;
+        let committed = (self.apply)(&plan, &mut store, &side_files)?;
         drop(store);
         let report = (self.report)(&plan, changed(&committed), false);
         ended(session, report, committed)

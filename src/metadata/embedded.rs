@@ -33,7 +33,7 @@ pub struct Embedded {
 /// # Errors
 /// When the file can't be read. Damaged parts are skipped.
 pub fn find(snapshot: &dyn Snapshot, survey: &Survey) -> Result<BTreeSet<Embedded>> {
-    let mut search = Search {
+    let mut search = RecordSearch {
         survey,
         finder: Finder::new(),
         chosen: Chosen::new(&survey.chosen),
@@ -65,14 +65,14 @@ pub fn find(snapshot: &dyn Snapshot, survey: &Survey) -> Result<BTreeSet<Embedde
 /// Shorter tokens stand in other texts by chance.
 pub const SHORTEST: usize = 6;
 
-struct Search<'s> {
+struct RecordSearch<'s> {
     survey: &'s Survey,
     finder: Finder,
     chosen: Chosen<'s>,
     found: BTreeSet<Embedded>,
 }
 
-impl Search<'_> {
+impl RecordSearch<'_> {
     fn look(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) {
         let mut owners = Vec::new();
         let mut in_key = false;

@@ -134,7 +134,7 @@ pub fn raised(value: &[u8], highest: Highest) -> Option<Vec<u8>> {
                 continue;
             }
         };
-        let Content::Number(now) = field.content else {
+        let FieldContent::Number(now) = field.content else {
             return None;
         };
         *seen = true;
@@ -155,8 +155,8 @@ pub fn raised(value: &[u8], highest: Highest) -> Option<Vec<u8>> {
 /// nothing else changed. `None` when either is no such message.
 #[must_use]
 pub fn with_databases_of(value: &[u8], old: &[u8]) -> Option<Vec<u8>> {
-    let name = |content: &Content<'_>| match content {
-        Content::Bytes(bytes) => Some(Database::decode(*bytes).ok()?.name),
+    let name = |content: &FieldContent<'_>| match content {
+        FieldContent::Bytes(bytes) => Some(Database::decode(*bytes).ok()?.name),
         _ => None,
     };
     let mut kept = HashMap::new();
@@ -180,10 +180,10 @@ pub fn with_databases_of(value: &[u8], old: &[u8]) -> Option<Vec<u8>> {
 struct Field<'a> {
     number: u32,
     bytes: &'a [u8],
-    content: Content<'a>,
+    content: FieldContent<'a>,
 }
 
-enum Content<'a> {
+enum FieldContent<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     Other,
@@ -197,17 +197,17 @@ fn fields(value: &[u8]) -> Option<Vec<Field<'_>>> {
         let start = rest;
         let (number, wire) = decode_key(&mut rest).ok()?;
         let content = match wire {
-            WireType::Varint => Content::Number(decode_varint(&mut rest).ok()?),
+            WireType::Varint => FieldContent::Number(decode_varint(&mut rest).ok()?),
             WireType::SixtyFourBit | WireType::ThirtyTwoBit => {
                 let length = if wire == WireType::SixtyFourBit { 8 } else { 4 };
                 rest = rest.get(length..)?;
-                Content::Other
+                FieldContent::Other
             }
             WireType::LengthDelimited => {
                 let length = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
                 let (bytes, after) = rest.split_at_checked(length)?;
                 rest = after;
-                Content::Bytes(bytes)
+                FieldContent::Bytes(bytes)
             }
             // Groups are not used, and could nest.
             WireType::StartGroup | WireType::EndGroup => return None,

@@ -13,9 +13,9 @@ use crate::metadata::embedded::Embedded;
 use crate::metadata::hashing::Survey;
 use crate::metadata::migration::{HASHING, put_record};
 use crate::metadata::{Id, Variant, authorization, embedded, names};
-use crate::ops::commit::{Around, commit, known_schema};
+use crate::ops::commit::{SideFiles, commit, known_schema};
 use crate::ops::residue::scrub::{Unused, remaining};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Inspect, Outcome, Snapshot, Wipe, WritableStore};
 
@@ -80,7 +80,7 @@ pub fn plan(
     snapshot: &dyn Snapshot,
     inspect: &dyn Inspect,
     options: Options,
-    now: &Moment,
+    now: &Timestamp,
 ) -> Result<Plan> {
     work_out(snapshot, inspect, options, now).map_err(Error::nothing_changed)
 }
@@ -89,7 +89,7 @@ fn work_out(
     snapshot: &dyn Snapshot,
     inspect: &dyn Inspect,
     options: Options,
-    now: &Moment,
+    now: &Timestamp,
 ) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     if schema + 1 < HASHING {
@@ -195,9 +195,9 @@ impl Plan {
     pub fn apply(
         &self,
         store: &mut WritableStore,
-        around: &Around<'_>,
+        side_files: &SideFiles<'_>,
     ) -> Result<(Committed, Proof)> {
-        let mut committed = commit(store, &self.changes, around)?;
+        let mut committed = commit(store, &self.changes, side_files)?;
         let mut proof = Proof::default();
         if committed.outcome == Outcome::Changed && committed.failure.is_none() {
             match self.prove(store) {
@@ -239,7 +239,7 @@ impl Plan {
 /// What would happen to one record.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Fate {
+pub struct TokenAction {
     /// The authorization.
     pub id: Id,
     /// As in the record.
@@ -279,10 +279,10 @@ impl Action {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn fates(snapshot: &dyn Snapshot) -> Result<Vec<Fate>> {
-    let mut fates = Vec::new();
+pub fn actions(snapshot: &dyn Snapshot) -> Result<Vec<TokenAction>> {
+    let mut actions = Vec::new();
     authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        fates.push(Fate {
+        actions.push(TokenAction {
             id: record.id,
             description: record.description.to_string(),
             action: match record.storage() {
@@ -293,5 +293,5 @@ pub fn fates(snapshot: &dyn Snapshot) -> Result<Vec<Fate>> {
             },
         });
     })?;
-    Ok(fates)
+    Ok(actions)
 }

@@ -161,7 +161,7 @@ impl File<'_> {
     fn look(&self, why: Option<String>, owners: &BTreeMap<u32, String>) -> Option<LocatedStore> {
         let (first, others) = self.places.split_first()?;
         let named = why.is_some() || self.places.iter().any(|place| place.named);
-        let content = Content::of(&first.path);
+        let content = StoreSummary::of(&first.path);
         if !named && content.is_none_of_ours() {
             return None;
         }
@@ -211,7 +211,7 @@ impl File<'_> {
 
 /// What reading a file told.
 #[derive(Default)]
-struct Content {
+struct StoreSummary {
     engine: Option<Engine>,
     counts: Option<Counts>,
     locked: bool,
@@ -227,7 +227,7 @@ struct Counts {
     tokens: u64,
 }
 
-impl Content {
+impl StoreSummary {
     fn of(path: &Path) -> Self {
         let mut content = Self {
             engine: engine_of(path).ok().flatten(),

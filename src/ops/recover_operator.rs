@@ -6,7 +6,7 @@ use crate::metadata::{Catalog, Organization, User};
 use crate::ops::commit::{all_decoded, known_schema};
 use crate::ops::resolve;
 use crate::ops::resolve::By;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_token::{Making, Request};
 use crate::ops::token_plan::{Plan, new_token};
 use crate::store::Snapshot;
@@ -41,11 +41,11 @@ pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)
 /// * [`ErrorKind::Confirmation`] when there are several to choose from
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] when the token would not be accepted
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     work_out(snapshot, options, now).map_err(Error::nothing_changed)
 }
 
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

@@ -15,7 +15,7 @@ use crate::metadata::tsm::{Highest, Placed};
 use crate::metadata::{Catalog, names, new_store, tsm_edit};
 use crate::ops::commit::{sound_structure, write_token};
 use crate::ops::files::output::OutputFile;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan;
 use crate::ops::token_plan::new_token::{Making, Request};
 use crate::ops::token_plan::{new_id, new_token};
@@ -66,11 +66,11 @@ pub struct Plan {
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] for a password, a name or a token that InfluxDB would not take.
-pub fn plan(options: &Options, now: &Moment) -> Result<Plan> {
+pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
     work_out(options, now).map_err(Error::nothing_changed)
 }
 
-fn work_out(options: &Options, now: &Moment) -> Result<Plan> {
+fn work_out(options: &Options, now: &Timestamp) -> Result<Plan> {
     let refused = |why: &str| Error::new(ErrorKind::Refused, why);
     valid_user_name(&options.user).map_err(refused)?;
     let org_name = valid_org_name(&options.org).map_err(refused)?;
@@ -120,7 +120,7 @@ fn work_out(options: &Options, now: &Moment) -> Result<Plan> {
 }
 
 /// The first authorization, in a store that holds all the rest.
-fn operator_token(content: &Model, options: &Options, now: &Moment) -> Result<token_plan::Plan> {
+fn operator_token(content: &Model, options: &Options, now: &Timestamp) -> Result<token_plan::Plan> {
     let catalog = Catalog::load(content)?;
     let user = catalog.user_by_name(&options.user);
     let org = catalog.org_by_name(&options.org);
@@ -253,8 +253,8 @@ mod tests {
         }
     }
 
-    fn now() -> Moment {
-        Moment::from(&Zoned::now())
+    fn now() -> Timestamp {
+        Timestamp::from(&Zoned::now())
     }
 
     #[test]

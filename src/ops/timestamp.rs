@@ -4,7 +4,7 @@ use jiff::Zoned;
 
 /// A point in time. Taken once for each command, so that all it makes has the same.
 #[derive(Debug, Clone)]
-pub struct Moment {
+pub struct Timestamp {
     /// Milliseconds since 1970.
     pub unix_millis: i64,
     /// RFC 3339 in the local zone with up to nine digits of a second, as influxd writes the times
@@ -14,7 +14,7 @@ pub struct Moment {
     pub utc: String,
 }
 
-impl From<&Zoned> for Moment {
+impl From<&Zoned> for Timestamp {
     fn from(time: &Zoned) -> Self {
         let zone = if time.offset().is_zero() { "Z" } else { "%:z" };
         let format = format!("%Y-%m-%dT%H:%M:%S%.f{zone}");
@@ -44,7 +44,7 @@ mod tests {
             ),
         ] {
             let time: Zoned = time.parse().unwrap();
-            assert_eq!(Moment::from(&time).rfc3339, expected);
+            assert_eq!(Timestamp::from(&time).rfc3339, expected);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::store::Snapshot;
 
 /// Values that must not be in use, by number.
 #[derive(Default)]
-pub(crate) struct Sought<'a> {
+pub(crate) struct TokenLookup<'a> {
     raw: HashMap<&'a str, usize>,
     /// As keys of the index of hashes: every one that a token could have, or the hash itself.
     hashed: HashMap<String, usize>,
@@ -25,19 +25,19 @@ pub(crate) struct Sought<'a> {
     variants: Vec<Variant>,
 }
 
-impl<'a> Sought<'a> {
+impl<'a> TokenLookup<'a> {
     /// One token, number 0, in plaintext or as a hash of either variant.
     pub(crate) fn token(token: &'a Token) -> Self {
-        let mut sought = Self::default();
-        sought.add_token(0, token);
-        sought
+        let mut lookup = Self::default();
+        lookup.add_token(0, token);
+        lookup
     }
 
     /// The token of this hash, number 0, as far as it can be told.
     pub(crate) fn hash(hash: &TokenHash) -> Self {
-        let mut sought = Self::default();
-        sought.add_hash(0, hash);
-        sought
+        let mut lookup = Self::default();
+        lookup.add_hash(0, hash);
+        lookup
     }
 
     /// Another token. Gives the number of an earlier value that is the same.
@@ -60,13 +60,13 @@ impl<'a> Sought<'a> {
 
     /// Where the indexes lead from each: influxd takes a token for one that exists if there is an
     /// entry, whether or not it leads to a record.
-    fn in_indexes(&self, snapshot: &dyn Snapshot) -> Result<HashMap<usize, Taken>> {
+    fn in_indexes(&self, snapshot: &dyn Snapshot) -> Result<HashMap<usize, TokenInUse>> {
         /// To look up more than these takes longer than to go through all entries.
         const FEW: usize = 100;
-        let mut taken = HashMap::new();
+        let mut in_use = HashMap::new();
         let mut note = |number: usize, value: &[u8]| {
-            let holder = Taken(Id::from_bytes(value).ok());
-            taken.entry(number).or_insert(holder);
+            let holder = TokenInUse(Id::from_bytes(value).ok());
+            in_use.entry(number).or_insert(holder);
         };
         if self.hashed.len() > FEW {
             for bucket in [
@@ -85,7 +85,7 @@ impl<'a> Sought<'a> {
                 })?;
                 all_decoded(&damage)?;
             }
-            return Ok(taken);
+            return Ok(in_use);
         }
         let raw = self.raw.iter().map(|(token, number)| (*token, *number));
         let raw = raw.map(|(key, number)| (names::AUTHORIZATION_INDEX, key, number));
@@ -96,7 +96,7 @@ impl<'a> Sought<'a> {
                 note(number, &value);
             }
         }
-        Ok(taken)
+        Ok(in_use)
     }
 
     /// Which of them a record holds, with or without an index entry.
@@ -119,14 +119,14 @@ impl<'a> Sought<'a> {
 
 /// That a value is in use, and by which authorization, if it can be told.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Taken(pub(crate) Option<Id>);
+pub(crate) struct TokenInUse(pub(crate) Option<Id>);
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Survey {
     /// Whether a token is kept as a hash.
     pub(crate) hashes: bool,
-    taken: HashMap<usize, Taken>,
+    in_use: HashMap<usize, TokenInUse>,
     /// What the user's tokens may do, as it is written in them.
     granted: HashSet<Box<str>>,
     /// By permissions as written: whether they can be decoded. Most records have the same as
@@ -142,25 +142,25 @@ impl Survey {
     /// [`crate::ErrorKind::Corrupt`] when one can't be decoded.
     pub(crate) fn of(
         snapshot: &dyn Snapshot,
-        sought: &Sought<'_>,
+        lookup: &TokenLookup<'_>,
         user: Option<Id>,
     ) -> Result<Self> {
         let mut whole = Self {
-            taken: sought.in_indexes(snapshot)?,
+            in_use: lookup.in_indexes(snapshot)?,
             ..Self::default()
         };
         let damage = parallel::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Self, key, value| {
-                if let Err(finding) = part.add(sought, user, key, value) {
+                if let Err(finding) = part.add(lookup, user, key, value) {
                     part.undecodable.push(finding);
                 }
             },
             &mut |part| {
                 whole.hashes |= part.hashes;
-                for (number, taken) in part.taken {
-                    whole.taken.entry(number).or_insert(taken);
+                for (number, in_use) in part.in_use {
+                    whole.in_use.entry(number).or_insert(in_use);
                 }
                 whole.granted.extend(part.granted);
                 whole.undecodable.append(part.undecodable);
@@ -172,13 +172,13 @@ impl Survey {
     }
 
     /// Whether this value is in use, and by which authorization.
-    pub(crate) fn taken(&self, number: usize) -> Option<Taken> {
-        self.taken.get(&number).copied()
+    pub(crate) fn in_use(&self, number: usize) -> Option<TokenInUse> {
+        self.in_use.get(&number).copied()
     }
 
     fn add(
         &mut self,
-        sought: &Sought<'_>,
+        lookup: &TokenLookup<'_>,
         user: Option<Id>,
         key: &[u8],
         value: &[u8],
@@ -186,9 +186,9 @@ impl Survey {
         let bucket = names::AUTHORIZATIONS;
         let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
         self.hashes |= matches!(record.storage(), Storage::Hashed | Storage::Both);
-        if let Some(number) = sought.held_by(&record) {
-            let taken = Taken(Some(record.id));
-            self.taken.entry(number).or_insert(taken);
+        if let Some(number) = lookup.held_by(&record) {
+            let in_use = TokenInUse(Some(record.id));
+            self.in_use.entry(number).or_insert(in_use);
         }
         let text = record.permissions.text();
         if !self.decoded.contains(text) {
@@ -267,18 +267,21 @@ mod tests {
         let raw = store(&[record("a01", r#""token":"secret""#)]);
         let hashed = store(&[record("a02", &format!(r#""hashedToken":"{sha512}""#))]);
         let free = store(&[record("a03", r#""token":"other""#)]);
-        let taken = |model: &Model, sought: &Sought<'_>| {
-            let survey = Survey::of(model, sought, None).unwrap();
-            survey.taken(0).and_then(|taken| taken.0)
+        let in_use = |model: &Model, lookup: &TokenLookup<'_>| {
+            let survey = Survey::of(model, lookup, None).unwrap();
+            survey.in_use(0).and_then(|in_use| in_use.0)
         };
-        assert_eq!(taken(&raw, &Sought::token(&token)), Id::new(0xa01));
-        assert_eq!(taken(&hashed, &Sought::token(&token)), Id::new(0xa02));
-        assert_eq!(taken(&free, &Sought::token(&token)), None);
+        assert_eq!(in_use(&raw, &TokenLookup::token(&token)), Id::new(0xa01));
+        assert_eq!(in_use(&hashed, &TokenLookup::token(&token)), Id::new(0xa02));
+        assert_eq!(in_use(&free, &TokenLookup::token(&token)), None);
         for hash in &hashes {
-            assert_eq!(taken(&raw, &Sought::hash(hash)), Id::new(0xa01));
-            assert_eq!(taken(&free, &Sought::hash(hash)), None);
+            assert_eq!(in_use(&raw, &TokenLookup::hash(hash)), Id::new(0xa01));
+            assert_eq!(in_use(&free, &TokenLookup::hash(hash)), None);
         }
-        assert_eq!(taken(&hashed, &Sought::hash(&hashes[1])), Id::new(0xa02));
+        assert_eq!(
+            in_use(&hashed, &TokenLookup::hash(&hashes[1])),
+            Id::new(0xa02)
+        );
         // An entry is enough for influxd, even one that leads nowhere.
         for (bucket, key) in [
             (names::AUTHORIZATION_INDEX, "secret"),
@@ -287,19 +290,19 @@ mod tests {
         ] {
             let mut model = store(&[]);
             model.put(bucket, key.as_bytes(), b"?");
-            let survey = Survey::of(&model, &Sought::token(&token), None).unwrap();
+            let survey = Survey::of(&model, &TokenLookup::token(&token), None).unwrap();
             assert!(
-                survey.taken(0).is_some_and(|taken| taken.0.is_none()),
+                survey.in_use(0).is_some_and(|in_use| in_use.0.is_none()),
                 "{key}"
             );
         }
         assert!(
-            Survey::of(&hashed, &Sought::default(), None)
+            Survey::of(&hashed, &TokenLookup::default(), None)
                 .unwrap()
                 .hashes
         );
         let broken = store(&[record("a04", r#""permissions":[{"action":"x"}]"#)]);
-        assert!(Survey::of(&broken, &Sought::default(), None).is_err());
+        assert!(Survey::of(&broken, &TokenLookup::default(), None).is_err());
     }
 
     #[test]
@@ -310,7 +313,7 @@ mod tests {
             r#""status":"inactive","permissions":[{"action":"read","resource":{"type":"buckets"}}]"#,
         )]);
         let may = |model: &Model, action, kind, org| {
-            let survey = Survey::of(model, &Sought::default(), Some(user)).unwrap();
+            let survey = Survey::of(model, &TokenLookup::default(), Some(user)).unwrap();
             let wanted = [Permission::new(action, kind, None, org)];
             survey.login_may(model, user, &wanted).unwrap()
         };

@@ -76,7 +76,7 @@ pub enum Wipe {
     /// What this very change leaves behind.
     #[default]
     Freed,
-    /// Everything that is not in use then, wherever it stands; nothing is precious.
+    /// Everything that is not in use then, wherever it stands; nothing is protected.
     Everything,
     /// Nothing.
     Nothing,
@@ -207,11 +207,11 @@ pub type Precious = [Range<u64>];
 /// A store whose content can be changed, in one transaction at a time.
 pub trait Commit: Snapshot {
     /// Makes all of `changes` hold, or none of it, and reads the result again from the file
-    /// before it returns. Bytes in `precious` are neither reused nor wiped.
+    /// before it returns. Bytes in `protected` are neither reused nor wiped.
     ///
     /// # Errors
     /// When the change was certainly not made: refused, or failed before it could come to hold.
-    fn commit(&mut self, changes: &ChangeSet, precious: &Precious) -> Result<Committed>;
+    fn commit(&mut self, changes: &ChangeSet, protected: &Precious) -> Result<Committed>;
 }
 
 /// A store as it will be: what it is now, seen through a change set that is not committed.

@@ -81,11 +81,11 @@ impl Opened {
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        precious: &Precious,
+        protected: &Precious,
     ) -> Result<Committed> {
         match self {
-            Self::Bolt(bolt) => bolt.commit(device, changes, precious),
-            Self::Redb(redb) => redb.commit(device, changes, precious),
+            Self::Bolt(bolt) => bolt.commit(device, changes, protected),
+            Self::Redb(redb) => redb.commit(device, changes, protected),
         }
     }
 }

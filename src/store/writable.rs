@@ -176,8 +176,8 @@ fn read(device: &Arc<dyn Device>, path: &Path) -> Result<(Opened, u64)> {
 }
 
 impl Commit for WritableStore {
-    fn commit(&mut self, changes: &ChangeSet, precious: &Precious) -> Result<Committed> {
-        let committed = self.opened.commit(&self.device, changes, precious)?;
+    fn commit(&mut self, changes: &ChangeSet, protected: &Precious) -> Result<Committed> {
+        let committed = self.opened.commit(&self.device, changes, protected)?;
         // Nothing that was read before counts any more, and the lock has to stay: the same
         // descriptor shows what the file holds now.
         match read(&self.device, &self.description.path) {

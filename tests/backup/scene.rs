@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use boltkey::Result;
 use boltkey::ops::backup::Compression;
-use boltkey::ops::backup::content::Means;
+use boltkey::ops::backup::content::RestoreContext;
 use boltkey::ops::backup::export::{Exported, Options as ExportOptions, Out, export};
 use boltkey::ops::backup::old::Old;
 use boltkey::ops::backup::opening::Opener;
 use boltkey::ops::backup::restore::{Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From, Role};
 use boltkey::ops::files::disk::{Disk, Straight};
-use boltkey::ops::timestamp::Moment;
+use boltkey::ops::timestamp::Timestamp;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, Held, OpenOptions, Store};
 use serde_json::Value;
@@ -137,8 +137,8 @@ impl Scene {
         };
         let backup = Backup::open(From::Path(&self.path("backup")), Some(target))?;
         let opener = Opener::Token(Token::new(self.token.clone()));
-        let now = Moment::from(&jiff::Zoned::now());
-        let means = Means {
+        let now = Timestamp::from(&jiff::Zoned::now());
+        let means = RestoreContext {
             open: &open,
             now: &now,
             disk,
@@ -171,9 +171,9 @@ pub fn into_empty(to: &Path) -> Options {
 
 /// Works out a restore to where nothing stands.
 pub fn planned(backup: &Backup, opener: Opener, options: &Options) -> Result<Planned> {
-    let means = Means {
+    let means = RestoreContext {
         open: &OpenOptions::default(),
-        now: &Moment::from(&jiff::Zoned::now()),
+        now: &Timestamp::from(&jiff::Zoned::now()),
         disk: &Straight,
         progress: &|_| {},
     };

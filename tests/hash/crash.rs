@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use boltkey::ErrorKind;
 use boltkey::metadata::{Authorization, names};
-use boltkey::ops::commit::Around;
+use boltkey::ops::commit::SideFiles;
 use boltkey::store::{Model, Outcome, Snapshot, WritableStore};
 
 use super::stores::{How, Stored, Watched, folder, hash, scrub, stores};
@@ -243,7 +243,7 @@ fn last_copies_stay_readable() {
             let recorder = Recorder::new(stored.bytes.clone());
             let mut store = writable(&recorder, name).unwrap();
             let plan = recovery(&store).unwrap();
-            match plan.apply(&mut store, &Around::default()) {
+            match plan.apply(&mut store, &SideFiles::default()) {
                 Ok(done) => {
                     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
                     made += 1;

@@ -12,10 +12,10 @@ use boltkey::ops::capture::Format;
 use boltkey::ops::capture::first::{CaptureFirst, Captured};
 use boltkey::ops::capture::read::Unseal;
 use boltkey::ops::capture::seal::Seal;
-use boltkey::ops::commit::Around;
+use boltkey::ops::commit::SideFiles;
 use boltkey::ops::hash::{Options, Plan, Proof, plan};
 use boltkey::ops::residue::scrub;
-use boltkey::ops::timestamp::Moment;
+use boltkey::ops::timestamp::Timestamp;
 use boltkey::store::{
     ChangeSet, Commit, Committed, Device, Model, Snapshot, Unused, Wipe, WritableStore,
 };
@@ -310,7 +310,7 @@ fn hash_plan(store: &WritableStore, how: How) -> boltkey::Result<Plan> {
         },
         keep_residue: how.keep_residue,
     };
-    plan(store, store, options, &Moment::from(&time))
+    plan(store, store, options, &Timestamp::from(&time))
 }
 
 /// The whole command, with a capture at this path.
@@ -326,11 +326,11 @@ pub fn hash(store: &mut WritableStore, how: How, capture: Option<&Path>) -> bolt
         Some(capture) => capture.ensure(store, &plan.recovered),
         None => Ok(Captured::Nothing),
     };
-    let around = Around {
+    let side_files = SideFiles {
         capture: Some(&capturing),
-        ..Around::default()
+        ..SideFiles::default()
     };
-    let (committed, proof) = plan.apply(store, &around)?;
+    let (committed, proof) = plan.apply(store, &side_files)?;
     Ok(Ended {
         committed,
         proof,
@@ -341,7 +341,7 @@ pub fn hash(store: &mut WritableStore, how: How, capture: Option<&Path>) -> bolt
 
 /// `residue scrub`.
 pub fn scrub(store: &mut WritableStore) -> boltkey::Result<Committed> {
-    scrub::plan(store, store)?.apply(store, &Around::default())
+    scrub::plan(store, store)?.apply(store, &SideFiles::default())
 }
 
 /// A device that looks, before anything is changed, whether a capture is complete.

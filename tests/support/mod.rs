@@ -8,8 +8,8 @@
     clippy::panic
 )] // test code
 
-pub mod deeds;
 pub mod device;
+pub mod operations;
 pub mod program;
 pub mod scene;
 

@@ -7,7 +7,7 @@ use boltkey::finding::Severity;
 use boltkey::metadata::Id;
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::ops::recover_operator::{Options, choices, plan};
-use boltkey::ops::timestamp::Moment;
+use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::Plan;
 use boltkey::store::bolt::{Bolt, create as create_bolt};
 use boltkey::store::redb::{Redb, create as create_redb};
@@ -201,7 +201,7 @@ pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<Plan> {
         use_hashed_tokens: None,
     };
     let time: jiff::Zoned = "2026-11-01T10:00:00Z[UTC]".parse().unwrap();
-    plan(store, &options, &Moment::from(&time))
+    plan(store, &options, &Timestamp::from(&time))
 }
 
 /// A store on a device that can be made to fail.

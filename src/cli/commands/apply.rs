@@ -18,9 +18,11 @@ use crate::cli::terminal::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
 use crate::metadata::Id;
-use crate::ops::apply::{Action, Deed, Generated, Kind, List, Options, Plan, Secrets, plan};
-use crate::ops::commit::{Around, sound_structure};
-use crate::ops::timestamp::Moment;
+use crate::ops::apply::{
+    Action, Generated, Kind, List, Options, Plan, PlannedChange, Secrets, plan,
+};
+use crate::ops::commit::{SideFiles, sound_structure};
+use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 
 /// Options of `apply`.
@@ -70,7 +72,7 @@ pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
         strong_passwords: session.strong_passwords(),
     };
     let database = session.database()?;
-    let now = Moment::from(&Zoned::now());
+    let now = Timestamp::from(&Zoned::now());
     let named = |error: Error| {
         // What is wrong with the list is not about the database.
         if error.message().starts_with(&name) {
@@ -86,7 +88,7 @@ pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
     if first.changes.is_empty() || session.dry_run() {
         if !first.changes.is_empty() {
             sound_structure(store.inspect()).map_err(named)?;
-            around(session, &first).could_be_made()?;
+            side_files(session, &first).could_be_made()?;
         }
         drop(store);
         tell(session, &first);
@@ -111,19 +113,19 @@ pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
     if doomed(&plan) != doomed(&first) {
         return Err(changed_meanwhile(&database));
     }
-    let committed = plan.apply(&mut store, &around(session, &plan))?;
+    let committed = plan.apply(&mut store, &side_files(session, &plan))?;
     drop(store);
     tell(session, &plan);
     let report = ui.render(&Report::new(&plan, changed(&committed), false));
     ended(session, report, committed)
 }
 
-fn around<'p>(session: &'p Session, plan: &'p Plan) -> Around<'p> {
+fn side_files<'p>(session: &'p Session, plan: &'p Plan) -> SideFiles<'p> {
     let made = plan.made.iter();
-    Around {
+    SideFiles {
         keep_copy: session.keep_copy(),
         tokens_out: made.map(|(path, token)| (&**path, token)).collect(),
-        ..Around::default()
+        ..SideFiles::default()
     }
 }
 
@@ -216,8 +218,11 @@ impl Secrets for Files<'_> {
 fn question(plan: &Plan) -> String {
     const MOST: usize = 20;
     let names = |action: Action| {
-        let deeds = plan.deeds.iter().filter(|deed| deed.action == action);
-        let names: Vec<String> = deeds.map(named).collect();
+        let planned = plan
+            .planned
+            .iter()
+            .filter(|planned| planned.action == action);
+        let names: Vec<String> = planned.map(named).collect();
         let more = names.len().saturating_sub(MOST);
         let mut text = names
             .get(..names.len() - more)
@@ -250,9 +255,9 @@ fn question(plan: &Plan) -> String {
 }
 
 /// A thing by its name, and a token by its organization too.
-fn named(deed: &Deed) -> String {
-    let name = printable(&deed.name);
-    match &deed.org {
+fn named(planned: &PlannedChange) -> String {
+    let name = printable(&planned.name);
+    match &planned.org {
         Some(org) => format!("{name} in {}", printable(org)),
         None => name,
     }
@@ -284,27 +289,27 @@ struct Change<'a> {
     org: Option<&'a str>,
     details: &'a [String],
     #[serde(skip)]
-    deed: &'a Deed,
+    planned: &'a PlannedChange,
 }
 
 impl<'a> Report<'a> {
     fn new(plan: &'a Plan, changed: Option<bool>, dry_run: bool) -> Self {
-        let change = |deed: &'a Deed| {
-            let is_new = matches!(deed.action, Action::Create | Action::Replace);
+        let change = |planned: &'a PlannedChange| {
+            let is_new = matches!(planned.action, Action::Create | Action::Replace);
             Change {
-                action: deed.action,
-                kind: deed.kind,
-                id: (!dry_run || !is_new).then_some(deed.id),
-                name: &deed.name,
-                org: deed.org.as_deref(),
-                details: &deed.details,
-                deed,
+                action: planned.action,
+                kind: planned.kind,
+                id: (!dry_run || !is_new).then_some(planned.id),
+                name: &planned.name,
+                org: planned.org.as_deref(),
+                details: &planned.details,
+                planned,
             }
         };
         Self {
             changed,
             dry_run,
-            changes: plan.deeds.iter().map(change).collect(),
+            changes: plan.planned.iter().map(change).collect(),
             unchanged: plan.same,
             last_operator: plan.last_operator,
         }
@@ -350,7 +355,7 @@ impl Human for Report<'_> {
                 Kind::User => "user ",
                 Kind::Token => "token",
             };
-            write!(out, "  {verb} {kind} {}", named(change.deed))?;
+            write!(out, "  {verb} {kind} {}", named(change.planned))?;
             if let Some(id) = change.id {
                 write!(out, " ({id})")?;
             }

@@ -24,10 +24,10 @@ use crate::finding::counted;
 use crate::metadata::Variant;
 use crate::metadata::embedded::Embedded;
 use crate::ops::capture::first::{CaptureFirst, Captured};
-use crate::ops::commit::{Around, sound_structure};
-use crate::ops::hash::{Fate, Numbers, Options, Plan, Proof, fates, plan};
+use crate::ops::commit::{SideFiles, sound_structure};
+use crate::ops::hash::{Numbers, Options, Plan, Proof, TokenAction, actions, plan};
 use crate::ops::siblings::{Sibling, look_beside};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 
 /// What stands below the long help.
 const AFTER_HELP: &str = "\
@@ -87,7 +87,7 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
         keep_residue: args.keep_residue,
     };
     let capture = capture_first(&args, session)?;
-    let now = Moment::from(&Zoned::now());
+    let now = Timestamp::from(&Zoned::now());
     if session.dry_run() {
         return rehearse(session, &database, options, capture.as_ref(), &now);
     }
@@ -138,12 +138,12 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
         session.ui().report(&report)?;
         return Ok(Outcome::Done);
     }
-    let around = Around {
+    let side_files = SideFiles {
         keep_copy: session.keep_copy(),
         capture: Some(&capturing),
-        ..Around::default()
+        ..SideFiles::default()
     };
-    let (committed, proof) = plan.apply(&mut store, &around)?;
+    let (committed, proof) = plan.apply(&mut store, &side_files)?;
     drop((store, working));
     // Nothing is proved where something failed.
     let proof = committed.failure.is_none().then_some(proof);
@@ -230,7 +230,7 @@ fn rehearse(
     database: &Database,
     options: Options,
     capture: Option<&CaptureFirst>,
-    now: &Moment,
+    now: &Timestamp,
 ) -> Result<Outcome> {
     let store = session.open_metadata_at(database)?;
     let named = |error: Error| error.about(database.path());
@@ -241,14 +241,14 @@ fn rehearse(
     }
     let mut report = Report::new(&plan, true);
     report.changed = Some(!plan.numbers.nothing_to_do);
-    report.tokens = Some(fates(store.snapshot())?);
+    report.tokens = Some(actions(store.snapshot())?);
     report.hide_shown_tokens();
     drop(store);
-    let around = Around {
+    let side_files = SideFiles {
         keep_copy: session.keep_copy(),
-        ..Around::default()
+        ..SideFiles::default()
     };
-    around.could_be_made()?;
+    side_files.could_be_made()?;
     report.look_beside(&plan, database, capture, session);
     session.ui().report(&report)?;
     Ok(Outcome::Done)
@@ -312,7 +312,7 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<CaptureReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tokens: Option<Vec<Fate>>,
+    tokens: Option<Vec<TokenAction>>,
     #[serde(skip)]
     dead: Vec<String>,
     /// Tokens that unused parts of the file show and are to show.

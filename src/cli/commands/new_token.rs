@@ -19,8 +19,8 @@ use crate::cli::terminal::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Kind, Storage, TokenHash};
 use crate::ops::auth::list::Entry;
-use crate::ops::commit::{Around, sound_structure};
-use crate::ops::timestamp::Moment;
+use crate::ops::commit::{SideFiles, sound_structure};
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan;
 use crate::ops::token_plan::new_token::Making;
 use crate::ops::token_plan::token_storage::{KeptBecause, Wanted};
@@ -180,11 +180,11 @@ pub enum Source {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// A new authorization.
-    Made,
+    Create,
     /// A new value for one that was there.
-    Rotated,
+    Rotate,
 }
 
 /// A token that is to be made, as the command line sees it.
@@ -194,7 +194,7 @@ pub struct Made<'a> {
     /// The file for it.
     pub token_out: Option<&'a Path>,
     /// What is done.
-    pub deed: Deed,
+    pub action: Action,
     /// The command that makes another one.
     pub again: &'a str,
 }
@@ -222,16 +222,16 @@ impl Made<'_> {
         &self,
         session: &Session,
         database: &Database,
-        plan: impl Fn(&dyn Snapshot, &Moment) -> Result<Plan>,
+        plan: impl Fn(&dyn Snapshot, &Timestamp) -> Result<Plan>,
     ) -> Result<Outcome> {
-        let now = Moment::from(&Zoned::now());
+        let now = Timestamp::from(&Zoned::now());
         let named = |error: Error| error.about(database.path());
         if session.dry_run() {
             let store = session.open_metadata_at(database)?;
             sound_structure(store.inspect()).map_err(named)?;
             let plan = plan(store.snapshot(), &now).map_err(named)?;
             drop(store);
-            self.around(session, &plan).could_be_made()?;
+            self.side_files(session, &plan).could_be_made()?;
             tell(session, &plan);
             let ui = session.ui();
             let report = plan.show(false, |made| {
@@ -244,7 +244,7 @@ impl Made<'_> {
         session.may_write(database)?;
         let mut store = session.open_writable(database)?;
         let plan = plan(&store, &now).map_err(named)?;
-        let committed = plan.apply(&mut store, &self.around(session, &plan))?;
+        let committed = plan.apply(&mut store, &self.side_files(session, &plan))?;
         drop(store);
         tell(session, &plan);
         let changed = changed(&committed);
@@ -264,11 +264,11 @@ impl Made<'_> {
         conclude(session, report, committed, &made)
     }
 
-    fn around<'p>(&'p self, session: &'p Session, plan: &'p Plan) -> Around<'p> {
-        Around {
+    fn side_files<'p>(&'p self, session: &'p Session, plan: &'p Plan) -> SideFiles<'p> {
+        SideFiles {
             keep_copy: session.keep_copy(),
             tokens_out: self.token_out.zip(plan.token()).into_iter().collect(),
-            ..Around::default()
+            ..SideFiles::default()
         }
     }
 }
@@ -298,7 +298,7 @@ struct Report<'a> {
     #[serde(skip)]
     source: Source,
     #[serde(skip)]
-    deed: Deed,
+    action: Action,
 }
 
 /// Whose login has the token's permissions, as long as it exists.
@@ -329,7 +329,7 @@ impl<'a> Report<'a> {
             token_out: token_out.map(|path| path.display().to_string()),
             kept: how_kept(made),
             source: of.source,
-            deed: of.deed,
+            action: of.action,
         }
     }
 
@@ -369,19 +369,19 @@ impl Human for Report<'_> {
             Kind::Custom => String::new(),
             kind => format!("{} ", kind.name()),
         };
-        match (self.deed, self.dry_run) {
-            (Deed::Made, true) => {
+        match (self.action, self.dry_run) {
+            (Action::Create, true) => {
                 writeln!(out, "a new {kind}token would be made; nothing was changed")?
             }
-            (Deed::Made, false) => {
+            (Action::Create, false) => {
                 writeln!(out, "a new {kind}token was made; {}", self.whereabouts())?;
             }
-            (Deed::Rotated, true) => writeln!(
+            (Action::Rotate, true) => writeln!(
                 out,
                 "{id} would get a new token, and the old one would open nothing any more;\n\
                  nothing was changed"
             )?,
-            (Deed::Rotated, false) => writeln!(
+            (Action::Rotate, false) => writeln!(
                 out,
                 "{id} has a new token, and the old one opens nothing any more;\n{}",
                 self.whereabouts()

@@ -15,7 +15,7 @@ use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
 use crate::ops::org::create::{Plan, plan};
 use crate::ops::org::list::Org;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::store::Snapshot;
 
 /// The subcommands of `org`.
@@ -49,7 +49,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
 
 fn create(args: &CreateArgs, session: &Session) -> Result<Outcome> {
     let database = session.database()?;
-    let now = Moment::from(&Zoned::now());
+    let now = Timestamp::from(&Zoned::now());
     let change = Change {
         plan: |store: &dyn Snapshot| plan(store, &args.name, &now),
         apply: Plan::apply,

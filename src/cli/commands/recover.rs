@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::cli::Session;
-use crate::cli::commands::new_token::{Deed, Made, Source, TokenOutArgs};
+use crate::cli::commands::new_token::{Action, Made, Source, TokenOutArgs};
 use crate::cli::exit::Outcome;
 use crate::cli::terminal::prompt::choose;
 use crate::error::{Error, ErrorKind, Result};
@@ -71,7 +71,7 @@ pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     let made = Made {
         source: Source::Generated,
         token_out,
-        deed: Deed::Made,
+        action: Action::Create,
         again: "boltkey recover operator",
     };
     made.can_be_told(session)?;

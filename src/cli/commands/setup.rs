@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::Session;
 use crate::cli::change::{TokenMade, changed, conclude, ended};
 use crate::cli::commands::convert::EngineArg;
-use crate::cli::commands::new_token::{Deed, Made, Source, ValueArgs, how_kept};
+use crate::cli::commands::new_token::{Action, Made, Source, ValueArgs, how_kept};
 use crate::cli::commands::user::read_password;
 use crate::cli::exit::Outcome;
 use crate::cli::terminal::auth_details::write_entry;
@@ -22,7 +22,7 @@ use crate::metadata::tsm::Placed;
 use crate::ops::auth::list::Entry;
 use crate::ops::files::engine_folder;
 use crate::ops::setup::{Options, Plan, Target, could_be_made, plan, stranger_beside};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::store::Engine;
 
 /// Options of `setup`.
@@ -93,7 +93,7 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
     let made = Made {
         source: args.value.source(),
         token_out: target.token_out,
-        deed: Deed::Made,
+        action: Action::Create,
         again: "boltkey auth create --operator",
     };
     made.can_be_told(session)?;
@@ -114,7 +114,7 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
         making,
         shards,
     };
-    let plan = plan(&options, &Moment::from(&Zoned::now()))?;
+    let plan = plan(&options, &Timestamp::from(&Zoned::now()))?;
     let scene = Scene {
         target: &target,
         options: &options,

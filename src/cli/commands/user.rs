@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::Id;
 use crate::ops::resolve::By;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::user;
 use crate::ops::user::list::User;
 use crate::secret::Token;
@@ -139,7 +139,7 @@ fn create(args: CreateArgs, session: &Session) -> Result<Outcome> {
         );
         confirm(session.yes(), &question)?;
     }
-    let now = Moment::from(&Zoned::now());
+    let now = Timestamp::from(&Zoned::now());
     let change = Change {
         plan: |store: &dyn Snapshot| user::create::plan(store, &options, &now),
         apply: user::create::Plan::apply,
@@ -149,7 +149,7 @@ fn create(args: CreateArgs, session: &Session) -> Result<Outcome> {
                 dry_run,
                 user: &plan.user,
                 tokens: None,
-                deed: Deed::Create,
+                action: Action::Create,
             })
         },
     };
@@ -181,7 +181,7 @@ fn password(args: PasswordArgs, session: &Session) -> Result<Outcome> {
                 dry_run,
                 user: &plan.user,
                 tokens: None,
-                deed: Deed::Password,
+                action: Action::Password,
             })
         },
     };
@@ -212,7 +212,7 @@ fn delete(args: WhoArgs, session: &Session) -> Result<Outcome> {
                 dry_run,
                 user: &plan.user,
                 tokens: Some(&plan.tokens),
-                deed: Deed::Delete,
+                action: Action::Delete,
             })
         },
     };
@@ -220,7 +220,7 @@ fn delete(args: WhoArgs, session: &Session) -> Result<Outcome> {
 }
 
 #[derive(Clone, Copy)]
-enum Deed {
+enum Action {
     Create,
     Password,
     Delete,
@@ -239,23 +239,23 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<&'a [Id]>,
     #[serde(skip)]
-    deed: Deed,
+    action: Action,
 }
 
 impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let name = printable(&self.user.name);
         let id = self.user.id;
-        let done = match (self.deed, self.dry_run) {
-            (Deed::Create, false) => "was made",
-            (Deed::Create, true) => "would be made; nothing was changed",
-            (Deed::Password, false) => "has a new password",
-            (Deed::Password, true) => "would get a new password; nothing was changed",
-            (Deed::Delete, false) => "was deleted",
-            (Deed::Delete, true) => "would be deleted; nothing was changed",
+        let done = match (self.action, self.dry_run) {
+            (Action::Create, false) => "was made",
+            (Action::Create, true) => "would be made; nothing was changed",
+            (Action::Password, false) => "has a new password",
+            (Action::Password, true) => "would get a new password; nothing was changed",
+            (Action::Delete, false) => "was deleted",
+            (Action::Delete, true) => "would be deleted; nothing was changed",
         };
         writeln!(out, "user {name} ({id}) {done}")?;
-        if let Deed::Delete = self.deed {
+        if let Action::Delete = self.action {
             let tokens = self.tokens.unwrap_or_default();
             if !tokens.is_empty() {
                 writeln!(

@@ -79,7 +79,7 @@ pub fn discover_as_influxd(environment: &Environment) -> Result<Found> {
 }
 
 fn find(environment: &Environment, variables: &[&str]) -> Result<Found> {
-    let mut search = Search {
+    let mut search = SettingSearch {
         environment,
         warnings: Vec::new(),
         looked: Vec::new(),
@@ -124,7 +124,7 @@ fn setting(
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
         return Ok(Some(value.to_str().and_then(truth).unwrap_or(false)));
     }
-    let mut search = Search {
+    let mut search = SettingSearch {
         environment,
         warnings: Vec::new(),
         looked: Vec::new(),
@@ -133,13 +133,13 @@ fn setting(
     Ok(found.map(|(value, _)| value))
 }
 
-struct Search<'a> {
+struct SettingSearch<'a> {
     environment: &'a Environment,
     warnings: Vec<String>,
     looked: Vec<String>,
 }
 
-impl Search<'_> {
+impl SettingSearch<'_> {
     fn run(&mut self, variables: &[&str]) -> Result<(PathBuf, String)> {
         for variable in variables {
             if let Some(path) = self.environment.path(variable) {

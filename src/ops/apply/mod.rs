@@ -16,8 +16,8 @@ use crate::error::Result;
 use crate::metadata::{Catalog, Id};
 use crate::ops::auth::delete::Doomed;
 use crate::ops::commit::proof::commit_and_prove;
-use crate::ops::commit::{Around, all_decoded, known_schema};
-use crate::ops::timestamp::Moment;
+use crate::ops::commit::{SideFiles, all_decoded, known_schema};
+use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 
@@ -61,7 +61,7 @@ pub enum Kind {
 
 /// One change, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Deed {
+pub struct PlannedChange {
     /// What is done.
     pub action: Action,
     /// To what sort of thing.
@@ -83,7 +83,7 @@ pub struct Plan {
     /// What is to be written; nothing if all is as the list says.
     pub changes: ChangeSet,
     /// The same in words.
-    pub deeds: Vec<Deed>,
+    pub planned: Vec<PlannedChange>,
     /// How many things are as the list says.
     pub same: usize,
     /// Authorizations that go, those that are replaced included.
@@ -100,7 +100,7 @@ pub struct Plan {
 struct Work<'a> {
     snapshot: &'a dyn Snapshot,
     schema: u64,
-    now: &'a Moment,
+    now: &'a Timestamp,
     plan: Plan,
 }
 
@@ -118,11 +118,11 @@ impl Work<'_> {
 ///   edited
 /// * [`crate::ErrorKind::NoSuchRecord`] for names that do not exist, [`crate::ErrorKind::Refused`]
 ///   for everything that the single commands would refuse; with line and field
-pub fn plan(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Moment) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Timestamp) -> Result<Plan> {
     work_out(snapshot, options, now).map_err(crate::Error::nothing_changed)
 }
 
-fn work_out(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Moment) -> Result<Plan> {
+fn work_out(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     all_decoded(&Catalog::load(snapshot)?.skipped)?;
     let mut work = Work {
@@ -143,7 +143,11 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        commit_and_prove(store, &self.changes, around, "the list")
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, side_files, "the list")
     }
 }

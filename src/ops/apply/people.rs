@@ -6,7 +6,7 @@ use crate::error::{ErrorKind, Result};
 use crate::metadata::new_records::{Owned, put_ownership};
 use crate::metadata::{Catalog, Id, mapping, names, password};
 use crate::ops::apply::list::{List, Said, User};
-use crate::ops::apply::{Action, Deed, Kind, Options, Work};
+use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work};
 use crate::ops::commit::all_decoded;
 use crate::ops::resolve;
 use crate::ops::resolve::By;
@@ -25,7 +25,7 @@ pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
         let plan = org::create::plan(&work.preview(), &name.value, work.now)
             .map_err(|error| name.place.wrap(&error))?;
         work.plan.changes.extend(plan.changes);
-        work.plan.deeds.push(Deed {
+        work.plan.planned.push(PlannedChange {
             action: Action::Create,
             kind: Kind::Org,
             id: plan.org.id,
@@ -80,7 +80,7 @@ pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> 
             work.plan.same += 1;
             continue;
         }
-        work.plan.deeds.push(Deed {
+        work.plan.planned.push(PlannedChange {
             action: match known {
                 Some(_) => Action::Update,
                 None => Action::Create,

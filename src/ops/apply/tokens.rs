@@ -11,7 +11,7 @@ use crate::metadata::{
     Can, Catalog, Id, Organization, User, authorization, description_tags, names, permission,
 };
 use crate::ops::apply::list::{Grants, List, Said, Token};
-use crate::ops::apply::{Action, Deed, Kind, Options, Work};
+use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work};
 use crate::ops::auth::create::known_type;
 use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
@@ -21,7 +21,7 @@ use crate::ops::token_plan::new_id::ManyByTime;
 use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
 use crate::ops::token_plan::token_storage::Wanted;
 use crate::ops::token_plan::{Secret, Value, token_storage};
-use crate::ops::token_survey::{Sought, Survey, Taken};
+use crate::ops::token_survey::{Survey, TokenInUse, TokenLookup};
 use crate::ops::{commit, resolve};
 use crate::store::Snapshot;
 
@@ -36,7 +36,7 @@ struct Found {
 type Earlier = HashMap<(Id, String), Vec<Found>>;
 
 /// What is to become of one token of the list.
-enum Fate {
+enum TokenAction {
     Same(Id),
     Create,
     /// Another value for the same record.
@@ -64,8 +64,8 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
         secret(&token.value.value).map_err(|error| place.wrap(&error))
     });
     let secrets: Vec<Secret> = secrets.collect::<Result<_>>()?;
-    let sought = sought(list, &secrets)?;
-    let survey = Survey::of(work.snapshot, &sought, None)?;
+    let lookup = lookup(list, &secrets)?;
+    let survey = Survey::of(work.snapshot, &lookup, None)?;
     let earlier = earlier(work.snapshot)?;
 
     let pruned = match options.prune {
@@ -73,20 +73,20 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
         false => BTreeSet::new(),
     };
 
-    let mut fates = Vec::with_capacity(meant.len());
+    let mut actions = Vec::with_capacity(meant.len());
     for (number, meant) in meant.iter().enumerate() {
         // A value is free that goes with its token: the list has given it another name.
-        let taken = survey.taken(number);
-        let taken = taken.filter(|taken| !taken.0.is_some_and(|id| pruned.contains(&id)));
-        fates.push(fate(meant, &earlier, taken)?);
+        let in_use = survey.in_use(number);
+        let in_use = in_use.filter(|in_use| !in_use.0.is_some_and(|id| pruned.contains(&id)));
+        actions.push(action(meant, &earlier, in_use)?);
     }
-    delete(work, &fates, &meant, &pruned)?;
+    delete(work, &actions, &meant, &pruned)?;
     let mut ids = ManyByTime::new(work.snapshot, work.now)?;
     let mut touched = HashMap::new();
-    for ((meant, secret), fate) in meant.iter().zip(&secrets).zip(&fates) {
+    for ((meant, secret), action) in meant.iter().zip(&secrets).zip(&actions) {
         let hashed = keeps_hash(work, &survey, meant, options)?;
-        let id = put(work, meant, secret, fate, hashed, &mut ids)?;
-        touched.insert(id, (meant, matches!(fate, Fate::Same(_))));
+        let id = put(work, meant, secret, action, hashed, &mut ids)?;
+        touched.insert(id, (meant, matches!(action, TokenAction::Same(_))));
     }
     judge_all(work, &touched)
 }
@@ -176,14 +176,14 @@ fn granted(
 }
 
 /// The values that must not be another's.
-fn sought<'s>(list: &List, secrets: &'s [Secret]) -> Result<Sought<'s>> {
-    let mut sought = Sought::default();
+fn lookup<'s>(list: &List, secrets: &'s [Secret]) -> Result<TokenLookup<'s>> {
+    let mut lookup = TokenLookup::default();
     for (number, (token, secret)) in list.tokens.iter().zip(secrets).enumerate() {
         let same = match (&token.value.value, secret) {
             // 64 random bytes are nobody else's.
             (Value::Generated, _) => None,
-            (_, Secret::Token(token)) => sought.add_token(number, token),
-            (_, Secret::Hash(hash)) => sought.add_hash(number, hash),
+            (_, Secret::Token(token)) => lookup.add_token(number, token),
+            (_, Secret::Hash(hash)) => lookup.add_hash(number, hash),
         };
         if let Some(first) = same.and_then(|same| list.tokens.get(same)) {
             let why = format!(
@@ -195,7 +195,7 @@ fn sought<'s>(list: &List, secrets: &'s [Secret]) -> Result<Sought<'s>> {
         }
         must_be_of_use(secret).map_err(|error| token.value.place.wrap(&error))?;
     }
-    Ok(sought)
+    Ok(lookup)
 }
 
 fn earlier(snapshot: &dyn Snapshot) -> Result<Earlier> {
@@ -232,16 +232,16 @@ fn no_longer_named(meant: &[Meant<'_>], earlier: &Earlier) -> BTreeSet<Id> {
         .collect()
 }
 
-/// `taken` tells who has the value, if somebody has.
-fn fate(meant: &Meant<'_>, earlier: &Earlier, taken: Option<Taken>) -> Result<Fate> {
+/// `in_use` tells who has the value, if somebody has.
+fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> Result<TokenAction> {
     let said = meant.said;
     let place = &said.value.place;
     let key = (meant.org.id, said.name.value.clone());
     let found = match earlier.get(&key).map(Vec::as_slice) {
         None | Some([]) => {
-            must_be_free(taken).map_err(|error| {
+            must_be_free(in_use).map_err(|error| {
                 let error = place.wrap(&error);
-                let Some(id) = taken.and_then(|taken| taken.0) else {
+                let Some(id) = in_use.and_then(|in_use| in_use.0) else {
                     return error;
                 };
                 // The end of the description is all that makes it one of the list's.
@@ -252,7 +252,7 @@ fn fate(meant: &Meant<'_>, earlier: &Earlier, taken: Option<Taken>) -> Result<Fa
                     description_tags::APPLIED
                 ))
             })?;
-            return Ok(Fate::Create);
+            return Ok(TokenAction::Create);
         }
         Some([found]) => found,
         Some([first, second, ..]) => {
@@ -275,20 +275,20 @@ fn fate(meant: &Meant<'_>, earlier: &Earlier, taken: Option<Taken>) -> Result<Fa
             found.id
         )));
     }
-    let same_value = match taken {
+    let same_value = match in_use {
         None => false,
-        Some(taken) if taken.0 == Some(found.id) => true,
-        taken => {
-            must_be_free(taken).map_err(|error| place.wrap(&error))?;
+        Some(in_use) if in_use.0 == Some(found.id) => true,
+        in_use => {
+            must_be_free(in_use).map_err(|error| place.wrap(&error))?;
             false
         }
     };
     let same_power =
         found.user == Some(meant.user.id) && found.permissions == as_set(&meant.permissions);
     Ok(match (same_power, same_value) {
-        (true, true) => Fate::Same(found.id),
-        (true, false) => Fate::Rotate(found.id),
-        (false, _) => Fate::Replace(found.id),
+        (true, true) => TokenAction::Same(found.id),
+        (true, false) => TokenAction::Rotate(found.id),
+        (false, _) => TokenAction::Replace(found.id),
     })
 }
 
@@ -300,12 +300,12 @@ fn shell(text: &str) -> String {
 /// Takes away what is replaced, and what the list no longer names.
 fn delete(
     work: &mut Work<'_>,
-    fates: &[Fate],
+    actions: &[TokenAction],
     meant: &[Meant<'_>],
     pruned: &BTreeSet<Id>,
 ) -> Result<()> {
-    let replaced = fates.iter().filter_map(|fate| match fate {
-        Fate::Replace(id) => Some(*id),
+    let replaced = actions.iter().filter_map(|action| match action {
+        TokenAction::Replace(id) => Some(*id),
         _ => None,
     });
     let ids: Vec<Id> = replaced.chain(pruned.iter().copied()).collect();
@@ -322,7 +322,7 @@ fn delete(
         .filter(|doomed| pruned.contains(&doomed.id))
     {
         let description = doomed.description.as_deref().unwrap_or_default();
-        work.plan.deeds.push(Deed {
+        work.plan.planned.push(PlannedChange {
             action: Action::Delete,
             kind: Kind::Token,
             id: doomed.id,
@@ -361,7 +361,7 @@ fn put(
     work: &mut Work<'_>,
     meant: &Meant<'_>,
     secret: &Secret,
-    fate: &Fate,
+    action: &TokenAction,
     hashed: bool,
     ids: &mut ManyByTime,
 ) -> Result<Id> {
@@ -381,12 +381,12 @@ fn put(
             each.join(", ")
         }
     });
-    let (action, id) = match fate {
-        Fate::Same(id) => {
+    let (action, id) = match action {
+        TokenAction::Same(id) => {
             work.plan.same += 1;
             return Ok(*id);
         }
-        Fate::Rotate(id) => {
+        TokenAction::Rotate(id) => {
             let record = Record::load(work.snapshot, *id)?;
             give(
                 work.snapshot,
@@ -399,7 +399,7 @@ fn put(
             details = vec!["another value; the old one opens nothing any more".into()];
             (Action::Update, *id)
         }
-        Fate::Create | Fate::Replace(_) => {
+        TokenAction::Create | TokenAction::Replace(_) => {
             let id = ids.another()?;
             let new = NewAuthorization {
                 id,
@@ -412,8 +412,8 @@ fn put(
                 created_at: &work.now.rfc3339,
             };
             new.put(&mut work.plan.changes);
-            match fate {
-                Fate::Replace(old) => {
+            match action {
+                TokenAction::Replace(old) => {
                     details.push(format!("instead of {old}, with the same name"));
                     (Action::Replace, id)
                 }
@@ -425,7 +425,7 @@ fn put(
         details.push(format!("its value goes to {}", path.display()));
         work.plan.made.push((path.clone(), token.clone()));
     }
-    work.plan.deeds.push(Deed {
+    work.plan.planned.push(PlannedChange {
         action,
         kind: Kind::Token,
         id,

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Catalog, Id, description_tags};
 use crate::ops::auth::record::Record;
 use crate::ops::commit::{all_decoded, known_schema};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::describe::describe;
 use crate::ops::token_plan::new_token::{Making, Request};
 use crate::ops::token_plan::{Plan, new_token};
@@ -29,11 +29,11 @@ pub struct Options {
 /// * [`ErrorKind::NoSuchRecord`] when there is no such authorization
 /// * [`ErrorKind::Refused`] when its user or organization was deleted, or the token would not be
 ///   accepted
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     work_out(snapshot, options, now).map_err(Error::nothing_changed)
 }
 
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

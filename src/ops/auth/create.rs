@@ -7,7 +7,7 @@ use crate::metadata::{Catalog, Id, description_tags, permission};
 use crate::ops::commit::{all_decoded, known_schema};
 use crate::ops::resolve;
 use crate::ops::resolve::By;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::describe::describe;
 use crate::ops::token_plan::new_token::{Making, Request};
 use crate::ops::token_plan::{Plan, new_token};
@@ -58,11 +58,11 @@ pub enum Grant {
 /// * [`ErrorKind::Usage`] when user or organization have to be named, or contradict the body
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] for what the server would refuse
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     work_out(snapshot, options, now).map_err(Error::nothing_changed)
 }
 
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

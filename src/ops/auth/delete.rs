@@ -11,7 +11,7 @@ use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::{Catalog, Id, Kind, Storage, authorization, names};
 use crate::ops::auth::record::Record;
 use crate::ops::commit::proof::commit_and_prove;
-use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
 /// One authorization that is to go. Of a record that can't be decoded only the ID is known.
@@ -159,8 +159,12 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        commit_and_prove(store, &self.changes, around, "the deletion")
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, side_files, "the deletion")
     }
 }
 

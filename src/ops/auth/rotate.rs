@@ -8,9 +8,9 @@ use crate::metadata::new_authorization::Kept;
 use crate::metadata::{Authorization, Catalog, Id, authenticate, json, names};
 use crate::ops::auth::record::{IndexKey, Record, own_index_keys};
 use crate::ops::commit::{all_decoded, known_schema};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_token::{
-    Making, decide, hash_of, kept, must_be_free, secret, sought,
+    Making, decide, hash_of, kept, lookup, must_be_free, secret,
 };
 use crate::ops::token_plan::{Parts, Plan, Secret};
 use crate::ops::token_survey::Survey;
@@ -30,11 +30,11 @@ pub struct Options {
 /// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
 /// * [`ErrorKind::NoSuchRecord`] when there is no such authorization
 /// * [`ErrorKind::Refused`] when the value is in use, or is none, or would not be accepted
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     work_out(snapshot, options, now).map_err(Error::nothing_changed)
 }
 
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let Options { id, making } = options;
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
@@ -42,9 +42,9 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
     let bytes = Record::load(snapshot, *id)?;
     bytes.decoded()?;
     let secret = secret(&making.value)?;
-    let survey = Survey::of(snapshot, &sought(&making.value, &secret), None)?;
+    let survey = Survey::of(snapshot, &lookup(&making.value, &secret), None)?;
     let (hashed, kept_because) = decide(schema, making, &survey)?;
-    must_be_free(survey.taken(0))?;
+    must_be_free(survey.in_use(0))?;
     if !making.allow_unusable {
         must_be_of_use(&secret)
             .map_err(|error| error.with_hint("--allow-unusable takes it all the same"))?;
@@ -77,7 +77,7 @@ pub(crate) fn give(
     snapshot: &dyn Snapshot,
     bytes: &Record,
     kept: Kept<'_>,
-    now: &Moment,
+    now: &Timestamp,
     changes: &mut ChangeSet,
 ) -> Result<(Zeroizing<Vec<u8>>, Vec<IndexKey>)> {
     let old = bytes.decoded()?;

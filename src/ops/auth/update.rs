@@ -9,9 +9,9 @@ use crate::metadata::{Authorization, Catalog, Id, json, names};
 use crate::ops::auth::list::{Entry, Lister};
 use crate::ops::auth::record::Record;
 use crate::ops::commit::proof::commit_and_prove;
-use crate::ops::commit::{Around, all_decoded, known_schema};
-use crate::ops::timestamp::Moment;
-use crate::ops::token_survey::{Sought, Survey};
+use crate::ops::commit::{SideFiles, all_decoded, known_schema};
+use crate::ops::timestamp::Timestamp;
+use crate::ops::token_survey::{Survey, TokenLookup};
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 
 /// What is to change; none stays.
@@ -38,15 +38,15 @@ pub struct Plan {
 /// # Errors
 /// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
 /// * [`ErrorKind::NoSuchRecord`] when there is no such authorization
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     work_out(snapshot, options, now).map_err(Error::nothing_changed)
 }
 
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
-    Survey::of(snapshot, &Sought::default(), None)?;
+    Survey::of(snapshot, &TokenLookup::default(), None)?;
     let bytes = Record::load(snapshot, options.id)?;
     let record = edited(&bytes, options, now)?;
     let mut changes = ChangeSet::default();
@@ -64,7 +64,11 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<
 }
 
 /// The record with what is to change, and everything else byte for byte; none if nothing differs.
-fn edited(bytes: &Record, options: &Options, now: &Moment) -> Result<Option<Zeroizing<Vec<u8>>>> {
+fn edited(
+    bytes: &Record,
+    options: &Options,
+    now: &Timestamp,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let old = bytes.decoded()?;
     // A status that is missing counts as active, an unknown word as inactive.
     let status = options.active.map(|active| match active {
@@ -116,8 +120,12 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        commit_and_prove(store, &self.changes, around, "the change")
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, side_files, "the change")
     }
 }
 
@@ -135,7 +143,7 @@ mod tests {
         let mut model = Model::default();
         model.put(names::AUTHORIZATIONS, ID.as_bytes(), text.as_bytes());
         let bytes = Record::load(&model, ID.parse().unwrap()).unwrap();
-        let now = Moment {
+        let now = Timestamp {
             unix_millis: 0,
             rfc3339: "n".into(),
             utc: String::new(),

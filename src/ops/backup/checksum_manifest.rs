@@ -16,7 +16,7 @@ const FORMAT: &str = "boltkey-backup/1";
 /// One file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct ManifestEntry {
     /// Its name in the folder.
     pub file_name: String,
     /// Its length in bytes, as it is stored.
@@ -32,11 +32,11 @@ pub struct Part {
 pub struct Sheet {
     format: String,
     /// The metadata store, a Bolt file.
-    pub kv: Part,
+    pub kv: ManifestEntry,
     /// The SQLite file, if there was one. That there was none is said as well: without a word of
     /// it the sheet is damaged.
     #[serde(deserialize_with = "Option::deserialize")]
-    pub sql: Option<Part>,
+    pub sql: Option<ManifestEntry>,
 }
 
 impl Sheet {
@@ -65,23 +65,23 @@ impl Sheet {
 /// A sheet as it is written.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Written<'a> {
+pub struct ChecksumManifest<'a> {
     format: &'static str,
     created_at: &'a str,
-    kv: &'a Part,
-    sql: Option<&'a Part>,
+    kv: &'a ManifestEntry,
+    sql: Option<&'a ManifestEntry>,
     #[serde(flatten)]
     summary: &'a Summary,
     recoverable_left: u64,
 }
 
-impl<'a> Written<'a> {
+impl<'a> ChecksumManifest<'a> {
     /// What is to be said of these files; `created_at` is in UTC, RFC 3339.
     #[must_use]
     pub fn new(
         created_at: &'a str,
-        kv: &'a Part,
-        sql: Option<&'a Part>,
+        kv: &'a ManifestEntry,
+        sql: Option<&'a ManifestEntry>,
         summary: &'a Summary,
         recoverable_left: u64,
     ) -> Self {

@@ -16,18 +16,18 @@ use crate::ops::commit::sound_structure;
 use crate::ops::files::disk::Disk;
 use crate::ops::files::new_file::{NewFile, folder_of};
 use crate::ops::files::output::new_beside;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::store::{
     ChangeSet, Commit, Engine, Inspect, OpenOptions, Progress, Snapshot, Store, Unpacked,
     WritableStore,
 };
 
 /// What a restore is worked out with.
-pub struct Means<'a> {
+pub struct RestoreContext<'a> {
     /// How a backup is opened that is one database file.
     pub open: &'a OpenOptions,
     /// When it is.
-    pub now: &'a Moment,
+    pub now: &'a Timestamp,
     /// Where a packed store is unpacked to.
     pub disk: &'a dyn Disk,
     /// Told how many bytes have been unpacked, now and then.
@@ -35,7 +35,7 @@ pub struct Means<'a> {
 }
 
 /// A sound store of a backup.
-pub struct Content(From);
+pub struct BackupStore(From);
 
 enum From {
     Read(Store),
@@ -46,7 +46,7 @@ enum From {
     },
 }
 
-impl Content {
+impl BackupStore {
     /// Opens the store of a backup that belongs `to` somewhere, looks at it, and sees whether its
     /// structure is sound. Meanwhile `judge` says what follows from what it holds; that counts only
     /// if this succeeds. What is packed is unpacked into a private file without a name.
@@ -57,7 +57,7 @@ impl Content {
     pub fn open<J>(
         backup: &Backup,
         to: &Path,
-        means: &Means<'_>,
+        means: &RestoreContext<'_>,
         judge: impl FnOnce(&dyn Snapshot, &Looked) -> Result<J>,
     ) -> Result<(Self, Looked, Result<J>)> {
         let mut from = sound(backup, || {

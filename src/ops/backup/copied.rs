@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::authenticate::find;
-use crate::ops::backup::checksum_manifest::Part;
+use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::ops::backup::manifest::with_size_of_kv;
 use crate::ops::backup::parts::{Sum, copy, pack, reads_back, temporary};
 use crate::ops::backup::source::Backup;
@@ -81,7 +81,7 @@ impl NewFolder {
                 let text = fs::read(&from).at("read", &from)?;
                 late.push((name.clone(), with_size_of_kv(&text, sum.size, &name)?));
             } else if name == sheet {
-                let part = Part::new(kv.clone(), compression, sum.clone());
+                let part = ManifestEntry::new(kv.clone(), compression, sum.clone());
                 let text = fs::read(&from).at("read", &from)?;
                 late.push((name, new_sheet(&text, &part, &summary)?));
             } else if fs::metadata(&from).at("look at", &from)?.is_file() {
@@ -186,7 +186,7 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Our own summary, with what has changed put in.
-fn new_sheet(text: &[u8], kv: &Part, summary: &Summary) -> Result<Vec<u8>> {
+fn new_sheet(text: &[u8], kv: &ManifestEntry, summary: &Summary) -> Result<Vec<u8>> {
     let failed = |cause: serde_json::Error| {
         Error::new(ErrorKind::Io, format!("can't write the summary: {cause}"))
     };

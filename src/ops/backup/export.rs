@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::tsm;
-use crate::ops::backup::checksum_manifest::Part;
+use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::ops::backup::export_targets::{Folder, Sink, Stream};
 use crate::ops::backup::manifest::{FileOf, Manifest, base};
 use crate::ops::backup::parts::temporary;
@@ -50,7 +50,7 @@ pub struct Exported {
     /// What the names of all files begin with.
     pub base: String,
     /// The files, in the order in which they came to stand there. Empty in a dry run.
-    pub files: Vec<Part>,
+    pub files: Vec<ManifestEntry>,
     /// Whether there is an SQLite file among them, or would be.
     pub sqlite: bool,
     /// What `influx restore --full` would do with it; none without its manifest.
@@ -116,7 +116,7 @@ pub fn could_export(
             drop(sql::copy(path)?);
         }
         let (recoverable_left, findings) = recoverable(store)?;
-        let written = Written {
+        let written = WrittenBackup {
             files: Vec::new(),
             looked: look(store.snapshot())?,
             recoverable_left,
@@ -131,7 +131,7 @@ pub fn could_export(
 fn told(
     out: &Path,
     base: String,
-    written: Written,
+    written: WrittenBackup,
     options: &Options,
     store: &Store,
 ) -> Result<(Exported, Vec<Finding>)> {
@@ -173,7 +173,7 @@ fn write(
     sink: &mut dyn Sink,
     scratch: Option<&Path>,
     via: &Via<'_>,
-) -> Result<Written> {
+) -> Result<WrittenBackup> {
     let names = Names::new(base, options.compression);
     let compression = options.compression;
     let (parts, looked) = std::thread::scope(|scope| {
@@ -181,7 +181,7 @@ fn write(
             let left = recoverable(store)?;
             Ok::<_, Error>((left, look(store.snapshot())?))
         });
-        let mut parts = || -> Result<(Part, Option<Part>)> {
+        let mut parts = || -> Result<(ManifestEntry, Option<ManifestEntry>)> {
             // First, since it is small and may be refused.
             let sql = options.sqlite.as_deref().map(sql::copy).transpose()?;
             let mut kv = temporary(scratch)?;
@@ -189,12 +189,12 @@ fn write(
             let device = via.disk.private(kv.try_clone().at("write", path)?);
             store.copy_to(Engine::Bolt, device, path, &Progress::new(&|_| {}))?;
             let sum = sink.put(&names.kv, &mut kv, compression, via.progress)?;
-            let kv = Part::new(names.kv.clone(), compression, sum);
+            let kv = ManifestEntry::new(names.kv.clone(), compression, sum);
             let sql = match sql {
                 None => None,
                 Some(mut content) => {
                     let sum = sink.put(&names.sql, &mut content, compression, &|_| {})?;
-                    Some(Part::new(names.sql.clone(), compression, sum))
+                    Some(ManifestEntry::new(names.sql.clone(), compression, sum))
                 }
             };
             Ok((kv, sql))
@@ -206,23 +206,28 @@ fn write(
         Ok(looked) => looked?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    let mut files: Vec<Part> = [Some(kv.clone()), sql.clone()]
+    let mut files: Vec<ManifestEntry> = [Some(kv.clone()), sql.clone()]
         .into_iter()
         .flatten()
         .collect();
     if options.influx_manifest {
         let text = manifest_text(store, &looked, &kv, sql.as_ref())?;
         let sum = sink.put_text(&names.manifest, &text)?;
-        files.push(Part::new(names.manifest, Compression::None, sum));
+        files.push(ManifestEntry::new(names.manifest, Compression::None, sum));
     }
     let created_at = options.now.to_string();
     let summary = &looked.summary;
-    let sheet =
-        checksum_manifest::Written::new(&created_at, &kv, sql.as_ref(), summary, recoverable_left)
-            .text()?;
+    let sheet = checksum_manifest::ChecksumManifest::new(
+        &created_at,
+        &kv,
+        sql.as_ref(),
+        summary,
+        recoverable_left,
+    )
+    .text()?;
     let sum = sink.put_text(&names.sheet, &sheet)?;
-    files.push(Part::new(names.sheet, Compression::None, sum));
-    Ok(Written {
+    files.push(ManifestEntry::new(names.sheet, Compression::None, sum));
+    Ok(WrittenBackup {
         files,
         looked,
         recoverable_left,
@@ -231,8 +236,8 @@ fn write(
 }
 
 /// What was written, and seen on the way.
-struct Written {
-    files: Vec<Part>,
+struct WrittenBackup {
+    files: Vec<ManifestEntry>,
     looked: Looked,
     recoverable_left: u64,
     findings: Vec<Finding>,
@@ -291,7 +296,7 @@ impl Names {
 }
 
 /// A part as a manifest names it.
-fn file_of(part: &Part) -> FileOf {
+fn file_of(part: &ManifestEntry) -> FileOf {
     FileOf {
         name: part.file_name.clone(),
         size: part.size,
@@ -299,7 +304,12 @@ fn file_of(part: &Part) -> FileOf {
     }
 }
 
-fn manifest_text(store: &Store, looked: &Looked, kv: &Part, sql: Option<&Part>) -> Result<Vec<u8>> {
+fn manifest_text(
+    store: &Store,
+    looked: &Looked,
+    kv: &ManifestEntry,
+    sql: Option<&ManifestEntry>,
+) -> Result<Vec<u8>> {
     let data = tsm::load(store.snapshot())?.unwrap_or_default();
     manifest::write(
         &file_of(kv),

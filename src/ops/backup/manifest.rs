@@ -220,7 +220,7 @@ impl Manifest {
 /// A manifest as it is written.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Written<'a> {
+struct WrittenManifest<'a> {
     manifest_version: u64,
     kv: WrittenFile<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -299,7 +299,7 @@ pub fn write(
             retention_policies: database.retention_policies.iter().map(policy).collect(),
         })
     });
-    let manifest = Written {
+    let manifest = WrittenManifest {
         manifest_version: VERSION,
         kv: file(kv),
         sql: sql.map(file),

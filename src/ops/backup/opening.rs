@@ -5,7 +5,7 @@ use crate::metadata::{Id, Storage};
 use crate::ops::backup::operator::{Supplied, supplied};
 use crate::ops::backup::summary::Looked;
 use crate::ops::backup::token::owner;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::{recover_operator, token_plan};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Snapshot};
@@ -43,7 +43,7 @@ pub(super) fn opening(
     looked: &Looked,
     opener: Opener,
     use_hashed_tokens: Option<bool>,
-    now: &Moment,
+    now: &Timestamp,
 ) -> Result<Judged> {
     let token = match opener {
         Opener::Token(token) => token,
@@ -66,7 +66,7 @@ fn new_opening(
     snapshot: &dyn Snapshot,
     looked: &Looked,
     use_hashed_tokens: Option<bool>,
-    now: &Moment,
+    now: &Timestamp,
 ) -> Result<Judged> {
     let (user, org) = owner(looked)?;
     let catalog = &looked.catalog;

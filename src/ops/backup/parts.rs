@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::Compression;
-use crate::ops::backup::checksum_manifest::Part;
+use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::store::{GZIP_MAGIC, fill};
 
 /// Bytes that are read at a time.
@@ -156,7 +156,7 @@ pub fn reads_back(file: &mut dyn Read, sum: &Sum) -> io::Result<()> {
     Err(io::Error::other("it does not read back as it was written"))
 }
 
-impl Part {
+impl ManifestEntry {
     /// The part with this name that was written so.
     #[must_use]
     pub fn new(file_name: String, compression: Compression, sum: Sum) -> Self {

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity, counted};
 use crate::metadata::authenticate::find;
 use crate::metadata::{Id, Storage, Variant, names};
-use crate::ops::backup::content::{Content, Means};
+use crate::ops::backup::content::{BackupStore, RestoreContext};
 use crate::ops::backup::old::Old;
 use crate::ops::backup::opening::{Judged, Opener, Opening, opening};
 use crate::ops::backup::operator::Supplied;
@@ -20,11 +20,11 @@ use crate::ops::backup::place::{InTheWay, New, Pair, Ready};
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::backup::{shards, sql};
-use crate::ops::commit::Around;
+use crate::ops::commit::SideFiles;
 use crate::ops::files::disk::{Disk, Front};
 use crate::ops::files::engine_folder;
 use crate::ops::files::new_file::folder_of;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::{hash, token_plan};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Engine, Held, Snapshot};
@@ -55,7 +55,7 @@ pub struct Plan {
     pair: Pair,
     engine: Engine,
     /// Until it is put where it belongs.
-    content: Option<Content>,
+    content: Option<BackupStore>,
     sqlite: Option<File>,
     changes: ChangeSet,
     /// The operator token that opens the result.
@@ -70,7 +70,7 @@ pub struct Plan {
     pub lost: Vec<NamedShard>,
     shards: BackupShards,
     /// How tokens are hashed, if they are, and at what time.
-    hash: Option<(hash::Options, Moment)>,
+    hash: Option<(hash::Options, Timestamp)>,
     /// How many are.
     hashed: u64,
     /// What is worth saying.
@@ -108,7 +108,7 @@ pub fn plan(
     opener: Opener,
     options: &Options,
     old: &Old,
-    means: &Means<'_>,
+    means: &RestoreContext<'_>,
 ) -> Result<Planned> {
     work_out(backup, opener, options, old, means).map_err(Error::nothing_changed)
 }
@@ -118,10 +118,10 @@ fn work_out(
     opener: Opener,
     options: &Options,
     old: &Old,
-    means: &Means<'_>,
+    means: &RestoreContext<'_>,
 ) -> Result<Planned> {
     let (content, looked, judged) =
-        Content::open(backup, &options.to, means, |snapshot, looked| {
+        BackupStore::open(backup, &options.to, means, |snapshot, looked| {
             opening(
                 snapshot,
                 looked,
@@ -370,7 +370,7 @@ impl Plan {
         let (database, mut new) = placed;
         if let Some((how, now)) = &self.hash {
             let hashing = hash::plan(&new, new.inspect(), *how, now)?;
-            let (committed, _) = hashing.apply(&mut new, &Around::default())?;
+            let (committed, _) = hashing.apply(&mut new, &SideFiles::default())?;
             committed.in_new_file()?;
             self.hashed = hashing.numbers.to_hash;
         }

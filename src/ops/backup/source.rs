@@ -102,10 +102,10 @@ pub struct Backup {
     pub sql: Option<Expected>,
     /// Its shards.
     pub shards: Vec<ShardFile>,
-    content: Content,
+    content: SourceContent,
 }
 
-enum Content {
+enum SourceContent {
     Members(Members),
     /// A file that may be in use, so it is locked while it is read.
     Path(PathBuf),
@@ -142,7 +142,7 @@ impl Backup {
                     let members = tar_reader::read(&mut file, path, scratch)?;
                     return Self::of_members(Members::Tape(members), path);
                 }
-                Ok(Self::bare(path, Content::Path(path.to_path_buf())))
+                Ok(Self::bare(path, SourceContent::Path(path.to_path_buf())))
             }
         }
     }
@@ -159,10 +159,10 @@ impl Backup {
         let mut file = temporary(scratch)?;
         copy(&mut whole, &mut file, &mut |_| {}).at("read", name)?;
         file.flush().and_then(|()| file.rewind()).at("read", name)?;
-        Ok(Self::bare(name, Content::Copied(file)))
+        Ok(Self::bare(name, SourceContent::Copied(file)))
     }
 
-    fn bare(path: &Path, content: Content) -> Self {
+    fn bare(path: &Path, content: SourceContent) -> Self {
         let name = path.file_name().unwrap_or(path.as_os_str());
         Self {
             path: path.to_path_buf(),
@@ -239,7 +239,7 @@ impl Backup {
                 )
             }
             (None, Some(sheet)) => {
-                let expected = |part: checksum_manifest::Part, role| Expected {
+                let expected = |part: checksum_manifest::ManifestEntry, role| Expected {
                     name: part.file_name,
                     role,
                     size: Some(part.size),
@@ -265,7 +265,7 @@ impl Backup {
             kv,
             sql,
             shards,
-            content: Content::Members(members),
+            content: SourceContent::Members(members),
         })
     }
 
@@ -275,12 +275,12 @@ impl Backup {
     /// As [`Store::open`]; [`ErrorKind::NotAStore`] when its file is missing.
     pub fn store(&self, options: &OpenOptions) -> Result<Store> {
         match &self.content {
-            Content::Path(path) => Store::open(path, options),
-            Content::Copied(file) => {
+            SourceContent::Path(path) => Store::open(path, options),
+            SourceContent::Copied(file) => {
                 let file = file.try_clone().at("read", &self.path)?;
                 Store::of_file(file, &self.path)
             }
-            Content::Members(members) => {
+            SourceContent::Members(members) => {
                 let (file, path) = member(members, &self.kv.name)?;
                 Store::of_file(file, &path)
             }
@@ -293,9 +293,11 @@ impl Backup {
     /// As the system says; [`ErrorKind::NotAStore`] when it is missing.
     pub fn packed(&self) -> Result<Option<(File, PathBuf)>> {
         let (mut file, path) = match &self.content {
-            Content::Path(path) => (File::open(path).at("open", path)?, path.clone()),
-            Content::Copied(file) => (file.try_clone().at("read", &self.path)?, self.path.clone()),
-            Content::Members(members) => member(members, &self.kv.name)?,
+            SourceContent::Path(path) => (File::open(path).at("open", path)?, path.clone()),
+            SourceContent::Copied(file) => {
+                (file.try_clone().at("read", &self.path)?, self.path.clone())
+            }
+            SourceContent::Members(members) => member(members, &self.kv.name)?,
         };
         let packed = is_gzip(&mut file).at("read", &path)?;
         Ok(packed.then_some((file, path)))
@@ -306,7 +308,7 @@ impl Backup {
     /// # Errors
     /// [`ErrorKind::NotAStore`] when it is missing.
     pub fn sqlite(&self) -> Result<Option<(File, PathBuf)>> {
-        let (Some(sql), Content::Members(members)) = (&self.sql, &self.content) else {
+        let (Some(sql), SourceContent::Members(members)) = (&self.sql, &self.content) else {
             return Ok(None);
         };
         member(members, &sql.name).map(Some)
@@ -320,7 +322,7 @@ impl Backup {
     pub fn check(&self, roles: &[Role], unpack: bool) -> Result<(Vec<FileState>, Vec<Finding>)> {
         let mut states = Vec::new();
         let mut findings = Vec::new();
-        let Content::Members(members) = &self.content else {
+        let SourceContent::Members(members) = &self.content else {
             return Ok((states, findings));
         };
         let shards = self.shards.iter().map(|shard| Expected {

@@ -19,7 +19,7 @@ use crate::ops::backup::source::{Backup, Kind};
 use crate::ops::backup::summary::{Looked, look};
 use crate::ops::backup::verify::sound;
 use crate::ops::commit::{all_decoded, known_schema, sound_structure};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 use crate::store::{ChangeSet, OpenOptions, Preview, Snapshot, Store};
 
@@ -46,7 +46,7 @@ pub struct Plan {
 /// * [`ErrorKind::Confirmation`] when it can't be known for whom the token is to be
 /// * [`ErrorKind::Refused`] for a token that no server would take, or that is in the backup
 ///   already in another place
-pub fn plan(store: &Store, token: Token, now: &Moment) -> Result<Plan> {
+pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let snapshot = store.snapshot();
     let schema = known_schema(snapshot)?.migrations;
     sound_structure(store.inspect())?;

@@ -25,7 +25,7 @@ use crate::store::{ChangeSet, Commit, Committed, Engine, Inspect, Snapshot, Wipe
 
 /// Files that are written, complete and on disk, before the change comes to hold.
 #[derive(Default)]
-pub struct Around<'a> {
+pub struct SideFiles<'a> {
     /// Gets a verified copy of the whole database as it is.
     pub keep_copy: Option<&'a Path>,
     /// Each gets its new token.
@@ -37,7 +37,7 @@ pub struct Around<'a> {
 /// Makes a capture of the store as it is, under its lock.
 pub type Capturing<'a> = dyn Fn(&WritableStore) -> Result<Captured> + 'a;
 
-impl Around<'_> {
+impl SideFiles<'_> {
     /// What would keep these files from being made, for a dry run.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ pub fn sound_structure(inspect: &dyn Inspect) -> Result<()> {
     all_decoded(&inspect.check()?.findings)
 }
 
-/// Makes `changes` hold, as one transaction. Files of `around` are complete before; if the change
+/// Makes `changes` hold, as one transaction. Files of `side_files` are complete before; if the change
 /// was certainly not made, those with tokens are removed again, but for a capture with tokens that
 /// may be nowhere else by then.
 ///
@@ -118,23 +118,23 @@ pub fn sound_structure(inspect: &dyn Inspect) -> Result<()> {
 pub fn commit(
     store: &mut WritableStore,
     changes: &ChangeSet,
-    around: &Around<'_>,
+    side_files: &SideFiles<'_>,
 ) -> Result<Committed> {
     // The engine would refuse it too, but only after the copy was made. A redb store is checked
     // whole when it is opened.
-    if around.keep_copy.is_some() && store.description().engine == Engine::Bolt {
+    if side_files.keep_copy.is_some() && store.description().engine == Engine::Bolt {
         sound_structure(store.inspect()).map_err(Error::nothing_changed)?;
     }
-    let precious = match changes.wipe {
+    let protected = match changes.wipe {
         Wipe::Everything => Vec::new(),
         Wipe::Freed | Wipe::Nothing => last_copies(store).map_err(Error::nothing_changed)?,
     };
-    let copy = around
+    let copy = side_files
         .keep_copy
         .map(|path| keep_copy(store, path))
         .transpose()
         .map_err(Error::nothing_changed)?;
-    let named = |error: Error| match around.keep_copy {
+    let named = |error: Error| match side_files.keep_copy {
         Some(path) if copy.is_some() => error.nothing_changed().and_note(&format!(
             "the copy {} is complete and stays",
             path.display()
@@ -143,8 +143,8 @@ pub fn commit(
     };
     let mut made: Vec<(Finished, &str)> = Vec::new();
     let mut stays = None;
-    let result = write_files(store, around, &mut made, &mut stays)
-        .and_then(|()| store.commit(changes, &precious));
+    let result = write_files(store, side_files, &mut made, &mut stays)
+        .and_then(|()| store.commit(changes, &protected));
     result.map_err(|error| {
         let mut error = named(error);
         if let Some(file) = &stays {
@@ -170,18 +170,18 @@ pub fn commit(
 /// what it holds, or to `stays` if it must not be removed again.
 fn write_files(
     store: &WritableStore,
-    around: &Around<'_>,
+    side_files: &SideFiles<'_>,
     made: &mut Vec<(Finished, &'static str)>,
     stays: &mut Option<Finished>,
 ) -> Result<()> {
-    if let Some(capture) = around.capture {
+    if let Some(capture) = side_files.capture {
         match capture(store)? {
             Captured::Written { file, last_copies } if last_copies => *stays = Some(file),
             Captured::Written { file, .. } => made.push((file, "the tokens of the store")),
             Captured::Kept { .. } | Captured::Nothing => {}
         }
     }
-    let (files, result) = write_tokens(&around.tokens_out);
+    let (files, result) = write_tokens(&side_files.tokens_out);
     let holds = "a token that opens nothing";
     made.extend(files.into_iter().map(|file| (file, holds)));
     result

@@ -1,7 +1,7 @@
 //! A change of single pairs, proved by reading each of them again.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::commit::{Around, commit};
+use crate::ops::commit::{SideFiles, commit};
 use crate::store::{ChangeSet, Committed, Outcome, Snapshot, WritableStore};
 
 /// Makes `changes` hold and reads every single edit again, under the same lock. `what` begins the
@@ -12,10 +12,10 @@ use crate::store::{ChangeSet, Committed, Outcome, Snapshot, WritableStore};
 pub(crate) fn commit_and_prove(
     store: &mut WritableStore,
     changes: &ChangeSet,
-    around: &Around<'_>,
+    side_files: &SideFiles<'_>,
     what: &str,
 ) -> Result<Committed> {
-    let mut committed = commit(store, changes, around)?;
+    let mut committed = commit(store, changes, side_files)?;
     if committed.outcome == Outcome::Changed && committed.failure.is_none() {
         committed.failure = prove(store, changes, what).err();
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::release_impact::survival;
 use crate::metadata::{Id, Schema, names};
-use crate::ops::commit::{Around, all_decoded, commit, known_schema};
+use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::downgrade::check::{Options, Outlook, Situation, SqlSide, sqlite_path};
 use crate::store::{ChangeSet, Committed, Description, Inspect, Outcome, Snapshot, WritableStore};
 
@@ -165,8 +165,12 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        let mut committed = commit(store, &self.changes, around)?;
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        let mut committed = commit(store, &self.changes, side_files)?;
         if committed.outcome == Outcome::Changed && committed.failure.is_none() {
             committed.failure = self.prove(store).err();
         }

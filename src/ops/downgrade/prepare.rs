@@ -20,7 +20,7 @@ use crate::metadata::{
 };
 use crate::ops::capture::read;
 use crate::ops::capture::read::Unseal;
-use crate::ops::commit::{Around, all_decoded, commit, known_schema};
+use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::residue::{embedded, look_into};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, OpenOptions, Outcome, Snapshot, Store, WritableStore};
@@ -30,7 +30,7 @@ const LONGEST: usize = 32768;
 
 /// A search for the plaintext of a store's hashed tokens, in one source after the other. Whatever a
 /// source says, a token is what has the hash.
-pub struct Search<'k> {
+pub struct TokenSearch<'k> {
     known: &'k Known,
     scan: Scan<'k>,
     findings: Vec<Finding>,
@@ -46,7 +46,7 @@ pub struct Found {
     pub findings: Vec<Finding>,
 }
 
-impl<'k> Search<'k> {
+impl<'k> TokenSearch<'k> {
     /// For the hashed tokens that `known` tells.
     #[must_use]
     pub fn new(known: &'k Known) -> Self {
@@ -359,8 +359,12 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        let mut committed = commit(store, &self.changes, around)?;
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        let mut committed = commit(store, &self.changes, side_files)?;
         if committed.outcome == Outcome::Changed && committed.failure.is_none() {
             committed.failure = self.prove(store).err();
         }

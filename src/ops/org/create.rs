@@ -5,9 +5,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::new_records::{SYSTEM_BUCKETS, put_bucket, put_org, valid_org_name};
 use crate::metadata::{Catalog, names, tsm_edit};
 use crate::ops::commit::proof::commit_and_prove;
-use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::org::list::Org;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
@@ -24,11 +24,11 @@ pub struct Plan {
 /// # Errors
 /// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
 /// * [`ErrorKind::Refused`] for names that InfluxDB refuses
-pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Moment) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan> {
     work_out(snapshot, name, now).map_err(Error::nothing_changed)
 }
 
-fn work_out(snapshot: &dyn Snapshot, name: &str, now: &Moment) -> Result<Plan> {
+fn work_out(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
@@ -82,7 +82,11 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        commit_and_prove(store, &self.changes, around, "the new organization")
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, side_files, "the new organization")
     }
 }

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::Id;
 use crate::metadata::residue::{Known, Residue, Scan};
-use crate::ops::commit::{Around, commit, known_schema};
+use crate::ops::commit::{SideFiles, commit, known_schema};
 use crate::ops::residue::{embedded, leave_out};
 use crate::secret::Token;
 use crate::store;
@@ -132,14 +132,18 @@ impl Plan {
     ///
     /// # Errors
     /// When nothing was overwritten.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
         if self.nothing_to_do() {
             return Ok(Committed {
                 outcome: Outcome::Unchanged,
                 failure: None,
             });
         }
-        let mut committed = commit(store, &self.changes, around)?;
+        let mut committed = commit(store, &self.changes, side_files)?;
         if committed.outcome != Outcome::Unknown && committed.failure.is_none() {
             committed.failure = prove(store).err();
         }

@@ -13,7 +13,7 @@ use crate::metadata::{
     Authorization, Catalog, Id, Storage, TokenHash, authenticate, authorization, names,
 };
 use crate::ops::auth::list::{Entry, Lister};
-use crate::ops::commit::{Around, commit};
+use crate::ops::commit::{SideFiles, commit};
 use crate::ops::token_plan::token_storage::KeptBecause;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Outcome, Preview, Snapshot, WritableStore};
@@ -199,8 +199,12 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        let mut committed = commit(store, &self.changes, around)?;
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        let mut committed = commit(store, &self.changes, side_files)?;
         if committed.outcome == Outcome::Changed && committed.failure.is_none() {
             committed.failure = self.prove(store).err();
         }

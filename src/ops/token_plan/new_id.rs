@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Id, names};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::store::Snapshot;
 
 /// How often influxd tries before it gives up.
@@ -25,7 +25,7 @@ const MADE_BY_TIME: [&[u8]; 3] = [
 ///
 /// # Errors
 /// When the clock stands before 2017, or the system has no random bytes to give.
-pub fn by_time(snapshot: &dyn Snapshot, now: &Moment) -> Result<Id> {
+pub fn by_time(snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Id> {
     let machine = u16::from_le_bytes(random()?);
     for count in 0..TRIES {
         let id = Id::snowflake(now.unix_millis, machine, count).ok_or_else(too_early)?;
@@ -53,7 +53,7 @@ impl ManyByTime {
     ///
     /// # Errors
     /// When it can't be read, or the system has no random bytes to give.
-    pub fn new(snapshot: &dyn Snapshot, now: &Moment) -> Result<Self> {
+    pub fn new(snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Self> {
         let mut taken = HashSet::new();
         for bucket in MADE_BY_TIME {
             snapshot.scan(bucket, &mut |key, _| {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn many_identifiers_are_all_different_and_new() {
-        let now = Moment::from(&"2026-11-26T12:00:00Z[UTC]".parse::<jiff::Zoned>().unwrap());
+        let now = Timestamp::from(&"2026-11-26T12:00:00Z[UTC]".parse::<jiff::Zoned>().unwrap());
         let mut model = Model::default();
         let mut first = ManyByTime::new(&model, &now).unwrap();
         first.machine = 7;

@@ -6,11 +6,11 @@ use crate::metadata::new_authorization::{Kept, NewAuthorization};
 use crate::metadata::permission::Permission;
 use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{Organization, TokenHash, User, Variant};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token;
 use crate::ops::token_plan::token_storage::{KeptBecause, Wanted};
 use crate::ops::token_plan::{Parts, Plan, Secret, Value, new_id, token_storage};
-use crate::ops::token_survey::{Sought, Survey, Taken};
+use crate::ops::token_survey::{Survey, TokenInUse, TokenLookup};
 use crate::store::{ChangeSet, Snapshot};
 
 /// The value of a token, and how it is kept.
@@ -48,17 +48,17 @@ pub(crate) fn plan(
     snapshot: &dyn Snapshot,
     schema: u64,
     making: &Making,
-    now: &Moment,
+    now: &Timestamp,
     request: &Request<'_>,
 ) -> Result<Plan> {
     let secret = secret(&making.value)?;
     let survey = Survey::of(
         snapshot,
-        &sought(&making.value, &secret),
+        &lookup(&making.value, &secret),
         Some(request.user.id),
     )?;
     let (hashed, kept_because) = decide(schema, making, &survey)?;
-    must_be_free(survey.taken(0))?;
+    must_be_free(survey.in_use(0))?;
     let hash = hash_of(&secret, hashed);
     let id = new_id::by_time(snapshot, now)?;
     let new = NewAuthorization {
@@ -120,11 +120,11 @@ pub(crate) fn secret(value: &Value) -> Result<Secret> {
 }
 
 /// What must not be in use: 64 random bytes are not.
-pub(crate) fn sought<'a>(value: &Value, secret: &'a Secret) -> Sought<'a> {
+pub(crate) fn lookup<'a>(value: &Value, secret: &'a Secret) -> TokenLookup<'a> {
     match (value, secret) {
-        (Value::Generated, _) => Sought::default(),
-        (_, Secret::Token(token)) => Sought::token(token),
-        (_, Secret::Hash(hash)) => Sought::hash(hash),
+        (Value::Generated, _) => TokenLookup::default(),
+        (_, Secret::Token(token)) => TokenLookup::token(token),
+        (_, Secret::Hash(hash)) => TokenLookup::hash(hash),
     }
 }
 
@@ -132,8 +132,8 @@ pub(crate) fn sought<'a>(value: &Value, secret: &'a Secret) -> Sought<'a> {
 ///
 /// # Errors
 /// [`ErrorKind::Refused`], naming the authorization.
-pub(crate) fn must_be_free(taken: Option<Taken>) -> Result<()> {
-    let Some(Taken(holder)) = taken else {
+pub(crate) fn must_be_free(in_use: Option<TokenInUse>) -> Result<()> {
+    let Some(TokenInUse(holder)) = in_use else {
         return Ok(());
     };
     let (holder, hint) = match holder {

@@ -4,10 +4,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::new_records::{Owned, put_ownership, put_user, valid_user_name};
 use crate::metadata::{Catalog, names};
 use crate::ops::commit::proof::commit_and_prove;
-use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::resolve;
 use crate::ops::resolve::By;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
 use crate::ops::user::list::User;
 use crate::ops::user::{list, password};
@@ -45,11 +45,11 @@ const INSTANCE_OWNERS: u64 = 20;
 /// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
 /// * [`ErrorKind::NoSuchRecord`] when the organization does not exist
 /// * [`ErrorKind::Refused`] for names and passwords that InfluxDB refuses
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     work_out(snapshot, options, now).map_err(Error::nothing_changed)
 }
 
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Moment) -> Result<Plan> {
+fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
@@ -101,7 +101,11 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        commit_and_prove(store, &self.changes, around, "the new user")
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, side_files, "the new user")
     }
 }

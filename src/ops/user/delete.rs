@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Catalog, Id, authorization, names};
 use crate::ops::commit::proof::commit_and_prove;
-use crate::ops::commit::{Around, all_decoded, known_schema};
+use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::resolve;
 use crate::ops::resolve::By;
 use crate::ops::user::list;
@@ -87,7 +87,11 @@ impl Plan {
     ///
     /// # Errors
     /// When the change was certainly not made.
-    pub fn apply(&self, store: &mut WritableStore, around: &Around<'_>) -> Result<Committed> {
-        commit_and_prove(store, &self.changes, around, "the deletion")
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, side_files, "the deletion")
     }
 }

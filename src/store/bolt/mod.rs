@@ -132,9 +132,9 @@ impl Bolt {
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        precious: &Precious,
+        protected: &Precious,
     ) -> Result<Committed> {
-        write::commit(self, device, changes, precious)
+        write::commit(self, device, changes, protected)
     }
 
     /// What choosing the meta page found worth saying.

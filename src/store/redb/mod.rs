@@ -141,9 +141,9 @@ impl Redb {
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        precious: &Precious,
+        protected: &Precious,
     ) -> Result<Committed> {
-        write::commit(self, device, changes, precious)
+        write::commit(self, device, changes, protected)
     }
 
     /// Calls `work` with a view of the last commit.

@@ -26,7 +26,7 @@ pub(super) fn commit(
     store: &Redb,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    precious: &Precious,
+    protected: &Precious,
 ) -> Result<Committed> {
     let path = &store.path;
     let everything = changes.wipe == Wipe::Everything;
@@ -42,8 +42,8 @@ pub(super) fn commit(
             failure: None,
         });
     }
-    if !precious.is_empty() {
-        rehearse(store, changes, precious).map_err(Error::nothing_changed)?;
+    if !protected.is_empty() {
+        rehearse(store, changes, protected).map_err(Error::nothing_changed)?;
     }
     let backend = OnDevice::new(Arc::clone(device));
     let done = guarded(path, || {
@@ -300,12 +300,12 @@ fn changes_anything(store: &Redb, changes: &ChangeSet) -> Result<bool> {
 
 /// Makes the change in memory and sees which bytes of the file it would take. The library can't be
 /// told which pages to leave alone.
-fn rehearse(store: &Redb, changes: &ChangeSet, precious: &Precious) -> Result<()> {
+fn rehearse(store: &Redb, changes: &ChangeSet, protected: &Precious) -> Result<()> {
     let rehearsal = Rehearsal::new(Arc::clone(&store.source));
     guarded(&store.path, || {
         transact(rehearsal.clone(), &store.path, changes, None).map(|_| ())
     })?;
-    if !rehearsal.touches(precious) {
+    if !rehearsal.touches(protected) {
         return Ok(());
     }
     Err(Error::new(

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::Session;
-use crate::cli::commands::new_token::{Deed, Made, ValueArgs};
+use crate::cli::commands::new_token::{Action, Made, ValueArgs};
 use crate::cli::exit::Outcome;
 use crate::error::Result;
 use crate::metadata::Id;
@@ -33,7 +33,7 @@ pub fn run(args: CloneArgs, session: &Session) -> Result<Outcome> {
     let made = Made {
         source: args.value.source(),
         token_out: args.value.token_out(),
-        deed: Deed::Made,
+        action: Action::Create,
         again: "boltkey auth clone",
     };
     made.can_be_told(session)?;

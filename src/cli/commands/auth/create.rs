@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::Session;
 use crate::cli::commands::auth::permission_flags::PermissionFlags;
-use crate::cli::commands::new_token::{Deed, Made, ValueArgs};
+use crate::cli::commands::new_token::{Action, Made, ValueArgs};
 use crate::cli::exit::Outcome;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::Id;
@@ -61,7 +61,7 @@ pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
     let made = Made {
         source: value.source(),
         token_out: value.token_out(),
-        deed: Deed::Made,
+        action: Action::Create,
         again: "boltkey auth create",
     };
     let grants = grants(&args)?;

@@ -4,7 +4,7 @@ use clap::Args;
 use jiff::Zoned;
 
 use crate::cli::Session;
-use crate::cli::commands::new_token::{Deed, Made, ValueArgs};
+use crate::cli::commands::new_token::{Action, Made, ValueArgs};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Database;
 use crate::cli::terminal::prompt::confirm;
@@ -12,7 +12,7 @@ use crate::cli::terminal::ui::printable;
 use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth::rotate::{Options, plan};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 
 /// Options of `auth rotate`.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub fn run(args: RotateArgs, session: &Session) -> Result<Outcome> {
     let made = Made {
         source: args.value.source(),
         token_out: args.value.token_out(),
-        deed: Deed::Rotated,
+        action: Action::Rotate,
         again: "boltkey auth rotate",
     };
     made.can_be_told(session)?;
@@ -50,7 +50,7 @@ pub fn run(args: RotateArgs, session: &Session) -> Result<Outcome> {
 /// Asks, before the lock is taken for the change, naming what would stop working.
 fn ask(session: &Session, database: &Database, options: &Options) -> Result<()> {
     let store = session.open_metadata_at(database)?;
-    let now = Moment::from(&Zoned::now());
+    let now = Timestamp::from(&Zoned::now());
     let plan = plan(store.snapshot(), options, &now).map_err(|e| e.about(database.path()))?;
     drop(store);
     let question = plan.show(false, |made| {

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth::list::Entry;
 use crate::ops::auth::update::{Options, Plan, plan};
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::store::Snapshot;
 
 /// Options of `auth update`.
@@ -49,7 +49,7 @@ pub fn run(args: UpdateArgs, session: &Session) -> Result<Outcome> {
         description: args.description,
     };
     let database = session.database()?;
-    let now = Moment::from(&Zoned::now());
+    let now = Timestamp::from(&Zoned::now());
     let ui = session.ui();
     let change = Change {
         plan: |store: &dyn Snapshot| plan(store, &options, &now),

@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Storage;
 use crate::ops::auth::list::Entry;
-use crate::ops::backup::content::Means;
+use crate::ops::backup::content::RestoreContext;
 use crate::ops::backup::manifest::base;
 use crate::ops::backup::old::Old;
 use crate::ops::backup::opening::Opener;
@@ -32,7 +32,7 @@ use crate::ops::commit::write_token;
 use crate::ops::files::disk::Straight;
 use crate::ops::files::new_file::folder_of;
 use crate::ops::files::output::OutputFile;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::store;
 use crate::store::{Committed, Engine, Held, Store};
 
@@ -118,10 +118,10 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     } else {
         Old::default()
     };
-    let moment = Moment::from(&now);
+    let moment = Timestamp::from(&now);
     let disk = &Straight;
     let bar = Bar::counting(session.ui(), "unpacking");
-    let means = Means {
+    let means = RestoreContext {
         open: &open_options,
         now: &moment,
         disk,

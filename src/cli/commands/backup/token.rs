@@ -24,7 +24,7 @@ use crate::ops::backup::token;
 use crate::ops::backup::token::Plan;
 use crate::ops::commit::write_token;
 use crate::ops::files::output::OutputFile;
-use crate::ops::timestamp::Moment;
+use crate::ops::timestamp::Timestamp;
 use crate::ops::token::generate;
 use crate::store;
 use crate::store::Committed;
@@ -89,7 +89,7 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
     } else {
         read_secret(&Secret::TOKEN, args.token_file.as_deref())?
     };
-    let now = Moment::from(&Zoned::now());
+    let now = Timestamp::from(&Zoned::now());
     let backup = open(&args.backup, None)?;
     let store = token::open(&backup, &session.open_options())?;
     session.ui().warn(store.notices());

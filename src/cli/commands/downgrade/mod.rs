@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Release;
 use crate::metadata::release_impact::Loss;
-use crate::ops::commit::{Around, sound_structure};
+use crate::ops::commit::{SideFiles, sound_structure};
 use crate::ops::downgrade::apply::{Applied, Plan, Settings, plan};
 use crate::ops::downgrade::check::{Options, Outlook, check};
 
@@ -147,9 +147,9 @@ fn run_apply(args: ApplyArgs, session: &Session) -> Result<Outcome> {
     };
     let database = session.database()?;
     let named = |error: Error| error.about(database.path());
-    let around = Around {
+    let side_files = SideFiles {
         keep_copy: session.keep_copy(),
-        ..Around::default()
+        ..SideFiles::default()
     };
     let ui = session.ui();
 
@@ -158,7 +158,7 @@ fn run_apply(args: ApplyArgs, session: &Session) -> Result<Outcome> {
     let first = plan(snapshot, inspect, store.description(), &settings).map_err(named)?;
     if session.dry_run() && !first.changes.is_empty() {
         sound_structure(store.inspect()).map_err(named)?;
-        around.could_be_made()?;
+        side_files.could_be_made()?;
     }
     drop(store);
     if first.refused || first.changes.is_empty() || session.dry_run() {
@@ -184,7 +184,7 @@ fn run_apply(args: ApplyArgs, session: &Session) -> Result<Outcome> {
         )
         .with_hint("run the command again"));
     }
-    let committed = planned.apply(&mut store, &around)?;
+    let committed = planned.apply(&mut store, &side_files)?;
     drop(store);
     let report = ui.render(&Report::new(&planned, changed(&committed), false));
     ended(session, report, committed)

@@ -18,8 +18,8 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
 use crate::metadata::residue::Known;
 use crate::ops::capture::read::Unseal;
-use crate::ops::commit::{Around, sound_structure};
-use crate::ops::downgrade::prepare::{Plan, Prepared, Search, plan};
+use crate::ops::commit::{SideFiles, sound_structure};
+use crate::ops::downgrade::prepare::{Plan, Prepared, TokenSearch, plan};
 use crate::store::Store;
 
 /// What standard input is called in messages.
@@ -117,9 +117,9 @@ pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
     args.make_sense()?;
     let database = session.database()?;
     let named = |error: Error| error.about(database.path());
-    let around = Around {
+    let side_files = SideFiles {
         keep_copy: session.keep_copy(),
-        ..Around::default()
+        ..SideFiles::default()
     };
     let ui = session.ui();
     let unseal = args.unseal()?;
@@ -137,7 +137,7 @@ pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
     let planned = plan(store.snapshot(), &found).map_err(named)?;
     if session.dry_run() && !planned.changes.is_empty() {
         sound_structure(store.inspect()).map_err(named)?;
-        around.could_be_made()?;
+        side_files.could_be_made()?;
     }
     drop(store);
     ui.warn(&found.findings);
@@ -154,7 +154,7 @@ pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
     ))?;
     let mut store = session.open_writable(&database)?;
     let planned = plan(&store, &found).map_err(named)?;
-    let committed = planned.apply(&mut store, &around)?;
+    let committed = planned.apply(&mut store, &side_files)?;
     drop(store);
     let report = ui.render(&Report::new(&planned, changed(&committed), false));
     ended(session, report, committed)
@@ -166,8 +166,8 @@ fn search<'k>(
     known: &'k Known,
     unseal: &Unseal,
     session: &Session,
-) -> Result<Search<'k>> {
-    let mut search = Search::new(known);
+) -> Result<TokenSearch<'k>> {
+    let mut search = TokenSearch::new(known);
     for path in &args.tokens {
         search.list(&mut *open(path)?, &name_of(path), unseal)?;
     }

@@ -14,7 +14,7 @@ use crate::cli::terminal::ui::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, Result};
 use crate::finding::counted;
-use crate::ops::commit::{Around, sound_structure};
+use crate::ops::commit::{SideFiles, sound_structure};
 use crate::ops::residue::scrub::{Plan, plan};
 
 /// Options of `residue scrub`.
@@ -37,11 +37,11 @@ pub fn run(_: ScrubArgs, session: &Session) -> Result<Outcome> {
         sound_structure(store.inspect()).map_err(named)?;
         let plan = plan(store.snapshot(), store.inspect()).map_err(named)?;
         drop(store);
-        let around = Around {
+        let side_files = SideFiles {
             keep_copy: session.keep_copy(),
-            ..Around::default()
+            ..SideFiles::default()
         };
-        around.could_be_made()?;
+        side_files.could_be_made()?;
         session.ui().warn(&plan.unused.findings);
         let would = !plan.nothing_to_do();
         session
@@ -76,11 +76,11 @@ pub fn run(_: ScrubArgs, session: &Session) -> Result<Outcome> {
     if asked.is_some_and(|numbers| numbers != plan.numbers()) {
         return Err(changed_meanwhile(&database));
     }
-    let around = Around {
+    let side_files = SideFiles {
         keep_copy: session.keep_copy(),
-        ..Around::default()
+        ..SideFiles::default()
     };
-    let committed = plan.apply(&mut store, &around)?;
+    let committed = plan.apply(&mut store, &side_files)?;
     drop((store, working));
     session.ui().warn(&plan.unused.findings);
     let report = Report::new(&plan, changed(&committed), false);

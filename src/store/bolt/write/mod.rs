@@ -61,9 +61,9 @@ pub(super) fn commit(
     bolt: &Bolt,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    precious: &Precious,
+    protected: &Precious,
 ) -> Result<Committed> {
-    let prepared = prepare(bolt, device, changes, precious).map_err(Error::nothing_changed)?;
+    let prepared = prepare(bolt, device, changes, protected).map_err(Error::nothing_changed)?;
     let Some(prepared) = prepared else {
         return Ok(Committed {
             outcome: Outcome::Unchanged,
@@ -83,7 +83,7 @@ struct Prepared {
     freelist: PageId,
     hwm: PageId,
     txid: TxId,
-    /// Meta pages whose unused bytes show something precious.
+    /// Meta pages whose unused bytes show something protected.
     precious_metas: Vec<u64>,
     /// Pages that the old tree or freelist used and the new one does not, and that may be wiped.
     freed: Vec<Range<u64>>,
@@ -94,7 +94,7 @@ fn prepare(
     bolt: &Bolt,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    precious: &Precious,
+    protected: &Precious,
 ) -> Result<Option<Prepared>> {
     let (file, meta) = (&bolt.file, &bolt.metas.current);
     let examined = examine(bolt)?;
@@ -106,8 +106,8 @@ fn prepare(
             || examined.list.stands_in(page)
             || examined.other.as_ref().is_some_and(|other| other.has(page))
     };
-    let precious = pages_of(precious, file.page_size() as u64);
-    let space = Space::new(meta.hwm.0, |page| !taken(page), precious.clone());
+    let protected = pages_of(protected, file.page_size() as u64);
+    let space = Space::new(meta.hwm.0, |page| !taken(page), protected.clone());
     let dirt = Dirt::before(bolt, changes, used)?;
     let mut out = NodeWriter::new(file, &**device, space);
     let root = match build(bolt, &examined, changes, dirt == Dirt::Live, &mut out)? {
@@ -163,7 +163,7 @@ fn prepare(
         (everything || used.has(page) || examined.list.stands_in(page))
             && !new_used.has(page)
             && !list.contains(&page.0)
-            && !contains(&precious, page.0)
+            && !contains(&protected, page.0)
     });
     verify_edits(new, &next, changes)?;
 
@@ -178,7 +178,7 @@ fn prepare(
         txid: next.txid,
         precious_metas: vec![0, 1]
             .into_iter()
-            .filter(|page| contains(&precious, *page))
+            .filter(|page| contains(&protected, *page))
             .collect(),
         freed,
     }))
@@ -428,7 +428,7 @@ fn write_freelist(
     let mut pages = freelist_size(free(out.end()) + 1).div_ceil(page_size);
     loop {
         // To take pages for the list makes it shorter, or lets the file grow, perhaps past
-        // precious pages, which then have to be listed too.
+        // protected pages, which then have to be listed too.
         let span = out.reserve(pages);
         let span = span.0..span.0 + pages;
         let ids: Vec<u64> = (2..out.end())

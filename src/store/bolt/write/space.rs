@@ -1,5 +1,5 @@
 //! Which pages a commit may write: those that neither the current meta nor the other one reaches
-//! and that show nothing precious; beyond them the file grows.
+//! and that show nothing protected; beyond them the file grows.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,17 +15,17 @@ pub(super) struct Space {
     too_short: HashMap<u64, usize>,
     /// The first page never given out: the high-water mark of the commit.
     end: u64,
-    /// Pages that show something precious, ascending, not overlapping.
-    precious: Vec<Range<u64>>,
+    /// Pages that show something protected, ascending, not overlapping.
+    protected: Vec<Range<u64>>,
 }
 
 impl Space {
-    /// The pages of `free` below `end`, the high-water mark; but none of `precious`, which may
+    /// The pages of `free` below `end`, the high-water mark; but none of `protected`, which may
     /// lie beyond it.
-    pub(super) fn new(end: u64, free: impl Fn(PageId) -> bool, precious: Vec<Range<u64>>) -> Self {
+    pub(super) fn new(end: u64, free: impl Fn(PageId) -> bool, protected: Vec<Range<u64>>) -> Self {
         let mut runs: Vec<Range<u64>> = Vec::new();
         for page in 2..end {
-            if !free(PageId(page)) || contains(&precious, page) {
+            if !free(PageId(page)) || contains(&protected, page) {
                 continue;
             }
             match runs.last_mut() {
@@ -37,7 +37,7 @@ impl Space {
             runs,
             too_short: HashMap::new(),
             end,
-            precious,
+            protected,
         }
     }
 
@@ -64,7 +64,7 @@ impl Space {
     /// the file, are passed over; they come to be free pages.
     fn grow(&mut self, count: u64) -> PageId {
         let mut first = self.end;
-        for run in &self.precious {
+        for run in &self.protected {
             if run.start < first + count && run.end > first {
                 first = run.end;
             }
@@ -117,9 +117,9 @@ mod tests {
 
     #[test]
     fn precious_pages_are_never_given_out() {
-        let precious = pages_of(&[30..31, 110..130, 128..151, 0..0], 10);
-        assert_eq!(precious, [3..4, 11..16]);
-        let mut space = Space::new(10, |page| page.0 > 1 && page.0 < 6, precious);
+        let protected = pages_of(&[30..31, 110..130, 128..151, 0..0], 10);
+        assert_eq!(protected, [3..4, 11..16]);
+        let mut space = Space::new(10, |page| page.0 > 1 && page.0 < 6, protected);
         assert_eq!(space.take(2), PageId(4));
         assert_eq!(space.take(1), PageId(2));
         assert_eq!(space.take(1), PageId(10));

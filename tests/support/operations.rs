@@ -5,9 +5,9 @@ use std::path::Path;
 use boltkey::metadata::Id;
 use boltkey::ops::apply::{self, Generated, List, Secrets};
 use boltkey::ops::auth::create::Grants;
-use boltkey::ops::commit::Around;
+use boltkey::ops::commit::SideFiles;
 use boltkey::ops::resolve::By;
-use boltkey::ops::timestamp::Moment;
+use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::new_token::Making;
 use boltkey::ops::{auth, org, token_plan, user};
 use boltkey::secret::Token;
@@ -16,7 +16,7 @@ use boltkey::store::{Committed, Model, Snapshot, WritableStore};
 use super::scene::{Scene, recovery};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Operation {
     Recover,
     Create,
     Rotate,
@@ -30,15 +30,20 @@ pub enum Deed {
 }
 
 /// Those that are about single tokens.
-pub const OF_TOKENS: [Deed; 4] = [Deed::Create, Deed::Rotate, Deed::Update, Deed::Delete];
+pub const OF_TOKENS: [Operation; 4] = [
+    Operation::Create,
+    Operation::Rotate,
+    Operation::Update,
+    Operation::Delete,
+];
 
 /// Those that are about users, organizations, and lists of everything.
-pub const OF_PEOPLE: [Deed; 5] = [
-    Deed::UserCreate,
-    Deed::UserPassword,
-    Deed::UserDelete,
-    Deed::OrgCreate,
-    Deed::Apply,
+pub const OF_PEOPLE: [Operation; 5] = [
+    Operation::UserCreate,
+    Operation::UserPassword,
+    Operation::UserDelete,
+    Operation::OrgCreate,
+    Operation::Apply,
 ];
 
 /// One that is worked out.
@@ -90,7 +95,7 @@ impl Secrets for Files {
     }
 }
 
-impl Deed {
+impl Operation {
     /// The authorization that is changed or deleted: the first one.
     fn target(self, old: &Model) -> Option<Id> {
         let mut first = None;
@@ -104,7 +109,7 @@ impl Deed {
 
     pub fn plan(self, store: &dyn Snapshot, old: &Model) -> boltkey::Result<Planned> {
         let time: jiff::Zoned = "2026-11-01T10:00:00Z[UTC]".parse().unwrap();
-        let now = Moment::from(&time);
+        let now = Timestamp::from(&time);
         let making = Making::default();
         let target = || self.target(old).unwrap();
         Ok(match self {
@@ -139,7 +144,7 @@ impl Deed {
                     name: "carol".into(),
                     org: Some(By::Name("acme".into())),
                     instance_owner: false,
-                    // To hash one takes time, and there is the other deed.
+                    // To hash one takes time, and there is the other operation.
                     password: None,
                     strong_passwords: false,
                 };
@@ -199,17 +204,17 @@ impl Planned {
     pub fn apply(
         &self,
         store: &mut WritableStore,
-        around: &Around<'_>,
+        side_files: &SideFiles<'_>,
     ) -> boltkey::Result<Committed> {
         match self {
-            Self::Token(plan) => plan.apply(store, around),
-            Self::Deletion(plan) => plan.apply(store, around),
-            Self::Update(plan) => plan.apply(store, around),
-            Self::NewUser(plan) => plan.apply(store, around),
-            Self::Password(plan) => plan.apply(store, around),
-            Self::UserDeletion(plan) => plan.apply(store, around),
-            Self::Org(plan) => plan.apply(store, around),
-            Self::List(plan) => plan.apply(store, around),
+            Self::Token(plan) => plan.apply(store, side_files),
+            Self::Deletion(plan) => plan.apply(store, side_files),
+            Self::Update(plan) => plan.apply(store, side_files),
+            Self::NewUser(plan) => plan.apply(store, side_files),
+            Self::Password(plan) => plan.apply(store, side_files),
+            Self::UserDeletion(plan) => plan.apply(store, side_files),
+            Self::Org(plan) => plan.apply(store, side_files),
+            Self::List(plan) => plan.apply(store, side_files),
         }
     }
 
