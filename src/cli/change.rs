@@ -41,9 +41,10 @@ pub fn ended(
         (None, Ok(())) => Ok(Outcome::Done),
         (None, Err(cause)) if committed.outcome == store::Outcome::Unchanged => Err(cause),
         (None, Err(cause)) => {
-            let cause = cause.message().replace("; nothing was changed", "");
+            let cause = cause.to_string();
             let message = format!("the change is committed and holds, but: {cause}");
             Err(Error::new(ErrorKind::Incomplete, message)
+                .committed()
                 .with_hint("boltkey status tells what the store holds now"))
         }
     }
@@ -55,7 +56,7 @@ pub fn changed_meanwhile(database: &Database) -> Error {
     Error::new(
         ErrorKind::Refused,
         format!(
-            "{} has changed since the question was asked; nothing was changed",
+            "{} has changed since the question was asked",
             database.path().display()
         ),
     )
@@ -138,11 +139,12 @@ pub fn conclude(
             None => Ok(Outcome::Done),
         };
     };
-    let cause = cause.message().replace("; nothing was changed", "");
+    let cause = cause.to_string();
     let mut error = Error::new(
         ErrorKind::Incomplete,
         format!("the new token {} is stored, but: {cause}", made.id),
-    );
+    )
+    .committed();
     if let Some(failure) = &committed.failure {
         error = error.and_note(failure.message());
     }

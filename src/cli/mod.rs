@@ -12,8 +12,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::error::ErrorKind;
-
 pub use session::Session;
 pub use terminal::ui::{Human, Ui};
 
@@ -29,10 +27,6 @@ pub fn run() -> ExitCode {
     let session = Session::new(cli.globals, ui);
     match args::dispatch(cli.command, &session) {
         Ok(outcome) => outcome.into(),
-        Err(error) => session.ui().fail(&match error.kind() {
-            // Its text says what holds; and wrong arguments do nothing.
-            ErrorKind::Incomplete | ErrorKind::Usage => error,
-            _ => error.nothing_changed(),
-        }),
+        Err(error) => session.ui().fail(&error),
     }
 }

@@ -64,7 +64,7 @@ A second run changes nothing. A token is known again by its name and organizatio
 /// # Errors
 /// As the operation, for what is wrong with the list, and when nobody says yes to deletions.
 pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
-    let (list, name) = read_list(&args.list, session)?;
+    let (list, _) = read_list(&args.list, session)?;
     let options = Options {
         list: &list,
         prune: args.prune,
@@ -73,13 +73,8 @@ pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
     };
     let database = session.database()?;
     let now = Timestamp::from(&Zoned::now());
-    let named = |error: Error| {
-        // What is wrong with the list is not about the database.
-        if error.message().starts_with(&name) {
-            return error;
-        }
-        error.about(database.path())
-    };
+    // What is wrong with the list names the list already.
+    let named = |error: Error| error.about(database.path());
     let ui = session.ui();
 
     // What is asked must be answered before the lock is taken for the change.

@@ -71,7 +71,7 @@ pub fn known_schema(snapshot: &dyn Snapshot) -> Result<Schema> {
         ErrorKind::UnknownSchema,
         format!(
             "the schema is not one this version knows, which is 1 to {newest} without a gap \
-             ({why}); nothing was changed"
+             ({why})"
         ),
     )
     .with_hint(
@@ -93,7 +93,7 @@ pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
         Some(finding) => Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{}: {}; a store with such records is not edited; nothing was changed",
+                "{}: {}; a store with such records is not edited",
                 finding.place, finding.message
             ),
         )
@@ -123,23 +123,22 @@ pub fn commit(
     // The engine would refuse it too, but only after the copy was made. A redb store is checked
     // whole when it is opened.
     if side_files.keep_copy.is_some() && store.description().engine == Engine::Bolt {
-        sound_structure(store.inspect()).map_err(Error::nothing_changed)?;
+        sound_structure(store.inspect())?;
     }
     let protected = match changes.wipe {
         Wipe::Everything => Vec::new(),
-        Wipe::Freed | Wipe::Nothing => last_copies(store).map_err(Error::nothing_changed)?,
+        Wipe::Freed | Wipe::Nothing => last_copies(store)?,
     };
     let copy = side_files
         .keep_copy
         .map(|path| keep_copy(store, path))
-        .transpose()
-        .map_err(Error::nothing_changed)?;
+        .transpose()?;
     let named = |error: Error| match side_files.keep_copy {
-        Some(path) if copy.is_some() => error.nothing_changed().and_note(&format!(
+        Some(path) if copy.is_some() => error.and_note(&format!(
             "the copy {} is complete and stays",
             path.display()
         )),
-        _ => error.nothing_changed(),
+        _ => error,
     };
     let mut made: Vec<(Finished, &str)> = Vec::new();
     let mut stays = None;
