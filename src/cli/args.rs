@@ -166,7 +166,7 @@ pub enum Command {
     Org(crate::cli::commands::org::Command),
     /// List InfluxDB buckets
     #[command(subcommand)]
-    Bucket(crate::cli::commands::listing::Command),
+    Bucket(crate::cli::commands::bucket::list::Command),
     /// Make a new store with a first user, organization, bucket and operator token
     Setup(Box<crate::cli::commands::setup::SetupArgs>),
     /// Make organizations, users and tokens be as a list says; a second run changes nothing
@@ -178,7 +178,7 @@ pub enum Command {
     Hash(crate::cli::commands::hash::HashArgs),
     /// Get back in: make a new operator token without an old one
     #[command(subcommand)]
-    Recover(crate::cli::commands::recover::Command),
+    Recover(crate::cli::commands::recover::operator::Command),
     /// Find, and get back, plaintext tokens that only unused parts of a file still show
     #[command(subcommand)]
     Residue(crate::cli::commands::residue::Command),
@@ -210,12 +210,12 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Check(args) => crate::cli::commands::check::run(&args, session),
         Command::User(command) => crate::cli::commands::user::run(command, session),
         Command::Org(command) => crate::cli::commands::org::run(command, session),
-        Command::Bucket(command) => crate::cli::commands::listing::buckets(command, session),
+        Command::Bucket(command) => crate::cli::commands::bucket::list::buckets(command, session),
         Command::Setup(args) => crate::cli::commands::setup::run(*args, session),
         Command::Apply(args) => crate::cli::commands::apply::run(&args, session),
         Command::Capture(args) => crate::cli::commands::capture::run(args, session),
         Command::Hash(args) => crate::cli::commands::hash::run(args, session),
-        Command::Recover(command) => crate::cli::commands::recover::run(command, session),
+        Command::Recover(command) => crate::cli::commands::recover::operator::run(command, session),
         Command::Residue(command) => crate::cli::commands::residue::run(command, session),
         Command::Downgrade(command) => crate::cli::commands::downgrade::run(command, session),
         Command::Convert(args) => crate::cli::commands::convert::run_convert(args, session),

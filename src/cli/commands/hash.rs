@@ -26,7 +26,7 @@ use crate::metadata::embedded::Embedded;
 use crate::ops::capture::first::{CaptureFirst, Captured};
 use crate::ops::commit::{SideFiles, sound_structure};
 use crate::ops::hash::{Numbers, Options, Plan, Proof, TokenAction, actions, plan};
-use crate::ops::siblings::{Sibling, look_beside};
+use crate::ops::residue::siblings::{Sibling, look_beside};
 use crate::ops::timestamp::Timestamp;
 
 /// What stands below the long help.

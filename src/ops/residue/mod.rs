@@ -2,6 +2,7 @@
 //! shows.
 
 pub mod scrub;
+pub mod siblings;
 
 use std::collections::BTreeMap;
 use std::fs::File;

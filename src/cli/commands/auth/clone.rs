@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::Session;
-use crate::cli::commands::new_token::{Action, Made, ValueArgs};
+use crate::cli::commands::token_report::{Action, Made, ValueArgs};
 use crate::cli::exit::Outcome;
 use crate::error::Result;
 use crate::metadata::Id;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::Session;
 use crate::cli::commands::auth::permission_flags::PermissionFlags;
-use crate::cli::commands::new_token::{Action, Made, ValueArgs};
+use crate::cli::commands::token_report::{Action, Made, ValueArgs};
 use crate::cli::exit::Outcome;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::Id;

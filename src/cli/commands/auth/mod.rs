@@ -22,7 +22,7 @@ use crate::cli::commands::auth::create::CreateArgs;
 use crate::cli::commands::auth::delete::DeleteArgs;
 use crate::cli::commands::auth::rotate::RotateArgs;
 use crate::cli::commands::auth::update::UpdateArgs;
-use crate::cli::commands::recover::{CreateOperatorArgs, run_operator};
+use crate::cli::commands::recover::operator::{CreateOperatorArgs, run_operator};
 use crate::cli::exit::Outcome;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::secret_input::{Secret, read_secret};

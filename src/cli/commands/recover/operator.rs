@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 
 use crate::cli::Session;
-use crate::cli::commands::new_token::{Action, Made, Source, TokenOutArgs};
+use crate::cli::commands::token_report::{Action, Made, Source, TokenOutArgs};
 use crate::cli::exit::Outcome;
 use crate::cli::terminal::prompt::choose;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::recover_operator::{Options, choices, plan};
+use crate::ops::recover::operator::{Options, choices, plan};
 
 /// The subcommands of `recover`.
 #[derive(Debug, Subcommand)]

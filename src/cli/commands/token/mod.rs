@@ -13,7 +13,8 @@ use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::Human;
 use crate::error::Result;
 use crate::metadata::Variant;
-use crate::ops::token::{generate, hash};
+use crate::ops::token::generate::generate;
+use crate::ops::token::hash::hash;
 
 /// The subcommands of `token`.
 #[derive(Debug, Subcommand)]

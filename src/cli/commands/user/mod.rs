@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::cli::Session;
 use crate::cli::change::Change;
-use crate::cli::commands::listing;
-use crate::cli::commands::listing::ListArgs;
+use crate::cli::commands::bucket::list;
+use crate::cli::commands::bucket::list::ListArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_new_secret};
@@ -95,7 +95,7 @@ impl From<WhoArgs> for By {
 /// As the operation it calls, and when nobody says yes.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::List(ListArgs {}) => listing::users(session),
+        Command::List(ListArgs {}) => list::users(session),
         Command::Create(args) => create(args, session),
         Command::Password(args) => password(args, session),
         Command::Delete(args) => delete(args, session),

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::cli::Session;
 use crate::cli::change::Change;
-use crate::cli::commands::listing;
-use crate::cli::commands::listing::ListArgs;
+use crate::cli::commands::bucket::list;
+use crate::cli::commands::bucket::list::ListArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
@@ -42,7 +42,7 @@ pub struct CreateArgs {
 /// As the operation it calls.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::List(ListArgs {}) => listing::orgs(session),
+        Command::List(ListArgs {}) => list::orgs(session),
         Command::Create(args) => create(&args, session),
     }
 }

@@ -1,0 +1,3 @@
+//! `boltkey bucket`.
+
+pub mod list;

@@ -1,0 +1,3 @@
+//! `boltkey recover`.
+
+pub mod operator;
