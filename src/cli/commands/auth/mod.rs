@@ -16,7 +16,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::cli::Session;
 use crate::cli::commands::auth::clone::CloneArgs;
 use crate::cli::commands::auth::create::CreateArgs;
 use crate::cli::commands::auth::delete::DeleteArgs;
@@ -24,6 +23,7 @@ use crate::cli::commands::auth::rotate::RotateArgs;
 use crate::cli::commands::auth::update::UpdateArgs;
 use crate::cli::commands::recover::operator::{CreateOperatorArgs, run_operator};
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::stdout;

@@ -7,10 +7,10 @@ use clap::{Args, ValueEnum};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::{TokenMade, conclude, ended};
 use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;

@@ -7,10 +7,10 @@ use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::TokenMade;
 use crate::cli::commands::backup::open;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::stdout;

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Session;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::table::Table;
 use crate::cli::terminal::ui::Human;
 use crate::error::Result;

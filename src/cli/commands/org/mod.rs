@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::Change;
 use crate::cli::commands::bucket::list;
 use crate::cli::commands::bucket::list::ListArgs;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
 use crate::ops::org::create::{Plan, plan};

@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Session;
 use crate::cli::commands::token_report::{Action, Made, Source, TokenOutArgs};
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::prompt::choose;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::recover::operator::{Options, choices, plan};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::Human;

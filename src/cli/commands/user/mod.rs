@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::Change;
 use crate::cli::commands::bucket::list;
 use crate::cli::commands::bucket::list::ListArgs;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_new_secret};
 use crate::cli::terminal::ui::{Human, printable};
