@@ -104,7 +104,7 @@ pub enum Command {
     Org(commands::org::Command),
     /// List InfluxDB buckets
     #[command(subcommand)]
-    Bucket(commands::bucket::list::Command),
+    Bucket(commands::bucket::Command),
     /// Make a new store with a first user, organization, bucket and operator token
     Setup(Box<commands::setup::SetupArgs>),
     /// Make organizations, users and tokens be as a list says; a second run changes nothing
@@ -116,7 +116,7 @@ pub enum Command {
     Hash(commands::hash::HashArgs),
     /// Get back in: make a new operator token without an old one
     #[command(subcommand)]
-    Recover(commands::recover::operator::Command),
+    Recover(commands::recover::Command),
     /// Find, and get back, plaintext tokens that only unused parts of a file still show
     #[command(subcommand)]
     Residue(commands::residue::Command),
@@ -126,7 +126,7 @@ pub enum Command {
     /// Write the whole store into a new file of the other engine, redb or bolt
     Convert(commands::convert::ConvertArgs),
     /// Write the whole store into a new, small file without unused parts
-    Compact(commands::convert::CompactArgs),
+    Compact(commands::compact::CompactArgs),
     /// Back up metadata, look into backups, restore them
     #[command(subcommand)]
     Backup(commands::backup::Command),
@@ -148,16 +148,16 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Check(args) => commands::check::run(&args, session),
         Command::User(command) => commands::user::run(command, session),
         Command::Org(command) => commands::org::run(command, session),
-        Command::Bucket(command) => commands::bucket::list::buckets(command, session),
+        Command::Bucket(command) => commands::bucket::run(command, session),
         Command::Setup(args) => commands::setup::run(*args, session),
         Command::Apply(args) => commands::apply::run(&args, session),
         Command::Capture(args) => commands::capture::run(args, session),
         Command::Hash(args) => commands::hash::run(args, session),
-        Command::Recover(command) => commands::recover::operator::run(command, session),
+        Command::Recover(command) => commands::recover::run(command, session),
         Command::Residue(command) => commands::residue::run(command, session),
         Command::Downgrade(command) => commands::downgrade::run(command, session),
-        Command::Convert(args) => commands::convert::run_convert(args, session),
-        Command::Compact(args) => commands::convert::run_compact(args, session),
+        Command::Convert(args) => commands::convert::run(args, session),
+        Command::Compact(args) => commands::compact::run(args, session),
         Command::Backup(command) => commands::backup::run(command, session),
         Command::Token(command) => commands::token::run(command, session),
         Command::Completions(args) => commands::completions::run(&args, Cli::command(), session),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::change::{changed, changed_meanwhile, ended};
 use crate::cli::commands::capture::FormatArg;
-use crate::cli::commands::token::VariantArg;
+use crate::cli::commands::token::hash::VariantArg;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Database;
 use crate::cli::session::Session;

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod bucket;
 pub mod capture;
 pub mod check;
+pub mod compact;
 pub mod completions;
 pub mod convert;
 pub mod downgrade;

@@ -1,107 +1,31 @@
-//! `boltkey user list`, `org list` and `bucket list`.
+//! `boltkey bucket list`.
 
 use std::io::{self, Write};
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::table::Table;
 use crate::cli::terminal::ui::Human;
 use crate::error::Result;
-use crate::ops::bucket::list::Buckets;
-use crate::ops::org::list::Orgs;
-use crate::ops::user::list::Users;
-use crate::ops::{bucket, org, user};
+use crate::ops::bucket::list::{Buckets, list};
 
-/// The one subcommand of `bucket`.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// List them all
-    #[command(visible_aliases = ["find", "ls"])]
-    List(ListArgs),
-}
-
-/// Options of the listings.
+/// Options of `bucket list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {}
-
-/// Runs `user list`.
-///
-/// # Errors
-/// As the operation, and when standard output can't be written.
-pub fn users(session: &Session) -> Result<Outcome> {
-    let store = session.open_metadata()?;
-    let report = user::list::list(store.snapshot())?;
-    drop(store);
-    session.ui().warn(&report.skipped);
-    session.ui().report(&report)?;
-    Ok(Outcome::Done)
-}
-
-/// Runs `org list`.
-///
-/// # Errors
-/// As the operation, and when standard output can't be written.
-pub fn orgs(session: &Session) -> Result<Outcome> {
-    let store = session.open_metadata()?;
-    let report = org::list::list(store.snapshot())?;
-    drop(store);
-    session.ui().warn(&report.skipped);
-    session.ui().report(&report)?;
-    Ok(Outcome::Done)
-}
 
 /// Runs `bucket list`.
 ///
 /// # Errors
 /// As the operation, and when standard output can't be written.
-pub fn buckets(Command::List(ListArgs {}): Command, session: &Session) -> Result<Outcome> {
+pub fn run(session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
-    let report = bucket::list::list(store.snapshot())?;
+    let report = list(store.snapshot())?;
     drop(store);
     session.ui().warn(&report.skipped);
     session.ui().report(&report)?;
     Ok(Outcome::Done)
-}
-
-impl Human for Users {
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut table = Table::new(&["ID", "Name", "Status", "Password", "Owner of"], true);
-        for user in &self.users {
-            let mut owns: Vec<&str> = user
-                .owns
-                .iter()
-                .map(|org| org.name.as_deref().unwrap_or("(deleted)"))
-                .collect();
-            if user.owns_instance {
-                owns.push("(the whole instance)");
-            }
-            table.row([
-                &user.id.to_string(),
-                &user.name,
-                &user.status,
-                if user.has_password { "yes" } else { "no" },
-                &owns.join(", "),
-            ]);
-        }
-        table.write(out)
-    }
-}
-
-impl Human for Orgs {
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut table = Table::new(&["ID", "Name", "Description", "Created"], true);
-        for org in &self.orgs {
-            table.row([
-                &org.id.to_string(),
-                &org.name,
-                &org.description,
-                &org.created_at,
-            ]);
-        }
-        table.write(out)
-    }
 }
 
 impl Human for Buckets {

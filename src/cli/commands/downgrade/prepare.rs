@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::change::{changed, ended};
-use crate::cli::commands::residue::FilesArgs;
+use crate::cli::commands::residue::files::FilesArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, read_secret};

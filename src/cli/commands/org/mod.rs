@@ -1,5 +1,7 @@
 //! `boltkey org`.
 
+mod list;
+
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
@@ -7,8 +9,7 @@ use jiff::Zoned;
 use serde::Serialize;
 
 use crate::cli::change::Change;
-use crate::cli::commands::bucket::list;
-use crate::cli::commands::bucket::list::ListArgs;
+use crate::cli::commands::org::list::ListArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::ui::{Human, printable};
@@ -42,7 +43,7 @@ pub struct CreateArgs {
 /// As the operation it calls.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::List(ListArgs {}) => list::orgs(session),
+        Command::List(ListArgs {}) => list::run(session),
         Command::Create(args) => create(&args, session),
     }
 }

@@ -1,20 +1,14 @@
-//! `boltkey token`: make and hash tokens, without a database.
+//! `boltkey token`: its subcommands, which need no database.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+mod generate;
+pub mod hash;
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde::Serialize;
+use clap::Subcommand;
 
+use crate::cli::commands::token::hash::HashArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::secret_input::{Secret, read_secret};
-use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::Human;
 use crate::error::Result;
-use crate::metadata::Variant;
-use crate::ops::token::generate::generate;
-use crate::ops::token::hash::hash;
 
 /// The subcommands of `token`.
 #[derive(Debug, Subcommand)]
@@ -25,80 +19,13 @@ pub enum Command {
     Hash(HashArgs),
 }
 
-/// Options of `token hash`.
-#[derive(Debug, Args)]
-pub struct HashArgs {
-    /// The hash function; influxd itself writes sha256
-    #[arg(long, value_name = "VARIANT", default_value = "sha256")]
-    variant: VariantArg,
-    /// Read the token from this file, or from standard input for -; else from `BOLTKEY_TOKEN`,
-    /// else it is asked for
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-}
-
-/// The hash functions by their names.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum VariantArg {
-    Sha256,
-    Sha512,
-}
-
-impl From<VariantArg> for Variant {
-    fn from(variant: VariantArg) -> Self {
-        match variant {
-            VariantArg::Sha256 => Self::Sha256,
-            VariantArg::Sha512 => Self::Sha512,
-        }
-    }
-}
-
 /// Runs a subcommand.
 ///
 /// # Errors
 /// When the token can't be made or read, or standard output can't be written.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::Generate => {
-            stdout::ensure_open()?;
-            let token = generate()?;
-            let ui = session.ui();
-            let report = ui.render(&Generated {
-                token: token.reveal(),
-            })?;
-            ui.deliver(&report)?;
-        }
-        Command::Hash(args) => {
-            let token = read_secret(&Secret::TOKEN, args.token_file.as_deref())?;
-            let variant = args.variant.into();
-            session.ui().report(&Hashed {
-                hash: hash(&token, variant),
-                variant,
-            })?;
-        }
-    }
-    Ok(Outcome::Done)
-}
-
-#[derive(Serialize)]
-struct Generated<'a> {
-    token: &'a str,
-}
-
-impl Human for Generated<'_> {
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.token)
-    }
-}
-
-#[derive(Serialize)]
-struct Hashed {
-    hash: String,
-    variant: Variant,
-}
-
-impl Human for Hashed {
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.hash)
+        Command::Generate => generate::run(session),
+        Command::Hash(args) => hash::run(&args, session),
     }
 }

@@ -1,5 +1,7 @@
 //! `boltkey user`.
 
+mod list;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,8 +10,7 @@ use jiff::Zoned;
 use serde::Serialize;
 
 use crate::cli::change::Change;
-use crate::cli::commands::bucket::list;
-use crate::cli::commands::bucket::list::ListArgs;
+use crate::cli::commands::user::list::ListArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::prompt::confirm;
@@ -95,7 +96,7 @@ impl From<WhoArgs> for By {
 /// As the operation it calls, and when nobody says yes.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::List(ListArgs {}) => list::users(session),
+        Command::List(ListArgs {}) => list::run(session),
         Command::Create(args) => create(args, session),
         Command::Password(args) => password(args, session),
         Command::Delete(args) => delete(args, session),
