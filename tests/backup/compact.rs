@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use boltkey::finding::Severity;
-use boltkey::ops::backup::opening::Opener;
+use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::files::disk::Straight;

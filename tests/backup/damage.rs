@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boltkey::ErrorKind;
-use boltkey::ops::backup::opening::Opener;
+use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From, Kind, Role};
 use boltkey::secret::Token;

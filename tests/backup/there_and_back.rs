@@ -9,7 +9,7 @@ use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::export::{Options as ExportOptions, Out, export};
-use boltkey::ops::backup::opening::Opener;
+use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::restore::{Options, Planned};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;

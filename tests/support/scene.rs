@@ -6,7 +6,7 @@ use std::sync::Arc;
 use boltkey::finding::Severity;
 use boltkey::metadata::Id;
 use boltkey::metadata::residue::{Known, Scan};
-use boltkey::ops::recover_operator::{Options, choices, plan};
+use boltkey::ops::recover::operator::{Options, choices, plan};
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::Plan;
 use boltkey::store::bolt::{Bolt, create as create_bolt};

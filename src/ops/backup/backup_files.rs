@@ -9,7 +9,7 @@ use flate2::write::MultiGzDecoder;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::ops::backup::parts::{CHUNK, Summed};
+use crate::ops::backup::pack::{CHUNK, Summed};
 use crate::ops::backup::source::{names_in, read_text};
 use crate::ops::backup::tar_reader::Member;
 use crate::store::{GZIP_MAGIC, fill, most_unpacked};

@@ -12,7 +12,7 @@ use crate::metadata::tsm;
 use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::ops::backup::export_targets::{Folder, Sink, Stream};
 use crate::ops::backup::manifest::{FileOf, Manifest, base};
-use crate::ops::backup::parts::temporary;
+use crate::ops::backup::pack::temporary;
 use crate::ops::backup::summary::{Looked, NamedShard, look};
 use crate::ops::backup::{Compression, checksum_manifest, manifest, source, sql};
 use crate::ops::convert::recoverable;

@@ -11,7 +11,7 @@ use crate::finding::{Finding, Severity};
 use crate::ops::backup::backup_files::Members;
 use crate::ops::backup::checksum_manifest::Sheet;
 use crate::ops::backup::manifest::{Manifest, ShardFile};
-use crate::ops::backup::parts::{copy, is_gzip, temporary};
+use crate::ops::backup::pack::{copy, is_gzip, temporary};
 use crate::ops::backup::{Compression, checksum_manifest, manifest, tar_reader};
 use crate::store::{OpenOptions, Store, fill};
 

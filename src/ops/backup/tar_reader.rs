@@ -9,7 +9,7 @@ use tar::EntryType;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::backup_files::{Check, is_kept};
-use crate::ops::backup::parts::temporary;
+use crate::ops::backup::pack::temporary;
 
 /// Where a header of the usual kinds says so.
 const MARK: (usize, &[u8]) = (257, b"ustar");

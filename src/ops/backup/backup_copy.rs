@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::authenticate::find;
 use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::ops::backup::manifest::with_size_of_kv;
-use crate::ops::backup::parts::{Sum, copy, pack, reads_back, temporary};
+use crate::ops::backup::pack::{Sum, copy, pack, reads_back, temporary};
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{Summary, look};
 use crate::ops::backup::token::{Plan, refused};

@@ -1,5 +1,7 @@
 //! `boltkey user`.
 
+mod list;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -7,11 +9,10 @@ use clap::{Args, Subcommand};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::Change;
-use crate::cli::commands::listing;
-use crate::cli::commands::listing::ListArgs;
+use crate::cli::commands::user::list::ListArgs;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_new_secret};
 use crate::cli::terminal::ui::{Human, printable};
@@ -95,7 +96,7 @@ impl From<WhoArgs> for By {
 /// As the operation it calls, and when nobody says yes.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::List(ListArgs {}) => listing::users(session),
+        Command::List(ListArgs {}) => list::run(session),
         Command::Create(args) => create(args, session),
         Command::Password(args) => password(args, session),
         Command::Delete(args) => delete(args, session),

@@ -1,11 +1,10 @@
-//! Tokens without a database: a new one as influxd makes it, and what a server stores of one.
+//! `token generate`: a new token, as influxd makes it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::{TokenHash, Variant};
 use crate::secret::Token;
 
 /// How many random bytes influxd puts into a token (`rand/token.go` in influxdata/influxdb).
@@ -24,12 +23,6 @@ pub fn generate() -> Result<Token> {
         )
     })?;
     Ok(Token::new(URL_SAFE.encode(*bytes)))
-}
-
-/// The hash of `token` as InfluxDB 2.8 and later store it, as text.
-#[must_use]
-pub fn hash(token: &Token, variant: Variant) -> String {
-    TokenHash::of(variant, token.reveal().as_bytes()).to_phc()
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! `boltkey org`.
 
+mod list;
+
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::Change;
-use crate::cli::commands::listing;
-use crate::cli::commands::listing::ListArgs;
+use crate::cli::commands::org::list::ListArgs;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
 use crate::ops::org::create::{Plan, plan};
@@ -42,7 +43,7 @@ pub struct CreateArgs {
 /// As the operation it calls.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::List(ListArgs {}) => listing::orgs(session),
+        Command::List(ListArgs {}) => list::run(session),
         Command::Create(args) => create(&args, session),
     }
 }

@@ -5,8 +5,9 @@ use crate::metadata::{Id, Storage};
 use crate::ops::backup::operator::{Supplied, supplied};
 use crate::ops::backup::summary::Looked;
 use crate::ops::backup::token::owner;
+use crate::ops::recover;
 use crate::ops::timestamp::Timestamp;
-use crate::ops::{recover_operator, token_plan};
+use crate::ops::token_plan;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Snapshot};
 
@@ -37,7 +38,7 @@ pub(super) enum Judged {
 /// Judges the operator token of the backup, or works out a new one.
 ///
 /// # Errors
-/// When the store can't be read; with a new one as [`recover_operator::plan`].
+/// When the store can't be read; with a new one as [`recover::operator::plan`].
 pub(super) fn opening(
     snapshot: &dyn Snapshot,
     looked: &Looked,
@@ -70,12 +71,12 @@ fn new_opening(
 ) -> Result<Judged> {
     let (user, org) = owner(looked)?;
     let catalog = &looked.catalog;
-    let for_whom = recover_operator::Options {
+    let for_whom = recover::operator::Options {
         user: catalog.users.get(&user).map(|user| user.name.clone()),
         org: catalog.orgs.get(&org).map(|org| org.name.clone()),
         use_hashed_tokens,
     };
-    let mut made = recover_operator::plan(snapshot, &for_whom, now)?;
+    let mut made = recover::operator::plan(snapshot, &for_whom, now)?;
     let changes = std::mem::take(&mut made.changes);
     let storage = made.show(false, |made| made.entry.storage)?;
     let Some(token) = made.token().cloned() else {

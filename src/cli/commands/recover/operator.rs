@@ -1,20 +1,13 @@
 //! `boltkey recover operator`, also spelled `boltkey auth create-operator`.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use crate::cli::Session;
-use crate::cli::commands::new_token::{Action, Made, Source, TokenOutArgs};
+use crate::cli::commands::token_report::{Action, Made, Source, TokenOutArgs};
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::prompt::choose;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::recover_operator::{Options, choices, plan};
-
-/// The subcommands of `recover`.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Make a new operator token without an old one: the way back in
-    Operator(OperatorArgs),
-}
+use crate::ops::recover::operator::{Options, choices, plan};
 
 /// Options of `recover operator`.
 #[derive(Debug, Args)]
@@ -52,21 +45,11 @@ impl From<CreateOperatorArgs> for OperatorArgs {
     }
 }
 
-/// Runs a subcommand.
-///
-/// # Errors
-/// As the operation, and when the token can't be printed.
-pub fn run(command: Command, session: &Session) -> Result<Outcome> {
-    match command {
-        Command::Operator(args) => run_operator(args, session),
-    }
-}
-
 /// Runs `recover operator`.
 ///
 /// # Errors
-/// As [`run`].
-pub fn run_operator(args: OperatorArgs, session: &Session) -> Result<Outcome> {
+/// As the operation, and when the token can't be printed.
+pub fn run(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     let token_out = args.token_out.path();
     let made = Made {
         source: Source::Generated,

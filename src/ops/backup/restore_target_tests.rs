@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{ErrorKind, Result};
-use crate::ops::backup::place::{New, Pair, Ready};
+use crate::ops::backup::restore_target::{New, Pair, Ready};
 use crate::ops::files::disk::Straight;
 use crate::store::{Held, OpenOptions};
 

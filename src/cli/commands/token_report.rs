@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::{TokenMade, changed, conclude, ended};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Database;
+use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
 use crate::cli::terminal::stdout;
