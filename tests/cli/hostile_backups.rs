@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tar::EntryType;
 
-use crate::backups::{exported, names, token_of};
+use crate::backup_export::{exported, names, token_of};
 use crate::sandbox::gzip;
 use crate::scene::{Scene, text};
 

@@ -11,7 +11,9 @@
 pub mod device;
 pub mod operations;
 pub mod program;
+pub mod sandbox;
 pub mod scene;
+pub mod store_image;
 
 use std::fs;
 use std::io::Read;

@@ -13,7 +13,7 @@ use boltkey::ops::{auth, org, token_plan, user};
 use boltkey::secret::Token;
 use boltkey::store::{Committed, Model, Snapshot, WritableStore};
 
-use super::scene::{Scene, recovery};
+use super::store_image::{Scene, recovery};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {

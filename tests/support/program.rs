@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::scene::Engine;
+use super::store_image::Engine;
 use super::{content, fixtures};
 
 /// The binary under test.
