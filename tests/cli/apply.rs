@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::fixture;
+use crate::fixtures::fixture;
 use crate::scene::{SEVERAL, Scene, mode, text};
 
 const PASSWORD: &str = "a password that is planted";

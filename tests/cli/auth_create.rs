@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::fixture;
+use crate::fixtures::fixture;
 use crate::scene::{FOR_ALICE, ONE, SEVERAL, Scene, arguments, is_sound, text};
 
 pub const CREATE: &[&str] = &["auth", "create"];

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::auth_create::{CREATE, made, only, shown, verify};
-use crate::sandbox::facts;
+use crate::fixtures::{known_token, token_of};
 use crate::scene::{FOR_ALICE, ONE, SEVERAL, Scene, arguments, is_sound, mode, text};
 
 /// A store in which every token is in plaintext, of an older release.
@@ -21,21 +21,7 @@ fn listed(scene: &Scene, database: &Path, id: &str) -> Value {
 
 /// The ID of a token that the server's facts name.
 fn id_of(store: &str, name: &str) -> String {
-    let facts = facts(store);
-    let token = facts["tokens"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|token| token["name"] == name)
-        .unwrap();
-    token["id"].as_str().unwrap().to_owned()
-}
-
-fn value_of(store: &str, name: &str) -> String {
-    let facts = facts(store);
-    let tokens = facts["tokens"].as_array().unwrap();
-    let token = tokens.iter().find(|token| token["name"] == name).unwrap();
-    token["token"].as_str().unwrap().to_owned()
+    known_token(store, name)["id"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -109,7 +95,7 @@ fn a_rotated_token_keeps_all_but_its_value() {
         };
         let (id, value) = (
             id_of(PLAINTEXT, "write both"),
-            value_of(PLAINTEXT, "write both"),
+            token_of(PLAINTEXT, "write both"),
         );
         assert_eq!(
             verify(&scene, &database, &value, "write:buckets/metrics"),
@@ -216,7 +202,7 @@ fn switched_off_and_on_again() {
     let database = scene.store(PLAINTEXT);
     let (id, value) = (
         id_of(PLAINTEXT, "write both"),
-        value_of(PLAINTEXT, "write both"),
+        token_of(PLAINTEXT, "write both"),
     );
     let update = ["auth", "update", &id];
     let ran = scene
@@ -285,7 +271,7 @@ fn deleted_tokens_are_gone_with_all_that_leads_to_them() {
         assert_eq!(report["deleted"].as_array().unwrap().len(), 3);
         assert_eq!(report["lastOperator"], false);
         for (name, id) in names.iter().zip(&ids) {
-            let value = value_of(PLAINTEXT, name);
+            let value = token_of(PLAINTEXT, name);
             assert_eq!(listed(&scene, &database, id), Value::Null);
             assert_eq!(verify(&scene, &database, &value, "write"), 3);
             if !redb {

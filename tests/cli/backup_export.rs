@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::{facts, fixtures, gzip};
+use crate::fixtures::{facts, gzip, store_names, token_of};
 use crate::scene::{SEVERAL, Scene, mode, text};
 use crate::{Ran, Sandbox};
 
@@ -59,13 +59,6 @@ fn sqlite(path: &Path) {
     connection.close().unwrap();
 }
 
-pub fn token_of(name: &str, description: &str) -> String {
-    let facts = facts(name);
-    let tokens = facts["tokens"].as_array().unwrap();
-    let found = tokens.iter().find(|token| token["name"] == description);
-    found.unwrap()["token"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn an_export_holds_all_that_the_store_holds() {
     let listing: &[&[&str]] = &[
@@ -75,7 +68,7 @@ fn an_export_holds_all_that_the_store_holds() {
         &["bucket", "list", "--json"],
         &["org", "list", "--json"],
     ];
-    for name in fixtures() {
+    for name in store_names() {
         for (engine, compression) in [("bolt", "gzip"), ("redb", "none")] {
             let scene = Scene::new();
             let database = match engine {

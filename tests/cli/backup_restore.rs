@@ -8,24 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::Ran;
-use crate::sandbox::{facts, fixtures};
+use crate::fixtures::{facts, operator_token, store_names, token_of};
 use crate::scene::{Scene, is_sound, mode, text};
 
 const LIVED: &str = "lived-2.9.1";
-
-fn token_of(name: &str, description: &str) -> String {
-    let facts = facts(name);
-    let tokens = facts["tokens"].as_array().unwrap();
-    let found = tokens.iter().find(|token| token["name"] == description);
-    found.unwrap()["token"].as_str().unwrap().to_owned()
-}
-
-fn operator(name: &str) -> String {
-    facts(name)["tokens"][0]["token"]
-        .as_str()
-        .unwrap()
-        .to_owned()
-}
 
 fn sqlite(path: &Path, note: &str) {
     let connection = rusqlite::Connection::open(path).unwrap();
@@ -81,11 +67,11 @@ fn what_is_restored_is_what_was_exported() {
         &["bucket", "list", "--json"],
         &["org", "list", "--json"],
     ];
-    for name in fixtures() {
+    for name in store_names() {
         let scene = Scene::new();
         let from = backup(&scene, &name);
         let database = scene.sandbox.store(&name);
-        let token = operator(&name);
+        let token = operator_token(&name);
         for to in ["influxd.bolt", "store.redb"] {
             let to = scene.path(to);
             let _ = fs::remove_file(scene.path("influxd.sqlite"));
@@ -212,7 +198,7 @@ fn tokens_are_hashed_on_the_way() {
         for to in ["influxd.bolt", "store.redb"] {
             let scene = Scene::new();
             let from = backup(&scene, name);
-            let token = operator(name);
+            let token = operator_token(name);
             let to = scene.path(to);
             let dry = restore(&scene, &from, &to, &token, &["--hash", "-n"]).code(code);
             assert_eq!(scene.names().len(), 0);
@@ -250,7 +236,7 @@ fn tokens_are_hashed_on_the_way() {
 fn what_stands_there_is_refused_or_kept() {
     let scene = Scene::new();
     let from = backup(&scene, LIVED);
-    let token = operator(LIVED);
+    let token = operator_token(LIVED);
     let to = scene.store("fresh-2.9.1");
     let old = fs::read(&to).unwrap();
     fs::set_permissions(&to, fs::Permissions::from_mode(0o640)).unwrap();
@@ -330,7 +316,7 @@ fn what_stands_there_is_refused_or_kept() {
 fn a_restore_that_was_interrupted_is_finished() {
     let scene = Scene::new();
     let from = backup(&scene, LIVED);
-    let token = operator(LIVED);
+    let token = operator_token(LIVED);
     let to = scene.store("fresh-2.9.1");
     sqlite(&scene.path("influxd.sqlite"), "old");
     let dated = |name: &str| scene.path(&format!("{name}.before-restore-20260101T000000Z"));
@@ -355,7 +341,7 @@ fn a_restore_that_was_interrupted_is_finished() {
 fn shards_are_not_mixed_up() {
     let scene = Scene::new();
     let from = backup(&scene, LIVED);
-    let token = operator(LIVED);
+    let token = operator_token(LIVED);
     let to = scene.path("influxd.bolt");
     let bucket = facts(LIVED)["buckets"]["metrics"]
         .as_str()
@@ -401,10 +387,17 @@ fn shards_are_not_mixed_up() {
     // What the old metadata know and the new ones do not is asked about.
     let fresh = Scene::new();
     let other = fresh.sandbox.store("fresh-2.9.1");
-    let ran = restore(&scene, &other, &to, &operator("fresh-2.9.1"), &["--force"]).code(6);
+    let ran = restore(
+        &scene,
+        &other,
+        &to,
+        &operator_token("fresh-2.9.1"),
+        &["--force"],
+    )
+    .code(6);
     ran.tells(&["do not know 1 shard", "1 of metrics"]);
     let extra = ["--force", "-y"];
-    let ran = restore(&scene, &other, &to, &operator("fresh-2.9.1"), &extra).code(0);
+    let ran = restore(&scene, &other, &to, &operator_token("fresh-2.9.1"), &extra).code(0);
     ran.tells(&["has no SQLite file", "stays as it is"]);
     assert_eq!(ran.json()["lostShards"][0]["bucket"], "metrics");
     let kept = scene.names();
@@ -415,7 +408,7 @@ fn shards_are_not_mixed_up() {
 fn other_forms_and_what_is_none() {
     let scene = Scene::new();
     let from = backup(&scene, LIVED);
-    let token = operator(LIVED);
+    let token = operator_token(LIVED);
     let to = scene.path("influxd.bolt");
     // One stream, one packed file, a damaged target.
     let database = scene.sandbox.store(LIVED);

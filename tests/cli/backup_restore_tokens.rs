@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use boltkey::store::device::on_file;
 use boltkey::store::{Engine, Model, OpenOptions, Progress, Snapshot, Store, create_from};
 
-use crate::backup_export::token_of;
-use crate::sandbox::facts;
+use crate::fixtures::facts;
+use crate::fixtures::token_of;
 use crate::scene::{Scene, text};
 
 /// A token, and what is to be said of it.

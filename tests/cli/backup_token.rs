@@ -5,8 +5,9 @@ use std::fs;
 use serde_json::Value;
 
 use crate::Sandbox;
-use crate::backup_export::{exported, inspect, names, token_of};
-use crate::sandbox::fixture;
+use crate::backup_export::{exported, inspect, names};
+use crate::fixtures::fixture;
+use crate::fixtures::token_of;
 use crate::scene::{SEVERAL, Scene, mode, text};
 
 #[test]

@@ -7,7 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::sandbox::{facts, on};
+use crate::fixtures::facts;
+use crate::sandbox::on;
 use crate::{Ran, Sandbox};
 
 const CAPTURE: &[&str] = &["capture"];
@@ -219,7 +220,7 @@ fn what_an_older_run_left_is_told() {
     let database = sandbox.store("upgraded-2.9.1");
     let left = sandbox.file(
         "work/.boltkey-3kQxZ1.tmp",
-        crate::sandbox::fixture("lived-2.7.12"),
+        crate::fixtures::fixture("lived-2.7.12"),
     );
     let path = left.to_str().unwrap();
     let report = sandbox

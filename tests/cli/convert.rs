@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, damage, is_sound, mode, text};
+use crate::fixtures::damaged;
+use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, is_sound, mode, text};
 
 #[test]
 fn a_copy_holds_the_same_in_either_engine() {
@@ -164,7 +165,7 @@ fn of_a_damaged_source_no_copy_is_left() {
         "element-bounds",
         "inline-page",
     ] {
-        let database = scene.sandbox.file("work/damaged.bolt", damage(name));
+        let database = scene.sandbox.file("work/damaged.bolt", damaged(name));
         for command in ["convert", "compact"] {
             for dry in [&[][..], &["-n"]] {
                 let out = scene.path("out");

@@ -7,9 +7,11 @@ use boltkey::metadata::{TokenHash, Variant, names};
 use boltkey::store::{Snapshot, WritableStore};
 use serde_json::{Value, json};
 
-use crate::downgrade::{APPLY, BEFORE, CHECK, HASHED, edit, patient, value};
-use crate::sandbox::{facts, fixture, gzip};
-use crate::scene::{Scene, arguments, damage, is_sound, text};
+use crate::downgrade::{APPLY, BEFORE, CHECK, HASHED, edit, value};
+use crate::fixtures::damaged;
+use crate::fixtures::{facts, fixture, gzip, sealed_with_passphrase};
+use crate::scene::{Scene, arguments, is_sound, text};
+use crate::support::threads::patient;
 
 const PREPARE: &[&str] = &["downgrade", "prepare"];
 
@@ -232,13 +234,20 @@ fn encrypted_captures() {
     let sealed = scene.path("sealed.age");
     let extra = ["--out", text(&sealed), "--passphrase-file", text(&right)];
     scene.run(&["capture"], &before, &extra).ok();
+    // One that takes less work to open.
+    let plain = scene.path("plain.json");
+    let out = ["--out", text(&plain)];
+    scene.run(&["capture"], &before, &out).ok();
+    let light = scene.path("light.age");
+    let content = sealed_with_passphrase(&fs::read(plain).unwrap(), "the right one");
+    fs::write(&light, content).unwrap();
 
     let database = scene.store(HASHED);
     let bytes = fs::read(&database).unwrap();
-    let source = ["--tokens", text(&sealed), "--yes"];
+    let source = ["--tokens", text(&light), "--yes"];
     let ran = scene.run(PREPARE, &database, &source).code(1);
     ran.tells(&[
-        text(&sealed),
+        text(&light),
         "encrypted",
         "--identity",
         "nothing was changed",
@@ -254,7 +263,7 @@ fn encrypted_captures() {
     let ran = scene.run(PREPARE, &database, &extra).code(1);
     ran.tells(&[text(&wrong), "no age identity"]);
     let cut = scene.path("cut.age");
-    fs::write(&cut, &fs::read(&sealed).unwrap()[..400]).unwrap();
+    fs::write(&cut, &fs::read(&light).unwrap()[..400]).unwrap();
     let extra = [
         "--tokens",
         text(&cut),
@@ -394,7 +403,7 @@ fn a_dry_run_a_copy_and_a_question() {
         .tells(&["gzipped copy"]);
     let broken = scene
         .sandbox
-        .file("work/broken.bolt", damage("page-shared"));
+        .file("work/broken.bolt", damaged("page-shared"));
     scene.run(PREPARE, &broken, &extra).code(5);
 
     let database = scene.store(HASHED);

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 use crate::Ran;
 use crate::device::Recorder;
-use crate::sandbox::{BOLTKEY, facts};
+use crate::fixtures::{facts, sealed_with_passphrase, tokens};
 use crate::scene::{SEVERAL, Scene, arguments, is_sound, mode, text};
+use crate::support::program::BOLTKEY;
 
 const HASH: &[&str] = &["hash"];
 const NOWHERE: &[&str] = &["--no-capture", "--yes"];
@@ -112,17 +113,6 @@ pub fn shows(database: &Path, token: &str) -> bool {
         .any(|form| memmem::find(&bytes, form.as_bytes()).is_some())
 }
 
-/// What the server that wrote a store gave out: ID and token.
-fn given_out(name: &str) -> Vec<(String, String)> {
-    let facts = facts(name);
-    let tokens = facts["tokens"].as_array().unwrap();
-    let text = |token: &Value, name: &str| token[name].as_str().unwrap().to_owned();
-    tokens
-        .iter()
-        .map(|token| (text(token, "id"), text(token, "token")))
-        .collect()
-}
-
 fn narrow(ran: &Ran) {
     for line in ran.stdout.lines() {
         let words = line.split(' ').map(str::len).max().unwrap_or(0);
@@ -161,7 +151,7 @@ fn every_token_works_and_none_can_be_read() {
         } else {
             scene.store(name)
         };
-        let tokens = given_out(name);
+        let tokens = tokens(name);
         let before: Vec<_> = tokens
             .iter()
             .map(|(_, token)| finds(&database, token))
@@ -390,160 +380,171 @@ fn a_capture_can_not_go_anywhere() {
 /// What becomes of a capture that is there, with each way to open it.
 #[test]
 fn a_capture_that_is_there_must_hold_all() {
+    a_capture_must_hold_all(LIVED, true);
+}
+
+#[test]
+fn a_capture_of_residues_must_hold_all() {
+    a_capture_must_hold_all(SEVERAL, false);
+}
+
+/// To make or open an age file with a passphrase takes a second each time, so only where
+/// `own_passphrase_file` says so the file that `hash` has made is read again, and else one that
+/// takes less work.
+fn a_capture_must_hold_all(name: &str, own_passphrase_file: bool) {
     let key = age::x25519::Identity::generate();
     let other = age::x25519::Identity::generate();
     let secret = |key: &age::x25519::Identity| key.to_string().expose_secret().to_owned();
     let recipient = key.to_public().to_string();
-    for name in [LIVED, SEVERAL] {
-        let scene = Scene::new();
-        let at = |name: &str| scene.path(name);
-        fs::write(at("key"), secret(&key)).unwrap();
-        fs::write(at("other"), secret(&other)).unwrap();
-        fs::write(at("words"), "correct horse\n").unwrap();
-        fs::write(at("wrong"), "battery staple\n").unwrap();
-        let (paths, keys): (Vec<PathBuf>, Vec<PathBuf>) = (
-            [
-                "plain.json",
-                "plain.csv",
-                "plain.env",
-                "for.age",
-                "pass.age",
-            ]
-            .map(at)
-            .into(),
-            ["key", "other", "words", "wrong"].map(at).into(),
-        );
-        let [json, csv, env, sealed, pass] = &paths[..] else {
-            panic!()
-        };
-        let [key, other, words, wrong] = &keys[..] else {
-            panic!()
-        };
-        let whole = scene.store(name);
-        let kept = fs::read(&whole).unwrap();
-        // `hash` itself makes each of them; the one of the upgraded store from residues.
-        for (path, options) in [
-            (json, &[][..]),
-            (csv, &["--format", "csv"]),
-            (env, &["--format", "env"]),
-            (sealed, &["--recipient", &recipient]),
-            (pass, &["--passphrase-file", text(words)]),
-        ] {
-            fs::write(&whole, &kept).unwrap();
-            let extra = [&["--yes", "--json", "--capture", text(path)], options].concat();
-            let report = scene.run(HASH, &whole, &extra).code(0).json();
-            let encrypted = path == sealed || path == pass;
-            assert_eq!(report["capture"]["encrypted"], encrypted);
-            let bytes = fs::read(path).unwrap();
-            assert_eq!(bytes.starts_with(b"age-encryption.org"), encrypted);
-        }
+    let scene = Scene::new();
+    let at = |name: &str| scene.path(name);
+    fs::write(at("key"), secret(&key)).unwrap();
+    fs::write(at("other"), secret(&other)).unwrap();
+    fs::write(at("words"), "correct horse\n").unwrap();
+    fs::write(at("wrong"), "battery staple\n").unwrap();
+    let (paths, keys): (Vec<PathBuf>, Vec<PathBuf>) = (
+        [
+            "plain.json",
+            "plain.csv",
+            "plain.env",
+            "for.age",
+            "pass.age",
+        ]
+        .map(at)
+        .into(),
+        ["key", "other", "words", "wrong"].map(at).into(),
+    );
+    let [json, csv, env, sealed, pass] = &paths[..] else {
+        panic!()
+    };
+    let [key, other, words, wrong] = &keys[..] else {
+        panic!()
+    };
+    let whole = scene.store(name);
+    let kept = fs::read(&whole).unwrap();
+    // `hash` itself makes each of them; the one of the upgraded store from residues.
+    for (path, options) in [
+        (json, &[][..]),
+        (csv, &["--format", "csv"]),
+        (env, &["--format", "env"]),
+        (sealed, &["--recipient", &recipient]),
+        (pass, &["--passphrase-file", text(words)]),
+    ] {
         fs::write(&whole, &kept).unwrap();
-        for (path, options, words) in [
-            (
-                sealed,
-                &[][..],
-                &["it is encrypted and no key", "--identity"][..],
-            ),
-            (
-                sealed,
-                &["--recipient", &recipient],
-                &["can't be told", "--identity"],
-            ),
-            (
-                sealed,
-                &["--identity", text(other)],
-                &["can't decrypt", "right key"],
-            ),
-            (
-                sealed,
-                &["--passphrase-file", text(words)],
-                &["can't decrypt"],
-            ),
-            (
-                sealed,
-                &["--identity", text(words)],
-                &["no age identity file"],
-            ),
-            (sealed, &["--identity", "/nowhere"], &["/nowhere"]),
-            (pass, &[], &["it is encrypted and no key"]),
-            (
-                pass,
-                &["--passphrase-file", text(wrong)],
-                &["can't decrypt", "passphrase"],
-            ),
-            (pass, &["--identity", text(key)], &["can't decrypt"]),
-        ] {
-            for dry in [&[][..], &["-n"]] {
-                let extra = [&["--yes", "--capture", text(path)], options, dry].concat();
-                refused(&scene, &whole, &extra, 1, words);
-            }
+        let extra = [&["--yes", "--json", "--capture", text(path)], options].concat();
+        let report = scene.run(HASH, &whole, &extra).code(0).json();
+        let encrypted = path == sealed || path == pass;
+        assert_eq!(report["capture"]["encrypted"], encrypted);
+        let bytes = fs::read(path).unwrap();
+        assert_eq!(bytes.starts_with(b"age-encryption.org"), encrypted);
+    }
+    fs::write(&whole, &kept).unwrap();
+    if !own_passphrase_file {
+        let content = fs::read(json).unwrap();
+        fs::write(pass, sealed_with_passphrase(&content, "correct horse")).unwrap();
+    }
+    for (path, options, words) in [
+        (
+            sealed,
+            &[][..],
+            &["it is encrypted and no key", "--identity"][..],
+        ),
+        (
+            sealed,
+            &["--recipient", &recipient],
+            &["can't be told", "--identity"],
+        ),
+        (
+            sealed,
+            &["--identity", text(other)],
+            &["can't decrypt", "right key"],
+        ),
+        (
+            sealed,
+            &["--passphrase-file", text(words)],
+            &["can't decrypt"],
+        ),
+        (
+            sealed,
+            &["--identity", text(words)],
+            &["no age identity file"],
+        ),
+        (sealed, &["--identity", "/nowhere"], &["/nowhere"]),
+        (pass, &[], &["it is encrypted and no key"]),
+        (
+            pass,
+            &["--passphrase-file", text(wrong)],
+            &["can't decrypt", "passphrase"],
+        ),
+        (pass, &["--identity", text(key)], &["can't decrypt"]),
+    ] {
+        for dry in [&[][..], &["-n"]] {
+            let extra = [&["--yes", "--capture", text(path)], options, dry].concat();
+            refused(&scene, &whole, &extra, 1, words);
         }
-        // One token less.
-        let cut = scene.path("cut.env");
-        let lines = fs::read_to_string(env).unwrap();
-        fs::write(
-            &cut,
-            lines.lines().skip(1).collect::<Vec<_>>().join("\r\n\r\n"),
-        )
-        .unwrap();
-        let extra = ["--yes", "--capture", text(&cut)];
-        refused(
-            &scene,
-            &whole,
-            &extra,
-            1,
-            &["lacks 1 of 36 tokens", "nothing was changed"],
-        );
-        fs::write(&cut, b"\xff\x00\xfe").unwrap();
-        refused(&scene, &whole, &extra, 1, &["is no text", "can't be told"]);
-        fs::write(&cut, &lines.as_bytes()[..lines.len() / 2]).unwrap();
-        refused(&scene, &whole, &extra, 1, &["lacks"]);
-        fs::write(&cut, "{\"tokens\":[").unwrap();
-        refused(&scene, &whole, &extra, 1, &["JSON"]);
-        fs::remove_file(&cut).unwrap();
+    }
+    // One token less.
+    let cut = scene.path("cut.env");
+    let lines = fs::read_to_string(env).unwrap();
+    fs::write(
+        &cut,
+        lines.lines().skip(1).collect::<Vec<_>>().join("\r\n\r\n"),
+    )
+    .unwrap();
+    let extra = ["--yes", "--capture", text(&cut)];
+    refused(
+        &scene,
+        &whole,
+        &extra,
+        1,
+        &["lacks 1 of 36 tokens", "nothing was changed"],
+    );
+    fs::write(&cut, b"\xff\x00\xfe").unwrap();
+    refused(&scene, &whole, &extra, 1, &["is no text", "can't be told"]);
+    fs::write(&cut, &lines.as_bytes()[..lines.len() / 2]).unwrap();
+    refused(&scene, &whole, &extra, 1, &["lacks"]);
+    fs::write(&cut, "{\"tokens\":[").unwrap();
+    refused(&scene, &whole, &extra, 1, &["JSON"]);
+    fs::remove_file(&cut).unwrap();
 
-        // A list in another order, with blank lines, Windows line ends and doubles, does as well.
-        let list = scene.path("list");
-        let mut tokens: Vec<String> = given_out(LIVED)
-            .into_iter()
-            .map(|(_, token)| token)
-            .collect();
-        tokens.reverse();
-        fs::write(
-            &list,
-            format!("\u{feff}{0}\r\n\r\n{0}\r\n", tokens.join("\r\n")),
-        )
-        .unwrap();
-        for (path, options) in [
-            (json, &[][..]),
-            (csv, &["--format", "env"]),
-            (env, &[]),
-            (&list, &[]),
-            (sealed, &["--identity", text(key)]),
-            (
-                sealed,
-                &["--identity", text(key), "--recipient", &recipient],
-            ),
-            (pass, &["--passphrase-file", text(words)]),
-        ] {
-            fs::write(&whole, &kept).unwrap();
-            let before = fs::read(path).unwrap();
-            let extra = [&["--yes", "--json", "--capture", text(path)], options].concat();
-            scene
-                .run(HASH, &whole, &[&extra[..], &["-n"]].concat())
-                .code(0);
-            assert!(fs::read(&whole).unwrap() == kept);
-            let report = scene.run(HASH, &whole, &extra).code(0).json();
-            let encrypted = path == sealed || path == pass;
-            assert_eq!(
-                report["capture"],
-                json!({
-                    "path": text(path), "encrypted": encrypted, "kept": true,
-                })
-            );
-            assert!(fs::read(path).unwrap() == before);
-            assert_eq!(report["plaintextRemaining"], 0);
-        }
+    // A list in another order, with blank lines, Windows line ends and doubles, does as well.
+    let list = scene.path("list");
+    let mut tokens: Vec<String> = tokens(LIVED).into_iter().map(|(_, token)| token).collect();
+    tokens.reverse();
+    fs::write(
+        &list,
+        format!("\u{feff}{0}\r\n\r\n{0}\r\n", tokens.join("\r\n")),
+    )
+    .unwrap();
+    for (path, options) in [
+        (json, &[][..]),
+        (csv, &["--format", "env"]),
+        (env, &[]),
+        (&list, &[]),
+        (sealed, &["--identity", text(key)]),
+        (
+            sealed,
+            &["--identity", text(key), "--recipient", &recipient],
+        ),
+        (pass, &["--passphrase-file", text(words)]),
+    ] {
+        fs::write(&whole, &kept).unwrap();
+        let before = fs::read(path).unwrap();
+        let extra = [&["--yes", "--json", "--capture", text(path)], options].concat();
+        scene
+            .run(HASH, &whole, &[&extra[..], &["-n"]].concat())
+            .code(0);
+        assert!(fs::read(&whole).unwrap() == kept);
+        let report = scene.run(HASH, &whole, &extra).code(0).json();
+        let encrypted = path == sealed || path == pass;
+        assert_eq!(
+            report["capture"],
+            json!({
+                "path": text(path), "encrypted": encrypted, "kept": true,
+            })
+        );
+        assert!(fs::read(path).unwrap() == before);
+        assert_eq!(report["plaintextRemaining"], 0);
     }
 }
 
@@ -566,7 +567,7 @@ fn what_was_interrupted_is_finished() {
                 true => &["--recipient", &recipient, "--identity", text(&identity)],
                 false => &[],
             };
-            let tokens: Vec<_> = given_out(LIVED)
+            let tokens: Vec<_> = tokens(LIVED)
                 .into_iter()
                 .map(|(id, token)| (finds(&database, &token), id, token))
                 .collect();
@@ -980,7 +981,7 @@ fn a_dry_run_lists_everything_and_changes_nothing() {
         ] {
             assert!(ran.stdout.contains(words), "{words}: {ran:?}");
         }
-        for (id, token) in given_out(LIVED) {
+        for (id, token) in tokens(LIVED) {
             // The one that was deleted is not there.
             let row = ran.stdout.lines().find(|line| line.starts_with(&id));
             assert!(row.is_none_or(|row| row.contains("is hashed")), "{row:?}");
@@ -1017,7 +1018,7 @@ fn a_copy_holds_what_was() {
     let ran = scene.run(HASH, &database, &extra).code(0);
     ran.tells(&["warning", text(&copy), "holds every token in plaintext"]);
     assert!(fs::read(&copy).unwrap() == before);
-    let (_, token) = &given_out(PLAIN)[0];
+    let (_, token) = &tokens(PLAIN)[0];
     assert!(shows(&copy, token) && !shows(&database, token));
 }
 
@@ -1104,6 +1105,6 @@ fn a_report_that_can_not_be_printed_is_told() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("is committed and holds"), "{told}");
     assert!(!told.contains("nothing was changed"), "{told}");
-    let (id, token) = &given_out(PLAIN)[0];
+    let (id, token) = &tokens(PLAIN)[0];
     assert_eq!(finds(&database, token).as_ref(), Some(id));
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::Sandbox;
-use crate::sandbox::fixture;
+use crate::fixtures::fixture;
 use crate::scene::{ONE, SEVERAL};
 
 /// The sandbox's stores by their paths in it.

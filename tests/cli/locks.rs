@@ -6,28 +6,30 @@ use std::process::{Child, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::program::{Place, authenticates, made, said};
-use crate::support::store_image::Engine;
+use boltkey::store::Engine;
+
+use crate::live_store::{LiveStore, authenticates, made};
+use crate::support::program::said;
 
 const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];
 
 /// Schema 21 and 20: with hashed tokens and without.
-const FIXTURES: [&str; 2] = ["fresh-2.9.1.bolt", "fresh-2.7.12.bolt.gz"];
+const FIXTURES: [&str; 2] = ["fresh-2.9.1", "fresh-2.7.12"];
 
 fn ended(child: Child) -> Output {
     child.wait_with_output().unwrap()
 }
 
 /// The database holds what it held and these, and each of them works.
-fn holds(place: &Place, before: &[String], acknowledged: &[(String, String)]) {
+fn holds(store: &LiveStore, before: &[String], acknowledged: &[(String, String)]) {
     let mut expected = before.to_vec();
     expected.extend(acknowledged.iter().map(|(id, _)| id.clone()));
     expected.sort();
-    assert_eq!(place.authorizations(), expected);
+    assert_eq!(store.authorizations(), expected);
     for (id, token) in acknowledged {
-        assert!(authenticates(place, token), "{id}");
+        assert!(authenticates(store, token), "{id}");
     }
-    place.check();
+    store.check();
 }
 
 #[test]
@@ -35,13 +37,13 @@ fn many_at_once() {
     let mut runs = 0;
     for engine in ENGINES {
         for fixture in FIXTURES {
-            let place = Place::new(engine, fixture);
-            let before = place.authorizations();
+            let store = LiveStore::new(engine, fixture);
+            let before = store.authorizations();
             let mut acknowledged = Vec::new();
             let mut refused = 0;
             for _ in 0..3 {
                 let all: Vec<Child> = (0..8)
-                    .map(|_| place.recovery(&[]).spawn().unwrap())
+                    .map(|_| store.recovery(&[]).spawn().unwrap())
                     .collect();
                 for one in all.into_iter().map(ended) {
                     runs += 1;
@@ -58,8 +60,8 @@ fn many_at_once() {
             }
             assert!(!acknowledged.is_empty());
             println!("{engine:?}: {} done, {refused} refused", acknowledged.len());
-            holds(&place, &before, &acknowledged);
-            assert_eq!(place.names().len(), 1, "{:?}", place.names());
+            holds(&store, &before, &acknowledged);
+            assert_eq!(store.names().len(), 1, "{:?}", store.names());
         }
     }
     println!("cases: locks {runs}");
@@ -69,10 +71,10 @@ fn many_at_once() {
 fn all_wait_and_all_succeed() {
     let mut runs = 0;
     for engine in ENGINES {
-        let place = Place::new(engine, FIXTURES[0]);
-        let before = place.authorizations();
+        let store = LiveStore::new(engine, FIXTURES[0]);
+        let before = store.authorizations();
         let all: Vec<Child> = (0..10)
-            .map(|_| place.recovery(&["--wait", "60s"]).spawn().unwrap())
+            .map(|_| store.recovery(&["--wait", "60s"]).spawn().unwrap())
             .collect();
         let acknowledged: Vec<_> = all
             .into_iter()
@@ -83,7 +85,7 @@ fn all_wait_and_all_succeed() {
                 made(&one)
             })
             .collect();
-        holds(&place, &before, &acknowledged);
+        holds(&store, &before, &acknowledged);
     }
     println!("cases: locks {runs}");
 }
@@ -91,18 +93,18 @@ fn all_wait_and_all_succeed() {
 #[test]
 fn a_holder_is_waited_for_as_long_as_was_said() {
     for engine in ENGINES {
-        let place = Place::new(engine, FIXTURES[0]);
-        let before = place.authorizations();
-        let bytes = place.bytes();
+        let store = LiveStore::new(engine, FIXTURES[0]);
+        let before = store.authorizations();
+        let bytes = store.bytes();
         for exclusive in [true, false] {
-            let holder = File::open(&place.database).unwrap();
+            let holder = File::open(&store.database).unwrap();
             if exclusive {
                 holder.lock().unwrap();
             } else {
                 // A reader is a holder too.
                 holder.lock_shared().unwrap();
             }
-            let refused = ended(place.recovery(&[]).spawn().unwrap());
+            let refused = ended(store.recovery(&[]).spawn().unwrap());
             assert_eq!(refused.status.code(), Some(4), "{refused:?}");
             let text = said(&refused);
             assert!(text.contains("nothing was changed"), "{text}");
@@ -111,21 +113,21 @@ fn a_holder_is_waited_for_as_long_as_was_said() {
                 assert!(text.contains(&pid), "{text}");
             }
             let started = Instant::now();
-            let refused = ended(place.recovery(&["--wait", "300ms"]).spawn().unwrap());
+            let refused = ended(store.recovery(&["--wait", "300ms"]).spawn().unwrap());
             assert_eq!(refused.status.code(), Some(4), "{refused:?}");
             assert!(started.elapsed() >= Duration::from_millis(300));
-            assert!(place.bytes() == bytes);
+            assert!(store.bytes() == bytes);
             drop(holder);
         }
-        let holder = File::open(&place.database).unwrap();
+        let holder = File::open(&store.database).unwrap();
         holder.lock().unwrap();
-        let waiting = place.recovery(&["--wait", "60s"]).spawn().unwrap();
+        let waiting = store.recovery(&["--wait", "60s"]).spawn().unwrap();
         sleep(Duration::from_millis(200));
-        assert!(place.bytes() == bytes, "written without the lock");
+        assert!(store.bytes() == bytes, "written without the lock");
         drop(holder);
         let done = ended(waiting);
         assert!(done.status.success(), "{done:?}");
-        holds(&place, &before, &[made(&done)]);
+        holds(&store, &before, &[made(&done)]);
     }
 }
 
@@ -133,25 +135,25 @@ fn a_holder_is_waited_for_as_long_as_was_said() {
 #[test]
 fn a_database_that_is_replaced_meanwhile_is_noticed() {
     for engine in ENGINES {
-        let place = Place::new(engine, FIXTURES[0]);
-        let old = place.bytes();
-        let (user, org) = (place.first("user"), place.first("org"));
-        let holder = File::open(&place.database).unwrap();
+        let store = LiveStore::new(engine, FIXTURES[0]);
+        let old = store.bytes();
+        let (user, org) = (store.first("user"), store.first("org"));
+        let holder = File::open(&store.database).unwrap();
         holder.lock().unwrap();
         // With names given nothing is read before the lock for writing is taken.
-        let mut waiting = place.recovery(&["--wait", "60s", "--user", &user, "--org", &org]);
+        let mut waiting = store.recovery(&["--wait", "60s", "--user", &user, "--org", &org]);
         let waiting = waiting.spawn().unwrap();
         sleep(Duration::from_millis(300));
-        let aside = place.path("aside");
-        fs::rename(&place.database, &aside).unwrap();
-        fs::write(&place.database, &old).unwrap();
+        let aside = store.path("aside");
+        fs::rename(&store.database, &aside).unwrap();
+        fs::write(&store.database, &old).unwrap();
         drop(holder);
         let refused = ended(waiting);
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
         let text = said(&refused);
         assert!(text.contains("was replaced by another file"), "{text}");
         assert!(text.contains("nothing was changed"), "{text}");
-        assert!(place.bytes() == old && fs::read(&aside).unwrap() == old);
+        assert!(store.bytes() == old && fs::read(&aside).unwrap() == old);
     }
 }
 
@@ -160,17 +162,17 @@ fn a_database_that_is_replaced_meanwhile_is_noticed() {
 fn killed_at_any_moment() {
     let mut tried = 0;
     for engine in ENGINES {
-        let place = Place::new(engine, FIXTURES[0]);
-        let before = place.authorizations();
+        let store = LiveStore::new(engine, FIXTURES[0]);
+        let before = store.authorizations();
         let mut acknowledged: Vec<(String, String)> = Vec::new();
         // How long it takes here.
         let started = Instant::now();
-        let whole = ended(place.recovery(&[]).spawn().unwrap());
+        let whole = ended(store.recovery(&[]).spawn().unwrap());
         let usual = started.elapsed();
         acknowledged.push(made(&whole));
         let rounds = 24;
         for round in 0..rounds {
-            let mut child = place.recovery(&[]).spawn().unwrap();
+            let mut child = store.recovery(&[]).spawn().unwrap();
             sleep(usual * round / rounds);
             child.kill().unwrap();
             let one = ended(child);
@@ -178,17 +180,17 @@ fn killed_at_any_moment() {
                 acknowledged.push(made(&one));
             }
             tried += 1;
-            place.check();
+            store.check();
         }
-        let now = place.authorizations();
+        let now = store.authorizations();
         assert!(now.len() >= before.len() + acknowledged.len());
         assert!(now.len() <= before.len() + 1 + rounds as usize);
         for (id, token) in &acknowledged {
-            assert!(now.contains(id) && authenticates(&place, token), "{id}");
+            assert!(now.contains(id) && authenticates(&store, token), "{id}");
         }
-        let more = ended(place.recovery(&[]).spawn().unwrap());
+        let more = ended(store.recovery(&[]).spawn().unwrap());
         assert!(more.status.success(), "{more:?}");
-        assert_eq!(place.names().len(), 1, "{:?}", place.names());
+        assert_eq!(store.names().len(), 1, "{:?}", store.names());
     }
     println!("cases: killed {tried}");
 }

@@ -29,6 +29,7 @@ mod help;
 mod hints;
 mod hostile_backups;
 mod hot_journals;
+mod live_store;
 mod locate;
 mod locks;
 mod oracle;
@@ -44,4 +45,4 @@ mod user_org;
 mod wrong_things;
 
 use support::sandbox::{Ran, Sandbox};
-use support::{device, sandbox, scene};
+use support::{device, fixtures, sandbox, scene};

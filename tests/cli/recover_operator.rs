@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::{BOLTKEY, fixture, gzip, on};
-use crate::scene::{
-    FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, arguments, damage, is_sound, mode, text,
-};
+use crate::fixtures;
+use crate::fixtures::{fixture, gzip};
+use crate::sandbox::on;
+use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, arguments, is_sound, mode, text};
+use crate::support::program::BOLTKEY;
 
 /// The same in the words of `influxd recovery auth create-operator`.
 const ALIAS: &[&str] = &["auth", "create-operator"];
@@ -161,7 +162,7 @@ fn a_token_goes_into_a_new_private_file() {
 
     // A change that fails takes its file away again.
     let damaged = scene.path("damaged.bolt");
-    fs::write(&damaged, damage("page-shared")).unwrap();
+    fs::write(&damaged, fixtures::damaged("page-shared")).unwrap();
     let extra = ["--token-out", text(&scene.path("another"))].map(str::to_owned);
     let ran = scene
         .sandbox

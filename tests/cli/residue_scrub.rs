@@ -3,22 +3,14 @@
 use std::fs;
 
 use boltkey::store::Wipe;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::fixtures::damaged;
+use crate::fixtures::tokens;
 use crate::hash::{add, edit, finds, generated, shows};
-use crate::sandbox::facts;
-use crate::scene::{SEVERAL, Scene, damage, is_sound, text};
+use crate::scene::{SEVERAL, Scene, is_sound, text};
 
 const SCRUB: &[&str] = &["residue", "scrub"];
-
-fn tokens() -> Vec<(String, String)> {
-    let facts = facts(SEVERAL);
-    let text = |token: &Value, name: &str| token[name].as_str().unwrap().to_owned();
-    let tokens = facts["tokens"].as_array().unwrap().iter();
-    tokens
-        .map(|token| (text(token, "id"), text(token, "token")))
-        .collect()
-}
 
 /// One token of the store stands in a telegraf configuration too.
 const EMBEDDED: &str = "11af8a5134c48000";
@@ -63,7 +55,7 @@ fn it_says_what_it_destroys() {
         numbers(true)
     );
     assert!(fs::read(&copy).unwrap() == before);
-    for (id, token) in tokens() {
+    for (id, token) in tokens(SEVERAL) {
         assert_eq!(shows(&database, &token), id == EMBEDDED, "{id}");
         assert!(finds(&database, &token).is_none_or(|found| found == id));
     }
@@ -92,7 +84,7 @@ fn the_other_engine_is_scrubbed_as_well() {
     });
     let keep = ["--no-capture", "--keep-residue", "--yes"];
     scene.run(&["hash"], &database, &keep).code(0);
-    let all = tokens();
+    let all = tokens(SEVERAL);
     assert!(
         all.iter()
             .all(|(id, token)| shows(&database, token) || id != EMBEDDED)
@@ -147,7 +139,7 @@ fn one_is_one() {
 fn what_is_not_sound_is_left_alone() {
     let scene = Scene::new();
     for name in ["page-shared", "page-missing", "truncated"] {
-        let database = scene.sandbox.file("work/damaged.bolt", damage(name));
+        let database = scene.sandbox.file("work/damaged.bolt", damaged(name));
         for extra in [&["--yes"][..], &["-n"]] {
             scene
                 .run(SCRUB, &database, extra)

@@ -189,7 +189,7 @@ fn a_full_disk_leaves_nothing() {
         let mut shell = std::process::Command::new("/bin/sh");
         let limited = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
         shell
-            .args(["-c", limited, crate::sandbox::BOLTKEY])
+            .args(["-c", limited, crate::support::program::BOLTKEY])
             .args(arguments)
             .env_clear()
             .env("BOLTKEY_PASSWORD", PASSWORD)

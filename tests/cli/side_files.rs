@@ -6,28 +6,30 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
-use crate::support::program::{BOLTKEY, Place, authenticates, limited, made, said};
-use crate::support::store_image::Engine;
+use boltkey::store::Engine;
 use memchr::memmem;
+
+use crate::live_store::{LiveStore, authenticates, made};
+use crate::support::program::{BOLTKEY, limited, said};
 
 const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];
 
 /// The command changed nothing, said so, and left only files of these names.
 #[track_caller]
-fn unchanged(place: &Place, before: &[u8], output: &Output, names: &[&str]) -> String {
+fn unchanged(store: &LiveStore, before: &[u8], output: &Output, names: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     let text = said(output);
     assert!(text.contains("nothing was changed"), "{text}");
-    assert!(place.bytes() == before, "{text}");
+    assert!(store.bytes() == before, "{text}");
     let mut names = names.to_vec();
     names.sort_unstable();
-    assert_eq!(place.names(), names);
+    assert_eq!(store.names(), names);
     text
 }
 
-fn name(place: &Place) -> String {
-    let name = place.database.file_name().unwrap();
+fn name(store: &LiveStore) -> String {
+    let name = store.database.file_name().unwrap();
     name.to_str().unwrap().to_owned()
 }
 
@@ -36,22 +38,22 @@ fn what_stands_there_already_stays() {
     let mut runs = 0;
     for engine in ENGINES {
         for option in ["--token-out", "--keep-copy"] {
-            let place = Place::new(engine, "fresh-2.9.1.bolt");
-            let database = name(&place);
-            let before = place.bytes();
-            fs::write(place.path("there"), "mine").unwrap();
-            std::os::unix::fs::symlink("nowhere", place.path("link")).unwrap();
+            let store = LiveStore::new(engine, "fresh-2.9.1");
+            let database = name(&store);
+            let before = store.bytes();
+            fs::write(store.path("there"), "mine").unwrap();
+            std::os::unix::fs::symlink("nowhere", store.path("link")).unwrap();
             let names = [database.as_str(), "link", "there"];
             for file in ["there", "link", "/dev/full", "/dev/null", &database] {
-                let output = place.recovery(&[option, file]).output().unwrap();
-                let text = unchanged(&place, &before, &output, &names);
+                let output = store.recovery(&[option, file]).output().unwrap();
+                let text = unchanged(&store, &before, &output, &names);
                 assert!(text.contains("exists already"), "{text}");
                 runs += 1;
             }
-            assert_eq!(fs::read(place.path("there")).unwrap(), b"mine");
+            assert_eq!(fs::read(store.path("there")).unwrap(), b"mine");
             for file in ["missing/file", "there/file", ".", "new/"] {
-                let output = place.recovery(&[option, file]).output().unwrap();
-                unchanged(&place, &before, &output, &names);
+                let output = store.recovery(&[option, file]).output().unwrap();
+                unchanged(&store, &before, &output, &names);
                 runs += 1;
             }
         }
@@ -63,21 +65,21 @@ fn what_stands_there_already_stays() {
 #[test]
 fn a_copy_that_was_kept_is_named() {
     for engine in ENGINES {
-        let place = Place::new(engine, "fresh-2.9.1.bolt");
-        let database = name(&place);
-        let before = place.bytes();
+        let store = LiveStore::new(engine, "fresh-2.9.1");
+        let database = name(&store);
+        let before = store.bytes();
         for (copy, token) in [("copy", "missing/token"), ("same", "same")] {
-            let mut command = place.recovery(&["--keep-copy", copy, "--token-out", token]);
+            let mut command = store.recovery(&["--keep-copy", copy, "--token-out", token]);
             let output = command.output().unwrap();
-            let text = unchanged(&place, &before, &output, &[copy, &database]);
+            let text = unchanged(&store, &before, &output, &[copy, &database]);
             assert!(
                 text.contains(copy) && text.contains("complete and stays"),
                 "{text}"
             );
-            let metadata = fs::metadata(place.path(copy)).unwrap();
+            let metadata = fs::metadata(store.path(copy)).unwrap();
             assert_eq!(metadata.mode() & 0o7777, 0o600);
-            assert!(fs::read(place.path(copy)).unwrap() == before);
-            fs::remove_file(place.path(copy)).unwrap();
+            assert!(fs::read(store.path(copy)).unwrap() == before);
+            fs::remove_file(store.path(copy)).unwrap();
         }
     }
     println!("cases: files 4");
@@ -88,24 +90,24 @@ fn a_copy_that_was_kept_is_named() {
 fn the_disk_is_full() {
     let mut runs = 0;
     for engine in ENGINES {
-        let place = Place::new(engine, "fresh-2.9.1.bolt");
-        let database = name(&place);
-        let before = place.bytes();
+        let store = LiveStore::new(engine, "fresh-2.9.1");
+        let database = name(&store);
+        let before = store.bytes();
         for (blocks, option) in [(0, "--token-out"), (0, "--keep-copy"), (9, "--keep-copy")] {
-            let command = place.recovery(&[option, "out"]);
+            let command = store.recovery(&[option, "out"]);
             let output = limited(blocks, &command).output().unwrap();
-            let text = unchanged(&place, &before, &output, &[&database]);
+            let text = unchanged(&store, &before, &output, &[&database]);
             assert!(text.contains("out"), "{text}");
             runs += 1;
         }
         // One without a free page, so that it has to grow.
-        let out = place.path("small");
-        let ran = place.run(["compact", "--out", out.to_str().unwrap()]);
+        let out = store.path("small");
+        let ran = store.run(["compact", "--out", out.to_str().unwrap()]);
         assert!(ran.status.success(), "{ran:?}");
-        fs::rename(out, &place.database).unwrap();
-        let before = place.authorizations();
-        let blocks = place.bytes().len() / 512;
-        let command = place.recovery(&["--token-out", "token", "--keep-copy", "copy"]);
+        fs::rename(out, &store.database).unwrap();
+        let before = store.authorizations();
+        let blocks = store.bytes().len() / 512;
+        let command = store.recovery(&["--token-out", "token", "--keep-copy", "copy"]);
         let output = limited(blocks, &command).output().unwrap();
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -114,11 +116,11 @@ fn the_disk_is_full() {
             text.contains("copy") && text.contains("complete and stays"),
             "{text}"
         );
-        assert_eq!(place.authorizations(), before);
-        assert_eq!(place.names(), ["copy", &database]);
-        place.check();
+        assert_eq!(store.authorizations(), before);
+        assert_eq!(store.names(), ["copy", &database]);
+        store.check();
         // With room it works.
-        let output = place.recovery(&["--token-out", "token"]).output().unwrap();
+        let output = store.recovery(&["--token-out", "token"]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         runs += 2;
     }
@@ -131,19 +133,19 @@ fn a_folder_that_takes_no_files() {
     let mut runs = 0;
     for engine in ENGINES {
         for option in ["--token-out", "--keep-copy"] {
-            let place = Place::new(engine, "fresh-2.9.1.bolt");
-            let before = place.bytes();
-            let database = name(&place);
-            let folder = place.database.parent().unwrap();
+            let store = LiveStore::new(engine, "fresh-2.9.1");
+            let before = store.bytes();
+            let database = name(&store);
+            let folder = store.database.parent().unwrap();
             let bin = tempfile::tempdir().unwrap();
-            let mut command = place.recovery(&[option, "out"]);
+            let mut command = store.recovery(&[option, "out"]);
             if rustix::process::geteuid().is_root() {
                 // Root may write whatever the mode says, so another user runs a copy.
                 // By another process: one that is forked meanwhile would keep the file busy.
                 let copy = Command::new("cp").arg(BOLTKEY).arg(bin.path()).status();
                 assert!(copy.unwrap().success());
                 fs::set_permissions(bin.path(), Permissions::from_mode(0o755)).unwrap();
-                fs::set_permissions(&place.database, Permissions::from_mode(0o666)).unwrap();
+                fs::set_permissions(&store.database, Permissions::from_mode(0o666)).unwrap();
                 let mut other = Command::new(bin.path().join("boltkey"));
                 other
                     .args(command.get_args())
@@ -156,7 +158,7 @@ fn a_folder_that_takes_no_files() {
             fs::set_permissions(folder, Permissions::from_mode(0o555)).unwrap();
             let output = command.output().unwrap();
             fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
-            let text = unchanged(&place, &before, &output, &[&database]);
+            let text = unchanged(&store, &before, &output, &[&database]);
             assert!(text.contains("ermission denied"), "{text}");
             runs += 1;
         }
@@ -172,9 +174,9 @@ fn what_is_printed_is_lost() {
         for json in [true, false] {
             for token_out in [true, false] {
                 for closed_pipe in [true, false] {
-                    let place = Place::new(engine, "fresh-2.9.1.bolt");
-                    let before = place.authorizations();
-                    let mut command = place.command(["recover", "operator"]);
+                    let store = LiveStore::new(engine, "fresh-2.9.1");
+                    let before = store.authorizations();
+                    let mut command = store.command(["recover", "operator"]);
                     if json {
                         command.arg("--json");
                     }
@@ -194,11 +196,11 @@ fn what_is_printed_is_lost() {
                     let text = said(&output);
                     assert!(!text.contains("nothing was changed"), "{text}");
                     assert!(text.contains("is stored"), "{text}");
-                    assert_eq!(place.authorizations().len(), before.len() + 1);
+                    assert_eq!(store.authorizations().len(), before.len() + 1);
                     if token_out {
-                        let token = fs::read_to_string(place.path("token")).unwrap();
+                        let token = fs::read_to_string(store.path("token")).unwrap();
                         assert!(text.contains("the token is in token"), "{text}");
-                        assert!(authenticates(&place, token.trim_end()));
+                        assert!(authenticates(&store, token.trim_end()));
                         assert!(!text.contains(token.trim_end()), "the token is told");
                     } else {
                         assert!(text.contains("its value is lost"), "{text}");
@@ -215,21 +217,21 @@ fn what_is_printed_is_lost() {
 #[test]
 fn a_token_is_where_it_was_asked_for_and_nowhere_else() {
     for engine in ENGINES {
-        let place = Place::new(engine, "fresh-2.9.1.bolt");
+        let store = LiveStore::new(engine, "fresh-2.9.1");
         let arguments = ["--token-out", "token", "--keep-copy", "copy", "-v"];
-        let output = place.recovery(&arguments).output().unwrap();
+        let output = store.recovery(&arguments).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let (_, token) = made(&output);
         assert!(!said(&output).contains(&token));
-        for name in place.names() {
-            let path = place.path(&name);
+        for name in store.names() {
+            let path = store.path(&name);
             let shown = memmem::find(&fs::read(&path).unwrap(), token.as_bytes()).is_some();
             assert_eq!(shown, name == "token", "{name}");
             if name == "token" || name == "copy" {
                 assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
             }
         }
-        assert!(authenticates(&place, &token));
+        assert!(authenticates(&store, &token));
     }
     println!("cases: files 2");
 }

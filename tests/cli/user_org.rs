@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::fixture;
+use crate::fixtures::fixture;
 use crate::scene::{ONE, SEVERAL, Scene, is_sound, text};
 
 fn secret(scene: &Scene, content: &str) -> PathBuf {

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::support::device::{Effort, Fault, Recorder, Steps};
-use crate::support::store_image::{Engine, Scene, contents, lost, made, open, writable};
-use crate::support::{content, fixtures};
+use crate::support::fixtures::{fixture, tokens};
+use crate::support::store_image::{StoreImage, contents, lost, made, open, writable};
 use boltkey::ErrorKind;
 use boltkey::metadata::residue::Known;
 use boltkey::ops::capture::read::Unseal;
@@ -16,15 +16,15 @@ use boltkey::ops::downgrade::apply::Settings;
 use boltkey::ops::downgrade::check::Options;
 use boltkey::ops::downgrade::prepare::TokenSearch;
 use boltkey::ops::downgrade::{apply, prepare};
-use boltkey::store::{Committed, Outcome, WritableStore};
+use boltkey::store::{Committed, Engine, Outcome, WritableStore};
 
 type Change<'c> = &'c dyn Fn(&mut WritableStore) -> boltkey::Result<Committed>;
 
 /// Lets the disk fail at every call of a change, or at every few; how many cases there were.
-fn fail_everywhere(scene: &Scene, change: Change<'_>) -> usize {
-    let Scene { name, engine, .. } = scene;
+fn fail_everywhere(base: &StoreImage, change: Change<'_>) -> usize {
+    let StoreImage { name, engine, .. } = base;
     let run = |recorder: &Recorder| writable(recorder, name).and_then(|mut s| change(&mut s));
-    let recorder = Recorder::new(scene.bytes.clone());
+    let recorder = Recorder::new(base.bytes.clone());
     run(&recorder).unwrap();
     let new = contents(*engine, &recorder.bytes()).unwrap();
     let (calls, special) = (recorder.calls(), recorder.noted());
@@ -35,7 +35,7 @@ fn fail_everywhere(scene: &Scene, change: Change<'_>) -> usize {
         if number % step != 0 && !near && number + 4 < calls {
             continue;
         }
-        let recorder = Recorder::new(scene.bytes.clone());
+        let recorder = Recorder::new(base.bytes.clone());
         recorder.fail(number, Fault::Io);
         let ended = run(&recorder);
         if recorder.failed().is_none() {
@@ -68,7 +68,7 @@ fn fail_everywhere(scene: &Scene, change: Change<'_>) -> usize {
         };
         recorder.reboot_images(6, &mut |image| {
             let found = contents(*engine, image).unwrap_or_else(|why| panic!("{place}: {why}"));
-            assert!(found == new || found == scene.old, "{place}: a third thing");
+            assert!(found == new || found == base.old, "{place}: a third thing");
             assert!(may_be_old || found == new, "{place}: the change is lost");
             assert!(may_be_new || found != new, "{place}: it holds all the same");
         });
@@ -78,9 +78,9 @@ fn fail_everywhere(scene: &Scene, change: Change<'_>) -> usize {
 }
 
 /// Interrupts a change of one store everywhere; how many different images there were.
-fn interrupt(scene: &Scene, change: Change<'_>) -> usize {
-    let Scene { name, engine, .. } = scene;
-    let recorder = Recorder::new(scene.bytes.clone());
+fn interrupt(base: &StoreImage, change: Change<'_>) -> usize {
+    let StoreImage { name, engine, .. } = base;
+    let recorder = Recorder::new(base.bytes.clone());
     let mut store = writable(&recorder, name).unwrap();
     let done = change(&mut store).unwrap();
     assert_eq!(done.outcome, Outcome::Changed, "{name}");
@@ -88,7 +88,7 @@ fn interrupt(scene: &Scene, change: Change<'_>) -> usize {
     drop(store);
     let after = recorder.bytes();
     let new = contents(*engine, &after).unwrap();
-    assert!(new != scene.old, "{name}: nothing changed");
+    assert!(new != base.old, "{name}: nothing changed");
 
     let log = recorder.log();
     let steps = (*engine == Engine::Bolt).then(|| Steps::of(&log));
@@ -107,7 +107,7 @@ fn interrupt(scene: &Scene, change: Change<'_>) -> usize {
         let place = format!("{name}: power failed at call {}", crash.returned);
         let found = contents(*engine, crash.image).unwrap_or_else(|why| panic!("{place}: {why}"));
         let is_new = found == new;
-        assert!(is_new || found == scene.old, "{place}: something third");
+        assert!(is_new || found == base.old, "{place}: something third");
         if is_new {
             was_new += 1;
         } else {
@@ -126,9 +126,9 @@ fn interrupt(scene: &Scene, change: Change<'_>) -> usize {
             !must_be_new || is_new,
             "{place}: what was acknowledged is lost"
         );
-        if !is_new && !scene.lost.is_empty() {
+        if !is_new && !base.lost.is_empty() {
             let left = lost(*engine, crash.image);
-            let all = scene.lost.iter().all(|id| left.binary_search(id).is_ok());
+            let all = base.lost.iter().all(|id| left.binary_search(id).is_ok());
             assert!(all, "{place}: the last copy of a token is gone");
         }
     });
@@ -139,28 +139,19 @@ fn interrupt(scene: &Scene, change: Change<'_>) -> usize {
     seen.len()
 }
 
-fn scene(engine: Engine, fixture: &str) -> Scene {
-    let bolt = content(&fixtures().join("real").join(fixture));
+fn base(engine: Engine, name: &str) -> StoreImage {
+    let bolt = fixture(name);
     let bytes = match engine {
         Engine::Bolt => bolt,
         Engine::Redb => made(engine, &*open(Engine::Bolt, &bolt).unwrap(), 4096),
     };
-    Scene {
-        name: fixture.to_owned(),
-        engine,
-        old: contents(engine, &bytes).unwrap(),
-        lost: lost(engine, &bytes),
-        bytes,
-    }
+    StoreImage::new(name.to_owned(), engine, bytes)
 }
 
 /// The tokens of a store before it was hashed, one on each line.
-fn list(fixture: &str) -> String {
-    let path = fixtures().join("real").join(fixture);
-    let facts: serde_json::Value = serde_json::from_slice(&content(&path)).unwrap();
-    let tokens = facts["tokens"].as_array().unwrap().iter();
-    let tokens: Vec<&str> = tokens.map(|t| t["token"].as_str().unwrap()).collect();
-    tokens.join("\n")
+fn list(name: &str) -> String {
+    let values = tokens(name).into_iter().map(|(_, value)| value);
+    values.collect::<Vec<_>>().join("\n")
 }
 
 fn prepare(store: &mut WritableStore, list: &str) -> boltkey::Result<Committed> {
@@ -202,11 +193,11 @@ fn apply(store: &mut WritableStore, drop_hashed: bool) -> boltkey::Result<Commit
 }
 
 /// Tries each change on each store that it fits.
-fn each(engine: Engine, test: &dyn Fn(&Scene, Change<'_>) -> usize) -> usize {
-    let hashed = scene(engine, "upgraded-2.9.1.bolt");
-    let mixed = scene(engine, "mixed-2.9.1.bolt.gz");
-    let plain = scene(engine, "lived-2.9.1-plaintext.bolt.gz");
-    let list = list("upgraded-2.9.1.json");
+fn each(engine: Engine, test: &dyn Fn(&StoreImage, Change<'_>) -> usize) -> usize {
+    let hashed = base(engine, "upgraded-2.9.1");
+    let mixed = base(engine, "mixed-2.9.1");
+    let plain = base(engine, "lived-2.9.1-plaintext");
+    let list = list("upgraded-2.9.1");
     test(&hashed, &|store| prepare(store, &list))
         + test(&hashed, &|store| apply(store, false))
         + test(&mixed, &|store| apply(store, true))

@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 
 use crate::support::device::{Effort, Recorder, Steps};
 use crate::support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
-use crate::support::store_image::{Engine, Other, Scene, contents, lost, scenes, writable};
+use crate::support::store_image::{Other, StoreImage, contents, lost, stores, writable};
 use boltkey::ops::commit::SideFiles;
-use boltkey::store::{Model, Outcome, Snapshot};
+use boltkey::store::{Engine, Model, Outcome, Snapshot};
 use memchr::memmem;
 
 /// The tokens that a store holds in plaintext.
@@ -25,42 +25,42 @@ fn tokens(store: &Model) -> Vec<String> {
 }
 
 /// The hash of alice's password.
-fn old_password(scene: &Scene) -> Vec<u8> {
-    let id = scene.old.get(b"userindexv1", b"alice").unwrap().unwrap();
-    scene.old.get(b"userspasswordv1", &id).unwrap().unwrap()
+fn old_password(base: &StoreImage) -> Vec<u8> {
+    let id = base.old.get(b"userindexv1", b"alice").unwrap().unwrap();
+    base.old.get(b"userspasswordv1", &id).unwrap().unwrap()
 }
 
 /// Interrupts the command on one store everywhere; how many different images there were.
-fn interrupt(scene: &Scene, operation: Operation, effort: Effort) -> usize {
-    let Scene { engine, .. } = scene;
-    let name = &format!("{operation:?} on {}", scene.name);
-    let lost_after = operation.lost_after(scene);
-    let recorder = Recorder::new(scene.bytes.clone());
+fn interrupt(base: &StoreImage, operation: Operation, effort: Effort) -> usize {
+    let StoreImage { engine, .. } = base;
+    let name = &format!("{operation:?} on {}", base.name);
+    let lost_after = operation.lost_after(base);
+    let recorder = Recorder::new(base.bytes.clone());
     let mut store = writable(&recorder, name).unwrap();
-    let plan = operation.plan(&store, &scene.old).unwrap();
+    let plan = operation.plan(&store, &base.old).unwrap();
     let done = plan.apply(&mut store, &SideFiles::default()).unwrap();
     assert_eq!(done.outcome, Outcome::Changed, "{name}");
     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
     drop(store);
     let after = recorder.bytes();
     let new = contents(*engine, &after).unwrap();
-    assert!(new != scene.old, "{name}: nothing changed");
+    assert!(new != base.old, "{name}: nothing changed");
     assert_eq!(lost(*engine, &after), lost_after, "{name}");
 
     // Of what was replaced, nothing is left behind.
     if *engine == Engine::Bolt
         && matches!(operation, Operation::UserPassword | Operation::UserDelete)
     {
-        let hash = old_password(scene);
-        assert!(memmem::find(&scene.bytes, &hash).is_some(), "{name}");
+        let hash = old_password(base);
+        assert!(memmem::find(&base.bytes, &hash).is_some(), "{name}");
         assert!(
             memmem::find(&after, &hash).is_none(),
             "{name}: shows the old hash"
         );
     }
-    for token in tokens(&scene.old) {
+    for token in tokens(&base.old) {
         let count = |bytes: &[u8]| memmem::find_iter(bytes, token.as_bytes()).count();
-        let (before, after) = (count(&scene.bytes), count(&after));
+        let (before, after) = (count(&base.bytes), count(&after));
         let allowed = *engine == Engine::Redb || after <= before;
         assert!(
             allowed,
@@ -69,7 +69,7 @@ fn interrupt(scene: &Scene, operation: Operation, effort: Effort) -> usize {
     }
 
     let log = recorder.log();
-    let other = Other::of(*engine, &scene.bytes);
+    let other = Other::of(*engine, &base.bytes);
     // Bolt's commit point is known call by call; of redb's, what holds at the end.
     let steps = (*engine == Engine::Bolt).then(|| Steps::of(&log));
     let token = plan.token().map(|token| token.reveal().as_bytes());
@@ -84,7 +84,7 @@ fn interrupt(scene: &Scene, operation: Operation, effort: Effort) -> usize {
         let place = format!("{name}: power failed at call {}", crash.returned);
         let found = contents(*engine, crash.image).unwrap_or_else(|why| panic!("{place}: {why}"));
         let is_new = found == new;
-        assert!(is_new || found == scene.old, "{place}: something third");
+        assert!(is_new || found == base.old, "{place}: something third");
         if is_new {
             was_new += 1;
         } else {
@@ -112,9 +112,9 @@ fn interrupt(scene: &Scene, operation: Operation, effort: Effort) -> usize {
                 "{place}: the file shows the new token"
             );
         }
-        if !scene.lost.is_empty() {
+        if !base.lost.is_empty() {
             let left = lost(*engine, crash.image);
-            let of = if is_new { &lost_after } else { &scene.lost };
+            let of = if is_new { &lost_after } else { &base.lost };
             let all = of.iter().all(|id| left.binary_search(id).is_ok());
             assert!(all, "{place}: the last copy of a token is gone");
         }
@@ -127,23 +127,23 @@ fn interrupt(scene: &Scene, operation: Operation, effort: Effort) -> usize {
 }
 
 fn interrupt_all(engine: Engine, effort: Effort) -> usize {
-    scenes(engine)
+    stores(engine)
         .iter()
-        .map(|scene| interrupt(scene, Operation::Recover, effort))
+        .map(|base| interrupt(base, Operation::Recover, effort))
         .sum()
 }
 
 /// A store in plaintext and one that was hashed.
-const SOME: [&str; 2] = ["fresh-2.7.12.bolt.gz", "upgraded-2.9.1.bolt"];
+const SOME: [&str; 2] = ["fresh-2.7.12", "upgraded-2.9.1"];
 
 fn interrupt_some(engine: Engine, operations: &[Operation], effort: Effort) -> usize {
     let mut images = 0;
-    for scene in scenes(engine) {
-        if !SOME.contains(&scene.name.as_str()) {
+    for base in stores(engine) {
+        if !SOME.contains(&base.name.as_str()) {
             continue;
         }
         for operation in operations {
-            images += interrupt(&scene, *operation, effort);
+            images += interrupt(&base, *operation, effort);
         }
     }
     images

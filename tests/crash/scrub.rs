@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::support::device::{Effort, Fault, Recorder};
-use crate::support::store_image::{Engine, contents, made, open, writable};
-use crate::support::{content, fixtures};
+use crate::support::fixtures::fixture;
+use crate::support::store_image::{contents, made, open, writable};
 use boltkey::finding::Severity;
+use boltkey::store::Engine;
 use boltkey::store::{ChangeSet, Commit, Inspect, Model, Outcome, Wipe, WritableStore};
 use memchr::memmem::Finder;
 
@@ -39,7 +40,7 @@ fn scrub_everything() -> ChangeSet {
 
 /// A store of redb whose file shows `count` canaries, a few of which it still holds.
 fn lived(count: usize) -> (Recorder, WritableStore) {
-    let source = content(&fixtures().join("real/lived-2.9.1.bolt.gz"));
+    let source = fixture("lived-2.9.1");
     let source = open(Engine::Bolt, &source).unwrap();
     let recorder = Recorder::new(made(Engine::Redb, &*source, 4096));
     let mut store = writable(&recorder, "lived").unwrap();

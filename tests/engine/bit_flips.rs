@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::support::{content, fixtures};
+use crate::support::fixtures::{content, fixtures};
 use boltkey::store::bolt::Bolt;
 use boltkey::store::{Inspect, MemoryFile, Snapshot};
 

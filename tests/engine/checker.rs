@@ -11,7 +11,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Image, content, fixtures};
+use crate::support::fixtures::{content, fixtures};
+use crate::support::image::Image;
 use boltkey::store::bolt::{Bolt, Code};
 use boltkey::store::{Inspect, MemoryFile, Snapshot};
 
@@ -250,9 +251,9 @@ fn entry(code: Code, base: &str, path: &Path, findings: &BTreeSet<String>) -> St
     let findings: Vec<&str> = findings.iter().map(String::as_str).collect();
     let command = "command\tBOLTKEY_WRITE_DAMAGED=1 cargo test --test checker";
     format!(
-        "{file}\tproducer\tbbolt v1.3.6, then tests/checker.rs\t{command}\tcontent\tbbolt/{base} \
+        "{file}\tproducer\tbbolt v1.3.6, then tests/engine/checker.rs\t{command}\tcontent\tbbolt/{base} \
          with one change\tdefect\t{}\tfindings\t{}\n\
-         {}\tproducer\ttests/checker.rs\t{command}\tcontent\tthe findings expected of {file}, one \
+         {}\tproducer\ttests/engine/checker.rs\t{command}\tcontent\tthe findings expected of {file}, one \
          on each line\n",
         code.explanation(),
         findings.join(", "),

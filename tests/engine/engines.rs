@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::support::device::Recorder;
-use crate::support::{content, fixtures};
+use crate::support::fixtures::{content, fixtures};
 use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::convert::convert;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::image::checksum;
 use boltkey::finding::Finding;
 use boltkey::metadata;
 use boltkey::metadata::names;
@@ -50,11 +51,7 @@ fn meta(slot: u64) -> Vec<u8> {
     for field in [3, 0, 2, PAGES, 10 + slot] {
         page.extend(field.to_le_bytes());
     }
-    let sum = page[16..72]
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+    let sum = checksum(&page[16..72]);
     page.extend(sum.to_le_bytes());
     page
 }

@@ -1,8 +1,6 @@
 //! Listing and verification on stores that real servers wrote, against what those servers
 //! answered.
 
-use std::path::{Path, PathBuf};
-
 use boltkey::metadata::{Id, Kind};
 use boltkey::ops::auth::list::{Filters, Lister};
 use boltkey::ops::auth::verify::verify;
@@ -10,34 +8,21 @@ use boltkey::secret::Token;
 use boltkey::store::{OpenOptions, Store};
 use serde_json::Value;
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/real")
-}
+use crate::support::fixtures::{fixture_path, fixtures, store_names};
 
 /// The fixtures' names, and what the server answered where it was asked, else its facts.
 fn stores(suffix: &str) -> Vec<(String, Value)> {
     let mut stores = Vec::new();
-    for line in std::fs::read_to_string(fixtures().join("../MANIFEST"))
-        .unwrap()
-        .lines()
-    {
-        let file = line.split_whitespace().nth(1).unwrap_or_default();
-        let Some(file) = file.strip_prefix("real/").map(str::to_owned) else {
-            continue;
-        };
-        if !line.starts_with("file ") || !file.contains(".bolt") {
-            continue;
-        }
-        let base = file.split(".bolt").next().unwrap();
-        if let Ok(text) = std::fs::read(fixtures().join(format!("{base}{suffix}"))) {
-            stores.push((file, serde_json::from_slice(&text).unwrap()));
+    for name in store_names() {
+        if let Ok(text) = std::fs::read(fixtures().join(format!("real/{name}{suffix}"))) {
+            stores.push((name, serde_json::from_slice(&text).unwrap()));
         }
     }
     stores
 }
 
-fn open(file: &str) -> Store {
-    Store::open(&fixtures().join(file), &OpenOptions::default()).unwrap()
+fn open(name: &str) -> Store {
+    Store::open(&fixture_path(name), &OpenOptions::default()).unwrap()
 }
 
 /// The list as `auth list --json --reveal` prints it.

@@ -11,12 +11,13 @@ use boltkey::metadata::{TokenHash, Variant, names};
 use boltkey::store::bolt::Bolt;
 use boltkey::store::{MemoryFile, Model, OpenOptions, Snapshot, Store};
 
+use crate::support::fixtures::{fixture, fixture_path, fixtures};
+
 const ID: &str = "0000000000000a01";
 
 /// A store of a real server with nothing wrong in it that would hide a change.
 fn sound() -> Model {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/real/lived-2.9.1-plaintext.bolt.gz");
+    let path = fixture_path("lived-2.9.1-plaintext");
     let store = Store::open(&path, &OpenOptions::default()).unwrap();
     let (model, skipped) = Model::copy_of(store.snapshot()).unwrap();
     assert!(skipped.is_empty());
@@ -260,7 +261,7 @@ fn every_code_has_a_change_that_makes_it() {
 
 #[test]
 fn stores_of_real_servers_have_no_errors() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/real");
+    let folder = fixtures().join("real");
     let mut stores = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -293,9 +294,7 @@ fn stores_of_real_servers_have_no_errors() {
 /// the damage, and says nothing of records that it could not see.
 #[test]
 fn damage_is_a_finding_and_no_reason_for_others() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/real/lived-2.9.1-plaintext.bolt.gz");
-    let sound = crate::support::content(&path);
+    let sound = fixture("lived-2.9.1-plaintext");
     let findings = |bytes: Vec<u8>| {
         let bolt = Bolt::open(Box::new(MemoryFile::new(bytes)), Path::new("image")).unwrap();
         check(&bolt).unwrap()

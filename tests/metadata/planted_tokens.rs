@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::support::{content, fixtures};
+use crate::support::fixtures::fixture;
 use boltkey::metadata::residue::{Known, Residue, Scan};
 use boltkey::store::bolt::Bolt;
 use boltkey::store::{Inspect, MemoryFile, Unused};
@@ -42,7 +42,7 @@ fn runs(bytes: &[u8]) -> Vec<Range<usize>> {
 
 /// A store whose tokens a real 2.9.1 has hashed, its unused bytes wiped.
 fn wiped() -> Vec<u8> {
-    let mut bytes = content(&fixtures().join("real/upgraded-2.9.1.bolt"));
+    let mut bytes = fixture("upgraded-2.9.1");
     for run in runs(&bytes) {
         bytes[run].fill(0);
     }

@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::fixtures::{fixture, operator_token};
+use crate::support::program::BOLTKEY;
+
 /// One `$ command` of a `console` block, with the lines that follow it. A block of another
 /// language with a name after it, as in `toml list.toml`, is a file of that name: the step that
 /// writes it has no command.
@@ -82,20 +85,13 @@ fn masked(text: &str) -> String {
 /// A home with the stores that the commands speak of.
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    let real = root().join("fixtures/real");
-    fs::copy(
-        real.join("upgraded-2.9.1.bolt"),
-        home.path().join("influxd.bolt"),
-    )
-    .unwrap();
-    fs::copy(
-        real.join("lived-2.7.12.bolt"),
-        home.path().join("before.bolt"),
-    )
-    .unwrap();
-    let facts = fs::read(real.join("upgraded-2.9.1.json")).unwrap();
-    let facts: serde_json::Value = serde_json::from_slice(&facts).unwrap();
-    let token = facts["tokens"][0]["token"].as_str().unwrap();
+    for (file, store) in [
+        ("influxd.bolt", "upgraded-2.9.1"),
+        ("before.bolt", "lived-2.7.12"),
+    ] {
+        fs::write(home.path().join(file), fixture(store)).unwrap();
+    }
+    let token = operator_token("upgraded-2.9.1");
     fs::write(home.path().join("operator.token"), token).unwrap();
     home
 }
@@ -107,7 +103,7 @@ fn root() -> &'static Path {
 fn run(file: &Path) -> usize {
     let text = fs::read_to_string(file).unwrap();
     let home = home();
-    let binary = Path::new(env!("CARGO_BIN_EXE_boltkey")).parent().unwrap();
+    let binary = Path::new(BOLTKEY).parent().unwrap();
     let path = format!("{}:/usr/bin:/bin", binary.display());
     let steps = steps(&text);
     for step in &steps {

@@ -14,4 +14,5 @@ mod support;
 mod corpora;
 mod documentation;
 mod layers;
+mod listed;
 mod manifest;

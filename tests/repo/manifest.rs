@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::support::fixtures;
+use crate::support::fixtures::fixtures;
 use sha2::{Digest, Sha256};
 
 /// By file: names and values of the fields of its entry.
@@ -60,7 +60,7 @@ fn every_fixture_has_an_entry_and_nothing_else_has() {
         }
         let version = fields["producer"].contains(|c: char| c.is_ascii_digit());
         assert!(
-            version || fields["producer"] == "tests/checker.rs",
+            version || fields["producer"] == "tests/engine/checker.rs",
             "{file}"
         );
     }

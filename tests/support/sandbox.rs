@@ -5,18 +5,17 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use flate2::read::GzDecoder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// The binary under test.
-pub const BOLTKEY: &str = env!("CARGO_BIN_EXE_boltkey");
+use super::fixtures::fixture;
+use super::program::{BOLTKEY, program};
 
 /// See the module.
 pub struct Sandbox {
@@ -87,15 +86,8 @@ impl Sandbox {
     /// The program with these arguments, ready to be changed before it runs. The working
     /// directory is `work`, standard input is empty.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(BOLTKEY);
-        command
-            .args(arguments)
-            .current_dir(self.path("work"))
-            .env_clear()
-            .env("HOME", self.path("home"))
-            // Keeps the search away from the configuration of a server on this host.
-            .env("INFLUXD_CONFIG_PATH", self.path("no-config"))
-            .stdin(Stdio::null());
+        let mut command = program(&self.path("work"), &self.path("home"));
+        command.args(arguments);
         command
     }
 
@@ -222,44 +214,6 @@ impl Ran {
         }
         self
     }
-}
-
-/// The content of a store that a real server wrote.
-pub fn fixture(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/real/{name}.bolt"));
-    if let Ok(content) = fs::read(&path) {
-        return content;
-    }
-    let packed = fs::read(path.with_extension("bolt.gz")).unwrap();
-    let mut content = Vec::new();
-    GzDecoder::new(&packed[..])
-        .read_to_end(&mut content)
-        .unwrap();
-    content
-}
-
-/// What is known about that store.
-pub fn facts(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/real/{name}.json"));
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-/// The names of all stores that real servers wrote.
-pub fn fixtures() -> Vec<String> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/MANIFEST");
-    fs::read_to_string(manifest)
-        .unwrap()
-        .lines()
-        .filter_map(|line| line.strip_prefix("file ")?.trim().strip_prefix("real/"))
-        .filter_map(|file| Some(file.split_once(".bolt")?.0.to_owned()))
-        .collect()
-}
-
-/// A gzip stream of this content.
-pub fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    packer.write_all(content).unwrap();
-    packer.finish().unwrap()
 }
 
 /// Every command that reads a database, without options of its own.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::sandbox::{Ran, Sandbox, fixture, on};
+use super::fixtures::fixture;
+use super::program::names_in;
+use super::sandbox::{Ran, Sandbox, on};
 
 /// The command that makes a new operator token.
 pub const RECOVER: &[&str] = &["recover", "operator"];
@@ -57,12 +59,7 @@ impl Scene {
 
     /// Names of what stands in the folder.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(self.folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+        names_in(self.folder.path())
     }
 
     /// Whether the database knows this token as one that may do anything.
@@ -104,14 +101,4 @@ pub fn is_sound(scene: &Scene, database: &Path) {
         !report["findings"].to_string().contains("structure."),
         "{report}"
     );
-}
-
-/// The content of a Bolt file with this defect.
-pub fn damage(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let packed = fs::read(path.join(format!("fixtures/damaged/{name}.bolt.gz"))).unwrap();
-    let mut content = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut content)
-        .unwrap();
-    content
 }

@@ -1,4 +1,4 @@
-//! The stores on which changes are interrupted, and what is asked of what is left.
+//! Stores in memory: those on which changes are interrupted, and what is asked of what is left.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,20 +12,15 @@ use boltkey::ops::token_plan::Plan;
 use boltkey::store::bolt::{Bolt, create as create_bolt};
 use boltkey::store::redb::{Redb, create as create_redb};
 use boltkey::store::{
-    Device, Inspect, MemoryFile, Model, Progress, ReadAt, Snapshot, WritableStore,
+    Device, Engine, Inspect, MemoryFile, Model, Progress, ReadAt, Snapshot, WritableStore,
 };
 
 use super::device::Recorder;
-use super::{content, fixtures};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    Bolt,
-    Redb,
-}
+use super::fixtures::fixture;
+use super::image::Image;
 
 /// A store, and what it holds before it is changed.
-pub struct Scene {
+pub struct StoreImage {
     pub name: String,
     pub engine: Engine,
     pub bytes: Vec<u8>,
@@ -34,8 +29,8 @@ pub struct Scene {
     pub lost: Vec<Id>,
 }
 
-impl Scene {
-    fn new(name: String, engine: Engine, bytes: Vec<u8>) -> Self {
+impl StoreImage {
+    pub fn new(name: String, engine: Engine, bytes: Vec<u8>) -> Self {
         let old = contents(engine, &bytes).expect("a sound store can be read");
         let lost = lost(engine, &bytes);
         Self {
@@ -49,52 +44,47 @@ impl Scene {
 }
 
 /// Stores of every schema that real servers wrote, and of every page size and freelist form.
-pub fn scenes(engine: Engine) -> Vec<Scene> {
-    let mut scenes = Vec::new();
+pub fn stores(engine: Engine) -> Vec<StoreImage> {
+    let mut stores = Vec::new();
     let real = [
-        "downgraded-15.bolt.gz",
-        "downgraded-18.bolt.gz",
-        "downgraded-20.bolt.gz",
-        "fresh-2.7.12.bolt.gz",
-        "fresh-2.9.1.bolt",
-        "upgraded-2.9.1.bolt",
+        "downgraded-15",
+        "downgraded-18",
+        "downgraded-20",
+        "fresh-2.7.12",
+        "fresh-2.9.1",
+        "upgraded-2.9.1",
     ];
     for name in real {
-        let bytes = content(&fixtures().join("real").join(name));
-        scenes.push(match engine {
-            Engine::Bolt => Scene::new(name.to_owned(), engine, bytes),
+        let bytes = fixture(name);
+        stores.push(match engine {
+            Engine::Bolt => StoreImage::new(name.to_owned(), engine, bytes),
             Engine::Redb => {
                 let source = open(Engine::Bolt, &bytes).unwrap();
-                Scene::new(name.to_owned(), engine, made(engine, &*source, 4096))
+                StoreImage::new(name.to_owned(), engine, made(engine, &*source, 4096))
             }
         });
     }
     if engine == Engine::Redb {
         // As a process leaves it that was killed: the change repairs it as well.
-        let mut bytes = scenes.last().unwrap().bytes.clone();
+        let mut bytes = stores.last().unwrap().bytes.clone();
         bytes[9] |= 2;
-        scenes.push(Scene::new("unclean".to_owned(), engine, bytes));
-        return scenes;
+        stores.push(StoreImage::new("unclean".to_owned(), engine, bytes));
+        return stores;
     }
-    let lived = content(&fixtures().join("real/upgraded-2.9.1.bolt"));
+    let lived = fixture("upgraded-2.9.1");
     let source = open(Engine::Bolt, &lived).unwrap();
     for page_size in [1024, 16384, 65536] {
         let bytes = made(Engine::Bolt, &*source, page_size);
-        scenes.push(Scene::new(format!("pages of {page_size}"), engine, bytes));
+        stores.push(StoreImage::new(
+            format!("pages of {page_size}"),
+            engine,
+            bytes,
+        ));
     }
     // A list of free pages that is not stored at all.
-    let mut bytes = lived;
-    for slot in [0, 4096] {
-        bytes[slot + 48..slot + 56].fill(0xff);
-        let sum = bytes[slot + 16..slot + 72]
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        bytes[slot + 72..slot + 80].copy_from_slice(&sum.to_le_bytes());
-    }
-    scenes.push(Scene::new("no freelist".to_owned(), engine, bytes));
-    scenes
+    let bytes = Image::new(lived).without_freelist();
+    stores.push(StoreImage::new("no freelist".to_owned(), engine, bytes));
+    stores
 }
 
 pub fn made(engine: Engine, source: &dyn Both, page_size: u64) -> Vec<u8> {

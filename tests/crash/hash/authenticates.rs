@@ -11,9 +11,11 @@ use boltkey::store::Model;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::stores::{How, fixture, hash, record};
+use super::stores::{How, hash, record};
 use crate::support::device::Recorder;
-use crate::support::store_image::{Both, Engine, open, writable};
+use crate::support::fixtures::fixture;
+use crate::support::store_image::{Both, open, writable};
+use boltkey::store::Engine;
 
 /// How one record keeps its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

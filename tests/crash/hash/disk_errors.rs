@@ -8,12 +8,13 @@ use boltkey::cli::exit::code_of;
 use boltkey::store::{Outcome, Unused};
 use serde_json::Value;
 
-use super::stores::{How, Stored, folder, hash, scrub, stores};
+use super::stores::{How, PlantedStore, folder, hash, scrub, stores};
 use crate::support::device::{Fault, Recorder, Stage};
-use crate::support::store_image::{Engine, contents, lost, open, writable};
+use crate::support::store_image::{contents, lost, open, writable};
+use boltkey::store::Engine;
 
 /// Calls that are made to fail: those around each sync and commit point, and every `step`th.
-fn numbers(stored: &Stored, scrubs: bool, most: usize) -> Vec<usize> {
+fn numbers(stored: &PlantedStore, scrubs: bool, most: usize) -> Vec<usize> {
     let recorder = Recorder::new(stored.bytes.clone());
     let mut store = writable(&recorder, &stored.name).unwrap();
     if scrubs {
@@ -38,7 +39,7 @@ struct Tally {
     kept: usize,
 }
 
-fn hash_fails_everywhere(stored: &Stored, most: usize, tally: &mut Tally) {
+fn hash_fails_everywhere(stored: &PlantedStore, most: usize, tally: &mut Tally) {
     let folder = folder();
     let capture = folder.path().join("capture");
     let new = {
@@ -138,7 +139,7 @@ fn hash_fails_everywhere(stored: &Stored, most: usize, tally: &mut Tally) {
     }
 }
 
-fn scrub_fails_everywhere(stored: &Stored, most: usize, tally: &mut Tally) {
+fn scrub_fails_everywhere(stored: &PlantedStore, most: usize, tally: &mut Tally) {
     for number in numbers(stored, true, most) {
         for fault in [Fault::Io, Fault::Full, Fault::Short] {
             let recorder = Recorder::new(stored.bytes.clone());
@@ -225,7 +226,7 @@ fn scrub_on_either() {
 
 /// Pretends that a write is done, which is not, or is done wrongly. No success is told unless
 /// everything is hashed and nothing shown.
-fn lie_everywhere(stored: &Stored, most: usize) -> usize {
+fn lie_everywhere(stored: &PlantedStore, most: usize) -> usize {
     let mut cases = 0;
     let recorder = Recorder::new(stored.bytes.clone());
     let mut store = writable(&recorder, &stored.name).unwrap();

@@ -12,9 +12,10 @@ use boltkey::metadata::{Authorization, names};
 use boltkey::ops::commit::SideFiles;
 use boltkey::store::{Model, Outcome, Snapshot, WritableStore};
 
-use super::stores::{How, Stored, Watched, folder, hash, scrub, stores};
+use super::stores::{How, PlantedStore, Watched, folder, hash, scrub, stores};
 use crate::support::device::{Effort, Recorder, Steps};
-use crate::support::store_image::{Engine, Other, contents, lost, recovery, writable};
+use crate::support::store_image::{Other, contents, lost, recovery, writable};
+use boltkey::store::Engine;
 
 /// A command that is interrupted everywhere.
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ fn plaintext(model: &Model) -> Vec<String> {
     tokens
 }
 
-fn run(recorder: &Recorder, stored: &Stored, command: Command, capture: &Path) {
+fn run(recorder: &Recorder, stored: &PlantedStore, command: Command, capture: &Path) {
     let name = &stored.name;
     match command {
         Command::Scrub => {
@@ -67,8 +68,8 @@ fn run(recorder: &Recorder, stored: &Stored, command: Command, capture: &Path) {
 }
 
 /// Interrupts it on one store; how many different images there were.
-fn interrupt(stored: &Stored, command: Command, effort: Effort) -> usize {
-    let Stored { name, engine, .. } = stored;
+fn interrupt(stored: &PlantedStore, command: Command, effort: Effort) -> usize {
+    let (name, engine) = (&stored.name, &stored.engine);
     let folder = folder();
     let recorder = Recorder::new(stored.bytes.clone());
     run(&recorder, stored, command, &folder.path().join("capture"));

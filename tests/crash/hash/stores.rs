@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use boltkey::metadata::{Authorization, Id, Variant, json, names};
+use boltkey::metadata::{Authorization, Variant, json, names};
 use boltkey::ops::capture::Format;
 use boltkey::ops::capture::first::{CaptureFirst, Captured};
 use boltkey::ops::capture::read::Unseal;
@@ -16,24 +16,19 @@ use boltkey::ops::commit::SideFiles;
 use boltkey::ops::hash::{Options, Plan, Proof, plan};
 use boltkey::ops::residue::scrub;
 use boltkey::ops::timestamp::Timestamp;
-use boltkey::store::{
-    ChangeSet, Commit, Committed, Device, Model, Snapshot, Unused, Wipe, WritableStore,
-};
+use boltkey::store::{ChangeSet, Commit, Committed, Device, Snapshot, Unused, Wipe, WritableStore};
 use memchr::memmem;
 use serde_json::Value;
 
 use crate::support::device::Recorder;
-use crate::support::store_image::{Engine, contents, lost, made, open, writable};
-use crate::support::{content, fixtures};
+use crate::support::fixtures::{fixture, tokens};
+use crate::support::image::Image;
+use crate::support::store_image::{StoreImage, made, open, writable};
+use boltkey::store::Engine;
 
 /// A store, and the tokens that its file shows.
-pub struct Stored {
-    pub name: String,
-    pub engine: Engine,
-    pub bytes: Vec<u8>,
-    pub old: Model,
-    /// Hashed tokens that unused bytes show.
-    pub lost: Vec<Id>,
+pub struct PlantedStore {
+    store: StoreImage,
     /// Every token it has or had, as it stands in records and in indexes.
     pub planted: BTreeSet<Vec<u8>>,
     /// Those of them that stand in live records which hashing does not reach.
@@ -46,9 +41,17 @@ fn escaped(text: &str) -> Vec<u8> {
     quoted.as_bytes()[1..quoted.len() - 1].to_vec()
 }
 
-impl Stored {
+impl Deref for PlantedStore {
+    type Target = StoreImage;
+
+    fn deref(&self) -> &StoreImage {
+        &self.store
+    }
+}
+
+impl PlantedStore {
     pub fn new(name: &str, engine: Engine, bytes: Vec<u8>, more: &[String]) -> Self {
-        let old = contents(engine, &bytes).unwrap();
+        let store = StoreImage::new(format!("{name} of {engine:?}"), engine, bytes);
         let mut planted = BTreeSet::new();
         let mut plant = |token: &str| {
             // What stands in other texts by chance is no proof of anything.
@@ -59,32 +62,30 @@ impl Stored {
         };
         more.iter().for_each(|token| plant(token));
         let mut texts: Vec<Vec<u8>> = Vec::new();
-        for bucket in old.buckets().unwrap().0 {
+        for bucket in store.old.buckets().unwrap().0 {
             let name = bucket.name.as_slice();
-            old.scan(name, &mut |key, value| {
-                match name {
-                    names::AUTHORIZATION_INDEX => plant(std::str::from_utf8(key).unwrap()),
-                    names::AUTHORIZATION_HASHED_INDEX => {}
-                    names::AUTHORIZATIONS => {
-                        let record: Authorization<'_> = serde_json::from_slice(value).unwrap();
-                        plant(&record.token);
-                        texts.push(record.description.as_bytes().to_vec());
+            store
+                .old
+                .scan(name, &mut |key, value| {
+                    match name {
+                        names::AUTHORIZATION_INDEX => plant(std::str::from_utf8(key).unwrap()),
+                        names::AUTHORIZATION_HASHED_INDEX => {}
+                        names::AUTHORIZATIONS => {
+                            let record: Authorization<'_> = serde_json::from_slice(value).unwrap();
+                            plant(&record.token);
+                            texts.push(record.description.as_bytes().to_vec());
+                        }
+                        _ => texts.extend([key.to_vec(), value.to_vec()]),
                     }
-                    _ => texts.extend([key.to_vec(), value.to_vec()]),
-                }
-                ControlFlow::Continue(())
-            })
-            .unwrap();
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
         }
         let stands = |token: &Vec<u8>| texts.iter().any(|text| memmem::find(text, token).is_some());
         let embedded = planted.iter().filter(|token| stands(token)).cloned();
         Self {
-            name: format!("{name} of {engine:?}"),
-            engine,
-            lost: lost(engine, &bytes),
             embedded: embedded.collect(),
-            bytes,
-            old,
+            store,
             planted,
         }
     }
@@ -99,23 +100,9 @@ impl Stored {
     }
 }
 
-pub fn fixture(name: &str) -> Vec<u8> {
-    let folder = fixtures().join("real");
-    let plain = folder.join(format!("{name}.bolt"));
-    content(&match plain.exists() {
-        true => plain,
-        false => folder.join(format!("{name}.bolt.gz")),
-    })
-}
-
-/// What the server that wrote it gave out.
-pub fn given_out(name: &str) -> Vec<String> {
-    let path = fixtures().join("real").join(format!("{name}.json"));
-    let facts: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let tokens = facts["tokens"].as_array().unwrap().iter();
-    tokens
-        .map(|token| token["token"].as_str().unwrap().to_owned())
-        .collect()
+/// The values of all tokens that the server of a store made.
+pub fn token_values(name: &str) -> Vec<String> {
+    tokens(name).into_iter().map(|(_, value)| value).collect()
 }
 
 /// Makes changes to a store that leave what was.
@@ -199,21 +186,8 @@ fn planted_everywhere(mut bytes: Vec<u8>, token: &str) -> Vec<u8> {
     bytes
 }
 
-fn unlisted(mut bytes: Vec<u8>) -> Vec<u8> {
-    for slot in [0, 4096] {
-        bytes[slot + 48..slot + 56].fill(0xff);
-        let sum = bytes[slot + 16..slot + 72]
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        bytes[slot + 72..slot + 80].copy_from_slice(&sum.to_le_bytes());
-    }
-    bytes
-}
-
 /// Stores of schema 20 and 21, with tokens in plaintext, hashed, both, and in unused parts.
-pub fn stores(engine: Engine) -> Vec<Stored> {
+pub fn stores(engine: Engine) -> Vec<PlantedStore> {
     let real = [
         "fresh-2.7.12",
         "fresh-2.9.1-plaintext",
@@ -230,46 +204,56 @@ pub fn stores(engine: Engine) -> Vec<Stored> {
     };
     if engine == Engine::Redb {
         for name in ["fresh-2.7.12", "mixed-2.9.1"] {
-            stores.push(Stored::new(name, engine, as_redb(name), &given_out(name)));
+            stores.push(PlantedStore::new(
+                name,
+                engine,
+                as_redb(name),
+                &token_values(name),
+            ));
         }
         let bytes = with_chosen(as_redb("lived-2.7.12"));
-        stores.push(Stored::new("chosen", engine, bytes.clone(), &[]));
-        let tokens = given_out("lived-2.7.12");
+        stores.push(PlantedStore::new("chosen", engine, bytes.clone(), &[]));
+        let tokens = token_values("lived-2.7.12");
         let tokens: Vec<String> = tokens
             .into_iter()
             .chain(CHOSEN.map(str::to_owned))
             .collect();
         let mut residues = hashed_but_not_wiped(bytes);
-        stores.push(Stored::new("residues", engine, residues.clone(), &tokens));
+        stores.push(PlantedStore::new(
+            "residues",
+            engine,
+            residues.clone(),
+            &tokens,
+        ));
         // As a process leaves it that was killed.
         residues[9] |= 2;
-        stores.push(Stored::new("unclean", engine, residues, &tokens));
+        stores.push(PlantedStore::new("unclean", engine, residues, &tokens));
         return stores;
     }
     for name in real {
-        let tokens = given_out(name);
-        stores.push(Stored::new(name, engine, fixture(name), &tokens));
+        let tokens = token_values(name);
+        stores.push(PlantedStore::new(name, engine, fixture(name), &tokens));
     }
     let lived = fixture("lived-2.7.12");
     let source = open(Engine::Bolt, &lived).unwrap();
     for page_size in [1024, 16384, 65536] {
         let bytes = made(engine, &*source, page_size);
         let name = format!("pages of {page_size}");
-        stores.push(Stored::new(&name, engine, bytes, &[]));
+        stores.push(PlantedStore::new(&name, engine, bytes, &[]));
     }
-    let bytes = unlisted(fixture("mixed-2.9.1"));
-    stores.push(Stored::new("no freelist", engine, bytes, &[]));
+    let bytes = Image::new(fixture("mixed-2.9.1")).without_freelist();
+    stores.push(PlantedStore::new("no freelist", engine, bytes, &[]));
     let bytes = with_chosen(fixture("fresh-2.9.1-plaintext"));
-    stores.push(Stored::new("chosen", engine, bytes, &[]));
+    stores.push(PlantedStore::new("chosen", engine, bytes, &[]));
     for name in ["upgraded-2.9.1", "fresh-2.9.1-plaintext"] {
-        let tokens = given_out(name);
+        let tokens = token_values(name);
         let bytes = planted_everywhere(fixture(name), &tokens[0]);
         let name = format!("everywhere in {name}");
-        stores.push(Stored::new(&name, engine, bytes, &tokens));
+        stores.push(PlantedStore::new(&name, engine, bytes, &tokens));
     }
     let bytes = hashed_but_not_wiped(with_chosen(fixture("fresh-2.9.1-plaintext")));
     let tokens = CHOSEN.map(str::to_owned);
-    stores.push(Stored::new("residues", engine, bytes, &tokens));
+    stores.push(PlantedStore::new("residues", engine, bytes, &tokens));
     stores
 }
 
