@@ -34,7 +34,7 @@ use ::redb::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::store::{
     Bucket, ChangeSet, Committed, Device, Inspect, Pages, Precious, ReadAt, Snapshot,
     StructureCheck, Unused, Visitor,
@@ -100,9 +100,7 @@ impl Redb {
         let mut notices = Vec::new();
         if state & RECOVERY_REQUIRED != 0 {
             notices.push(
-                Finding::new(
-                    Severity::Warning,
-                    "structure.unclean",
+                Finding::new(Code::Unclean,
                     path.display().to_string(),
                     "the store was not closed properly: a process was killed or failed while it changed it; for \
                      reading it is repaired in memory, and the file stays as it is",
