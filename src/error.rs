@@ -3,13 +3,14 @@
 //! House rules:
 //!
 //! * The message says what happened and names the file, record or page. It never holds a
-//!   secret, nor a whole value read from a file.
+//!   secret, nor a whole value read from a file. It has no trailing full stop.
 //! * The hint says what to do next and names only commands this binary has.
 //! * No I/O error without the path it is about: use [`IoContext::at`].
-//! * Whoever knows what was or was not changed says it; reading commands change nothing.
+//! * What became of the database is the [`Effect`], a field. No message says it in prose, and no
+//!   code reads or edits the text of a message: the terminal makes the sentence.
 //! * The kind, and nothing else, decides the exit code (`cli::exit`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 /// Shorthand for results of this library.
@@ -45,20 +46,51 @@ pub enum ErrorKind {
     Incomplete,
 }
 
-/// A failure: what happened, what to do next, and why.
+/// What a failure left behind in the database, or in the files that the command was to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Everything is as it was.
+    Nothing,
+    /// The change is committed; a later step failed.
+    Changed,
+    /// Whether the change is committed can't be known, or only the message can tell.
+    Unknown,
+}
+
+/// The file a failure is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Subject {
+    /// The message names it.
+    Named(PathBuf),
+    /// The message does not name it, so [`fmt::Display`] does.
+    Prefix(PathBuf),
+}
+
+/// A failure: what happened, to which file, what became of the database, and what to do next.
 pub struct Error {
     kind: ErrorKind,
+    subject: Option<Subject>,
     message: String,
+    effect: Effect,
+    notes: Vec<String>,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
-    /// A failure of `kind`; `message` says what happened, without a trailing full stop.
+    /// A failure of `kind`; `message` says what happened, without a trailing full stop. Its
+    /// effect is [`Effect::Unknown`] for [`ErrorKind::Incomplete`], else [`Effect::Nothing`].
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let effect = match kind {
+            ErrorKind::Incomplete => Effect::Unknown,
+            _ => Effect::Nothing,
+        };
         Self {
             kind,
+            subject: None,
             message: message.into(),
+            effect,
+            notes: Vec::new(),
             hint: None,
             source: None,
         }
@@ -81,32 +113,55 @@ impl Error {
         self
     }
 
-    /// Says that nothing was changed, unless the message tells that already.
+    /// Says that the change is committed.
     #[must_use]
-    pub fn nothing_changed(mut self) -> Self {
-        let told = ["nothing was changed", "nothing else was changed"];
-        if !told.iter().any(|words| self.message.contains(words)) {
-            self.message.push_str("; nothing was changed");
-        }
+    pub fn committed(mut self) -> Self {
+        self.effect = Effect::Changed;
         self
     }
 
-    /// Names the file, unless the message does so already.
+    /// Says which file the message names, so that nobody prefixes it with another.
+    #[must_use]
+    pub fn naming(mut self, path: &Path) -> Self {
+        self.subject = Some(Subject::Named(path.to_path_buf()));
+        self
+    }
+
+    /// Names the file, unless the failure has one already.
     #[must_use]
     pub fn about(mut self, path: &Path) -> Self {
-        let path = path.display().to_string();
-        if !self.message.contains(&path) {
-            self.message = format!("{path}: {}", self.message);
+        if self.subject.is_none() {
+            self.subject = Some(Subject::Prefix(path.to_path_buf()));
         }
         self
     }
 
-    /// Adds to the message what else has to be known.
+    /// Adds what else the user has to know, such as a file that was left behind.
     #[must_use]
     pub fn and_note(mut self, note: &str) -> Self {
-        self.message.push_str("; ");
-        self.message.push_str(note);
+        self.notes.push(note.to_owned());
         self
+    }
+
+    /// What the failure left behind.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// What else the user has to know, in the order it was added.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// What happened, with the file it happened to; without effect and notes.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match &self.subject {
+            Some(Subject::Prefix(path)) => format!("{}: {}", path.display(), self.message),
+            Some(Subject::Named(_)) | None => self.message.clone(),
+        }
     }
 
     /// The kind, which decides the exit code.
@@ -115,7 +170,7 @@ impl Error {
         self.kind
     }
 
-    /// What happened.
+    /// What happened, without the file it happened to.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -130,7 +185,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.what())?;
+        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
     }
 }
 
@@ -138,7 +194,10 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
             .field("kind", &self.kind)
+            .field("subject", &self.subject)
             .field("message", &self.message)
+            .field("effect", &self.effect)
+            .field("notes", &self.notes)
             .field("hint", &self.hint)
             .finish_non_exhaustive()
     }
@@ -171,6 +230,7 @@ impl<T> IoContext<T> for io::Result<T> {
                 _ => ErrorKind::Io,
             };
             Error::new(kind, format!("can't {action} {}: {cause}", path.display()))
+                .naming(path)
                 .with_source(cause)
         })
     }

@@ -143,8 +143,9 @@ fn fail_everywhere(
                 Err(error) => {
                     tally.unchanged += 1;
                     at_stage(Stage::Before);
-                    assert!(
-                        error.message().contains("nothing was changed"),
+                    assert_eq!(
+                        error.effect(),
+                        boltkey::error::Effect::Nothing,
                         "{place}: {error}"
                     );
                     let (code, _) = code_of(error.kind());
@@ -159,7 +160,11 @@ fn fail_everywhere(
                         assert_eq!(failure.kind(), ErrorKind::Incomplete, "{place}");
                         assert!(failure.hint().unwrap().contains("boltkey "), "{place}");
                         let text = failure.message();
-                        assert!(!text.contains("nothing was changed"), "{place}: {text}");
+                        assert_ne!(
+                            failure.effect(),
+                            boltkey::error::Effect::Nothing,
+                            "{place}: {text}"
+                        );
                         all_texts(failure)
                     });
                     let says = |what: &str| text.as_ref().is_some_and(|text| text.contains(what));
@@ -285,8 +290,9 @@ fn lie_everywhere(scene: &Scene, most: usize) -> usize {
             let found = contents(scene.engine, &recorder.bytes());
             match ended {
                 Err(error) => {
-                    assert!(
-                        error.message().contains("nothing was changed"),
+                    assert_eq!(
+                        error.effect(),
+                        boltkey::error::Effect::Nothing,
                         "{place}: {error}"
                     );
                     assert!(found.unwrap() == scene.old, "{place}: {error}");

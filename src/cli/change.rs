@@ -138,11 +138,6 @@ pub trait ChangeCommand {
     /// For everything that can be refused.
     fn plan(&self, store: &View<'_>) -> Result<Self::Plan>;
 
-    /// Names the database in an error of [`ChangeCommand::plan`].
-    fn about(&self, error: Error, database: &Path) -> Error {
-        error.about(database)
-    }
-
     /// What the plan leads to.
     fn next(&self, plan: &Self::Plan) -> Next {
         let _ = plan;
@@ -258,8 +253,14 @@ pub fn run_on<C: ChangeCommand>(
     };
     let mut answered = Answer::none();
     if looks || chosen.is_some() {
-        let (plan, state) = look(&command, session, database, ask)?;
         let has_chosen = chosen.is_some();
+        let (plan, state) =
+            look(&command, session, database, ask).map_err(|error| match error.kind() {
+                ErrorKind::NoSuchRecord | ErrorKind::Confirmation if has_chosen => {
+                    failed_meanwhile(error, path)
+                }
+                _ => error,
+            })?;
         chosen
             .map_or(Answer::none(), Answer::to)
             .must_hold(&state.confirmed, path)?;
@@ -295,7 +296,7 @@ pub fn run_on<C: ChangeCommand>(
     let (state, plan) = match planned {
         Ok(planned) => planned,
         Err(error) if !answered.is_none() => return Err(failed_meanwhile(error, path)),
-        Err(error) => return Err(command.about(error, path)),
+        Err(error) => return Err(error.about(path)),
     };
     answered.must_hold(&state, path)?;
     if answered.is_none() && state.must_ask {
@@ -368,7 +369,7 @@ fn look<C: ChangeCommand>(
     let store = session.open_metadata_at(database)?;
     sound_structure(store.inspect()).map_err(|error| error.about(path))?;
     let view = View::of(&store);
-    let named = |error: Error| command.about(error, path);
+    let named = |error: Error| error.about(path);
     let plan = command.plan(&view).map_err(named)?;
     let state = State::of(command, &view, &plan, ask).map_err(named)?;
     if state.next == Next::Commit {
@@ -450,6 +451,7 @@ fn changed_meanwhile(database: &Path) -> Error {
             database.display()
         ),
     )
+    .naming(database)
     .with_hint("run the command again: it asks about what the store holds now")
 }
 
@@ -516,20 +518,22 @@ pub fn end(
     if committed.outcome == store::Outcome::Unchanged {
         return Err(cause);
     }
-    let cause = cause.message().replace("; nothing was changed", "");
+    let cause = cause.to_string();
     let message = format!("the change is committed and holds, but: {cause}");
     Err(Error::new(ErrorKind::Incomplete, message)
+        .committed()
         .with_hint("boltkey status tells what the store holds now"))
 }
 
 impl NewToken<'_> {
     /// The failure of a command whose report could not be printed.
     fn lost(&self, cause: &Error, failure: Option<&Error>) -> Error {
-        let cause = cause.message().replace("; nothing was changed", "");
+        let cause = cause.to_string();
         let mut error = Error::new(
             ErrorKind::Incomplete,
             format!("the new token {} is stored, but: {cause}", self.id),
-        );
+        )
+        .committed();
         if let Some(failure) = failure {
             error = error.and_note(failure.message());
         }

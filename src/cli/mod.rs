@@ -11,11 +11,16 @@ pub mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::session::Session;
 use crate::cli::terminal::ui::Ui;
-use crate::error::ErrorKind;
+
+/// The definition of the command line, for whoever has to know every command.
+#[must_use]
+pub fn command() -> clap::Command {
+    args::Cli::command()
+}
 
 /// Runs the program with the process's arguments, streams and environment.
 #[must_use]
@@ -29,10 +34,6 @@ pub fn run() -> ExitCode {
     let session = Session::new(cli.globals, ui);
     match args::dispatch(cli.command, &session) {
         Ok(outcome) => outcome.into(),
-        Err(error) => session.ui().fail(&match error.kind() {
-            // Its text says what holds; and wrong arguments do nothing.
-            ErrorKind::Incomplete | ErrorKind::Usage => error,
-            _ => error.nothing_changed(),
-        }),
+        Err(error) => session.ui().fail(&error),
     }
 }

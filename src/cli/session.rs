@@ -269,7 +269,7 @@ fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<Readable> {
                 ErrorKind::Corrupt,
                 format!(
                     "none of the buckets of {} can be read: the tree they stand in is damaged at \
-                     {}: {}; nothing was changed",
+                     {}: {}",
                     path.display(),
                     first.place,
                     first.message
@@ -285,8 +285,7 @@ fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<Readable> {
         ErrorKind::NotAStore,
         format!(
             "{} is a Bolt file, but no InfluxDB metadata store: it has none of InfluxDB's buckets \
-             (influxd recovery says: bucket \"authorizationsv1\": bucket not found); nothing was \
-             changed",
+             (influxd recovery says: bucket \"authorizationsv1\": bucket not found)",
             path.display()
         ),
     )

@@ -301,7 +301,7 @@ pub fn with<T>(
         Ok(authorization) => Ok(Some(use_it(&authorization))),
         Err(_) => Err(crate::Error::new(
             crate::ErrorKind::Corrupt,
-            format!("authorization {id} can't be decoded; nothing was changed"),
+            format!("authorization {id} can't be decoded"),
         )
         .with_hint("boltkey check lists all records that influxd could not read")),
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::Known;
 use crate::ops::files::output::OutputFile;
@@ -42,7 +42,7 @@ pub fn convert(
     engine: Engine,
     progress: &Progress<'_>,
 ) -> Result<(Copied, Vec<Finding>)> {
-    let output = OutputFile::create_database(out).map_err(Error::nothing_changed)?;
+    let output = OutputFile::create_database(out)?;
     let device = output.device().at("write", out)?;
     // To look for tokens in unused parts takes about as long as copying what is in use.
     let (copied, left) = std::thread::scope(|scope| {
@@ -50,7 +50,7 @@ pub fn convert(
         let copied = store.copy_to(engine, device, out, progress);
         (copied, left.join())
     });
-    copied.map_err(Error::nothing_changed)?;
+    copied?;
     let (recoverable_left, findings) = match left {
         Ok(left) => left?,
         Err(panic) => std::panic::resume_unwind(panic),
@@ -73,9 +73,7 @@ pub fn convert(
 /// As [`convert`].
 pub fn could_convert(store: &Store, out: &Path, engine: Engine) -> Result<(Copied, Vec<Finding>)> {
     OutputFile::could_create_regular(out)?;
-    store
-        .could_copy_to(engine)
-        .map_err(Error::nothing_changed)?;
+    store.could_copy_to(engine)?;
     let (recoverable_left, findings) = recoverable(store)?;
     let copied = Copied {
         out: out.to_path_buf(),

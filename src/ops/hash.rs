@@ -83,15 +83,6 @@ pub fn plan(
     options: Options,
     now: &Timestamp,
 ) -> Result<Plan> {
-    work_out(snapshot, inspect, options, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(
-    snapshot: &dyn Snapshot,
-    inspect: &dyn Inspect,
-    options: Options,
-    now: &Timestamp,
-) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     if schema + 1 < HASHING {
         return Err(Error::new(
@@ -252,6 +243,7 @@ impl Plan {
                 ErrorKind::Incomplete,
                 format!("the tokens are hashed and the change holds, but its proof fails: {why}"),
             )
+            .committed()
             .with_hint("boltkey status and boltkey check tell what the store holds now")
         };
         let survey = Survey::load(store, self.options.variant).map_err(|why| incomplete(&why))?;

@@ -273,7 +273,7 @@ impl StoreSummary {
             ErrorKind::Locked => self.locked = true,
             kind => {
                 self.other = kind == ErrorKind::NotAStore;
-                let why = error.message().replace("; nothing was changed", "");
+                let why = error.to_string();
                 self.unread = Some(why);
             }
         }

@@ -43,7 +43,7 @@ pub fn user<'c>(catalog: &'c Catalog, by: Option<&By>, several: ErrorKind) -> Re
             }
             Error::new(
                 ErrorKind::NoSuchRecord,
-                "the store has no user who could own a token; nothing was changed",
+                "the store has no user who could own a token",
             )
             .with_hint(
                 "start influxd and set it up in the browser or by influx setup: a server without \
@@ -76,7 +76,7 @@ pub fn org<'c>(
             }
             Error::new(
                 ErrorKind::NoSuchRecord,
-                "the store has no organization a token could belong to; nothing was changed",
+                "the store has no organization a token could belong to",
             )
             .with_hint(
                 "is this the right file? boltkey status tells what it holds; a server without any \
@@ -101,11 +101,8 @@ fn ambiguous<'n>(
     names: impl Iterator<Item = &'n str>,
 ) -> Error {
     let names = listed(names.collect());
-    Error::new(
-        kind,
-        format!("there are several {what}: {names}; nothing was changed"),
-    )
-    .with_hint(format!("choose one with {option} NAME"))
+    Error::new(kind, format!("there are several {what}: {names}"))
+        .with_hint(format!("choose one with {option} NAME"))
 }
 
 /// The error for what does not exist; the hint names what does, the nearest first.
@@ -114,11 +111,8 @@ pub(crate) fn no_such<'n>(what: &str, by: &By, names: impl Iterator<Item = &'n s
     if let By::Name(name) = by {
         names.sort_by_cached_key(|known| distance(known, name));
     }
-    Error::new(
-        ErrorKind::NoSuchRecord,
-        format!("there is no {what} {by}; nothing was changed"),
-    )
-    .with_hint(format!("there are: {}", listed(names)))
+    Error::new(ErrorKind::NoSuchRecord, format!("there is no {what} {by}"))
+        .with_hint(format!("there are: {}", listed(names)))
 }
 
 /// A few names, quoted, and how many more there are.

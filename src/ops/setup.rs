@@ -67,10 +67,6 @@ pub struct Plan {
 /// # Errors
 /// [`ErrorKind::Refused`] for a password, a name or a token that InfluxDB would not take.
 pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
-    work_out(options, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(options: &Options, now: &Timestamp) -> Result<Plan> {
     let refused = |why: &str| Error::new(ErrorKind::Refused, why);
     valid_user_name(&options.user).map_err(refused)?;
     let org_name = valid_org_name(&options.org).map_err(refused)?;
@@ -127,7 +123,7 @@ fn operator_token(content: &Model, options: &Options, now: &Timestamp) -> Result
     let (Some(user), Some(org)) = (user, org) else {
         return Err(Error::new(
             ErrorKind::Refused,
-            "the new records can't be read back; nothing was changed",
+            "the new records can't be read back",
         ));
     };
     let making = Making {
@@ -153,10 +149,10 @@ impl Plan {
     /// When there is no new store, nor a file with its token.
     pub fn make(&self, target: &Target<'_>) -> Result<Committed> {
         let path = target.path;
-        let (output, inode) = self.write(target).map_err(Error::nothing_changed)?;
+        let (output, inode) = self.write(target)?;
         let token = target.token_out.zip(self.made.token());
         let token = token.map(|(path, token)| write_token(path, token));
-        let token = token.transpose().map_err(Error::nothing_changed)?;
+        let token = token.transpose()?;
         let Err(error) = output.finish() else {
             return Ok(Committed {
                 outcome: Outcome::Changed,
@@ -166,13 +162,12 @@ impl Plan {
         // What fails after it has its name leaves it there.
         let there = fs::symlink_metadata(path);
         if there.is_ok_and(|there| (there.dev(), there.ino()) == inode) {
-            let failure = Error::new(ErrorKind::Incomplete, error.message());
+            let failure = Error::new(ErrorKind::Incomplete, error.to_string()).committed();
             return Ok(Committed {
                 outcome: Outcome::Changed,
                 failure: Some(failure),
             });
         }
-        let error = error.nothing_changed();
         match token.map(|file| (file.path().display().to_string(), file.remove())) {
             Some((path, Err(cause))) => Err(error.and_note(&format!(
                 "{path} could not be removed ({cause}) and holds a token that opens nothing"
@@ -348,7 +343,7 @@ mod tests {
             wrong(&mut options);
             let refused = plan(&options, &now()).err().unwrap();
             assert_eq!(refused.kind(), ErrorKind::Refused, "{refused}");
-            assert!(refused.message().contains("nothing was changed"));
+            assert_eq!(refused.effect(), crate::error::Effect::Nothing);
         }
     }
 

@@ -145,7 +145,7 @@ pub(super) fn no_such_bucket(name: &[u8]) -> Error {
     let name = String::from_utf8_lossy(name);
     Error::new(
         ErrorKind::Refused,
-        format!("the store has no bucket {name:?} to be changed; nothing was changed"),
+        format!("the store has no bucket {name:?} to be changed"),
     )
     .with_hint("boltkey check tells what is wrong with the store")
 }
@@ -183,7 +183,7 @@ impl Committed {
     /// [`ErrorKind::Io`] for that failure.
     pub fn in_new_file(self) -> Result<()> {
         match self.failure {
-            Some(failure) => Err(Error::new(ErrorKind::Io, failure.message())),
+            Some(failure) => Err(Error::new(ErrorKind::Io, failure.to_string())),
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::finding::Finding;
 use crate::store::lock::lock_exclusive;
 use crate::store::open::{Purpose, open_file};
@@ -23,7 +23,7 @@ impl Held {
     /// As [`crate::store::WritableStore::open`] where the content is not concerned.
     pub fn lock(path: &Path, options: &OpenOptions) -> Result<(Self, Option<Finding>)> {
         let file = open_file(path, Purpose::Writing)?;
-        let finding = lock_exclusive(&file, path, &options.lock).map_err(Error::nothing_changed)?;
+        let finding = lock_exclusive(&file, path, &options.lock)?;
         let held = Self {
             file,
             path: path.to_path_buf(),

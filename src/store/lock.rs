@@ -69,7 +69,7 @@ pub(super) fn lock_exclusive(
                 ErrorKind::Refused,
                 format!(
                     "{} is on a file system without locks ({cause}), so a running influxd would \
-                     not be noticed; nothing was changed",
+                     not be noticed",
                     path.display()
                 ),
             )
@@ -86,7 +86,7 @@ pub(super) fn lock_exclusive(
         return Err(Error::new(
             ErrorKind::Refused,
             format!(
-                "{} was replaced by another file while it was opened; nothing was changed",
+                "{} was replaced by another file while it was opened",
                 path.display()
             ),
         )
@@ -181,10 +181,7 @@ fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
     };
     Error::new(
         ErrorKind::Locked,
-        format!(
-            "{} is held by {by}{after}; nothing was changed",
-            path.display()
-        ),
+        format!("{} is held by {by}{after}", path.display()),
     )
     .with_hint(format!(
         "stop influxd first (it reports the same situation as \"timeout\"), or give {}",

@@ -239,32 +239,23 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
         .custom_flags(nonblocking)
         .open(path)
         .at(if writing { "open for writing" } else { "open" }, path)
-        .map_err(|error| {
-            let error = if writing {
-                error.nothing_changed()
-            } else {
-                error
-            };
-            match error.kind() {
-                ErrorKind::NotFound => error.with_hint(
-                    "check the path, or let boltkey locate show every store of this host; a missing \
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.with_hint(
+                "check the path, or let boltkey locate show every store of this host; a missing \
                      database is never created (influxd recovery does, and then says \"bucket not \
                      found\")",
-                ),
-                ErrorKind::PermissionDenied if writing && rustix::process::geteuid().is_root() => {
-                    error.with_hint(
-                        "the file may be immutable (lsattr shows an i; chattr -i ends it)",
-                    )
-                }
-                ErrorKind::PermissionDenied => {
-                    error.with_hint("run boltkey as the user influxd runs as, or as root")
-                }
-                _ if writing => error.with_hint(
-                    "on a read-only file system, remount it or work on a copy: what only reads \
-                     works everywhere",
-                ),
-                _ => error,
+            ),
+            ErrorKind::PermissionDenied if writing && rustix::process::geteuid().is_root() => {
+                error.with_hint("the file may be immutable (lsattr shows an i; chattr -i ends it)")
             }
+            ErrorKind::PermissionDenied => {
+                error.with_hint("run boltkey as the user influxd runs as, or as root")
+            }
+            _ if writing => error.with_hint(
+                "on a read-only file system, remount it or work on a copy: what only reads \
+                     works everywhere",
+            ),
+            _ => error,
         })?;
     let kind = file.metadata().at("read", path)?.file_type();
     if kind.is_dir() {
@@ -325,7 +316,7 @@ fn not_a_store(path: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::NotAStore,
         format!(
-            "{} is not an InfluxDB metadata store: {why}; nothing was changed",
+            "{} is not an InfluxDB metadata store: {why}",
             path.display()
         ),
     )

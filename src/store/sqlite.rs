@@ -53,11 +53,15 @@ impl Sqlite {
     /// * [`ErrorKind::Refused`] for links, and for a file that is written to meanwhile
     /// * else as the system says; none of them after anything was changed
     pub fn open(path: &Path) -> Result<Option<Self>> {
-        Self::read(path).map_err(Error::nothing_changed)
+        Self::open_copy(path, path)
     }
 
-    fn read(path: &Path) -> Result<Option<Self>> {
-        let Some(mut source) = open_source(path)? else {
+    /// Opens the file at `place`, a copy of `path`; failures name `path`.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub fn open_copy(place: &Path, path: &Path) -> Result<Option<Self>> {
+        let Some(mut source) = open_source(place)? else {
             return Ok(None);
         };
         recognise(&mut source, path)?;
@@ -65,7 +69,7 @@ impl Sqlite {
         let copied = folder.path().join(COPY);
         copy(&mut source, path, &copied)?;
         for suffix in JOURNALS {
-            let beside = with_suffix(path, suffix);
+            let beside = with_suffix(place, suffix);
             if let Some(mut source) = open_source(&beside)? {
                 names_no_other(&mut source, &beside)?;
                 copy(&mut source, &beside, &with_suffix(&copied, suffix))?;
@@ -447,7 +451,7 @@ mod tests {
         let Err(error) = Sqlite::open(path) else {
             panic!("{} was taken", path.display())
         };
-        assert!(error.message().contains("nothing was changed"), "{error}");
+        assert_eq!(error.effect(), crate::error::Effect::Nothing, "{error}");
         assert!(error.message().contains("influxd.sqlite"), "{error}");
         assert!(error.hint().is_some(), "{error}");
         error

@@ -57,7 +57,7 @@ impl WritableStore {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "{} is a gzipped copy, which can be read but not changed; nothing was changed",
+                    "{} is a gzipped copy, which can be read but not changed",
                     path.display()
                 ),
             )
@@ -81,11 +81,8 @@ impl WritableStore {
     pub(super) fn on_latched(device: Arc<dyn Device>, path: &Path) -> Result<Self> {
         // The current state may be in memory only, if its writer was killed. Were it lost after
         // pages of the state before were reused, there would be neither.
-        device
-            .sync()
-            .at("sync", path)
-            .map_err(Error::nothing_changed)?;
-        let (opened, size) = read(&device, path).map_err(Error::nothing_changed)?;
+        device.sync().at("sync", path)?;
+        let (opened, size) = read(&device, path)?;
         Ok(Self {
             description: Description {
                 path: path.to_path_buf(),
@@ -191,7 +188,7 @@ impl Commit for WritableStore {
             }
             Err(error) => Ok(Committed {
                 failure: committed.failure.or_else(|| {
-                    let why = error.message().replace("; nothing was changed", "");
+                    let why = error.to_string();
                     let message = format!(
                         "the change is committed and holds, but it can't be read back: {why}"
                     );

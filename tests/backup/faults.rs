@@ -64,8 +64,11 @@ fn exports() {
                     Ok(_) => assert!(!fault.is_told() || fault == Fault::Short, "{place}"),
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::Io, "{place}: {error}");
-                        let text = error.message();
-                        assert!(text.contains("nothing was changed"), "{place}: {text}");
+                        assert_eq!(
+                            error.effect(),
+                            boltkey::error::Effect::Nothing,
+                            "{place}: {error}"
+                        );
                         assert!(standing(&out) == before, "{place}: something is left");
                         assert_eq!(out.exists(), stands, "{place}");
                         nothing_more(&double, &place);
@@ -231,18 +234,20 @@ fn restores() {
                 let text = format!("{error} {error:?} {:?}", error.hint());
                 assert!(!text.contains(&scene.token), "{place}: a secret is told");
                 nothing_more(&double, &place);
-                let message = error.message();
+                let message = error.to_string();
                 if error.kind() != ErrorKind::Incomplete {
-                    assert!(
-                        message.contains("nothing was changed"),
+                    assert_eq!(
+                        error.effect(),
+                        boltkey::error::Effect::Nothing,
                         "{place}: {message}"
                     );
                     assert!(standing(&target) == before, "{place}: {message}");
                     unchanged += 1;
                     continue;
                 }
-                assert!(
-                    !message.contains("nothing was changed"),
+                assert_ne!(
+                    error.effect(),
+                    boltkey::error::Effect::Nothing,
                     "{place}: {message}"
                 );
                 assert!(force, "{place}: {message}");

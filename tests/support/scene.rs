@@ -194,7 +194,7 @@ impl Other {
 
 /// `recover operator` for the first user and organization.
 pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<Plan> {
-    let (users, orgs) = choices(store).map_err(boltkey::Error::nothing_changed)?;
+    let (users, orgs) = choices(store)?;
     let options = Options {
         user: users.first().map(|user| user.name.clone()),
         org: orgs.first().map(|org| org.name.clone()),

@@ -64,26 +64,18 @@ A second run changes nothing. A token is known again by its name and organizatio
 /// # Errors
 /// As the operation, for what is wrong with the list, and when nobody says yes to deletions.
 pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
-    let (list, name) = read_list(&args.list, session)?;
+    let (list, _) = read_list(&args.list, session)?;
     let options = Options {
         list: &list,
         prune: args.prune,
         use_hashed_tokens: session.use_hashed_tokens(),
         strong_passwords: session.strong_passwords(),
     };
-    change::run(
-        ApplyList {
-            options,
-            name: &name,
-        },
-        session,
-    )
+    change::run(ApplyList { options }, session)
 }
 
 struct ApplyList<'a> {
     options: Options<'a>,
-    /// What the list is called in messages.
-    name: &'a str,
 }
 
 /// The tokens that stop working.
@@ -106,14 +98,6 @@ impl ChangeCommand for ApplyList<'_> {
 
     fn plan(&self, store: &View<'_>) -> Result<Plan> {
         plan(store.snapshot, &self.options, &store.now)
-    }
-
-    fn about(&self, error: Error, database: &Path) -> Error {
-        // What is wrong with the list is not about the database.
-        if error.message().starts_with(self.name) {
-            return error;
-        }
-        error.about(database)
     }
 
     fn next(&self, plan: &Plan) -> Next {

@@ -19,17 +19,14 @@ pub fn confirm(yes: bool, question: &str) -> Result<()> {
     let answer = ask(&format!("{question} [y/N] "), || {
         Error::new(
             ErrorKind::Confirmation,
-            format!("this has to be confirmed: {question} Nobody is there to be asked; nothing was changed"),
+            format!("this has to be confirmed: {question} Nobody is there to be asked"),
         )
         .with_hint("give --yes if the answer is yes")
     })?;
     if ["y", "yes"].contains(&answer.to_ascii_lowercase().as_str()) {
         Ok(())
     } else {
-        Err(Error::new(
-            ErrorKind::Refused,
-            "not confirmed; nothing was changed",
-        ))
+        Err(Error::new(ErrorKind::Refused, "not confirmed"))
     }
 }
 
@@ -60,7 +57,7 @@ pub fn choose<'n>(what: &str, names: &[&'n str], nobody: impl Fn() -> Error) -> 
     }
     Err(Error::new(
         ErrorKind::Refused,
-        format!("no {what} was chosen; nothing was changed"),
+        format!("no {what} was chosen"),
     ))
 }
 
@@ -71,10 +68,7 @@ pub fn choose<'n>(what: &str, names: &[&'n str], nobody: impl Fn() -> Error) -> 
 pub fn text(question: &str, nobody: impl Fn() -> Error) -> Result<String> {
     let answer = ask(question, nobody)?;
     if answer.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            "nothing was answered; nothing was changed",
-        ));
+        return Err(Error::new(ErrorKind::Refused, "nothing was answered"));
     }
     Ok(answer)
 }

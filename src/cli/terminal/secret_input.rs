@@ -107,7 +107,7 @@ pub fn read_new_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
     if secret.check(secret.ask("same again")?, "that was typed")? == first {
         return Ok(first);
     }
-    let message = format!("the two {}s differ; nothing was changed", secret.name);
+    let message = format!("the two {}s differ", secret.name);
     Err(Error::new(ErrorKind::Refused, message))
 }
 
@@ -144,7 +144,7 @@ impl Secret {
     }
 
     fn refused(&self, place: &str, why: &str) -> Error {
-        let message = format!("the {} {place} {why}; nothing was changed", self.name);
+        let message = format!("the {} {place} {why}", self.name);
         Error::new(ErrorKind::Refused, message)
     }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::exit;
 use crate::cli::globals::Globals;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Effect, Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -177,13 +177,14 @@ impl Ui {
     #[must_use]
     pub fn fail(&self, error: &Error) -> ExitCode {
         let (number, code) = exit::code_of(error.kind());
+        let message = sentence(error);
         if self.json {
             let body = serde_json::json!({
-                "error": {"code": code, "message": error.message(), "hint": error.hint()}
+                "error": {"code": code, "message": message, "hint": error.hint()}
             });
             self.line(&body.to_string());
         } else {
-            let message = printable(error.message());
+            let message = printable(&message);
             self.line(&format!("{ERROR}error:{ERROR:#} {message}"));
             if let Some(hint) = error.hint() {
                 self.line(&format!("{HINT}hint:{HINT:#} {}", printable(hint)));
@@ -199,11 +200,29 @@ impl Ui {
     }
 }
 
+/// What reports and failures say of a database that is as it was.
+pub const NOTHING_CHANGED: &str = "nothing was changed";
+
+/// A failure in one sentence: what happened, what became of the database, what else to know.
+/// Wrong arguments do nothing, so of them nothing is said.
+fn sentence(error: &Error) -> String {
+    let mut sentence = error.what();
+    if error.effect() == Effect::Nothing && error.kind() != ErrorKind::Usage {
+        sentence.push_str("; ");
+        sentence.push_str(NOTHING_CHANGED);
+    }
+    for note in error.notes() {
+        sentence.push_str("; ");
+        sentence.push_str(note);
+    }
+    sentence
+}
+
 /// The failure to write to standard output. Whatever is printed was read, not changed.
 pub(crate) fn stdout_failed(cause: &io::Error) -> Error {
     Error::new(
         ErrorKind::Io,
-        format!("can't write standard output: {cause}; nothing was changed"),
+        format!("can't write standard output: {cause}"),
     )
 }
 

@@ -75,7 +75,7 @@ impl fmt::Display for Place {
 impl Place {
     /// What is wrong there.
     pub(super) fn error(&self, kind: ErrorKind, why: impl fmt::Display) -> Error {
-        Error::new(kind, format!("{self}: {why}"))
+        Error::new(kind, format!("{self}: {why}")).naming(Path::new(&*self.list))
     }
 
     /// A word that a list can't have there.
@@ -85,7 +85,7 @@ impl Place {
 
     /// The same failure, named by its place. Its kind stays.
     pub(super) fn wrap(&self, error: &Error) -> Error {
-        let wrapped = self.error(error.kind(), error.message());
+        let wrapped = self.error(error.kind(), error);
         match error.hint() {
             Some(hint) => wrapped.with_hint(hint),
             None => wrapped,

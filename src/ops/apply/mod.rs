@@ -119,10 +119,6 @@ impl Work<'_> {
 /// * [`crate::ErrorKind::NoSuchRecord`] for names that do not exist, [`crate::ErrorKind::Refused`]
 ///   for everything that the single commands would refuse; with line and field
 pub fn plan(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Timestamp) -> Result<Plan> {
-    work_out(snapshot, options, now).map_err(crate::Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     all_decoded(&Catalog::load(snapshot)?.skipped)?;
     let mut work = Work {

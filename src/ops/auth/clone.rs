@@ -30,10 +30,6 @@ pub struct Options {
 /// * [`ErrorKind::Refused`] when its user or organization was deleted, or the token would not be
 ///   accepted
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
-    work_out(snapshot, options, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
@@ -41,7 +37,7 @@ fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     let record = bytes.decoded()?;
     let refused = |why: &str| {
         let id = options.id;
-        let message = format!("authorization {id} {why}; nothing was changed");
+        let message = format!("authorization {id} {why}");
         Error::new(ErrorKind::Refused, message)
             .with_hint("boltkey auth create makes a token for another user or organization")
     };

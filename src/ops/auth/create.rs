@@ -59,10 +59,6 @@ pub enum Grant {
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] for what the server would refuse
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
-    work_out(snapshot, options, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
@@ -163,7 +159,7 @@ pub(crate) fn known_type(kind: &str, schema: u64) -> Result<()> {
 
 /// What the server says to a request that it refuses.
 fn refused(why: String) -> Error {
-    Error::new(ErrorKind::Refused, format!("{why}; nothing was changed"))
+    Error::new(ErrorKind::Refused, format!("{why}"))
 }
 
 fn must_agree(what: &str, option: Id, body: Id) -> Result<()> {
@@ -176,9 +172,7 @@ fn must_agree(what: &str, option: Id, body: Id) -> Result<()> {
 fn contradicts(what: &str) -> Error {
     Error::new(
         ErrorKind::Usage,
-        format!(
-            "the {what} of --from-json is not the one that the option names; nothing was changed"
-        ),
+        format!("the {what} of --from-json is not the one that the option names"),
     )
     .with_hint("leave the option out, or take it out of the body: options fill in what it lacks")
 }

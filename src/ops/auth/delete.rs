@@ -51,10 +51,6 @@ pub struct Plan {
 ///   that are to go need not be decodable
 /// * [`ErrorKind::NoSuchRecord`] when one of them does not exist
 pub fn plan(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
-    work_out(snapshot, ids).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
@@ -69,7 +65,7 @@ fn work_out(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
         {
             return Err(Error::new(
                 ErrorKind::Corrupt,
-                format!("the record under {id} says that its ID is {other}; nothing was changed"),
+                format!("the record under {id} says that its ID is {other}"),
             )
             .with_hint("boltkey check lists such records"));
         }

@@ -38,7 +38,7 @@ impl Record {
         };
         Err(Error::new(
             ErrorKind::NoSuchRecord,
-            format!("authorization {id} {what}; nothing was changed"),
+            format!("authorization {id} {what}"),
         )
         .with_hint(hint))
     }
@@ -60,10 +60,7 @@ impl Record {
         self.decode().map_err(|finding| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!(
-                    "{}: {}; nothing was changed",
-                    finding.place, finding.message
-                ),
+                format!("{}: {}", finding.place, finding.message),
             )
             .with_hint("boltkey auth delete removes a record that can't be decoded")
         })
@@ -77,10 +74,7 @@ impl Record {
         Object::parse(&self.bytes).ok_or_else(|| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!(
-                    "authorization {} is no JSON object; nothing was changed",
-                    self.id
-                ),
+                format!("authorization {} is no JSON object", self.id),
             )
         })
     }

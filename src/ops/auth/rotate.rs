@@ -31,10 +31,6 @@ pub struct Options {
 /// * [`ErrorKind::NoSuchRecord`] when there is no such authorization
 /// * [`ErrorKind::Refused`] when the value is in use, or is none, or would not be accepted
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
-    work_out(snapshot, options, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let Options { id, making } = options;
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
@@ -112,7 +108,7 @@ pub(crate) fn must_be_of_use(secret: &Secret) -> Result<()> {
     Err(Error::new(
         ErrorKind::Refused,
         format!(
-            "a server would refuse the new token: {}; nothing was changed",
+            "a server would refuse the new token: {}",
             reasons.join("; ")
         ),
     ))
@@ -162,7 +158,7 @@ fn edited(
     Err(Error::new(
         ErrorKind::Corrupt,
         format!(
-            "the record of authorization {} can't be edited safely; nothing was changed",
+            "the record of authorization {} can't be edited safely",
             old.id
         ),
     ))

@@ -39,10 +39,6 @@ pub struct Plan {
 /// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
 /// * [`ErrorKind::NoSuchRecord`] when there is no such authorization
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
-    work_out(snapshot, options, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
@@ -107,12 +103,8 @@ impl Plan {
     /// # Errors
     /// Never, as long as the record that was just made can be decoded.
     pub fn show<T>(&self, use_it: impl FnOnce(&Entry<'_>) -> T) -> Result<T> {
-        let record: Authorization<'_> = serde_json::from_slice(&self.record).map_err(|_| {
-            Error::new(
-                ErrorKind::Refused,
-                "the new record can't be decoded; nothing was changed",
-            )
-        })?;
+        let record: Authorization<'_> = serde_json::from_slice(&self.record)
+            .map_err(|_| Error::new(ErrorKind::Refused, "the new record can't be decoded"))?;
         Ok(use_it(&self.lister.entry(&record)))
     }
 

@@ -90,7 +90,6 @@ pub fn export(
         Out::Folder(folder) => to_folder(store, options, folder, &via),
         Out::Stream(stream, name) => to_stream(store, options, stream, name, &via),
     }
-    .map_err(Error::nothing_changed)
 }
 
 /// Does all of [`export`] but writing.
@@ -102,30 +101,27 @@ pub fn could_export(
     options: &Options,
     folder: Option<&Path>,
 ) -> Result<(Exported, Vec<Finding>)> {
-    let could = || {
-        if let Some(folder) = folder {
-            let is_there = is_folder(folder)?;
-            if !is_there {
-                OutputFile::could_create_regular(folder)?;
-            } else if options.influx_manifest {
-                no_shards_in(folder)?;
-            }
+    if let Some(folder) = folder {
+        let is_there = is_folder(folder)?;
+        if !is_there {
+            OutputFile::could_create_regular(folder)?;
+        } else if options.influx_manifest {
+            no_shards_in(folder)?;
         }
-        store.could_copy_to(Engine::Bolt)?;
-        if let Some(path) = &options.sqlite {
-            drop(sql::copy(path)?);
-        }
-        let (recoverable_left, findings) = recoverable(store)?;
-        let written = WrittenBackup {
-            files: Vec::new(),
-            looked: look(store.snapshot())?,
-            recoverable_left,
-            findings,
-        };
-        let out = folder.unwrap_or(Path::new("-"));
-        told(out, base(options.now), written, options, store)
+    }
+    store.could_copy_to(Engine::Bolt)?;
+    if let Some(path) = &options.sqlite {
+        drop(sql::copy(path)?);
+    }
+    let (recoverable_left, findings) = recoverable(store)?;
+    let written = WrittenBackup {
+        files: Vec::new(),
+        looked: look(store.snapshot())?,
+        recoverable_left,
+        findings,
     };
-    could().map_err(Error::nothing_changed)
+    let out = folder.unwrap_or(Path::new("-"));
+    told(out, base(options.now), written, options, store)
 }
 
 fn told(

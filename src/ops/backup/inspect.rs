@@ -93,7 +93,7 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
                 .all(|finding| !finding.place.ends_with(&backup.kv.name))
             {
                 let place = backup.kv.name.clone();
-                let text = error.message().replace("; nothing was changed", "");
+                let text = error.to_string();
                 findings.push(Finding::new(
                     Severity::Error,
                     "backup.file-damaged",

@@ -36,7 +36,7 @@ impl Old {
         match read {
             Ok(old) => Ok(old),
             Err(error) if matches!(error.kind(), ErrorKind::NotAStore | ErrorKind::Corrupt) => {
-                let message = error.message().replace("; nothing was changed", "");
+                let message = error.to_string();
                 Ok(Self {
                     unread: Some(Finding::new(
                         Severity::Warning,

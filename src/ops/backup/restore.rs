@@ -110,16 +110,6 @@ pub fn plan(
     old: &Old,
     means: &RestoreContext<'_>,
 ) -> Result<Planned> {
-    work_out(backup, opener, options, old, means).map_err(Error::nothing_changed)
-}
-
-fn work_out(
-    backup: &Backup,
-    opener: Opener,
-    options: &Options,
-    old: &Old,
-    means: &RestoreContext<'_>,
-) -> Result<Planned> {
     let (content, looked, judged) =
         BackupStore::open(backup, &options.to, means, |snapshot, looked| {
             opening(
@@ -365,7 +355,7 @@ impl Plan {
         disk: &dyn Disk,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<PathBuf>> {
-        let ready = self.write(disk, progress).map_err(Error::nothing_changed)?;
+        let ready = self.write(disk, progress)?;
         ready.place(&self.pair, date, held, disk)
     }
 

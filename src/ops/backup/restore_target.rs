@@ -119,7 +119,7 @@ impl InTheWay {
         };
         let error = Error::new(
             ErrorKind::Refused,
-            format!("{} exists already; nothing was changed", first.display()),
+            format!("{} exists already", first.display()),
         );
         Err(match self.interrupted.first() {
             None => error.with_hint(
@@ -151,7 +151,7 @@ fn stands(path: &Path) -> Result<bool> {
     Err(Error::new(
         ErrorKind::Refused,
         format!(
-            "{} is {what}, which no file is put in the place of; nothing was changed",
+            "{} is {what}, which no file is put in the place of",
             path.display()
         ),
     )
@@ -235,14 +235,12 @@ impl New {
         let mine = new.file().metadata().at("look at", path)?;
         if (mine.uid(), mine.gid()) != (old.uid(), old.gid()) {
             std::os::unix::fs::fchown(new.file(), Some(old.uid()), Some(old.gid()))
-                .at("keep the owner of", path)
-                .map_err(Error::nothing_changed)?;
+                .at("keep the owner of", path)?;
         }
         let mode = fs::Permissions::from_mode(old.mode() & 0o777);
         new.file()
             .set_permissions(mode)
-            .at("keep the mode of", path)
-            .map_err(Error::nothing_changed)?;
+            .at("keep the mode of", path)?;
         Ok(Self::Replacing(new))
     }
 
@@ -295,14 +293,14 @@ impl Ready {
             match put(new, path, disk) {
                 Ok(finished) => placed = finished,
                 // Nothing stood anywhere, and nothing stands there now.
-                Err(error) if fresh => return Err(error.nothing_changed()),
+                Err(error) if fresh => return Err(error),
                 Err(error) => return Err(kept.unfinished(&error)),
             }
         }
         if let Err(error) = put(database, &pair.database, disk) {
             let undone = fresh && placed.is_none_or(|sqlite| sqlite.remove().is_ok());
             return Err(if undone {
-                error.nothing_changed()
+                error
             } else {
                 kept.unfinished(&error)
             });
@@ -351,7 +349,7 @@ impl Kept {
             for link in &linked {
                 let _ = fs::remove_file(link);
             }
-            return Err(error.nothing_changed());
+            return Err(error);
         }
         names.extend(linked);
         let moved = Vec::new();
@@ -391,7 +389,7 @@ impl Kept {
 
     /// What is to be said when old and new may stand side by side.
     fn unfinished(&self, error: &Error) -> Error {
-        let message = error.message().replace("; nothing was changed", "");
+        let message = error.to_string();
         if self.names.is_empty() {
             return Error::new(ErrorKind::Incomplete, message)
                 .with_hint("boltkey status tells what stands there now");
@@ -446,7 +444,7 @@ fn same_file(pair: &Pair, found: &InTheWay, held: Option<&Held>) -> Result<()> {
     Err(Error::new(
         ErrorKind::Refused,
         format!(
-            "{} was replaced while the backup was unpacked; nothing was changed",
+            "{} was replaced while the backup was unpacked",
             pair.database.display()
         ),
     )
@@ -471,7 +469,7 @@ fn put(new: New, path: &Path, disk: &dyn Disk) -> Result<Option<Finished>> {
                     format!(
                         "{} is in place, but may be gone after a power failure: {}",
                         path.display(),
-                        error.message()
+                        error
                     ),
                 )
             })?;

@@ -57,18 +57,5 @@ fn check(content: &mut File, path: &Path) -> Result<()> {
         Ok(named)
     };
     let named = copied().at("check a copy of", path)?;
-    match Sqlite::open(named.path()) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let (name, real) = (
-                named.path().display().to_string(),
-                path.display().to_string(),
-            );
-            let message = error.message().replace(&name, &real);
-            Err(Error::new(
-                error.kind(),
-                message.replace("; nothing was changed", ""),
-            ))
-        }
-    }
+    Sqlite::open_copy(named.path(), path).map(drop)
 }

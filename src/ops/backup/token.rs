@@ -112,7 +112,7 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
 }
 
 pub(super) fn refused(why: &str) -> Error {
-    Error::new(ErrorKind::Refused, format!("{why}; nothing was changed"))
+    Error::new(ErrorKind::Refused, format!("{why}"))
 }
 
 /// The token's text, unless there is none.
@@ -160,7 +160,7 @@ fn uncovered(
     let damaged = || {
         Error::new(
             ErrorKind::Corrupt,
-            format!("authorization {id} can't be decoded; nothing was changed"),
+            format!("authorization {id} can't be decoded"),
         )
     };
     let object = Object::parse(&record).ok_or_else(damaged)?;
@@ -206,15 +206,14 @@ pub fn owner(looked: &Looked) -> Result<(Id, Id)> {
     let (Some(user), Some(org)) = (user, org) else {
         return Err(Error::new(
             ErrorKind::NoSuchRecord,
-            "the backup has no user or no organization that a token could be of; nothing was \
-             changed",
+            "the backup has no user or no organization that a token could be of",
         ));
     };
     if users.next().is_some() || orgs.next().is_some() {
         return Err(Error::new(
             ErrorKind::Confirmation,
             "the backup has no operator token of an active user, and several users or \
-             organizations that a new one could be of; nothing was changed",
+             organizations that a new one could be of",
         )
         .with_hint(
             "unpack the store of the backup, and choose with boltkey recover operator --user \

@@ -30,7 +30,7 @@ pub fn sound<S>(backup: &Backup, open: impl FnOnce() -> Result<S>) -> Result<S> 
     written?;
     store.map_err(|error| match error.kind() {
         kind @ (ErrorKind::NotAStore | ErrorKind::Corrupt) => {
-            Error::new(kind, format!("the backup is damaged: {}", error.message()))
+            Error::new(kind, format!("the backup is damaged: {}", error))
                 .with_hint("boltkey backup inspect tells all that is wrong with it")
         }
         _ => error,
@@ -48,7 +48,7 @@ fn as_written(backup: &Backup, role: Role, unpack: bool) -> Result<()> {
         Some(finding) => Err(Error::new(
             ErrorKind::NotAStore,
             format!(
-                "the backup is damaged: {}: {}; nothing was changed",
+                "the backup is damaged: {}: {}",
                 finding.place, finding.message
             ),
         )

@@ -100,7 +100,7 @@ impl CaptureFirst {
             Ok(_) => Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "{} is no regular file: a capture has to stay; nothing was changed",
+                    "{} is no regular file: a capture has to stay",
                     self.path.display()
                 ),
             )
@@ -207,9 +207,7 @@ impl CaptureFirst {
         }
         Err(Error::new(
             ErrorKind::Refused,
-            format!(
-                "{name} is there already and lacks {lacking} of {all} tokens; nothing was changed"
-            ),
+            format!("{name} is there already and lacks {lacking} of {all} tokens"),
         )
         .with_hint("name a new file with --capture: one that exists is never changed"))
     }

@@ -28,7 +28,7 @@ impl Unseal {
         let refused = |why: &dyn fmt::Display| {
             Error::new(
                 ErrorKind::Refused,
-                format!("{name} is no age identity file: {why}; nothing was changed"),
+                format!("{name} is no age identity file: {why}"),
             )
             .with_hint("age-keygen writes such files; a key begins with AGE-SECRET-KEY-1")
         };
@@ -95,11 +95,7 @@ pub fn read(
         } else {
             cause.to_string()
         };
-        Error::new(
-            ErrorKind::Refused,
-            format!("can't decrypt {name}: {why}; nothing was changed"),
-        )
-        .with_hint(hint)
+        Error::new(ErrorKind::Refused, format!("can't decrypt {name}: {why}")).with_hint(hint)
     };
     let armored = age::armor::ArmoredReader::new(BufReader::new(input));
     let decryptor = age::Decryptor::new_buffered(armored).map_err(failed)?;
@@ -134,10 +130,7 @@ impl Read for Zeroed {
 }
 
 fn unreadable(name: &str, cause: &dyn fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::Io,
-        format!("can't read {name}: {cause}; nothing was changed"),
-    )
+    Error::new(ErrorKind::Io, format!("can't read {name}: {cause}"))
 }
 
 fn read_open(
@@ -171,7 +164,7 @@ fn read_open(
 fn malformed(name: &str, form: &str, cause: &dyn fmt::Display) -> Error {
     Error::new(
         ErrorKind::Refused,
-        format!("{name} is not the {form} that it begins as: {cause}; nothing was changed"),
+        format!("{name} is not the {form} that it begins as: {cause}"),
     )
     .with_hint("a plain list of tokens, one on each line, does as well")
 }
@@ -304,7 +297,7 @@ fn read_lines(
         let Some(text) = text.filter(|_| (read as u64) < LONGEST) else {
             return Err(Error::new(
                 ErrorKind::Refused,
-                format!("line {number} of {name} is no text; nothing was changed"),
+                format!("line {number} of {name} is no text"),
             )
             .with_hint(
                 "what is read here are captures and lists of tokens; databases and other files \

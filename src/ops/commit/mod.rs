@@ -66,7 +66,7 @@ pub fn known_schema(snapshot: &dyn Snapshot) -> Result<Schema> {
         ErrorKind::UnknownSchema,
         format!(
             "the schema is not one this version knows, which is 1 to {newest} without a gap \
-             ({why}); nothing was changed"
+             ({why})"
         ),
     )
     .with_hint(
@@ -88,7 +88,7 @@ pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
         Some(finding) => Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{}: {}; a store with such records is not edited; nothing was changed",
+                "{}: {}; a store with such records is not edited",
                 finding.place, finding.message
             ),
         )
@@ -133,23 +133,22 @@ pub(crate) fn commit_after(
     let makes_files =
         capture.is_some() || side_files.keep_copy.is_some() || !side_files.tokens_out.is_empty();
     if makes_files && store.description().engine == Engine::Bolt {
-        sound_structure(store.inspect()).map_err(Error::nothing_changed)?;
+        sound_structure(store.inspect())?;
     }
     let protected = match changes.wipe {
         Wipe::Everything => Vec::new(),
-        Wipe::Freed | Wipe::Nothing => last_copies(store).map_err(Error::nothing_changed)?,
+        Wipe::Freed | Wipe::Nothing => last_copies(store)?,
     };
     let copy = side_files
         .keep_copy
         .map(|path| keep_copy(store, path))
-        .transpose()
-        .map_err(Error::nothing_changed)?;
+        .transpose()?;
     let named = |error: Error| match side_files.keep_copy {
-        Some(path) if copy.is_some() => error.nothing_changed().and_note(&format!(
+        Some(path) if copy.is_some() => error.and_note(&format!(
             "the copy {} is complete and stays",
             path.display()
         )),
-        _ => error.nothing_changed(),
+        _ => error,
     };
     let mut files = Written::default();
     let result = files

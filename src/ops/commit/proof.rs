@@ -28,6 +28,7 @@ fn prove(store: &WritableStore, changes: &ChangeSet, what: &str) -> Result<()> {
             ErrorKind::Incomplete,
             format!("{what} is committed, but {why}"),
         )
+        .committed()
         .with_hint("boltkey check and boltkey status tell what the store holds now")
     };
     for (bucket, change) in changes.buckets() {

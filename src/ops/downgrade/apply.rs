@@ -58,15 +58,6 @@ pub fn plan(
     database: &Description,
     settings: &Settings,
 ) -> Result<Plan> {
-    work_out(snapshot, inspect, database, settings).map_err(Error::nothing_changed)
-}
-
-fn work_out(
-    snapshot: &dyn Snapshot,
-    inspect: &dyn Inspect,
-    database: &Description,
-    settings: &Settings,
-) -> Result<Plan> {
     let target = settings.to.target;
     known_schema(snapshot)?;
     let path = sqlite_path(database, &settings.to)?;
@@ -85,7 +76,7 @@ fn work_out(
         return Err(only_influxd(&outlook));
     }
     if let Some(error) = unread {
-        let why = error.message().replace("; nothing was changed", "");
+        let why = error.to_string();
         let text = format!("{why}; {target} may not start on it");
         outlook.warnings.push(text);
     }
@@ -126,7 +117,7 @@ fn unknown_sql(path: &Path, migration: &str) -> Error {
         ErrorKind::UnknownSchema,
         format!(
             "{} has a migration that is not known here, {migration:?}, so it can't be told whether \
-             it has to be changed too; nothing was changed",
+             it has to be changed too",
             path.display()
         ),
     )
@@ -147,7 +138,7 @@ fn only_influxd(outlook: &Outlook) -> Error {
         ErrorKind::Refused,
         format!(
             "for {target}, migrations have to be undone on both sides ({}), which only influxd \
-             downgrade does; nothing was changed",
+             downgrade does",
             what.join(", ")
         ),
     )
@@ -183,10 +174,11 @@ impl Plan {
                 ErrorKind::Incomplete,
                 format!("the change is committed, but {why}"),
             )
+            .committed()
             .with_hint("boltkey check tells what is wrong with the store")
         };
         let unreadable = |error: Error| {
-            let why = error.message().replace("; nothing was changed", "");
+            let why = error.to_string();
             incomplete(format!("it can't be read back: {why}"))
         };
         let target = self.applied.outlook.target;

@@ -100,10 +100,7 @@ pub(crate) fn sqlite_path(database: &Description, options: &Options) -> Result<P
     if fs::symlink_metadata(path).is_err_and(|cause| cause.kind() == std::io::ErrorKind::NotFound) {
         return Err(Error::new(
             ErrorKind::NotFound,
-            format!(
-                "there is no SQLite file {}; nothing was changed",
-                path.display()
-            ),
+            format!("there is no SQLite file {}", path.display()),
         )
         .with_hint("check the path after --sqlite-path"));
     }

@@ -160,10 +160,6 @@ pub struct Plan {
 /// # Errors
 /// [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited.
 pub fn plan(snapshot: &dyn Snapshot, found: &Found) -> Result<Plan> {
-    work_out(snapshot, found).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, found: &Found) -> Result<Plan> {
     known_schema(snapshot)?;
     let (indexes, _) = TokenIndexes::load(snapshot)?;
     let (buckets, _) = snapshot.buckets()?;
@@ -323,7 +319,7 @@ impl<'p> Planner<'p> {
         if !reads_back {
             return Err(Error::new(
                 ErrorKind::Refused,
-                format!("authorization {id} can't be edited; nothing was changed"),
+                format!("authorization {id} can't be edited"),
             )
             .with_hint("boltkey check tells what is wrong with the store"));
         }
@@ -382,6 +378,7 @@ impl Plan {
                 ErrorKind::Incomplete,
                 format!("the change is committed, but authorization {id} {why}"),
             )
+            .committed()
             .with_hint("boltkey check tells what is wrong with the store")
         };
         for (id, token) in &self.tokens {
@@ -389,7 +386,7 @@ impl Plan {
                 Ok(Some(found)) if found == *id => {}
                 Ok(_) => return Err(incomplete(*id, "is not found by its token")),
                 Err(error) => {
-                    let why = error.message().replace("; nothing was changed", "");
+                    let why = error.to_string();
                     return Err(incomplete(*id, &format!("can't be read back: {why}")));
                 }
             }

@@ -223,13 +223,11 @@ impl OutputFile {
             return Ok(finished);
         };
         if finished.remove().is_ok() {
-            return Err(cause)
-                .at("sync", folder)
-                .map_err(Error::nothing_changed);
+            return Err(cause).at("sync", folder);
         }
         let message = format!(
             "{} is complete, but its folder can't be synced: {cause}; it may be gone after a \
-             power failure; nothing else was changed",
+             power failure",
             finished.path().display()
         );
         Err(Error::new(ErrorKind::Io, message).with_source(cause))
@@ -306,7 +304,7 @@ fn names_a_file(path: &Path) -> Result<()> {
     if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("{} names no file; nothing was changed", path.display()),
+            format!("{} names no file", path.display()),
         ));
     }
     Ok(())
@@ -314,7 +312,6 @@ fn names_a_file(path: &Path) -> Result<()> {
 
 /// Adds to a failure to make something in a folder what helps.
 fn in_folder(error: Error) -> Error {
-    let error = error.nothing_changed();
     match error.kind() {
         ErrorKind::NotFound => error.with_hint("the folder must exist; boltkey creates none"),
         _ => error,
@@ -369,7 +366,7 @@ fn open_stream(path: &Path) -> Result<File> {
 fn exists(path: &Path) -> Error {
     Error::new(
         ErrorKind::Refused,
-        format!("{} exists already; nothing was changed", path.display()),
+        format!("{} exists already", path.display()),
     )
     .with_hint("name a new file, or - for standard output; boltkey overwrites none")
 }

@@ -25,10 +25,6 @@ pub struct Plan {
 /// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
 /// * [`ErrorKind::Refused`] for names that InfluxDB refuses
 pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan> {
-    work_out(snapshot, name, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

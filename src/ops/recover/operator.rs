@@ -1,6 +1,6 @@
 //! `recover operator`: a new operator token without an old one.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::metadata::permission::of_operator;
 use crate::metadata::{Catalog, Organization, User};
 use crate::ops::commit::{all_decoded, known_schema};
@@ -50,7 +50,7 @@ impl Options {
 /// # Errors
 /// When the file can't be read.
 pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)> {
-    let catalog = Catalog::load(snapshot).map_err(Error::nothing_changed)?;
+    let catalog = Catalog::load(snapshot)?;
     Ok((
         catalog.users.into_values().collect(),
         catalog.orgs.into_values().collect(),
@@ -65,10 +65,6 @@ pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] when the token would not be accepted
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
-    work_out(snapshot, options, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

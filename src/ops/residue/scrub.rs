@@ -114,11 +114,11 @@ impl Plan {
 /// * [`ErrorKind::UnknownSchema`] for stores that are not edited
 /// * otherwise when the file can't be read
 pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
-    known_schema(snapshot).map_err(Error::nothing_changed)?;
+    known_schema(snapshot)?;
     let mut changes = ChangeSet::default();
     changes.wipe = Wipe::Everything;
-    let unused = Unused::look(snapshot, inspect).map_err(Error::nothing_changed)?;
-    let dirty = unused.is_dirty(inspect).map_err(Error::nothing_changed)?;
+    let unused = Unused::look(snapshot, inspect)?;
+    let dirty = unused.is_dirty(inspect)?;
     Ok(Plan {
         unused,
         dirty,
@@ -152,7 +152,7 @@ impl Plan {
 }
 
 fn prove(store: &WritableStore) -> Result<()> {
-    let incomplete = |why: String| Error::new(ErrorKind::Incomplete, why);
+    let incomplete = |why: String| Error::new(ErrorKind::Incomplete, why).committed();
     match remaining(store, true) {
         Ok(0) => Ok(()),
         Ok(left) => Err(incomplete(format!(

@@ -19,7 +19,7 @@ pub fn generate() -> Result<Token> {
     getrandom::fill(&mut *bytes).map_err(|cause| {
         Error::new(
             ErrorKind::Io,
-            format!("the system gives no random bytes: {cause}; nothing was changed"),
+            format!("the system gives no random bytes: {cause}"),
         )
     })?;
     Ok(Token::new(URL_SAFE.encode(*bytes)))

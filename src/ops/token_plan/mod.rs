@@ -116,7 +116,7 @@ impl Plan {
             Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "a server would refuse the new token: {}; nothing was changed",
+                    "a server would refuse the new token: {}",
                     entry.problems.join("; ")
                 ),
             )
@@ -134,12 +134,8 @@ impl Plan {
     }
 
     fn with_record<T>(&self, use_it: impl FnOnce(&mut Authorization<'_>) -> T) -> Result<T> {
-        let mut record = serde_json::from_slice(&self.record).map_err(|_| {
-            Error::new(
-                ErrorKind::Refused,
-                "the new record can't be decoded; nothing was changed",
-            )
-        })?;
+        let mut record = serde_json::from_slice(&self.record)
+            .map_err(|_| Error::new(ErrorKind::Refused, "the new record can't be decoded"))?;
         Ok(use_it(&mut record))
     }
 
@@ -218,6 +214,7 @@ impl Plan {
                 ErrorKind::Incomplete,
                 format!("the new token {} is committed, but {why}", self.id),
             )
+            .committed()
             .with_hint("boltkey auth verify tells whether the token works")
         };
         match self.found(store) {

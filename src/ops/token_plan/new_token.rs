@@ -102,7 +102,7 @@ pub(crate) fn secret(value: &Value) -> Result<Secret> {
     /// Bolt's keys end there.
     const LONGEST: usize = 32768;
     let refused = |why: &str| {
-        let message = format!("the given token {why}; nothing was changed");
+        let message = format!("the given token {why}");
         Error::new(ErrorKind::Refused, message)
     };
     match value {
@@ -149,7 +149,7 @@ pub(crate) fn must_be_free(in_use: Option<TokenInUse>) -> Result<()> {
     };
     Err(Error::new(
         ErrorKind::Refused,
-        format!("token already exists: {holder}; nothing was changed"),
+        format!("token already exists: {holder}"),
     )
     .with_hint(hint))
 }

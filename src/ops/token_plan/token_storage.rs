@@ -46,7 +46,7 @@ pub fn decide(
             ErrorKind::Refused,
             format!(
                 "the store has schema {schema}, whose releases (2.7 and older) know no hashed \
-                 tokens; nothing was changed"
+                 tokens"
             ),
         )
         .with_hint(NO_HASHES)),

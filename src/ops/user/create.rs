@@ -46,10 +46,6 @@ const INSTANCE_OWNERS: u64 = 20;
 /// * [`ErrorKind::NoSuchRecord`] when the organization does not exist
 /// * [`ErrorKind::Refused`] for names and passwords that InfluxDB refuses
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
-    work_out(snapshot, options, now).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::metadata::{Catalog, Id, Kind, authorization, names};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
@@ -31,10 +31,6 @@ pub struct Plan {
 /// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
 /// * [`ErrorKind::NoSuchRecord`] when there is no such user
 pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
-    work_out(snapshot, by).map_err(Error::nothing_changed)
-}
-
-fn work_out(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

@@ -33,26 +33,23 @@ pub fn plan(
     password: Option<&Token>,
     strong: bool,
 ) -> Result<Plan> {
-    let work_out = || {
-        known_schema(snapshot)?;
-        let catalog = Catalog::load(snapshot)?;
-        all_decoded(&catalog.skipped)?;
-        let id = resolve::user(&catalog, Some(by), ErrorKind::Usage)?.id;
-        let mut changes = ChangeSet::default();
-        let key = id.to_string();
-        let old = snapshot.get(names::USER_PASSWORDS, key.as_bytes())?;
-        if let Some(password) = password {
-            let hash = hash(password, strong)?;
-            changes.put(names::USER_PASSWORDS, key.as_bytes(), hash.as_bytes());
-        }
-        let user = list::by_id(&Preview::new(snapshot, &changes), id)?;
-        Ok(Plan {
-            changes,
-            user,
-            had_one: old.is_some_and(|old| !old.is_empty()),
-        })
-    };
-    work_out().map_err(Error::nothing_changed)
+    known_schema(snapshot)?;
+    let catalog = Catalog::load(snapshot)?;
+    all_decoded(&catalog.skipped)?;
+    let id = resolve::user(&catalog, Some(by), ErrorKind::Usage)?.id;
+    let mut changes = ChangeSet::default();
+    let key = id.to_string();
+    let old = snapshot.get(names::USER_PASSWORDS, key.as_bytes())?;
+    if let Some(password) = password {
+        let hash = hash(password, strong)?;
+        changes.put(names::USER_PASSWORDS, key.as_bytes(), hash.as_bytes());
+    }
+    let user = list::by_id(&Preview::new(snapshot, &changes), id)?;
+    Ok(Plan {
+        changes,
+        user,
+        had_one: old.is_some_and(|old| !old.is_empty()),
+    })
 }
 
 /// Whether InfluxDB takes a password; `strong` as its setting `strong-passwords`.

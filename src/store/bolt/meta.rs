@@ -264,8 +264,7 @@ fn no_meta(path: &Path, first: &Flaw, second: &Flaw) -> Error {
     Error::new(
         ErrorKind::NotAStore,
         format!(
-            "{} is not an InfluxDB metadata store: {both} (meta page 0 {first}; {second}); \
-             nothing was changed",
+            "{} is not an InfluxDB metadata store: {both} (meta page 0 {first}; {second})",
             path.display()
         ),
     )

@@ -227,7 +227,7 @@ impl Bolt {
         Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{} is damaged at {}: {}; nothing was changed",
+                "{} is damaged at {}: {}",
                 self.file.path().display(),
                 defect.place(),
                 defect.message

@@ -58,8 +58,7 @@ pub(super) fn failed(path: &Path, action: &str, cause: impl Into<::redb::Error>)
         ::redb::Error::UpgradeRequired(version) => Error::new(
             ErrorKind::NotAStore,
             format!(
-                "{} was written by another version of redb (file format {version}); nothing was \
-                 changed",
+                "{} was written by another version of redb (file format {version})",
                 path.display()
             ),
         ),
@@ -77,10 +76,7 @@ pub(super) const RESTORE: &str =
 fn damaged(path: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::Corrupt,
-        format!(
-            "{} is a damaged redb store: {why}; nothing was changed",
-            path.display()
-        ),
+        format!("{} is a damaged redb store: {why}", path.display()),
     )
     .with_hint(RESTORE)
 }

@@ -87,7 +87,7 @@ impl Redb {
             return Err(Error::new(
                 ErrorKind::NotAStore,
                 format!(
-                    "{} is a damaged redb store: it ends within its header; nothing was changed",
+                    "{} is a damaged redb store: it ends within its header",
                     path.display()
                 ),
             )

@@ -31,9 +31,9 @@ pub(super) fn commit(
     let path = &store.path;
     let everything = changes.wipe == Wipe::Everything;
     if everything {
-        has_room(&**device, path).map_err(Error::nothing_changed)?;
+        has_room(&**device, path)?;
     }
-    if !changes_anything(store, changes).map_err(Error::nothing_changed)? {
+    if !changes_anything(store, changes)? {
         if everything {
             return Ok(scrubbed(device, path));
         }
@@ -43,7 +43,7 @@ pub(super) fn commit(
         });
     }
     if !protected.is_empty() {
-        rehearse(store, changes, protected).map_err(Error::nothing_changed)?;
+        rehearse(store, changes, protected)?;
     }
     let backend = OnDevice::new(Arc::clone(device));
     let done = guarded(path, || {
@@ -71,14 +71,14 @@ pub(super) fn commit(
                 path.display()
             )),
         },
-        Err(error) => return Err(error.nothing_changed()),
+        Err(error) => return Err(error),
     })
 }
 
 /// Overwrites what the file shows of the past, after the change holds.
 fn scrubbed(device: &Arc<dyn Device>, path: &Path) -> Committed {
     let failure = scrub(device, path).err().and_then(|error| {
-        let why = error.message().replace("; nothing was changed", "");
+        let why = error.to_string();
         incomplete(format!(
             "the store {} is whole and holds what it should, but unused parts of the file may \
              still show records as they were: {why}",
@@ -124,7 +124,7 @@ fn transact(
             });
             Ok(match closed {
                 Ok(()) => End::Closed,
-                Err(error) => End::NotClosed(error.message().replace("; nothing was changed", "")),
+                Err(error) => End::NotClosed(error.to_string()),
             })
         }
         Err(error) => {

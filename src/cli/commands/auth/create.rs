@@ -183,10 +183,7 @@ fn read_body(path: &Path) -> Result<Vec<u8>> {
     if body.len() as u64 > LONGEST {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!(
-                "{} is longer than 4 MiB; nothing was changed",
-                path.display()
-            ),
+            format!("{} is longer than 4 MiB", path.display()),
         ));
     }
     Ok(body)

@@ -15,7 +15,7 @@ use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -248,10 +248,7 @@ fn scratch_folder(to: &Path) -> Result<Option<&Path>> {
     }
     Err(Error::new(
         ErrorKind::NotFound,
-        format!(
-            "there is no folder {} to restore to; nothing was changed",
-            folder.display()
-        ),
+        format!("there is no folder {} to restore to", folder.display()),
     )
     .with_hint("make it, as the user that influxd runs as"))
 }
@@ -264,7 +261,7 @@ fn still_the_same(held: &Held, old: &Old, path: &Path) -> Result<()> {
     Err(Error::new(
         ErrorKind::Refused,
         format!(
-            "{} has changed since its shards were listed; nothing was changed",
+            "{} has changed since its shards were listed",
             path.display()
         ),
     )
@@ -360,7 +357,7 @@ impl Human for Report<'_> {
         if self.dry_run {
             writeln!(
                 out,
-                "{database} would be restored as a {engine} store; nothing was changed"
+                "{database} would be restored as a {engine} store; {NOTHING_CHANGED}"
             )?;
         } else {
             writeln!(out, "restored {database}, a {engine} store")?;
@@ -456,7 +453,7 @@ impl Human for Refusal {
             .map_or(String::new(), |id| format!(" (authorization {id})"));
         let text = format!("the operator token does not open the backup{whose}: {reason}");
         write_wrapped(out, "", 2, &text)?;
-        writeln!(out, "{} is untouched; nothing was changed", self.to)?;
+        writeln!(out, "{} is untouched; {NOTHING_CHANGED}", self.to)?;
         writeln!(
             out,
             "--new-operator puts a new one in; boltkey backup inspect lists what would do"

@@ -115,7 +115,6 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
         .map(|path| write_token(path, plan.token()))
         .transpose()?;
     if let Err(error) = write(&backup, &store, &plan, &args.out) {
-        let error = error.nothing_changed();
         return Err(
             match kept.map(|file| (file.path().display().to_string(), file.remove())) {
                 Some((path, Err(cause))) => error.and_note(&format!(

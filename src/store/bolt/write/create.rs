@@ -272,10 +272,7 @@ impl Bolt {
             deeper.map_or(("", ""), |finding| (&*finding.place, &*finding.message));
         Err(Error::new(
             ErrorKind::Refused,
-            format!(
-                "a redb store holds flat buckets only, and here {place} {message}; nothing was \
-                 changed"
-            ),
+            format!("a redb store holds flat buckets only, and here {place} {message}"),
         )
         .with_hint("boltkey compact makes a copy of such a file that stays a bolt file"))
     }

@@ -63,7 +63,7 @@ pub(super) fn commit(
     changes: &ChangeSet,
     protected: &Precious,
 ) -> Result<Committed> {
-    let prepared = prepare(bolt, device, changes, protected).map_err(Error::nothing_changed)?;
+    let prepared = prepare(bolt, device, changes, protected)?;
     let Some(prepared) = prepared else {
         return Ok(Committed {
             outcome: Outcome::Unchanged,
