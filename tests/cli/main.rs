@@ -16,6 +16,7 @@ mod backups;
 mod device;
 
 mod changing;
+mod confirmed;
 mod copying;
 mod discovery;
 mod downgrade;
@@ -39,6 +40,7 @@ mod scene;
 mod scrubbing;
 mod secrets;
 mod setting_up;
+mod terminal;
 mod token;
 mod tokens;
 mod tokens_changed;
