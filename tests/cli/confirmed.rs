@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::sandbox::facts;
+use crate::fixtures::facts;
 use crate::scene::{ONE, SEVERAL, Scene, arguments, text};
 use crate::terminal::{Terminal, controlling};
 

@@ -71,7 +71,7 @@ impl NewFolder {
         let manifest = format!("{base}{}", manifest::SUFFIX);
         let sheet = format!("{base}{}", checksum_manifest::SUFFIX);
         let mut late = Vec::new();
-        for name in crate::ops::backup::source::names_in(&backup.path)? {
+        for name in crate::ops::backup::folder::names_in(&backup.path)? {
             let from = backup.path.join(&name);
             if name == *kv {
                 continue;

@@ -20,6 +20,7 @@ pub mod checksum_manifest;
 pub mod content;
 pub mod export;
 mod export_targets;
+pub mod folder;
 pub mod inspect;
 pub mod manifest;
 pub mod operator;

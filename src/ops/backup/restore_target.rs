@@ -177,7 +177,7 @@ fn dated_names(path: &Path) -> Result<Vec<PathBuf>> {
     };
     let start = format!("{name}{DATED}");
     let folder = folder_of(path);
-    let names = crate::ops::backup::source::names_in(folder)?.into_iter();
+    let names = crate::ops::backup::folder::names_in(folder)?.into_iter();
     let dated = names.filter(|name| name.starts_with(&start));
     Ok(dated.map(|name| folder.join(name)).collect())
 }
@@ -200,7 +200,7 @@ fn of_the_same_date(path: &Path, dated: &Path) -> Result<Vec<PathBuf>> {
     };
     let end = format!("{DATED}{date}");
     let folder = folder_of(path);
-    let names = crate::ops::backup::source::names_in(folder)?.into_iter();
+    let names = crate::ops::backup::folder::names_in(folder)?.into_iter();
     let same = names.filter(|name| name.ends_with(&end));
     Ok(same.map(|name| folder.join(name)).collect())
 }

@@ -40,7 +40,7 @@ fn place(pair: &Pair, date: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn listed(folder: &Path) -> Vec<(String, String)> {
-    let names = crate::ops::backup::source::names_in(folder).unwrap();
+    let names = crate::ops::backup::folder::names_in(folder).unwrap();
     let read = |name: String| {
         let text = fs::read_to_string(folder.join(&name)).unwrap();
         (name, text)
