@@ -20,8 +20,8 @@ use boltkey::finding::Severity;
 use boltkey::store::bolt::Bolt;
 use boltkey::store::change::{Fate, Transform};
 use boltkey::store::{
-    ChangeSet, Commit, Inspect, MemoryFile, Model, Outcome, Preview, Snapshot, Unused,
-    WritableStore,
+    ChangeSet, Commit, Inspect, MAX_KEY_SIZE, MemoryFile, Model, Outcome, Preview, Snapshot,
+    Unused, WritableStore,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -63,7 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
         8 => proptest::collection::vec(any::<u8>(), 1..24),
         1 => proptest::collection::vec(any::<u8>(), 100..900),
-        1 => (1..32_768_usize).prop_map(|n| vec![b'k'; n]),
+        1 => (1..MAX_KEY_SIZE).prop_map(|n| vec![b'k'; n]),
     ];
     let size = prop_oneof![6 => 0..400_usize, 2 => 0..5000_usize, 1 => 0..70_000_usize];
     prop_oneof![

@@ -150,13 +150,15 @@ pub(super) fn no_such_bucket(name: &[u8]) -> Error {
     .with_hint("boltkey check tells what is wrong with the store")
 }
 
-/// Whether a pair can be put under this key: every engine keeps to what Bolt takes.
+/// The longest key of a pair in bytes, `MaxKeySize` of bolt. Names of buckets may be longer.
+pub const MAX_KEY_SIZE: usize = 32_768;
+
+/// Checks the length of a key. All engines have the limits of bolt.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] when it can't.
+/// [`ErrorKind::Refused`] when it is empty or longer than [`MAX_KEY_SIZE`].
 pub(super) fn valid_key(key: &[u8]) -> Result<()> {
-    const LONGEST: usize = 32768;
-    if (1..=LONGEST).contains(&key.len()) {
+    if (1..=MAX_KEY_SIZE).contains(&key.len()) {
         return Ok(());
     }
     let length = key.len();

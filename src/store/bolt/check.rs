@@ -7,7 +7,7 @@ use crate::finding::{Severity, counted};
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect, Report};
 use crate::store::bolt::freelist::{Freelist, List};
-use crate::store::bolt::layout::{META_END, PageId, all_zero};
+use crate::store::bolt::layout::{PageId, all_zero, meta_at};
 use crate::store::bolt::meta::{Flaw, Meta, Metas};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::survey::{Survey, survey};
@@ -107,8 +107,8 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
     );
     for (slot, found) in (0..).zip(&metas.slots) {
         let page = PageId(slot);
-        let add = |code, at: u64, message: String, report: &mut Report| {
-            let offset = file.offset(page).saturating_add(at);
+        let add = |code, at: usize, message: String, report: &mut Report| {
+            let offset = file.offset(page).saturating_add(at as u64);
             report.add(Defect::new(code, page, offset, message), None);
         };
         match found {
@@ -119,7 +119,7 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
                 }
                 if meta.txid.0 % 2 != slot {
                     let message = format!("transaction {} stands in slot {slot}", meta.txid);
-                    add(Code::MetaParity, 64, message, report);
+                    add(Code::MetaParity, meta_at::TXID, message, report);
                 }
                 if meta.page_size != file.page_size() as u64 {
                     let code = if slot == current.slot {
@@ -129,7 +129,7 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
                     };
                     let (here, laid_out) = (meta.page_size, file.page_size());
                     let message = format!("page size {here}, but the file's is {laid_out}");
-                    add(code, 24, message, report);
+                    add(code, meta_at::PAGE_SIZE, message, report);
                 }
             }
             Err(flaw) => {
@@ -137,7 +137,7 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
                 add(Code::OlderMeta, 0, message, report);
                 if let Flaw::Checksum(0, _) = flaw {
                     let message = format!("bbolt 1.3.6 would believe meta page {slot}");
-                    add(Code::MetaChecksumZero, 72, message, report);
+                    add(Code::MetaChecksumZero, meta_at::CHECKSUM, message, report);
                 }
             }
         }
@@ -145,23 +145,35 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
     if let Some(passed) = metas.passed_over() {
         let (slot, root) = (passed.slot, passed.root);
         let message = format!("meta page {slot} names page {root} as its root; {in_use}");
-        report.add(passed.defect(file, Code::OlderMeta, 32, message), None);
+        report.add(
+            passed.defect(file, Code::OlderMeta, meta_at::ROOT, message),
+            None,
+        );
     }
     let broken = [Some(current), metas.passed_over()];
     for meta in broken.into_iter().flatten() {
         if !meta.has_root(file) {
             let (slot, root) = (meta.slot, meta.root);
             let message = format!("meta page {slot} names page {root} as its root");
-            report.add(meta.defect(file, Code::MetaRoot, 32, message), None);
+            report.add(
+                meta.defect(file, Code::MetaRoot, meta_at::ROOT, message),
+                None,
+            );
         }
     }
     if metas.other.is_some_and(|other| other.txid == current.txid) {
         let message = format!("both metas carry transaction {}", current.txid);
-        report.add(current.defect(file, Code::MetaTwins, 64, message), None);
+        report.add(
+            current.defect(file, Code::MetaTwins, meta_at::TXID, message),
+            None,
+        );
     }
     if !file.page_size().is_power_of_two() {
         let message = format!("the page size is {} bytes", file.page_size());
-        report.add(current.defect(file, Code::OddPageSize, 24, message), None);
+        report.add(
+            current.defect(file, Code::OddPageSize, meta_at::PAGE_SIZE, message),
+            None,
+        );
     }
 }
 
@@ -303,7 +315,7 @@ fn judge_file(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<()> {
     for slot in [PageId(0), PageId(1)] {
         let start = file.offset(slot);
         let end = file.offset(PageId(slot.0 + 1)).min(file.size());
-        if let Some(at) = first_nonzero(file, start + META_END as u64, end)? {
+        if let Some(at) = first_nonzero(file, start + meta_at::END as u64, end)? {
             let message = format!("bytes behind meta {slot} are not zero");
             report.add(Defect::new(Code::Slack, slot, at, message), None);
         }

@@ -8,7 +8,7 @@ use crate::store::bolt::layout::all_zero;
 use crate::store::bolt::meta::Metas;
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::unused::unused;
-use crate::store::bolt::write::{new_frame, root_sequence};
+use crate::store::bolt::write::new_frame;
 use crate::store::bolt::{Bolt, meta};
 use crate::store::{MemoryFile, Unused};
 
@@ -46,8 +46,7 @@ pub(crate) fn begins_compact(beginning: &[u8]) -> bool {
 /// Whether both metas and the freelist are byte for byte those of a new file.
 fn has_new_frame(file: &PageFile, metas: &Metas) -> Result<bool> {
     let meta = &metas.current;
-    let sequence = root_sequence(file, meta)?;
-    let frame = new_frame(file.page_size(), meta.root, sequence, meta.hwm.0);
+    let frame = new_frame(file.page_size(), meta.root, meta.root_sequence, meta.hwm.0);
     let mut found = vec![0; file.present(0, frame.len())];
     file.read(&mut found, 0)?;
     Ok(found == frame)

@@ -5,7 +5,9 @@ use std::ops::{ControlFlow, Range};
 use crate::error::Result;
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect, Report};
-use crate::store::bolt::layout::{FREELIST, HEADER, Header, NO_FREELIST, PageId, u64_at};
+use crate::store::bolt::layout::{
+    FREELIST, HEADER, Header, NO_FREELIST, PageId, header_at, meta_at, u64_at,
+};
 use crate::store::bolt::meta::Meta;
 use crate::store::bolt::pages::PageFile;
 
@@ -47,7 +49,7 @@ pub(super) fn read(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<
         let defect = meta.defect(
             file,
             Code::FreelistAbsent,
-            48,
+            meta_at::FREELIST,
             "no freelist is stored".into(),
         );
         report.add(defect, None);
@@ -119,7 +121,12 @@ fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
     let page = PageId(meta.freelist);
     let refused = |why: &str| {
         let message = format!("the freelist should be at page {page}, {why}");
-        Ok(Err(meta.defect(file, Code::FreelistPage, 48, message)))
+        Ok(Err(meta.defect(
+            file,
+            Code::FreelistPage,
+            meta_at::FREELIST,
+            message,
+        )))
     };
     if page.0 < 2 {
         return refused("a meta page");
@@ -151,7 +158,7 @@ fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
         let what = "the high-water mark or the end of the file";
         return wrong(
             Code::FreelistPage,
-            12,
+            header_at::OVERFLOW as u64,
             format!("the freelist reaches to page {last}, beyond {what}"),
         );
     }
@@ -165,7 +172,7 @@ fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
     let room = end.saturating_sub(first) / 8;
     if count > room {
         let message = format!("{count} page numbers do not fit, there is room for {room}");
-        return wrong(Code::FreelistCount, 10, message);
+        return wrong(Code::FreelistCount, header_at::COUNT as u64, message);
     }
     Ok(Ok((page.0..last + 1, first..first + 8 * count)))
 }

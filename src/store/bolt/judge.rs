@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect};
-use crate::store::bolt::layout::{HEADER, Header, PageId, all_zero};
+use crate::store::bolt::layout::{ELEMENT, HEADER, Header, PageId, all_zero, header_at};
 use crate::store::bolt::node::{Kind, Node};
 
 /// Where the number of a page was read, for messages.
@@ -69,7 +69,7 @@ pub(super) fn judge(
         let flags = header.flags;
         return wrong(
             Code::PageType,
-            8,
+            header_at::FLAGS as u64,
             format!("the flags {flags:#06x} are neither a branch's nor a leaf's"),
         );
     };
@@ -78,21 +78,21 @@ pub(super) fn judge(
     if last >= hwm.0 {
         return wrong(
             Code::PageBounds,
-            12,
+            header_at::OVERFLOW as u64,
             format!("the node reaches to page {last}, the high-water mark is {hwm}"),
         );
     }
     if last >= file.pages() {
         return wrong(
             Code::PageMissing,
-            12,
+            header_at::OVERFLOW as u64,
             format!("the node reaches to page {last}, beyond the end of the file"),
         );
     }
     let length = batch.length(u64::from(header.overflow) + 1);
     let present = file.present(base, length);
     let count = usize::from(header.count);
-    if HEADER + HEADER * count > present {
+    if HEADER + ELEMENT * count > present {
         let code = if present < length {
             Code::PageMissing
         } else {
@@ -100,7 +100,7 @@ pub(super) fn judge(
         };
         return wrong(
             code,
-            10,
+            header_at::COUNT as u64,
             format!("{count} elements do not fit into {present} bytes"),
         );
     }

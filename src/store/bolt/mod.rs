@@ -59,7 +59,7 @@ pub(super) use compact::{BEGINNING, begins_compact};
 pub use write::{USUAL_PAGE_SIZE, create};
 
 /// The bytes by which a file shows that Bolt wrote it, and where they stand.
-pub(super) const MAGIC: (usize, [u8; 4]) = (16, layout::MAGIC.to_le_bytes());
+pub(super) const MAGIC: (usize, [u8; 4]) = (layout::meta_at::MAGIC, layout::MAGIC.to_le_bytes());
 
 /// An open bolt file: one meta page was chosen, and all reading goes by it.
 pub struct Bolt {

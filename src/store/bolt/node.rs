@@ -2,10 +2,17 @@
 
 use crate::store::bolt::codes::{Code, Defect};
 use crate::store::bolt::layout::{
-    BRANCH, HEADER, Header, LEAF, LONGEST_KEY, PageId, index, u32_at, u64_at,
+    BRANCH, BUCKET_HEADER, ELEMENT, HEADER, Header, LEAF, PageId, header_at, index, put, u32_at,
+    u64_at,
 };
+use crate::store::change::MAX_KEY_SIZE;
 
-/// The two kinds of node a tree is made of.
+/// Where in a node the entry of element `index` begins.
+fn element_at(index: usize) -> usize {
+    HEADER + ELEMENT * index
+}
+
+/// The two kinds of node in a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Branch,
@@ -92,7 +99,7 @@ impl<'a> Node<'a> {
         if node.array_end() > bytes.len() {
             return Err(node.defect(
                 node.cut_or(Code::PageCount),
-                10,
+                header_at::COUNT,
                 format!(
                     "{} elements do not fit into {} bytes",
                     node.count,
@@ -105,7 +112,7 @@ impl<'a> Node<'a> {
 
     /// Where the element array ends and data may begin.
     pub(super) fn array_end(&self) -> usize {
-        HEADER + HEADER * self.count
+        element_at(self.count)
     }
 
     /// Whether the file ends inside the node.
@@ -129,11 +136,7 @@ impl<'a> Node<'a> {
 
     /// A defect of element `index`.
     pub(super) fn element_defect(&self, code: Code, index: usize, what: &str) -> Defect {
-        self.defect(
-            code,
-            HEADER + HEADER * index,
-            format!("element {index} {what}"),
-        )
+        self.defect(code, element_at(index), format!("element {index} {what}"))
     }
 
     /// Element `index`, if its key and value lie inside the node behind the array.
@@ -150,11 +153,11 @@ impl<'a> Node<'a> {
 
     /// The child that element `index` of a branch names, even if its key can't be read.
     pub(super) fn child(&self, index: usize) -> PageId {
-        PageId(u64_at(self.bytes, HEADER + HEADER * index + 8).unwrap_or(0))
+        PageId(u64_at(self.bytes, element_at(index) + 8).unwrap_or(0))
     }
 
     fn locate(&self, number: usize) -> Option<Element<'a>> {
-        let at = HEADER + HEADER * number;
+        let at = element_at(number);
         let field = |i: usize| u32_at(self.bytes, at + 4 * i);
         let (flags, pos, ksize, vsize, child) = match self.kind {
             Kind::Leaf => (field(0)?, field(1)?, field(2)?, field(3)?, 0),
@@ -180,7 +183,9 @@ impl<'a> Node<'a> {
     pub(super) fn fault(&self, element: &Element<'_>) -> Option<Defect> {
         let (code, what) = if element.key.is_empty() {
             (Code::KeyEmpty, String::from("has an empty key"))
-        } else if element.key.len() > LONGEST_KEY && self.kind == Kind::Leaf && !element.is_bucket()
+        } else if element.key.len() > MAX_KEY_SIZE
+            && self.kind == Kind::Leaf
+            && !element.is_bucket()
         {
             let length = element.key.len();
             (Code::KeySize, format!("has a key of {length} bytes"))
@@ -249,6 +254,14 @@ impl BucketHeader {
             sequence: u64_at(value, 8)?,
         })
     }
+
+    /// The bytes that [`Self::parse`] reads.
+    pub(super) fn encode(self) -> [u8; BUCKET_HEADER] {
+        let mut value = [0; BUCKET_HEADER];
+        put(&mut value, 0, &self.root.0.to_le_bytes());
+        put(&mut value, 8, &self.sequence.to_le_bytes());
+        value
+    }
 }
 
 /// What a bucket element says about where its content is.
@@ -273,9 +286,9 @@ pub(super) fn bucket(
     if header.root != PageId(0) {
         return Ok((header, Content::Tree(header.root)));
     }
-    let bytes = value.get(HEADER..).ok_or_else(short)?;
+    let bytes = value.get(BUCKET_HEADER..).ok_or_else(short)?;
     let inner = Header::parse(bytes).ok_or_else(short)?;
-    let base = offset + HEADER as u64;
+    let base = offset + BUCKET_HEADER as u64;
     if inner.flags != LEAF || inner.overflow != 0 {
         let (flags, overflow) = (inner.flags, inner.overflow);
         let message = format!("an inline bucket has flags {flags:#06x} and overflow {overflow}");

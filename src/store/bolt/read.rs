@@ -7,7 +7,7 @@ use crate::finding::{Finding, Severity};
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect, Report};
 use crate::store::bolt::judge::{Reference, fetch, judge};
-use crate::store::bolt::layout::PageId;
+use crate::store::bolt::layout::{PageId, header_at};
 use crate::store::bolt::node::{Content, Element, Kind, Node};
 use crate::store::bolt::walk::{DEEPEST, Visit, Walker, inline};
 use crate::store::bolt::{Bolt, node};
@@ -191,7 +191,11 @@ impl Bolt {
             child = Some(element.child);
         }
         child.ok_or_else(|| {
-            self.corrupt(&node.defect(Code::EmptyBranch, 10, "the branch has no elements"))
+            self.corrupt(&node.defect(
+                Code::EmptyBranch,
+                header_at::COUNT,
+                "the branch has no elements",
+            ))
         })
     }
 

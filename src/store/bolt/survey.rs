@@ -8,7 +8,7 @@ use crate::store::Pages;
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect, Report};
 use crate::store::bolt::judge::{Reference, outside};
-use crate::store::bolt::layout::{HEADER, PageId, all_zero};
+use crate::store::bolt::layout::{BUCKET_HEADER, PageId, all_zero, header_at};
 use crate::store::bolt::meta::Meta;
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
@@ -168,7 +168,7 @@ impl Notes<'_, '_> {
                     let mut visit = Inline {
                         notes: self,
                         pending: &mut pending,
-                        start: value.start + HEADER,
+                        start: value.start + BUCKET_HEADER,
                     };
                     let _ = inline(&inner, &mut visit);
                 }
@@ -182,7 +182,7 @@ impl Notes<'_, '_> {
 
     /// Takes down a bucket that has a tree of its own.
     fn tree(&mut self, node: &Node<'_>, root: PageId, offset: u64, length: usize) {
-        if length > HEADER {
+        if length > BUCKET_HEADER {
             let message = format!("a bucket with its own pages has a value of {length} bytes");
             self.add(Defect::new(
                 Code::BucketTrailing,
@@ -191,7 +191,7 @@ impl Notes<'_, '_> {
                 message,
             ));
             self.gaps
-                .push(offset + HEADER as u64..offset + length as u64);
+                .push(offset + BUCKET_HEADER as u64..offset + length as u64);
         }
         let from = Reference {
             page: node.page,
@@ -259,24 +259,32 @@ impl Visit for Notes<'_, '_> {
                         let message = format!(
                             "the leaf is at level {depth}, and others of its tree at {others}"
                         );
-                        node.defect(Code::TreeUneven, 8, message)
+                        node.defect(Code::TreeUneven, header_at::FLAGS, message)
                     });
                 }
             }
         }
         match (node.kind, node.count) {
             (Kind::Branch, 1) => {
-                self.add(node.defect(Code::SingleChild, 10, "the branch has one child only"));
+                self.add(node.defect(
+                    Code::SingleChild,
+                    header_at::COUNT,
+                    "the branch has one child only",
+                ));
             }
             (Kind::Leaf, 0) if depth > 1 => {
-                self.add(node.defect(Code::EmptyLeaf, 10, "the leaf has no elements"));
+                self.add(node.defect(
+                    Code::EmptyLeaf,
+                    header_at::COUNT,
+                    "the leaf has no elements",
+                ));
             }
             _ => {}
         }
         let needed = end.div_ceil(self.file.page_size()).max(1) as u64;
         if pages > needed {
             let message = format!("the node takes {pages} pages and needs {needed}");
-            self.add(node.defect(Code::ExcessPages, 12, message));
+            self.add(node.defect(Code::ExcessPages, header_at::OVERFLOW, message));
         }
         if node.is_cut() {
             let missing = node.length - node.bytes.len();

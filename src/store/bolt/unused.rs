@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::freelist::Freelist;
-use crate::store::bolt::layout::{HEADER, Header, META_END, PageId};
+use crate::store::bolt::layout::{BUCKET_HEADER, HEADER, Header, PageId, meta_at};
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::{Bolt, freelist};
@@ -32,7 +32,7 @@ fn found(bolt: &Bolt, show: impl FnOnce(&Ranges<'_>) -> Result<()>) -> Result<Ve
     let mut report = survey.report.clone();
     let mut gaps = survey.gaps.clone();
     for slot in [PageId(0), PageId(1)] {
-        gaps.push(file.offset(slot) + META_END as u64..file.offset(PageId(slot.0 + 1)));
+        gaps.push(file.offset(slot) + meta_at::END as u64..file.offset(PageId(slot.0 + 1)));
     }
     let list = match freelist::read(file, meta, &mut report)? {
         Freelist::Stored(list) => {
@@ -263,7 +263,7 @@ impl Search<'_, '_> {
     /// Shows the elements of a bucket that stands in a stale leaf.
     fn inline(&mut self, node: &Node<'_>, element: &Element<'_>) {
         let offset = node.base + element.value_start() as u64;
-        if element.value.len() < 2 * HEADER {
+        if element.value.len() < BUCKET_HEADER + HEADER {
             return;
         }
         if let Ok((_, Content::Inline(inner, _))) = bucket(element.value, node.page, offset) {

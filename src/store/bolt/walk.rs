@@ -9,7 +9,7 @@ use crate::store::bolt::batch::Batch;
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect};
 use crate::store::bolt::judge::{Reference, fetch, judge};
-use crate::store::bolt::layout::{HEADER, PageId};
+use crate::store::bolt::layout::{ELEMENT, HEADER, PageId, header_at};
 use crate::store::bolt::node::{Element, Kind, Node};
 use crate::store::bolt::pages::PageFile;
 
@@ -105,7 +105,7 @@ impl Branch {
     fn reference(&self, number: usize) -> Reference {
         Reference {
             page: self.page,
-            offset: self.base + (HEADER * (number + 1)) as u64,
+            offset: self.base + (HEADER + ELEMENT * number) as u64,
         }
     }
 
@@ -417,7 +417,7 @@ impl<'f> Walker<'f> {
         let pages = u64::from(header.overflow) + 1;
         let (shared, claimed) = self.claim(page, pages);
         if let Some(shared) = shared {
-            let offset = self.batch.file().offset(page) + 12;
+            let offset = self.batch.file().offset(page) + header_at::OVERFLOW as u64;
             visit.defect(Code::PageShared, || {
                 let message =
                     format!("the node's pages include page {shared}, which belongs to another one");
@@ -436,7 +436,9 @@ impl<'f> Walker<'f> {
         };
         if kind == Kind::Branch && node.count == 0 {
             let code = Code::EmptyBranch;
-            visit.defect(code, || node.defect(code, 10, "the branch has no elements"));
+            visit.defect(code, || {
+                node.defect(code, header_at::COUNT, "the branch has no elements")
+            });
         }
         let mut children = Children::default();
         let bounds = above.map_or_else(Bounds::default, |(branch, number)| branch.bounds(number));

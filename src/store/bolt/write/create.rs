@@ -9,13 +9,13 @@ use crate::store::bolt::Bolt;
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect, Report};
 use crate::store::bolt::judge::{Reference, fetch, judge};
-use crate::store::bolt::layout::{MAGIC, META, PageId, VERSION};
-use crate::store::bolt::meta::{Meta, checksum};
+use crate::store::bolt::layout::{PageId, TxId};
+use crate::store::bolt::meta::Meta;
 use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
 use crate::store::bolt::walk::{Visit, Walker, inline};
-use crate::store::bolt::write::encode::{bucket_header, freelist};
+use crate::store::bolt::write::encode::freelist;
 use crate::store::bolt::write::load::Loader;
 use crate::store::bolt::write::pack::NodeWriter;
 use crate::store::bolt::write::space::Space;
@@ -141,39 +141,26 @@ pub(in crate::store::bolt) fn new_frame(
     frame
 }
 
-/// The sequence of the root bucket.
-///
-/// # Errors
-/// When the system can't read the file.
-pub(in crate::store::bolt) fn root_sequence(file: &PageFile, meta: &Meta) -> Result<u64> {
-    let (page, mut raw) = (PageId(meta.slot), [0; 16]);
-    file.read(&mut raw, file.offset(page) + 32)?;
-    Ok(bucket(&raw, page, 0).map_or(0, |(header, _)| header.sequence))
-}
-
+/// Both meta pages of a new file. The transaction number of each is its slot.
 fn metas(page_size: usize, root: PageId, root_sequence: u64, hwm: u64) -> Vec<u8> {
-    let slots = [0, 1].into_iter();
-    slots
-        .flat_map(|slot| meta(slot, page_size, root, root_sequence, hwm))
-        .collect()
-}
-
-fn meta(slot: u64, page_size: usize, root: PageId, root_sequence: u64, hwm: u64) -> Vec<u8> {
-    let mut page = Vec::with_capacity(page_size);
-    page.extend(slot.to_le_bytes());
-    page.extend(u64::from(META).to_le_bytes());
-    page.extend(MAGIC.to_le_bytes());
-    page.extend(VERSION.to_le_bytes());
-    page.extend(u32::try_from(page_size).unwrap_or(0).to_le_bytes());
-    page.extend(0_u32.to_le_bytes());
-    page.extend(bucket_header(root, root_sequence));
-    page.extend(FREELIST.0.to_le_bytes());
-    page.extend(hwm.to_le_bytes());
-    page.extend(slot.to_le_bytes()); // the transaction's number
-    let sum = checksum(page.get(16..).unwrap_or_default());
-    page.extend(sum.to_le_bytes());
-    page.resize(page_size, 0);
-    page
+    let mut pages = Vec::with_capacity(2 * page_size);
+    for slot in [0, 1] {
+        let meta = Meta {
+            slot,
+            header_ok: true,
+            page_size: page_size as u64,
+            flags: 0,
+            root,
+            root_sequence,
+            freelist: FREELIST.0,
+            hwm: PageId(hwm),
+            txid: TxId(slot),
+        };
+        let start = pages.len();
+        pages.extend(meta.encode());
+        pages.resize(start + page_size, 0);
+    }
+    pages
 }
 
 impl Bolt {
@@ -189,7 +176,7 @@ impl Bolt {
         path: &Path,
         progress: &Progress<'_>,
     ) -> Result<()> {
-        let sequence = root_sequence(&self.file, &self.metas.current)?;
+        let sequence = self.metas.current.root_sequence;
         let copy = |nested| self.try_copy(sequence, changes, nested, device, path, progress);
         if !copy(false)? {
             // There are buckets in buckets: from the start again, the slower way.

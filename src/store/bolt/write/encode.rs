@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::store::bolt::layout::{BRANCH, FREELIST, HEADER, LEAF, PageId};
+use crate::store::bolt::layout::{BRANCH, ELEMENT, FREELIST, HEADER, Header, LEAF, PageId};
 use crate::store::bolt::node::Kind;
 
 /// The most elements a node's header can count; bolt panics at one more.
@@ -57,7 +57,7 @@ impl Draft {
 
     /// Bytes that the node takes, header and all.
     pub(super) fn size(&self) -> usize {
-        HEADER + HEADER * self.slots.len() + self.data.len()
+        HEADER + ELEMENT * self.slots.len() + self.data.len()
     }
 
     /// Bytes that it would take with one more element.
@@ -66,7 +66,7 @@ impl Draft {
             Body::Value(_, value) => value.len(),
             Body::Child(_) => 0,
         };
-        self.size() + HEADER + key.len() + value
+        self.size() + ELEMENT + key.len() + value
     }
 
     /// Whether some element is a bucket.
@@ -112,7 +112,7 @@ impl Draft {
     /// Where to cut the elements so that the larger part is as small as can be, and each part
     /// has at least `least` of them. There must be twice as many.
     pub(super) fn middle(&self, least: usize) -> usize {
-        let size = |slot: &Slot| HEADER + slot.key + slot.value;
+        let size = |slot: &Slot| ELEMENT + slot.key + slot.value;
         let whole: usize = self.slots.iter().map(size).sum();
         let mut left = 0;
         let mut best = (usize::MAX, least);
@@ -136,7 +136,7 @@ impl Draft {
         let mut data_before = 0;
         for (index, slot) in self.slots.iter().enumerate() {
             // Relative to the element itself; no longer than a node, which has 32 bits.
-            let pos = HEADER * (self.slots.len() - index) + data_before;
+            let pos = ELEMENT * (self.slots.len() - index) + data_before;
             match self.kind {
                 Kind::Leaf => {
                     out.extend(slot.flags.to_le_bytes());
@@ -162,20 +162,13 @@ fn length(value: usize) -> [u8; 4] {
 }
 
 fn header(id: PageId, flags: u16, count: usize, overflow: u32, out: &mut Vec<u8>) {
-    out.extend(id.0.to_le_bytes());
-    out.extend(flags.to_le_bytes());
-    out.extend(u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes());
-    out.extend(overflow.to_le_bytes());
-}
-
-/// The value of a bucket element: its root page (0: the rest of the value is an inline page) and
-/// its sequence.
-pub(super) fn bucket_header(root: PageId, sequence: u64) -> [u8; 16] {
-    let mut value = [0; 16];
-    let (low, high) = value.split_at_mut(8);
-    low.copy_from_slice(&root.0.to_le_bytes());
-    high.copy_from_slice(&sequence.to_le_bytes());
-    value
+    let header = Header {
+        id,
+        flags,
+        count: u16::try_from(count).unwrap_or(u16::MAX),
+        overflow,
+    };
+    out.extend(header.encode());
 }
 
 /// Bytes that a freelist of `count` page numbers takes.

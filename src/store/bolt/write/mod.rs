@@ -20,8 +20,8 @@ mod rebuild;
 mod space;
 mod wipe;
 
+pub(super) use create::new_frame;
 pub use create::{USUAL_PAGE_SIZE, create};
-pub(super) use create::{new_frame, root_sequence};
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
@@ -36,8 +36,8 @@ use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::check::{Examined, examine, shared_with_tree};
 use crate::store::bolt::codes::{Code, Report};
 use crate::store::bolt::freelist::{Freelist, read as read_freelist};
-use crate::store::bolt::layout::{META, META_END, NO_FREELIST, PageId, TxId, all_zero};
-use crate::store::bolt::meta::{Meta, Metas, checksum};
+use crate::store::bolt::layout::{NO_FREELIST, PageId, TxId, all_zero};
+use crate::store::bolt::meta::{Meta, Metas};
 use crate::store::bolt::node::{BucketHeader, Content, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::survey::survey;
@@ -45,7 +45,7 @@ use crate::store::bolt::territories::Territories;
 use crate::store::bolt::unused::unused;
 use crate::store::bolt::write::encode::{freelist, freelist_size};
 use crate::store::bolt::write::pack::NodeWriter;
-use crate::store::bolt::write::rebuild::{Changes, Checked, Source, rebuild};
+use crate::store::bolt::write::rebuild::{Checked, Source, TreeChanges, rebuild};
 use crate::store::bolt::write::space::{Space, contains, pages_of};
 use crate::store::change::{BucketChange, Edit, no_such_bucket, valid_key};
 use crate::store::device::View;
@@ -73,16 +73,10 @@ pub(super) fn commit(
     Ok(prepared.commit(bolt, &**device))
 }
 
-/// The new tree and freelist are on disk; only a meta is missing that leads to them.
+/// A transaction whose new tree and freelist are on disk; no meta page leads to them yet.
 struct Prepared {
-    /// The first 80 bytes of the current meta page.
-    old: [u8; META_END],
-    /// The slot of the current meta.
-    slot: u64,
-    root: PageId,
-    freelist: PageId,
-    hwm: PageId,
-    txid: TxId,
+    /// The meta to write, for the slot that is not the current one's.
+    next: Meta,
     /// Meta pages whose unused bytes show something protected.
     precious_metas: Vec<u64>,
     /// Pages that the old tree or freelist used and the new one does not, and that may be wiped.
@@ -167,15 +161,8 @@ fn prepare(
     });
     verify_edits(new, &next, changes)?;
 
-    let mut old = [0; META_END];
-    file.read(&mut old, file.offset(PageId(meta.slot)))?;
     Ok(Some(Prepared {
-        old,
-        slot: meta.slot,
-        root,
-        freelist: PageId(list.start),
-        hwm: next.hwm,
-        txid: next.txid,
+        next,
         precious_metas: vec![0, 1]
             .into_iter()
             .filter(|page| contains(&protected, *page))
@@ -195,7 +182,7 @@ impl Prepared {
                     .with_hint("boltkey status tells what the file holds now"),
             )
         };
-        if let Err(cause) = self.write_meta(file, device, 1 - self.slot, self.txid) {
+        if let Err(cause) = self.write_meta(file, device, &self.next) {
             return Committed {
                 outcome: Outcome::Unknown,
                 failure: incomplete(format!(
@@ -204,8 +191,13 @@ impl Prepared {
                 )),
             };
         }
+        let second = Meta {
+            slot: 1 - self.next.slot,
+            txid: TxId(self.next.txid.0 + 1),
+            ..self.next
+        };
         let rest = self
-            .write_meta(file, device, self.slot, TxId(self.txid.0 + 1))
+            .write_meta(file, device, &second)
             .map_err(|cause| format!("the second meta page could not be written: {cause}"))
             .and_then(|()| {
                 wipe::wipe(file, device, &self.freed)
@@ -222,34 +214,14 @@ impl Prepared {
         }
     }
 
-    /// Writes the new meta into one slot, and waits until it is on disk.
-    fn write_meta(
-        &self,
-        file: &PageFile,
-        device: &dyn Device,
-        slot: u64,
-        txid: TxId,
-    ) -> std::io::Result<()> {
-        let mut page = self.old.to_vec();
-        let mut put = |at: usize, value: u64| {
-            for (to, from) in page.iter_mut().skip(at).zip(value.to_le_bytes()) {
-                *to = from;
-            }
-        };
-        put(0, slot);
-        put(8, u64::from(META)); // count and overflow are 0
-        put(32, self.root.0);
-        put(48, self.freelist.0);
-        put(56, self.hwm.0);
-        put(64, txid.0);
-        let sum = checksum(page.get(16..72).unwrap_or_default());
-        for (to, from) in page.iter_mut().skip(72).zip(sum.to_le_bytes()) {
-            *to = from;
-        }
-        if !self.precious_metas.contains(&slot) {
+    /// Writes `meta` into its slot, and syncs it to disk. The rest of the page is filled with
+    /// zeros unless it shows something protected.
+    fn write_meta(&self, file: &PageFile, device: &dyn Device, meta: &Meta) -> std::io::Result<()> {
+        let mut page = meta.encode().to_vec();
+        if !self.precious_metas.contains(&meta.slot) {
             page.resize(file.page_size(), 0);
         }
-        device.write_all_at(&page, file.offset(PageId(slot)))?;
+        device.write_all_at(&page, file.offset(PageId(meta.slot)))?;
         device.sync()
     }
 }
@@ -367,7 +339,7 @@ fn build(
     if elements.is_empty() && !whole {
         return Ok(None);
     }
-    let changes = Changes {
+    let changes = TreeChanges {
         of_buckets: true,
         edits: Edits::new(&elements, None),
         transform: None,
@@ -396,7 +368,7 @@ fn build_bucket(
         }
         edits.advance();
     }
-    let changes = Changes {
+    let changes = TreeChanges {
         of_buckets: false,
         edits: Edits::of(change),
         transform: change.transform.as_deref(),

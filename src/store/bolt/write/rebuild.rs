@@ -13,15 +13,15 @@ use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::Defect;
 use crate::store::bolt::judge::{Reference, fetch, judge};
 use crate::store::bolt::layout::PageId;
-use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::node::{BucketHeader, Content, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
-use crate::store::bolt::write::encode::{Body, Draft, bucket_header};
+use crate::store::bolt::write::encode::{Body, Draft};
 use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
 use crate::store::change::{Fate, Transform};
 use crate::store::edits::Edits;
 
 /// What changes in one tree.
-pub(super) struct Changes<'c> {
+pub(super) struct TreeChanges<'c> {
     /// Whether the edits are about buckets, as in the root bucket, or about plain values.
     pub(super) of_buckets: bool,
     /// Single elements, which win over the transform.
@@ -71,7 +71,7 @@ impl Rebuilt {
             Self::Inline(page) => (PageId(0), page),
         };
         let mut value = Zeroizing::new(Vec::with_capacity(16 + page.len()));
-        value.extend_from_slice(&bucket_header(root, sequence));
+        value.extend_from_slice(&BucketHeader { root, sequence }.encode());
         value.extend_from_slice(&page);
         Some(value)
     }
@@ -94,7 +94,7 @@ pub(super) struct Checked<'f> {
 pub(super) fn rebuild(
     old: Checked<'_>,
     source: &Source<'_>,
-    changes: Changes<'_>,
+    changes: TreeChanges<'_>,
     may_be_inline: bool,
     out: &mut NodeWriter<'_>,
 ) -> Result<Rebuilt> {
@@ -144,7 +144,7 @@ fn repack(
         Content::Inline(node, _) => Source::Inline(node),
     };
     let nothing = BTreeMap::new();
-    let changes = Changes {
+    let changes = TreeChanges {
         of_buckets: false,
         edits: Edits::new(&nothing, None),
         transform: None,
@@ -324,11 +324,7 @@ enum New {
 /// Merges a tree with its changes, leaf by leaf.
 struct Merge<'m, 'o> {
     old: Checked<'m>,
-    of_buckets: bool,
-    transform: Option<&'m dyn Transform>,
-    repack: bool,
-    depth: u32,
-    edits: Edits<'m>,
+    changes: TreeChanges<'m>,
     packer: Packer,
     out: &'m mut NodeWriter<'o>,
     /// The leaves of the new tree so far.
@@ -338,14 +334,10 @@ struct Merge<'m, 'o> {
 }
 
 impl<'m, 'o> Merge<'m, 'o> {
-    fn new(old: Checked<'m>, changes: Changes<'m>, out: &'m mut NodeWriter<'o>) -> Self {
+    fn new(old: Checked<'m>, changes: TreeChanges<'m>, out: &'m mut NodeWriter<'o>) -> Self {
         Self {
             old,
-            of_buckets: changes.of_buckets,
-            transform: changes.transform,
-            repack: changes.repack,
-            depth: changes.depth,
-            edits: changes.edits,
+            changes,
             packer: Packer::new(Kind::Leaf),
             out,
             done: Vec::new(),
@@ -363,7 +355,10 @@ impl<'m, 'o> Merge<'m, 'o> {
         let mut next = 0;
         while next < leaves.len() {
             // Without a transform the leaves before the next edit need not even be read.
-            let stop = match (self.transform.is_some() || self.repack, self.edits.peek()) {
+            let stop = match (
+                self.changes.transform.is_some() || self.changes.repack,
+                self.changes.edits.peek(),
+            ) {
                 (true, _) => leaves.len(),
                 (false, None) => {
                     self.keep(next..leaves.len())?;
@@ -413,17 +408,17 @@ impl<'m, 'o> Merge<'m, 'o> {
     }
 
     fn skip_edits(&mut self, high: Option<&[u8]>) {
-        while self.edits.peek_below(high).is_some() {
-            self.edits.advance();
+        while self.changes.edits.peek_below(high).is_some() {
+            self.changes.edits.advance();
         }
     }
 
     /// Whether anything changes in a leaf whose keys are below `high`.
     fn touches(&mut self, node: &Node<'_>, high: Option<&[u8]>) -> Result<bool> {
-        if self.repack {
+        if self.changes.repack {
             return Ok(true);
         }
-        let mut edits = self.edits.clone();
+        let mut edits = self.changes.edits.clone();
         for element in node.elements() {
             let Ok(element) = element else {
                 return Ok(true);
@@ -436,13 +431,13 @@ impl<'m, 'o> Merge<'m, 'o> {
             }
             if let Some((_, new)) = edits.peek().filter(|(key, _)| *key == element.key) {
                 let same = new.is_some_and(|value| {
-                    element.is_bucket() == self.of_buckets && value == element.value
+                    element.is_bucket() == self.changes.of_buckets && value == element.value
                 });
                 if !same {
                     return Ok(true);
                 }
                 edits.advance();
-            } else if let (Some(transform), false) = (self.transform, element.is_bucket()) {
+            } else if let (Some(transform), false) = (self.changes.transform, element.is_bucket()) {
                 self.value.clear();
                 match transform.apply(element.key, element.value, &mut self.value)? {
                     Fate::Keep => {}
@@ -466,23 +461,28 @@ impl<'m, 'o> Merge<'m, 'o> {
             let element =
                 element.map_err(|(_, defect)| Error::new(ErrorKind::Corrupt, defect.message))?;
             self.edits_below(Some(element.key))?;
-            if let Some((_, new)) = self.edits.peek().filter(|(key, _)| *key == element.key) {
-                if element.is_bucket() != self.of_buckets {
+            if let Some((_, new)) = self
+                .changes
+                .edits
+                .peek()
+                .filter(|(key, _)| *key == element.key)
+            {
+                if element.is_bucket() != self.changes.of_buckets {
                     return Err(in_the_way());
                 }
                 if let Some(value) = new {
-                    let body = Body::Value(flags(self.of_buckets), value);
+                    let body = Body::Value(flags(self.changes.of_buckets), value);
                     self.packer
                         .push(element.key, body, self.out, &mut self.packed)?;
                 }
-                self.edits.advance();
+                self.changes.edits.advance();
                 continue;
             }
-            if self.repack && element.is_bucket() {
+            if self.changes.repack && element.is_bucket() {
                 self.nested(&element)?;
                 continue;
             }
-            match self.transform.filter(|_| !element.is_bucket()) {
+            match self.changes.transform.filter(|_| !element.is_bucket()) {
                 None => self.push(element.key, element.flags, element.value)?,
                 Some(transform) => {
                     let mut value = std::mem::take(&mut self.value);
@@ -501,19 +501,19 @@ impl<'m, 'o> Merge<'m, 'o> {
 
     /// Packs the edits whose keys are below `limit`; all of them without one.
     fn edits_below(&mut self, limit: Option<&[u8]>) -> Result<()> {
-        while let Some((key, new)) = self.edits.peek_below(limit) {
+        while let Some((key, new)) = self.changes.edits.peek_below(limit) {
             if let Some(value) = new {
-                let body = Body::Value(flags(self.of_buckets), value);
+                let body = Body::Value(flags(self.changes.of_buckets), value);
                 self.packer.push(key, body, self.out, &mut self.packed)?;
             }
-            self.edits.advance();
+            self.changes.edits.advance();
         }
         Ok(())
     }
 
     /// Writes a bucket inside this one anew, and its element.
     fn nested(&mut self, element: &Element<'_>) -> Result<()> {
-        let repacked = repack(self.old, element.value, self.depth + 1, self.out)?;
+        let repacked = repack(self.old, element.value, self.changes.depth + 1, self.out)?;
         let value = repacked
             .as_ref()
             .map_or(element.value, |value| value.as_slice());
