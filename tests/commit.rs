@@ -18,9 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use boltkey::finding::Severity;
 use boltkey::store::bolt::Bolt;
-use boltkey::store::change::{Fate, Transform};
+use boltkey::store::change::{PairAction, Transform};
 use boltkey::store::{
-    ChangeSet, Commit, Inspect, MAX_KEY_SIZE, MemoryFile, Model, Outcome, Preview, Snapshot,
+    ChangeSet, Commit, CommitOutcome, Inspect, MAX_KEY_SIZE, MemoryFile, Model, Preview, Snapshot,
     Unused, WritableStore,
 };
 use proptest::prelude::*;
@@ -80,17 +80,17 @@ fn step() -> impl Strategy<Value = Step> {
 struct Mixed(u8);
 
 impl Transform for Mixed {
-    fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> boltkey::Result<Fate> {
+    fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> boltkey::Result<PairAction> {
         let sum = key
             .iter()
             .fold(self.0, |sum, byte| sum.wrapping_mul(31) ^ byte);
         Ok(match sum % 4 {
-            0 => Fate::Remove,
-            1 => Fate::Keep,
+            0 => PairAction::Remove,
+            1 => PairAction::Keep,
             _ => {
                 out.extend_from_slice(&value[..value.len() / 2]);
                 out.extend_from_slice(key);
-                Fate::Replace
+                PairAction::Replace
             }
         })
     }
@@ -295,10 +295,10 @@ fn try_changes(engine: Engine, file: &Path, bytes: Vec<u8>, rounds: &[Vec<Step>]
                     "{what}: the model differs after {steps:?}"
                 );
                 // A transform may give what was there already; only the model compares all.
-                if by_model.outcome == Outcome::Changed {
-                    assert_eq!(committed.outcome, Outcome::Changed, "{what}");
+                if by_model.outcome == CommitOutcome::Changed {
+                    assert_eq!(committed.outcome, CommitOutcome::Changed, "{what}");
                 }
-                if committed.outcome == Outcome::Unchanged {
+                if committed.outcome == CommitOutcome::Unchanged {
                     assert!(after == before, "{what}: written for nothing");
                     continue;
                 }

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 
 use boltkey::ops::commit::SideFiles;
-use boltkey::store::{Model, Outcome, Snapshot};
+use boltkey::store::{CommitOutcome, Model, Snapshot};
 use memchr::memmem;
 use support::device::{Effort, Recorder, Steps};
 use support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
@@ -43,7 +43,7 @@ fn interrupt(scene: &Scene, operation: Operation, effort: Effort) -> usize {
     let mut store = writable(&recorder, name).unwrap();
     let plan = operation.plan(&store, &scene.old).unwrap();
     let done = plan.apply(&mut store, &SideFiles::default()).unwrap();
-    assert_eq!(done.outcome, Outcome::Changed, "{name}");
+    assert_eq!(done.outcome, CommitOutcome::Changed, "{name}");
     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
     drop(store);
     let after = recorder.bytes();

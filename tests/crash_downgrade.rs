@@ -22,7 +22,7 @@ use boltkey::ops::downgrade::apply::Settings;
 use boltkey::ops::downgrade::check::Options;
 use boltkey::ops::downgrade::prepare::TokenSearch;
 use boltkey::ops::downgrade::{apply, prepare};
-use boltkey::store::{Committed, Outcome, WritableStore};
+use boltkey::store::{CommitOutcome, Committed, WritableStore};
 use support::device::{Effort, Fault, Recorder, Steps};
 use support::scene::{Engine, Scene, contents, lost, made, open, writable};
 use support::{content, fixtures};
@@ -78,7 +78,7 @@ fn fail_everywhere(scene: &Scene, change: Change<'_>) -> usize {
                         "{place}: {failure}"
                     );
                 }
-                (committed.outcome == Outcome::Unknown, true)
+                (committed.outcome == CommitOutcome::Unknown, true)
             }
         };
         recorder.reboot_images(6, &mut |image| {
@@ -98,7 +98,7 @@ fn interrupt(scene: &Scene, change: Change<'_>) -> usize {
     let recorder = Recorder::new(scene.bytes.clone());
     let mut store = writable(&recorder, name).unwrap();
     let done = change(&mut store).unwrap();
-    assert_eq!(done.outcome, Outcome::Changed, "{name}");
+    assert_eq!(done.outcome, CommitOutcome::Changed, "{name}");
     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
     drop(store);
     let after = recorder.bytes();

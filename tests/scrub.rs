@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use boltkey::finding::Severity;
-use boltkey::store::{ChangeSet, Commit, Inspect, Model, Outcome, Wipe, WritableStore};
+use boltkey::store::{ChangeSet, Commit, CommitOutcome, Inspect, Model, Wipe, WritableStore};
 use memchr::memmem::Finder;
 use support::device::{Effort, Fault, Recorder};
 use support::scene::{Engine, contents, made, open, writable};
@@ -55,7 +55,7 @@ fn lived(count: usize) -> (Recorder, WritableStore) {
     changes.put(b"planted", b"stays", b"as it is");
     assert_eq!(
         store.commit(&changes, &[]).unwrap().outcome,
-        Outcome::Changed
+        CommitOutcome::Changed
     );
     // Some are replaced by less, some go one by one, some together, all in few transactions: so
     // pages keep old bytes behind their end.
@@ -106,7 +106,7 @@ fn what_a_change_replaces_goes_with_it() {
     let mut changes = scrub_everything();
     changes.put(b"planted", b"stays", b"differently");
     let committed = store.commit(&changes, &[]).unwrap();
-    assert_eq!(committed.outcome, Outcome::Changed);
+    assert_eq!(committed.outcome, CommitOutcome::Changed);
     assert!(committed.failure.is_none());
     let bytes = recorder.bytes();
     assert_eq!(canaries(&bytes), 0);

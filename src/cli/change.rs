@@ -39,7 +39,7 @@ pub fn ended(
     match (committed.failure, printed) {
         (Some(failure), _) => Err(failure),
         (None, Ok(())) => Ok(Outcome::Done),
-        (None, Err(cause)) if committed.outcome == store::Outcome::Unchanged => Err(cause),
+        (None, Err(cause)) if committed.outcome == store::CommitOutcome::Unchanged => Err(cause),
         (None, Err(cause)) => {
             let cause = cause.to_string();
             let message = format!("the change is committed and holds, but: {cause}");
@@ -115,9 +115,9 @@ impl<P, A, R> Change<P, A, R> {
 #[must_use]
 pub fn changed(committed: &Committed) -> Option<bool> {
     match committed.outcome {
-        store::Outcome::Changed => Some(true),
-        store::Outcome::Unchanged => Some(false),
-        store::Outcome::Unknown => None,
+        store::CommitOutcome::Changed => Some(true),
+        store::CommitOutcome::Unchanged => Some(false),
+        store::CommitOutcome::Unknown => None,
     }
 }
 

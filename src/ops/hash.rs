@@ -17,7 +17,7 @@ use crate::ops::commit::{SideFiles, commit, known_schema};
 use crate::ops::residue::scrub::{Unused, remaining};
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
-use crate::store::{ChangeSet, Committed, Inspect, Outcome, Snapshot, Wipe, WritableStore};
+use crate::store::{ChangeSet, CommitOutcome, Committed, Inspect, Snapshot, Wipe, WritableStore};
 
 /// How to hash.
 #[derive(Debug, Clone, Copy)]
@@ -190,7 +190,7 @@ impl Plan {
     ) -> Result<(Committed, Proof)> {
         let mut committed = commit(store, &self.changes, side_files)?;
         let mut proof = Proof::default();
-        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+        if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             match self.prove(store) {
                 Ok(proved) => proof = proved,
                 Err(error) => committed.failure = Some(error),

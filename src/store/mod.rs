@@ -28,7 +28,9 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::Finding;
 
-pub use change::{ChangeSet, Commit, Committed, MAX_KEY_SIZE, Outcome, Precious, Preview, Wipe};
+pub use change::{
+    ChangeSet, Commit, CommitOutcome, Committed, MAX_KEY_SIZE, Precious, Preview, Wipe,
+};
 pub use copy::{Progress, create_from};
 pub use device::Device;
 pub use edits::Additions;

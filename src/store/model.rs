@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::store::change::no_such_bucket;
 use crate::store::{
-    Bucket, ChangeSet, Commit, Committed, Outcome, Precious, Preview, Snapshot, Visitor,
+    Bucket, ChangeSet, Commit, CommitOutcome, Committed, Precious, Preview, Snapshot, Visitor,
 };
 
 /// Buckets and pairs in ordered maps.
@@ -105,9 +105,9 @@ impl Commit for Model {
         }
         let (after, _) = Self::copy_of(&Preview::new(self, changes))?;
         let outcome = if after == *self {
-            Outcome::Unchanged
+            CommitOutcome::Unchanged
         } else {
-            Outcome::Changed
+            CommitOutcome::Changed
         };
         *self = after;
         Ok(Committed {

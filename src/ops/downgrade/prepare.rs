@@ -24,7 +24,7 @@ use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::residue::{embedded, look_into};
 use crate::secret::Token;
 use crate::store::{
-    ChangeSet, Committed, MAX_KEY_SIZE, OpenOptions, Outcome, Snapshot, Store, WritableStore,
+    ChangeSet, CommitOutcome, Committed, MAX_KEY_SIZE, OpenOptions, Snapshot, Store, WritableStore,
 };
 
 /// A search for the plaintext of a store's hashed tokens, in one source after the other. Whatever a
@@ -360,7 +360,7 @@ impl Plan {
         side_files: &SideFiles<'_>,
     ) -> Result<Committed> {
         let mut committed = commit(store, &self.changes, side_files)?;
-        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+        if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             committed.failure = self.prove(store).err();
         }
         Ok(committed)

@@ -189,7 +189,7 @@ impl Later {
 }
 
 /// What became of a node.
-enum Outcome {
+enum VisitedNode {
     /// Passed over: it can't be read, or was read before.
     Skipped,
     Leaf,
@@ -266,9 +266,9 @@ impl<'f> Walker<'f> {
         let mut stack = Vec::new();
         let mut later = Later::default();
         match self.node(root, from, None, visit)? {
-            Outcome::Skipped | Outcome::Leaf => {}
-            Outcome::Descend(branch) => stack.push(Frame::new(branch)),
-            Outcome::Stop => return Ok(ControlFlow::Break(())),
+            VisitedNode::Skipped | VisitedNode::Leaf => {}
+            VisitedNode::Descend(branch) => stack.push(Frame::new(branch)),
+            VisitedNode::Stop => return Ok(ControlFlow::Break(())),
         }
         loop {
             if stack.is_empty() || later.is_full() && !self.uneven {
@@ -295,15 +295,15 @@ impl<'f> Walker<'f> {
                 self.read_ahead(&branch, number)?;
             }
             match self.child(&branch, number, visit)? {
-                Outcome::Skipped => {}
-                Outcome::Leaf => frame.of_leaves |= number == 0,
-                Outcome::Descend(branch) => {
+                VisitedNode::Skipped => {}
+                VisitedNode::Leaf => frame.of_leaves |= number == 0,
+                VisitedNode::Descend(branch) => {
                     self.uneven |= frame.of_leaves;
                     frame.of_leaves = false;
                     later.weight += branch.weight();
                     stack.push(Frame::new(branch));
                 }
-                Outcome::Stop => return Ok(ControlFlow::Break(())),
+                VisitedNode::Stop => return Ok(ControlFlow::Break(())),
             }
         }
     }
@@ -335,13 +335,13 @@ impl<'f> Walker<'f> {
                     break;
                 };
                 match self.child(&branch, number, visit)? {
-                    Outcome::Skipped | Outcome::Leaf => {}
-                    Outcome::Descend(branch) => {
+                    VisitedNode::Skipped | VisitedNode::Leaf => {}
+                    VisitedNode::Descend(branch) => {
                         self.uneven = true;
                         stack.push(Frame::new(branch));
                         return Ok(ControlFlow::Continue(()));
                     }
-                    Outcome::Stop => return Ok(ControlFlow::Break(())),
+                    VisitedNode::Stop => return Ok(ControlFlow::Break(())),
                 }
             }
         }
@@ -372,9 +372,9 @@ impl<'f> Walker<'f> {
         branch: &Rc<Branch>,
         number: usize,
         visit: &mut impl Visit,
-    ) -> Result<Outcome> {
+    ) -> Result<VisitedNode> {
         let Some(page) = branch.child(number) else {
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         };
         self.node(
             page,
@@ -390,28 +390,28 @@ impl<'f> Walker<'f> {
         from: Reference,
         above: Option<(&Rc<Branch>, usize)>,
         visit: &mut impl Visit,
-    ) -> Result<Outcome> {
+    ) -> Result<VisitedNode> {
         let depth = above.map_or(1, |(branch, _)| branch.below);
         if self.known.as_ref().is_some_and(|known| known.has(page)) {
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         }
         if depth > DEEPEST {
             let code = Code::TreeDepth;
             visit.defect(code, || {
                 from.refused(page, code, "too many levels below the root")
             });
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         }
         if self.exists(page) && !self.heads.insert(page) {
             let code = Code::PageShared;
             visit.defect(code, || from.refused(page, code, REACHED));
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         }
         let (header, kind) = match judge(&mut self.batch, page, self.hwm, from)? {
             Ok(sound) => sound,
             Err(defect) => {
                 visit.defect(defect.code, || defect);
-                return Ok(Outcome::Skipped);
+                return Ok(VisitedNode::Skipped);
             }
         };
         let pages = u64::from(header.overflow) + 1;
@@ -425,13 +425,13 @@ impl<'f> Walker<'f> {
             });
         }
         if !claimed {
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         }
         let node = match fetch(&mut self.batch, page, header, kind)? {
             Ok(node) => node,
             Err(defect) => {
                 visit.defect(defect.code, || defect);
-                return Ok(Outcome::Skipped);
+                return Ok(VisitedNode::Skipped);
             }
         };
         if kind == Kind::Branch && node.count == 0 {
@@ -443,12 +443,12 @@ impl<'f> Walker<'f> {
         let mut children = Children::default();
         let bounds = above.map_or_else(Bounds::default, |(branch, number)| branch.bounds(number));
         let ControlFlow::Continue(end) = elements(&node, bounds, visit, &mut children) else {
-            return Ok(Outcome::Stop);
+            return Ok(VisitedNode::Stop);
         };
         visit.node(&node, pages, depth, end);
         Ok(match kind {
-            Kind::Leaf => Outcome::Leaf,
-            Kind::Branch => Outcome::Descend(Branch {
+            Kind::Leaf => VisitedNode::Leaf,
+            Kind::Branch => VisitedNode::Descend(Branch {
                 page,
                 base: node.base,
                 below: depth + 1,

@@ -69,8 +69,19 @@ impl Draft {
         self.size() + ELEMENT + key.len() + value
     }
 
+    /// The image of an inline bucket's page, if bolt would make this the page of one: it is small
+    /// and has no bucket in it.
+    pub(super) fn inline_page(&self, page_size: usize) -> Option<Zeroizing<Vec<u8>>> {
+        if self.size() > page_size / 4 || self.holds_bucket() {
+            return None;
+        }
+        let mut page = Zeroizing::new(Vec::with_capacity(self.size()));
+        self.append_to(PageId(0), 0, &mut page);
+        Some(page)
+    }
+
     /// Whether some element is a bucket.
-    pub(super) fn holds_bucket(&self) -> bool {
+    fn holds_bucket(&self) -> bool {
         self.slots.iter().any(|slot| slot.flags & 1 != 0)
     }
 

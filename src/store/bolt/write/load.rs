@@ -1,10 +1,7 @@
 //! A tree loaded from elements that come in ascending order, in memory that does not grow with
 //! their number.
 
-use zeroize::Zeroizing;
-
 use crate::error::Result;
-use crate::store::bolt::layout::PageId;
 use crate::store::bolt::node::Kind;
 use crate::store::bolt::write::encode::{Body, Draft};
 use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
@@ -99,10 +96,8 @@ impl Loader {
                 None => Some(&empty),
             };
             if let Some(only) = only {
-                let small = only.size() <= out.page_size() / 4 && !only.holds_bucket();
-                if may_be_inline && small {
-                    let mut page = Zeroizing::new(Vec::with_capacity(only.size()));
-                    only.append_to(PageId(0), 0, &mut page);
+                let inline = only.inline_page(out.page_size());
+                if let Some(page) = inline.filter(|_| may_be_inline) {
                     return Ok(Rebuilt::Inline(page));
                 }
                 return Ok(Rebuilt::Tree(out.node(only)?));

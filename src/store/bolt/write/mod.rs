@@ -50,7 +50,7 @@ use crate::store::bolt::write::space::{Space, contains, pages_of};
 use crate::store::change::{BucketChange, Edit, no_such_bucket, valid_key};
 use crate::store::device::View;
 use crate::store::edits::Edits;
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Snapshot, Unused, Wipe};
+use crate::store::{ChangeSet, CommitOutcome, Committed, Device, Precious, Snapshot, Unused, Wipe};
 
 /// Makes `changes` in the file that `bolt` was opened on and `device` writes to, entirely or not
 /// at all. The lock is held, and everything written before is on disk (S0).
@@ -66,7 +66,7 @@ pub(super) fn commit(
     let prepared = prepare(bolt, device, changes, protected)?;
     let Some(prepared) = prepared else {
         return Ok(Committed {
-            outcome: Outcome::Unchanged,
+            outcome: CommitOutcome::Unchanged,
             failure: None,
         });
     };
@@ -184,7 +184,7 @@ impl Prepared {
         };
         if let Err(cause) = self.write_meta(file, device, &self.next) {
             return Committed {
-                outcome: Outcome::Unknown,
+                outcome: CommitOutcome::Unknown,
                 failure: incomplete(format!(
                     "writing to {path} failed at the very moment of commit: {cause}; the change \
                      may or may not hold, and the file is whole either way"
@@ -204,7 +204,7 @@ impl Prepared {
                     .map_err(|why| format!("old versions of what was changed are left: {why}"))
             });
         Committed {
-            outcome: Outcome::Changed,
+            outcome: CommitOutcome::Changed,
             failure: rest.err().and_then(|why| {
                 incomplete(format!(
                     "the change to {path} is committed and holds, but {why}; unused parts of the \

@@ -17,7 +17,7 @@ use crate::store::bolt::node::{BucketHeader, Content, Element, Kind, Node, bucke
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::write::encode::{Body, Draft};
 use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
-use crate::store::change::{Fate, Transform};
+use crate::store::change::{PairAction, Transform};
 use crate::store::edits::Edits;
 
 /// What changes in one tree.
@@ -440,9 +440,9 @@ impl<'m, 'o> Merge<'m, 'o> {
             } else if let (Some(transform), false) = (self.changes.transform, element.is_bucket()) {
                 self.value.clear();
                 match transform.apply(element.key, element.value, &mut self.value)? {
-                    Fate::Keep => {}
-                    Fate::Replace if self.value.as_slice() == element.value => {}
-                    Fate::Replace | Fate::Remove => return Ok(true),
+                    PairAction::Keep => {}
+                    PairAction::Replace if self.value.as_slice() == element.value => {}
+                    PairAction::Replace | PairAction::Remove => return Ok(true),
                 }
             }
         }
@@ -488,9 +488,9 @@ impl<'m, 'o> Merge<'m, 'o> {
                     let mut value = std::mem::take(&mut self.value);
                     value.clear();
                     match transform.apply(element.key, element.value, &mut value)? {
-                        Fate::Keep => self.push(element.key, element.flags, element.value)?,
-                        Fate::Replace => self.push(element.key, element.flags, &value)?,
-                        Fate::Remove => {}
+                        PairAction::Keep => self.push(element.key, element.flags, element.value)?,
+                        PairAction::Replace => self.push(element.key, element.flags, &value)?,
+                        PairAction::Remove => {}
                     }
                     self.value = value;
                 }
@@ -531,9 +531,8 @@ impl<'m, 'o> Merge<'m, 'o> {
             && self.packed.is_empty()
             && let Some(only) = self.packer.only_node()
         {
-            if may_be_inline && only.size() <= self.out.page_size() / 4 && !only.holds_bucket() {
-                let mut page = Zeroizing::new(Vec::with_capacity(only.size()));
-                only.append_to(PageId(0), 0, &mut page);
+            let inline = only.inline_page(self.out.page_size());
+            if let Some(page) = inline.filter(|_| may_be_inline) {
                 return Ok(Rebuilt::Inline(page));
             }
             if only.is_empty() {
