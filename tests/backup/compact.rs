@@ -20,7 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::scene::{into_empty, planned};
-use crate::support::{content, fixtures};
+use crate::support::{content, fixtures, seal_meta};
 
 const STORES: [&str; 6] = [
     "fresh-2.9.1-plaintext",
@@ -213,18 +213,11 @@ fn free_pages_are_left_out() {
     println!("cases: restored-without-free-pages {}", STORES.len());
 }
 
-/// As Bolt sums up a meta page: FNV-1a of what follows its header.
-fn sum(bytes: &[u8]) -> u64 {
-    let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
-}
-
 /// Puts a number into the meta of a slot, with the sum made right.
 fn put_in_meta(bytes: &mut [u8], slot: usize, at: usize, value: &[u8]) {
     let meta = slot * PAGE;
     bytes[meta + at..meta + at + value.len()].copy_from_slice(value);
-    let sum = sum(&bytes[meta + 16..meta + 72]);
-    bytes[meta + 72..meta + 80].copy_from_slice(&sum.to_le_bytes());
+    seal_meta(&mut bytes[meta..]);
 }
 
 const ROOT: usize = 32;

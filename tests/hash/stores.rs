@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::support::device::Recorder;
 use crate::support::scene::{Engine, contents, lost, made, open, writable};
-use crate::support::{content, fixtures};
+use crate::support::{content, fixtures, seal_meta};
 
 /// A store, and the tokens that its file shows.
 pub struct Stored {
@@ -202,12 +202,7 @@ fn planted_everywhere(mut bytes: Vec<u8>, token: &str) -> Vec<u8> {
 fn unlisted(mut bytes: Vec<u8>) -> Vec<u8> {
     for slot in [0, 4096] {
         bytes[slot + 48..slot + 56].fill(0xff);
-        let sum = bytes[slot + 16..slot + 72]
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        bytes[slot + 72..slot + 80].copy_from_slice(&sum.to_le_bytes());
+        seal_meta(&mut bytes[slot..]);
     }
     bytes
 }

@@ -16,7 +16,7 @@ use boltkey::store::{
 };
 
 use super::device::Recorder;
-use super::{content, fixtures};
+use super::{content, fixtures, seal_meta};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -86,12 +86,7 @@ pub fn scenes(engine: Engine) -> Vec<Scene> {
     let mut bytes = lived;
     for slot in [0, 4096] {
         bytes[slot + 48..slot + 56].fill(0xff);
-        let sum = bytes[slot + 16..slot + 72]
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        bytes[slot + 72..slot + 80].copy_from_slice(&sum.to_le_bytes());
+        seal_meta(&mut bytes[slot..]);
     }
     scenes.push(Scene::new("no freelist".to_owned(), engine, bytes));
     scenes

@@ -278,7 +278,7 @@ fn push(text: &mut Vec<u8>, more: &[u8]) -> Option<()> {
 }
 
 fn hex4(bytes: &[u8]) -> Option<u32> {
-    bytes.get(..4)?.iter().try_fold(0, |value, byte| {
-        Some(value << 4 | char::from(*byte).to_digit(16)?)
-    })
+    let mut unit = [0; 2];
+    hex::decode_to_slice(bytes.get(..4)?, &mut unit).ok()?;
+    Some(u16::from_be_bytes(unit).into())
 }

@@ -47,13 +47,6 @@ fn names() -> Vec<String> {
     names
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
-}
-
 enum Item {
     Value(Vec<u8>, String),
     Tree(Vec<u8>, u64, PageId),
@@ -81,7 +74,7 @@ impl Visit for Collect {
                 }
             }
         } else {
-            Item::Value(key, hex(&Sha256::digest(element.value)))
+            Item::Value(key, hex::encode(&Sha256::digest(element.value)))
         });
         ControlFlow::Continue(())
     }
@@ -103,7 +96,7 @@ impl Dump {
         for item in &items {
             if let Item::Value(key, hash) = item {
                 self.keys += 1;
-                writeln!(self.lines, "key {shown} {} {hash}", hex(key)).unwrap();
+                writeln!(self.lines, "key {shown} {} {hash}", hex::encode(key)).unwrap();
             }
         }
         for item in items {
@@ -111,10 +104,20 @@ impl Dump {
                 Item::Value(..) => {}
                 Item::Tree(name, sequence, root) => {
                     let inner = tree(bolt, root);
-                    self.bucket(bolt, &format!("{path}/{}", hex(&name)), sequence, inner);
+                    self.bucket(
+                        bolt,
+                        &format!("{path}/{}", hex::encode(&name)),
+                        sequence,
+                        inner,
+                    );
                 }
                 Item::Inline(name, sequence, inner) => {
-                    self.bucket(bolt, &format!("{path}/{}", hex(&name)), sequence, inner);
+                    self.bucket(
+                        bolt,
+                        &format!("{path}/{}", hex::encode(&name)),
+                        sequence,
+                        inner,
+                    );
                 }
             }
         }
@@ -150,7 +153,7 @@ fn contents_are_those_that_bolt_wrote() {
             })
             .collect();
         dump.bucket(&bolt, "", 0, top);
-        let digest = hex(&Sha256::digest(&dump.lines));
+        let digest = hex::encode(&Sha256::digest(&dump.lines));
         let got = format!("{digest} buckets={} keys={}", dump.buckets, dump.keys);
         assert_eq!(got, wanted.trim(), "{name}");
 
