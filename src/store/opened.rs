@@ -49,10 +49,10 @@ impl Opened {
     }
 
     /// Is `path` in messages from now on.
-    pub(super) fn call(&mut self, path: &Path) {
+    pub(super) fn set_display_path(&mut self, path: &Path) {
         match self {
-            Self::Bolt(bolt) => bolt.call(path),
-            Self::Redb(redb) => redb.call(path),
+            Self::Bolt(bolt) => bolt.set_display_path(path),
+            Self::Redb(redb) => redb.set_display_path(path),
         }
     }
 

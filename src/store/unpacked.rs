@@ -104,7 +104,7 @@ impl Unpacked {
     #[must_use]
     pub fn into_store(self, to: &Path) -> WritableStore {
         let mut store = self.store;
-        store.call(to);
+        store.set_display_path(to);
         store
     }
 }

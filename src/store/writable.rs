@@ -96,9 +96,9 @@ impl WritableStore {
     }
 
     /// Is `path` in messages from now on: the file gets another name.
-    pub(super) fn call(&mut self, path: &Path) {
+    pub(super) fn set_display_path(&mut self, path: &Path) {
         self.description.path = path.to_path_buf();
-        self.opened.call(path);
+        self.opened.set_display_path(path);
     }
 
     /// What kind of file it is.

@@ -13,7 +13,7 @@ use boltkey::ops::backup::opening::Opener;
 use boltkey::ops::backup::restore::{Options, Planned};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;
-use boltkey::ops::files::disk::Straight;
+use boltkey::ops::files::disk::RealDisk;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, OpenOptions, Progress, Snapshot, Store};
 use serde_json::Value;
@@ -86,7 +86,7 @@ impl Trip {
             now: jiff::Timestamp::now(),
         };
         let store = self.open(source);
-        export(&store, &options, Out::Folder(&out), &Straight, &|_| {}).unwrap();
+        export(&store, &options, Out::Folder(&out), &RealDisk, &|_| {}).unwrap();
         out
     }
 
@@ -111,7 +111,7 @@ impl Trip {
         let ended = planned.and_then(|planned| match planned {
             Planned::Refused(_) => Ok(None),
             Planned::Ready(mut plan) => plan
-                .apply(None, "20260101T000000Z", &Straight, &|_| {})
+                .apply(None, "20260101T000000Z", &RealDisk, &|_| {})
                 .map(|_| Some(options.to.clone())),
         });
         let left = fs::read_dir(&target).unwrap().count();

@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::ReadAt;
 use crate::store::bolt::codes::{Code, Defect};
-use crate::store::bolt::judge::Reference;
 use crate::store::bolt::layout::{
     GREATEST_PAGE_SIZE, Header, LEAST_PAGE_SIZE, MAGIC, META, PageId, TxId, VERSION, meta_at, put,
     u32_at, u64_at,
 };
 use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::validate::Reference;
 
 /// The content of a meta page. One that was parsed had the right magic, version and checksum;
 /// that says nothing about the tree.

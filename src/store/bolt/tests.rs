@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::store::bolt::codes::Defect;
-use crate::store::bolt::judge::Reference;
 use crate::store::bolt::layout::PageId;
-use crate::store::bolt::node::{Content, Element, Node};
+use crate::store::bolt::node::{BucketContent, Element, Node};
+use crate::store::bolt::validate::Reference;
 use crate::store::bolt::walk::{Visit, Walker, inline};
 use crate::store::bolt::*;
 use crate::store::{MemoryFile, Snapshot};
@@ -66,8 +66,8 @@ impl Visit for Collect {
         let key = element.key.to_vec();
         self.0.push(if element.is_bucket() {
             match node.bucket(element).unwrap() {
-                (header, Content::Tree(root)) => Item::Tree(key, header.sequence, root),
-                (header, Content::Inline(node, _)) => {
+                (header, BucketContent::Tree(root)) => Item::Tree(key, header.sequence, root),
+                (header, BucketContent::Inline(node, _)) => {
                     let mut inner = Self::default();
                     let _ = inline(&node, &mut inner);
                     Item::Inline(key, header.sequence, inner.0)

@@ -71,7 +71,7 @@ pub struct Redb {
 
 impl Redb {
     /// Is `path` in messages from now on.
-    pub(super) fn call(&mut self, path: &Path) {
+    pub(super) fn set_display_path(&mut self, path: &Path) {
         self.path = path.to_path_buf();
     }
 

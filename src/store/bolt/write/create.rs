@@ -8,12 +8,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::Bolt;
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect, Report};
-use crate::store::bolt::judge::{Reference, fetch, judge};
 use crate::store::bolt::layout::{PageId, TxId};
 use crate::store::bolt::meta::Meta;
-use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::node::{BucketContent, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
+use crate::store::bolt::validate::{Reference, read_node, validate};
 use crate::store::bolt::walk::{Visit, Walker, inline};
 use crate::store::bolt::write::encode::freelist;
 use crate::store::bolt::write::load::Loader;
@@ -201,7 +201,7 @@ impl Bolt {
     ) -> Result<bool> {
         if nested {
             // What is walked must have no cycle.
-            let report = self.survey()?.report.clone();
+            let report = self.reachability()?.report.clone();
             whole(((), report.into_findings()))?;
         }
         let mut complete = true;
@@ -242,7 +242,7 @@ impl Bolt {
     /// # Errors
     /// [`ErrorKind::Refused`], naming the bucket; [`ErrorKind::Corrupt`] for a damaged file.
     pub(crate) fn must_be_flat(&self) -> Result<()> {
-        let report = self.survey()?.report.clone();
+        let report = self.reachability()?.report.clone();
         let flat = ![Code::NestedBucket, Code::InlineNested, Code::RootValue]
             .iter()
             .any(|code| report.has_code(*code));
@@ -286,10 +286,10 @@ impl Bolt {
             failed: None,
         };
         match content {
-            Content::Inline(node, _) => {
+            BucketContent::Inline(node, _) => {
                 let _ = inline(&node, &mut load);
             }
-            Content::Tree(root) => {
+            BucketContent::Tree(root) => {
                 let from = Reference { page, offset };
                 let mut walker = Walker::new(&self.file, self.metas.current.hwm);
                 let _ = walker.tree(root, from, &mut load)?;
@@ -438,14 +438,14 @@ struct Owned {
 
 impl Cursor {
     /// At the start of a bucket.
-    fn new(bolt: &Bolt, content: &Content<'_>) -> Result<Self> {
+    fn new(bolt: &Bolt, content: &BucketContent<'_>) -> Result<Self> {
         let mut cursor = Self {
             pages: Vec::new(),
             elements: Vec::new(),
         };
         match content {
-            Content::Tree(root) => cursor.pages.push(*root),
-            Content::Inline(node, _) => cursor.take(bolt, node)?,
+            BucketContent::Tree(root) => cursor.pages.push(*root),
+            BucketContent::Inline(node, _) => cursor.take(bolt, node)?,
         }
         cursor.elements.reverse();
         Ok(cursor)
@@ -478,8 +478,8 @@ impl Cursor {
             };
             let corrupt = |defect: Defect| bolt.corrupt(&defect);
             let hwm = bolt.metas.current.hwm;
-            let (header, kind) = judge(&mut batch, page, hwm, from)?.map_err(corrupt)?;
-            let node = fetch(&mut batch, page, header, kind)?.map_err(corrupt)?;
+            let (header, kind) = validate(&mut batch, page, hwm, from)?.map_err(corrupt)?;
+            let node = read_node(&mut batch, page, header, kind)?.map_err(corrupt)?;
             let before = self.pages.len();
             self.take(bolt, &node)?;
             self.pages.get_mut(before..).unwrap_or_default().reverse();

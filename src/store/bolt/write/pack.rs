@@ -17,7 +17,7 @@ use crate::store::device::sum_on_medium;
 const CHUNK: usize = 256 << 10;
 
 /// A node that was written.
-struct Written {
+struct WrittenNode {
     page: PageId,
     pages: u64,
     /// Of the bytes of all its pages.
@@ -27,7 +27,7 @@ struct Written {
 /// What is remembered of what was written, to be compared when it is read back.
 enum Sums {
     /// Each node by itself.
-    Each(Vec<Written>),
+    Each(Vec<WrittenNode>),
     /// All of them together, where they follow each other in the file: needs no memory for each.
     InOrder(crc32fast::Hasher),
 }
@@ -128,7 +128,7 @@ impl<'a> NodeWriter<'a> {
         let image = self.buffer.get(start..).unwrap_or_default();
         match &mut self.sums {
             Sums::InOrder(hasher) => hasher.update(image),
-            Sums::Each(written) => written.push(Written {
+            Sums::Each(written) => written.push(WrittenNode {
                 page,
                 pages,
                 sum: crc32fast::hash(image),
@@ -170,7 +170,7 @@ impl<'a> NodeWriter<'a> {
         let Sums::Each(written) = &self.sums else {
             return Ok(());
         };
-        let mut nodes: Vec<&Written> = written.iter().collect();
+        let mut nodes: Vec<&WrittenNode> = written.iter().collect();
         nodes.sort_unstable_by_key(|node| node.page);
         let page_size = self.page_size() as u64;
         let mut buffer = Zeroizing::new(Vec::new());

@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::Defect;
-use crate::store::bolt::judge::{Reference, fetch, judge};
 use crate::store::bolt::layout::PageId;
-use crate::store::bolt::node::{BucketHeader, Content, Element, Kind, Node, bucket};
+use crate::store::bolt::node::{BucketContent, BucketHeader, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::validate::{Reference, read_node, validate};
 use crate::store::bolt::write::encode::{Body, Draft};
 use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
 use crate::store::change::{PairAction, Transform};
@@ -98,8 +98,8 @@ pub(super) fn rebuild(
     may_be_inline: bool,
     out: &mut NodeWriter<'_>,
 ) -> Result<Rebuilt> {
-    let mut merge = Merge::new(old, changes, out);
-    let mut shape = Shape { levels: Vec::new() };
+    let mut merge = TreeMerge::new(old, changes, out);
+    let mut skeleton = Skeleton { levels: Vec::new() };
     match source {
         Source::Nothing => {
             merge.edits_below(None)?;
@@ -111,13 +111,13 @@ pub(super) fn rebuild(
             merge.leaf(node, None)?;
         }
         Source::Tree(root) => {
-            shape = Shape::read(old, *root)?;
-            if !merge.leaves(old, &shape)? {
+            skeleton = Skeleton::read(old, *root)?;
+            if !merge.leaves(old, &skeleton)? {
                 return Ok(Rebuilt::Same);
             }
         }
     }
-    merge.finish(&shape, may_be_inline)
+    merge.finish(&skeleton, may_be_inline)
 }
 
 /// Writes the bucket with this value anew, with all buckets in it, and tells its new value.
@@ -140,8 +140,8 @@ fn repack(
     let (header, content) = bucket(value, PageId(0), 0)
         .map_err(|defect| Error::new(ErrorKind::Corrupt, defect.message))?;
     let source = match content {
-        Content::Tree(root) => Source::Tree(root),
-        Content::Inline(node, _) => Source::Inline(node),
+        BucketContent::Tree(root) => Source::Tree(root),
+        BucketContent::Inline(node, _) => Source::Inline(node),
     };
     let nothing = BTreeMap::new();
     let changes = TreeChanges {
@@ -160,7 +160,7 @@ fn flags(of_buckets: bool) -> u32 {
 }
 
 /// A node of the old tree.
-struct Old {
+struct OldNode {
     /// The separator above it: keys below are not smaller, but for the first node of a level,
     /// below which all keys go that are smaller than any separator.
     key: Vec<u8>,
@@ -170,14 +170,14 @@ struct Old {
 }
 
 /// The old tree without the content of its leaves: its levels from the leaves up to the root.
-struct Shape {
-    levels: Vec<Vec<Old>>,
+struct Skeleton {
+    levels: Vec<Vec<OldNode>>,
 }
 
-impl Shape {
+impl Skeleton {
     fn read(old: Checked<'_>, root: PageId) -> Result<Self> {
         let mut nodes = Nodes::new(old);
-        let mut levels = vec![vec![Old {
+        let mut levels = vec![vec![OldNode {
             key: Vec::new(),
             page: root,
             children: 0..0,
@@ -197,7 +197,7 @@ impl Shape {
                 let first = below.len();
                 if node.kind == Kind::Leaf {
                     leaves += 1;
-                    below.push(Old {
+                    below.push(OldNode {
                         key: parent.key.clone(),
                         page: parent.page,
                         children: 0..0,
@@ -212,7 +212,7 @@ impl Shape {
                         } else {
                             element.key.to_vec()
                         };
-                        below.push(Old {
+                        below.push(OldNode {
                             key,
                             page: element.child,
                             children: 0..0,
@@ -250,7 +250,7 @@ impl<'f> Nodes<'f> {
         }
     }
 
-    fn kind_of_first(&mut self, level: &[Old]) -> Result<Kind> {
+    fn kind_of_first(&mut self, level: &[OldNode]) -> Result<Kind> {
         let mut kind = Kind::Leaf;
         let first: Vec<PageId> = level.iter().take(1).map(|old| old.page).collect();
         self.each(&first, |node| {
@@ -285,8 +285,8 @@ impl<'f> Nodes<'f> {
                     page: *page,
                     offset: file.offset(*page),
                 };
-                let shown = match judge(&mut self.batch, *page, hwm, from)? {
-                    Ok((header, kind)) => match fetch(&mut self.batch, *page, header, kind)? {
+                let shown = match validate(&mut self.batch, *page, hwm, from)? {
+                    Ok((header, kind)) => match read_node(&mut self.batch, *page, header, kind)? {
                         Ok(node) => show(&node)?,
                         Err(defect) => Err(defect),
                     },
@@ -314,7 +314,7 @@ fn changed_meanwhile(file: &PageFile, defect: &Defect) -> Error {
 }
 
 /// A node of the new tree's level that is being made.
-enum New {
+enum NewNode {
     /// The old one with this index in its level.
     Kept(usize),
     /// One that was written.
@@ -322,18 +322,18 @@ enum New {
 }
 
 /// Merges a tree with its changes, leaf by leaf.
-struct Merge<'m, 'o> {
+struct TreeMerge<'m, 'o> {
     old: Checked<'m>,
     changes: TreeChanges<'m>,
     packer: Packer,
     out: &'m mut NodeWriter<'o>,
     /// The leaves of the new tree so far.
-    done: Vec<New>,
+    done: Vec<NewNode>,
     packed: Vec<Child>,
     value: Zeroizing<Vec<u8>>,
 }
 
-impl<'m, 'o> Merge<'m, 'o> {
+impl<'m, 'o> TreeMerge<'m, 'o> {
     fn new(old: Checked<'m>, changes: TreeChanges<'m>, out: &'m mut NodeWriter<'o>) -> Self {
         Self {
             old,
@@ -348,9 +348,13 @@ impl<'m, 'o> Merge<'m, 'o> {
 
     /// Goes through all leaves and keeps those into which no change falls. False when that is
     /// all of them.
-    fn leaves(&mut self, old: Checked<'_>, shape: &Shape) -> Result<bool> {
+    fn leaves(&mut self, old: Checked<'_>, skeleton: &Skeleton) -> Result<bool> {
         let mut nodes = Nodes::new(old);
-        let leaves = shape.levels.first().map(Vec::as_slice).unwrap_or_default();
+        let leaves = skeleton
+            .levels
+            .first()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let mut changed = false;
         let mut next = 0;
         while next < leaves.len() {
@@ -401,8 +405,8 @@ impl<'m, 'o> Merge<'m, 'o> {
     fn keep(&mut self, leaves: Range<usize>) -> Result<()> {
         if !leaves.is_empty() {
             self.packer.finish(self.out, &mut self.packed)?;
-            self.done.extend(self.packed.drain(..).map(New::Packed));
-            self.done.extend(leaves.map(New::Kept));
+            self.done.extend(self.packed.drain(..).map(NewNode::Packed));
+            self.done.extend(leaves.map(NewNode::Kept));
         }
         Ok(())
     }
@@ -526,7 +530,7 @@ impl<'m, 'o> Merge<'m, 'o> {
     }
 
     /// Builds the levels above the leaves.
-    fn finish(mut self, shape: &Shape, may_be_inline: bool) -> Result<Rebuilt> {
+    fn finish(mut self, skeleton: &Skeleton, may_be_inline: bool) -> Result<Rebuilt> {
         if self.done.is_empty()
             && self.packed.is_empty()
             && let Some(only) = self.packer.only_node()
@@ -540,19 +544,19 @@ impl<'m, 'o> Merge<'m, 'o> {
             }
         }
         self.packer.finish(self.out, &mut self.packed)?;
-        self.done.extend(self.packed.drain(..).map(New::Packed));
+        self.done.extend(self.packed.drain(..).map(NewNode::Packed));
         let mut level = self.done;
         let mut height = 0;
         loop {
-            let old = shape
+            let old = skeleton
                 .levels
                 .get(height)
                 .map(Vec::as_slice)
                 .unwrap_or_default();
             if level.len() <= 1 {
                 let root = match level.pop() {
-                    Some(New::Kept(index)) => old.get(index).map(|old| old.page),
-                    Some(New::Packed(child)) => Some(child.page),
+                    Some(NewNode::Kept(index)) => old.get(index).map(|old| old.page),
+                    Some(NewNode::Packed(child)) => Some(child.page),
                     None => None,
                 };
                 return match root {
@@ -562,7 +566,7 @@ impl<'m, 'o> Merge<'m, 'o> {
                 };
             }
             height += 1;
-            let parents = shape
+            let parents = skeleton
                 .levels
                 .get(height)
                 .map(Vec::as_slice)
@@ -575,11 +579,11 @@ impl<'m, 'o> Merge<'m, 'o> {
 /// One level of branches above `level`. `old` are the old nodes of that level, `parents` those
 /// above them.
 fn branches(
-    level: Vec<New>,
-    old: &[Old],
-    parents: &[Old],
+    level: Vec<NewNode>,
+    old: &[OldNode],
+    parents: &[OldNode],
     out: &mut NodeWriter<'_>,
-) -> Result<Vec<New>> {
+) -> Result<Vec<NewNode>> {
     let mut groups = group(level, parents);
     // A run of one has no branch of its own: a kept neighbour is opened for it.
     let mut at = 0;
@@ -596,7 +600,7 @@ fn branches(
                 Group::Run(mut run) => joined.append(&mut run),
                 Group::Kept(parent) => {
                     let children = parents.get(parent).map(|parent| parent.children.clone());
-                    joined.extend(children.unwrap_or_default().map(New::Kept));
+                    joined.extend(children.unwrap_or_default().map(NewNode::Kept));
                 }
             }
         }
@@ -608,12 +612,12 @@ fn branches(
     let mut packed = Vec::new();
     for group in groups {
         match group {
-            Group::Kept(parent) => above.push(New::Kept(parent)),
+            Group::Kept(parent) => above.push(NewNode::Kept(parent)),
             Group::Run(run) => {
                 for node in &run {
                     let (key, page) = match node {
-                        New::Packed(child) => (child.key.as_slice(), child.page),
-                        New::Kept(index) => match old.get(*index) {
+                        NewNode::Packed(child) => (child.key.as_slice(), child.page),
+                        NewNode::Kept(index) => match old.get(*index) {
                             Some(old) => (old.key.as_slice(), old.page),
                             None => continue,
                         },
@@ -621,7 +625,7 @@ fn branches(
                     packer.push(key, Body::Child(page), out, &mut packed)?;
                 }
                 packer.finish(out, &mut packed)?;
-                above.extend(packed.drain(..).map(New::Packed));
+                above.extend(packed.drain(..).map(NewNode::Packed));
             }
         }
     }
@@ -633,15 +637,15 @@ enum Group {
     /// All children of this old branch, and nothing else: it stays.
     Kept(usize),
     /// Nodes that get new branches.
-    Run(Vec<New>),
+    Run(Vec<NewNode>),
 }
 
-fn group(level: Vec<New>, parents: &[Old]) -> Vec<Group> {
+fn group(level: Vec<NewNode>, parents: &[OldNode]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut parent = 0;
     let mut level = level.into_iter().peekable();
     while let Some(node) = level.next() {
-        if let New::Kept(index) = node {
+        if let NewNode::Kept(index) = node {
             while parents.get(parent).is_some_and(|p| p.children.end <= index) {
                 parent += 1;
             }
@@ -651,7 +655,7 @@ fn group(level: Vec<New>, parents: &[Old]) -> Vec<Group> {
                 let mut expected = index + 1;
                 while let Some(next) = level.next_if(|next| {
                     expected < whole.children.end
-                        && matches!(next, New::Kept(index) if *index == expected)
+                        && matches!(next, NewNode::Kept(index) if *index == expected)
                 }) {
                     run.push(next);
                     expected += 1;
@@ -669,7 +673,7 @@ fn group(level: Vec<New>, parents: &[Old]) -> Vec<Group> {
     groups
 }
 
-fn add(groups: &mut Vec<Group>, mut nodes: Vec<New>) {
+fn add(groups: &mut Vec<Group>, mut nodes: Vec<NewNode>) {
     match groups.last_mut() {
         Some(Group::Run(run)) => run.append(&mut nodes),
         _ => groups.push(Group::Run(nodes)),

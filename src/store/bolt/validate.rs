@@ -1,4 +1,4 @@
-//! One node on its own: its header judged before anything in it is used, then its bytes.
+//! Validating the header of one node, then reading the node.
 
 use crate::error::Result;
 use crate::store::bolt::batch::Batch;
@@ -9,21 +9,22 @@ use crate::store::bolt::node::{Kind, Node};
 /// Where the number of a page was read, for messages.
 #[derive(Clone, Copy)]
 pub(super) struct Reference {
+    /// The page that has the reference.
     pub(super) page: PageId,
-    /// In bytes from the start of the file.
+    /// Where the reference is, in bytes from the start of the file.
     pub(super) offset: u64,
 }
 
 impl Reference {
-    /// What is wrong with the number of `page` that stands here.
-    pub(super) fn refused(self, page: PageId, code: Code, why: &str) -> Defect {
+    /// A defect of the reference to `page` that was read here.
+    pub(super) fn defect(self, page: PageId, code: Code, why: &str) -> Defect {
         let message = format!("refers to page {page}, {why}");
         Defect::new(code, self.page, self.offset, message)
     }
 }
 
-/// Why there can't be a node at `page`, of a file of so many `pages`.
-pub(super) fn outside(page: PageId, hwm: PageId, pages: u64) -> Option<(Code, String)> {
+/// Why `page` can't be a node, if its number is out of bounds in a file of `pages` pages.
+pub(super) fn out_of_bounds(page: PageId, hwm: PageId, pages: u64) -> Option<(Code, String)> {
     if page.0 < 2 {
         Some((Code::PageBounds, "a meta page".into()))
     } else if page >= hwm {
@@ -36,22 +37,25 @@ pub(super) fn outside(page: PageId, hwm: PageId, pages: u64) -> Option<(Code, St
     }
 }
 
-/// Reads and judges the header of the node at `page`, whose number was found at `from`; every
-/// number in it is in bounds afterwards.
-pub(super) fn judge(
+/// Reads and validates the header of the node at `page`, to which `from` refers. If there is no
+/// defect, the number, type, overflow and count of the node are in bounds.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] when the file can't be read.
+pub(super) fn validate(
     batch: &mut Batch<'_>,
     page: PageId,
     hwm: PageId,
     from: Reference,
 ) -> Result<Result<(Header, Kind), Defect>> {
     let file = batch.file();
-    if let Some((code, why)) = outside(page, hwm, file.pages()) {
-        return Ok(Err(from.refused(page, code, &why)));
+    if let Some((code, why)) = out_of_bounds(page, hwm, file.pages()) {
+        return Ok(Err(from.defect(page, code, &why)));
     }
     let bytes = batch.bytes(page, 1)?;
     let Some(header) = Header::parse(bytes) else {
         let why = "whose header lies beyond the end of the file";
-        return Ok(Err(from.refused(page, Code::PageMissing, why)));
+        return Ok(Err(from.defect(page, Code::PageMissing, why)));
     };
     let base = file.offset(page);
     let wrong = |code, at, message| Ok(Err(Defect::new(code, page, base + at, message)));
@@ -73,7 +77,7 @@ pub(super) fn judge(
             format!("the flags {flags:#06x} are neither a branch's nor a leaf's"),
         );
     };
-    // Fits in 64 bits: the page is in the file, the overflow has 32 bits.
+    // No overflow: the page is in the file, and the overflow field has 32 bits.
     let last = page.0 + u64::from(header.overflow);
     if last >= hwm.0 {
         return wrong(
@@ -107,8 +111,11 @@ pub(super) fn judge(
     Ok(Ok((header, kind)))
 }
 
-/// Reads the node at `page`, whose header was judged.
-pub(super) fn fetch<'b>(
+/// Reads the node at `page`, whose header was validated.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] when the file can't be read.
+pub(super) fn read_node<'b>(
     batch: &'b mut Batch<'_>,
     page: PageId,
     header: Header,
