@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes. `tests/corpora.rs` replays the corpora through the
+//! What the fuzz targets do with their bytes. `tests/repo/corpora.rs` replays the corpora through the
 //! same functions, so that what was found once is tried by every `cargo test`.
 
 #![allow(clippy::indexing_slicing, clippy::expect_used)] // test code

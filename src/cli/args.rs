@@ -1,12 +1,11 @@
-//! The command line: global options and the list of commands.
+//! The command line: the list of commands. Only this file knows them all; no command imports it.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::cli::Session;
+use crate::cli::commands;
 use crate::cli::exit::Outcome;
+use crate::cli::globals::Globals;
+use crate::cli::session::Session;
 use crate::error::Result;
 
 /// What stands below the long help, and so on the manual page.
@@ -85,67 +84,6 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Options that every command takes, before or after its name.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Globals {
-    /// The database: an influxd.bolt file, a redb store, or for reading a gzipped copy of either;
-    /// found if not given
-    #[arg(
-        short = 'd',
-        long = "db",
-        alias = "bolt-path",
-        global = true,
-        value_name = "PATH"
-    )]
-    pub db: Option<PathBuf>,
-    /// Machine-readable output: one JSON document on standard output
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Do everything short of changing the database, and report what would be changed
-    #[arg(short = 'n', long, global = true)]
-    pub dry_run: bool,
-    /// Yes to every yes-or-no question; choices are never guessed
-    #[arg(short, long, global = true)]
-    pub yes: bool,
-    /// Before changing the database, put a verified copy of it into this new file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub keep_copy: Option<PathBuf>,
-    /// Wait that long for the lock (500ms, 5s, 2m); default: do not wait
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
-    pub wait: Option<Duration>,
-    /// Go on where the file system has no locks
-    #[arg(long, global = true)]
-    pub no_lock: bool,
-    /// No status lines on standard error
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// More status lines on standard error
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
-    /// When to use colour; by default on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorWhen,
-}
-
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
-    Auto,
-    Always,
-    Never,
-}
-
-impl From<ColorWhen> for anstream::ColorChoice {
-    fn from(when: ColorWhen) -> Self {
-        match when {
-            ColorWhen::Auto => Self::Auto,
-            ColorWhen::Always => Self::Always,
-            ColorWhen::Never => Self::Never,
-        }
-    }
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -155,95 +93,76 @@ pub enum Command {
     Locate,
     /// Tokens: list, show, verify, create, clone, rotate, update, delete
     #[command(subcommand, visible_alias = "authorization")]
-    Auth(crate::cli::commands::auth::Command),
+    Auth(commands::auth::Command),
     /// Check the structure of the file and the sense of the metadata
-    Check(crate::cli::commands::check::CheckArgs),
+    Check(commands::check::CheckArgs),
     /// Users: list, create, delete, give them a password
     #[command(subcommand)]
-    User(crate::cli::commands::user::Command),
+    User(commands::user::Command),
     /// Organizations: list, create
     #[command(subcommand)]
-    Org(crate::cli::commands::org::Command),
+    Org(commands::org::Command),
     /// List InfluxDB buckets
     #[command(subcommand)]
-    Bucket(crate::cli::commands::listing::Command),
+    Bucket(commands::bucket::Command),
     /// Make a new store with a first user, organization, bucket and operator token
-    Setup(Box<crate::cli::commands::setup::SetupArgs>),
+    Setup(Box<commands::setup::SetupArgs>),
     /// Make organizations, users and tokens be as a list says; a second run changes nothing
-    Apply(crate::cli::commands::apply::ApplyArgs),
+    Apply(commands::apply::ApplyArgs),
     /// Write out every token that is stored in plaintext
-    Capture(crate::cli::commands::capture::CaptureArgs),
+    Capture(commands::capture::CaptureArgs),
     /// Replace every plaintext token by its hash, as InfluxDB 2.8 and later do, and leave none
     /// readable
-    Hash(crate::cli::commands::hash::HashArgs),
+    Hash(commands::hash::HashArgs),
     /// Get back in: make a new operator token without an old one
     #[command(subcommand)]
-    Recover(crate::cli::commands::recover::Command),
+    Recover(commands::recover::Command),
     /// Find, and get back, plaintext tokens that only unused parts of a file still show
     #[command(subcommand)]
-    Residue(crate::cli::commands::residue::Command),
+    Residue(commands::residue::Command),
     /// Go back to an older release, and take the tokens along
     #[command(subcommand)]
-    Downgrade(crate::cli::commands::downgrade::Command),
+    Downgrade(commands::downgrade::Command),
     /// Write the whole store into a new file of the other engine, redb or bolt
-    Convert(crate::cli::commands::convert::ConvertArgs),
+    Convert(commands::convert::ConvertArgs),
     /// Write the whole store into a new, small file without unused parts
-    Compact(crate::cli::commands::convert::CompactArgs),
+    Compact(commands::compact::CompactArgs),
     /// Back up metadata, look into backups, restore them
     #[command(subcommand)]
-    Backup(crate::cli::commands::backup::Command),
+    Backup(commands::backup::Command),
     /// Make or hash a token; no database needed
     #[command(subcommand)]
-    Token(crate::cli::commands::token::Command),
+    Token(commands::token::Command),
     /// Print the completion script for a shell
-    Completions(crate::cli::commands::completions::CompletionsArgs),
+    Completions(commands::completions::CompletionsArgs),
     /// Write the manual pages into a folder
-    Man(crate::cli::commands::man::ManArgs),
+    Man(commands::man::ManArgs),
 }
 
 /// Hands the command to its module.
 pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::Status => crate::cli::commands::status::run(session),
-        Command::Locate => crate::cli::commands::locate::run(session),
-        Command::Auth(command) => crate::cli::commands::auth::run(command, session),
-        Command::Check(args) => crate::cli::commands::check::run(&args, session),
-        Command::User(command) => crate::cli::commands::user::run(command, session),
-        Command::Org(command) => crate::cli::commands::org::run(command, session),
-        Command::Bucket(command) => crate::cli::commands::listing::buckets(command, session),
-        Command::Setup(args) => crate::cli::commands::setup::run(*args, session),
-        Command::Apply(args) => crate::cli::commands::apply::run(&args, session),
-        Command::Capture(args) => crate::cli::commands::capture::run(args, session),
-        Command::Hash(args) => crate::cli::commands::hash::run(args, session),
-        Command::Recover(command) => crate::cli::commands::recover::run(command, session),
-        Command::Residue(command) => crate::cli::commands::residue::run(command, session),
-        Command::Downgrade(command) => crate::cli::commands::downgrade::run(command, session),
-        Command::Convert(args) => crate::cli::commands::convert::run_convert(args, session),
-        Command::Compact(args) => crate::cli::commands::convert::run_compact(args, session),
-        Command::Backup(command) => crate::cli::commands::backup::run(command, session),
-        Command::Token(command) => crate::cli::commands::token::run(command, session),
-        Command::Completions(args) => crate::cli::commands::completions::run(&args, session),
-        Command::Man(args) => crate::cli::commands::man::run(&args, session),
+        Command::Status => commands::status::run(session),
+        Command::Locate => commands::locate::run(session),
+        Command::Auth(command) => commands::auth::run(command, session),
+        Command::Check(args) => commands::check::run(&args, session),
+        Command::User(command) => commands::user::run(command, session),
+        Command::Org(command) => commands::org::run(command, session),
+        Command::Bucket(command) => commands::bucket::run(command, session),
+        Command::Setup(args) => commands::setup::run(*args, session),
+        Command::Apply(args) => commands::apply::run(&args, session),
+        Command::Capture(args) => commands::capture::run(args, session),
+        Command::Hash(args) => commands::hash::run(args, session),
+        Command::Recover(command) => commands::recover::run(command, session),
+        Command::Residue(command) => commands::residue::run(command, session),
+        Command::Downgrade(command) => commands::downgrade::run(command, session),
+        Command::Convert(args) => commands::convert::run(args, session),
+        Command::Compact(args) => commands::compact::run(args, session),
+        Command::Backup(command) => commands::backup::run(command, session),
+        Command::Token(command) => commands::token::run(command, session),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command(), session),
+        Command::Man(args) => commands::man::run(&args, Cli::command(), session),
     }
-}
-
-/// Reads a duration as `500ms`, `5s`, `2m` or `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || String::from("expected a number and a unit, as in 500ms, 5s or 2m");
-    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(wrong()),
-    };
-    number
-        .checked_mul(millis)
-        .map(Duration::from_millis)
-        .ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -251,25 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
-        for (text, millis) in [
-            ("0s", 0),
-            ("500ms", 500),
-            ("5s", 5_000),
-            ("2m", 120_000),
-            ("1h", 3_600_000),
-        ] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(millis)));
-        }
-        let most = format!("{}h", u64::MAX);
-        for text in ["", "5", "s", "5 s", "-5s", "1.5s", "5d", "5S", &most] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn the_definition_is_sound() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::cli::Session;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Database;
+use crate::cli::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::ops::commit::{SideFiles, sound_structure};

@@ -4,6 +4,7 @@ mod args;
 mod change;
 mod commands;
 pub mod exit;
+mod globals;
 pub mod host;
 mod session;
 pub mod terminal;
@@ -12,8 +13,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use session::Session;
-pub use terminal::ui::{Human, Ui};
+use crate::cli::session::Session;
+use crate::cli::terminal::ui::Ui;
 
 /// Runs the program with the process's arguments, streams and environment.
 #[must_use]

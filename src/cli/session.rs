@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::Globals;
+use crate::cli::globals::Globals;
 use crate::cli::host::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::ui::{Ui, printable};

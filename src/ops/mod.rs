@@ -2,8 +2,6 @@
 //! `cli/commands`; options in, report out, both plain data. Knows nothing of terminals,
 //! arguments or page formats.
 
-mod token_survey;
-
 pub mod apply;
 pub mod auth;
 pub mod backup;
@@ -17,11 +15,10 @@ pub mod files;
 pub mod hash;
 pub mod locate;
 pub mod org;
-pub mod recover_operator;
+pub mod recover;
 pub mod residue;
 pub mod resolve;
 pub mod setup;
-pub mod siblings;
 pub mod status;
 pub mod timestamp;
 pub mod token;

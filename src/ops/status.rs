@@ -10,10 +10,10 @@ use crate::finding::{Finding, Severity, counted};
 use crate::metadata;
 use crate::metadata::residue::Known;
 use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
-use crate::ops::siblings::Sibling;
+use crate::ops::residue;
+use crate::ops::residue::siblings::Sibling;
 use crate::ops::token_counts::{OperatorToken, Tally, Tokens};
 use crate::ops::user::list::with_password;
-use crate::ops::{residue, siblings};
 use crate::store::{Engine, Store};
 
 /// What a file is, who can still get in, what it shows, and what is at risk.
@@ -163,7 +163,7 @@ pub fn status(store: &Store) -> Result<Status> {
 impl Status {
     /// Looks at the files beside the database; the lock is not needed for it.
     pub fn look_beside(&mut self) {
-        let (siblings, findings) = siblings::look_beside(&self.database.path);
+        let (siblings, findings) = residue::siblings::look_beside(&self.database.path);
         self.siblings = siblings;
         self.findings.extend(findings);
     }

@@ -2,11 +2,10 @@
 //! taken as it is, every other one is laid out anew, and what it showed beside its content is gone.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use boltkey::finding::Severity;
-use boltkey::ops::backup::opening::Opener;
+use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::files::disk::RealDisk;
@@ -15,12 +14,11 @@ use boltkey::store::device::on_file;
 use boltkey::store::{
     ChangeSet, Commit, Engine, OpenOptions, Progress, Snapshot, Store, WritableStore,
 };
-use flate2::write::GzEncoder;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::scene::{into_empty, planned};
-use crate::support::{content, fixtures, seal_meta};
+use crate::support::fixtures::{fixture, gzip, operator_token};
+use crate::support::image::checksum;
 
 const STORES: [&str; 6] = [
     "fresh-2.9.1-plaintext",
@@ -31,18 +29,9 @@ const STORES: [&str; 6] = [
     "upgraded-2.9.1",
 ];
 
-/// The file of a store, packed or not, and one of its operator tokens.
+/// A store, and one of its operator tokens.
 fn store_of(name: &str) -> (Vec<u8>, String) {
-    let real = fixtures().join("real");
-    let packed = real.join(format!("{name}.bolt.gz"));
-    let path = match packed.exists() {
-        true => packed,
-        false => real.join(format!("{name}.bolt")),
-    };
-    let facts = real.join(format!("{name}.json"));
-    let facts: Value = serde_json::from_slice(&fs::read(facts).unwrap()).unwrap();
-    let token = facts["tokens"][0]["token"].as_str().unwrap().to_owned();
-    (content(&path), token)
+    (fixture(name), operator_token(name))
 }
 
 /// Whether a store is compact; none if it is damaged.
@@ -76,12 +65,7 @@ fn laid_out(folder: &Path, bytes: &[u8]) -> Vec<u8> {
 fn restored(bytes: &[u8], token: &str) -> Vec<u8> {
     let folder = TempDir::new().unwrap();
     let backup = folder.path().join("backup.bolt.gz");
-    let mut packer = GzEncoder::new(
-        fs::File::create(&backup).unwrap(),
-        flate2::Compression::fast(),
-    );
-    packer.write_all(bytes).unwrap();
-    packer.finish().unwrap();
+    fs::write(&backup, gzip(bytes)).unwrap();
     let to = folder.path().join("influxd.bolt");
     let options = into_empty(&to);
     let backup = Backup::open(From::Path(&backup), None).unwrap();
@@ -217,7 +201,8 @@ fn free_pages_are_left_out() {
 fn put_in_meta(bytes: &mut [u8], slot: usize, at: usize, value: &[u8]) {
     let meta = slot * PAGE;
     bytes[meta + at..meta + at + value.len()].copy_from_slice(value);
-    seal_meta(&mut bytes[meta..]);
+    let sum = checksum(&bytes[meta + 16..meta + 72]);
+    bytes[meta + 72..meta + 80].copy_from_slice(&sum.to_le_bytes());
 }
 
 const ROOT: usize = 32;

@@ -6,59 +6,46 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boltkey::ErrorKind;
-use boltkey::ops::backup::opening::Opener;
+use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From, Kind, Role};
 use boltkey::secret::Token;
-use serde_json::Value;
 
-use crate::scene::{into_empty, planned};
-use crate::support::{content, fixtures};
-use crate::{Place, ran, sqlite};
+use crate::scene::{BackupScene, into_empty, planned, ran};
 
 const STORE: &str = "fresh-2.9.1";
 
 /// A backup of a small store, and where it would be restored to.
-struct Scene {
-    place: Place,
+struct DamagedBackup {
+    scene: BackupScene,
     files: BTreeMap<String, Vec<u8>>,
-    token: String,
     /// What every whole backup names, the store first.
     names: [Option<String>; 2],
 }
 
-impl Scene {
+impl DamagedBackup {
     fn new(compression: &str, manifest: bool) -> Self {
-        let place = Place::new();
-        let real = fixtures().join("real");
-        let bytes = content(&real.join(format!("{STORE}.bolt")));
-        fs::write(place.path("source/influxd.bolt"), bytes).unwrap();
-        let pages = place.path("source/influxd.sqlite");
-        fs::remove_file(&pages).unwrap();
-        sqlite(&pages, 2);
-        let facts = fs::read(real.join(format!("{STORE}.json"))).unwrap();
-        let facts: Value = serde_json::from_slice(&facts).unwrap();
+        let scene = BackupScene::new(STORE, 2);
         let mut arguments = vec!["backup", "export", "--out", "whole", "--db"];
         arguments.extend(["source/influxd.bolt", "--compression", compression]);
         if manifest {
             arguments.push("--influx-manifest");
         }
-        ran(&mut place.command(&arguments));
-        let files = place.state("whole").into_iter();
+        ran(&mut scene.command(&arguments));
+        let files = scene.files("whole").into_iter();
         let files: BTreeMap<_, _> = files.map(|(path, bytes)| (name_of(&path), bytes)).collect();
-        fs::create_dir(place.path("target")).unwrap();
+        fs::create_dir(scene.path("target")).unwrap();
         let find = |part: &str| files.keys().find(|name| name.contains(part)).cloned();
         Self {
             names: [find(".bolt."), find(".sqlite")].map(|name| name.or_else(|| find(".bolt"))),
-            place,
-            token: facts["tokens"][0]["token"].as_str().unwrap().to_owned(),
+            scene,
             files,
         }
     }
 
     /// Puts these files where a backup is looked for.
     fn put(&self, files: &BTreeMap<String, Vec<u8>>) -> PathBuf {
-        let folder = self.place.path("damaged");
+        let folder = self.scene.path("damaged");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).unwrap();
         for (name, bytes) in files {
@@ -82,9 +69,9 @@ impl Scene {
             return Err(ErrorKind::NotAStore);
         }
         let planned = if deep || !findings.is_empty() {
-            let target = self.place.path("target");
+            let target = self.scene.path("target");
             let options = into_empty(&target.join("influxd.bolt"));
-            let opener = Opener::Token(Token::new(self.token.clone()));
+            let opener = Opener::Token(Token::new(self.scene.token.clone()));
             let planned = planned(&backup, opener, &options);
             let told = |error: &boltkey::Error| error.effect() == boltkey::error::Effect::Nothing;
             assert!(planned.as_ref().err().is_none_or(told));
@@ -103,7 +90,7 @@ impl Scene {
     }
 
     fn nothing_is_left(&self) {
-        assert!(self.place.state("target").is_empty());
+        assert!(self.scene.files("target").is_empty());
     }
 }
 
@@ -121,12 +108,12 @@ fn is_damage(kind: ErrorKind) -> bool {
 fn one_bit_of_any_file() {
     let mut tried = 0;
     for (compression, manifest) in [("gzip", false), ("gzip", true), ("none", true)] {
-        let scene = Scene::new(compression, manifest);
-        assert_eq!(scene.files.len(), 3 + usize::from(manifest));
-        let folder = scene.put(&scene.files);
+        let backup = DamagedBackup::new(compression, manifest);
+        assert_eq!(backup.files.len(), 3 + usize::from(manifest));
+        let folder = backup.put(&backup.files);
         let open = || Backup::open(From::Path(&folder), None);
-        scene.is_whole(open(), true).unwrap();
-        for (name, bytes) in &scene.files {
+        backup.is_whole(open(), true).unwrap();
+        for (name, bytes) in &backup.files {
             let path = folder.join(name);
             let of_text = name.ends_with(".json") || name.ends_with(".manifest");
             let mut noticed = 0;
@@ -136,7 +123,7 @@ fn one_bit_of_any_file() {
                 let mut flipped = bytes.clone();
                 flipped[at] ^= 1 << (at % 8);
                 fs::write(&path, flipped).unwrap();
-                match scene.is_whole(open(), !of_text && at % 16 == 0) {
+                match backup.is_whole(open(), !of_text && at % 16 == 0) {
                     Ok(()) => assert!(of_text, "byte {at} of {name} went unnoticed"),
                     Err(kind) => {
                         assert!(is_damage(kind), "byte {at} of {name}: {kind:?}");
@@ -148,7 +135,7 @@ fn one_bit_of_any_file() {
             assert!(noticed > 20, "{name}: {noticed}");
             fs::write(&path, bytes).unwrap();
         }
-        scene.nothing_is_left();
+        backup.nothing_is_left();
     }
     println!("cases: backups-with-a-wrong-bit {tried}");
 }
@@ -157,21 +144,21 @@ fn one_bit_of_any_file() {
 #[test]
 fn files_that_are_missing_or_cut() {
     let mut tried = 0;
-    let scene = Scene::new("gzip", true);
-    let folder = scene.put(&scene.files);
+    let backup = DamagedBackup::new("gzip", true);
+    let folder = backup.put(&backup.files);
     let open = || Backup::open(From::Path(&folder), None);
-    for (name, bytes) in &scene.files {
+    for (name, bytes) in &backup.files {
         let path = folder.join(name);
         let text = name.ends_with(".json") || name.ends_with(".manifest");
         for length in (0..bytes.len()).step_by(if text { 7 } else { 29 }) {
             fs::write(&path, &bytes[..length]).unwrap();
             // A text without the line's end at its end is whole.
-            let ended = scene.is_whole(open(), true);
+            let ended = backup.is_whole(open(), true);
             assert!(is_damage(ended.unwrap_err()), "{length} of {name}");
             tried += 1;
         }
         fs::remove_file(&path).unwrap();
-        match scene.is_whole(open(), true) {
+        match backup.is_whole(open(), true) {
             // Of these two one will do.
             Ok(()) => assert!(text, "{name} is not missed"),
             Err(kind) => assert!(is_damage(kind), "{name}: {kind:?}"),
@@ -179,24 +166,24 @@ fn files_that_are_missing_or_cut() {
         fs::write(&path, bytes).unwrap();
         tried += 1;
     }
-    scene.is_whole(open(), true).unwrap();
-    scene.nothing_is_left();
+    backup.is_whole(open(), true).unwrap();
+    backup.nothing_is_left();
     println!("cases: backups-cut {tried}");
 }
 
 /// An archive that ends anywhere, or in which one bit is wrong.
 #[test]
 fn archives_that_are_cut_or_wrong() {
-    let scene = Scene::new("gzip", true);
+    let backup = DamagedBackup::new("gzip", true);
     let mut archive = tar::Builder::new(Vec::new());
     // As an export writes them.
-    let mut names: Vec<_> = scene.files.keys().collect();
+    let mut names: Vec<_> = backup.files.keys().collect();
     names.sort_by_key(|name| {
         let order = [".bolt.", ".sqlite.", ".manifest", ".json"];
         order.iter().position(|part| name.contains(part))
     });
     for name in names {
-        let bytes = &scene.files[name];
+        let bytes = &backup.files[name];
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o600);
@@ -206,7 +193,7 @@ fn archives_that_are_cut_or_wrong() {
     let name = Path::new("standard input");
     let read = |bytes: &[u8], deep| {
         let mut bytes = bytes;
-        scene.is_whole(Backup::open(From::Stream(&mut bytes, name), None), deep)
+        backup.is_whole(Backup::open(From::Stream(&mut bytes, name), None), deep)
     };
     read(&whole, true).unwrap();
     let (mut tried, mut complete) = (0, 0);
@@ -220,7 +207,7 @@ fn archives_that_are_cut_or_wrong() {
         }
         tried += 1;
     }
-    let files: usize = scene.files.values().map(|bytes| block + bytes.len()).sum();
+    let files: usize = backup.files.values().map(|bytes| block + bytes.len()).sum();
     assert!(
         complete > 0 && complete < tried / 4 && files < whole.len(),
         "{complete} of {tried}"
@@ -233,6 +220,6 @@ fn archives_that_are_cut_or_wrong() {
         }
         tried += 1;
     }
-    scene.nothing_is_left();
+    backup.nothing_is_left();
     println!("cases: archives-damaged {tried}");
 }

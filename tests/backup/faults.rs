@@ -9,11 +9,12 @@ use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::backup::export::Out;
 use boltkey::ops::files::disk::RealDisk;
-use boltkey::store::{Engine, OpenOptions, Snapshot, Store};
+use boltkey::store::{Engine, Snapshot, Store};
 
 use crate::double::{Done, Double};
-use crate::scene::{How, Scene, Standing, standing};
+use crate::scene::{BackupScene, RestoreCase, SMALL, Standing, standing};
 use crate::support::device::Fault;
+use crate::support::threads::{patient, side_by_side};
 
 const FAULTS: [Fault; 5] = [
     Fault::Io,
@@ -31,7 +32,7 @@ fn nothing_more(double: &Double<'_>, place: &str) {
 
 #[test]
 fn exports() {
-    let scene = Scene::new();
+    let scene = BackupScene::new(SMALL, 2);
     let out = scene.path("backup");
     let counted = Double::new(&|_| {});
     scene.export(Out::Folder(&out), &counted).unwrap();
@@ -123,7 +124,7 @@ impl Write for Full {
 
 #[test]
 fn exports_to_a_stream() {
-    let scene = Scene::new();
+    let scene = BackupScene::new(SMALL, 2);
     let mut whole = Vec::new();
     let name = Path::new("the-stream");
     let counted = Double::new(&|_| {});
@@ -168,9 +169,9 @@ fn exports_to_a_stream() {
 }
 
 /// Whether the database holds the token, and the SQLite file is the backup's.
-pub fn is_restored(scene: &Scene, target: &Path) -> bool {
+pub fn is_restored(scene: &BackupScene, target: &Path) -> bool {
     let path = target.join("influxd.bolt");
-    let store = Store::open(&path, &OpenOptions::default()).unwrap();
+    let store = Store::open(&path, &patient()).unwrap();
     // That a disk has lied about the page which is not current is a warning.
     let findings = store.inspect().check().unwrap().findings;
     let sound = findings
@@ -184,25 +185,32 @@ pub fn is_restored(scene: &Scene, target: &Path) -> bool {
     found.is_some() && sqlite == scene.sqlite()
 }
 
+/// How a restore ended that failed.
+enum Ended {
+    Done,
+    Unchanged,
+    Unfinished,
+}
+
 #[test]
 fn restores() {
-    let scene = Scene::new();
+    let scene = BackupScene::new(SMALL, 2);
     scene
         .export(Out::Folder(&scene.path("backup")), &RealDisk)
         .unwrap();
-    let (mut tried, mut unchanged, mut unfinished, mut undone) = (0, 0, 0, 0);
+    let mut cases = Vec::new();
     for (engine, hash, force) in [
         (Engine::Bolt, false, false),
         (Engine::Bolt, true, true),
         (Engine::Redb, true, false),
     ] {
-        let how = How {
+        let how = RestoreCase {
             engine,
             hash,
             force,
         };
         let counted = Double::new(&|_| {});
-        let target = scene.target(how);
+        let target = scene.target("target", how);
         scene.restore(&target, how, force, &counted).unwrap();
         assert!(is_restored(&scene, &target));
         let names = if force { 4 } else { 2 };
@@ -211,63 +219,76 @@ fn restores() {
         // Of many as many as take some seconds, and the last ones, which change names.
         let step = calls.div_ceil(90);
         for number in (0..calls).filter(|number| number % step == 0 || number + 20 > calls) {
-            for fault in FAULTS
-                .into_iter()
-                .filter(|fault| counted.could(number, *fault))
-            {
-                let place = format!("{how:?}: call {number} of {calls}, {fault:?}");
-                let target = scene.target(how);
-                let before = standing(&target);
-                let double = Double::failing(number, fault);
-                let ended = scene.restore(&target, how, force, &double);
-                if !double.failed() {
-                    continue;
-                }
-                tried += 1;
-                let Err(error) = ended else {
-                    // The redb library closes a store by itself, and repairs it when it is opened.
-                    let by_itself = engine == Engine::Redb || fault == Fault::Short;
-                    assert!(!fault.is_told() || by_itself, "{place}");
-                    assert!(is_restored(&scene, &target), "{place}: not told");
-                    continue;
-                };
-                let text = format!("{error} {error:?} {:?}", error.hint());
-                assert!(!text.contains(&scene.token), "{place}: a secret is told");
-                nothing_more(&double, &place);
-                let message = error.to_string();
-                if error.kind() != ErrorKind::Incomplete {
-                    assert_eq!(
-                        error.effect(),
-                        boltkey::error::Effect::Nothing,
-                        "{place}: {message}"
-                    );
-                    assert!(standing(&target) == before, "{place}: {message}");
-                    unchanged += 1;
-                    continue;
-                }
-                assert_ne!(
-                    error.effect(),
-                    boltkey::error::Effect::Nothing,
-                    "{place}: {message}"
-                );
-                assert!(force, "{place}: {message}");
-                unfinished += 1;
-                // As the hint says.
-                scene.restore(&target, how, true, &RealDisk).unwrap();
-                assert!(is_restored(&scene, &target), "{place}");
-                let after = standing(&target);
-                assert!(!after.contains_key("influxd.sqlite-journal"), "{place}");
-                for (name, (_, bytes)) in &before {
-                    let kept = after.iter().any(|(dated, (_, kept))| {
-                        dated.starts_with(&format!("{name}.before-restore-")) && kept == bytes
-                    });
-                    assert!(kept, "{place}: {name} is gone: {:?}", after.keys());
-                }
-                undone += 1;
-            }
+            let faults = FAULTS.into_iter();
+            let faults = faults.filter(|fault| counted.could(number, *fault));
+            cases.extend(faults.map(|fault| (how, number, fault)));
         }
     }
-    println!("{unchanged} unchanged, {unfinished} unfinished, {undone} finished by the next run");
+    let ended = side_by_side(cases, |worker, (how, number, fault)| {
+        let target = scene.target(&format!("target-{worker}"), how);
+        restore_fails(&scene, how, &target, number, fault)
+    });
+    let ended: Vec<Ended> = ended.into_iter().flatten().collect();
+    let count = |wanted: fn(&Ended) -> bool| ended.iter().filter(|ended| wanted(ended)).count();
+    let unchanged = count(|ended| matches!(ended, Ended::Unchanged));
+    let unfinished = count(|ended| matches!(ended, Ended::Unfinished));
+    println!("{unchanged} unchanged, {unfinished} finished by the next run");
     assert!(unchanged > 0 && unfinished > 0);
-    println!("cases: fault-restore {tried}");
+    println!("cases: fault-restore {}", ended.len());
+}
+
+/// Call `number` of a restore fails. None if there was no such call.
+fn restore_fails(
+    scene: &BackupScene,
+    how: RestoreCase,
+    target: &Path,
+    number: usize,
+    fault: Fault,
+) -> Option<Ended> {
+    let RestoreCase { engine, force, .. } = how;
+    let place = format!("{how:?}: call {number}, {fault:?}");
+    let before = standing(target);
+    let double = Double::failing(number, fault);
+    let ended = scene.restore(target, how, force, &double);
+    if !double.failed() {
+        return None;
+    }
+    let Err(error) = ended else {
+        // The redb library closes a store by itself, and repairs it when it is opened.
+        let by_itself = engine == Engine::Redb || fault == Fault::Short;
+        assert!(!fault.is_told() || by_itself, "{place}");
+        assert!(is_restored(scene, target), "{place}: not told");
+        return Some(Ended::Done);
+    };
+    let text = format!("{error} {error:?} {:?}", error.hint());
+    assert!(!text.contains(&scene.token), "{place}: a secret is told");
+    nothing_more(&double, &place);
+    let message = error.to_string();
+    if error.kind() != ErrorKind::Incomplete {
+        assert_eq!(
+            error.effect(),
+            boltkey::error::Effect::Nothing,
+            "{place}: {message}"
+        );
+        assert!(standing(target) == before, "{place}: {message}");
+        return Some(Ended::Unchanged);
+    }
+    assert_ne!(
+        error.effect(),
+        boltkey::error::Effect::Nothing,
+        "{place}: {message}"
+    );
+    assert!(force, "{place}: {message}");
+    // As the hint says.
+    scene.restore(target, how, true, &RealDisk).unwrap();
+    assert!(is_restored(scene, target), "{place}");
+    let after = standing(target);
+    assert!(!after.contains_key("influxd.sqlite-journal"), "{place}");
+    for (name, (_, bytes)) in &before {
+        let kept = after.iter().any(|(dated, (_, kept))| {
+            dated.starts_with(&format!("{name}.before-restore-")) && kept == bytes
+        });
+        assert!(kept, "{place}: {name} is gone: {:?}", after.keys());
+    }
+    Some(Ended::Unfinished)
 }

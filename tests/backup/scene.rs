@@ -1,63 +1,66 @@
-//! An export or a restore by its operation, on a double of the disk.
+//! What is exported and restored, by the program or by its operations on a double of the disk.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use boltkey::Result;
 use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::content::RestoreContext;
 use boltkey::ops::backup::export::{Exported, Options as ExportOptions, Out, export};
-use boltkey::ops::backup::old::Old;
-use boltkey::ops::backup::opening::Opener;
+use boltkey::ops::backup::operator_access::Opener;
+use boltkey::ops::backup::replaced_store::Old;
 use boltkey::ops::backup::restore::{Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From, Role};
 use boltkey::ops::files::disk::{Disk, RealDisk};
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, Held, OpenOptions, Store};
-use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::sqlite;
-use crate::support::{content, fixtures};
+use crate::support::fixtures::{content, fixture, operator_token};
+use crate::support::program::program;
+use crate::support::threads::patient;
 
-/// The store that is backed up, and one that stands where it is restored.
-const NEW: &str = "fresh-2.9.1-plaintext.bolt.gz";
-const OLD: &str = "fresh-2.7.12.bolt.gz";
+/// A store that was used for a while.
+pub const LIVED: &str = "lived-2.9.1";
+/// A small store.
+pub const SMALL: &str = "fresh-2.9.1-plaintext";
+/// A store that is replaced.
+const OLD: &str = "fresh-2.7.12";
 
 /// What a folder holds: names, inodes, contents.
 pub type Standing = BTreeMap<String, (u64, Vec<u8>)>;
 
-pub struct Scene {
+/// A folder with a database and an SQLite file in `source`, and its operator token in `token`.
+pub struct BackupScene {
     folder: TempDir,
     pub token: String,
 }
 
-/// How to restore.
+/// RestoreCase to restore.
 #[derive(Debug, Clone, Copy)]
-pub struct How {
+pub struct RestoreCase {
     pub engine: Engine,
     pub hash: bool,
     /// Whether an old pair with a journal stands there.
     pub force: bool,
 }
 
-impl Scene {
-    pub fn new() -> Self {
-        let real = fixtures().join("real");
-        let facts = fs::read(real.join("fresh-2.9.1-plaintext.json")).unwrap();
-        let facts: Value = serde_json::from_slice(&facts).unwrap();
+impl BackupScene {
+    /// With this server's store, and so many rows of 1000 bytes in the SQLite file.
+    pub fn new(store: &str, rows: usize) -> Self {
         let scene = Self {
             folder: TempDir::new().unwrap(),
-            token: facts["tokens"][0]["token"].as_str().unwrap().to_owned(),
+            token: operator_token(store),
         };
         fs::create_dir(scene.path("source")).unwrap();
-        let source = scene.path("source/influxd.bolt");
-        fs::write(source, content(&real.join(NEW))).unwrap();
-        sqlite(&scene.path("source/influxd.sqlite"), 2);
+        fs::write(scene.path("source/influxd.bolt"), fixture(store)).unwrap();
+        sqlite(&scene.path("source/influxd.sqlite"), rows);
         sqlite(&scene.path("old.sqlite"), 1);
+        fs::write(scene.path("token"), &scene.token).unwrap();
         scene
     }
 
@@ -65,10 +68,58 @@ impl Scene {
         self.folder.path().join(name)
     }
 
+    /// The program, run in the folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program(self.folder.path(), self.folder.path());
+        command
+            .args(arguments)
+            .env("TMPDIR", self.folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// `backup export`.
+    pub fn export_command(&self, out: &str) -> Command {
+        let source = ["--db", "source/influxd.bolt", "--influx-manifest"];
+        self.command(&[&["backup", "export", "--out", out], &source[..]].concat())
+    }
+
+    /// `backup restore`, over what there is.
+    pub fn restore_command(&self, from: &str, to: &str) -> Command {
+        let token = ["--operator-token-file", "token", "--force", "--yes"];
+        self.command(&[&["backup", "restore", from, "--to", to], &token[..]].concat())
+    }
+
+    /// Names and contents of all files below a folder.
+    pub fn files(&self, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.path(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let bytes = fs::read(&path).unwrap();
+                    files.insert(path, bytes);
+                }
+            }
+        }
+        files
+    }
+
+    /// The program finds the database sound, and the token in it.
+    pub fn is_restored(&self, to: &str) {
+        let verify = ["auth", "verify", "--token-file", "token", "--db", to];
+        ran(&mut self.command(&verify));
+        ran(&mut self.command(&["check", "--db", to]));
+    }
+
     /// Exports to this folder, or to this stream.
     pub fn export(&self, out: Out<'_>, disk: &dyn Disk) -> Result<Exported> {
         let source = self.path("source/influxd.bolt");
-        let store = Store::open(&source, &OpenOptions::default())?;
+        let store = Store::open(&source, &patient())?;
         let options = ExportOptions {
             sqlite: Some(self.path("source/influxd.sqlite")),
             compression: Compression::Gzip,
@@ -100,13 +151,13 @@ impl Scene {
         found.unwrap()
     }
 
-    /// Makes the folder to restore to.
-    pub fn target(&self, how: How) -> PathBuf {
-        let target = self.path("target");
+    /// Makes the folder of this name to restore to.
+    pub fn target(&self, name: &str, how: RestoreCase) -> PathBuf {
+        let target = self.path(name);
         let _ = fs::remove_dir_all(&target);
         fs::create_dir(&target).unwrap();
         if how.force {
-            let old = content(&fixtures().join("real").join(OLD));
+            let old = fixture(OLD);
             fs::write(target.join("influxd.bolt"), old).unwrap();
             fs::copy(self.path("old.sqlite"), target.join("influxd.sqlite")).unwrap();
             fs::write(target.join("influxd.sqlite-journal"), "hot").unwrap();
@@ -118,7 +169,7 @@ impl Scene {
     pub fn restore(
         &self,
         target: &Path,
-        how: How,
+        how: RestoreCase,
         force: bool,
         disk: &dyn Disk,
     ) -> Result<Vec<PathBuf>> {
@@ -129,7 +180,7 @@ impl Scene {
             hash: how.hash,
             ..into_empty(&to)
         };
-        let open = OpenOptions::default();
+        let open = patient();
         let stands = force && to.exists();
         let old = match stands {
             true => Old::look(Store::open(&to, &open), &to)?,
@@ -189,4 +240,25 @@ pub fn standing(folder: &Path) -> Standing {
         (name, (inode, fs::read(&path).unwrap()))
     };
     entries.map(read).collect()
+}
+
+/// An SQLite file with so many rows of 1000 bytes.
+pub fn sqlite(path: &Path, rows: usize) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection
+        .execute_batch("CREATE TABLE migrations(name TEXT); CREATE TABLE notebooks(id BLOB);")
+        .unwrap();
+    for _ in 0..rows {
+        connection
+            .execute("INSERT INTO notebooks VALUES (randomblob(1000))", [])
+            .unwrap();
+    }
+    connection.close().unwrap();
+}
+
+/// Runs a command that must succeed.
+pub fn ran(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output
 }

@@ -14,7 +14,8 @@ use boltkey::store::Engine;
 
 use crate::double::{Done, Double};
 use crate::faults::is_restored;
-use crate::scene::{How, Scene, standing};
+use crate::scene::{BackupScene, RestoreCase, SMALL, standing};
+use crate::support::threads::side_by_side;
 
 fn steps(double: &Double<'_>) -> Vec<String> {
     let names = double.log().into_iter().filter_map(|done| match done {
@@ -26,7 +27,7 @@ fn steps(double: &Double<'_>) -> Vec<String> {
 
 #[test]
 fn the_steps_of_an_export() {
-    let scene = Scene::new();
+    let scene = BackupScene::new(SMALL, 2);
     let double = Double::new(&|_| {});
     let out = scene.path("backup");
     scene.export(Out::Folder(&out), &double).unwrap();
@@ -49,7 +50,7 @@ fn the_steps_of_an_export() {
 /// Killed before each step: there is no backup, or one that is whole.
 #[test]
 fn an_export_that_is_killed_at_a_step() {
-    let scene = Scene::new();
+    let scene = BackupScene::new(SMALL, 2);
     let out = scene.path("backup");
     let whole = Mutex::new(Vec::new());
     let look = |step: &str| {
@@ -78,18 +79,18 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_restore_that_is_killed_at_a_step() {
-    let scene = Scene::new();
+    let scene = BackupScene::new(SMALL, 2);
     scene
         .export(Out::Folder(&scene.path("backup")), &RealDisk)
         .unwrap();
     let mut tried = 0;
     for force in [true, false] {
-        let how = How {
+        let how = RestoreCase {
             engine: Engine::Bolt,
             hash: force,
             force,
         };
-        let target = scene.target(how);
+        let target = scene.target("target", how);
         let old = standing(&target);
         let killed = scene.path(&format!("killed-{force}"));
         fs::create_dir(&killed).unwrap();
@@ -124,7 +125,7 @@ fn a_restore_that_is_killed_at_a_step() {
             ],
         };
         assert_eq!(seen, expected);
-        for (number, step) in seen.iter().enumerate() {
+        tried += side_by_side(seen.iter().enumerate(), |_, (number, step)| {
             let left = killed.join(number.to_string());
             // Replacing a file takes a name for a moment; a kill may leave it.
             if step.starts_with("replace") {
@@ -166,8 +167,8 @@ fn a_restore_that_is_killed_at_a_step() {
                     kept.any(|(dated, (_, kept))| dated.starts_with(&start) && kept == bytes);
                 assert!(kept, "{place}: {name} is gone: {:?}", after.keys());
             }
-            tried += 1;
-        }
+        })
+        .len();
     }
     println!("cases: restores-killed-at-a-step {tried}");
 }

@@ -9,7 +9,7 @@ use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::export::{Options as ExportOptions, Out, export};
-use boltkey::ops::backup::opening::Opener;
+use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::restore::{Options, Planned};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::scene::{into_empty, planned};
-use crate::support::{content, fixtures};
+use crate::support::fixtures::{content, fixtures, operator_token};
 
 /// All that a store holds: of each bucket its sequence, under an empty key, and its entries.
 type Records = BTreeMap<(String, Vec<u8>), Vec<u8>>;
@@ -121,13 +121,6 @@ impl Trip {
     }
 }
 
-/// The operator token of a server's store.
-fn operator(name: &str) -> String {
-    let facts = fs::read(fixtures().join("real").join(format!("{name}.json"))).unwrap();
-    let facts: Value = serde_json::from_slice(&facts).unwrap();
-    facts["tokens"][0]["token"].as_str().unwrap().to_owned()
-}
-
 /// Without what hashing changes: the tokens, and their indexes, and what is written down of the
 /// migration.
 fn without_tokens(mut records: Records) -> Records {
@@ -177,7 +170,7 @@ fn servers_stores_go_there_and_back() {
             let backup = trip.export(source, compression);
             for engine in [Engine::Bolt, Engine::Redb] {
                 let place = format!("{name}: {source} to {}", engine.name());
-                let token = || Opener::Token(Token::new(operator(&name)));
+                let token = || Opener::Token(Token::new(operator_token(&name)));
                 match trip.restore(&backup, token(), engine, false).unwrap() {
                     Some(new) => {
                         assert!(records(&new) == old, "{place}: not what it was");

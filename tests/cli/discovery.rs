@@ -57,7 +57,7 @@ fn the_path_chosen_and_why_is_told() {
 #[test]
 fn the_default_path_is_in_the_home() {
     let sandbox = Sandbox::new();
-    let store = crate::sandbox::fixture("fresh-2.9.1");
+    let store = crate::fixtures::fixture("fresh-2.9.1");
     let path = sandbox.file("home/.influxdbv2/influxd.bolt", store);
     find(&sandbox, &[], &[])
         .code(0)
@@ -67,7 +67,7 @@ fn the_default_path_is_in_the_home() {
 #[test]
 fn a_configured_path_without_a_file_is_not_passed_over() {
     let sandbox = Sandbox::new();
-    let store = crate::sandbox::fixture("fresh-2.9.1");
+    let store = crate::fixtures::fixture("fresh-2.9.1");
     sandbox.file("home/.influxdbv2/influxd.bolt", store);
     let config = sandbox.file("config.toml", "bolt-path = \"/nowhere/influxd.bolt\"\n");
     find(

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use boltkey::metadata::names;
 use boltkey::metadata::release::SQL_MIGRATIONS;
-use boltkey::store::{ChangeSet, Commit, OpenOptions, Snapshot, WritableStore};
+use boltkey::store::{ChangeSet, Commit, Snapshot, WritableStore};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::sandbox::{fixture, gzip};
-use crate::scene::{Scene, damage, is_sound, text};
+use crate::fixtures::damaged;
+use crate::fixtures::{fixture, gzip};
+use crate::scene::{Scene, is_sound, text};
+use crate::support::threads::patient;
 
 pub const CHECK: &[&str] = &["downgrade", "check"];
 pub const APPLY: &[&str] = &["downgrade", "apply"];
@@ -19,13 +21,6 @@ pub const APPLY: &[&str] = &["downgrade", "apply"];
 pub const HASHED: &str = "upgraded-2.9.1";
 /// The same store before the upgrade.
 pub const BEFORE: &str = "lived-2.7.12";
-
-/// A child that another test is just starting holds this process's locks until it runs.
-pub fn patient() -> OpenOptions {
-    let mut options = OpenOptions::default();
-    options.lock.wait = std::time::Duration::from_secs(20);
-    options
-}
 
 /// Changes a store as no command does.
 pub fn edit(database: &Path, change: impl FnOnce(&WritableStore, &mut ChangeSet)) {
@@ -679,7 +674,7 @@ fn what_is_wrong_with_the_store_or_the_command() {
         .tells(&["gzipped copy", "gunzip"]);
     let broken = scene
         .sandbox
-        .file("work/broken.bolt", damage("page-shared"));
+        .file("work/broken.bolt", damaged("page-shared"));
     scene.run(APPLY, &broken, &extra).code(5);
 
     let scene = Scene::new();

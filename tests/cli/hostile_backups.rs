@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tar::EntryType;
 
-use crate::backups::{exported, names, token_of};
-use crate::sandbox::gzip;
+use crate::backup_export::{exported, names};
+use crate::fixtures::gzip;
+use crate::fixtures::token_of;
 use crate::scene::{Scene, text};
 
 const LIVED: &str = "lived-2.9.1";

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::backups::token_of;
+use crate::fixtures::token_of;
 use crate::scene::{Scene, text};
 
 const LIVED: &str = "lived-2.9.1";

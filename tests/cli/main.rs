@@ -8,40 +8,41 @@
     clippy::print_stdout
 )] // test code
 
-mod applying;
-mod backup_tokens;
-mod backups;
-#[allow(clippy::expect_used)]
-#[path = "../support/device.rs"]
-mod device;
+#[path = "../support/mod.rs"]
+mod support;
 
-mod changing;
-mod copying;
+mod apply;
+mod auth_create;
+mod auth_rotate;
+mod backup_export;
+mod backup_restore;
+mod backup_restore_tokens;
+mod backup_token;
+mod capture;
+mod convert;
 mod discovery;
 mod downgrade;
-mod globals;
-mod hashing;
+mod downgrade_prepare;
+mod global_options;
+mod hash;
 mod help;
 mod hints;
 mod hostile_backups;
 mod hot_journals;
-mod locating;
-mod openers;
+mod live_store;
+mod locate;
+mod locks;
 mod oracle;
-mod outputs;
-mod people;
 mod planted_secrets;
-mod prepare;
 mod reading;
-mod restoring;
-mod sandbox;
-mod scene;
-mod scrubbing;
+mod recover_operator;
+mod residue_scrub;
 mod secrets;
-mod setting_up;
+mod setup;
+mod side_files;
 mod token;
-mod tokens;
-mod tokens_changed;
+mod user_org;
 mod wrong_things;
 
-use sandbox::{Ran, Sandbox};
+use support::sandbox::{Ran, Sandbox};
+use support::{device, fixtures, sandbox, scene};

@@ -6,11 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use crate::Sandbox;
-use crate::sandbox::{READERS, facts, fixture, fixtures, gzip, on};
+use crate::fixtures::{facts, fixture, gzip, store_names};
+use crate::sandbox::{READERS, on};
 
 #[test]
 fn every_store_is_read_as_it_is_and_gzipped() {
-    for name in fixtures() {
+    for name in store_names() {
         let sandbox = Sandbox::new();
         let database = sandbox.store(&name);
         let packed = sandbox.file("packed/influxd.bolt", gzip(&fixture(&name)));
@@ -182,7 +183,7 @@ fn an_orphan_is_visible_to_no_token() {
 
 #[test]
 fn a_status_fits_a_terminal() {
-    for name in fixtures() {
+    for name in store_names() {
         let sandbox = Sandbox::new();
         // A short path, since paths are not broken.
         sandbox.store(&name);

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::Sandbox;
-use crate::sandbox::{BOLTKEY, READERS, fixture, gzip, on};
+use crate::fixtures::{fixture, gzip};
+use crate::sandbox::{READERS, on};
+use crate::support::program::BOLTKEY;
 
 /// Runs every reader on `database`: as text and as JSON the answer is this exit code with these
 /// words, standard output is empty, and it comes within ten seconds.

@@ -61,6 +61,8 @@ struct State {
     failed: Option<Stage>,
     /// Whether the caller was told.
     told: bool,
+    /// What each call does.
+    kinds: Vec<Kind>,
     /// The numbers of the calls that sync or make a commit hold.
     noted: Vec<usize>,
     changed_after_failure: bool,
@@ -103,6 +105,11 @@ impl Recorder {
     /// The numbers of the calls that sync or make a commit hold.
     pub fn noted(&self) -> Vec<usize> {
         self.0.lock().unwrap().noted.clone()
+    }
+
+    /// Whether call `number` of this run could have failed so.
+    pub fn could(&self, number: usize, fault: Fault) -> bool {
+        self.0.lock().unwrap().kinds[number].can_fail(fault)
     }
 
     /// How far the commit had come when the fault was reached, if it was.
@@ -175,6 +182,7 @@ impl Recorder {
         let mut state = self.0.lock().unwrap();
         let number = state.calls;
         state.calls += 1;
+        state.kinds.push(kind);
         let changes = kind != Kind::Reads;
         if state.failed.is_some() && state.told && changes {
             state.changed_after_failure = true;
@@ -186,12 +194,7 @@ impl Recorder {
             state.stage = state.stage.max(Stage::During);
         }
         let fault = state.fail.filter(|(at, _)| *at == number).map(|(_, f)| f);
-        let fault = fault.filter(|fault| match fault {
-            Fault::Io => true,
-            Fault::Full => changes,
-            Fault::Short => !changes,
-            Fault::Lost | Fault::Flipped => matches!(kind, Kind::Writes | Kind::WritesMeta),
-        });
+        let fault = fault.filter(|fault| kind.can_fail(*fault));
         if let Some(fault) = fault {
             state.failed = Some(state.stage);
             state.told = fault.is_told();
@@ -212,6 +215,17 @@ enum Kind {
     Writes,
     WritesMeta,
     Syncs,
+}
+
+impl Kind {
+    fn can_fail(self, fault: Fault) -> bool {
+        match fault {
+            Fault::Io => true,
+            Fault::Full => self != Self::Reads,
+            Fault::Short => self == Self::Reads,
+            Fault::Lost | Fault::Flipped => matches!(self, Self::Writes | Self::WritesMeta),
+        }
+    }
 }
 
 /// Whether these are the bytes of a meta page.

@@ -1,205 +1,104 @@
-//! The stores on which changes are interrupted, and what is asked of what is left.
+//! A database that may be changed, beside a sandbox in which nothing may.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
-use boltkey::finding::Severity;
-use boltkey::metadata::Id;
-use boltkey::metadata::residue::{Known, Scan};
-use boltkey::ops::recover_operator::{Options, choices, plan};
-use boltkey::ops::timestamp::Timestamp;
-use boltkey::ops::token_plan::Plan;
-use boltkey::store::bolt::{Bolt, create as create_bolt};
-use boltkey::store::redb::{Redb, create as create_redb};
-use boltkey::store::{
-    Device, Inspect, MemoryFile, Model, Progress, ReadAt, Snapshot, WritableStore,
-};
+use tempfile::TempDir;
 
-use super::device::Recorder;
-use super::{content, fixtures, seal_meta};
+use super::fixtures::fixture;
+use super::program::names_in;
+use super::sandbox::{Ran, Sandbox, on};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    Bolt,
-    Redb,
-}
+/// The command that makes a new operator token.
+pub const RECOVER: &[&str] = &["recover", "operator"];
+/// The store with one user and one organization.
+pub const ONE: &str = "fresh-2.9.1";
+/// The store with several of each.
+pub const SEVERAL: &str = "upgraded-2.9.1";
+/// One user and one organization of that store.
+pub const FOR_ALICE: &[&str] = &["--user", "alice", "--org", "acme"];
 
-/// A store, and what it holds before it is changed.
+/// A sandbox, in which nothing may change, and a folder beside it for what is to be changed.
 pub struct Scene {
-    pub name: String,
-    pub engine: Engine,
-    pub bytes: Vec<u8>,
-    pub old: Model,
-    /// Hashed tokens that unused bytes show.
-    pub lost: Vec<Id>,
+    pub sandbox: Sandbox,
+    pub folder: TempDir,
 }
 
 impl Scene {
-    fn new(name: String, engine: Engine, bytes: Vec<u8>) -> Self {
-        let old = contents(engine, &bytes).expect("a sound store can be read");
-        let lost = lost(engine, &bytes);
+    pub fn new() -> Self {
         Self {
-            name,
-            engine,
-            bytes,
-            old,
-            lost,
+            sandbox: Sandbox::new(),
+            folder: TempDir::new().unwrap(),
         }
     }
-}
 
-/// Stores of every schema that real servers wrote, and of every page size and freelist form.
-pub fn scenes(engine: Engine) -> Vec<Scene> {
-    let mut scenes = Vec::new();
-    let real = [
-        "downgraded-15.bolt.gz",
-        "downgraded-18.bolt.gz",
-        "downgraded-20.bolt.gz",
-        "fresh-2.7.12.bolt.gz",
-        "fresh-2.9.1.bolt",
-        "upgraded-2.9.1.bolt",
-    ];
-    for name in real {
-        let bytes = content(&fixtures().join("real").join(name));
-        scenes.push(match engine {
-            Engine::Bolt => Scene::new(name.to_owned(), engine, bytes),
-            Engine::Redb => {
-                let source = open(Engine::Bolt, &bytes).unwrap();
-                Scene::new(name.to_owned(), engine, made(engine, &*source, 4096))
-            }
-        });
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
-    if engine == Engine::Redb {
-        // As a process leaves it that was killed: the change repairs it as well.
-        let mut bytes = scenes.last().unwrap().bytes.clone();
-        bytes[9] |= 2;
-        scenes.push(Scene::new("unclean".to_owned(), engine, bytes));
-        return scenes;
-    }
-    let lived = content(&fixtures().join("real/upgraded-2.9.1.bolt"));
-    let source = open(Engine::Bolt, &lived).unwrap();
-    for page_size in [1024, 16384, 65536] {
-        let bytes = made(Engine::Bolt, &*source, page_size);
-        scenes.push(Scene::new(format!("pages of {page_size}"), engine, bytes));
-    }
-    // A list of free pages that is not stored at all.
-    let mut bytes = lived;
-    for slot in [0, 4096] {
-        bytes[slot + 48..slot + 56].fill(0xff);
-        seal_meta(&mut bytes[slot..]);
-    }
-    scenes.push(Scene::new("no freelist".to_owned(), engine, bytes));
-    scenes
-}
 
-pub fn made(engine: Engine, source: &dyn Both, page_size: u64) -> Vec<u8> {
-    let file = Recorder::new(Vec::new());
-    let device: Arc<dyn Device> = Arc::new(file.clone());
-    let path = Path::new("made");
-    let progress = Progress::new(&|_| {});
-    match engine {
-        Engine::Bolt => create_bolt(source, page_size, &device, path, &progress).unwrap(),
-        Engine::Redb => create_redb(source, &device, path, &progress).unwrap(),
+    /// A copy of a server's store that may be changed.
+    pub fn store(&self, name: &str) -> PathBuf {
+        let path = self.path("influxd.bolt");
+        fs::write(&path, fixture(name)).unwrap();
+        path
     }
-    file.bytes()
-}
 
-/// Everything there is to a store that is read.
-pub trait Both: Snapshot + Inspect {}
-impl<T: Snapshot + Inspect> Both for T {}
-
-pub fn open(engine: Engine, bytes: &[u8]) -> boltkey::Result<Box<dyn Both>> {
-    let file = MemoryFile::new(bytes.to_vec());
-    let path = Path::new("image");
-    Ok(match engine {
-        Engine::Bolt => Box::new(Bolt::open(Box::new(file), path)?),
-        Engine::Redb => {
-            let file: Arc<dyn ReadAt> = Arc::new(file);
-            Box::new(Redb::open(file, path)?)
-        }
-    })
-}
-
-/// All that a file holds, if its structure is sound.
-pub fn contents(engine: Engine, bytes: &[u8]) -> Result<Model, String> {
-    let store = open(engine, bytes).map_err(|error| error.to_string())?;
-    let check = store.check().map_err(|error| error.to_string())?;
-    if let Some(finding) = check
-        .findings
-        .iter()
-        .find(|finding| finding.severity == Severity::Error)
-    {
-        return Err(format!("{}: {}", finding.place, finding.message));
+    /// The same in the other engine.
+    pub fn redb(&self, name: &str) -> PathBuf {
+        let (bolt, redb) = (self.store(name), self.path("store.redb"));
+        self.run(&["convert"], &bolt, &["--out", text(&redb)]).ok();
+        fs::remove_file(bolt).unwrap();
+        redb
     }
-    let (model, findings) = Model::copy_of(&*store).map_err(|error| error.to_string())?;
-    match findings.first() {
-        Some(finding) => Err(finding.message.clone()),
-        None => Ok(model),
+
+    #[track_caller]
+    pub fn run(&self, command: &[&str], database: &Path, extra: &[&str]) -> Ran {
+        self.sandbox.run(arguments(command, database, extra))
+    }
+
+    /// Names of what stands in the folder.
+    pub fn names(&self) -> Vec<String> {
+        names_in(self.folder.path())
+    }
+
+    /// Whether the database knows this token as one that may do anything.
+    #[track_caller]
+    pub fn is_operator(&self, database: &Path, token: &str) -> bool {
+        let asked = ["--token-file", "-", "--can", "write:buckets", "--json"];
+        let arguments = arguments(&["auth", "verify"], database, &asked);
+        let ran = self.sandbox.run_with(arguments, token.as_bytes());
+        ran.code == 0 && ran.json()["authorization"]["kind"] == "operator"
+    }
+
+    pub fn operators(&self, database: &Path) -> usize {
+        let extra = ["--kind", "operator", "--json"];
+        let listed = self.run(&["auth", "list"], database, &extra).ok().json();
+        listed["authorizations"].as_array().unwrap().len()
     }
 }
 
-/// The hashed tokens that unused bytes of a file show, ascending.
-pub fn lost(engine: Engine, bytes: &[u8]) -> Vec<Id> {
-    let store = open(engine, bytes).unwrap();
-    let (known, _) = Known::load(&*store).unwrap();
-    let mut scan = Scan::new(&known);
-    scan.feed_unused(&*store, &*store).unwrap();
-    scan.finish().matching.iter().map(|(id, _)| *id).collect()
+pub fn arguments(command: &[&str], database: &Path, extra: &[&str]) -> Vec<String> {
+    let mut arguments = on(command, database);
+    arguments.extend(extra.iter().map(ToString::to_string));
+    arguments
 }
 
-/// What the other meta page of a Bolt file leads to, as long as nothing is committed: the state
-/// before, which is all there is should the current meta page fail.
-pub struct Other {
-    /// The slot of the current meta page.
-    current: usize,
-    page_size: usize,
-    contents: Model,
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
 }
 
-impl Other {
-    /// None where there is no such state.
-    pub fn of(engine: Engine, bytes: &[u8]) -> Option<Self> {
-        if engine == Engine::Redb {
-            return None;
-        }
-        let at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-        let size = u32::from_le_bytes(bytes[24..28].try_into().unwrap());
-        let page_size = usize::try_from(size).unwrap();
-        let mut other = Self {
-            current: usize::from(at(page_size + 64) > at(64)),
-            page_size,
-            contents: Model::default(),
-        };
-        other.contents = other.found(bytes).ok()?;
-        Some(other)
-    }
-
-    /// Whether it is all there still.
-    pub fn is_whole(&self, image: &[u8]) -> bool {
-        self.found(image).is_ok_and(|found| found == self.contents)
-    }
-
-    fn found(&self, image: &[u8]) -> Result<Model, String> {
-        let mut image = image.to_vec();
-        let at = self.current * self.page_size;
-        image[at..at + 80].fill(0);
-        contents(Engine::Bolt, &image)
-    }
+pub fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().mode() & 0o7777
 }
 
-/// `recover operator` for the first user and organization.
-pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<Plan> {
-    let (users, orgs) = choices(store)?;
-    let options = Options {
-        user: users.first().map(|user| user.name.clone()),
-        org: orgs.first().map(|org| org.name.clone()),
-        use_hashed_tokens: None,
-    };
-    let time: jiff::Zoned = "2026-11-01T10:00:00Z[UTC]".parse().unwrap();
-    plan(store, &options, &Timestamp::from(&time))
-}
-
-/// A store on a device that can be made to fail.
-pub fn writable(recorder: &Recorder, name: &str) -> boltkey::Result<WritableStore> {
-    WritableStore::on(Box::new(recorder.clone()), Path::new(name))
+#[track_caller]
+pub fn is_sound(scene: &Scene, database: &Path) {
+    let report = scene.run(&["check", "--json"], database, &[]);
+    assert!([0, 3].contains(&report.code), "{report:?}");
+    let report = report.json();
+    assert!(
+        !report["findings"].to_string().contains("structure."),
+        "{report}"
+    );
 }

@@ -10,9 +10,9 @@ use jiff::Zoned;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::cli::Session;
 use crate::cli::change::{changed, changed_meanwhile, ended};
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, IoContext, Result};

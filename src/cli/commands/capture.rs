@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::cli::Session;
-use crate::cli::commands::auth::FilterArgs;
+use crate::cli::commands::auth::filters::FilterArgs;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::sealing::SealArgs;
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::{Human, printable};

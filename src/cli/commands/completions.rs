@@ -2,13 +2,12 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 use serde::Serialize;
 
-use crate::cli::Session;
-use crate::cli::args::Cli;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::ui::Human;
 use crate::error::Result;
 
@@ -20,13 +19,17 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Runs `completions`.
+/// Runs `completions`: prints the script that completes `program`, the whole command line.
 ///
 /// # Errors
 /// When standard output can't be written.
-pub fn run(args: &CompletionsArgs, session: &Session) -> Result<Outcome> {
+pub fn run(
+    args: &CompletionsArgs,
+    mut program: clap::Command,
+    session: &Session,
+) -> Result<Outcome> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "boltkey", &mut script);
+    clap_complete::generate(args.shell, &mut program, "boltkey", &mut script);
     session.ui().report(&Completions {
         shell: args.shell.to_string(),
         script: String::from_utf8_lossy(&script).into_owned(),

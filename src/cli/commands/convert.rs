@@ -1,4 +1,4 @@
-//! `boltkey convert` and `boltkey compact`.
+//! `boltkey convert`, and what `boltkey compact` shares with it.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
@@ -24,14 +24,6 @@ pub struct ConvertArgs {
     /// The engine of the new file; by default the one that the database is not
     #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineArg>,
-}
-
-/// Options of `compact`.
-#[derive(Debug, Args)]
-pub struct CompactArgs {
-    /// The file to write, new and readable by its owner only
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
 }
 
 /// An engine, as options name it.
@@ -55,7 +47,7 @@ impl From<EngineArg> for Engine {
 ///
 /// # Errors
 /// As the operation.
-pub fn run_convert(args: ConvertArgs, session: &Session) -> Result<Outcome> {
+pub fn run(args: ConvertArgs, session: &Session) -> Result<Outcome> {
     let engine = args.engine.map(Engine::from);
     copy(args.out, engine, "converting", session, |now| match now {
         Engine::Bolt => Engine::Redb,
@@ -63,15 +55,12 @@ pub fn run_convert(args: ConvertArgs, session: &Session) -> Result<Outcome> {
     })
 }
 
-/// Runs `compact`.
+/// Copies the database to `out` and reports it. Without an `engine` it is the one that
+/// `otherwise` makes of the database's; `doing` is said while it is copied.
 ///
 /// # Errors
 /// As the operation.
-pub fn run_compact(args: CompactArgs, session: &Session) -> Result<Outcome> {
-    copy(args.out, None, "compacting", session, |now| now)
-}
-
-fn copy(
+pub fn copy(
     out: PathBuf,
     engine: Option<Engine>,
     doing: &'static str,

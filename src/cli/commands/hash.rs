@@ -7,12 +7,12 @@ use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::{changed, changed_meanwhile, ended};
 use crate::cli::commands::capture::FormatArg;
-use crate::cli::commands::token::VariantArg;
+use crate::cli::commands::token::hash::VariantArg;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Database;
+use crate::cli::session::Session;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::{confirm, text};
 use crate::cli::terminal::sealing::SealArgs;
@@ -26,7 +26,7 @@ use crate::metadata::embedded::Embedded;
 use crate::ops::capture::first::{CaptureFirst, Captured};
 use crate::ops::commit::{SideFiles, sound_structure};
 use crate::ops::hash::{Numbers, Options, Plan, Proof, TokenAction, actions, plan};
-use crate::ops::siblings::{Sibling, look_beside};
+use crate::ops::residue::siblings::{Sibling, look_beside};
 use crate::ops::timestamp::Timestamp;
 
 /// What stands below the long help.

@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use serde::Serialize;
 
-use crate::cli::Session;
-use crate::cli::args::Cli;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::{ErrorKind, IoContext, Result};
 use crate::finding::counted;
@@ -21,12 +20,12 @@ pub struct ManArgs {
     out: PathBuf,
 }
 
-/// Runs `man`.
+/// Runs `man`: a page for `program`, the whole command line, and for each command below it.
 ///
 /// # Errors
 /// When a page can't be written.
-pub fn run(args: &ManArgs, session: &Session) -> Result<Outcome> {
-    let mut command = Cli::command().disable_help_subcommand(true);
+pub fn run(args: &ManArgs, program: clap::Command, session: &Session) -> Result<Outcome> {
+    let mut command = program.disable_help_subcommand(true);
     // Gives each subcommand its full name, options that it inherits included.
     command.build();
     let mut pages = Vec::new();

@@ -7,12 +7,12 @@ use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::{TokenMade, changed, conclude, ended};
 use crate::cli::commands::convert::EngineArg;
-use crate::cli::commands::new_token::{Action, Made, Source, ValueArgs, how_kept};
+use crate::cli::commands::token_report::{Action, Made, Source, ValueArgs, how_kept};
 use crate::cli::commands::user::read_password;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;

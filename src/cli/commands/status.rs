@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::cli::Session;
 use crate::cli::commands::check::write_finding;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;

@@ -1,6 +1,7 @@
 //! What the host tells about its databases: influxd's configuration, processes, services, and
 //! the paths where a store may be.
 
+mod bounded_reads;
 pub mod config;
 pub mod discover;
 pub(crate) mod processes;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::cli::host::bounded_reads::{entries, read_bounded};
 use crate::cli::host::discover::configured_bolt;
-use crate::cli::host::store_candidates::{Place, entries, read_bounded};
+use crate::ops::locate::Place;
 use crate::store::{Holder, engine_of};
 
 /// More open files than that are not looked at, one by one.

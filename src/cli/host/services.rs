@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::cli::host::bounded_reads::{entries, read_bounded};
 use crate::cli::host::discover::configured_bolt;
-use crate::cli::host::store_candidates::{entries, read_bounded};
 
 /// Folders of units and start scripts, below the root.
 const FOLDERS: [&str; 6] = [

@@ -3,21 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Read};
+
+use std::io;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
+use crate::cli::host::bounded_reads::{MOST_ENTRIES, entries, read_bounded};
 use crate::cli::host::discover::{Environment, configured_bolt, discover_as_influxd};
 use crate::cli::host::processes::influxd;
 use crate::cli::host::services;
-pub(crate) use crate::ops::locate::Place;
+use crate::ops::locate::Place;
 
-/// No file that is read whole is longer; more is not read.
-const LONGEST: u64 = 4 << 20;
-/// Of a folder no more entries are looked at.
-const MOST_ENTRIES: usize = 10_000;
 /// The name that influxd gives to its database.
 const BOLT: &str = "influxd.bolt";
 
@@ -294,29 +289,6 @@ fn homes(environment: &Environment, users: &[User]) -> Vec<(PathBuf, String)> {
         }
     }
     homes
-}
-
-/// The paths of what stands in a folder, ascending.
-///
-/// # Errors
-/// As the system says.
-pub(crate) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder)?.take(MOST_ENTRIES);
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    Ok(paths)
-}
-
-/// The content of a file, which may hold secrets; none if it can't be read, or is too long.
-pub(crate) fn read_bounded(file: &Path) -> Option<Zeroizing<Vec<u8>>> {
-    // A pipe would keep us waiting for its other end.
-    if !fs::metadata(file).ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut opened = File::open(file).ok()?.take(LONGEST + 1);
-    opened.read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= LONGEST).then_some(bytes)
 }
 
 #[cfg(test)]

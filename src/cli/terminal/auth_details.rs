@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::cli::terminal::ui::printable;
 use crate::metadata::Id;
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::{Entry, NamedPermission};
 
 /// Writes them. A token that is `hidden` stands elsewhere, or nowhere yet.
 pub(crate) fn write_entry(entry: &Entry<'_>, hidden: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -40,4 +40,28 @@ pub(crate) fn write_entry(entry: &Entry<'_>, hidden: bool, out: &mut dyn Write) 
     writeln!(out, "User:         {}", named(entry.user_id, entry.user))?;
     writeln!(out, "Created:      {}", printable(entry.created_at))?;
     writeln!(out, "Updated:      {}", printable(entry.updated_at))
+}
+
+/// One permission as text: `read:orgs/ID/buckets/ID`; with `names`, the names of what it is for
+/// behind it. Not yet [`printable`].
+#[must_use]
+pub fn permission_text(permission: &NamedPermission<'_>, names: bool) -> String {
+    let resource = &permission.resource;
+    let mut text = format!("{}:", permission.action);
+    if let Some(org) = resource.org_id {
+        text.push_str(&format!("orgs/{org}/"));
+    }
+    text.push_str(resource.kind);
+    if let Some(id) = resource.id {
+        text.push_str(&format!("/{id}"));
+    }
+    if names {
+        match (resource.name, resource.org) {
+            (Some(name), Some(org)) => text.push_str(&format!("  ({name} in {org})")),
+            (Some(name), None) => text.push_str(&format!("  ({name})")),
+            (None, Some(org)) => text.push_str(&format!("  (in {org})")),
+            (None, None) => {}
+        }
+    }
+    text
 }

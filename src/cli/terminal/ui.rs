@@ -7,8 +7,8 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::cli::args::Globals;
 use crate::cli::exit;
+use crate::cli::globals::Globals;
 use crate::error::{Effect, Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 

@@ -17,11 +17,11 @@ use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
 use crate::ops::auth::rotate::{give, must_be_of_use};
 use crate::ops::resolve::By;
+use crate::ops::token_plan::existing_tokens::{Survey, TokenInUse, TokenLookup};
 use crate::ops::token_plan::new_id::ManyByTime;
 use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
 use crate::ops::token_plan::token_storage::Wanted;
 use crate::ops::token_plan::{Secret, Value, token_storage};
-use crate::ops::token_survey::{Survey, TokenInUse, TokenLookup};
 use crate::ops::{commit, resolve};
 use crate::store::Snapshot;
 

@@ -9,11 +9,11 @@ use crate::metadata::{Authorization, Catalog, Id, authenticate, json, names};
 use crate::ops::auth::record::{IndexKey, Record, own_index_keys};
 use crate::ops::commit::{all_decoded, known_schema};
 use crate::ops::timestamp::Timestamp;
+use crate::ops::token_plan::existing_tokens::Survey;
 use crate::ops::token_plan::new_token::{
     Making, decide, hash_of, kept, lookup, must_be_free, secret,
 };
 use crate::ops::token_plan::{Parts, Plan, Secret};
-use crate::ops::token_survey::Survey;
 use crate::store::{ChangeSet, Snapshot};
 
 /// Which token, and its new value.

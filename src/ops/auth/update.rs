@@ -11,7 +11,7 @@ use crate::ops::auth::record::Record;
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token_survey::{Survey, TokenLookup};
+use crate::ops::token_plan::existing_tokens::{Survey, TokenLookup};
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 
 /// What is to change; none stays.

@@ -9,9 +9,8 @@ use flate2::write::MultiGzDecoder;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::ops::backup::parts::{CHUNK, Summed};
-use crate::ops::backup::source::{names_in, read_text};
-use crate::ops::backup::tar_reader::Member;
+use crate::ops::backup::folder::{names_in, read_text};
+use crate::ops::backup::pack::{CHUNK, Summed};
 use crate::store::{GZIP_MAGIC, fill, most_unpacked};
 
 /// What the names of files end in whose content is needed; all others are only looked at.
@@ -45,6 +44,14 @@ pub struct Check {
     pub gzip: bool,
     /// Why it does not unpack, if it begins like something packed.
     pub damage: Option<String>,
+}
+
+/// One file of a backup that came as an archive.
+pub struct Member {
+    /// Length, sum and damage, as it went by.
+    pub check: Check,
+    /// Its content, if it is one that is needed later, in a private temporary file.
+    pub file: Option<File>,
 }
 
 /// Counts what is written.

@@ -7,8 +7,8 @@ use std::thread;
 
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
-use crate::ops::backup::parts::temporary;
-use crate::ops::backup::place::New;
+use crate::ops::backup::pack::temporary;
+use crate::ops::backup::restore_target::New;
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{Looked, look};
 use crate::ops::backup::verify::sound;

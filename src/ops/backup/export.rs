@@ -12,9 +12,9 @@ use crate::metadata::tsm;
 use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::ops::backup::export_targets::{Folder, Sink, Stream};
 use crate::ops::backup::manifest::{FileOf, Manifest, base};
-use crate::ops::backup::parts::temporary;
+use crate::ops::backup::pack::temporary;
 use crate::ops::backup::summary::{Looked, NamedShard, look};
-use crate::ops::backup::{Compression, checksum_manifest, manifest, source, sql};
+use crate::ops::backup::{Compression, checksum_manifest, folder, manifest, sql};
 use crate::ops::convert::recoverable;
 use crate::ops::files::disk::Disk;
 use crate::ops::files::output::OutputFile;
@@ -332,7 +332,7 @@ fn is_folder(path: &Path) -> Result<bool> {
 /// A base that no file of the folder has yet: of this second, or the next free one.
 fn free_base(folder: &Path, now: jiff::Timestamp) -> Result<String> {
     const TRIES: i64 = 60;
-    let names: Vec<String> = source::names_in(folder)?;
+    let names: Vec<String> = folder::names_in(folder)?;
     for second in 0..TRIES {
         let later = now.checked_add(jiff::SignedDuration::from_secs(second));
         let base = base(later.unwrap_or(now));
@@ -349,12 +349,12 @@ fn free_base(folder: &Path, now: jiff::Timestamp) -> Result<String> {
 /// Refuses a folder with a backup of points in it: the influx CLI reads all manifests of a folder
 /// as one, and this one would take the shards of the others away.
 fn no_shards_in(folder: &Path) -> Result<()> {
-    for name in source::names_in(folder)? {
+    for name in folder::names_in(folder)? {
         if !name.ends_with(manifest::SUFFIX) {
             continue;
         }
         let path = folder.join(&name);
-        let text = source::read_text(&File::open(&path).at("open", &path)?, &path)?;
+        let text = folder::read_text(&File::open(&path).at("open", &path)?, &path)?;
         let manifest = Manifest::read(&text, &path.display().to_string())?;
         if manifest.shard_files().next().is_some() {
             return Err(Error::new(

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::error::{ErrorKind, IoContext, Result};
 use crate::ops::backup::Compression;
-use crate::ops::backup::parts::{Sum, Summed, pack, reads_back, temporary};
+use crate::ops::backup::pack::{Sum, Summed, pack, reads_back, temporary};
 use crate::ops::files::disk::{Disk, Front, Step};
 use crate::ops::files::output::{Finished, OutputFile};
 

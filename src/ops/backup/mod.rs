@@ -14,23 +14,23 @@
 //! | [`summary`] | what a store holds, without secrets |
 //! | [`operator`] | operator tokens: supplied ones, and what `influx restore --full` answers |
 
-pub mod content;
-pub mod copied;
-
+pub mod backup_copy;
 mod backup_files;
 pub mod checksum_manifest;
+pub mod content;
 pub mod export;
 mod export_targets;
+pub mod folder;
 pub mod inspect;
 pub mod manifest;
-pub mod old;
-pub mod opening;
 pub mod operator;
-mod parts;
-pub mod place;
-#[cfg(test)]
-mod place_tests;
+pub mod operator_access;
+mod pack;
+pub mod replaced_store;
 pub mod restore;
+pub mod restore_target;
+#[cfg(test)]
+mod restore_target_tests;
 mod shards;
 pub mod source;
 mod sql;

@@ -12,11 +12,11 @@ use crate::finding::{Finding, Severity, counted};
 use crate::metadata::authenticate::find;
 use crate::metadata::{Id, Storage, Variant, names};
 use crate::ops::backup::content::{BackupStore, RestoreContext};
-use crate::ops::backup::old::Old;
-use crate::ops::backup::opening::{Judged, Opener, Opening, opening};
 use crate::ops::backup::operator::Supplied;
-use crate::ops::backup::parts::{Sum, copy, reads_back, sum_of};
-use crate::ops::backup::place::{InTheWay, New, Pair, Ready};
+use crate::ops::backup::operator_access::{Judged, Opener, Opening, opening};
+use crate::ops::backup::pack::{Sum, copy, reads_back, sum_of};
+use crate::ops::backup::replaced_store::Old;
+use crate::ops::backup::restore_target::{InTheWay, New, Pair, Ready};
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::backup::{shards, sql};
@@ -102,7 +102,7 @@ pub struct BackupShards {
 /// # Errors
 /// * [`ErrorKind::NotAStore`], [`ErrorKind::Corrupt`] for a damaged backup
 /// * [`ErrorKind::Refused`] when something stands there, or shards would have the same number
-/// * with a new operator token as [`crate::ops::recover_operator::plan`]
+/// * with a new operator token as [`crate::ops::recover::operator::plan`]
 pub fn plan(
     backup: &Backup,
     opener: Opener,

@@ -10,13 +10,11 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity};
 use crate::ops::backup::backup_files::Members;
 use crate::ops::backup::checksum_manifest::Sheet;
+use crate::ops::backup::folder::no_backup;
 use crate::ops::backup::manifest::{Manifest, ShardFile};
-use crate::ops::backup::parts::{copy, is_gzip, temporary};
+use crate::ops::backup::pack::{copy, is_gzip, temporary};
 use crate::ops::backup::{Compression, checksum_manifest, manifest, tar_reader};
 use crate::store::{OpenOptions, Store, fill};
-
-/// No manifest is longer.
-const LONGEST_TEXT: u64 = 64 << 20;
 
 /// Where a backup is to be read from.
 pub enum From<'a> {
@@ -427,13 +425,6 @@ fn missing(path: &Path) -> Error {
     .with_hint("boltkey backup inspect tells what is left of it")
 }
 
-fn no_backup(path: &Path, why: &str) -> Error {
-    Error::new(
-        ErrorKind::NotAStore,
-        format!("{} is no backup: {why}", path.display()),
-    )
-}
-
 fn nothing_in(path: &Path, names: &[String]) -> Error {
     let store = names.iter().find(|name| {
         [".bolt", ".bolt.gz", ".redb", ".redb.gz"]
@@ -453,35 +444,4 @@ fn nothing_in(path: &Path, names: &[String]) -> Error {
             error.with_hint("name the folder that influx backup or boltkey backup export wrote to")
         }
     }
-}
-
-/// The names of the files in a folder, ascending. Those that are no text are none of a backup's.
-///
-/// # Errors
-/// When the folder can't be read.
-pub fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).at("read", folder)? {
-        if let Ok(name) = entry.at("read", folder)?.file_name().into_string() {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Reads a text that is not longer than any manifest.
-///
-/// # Errors
-/// As the system says; [`ErrorKind::NotAStore`] when it is longer.
-pub fn read_text(file: &File, path: &Path) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    file.take(LONGEST_TEXT + 1)
-        .read_to_end(&mut text)
-        .at("read", path)?;
-    if text.len() as u64 > LONGEST_TEXT {
-        let why = format!("it is longer than {} MiB", LONGEST_TEXT >> 20);
-        return Err(no_backup(path, &why));
-    }
-    Ok(text)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::ops::backup::parts::{is_gzip, temporary};
+use crate::ops::backup::pack::{is_gzip, temporary};
 use crate::store::{Sqlite, unpack};
 
 /// The content of a server's SQLite file as one file without a name, journal and all. Whoever
@@ -41,7 +41,7 @@ pub fn unpacked(mut packed: File, path: &Path, scratch: Option<&Path>) -> Result
         })?;
         content.write_all(&bytes).at("unpack", path)?;
     } else {
-        crate::ops::backup::parts::copy(&mut packed, &mut content, &mut |_| {}).at("copy", path)?;
+        crate::ops::backup::pack::copy(&mut packed, &mut content, &mut |_| {}).at("copy", path)?;
     }
     check(&mut content, path)?;
     content.rewind().at("read", path)?;
@@ -53,7 +53,7 @@ fn check(content: &mut File, path: &Path) -> Result<()> {
     let mut copied = || -> std::io::Result<NamedTempFile> {
         let mut named = NamedTempFile::new()?;
         content.rewind()?;
-        crate::ops::backup::parts::copy(content, named.as_file_mut(), &mut |_| {})?;
+        crate::ops::backup::pack::copy(content, named.as_file_mut(), &mut |_| {})?;
         Ok(named)
     };
     let named = copied().at("check a copy of", path)?;

@@ -1,15 +1,14 @@
 //! A backup that comes as one tar stream.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Component, Path, PathBuf};
 
 use tar::EntryType;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::ops::backup::backup_files::{Check, is_kept};
-use crate::ops::backup::parts::temporary;
+use crate::ops::backup::backup_files::{Check, Member, is_kept};
+use crate::ops::backup::pack::temporary;
 
 /// Where a header of the usual kinds says so.
 const MARK: (usize, &[u8]) = (257, b"ustar");
@@ -19,14 +18,6 @@ pub const START: usize = 512;
 
 /// More files than any backup has.
 const MOST_MEMBERS: usize = 100_000;
-
-/// One file of the archive.
-pub struct Member {
-    /// Length, sum and damage, as it went by.
-    pub check: Check,
-    /// Its content, if it is one that is needed later, in a private temporary file.
-    pub file: Option<File>,
-}
 
 /// Whether a file that begins so is a tar archive.
 #[must_use]

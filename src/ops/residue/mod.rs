@@ -1,22 +1,21 @@
 //! `residue`: plaintext tokens that the store no longer holds but its file, or another, still
 //! shows.
 
+pub mod recover;
+pub mod scan;
 pub mod scrub;
+pub mod siblings;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
-use crate::metadata::{Catalog, Id, names};
-use crate::ops::capture::{Captured, collect};
-use crate::secret::Token;
+use crate::metadata::{Id, names};
 use crate::store;
 use crate::store::{OpenOptions, Snapshot, Store, fill};
 
@@ -31,74 +30,6 @@ pub struct Options {
     pub files: Vec<PathBuf>,
     /// How to open those that are databases.
     pub open: OpenOptions,
-}
-
-/// Numbers of distinct tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// All that were found.
-    pub tokens: u64,
-    /// Those that belong to a hashed token of this store.
-    pub matching: u64,
-    /// Those that match nothing in this store.
-    pub unmatched: u64,
-    /// Always false: looking changes nothing.
-    pub changed: bool,
-}
-
-/// Counts the tokens that the unused parts of the store's file, and `options.files`, show.
-/// Damage that may hide some is in the findings.
-///
-/// # Errors
-/// When the store or one of the files can't be read.
-pub fn scan(store: &Store, options: &Options) -> Result<(Counts, Vec<Finding>)> {
-    let (known, mut findings) = Known::load_beside(store.snapshot(), store.inspect())?;
-    let (residue, damage) = look(store, &known, options)?;
-    findings.extend(damage);
-    Ok((count(&residue), findings))
-}
-
-/// What [`recover`] found.
-pub struct Recovered {
-    /// As [`scan`] counts.
-    pub counts: Counts,
-    /// The hashed tokens of this store that were found in plaintext: those in unused parts and
-    /// other files, and those that stand in other live records, such as a telegraf configuration.
-    pub tokens: Vec<Captured>,
-    /// Damage that may hide some.
-    pub findings: Vec<Finding>,
-}
-
-/// Finds the plaintext of hashed tokens, wherever the store's file or `options.files` show it.
-///
-/// # Errors
-/// When the store or one of the files can't be read.
-pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
-    let (known, mut findings) = Known::load_beside(store.snapshot(), store.inspect())?;
-    let (residue, damage) = look(store, &known, options)?;
-    findings.extend(damage);
-    let counts = count(&residue);
-    let mut found: BTreeMap<Id, Token> = residue.matching.into_iter().collect();
-    found.extend(embedded(store.snapshot(), &known)?.matching);
-    let catalog = Catalog::load(store.snapshot())?;
-    let (mut tokens, skipped) = collect(store.snapshot(), catalog, &|record, _| {
-        found.get(&record.id).cloned()
-    })?;
-    findings.extend(skipped);
-    // A record of which only ID and hash can be decoded has a token all the same.
-    let mut bare = found;
-    for captured in &tokens {
-        bare.remove(&captured.id);
-    }
-    tokens.extend(
-        bare.into_iter()
-            .map(|(id, token)| Captured::bare(id, token)),
-    );
-    Ok(Recovered {
-        counts,
-        tokens,
-        findings,
-    })
 }
 
 /// Looks for tokens that the store no longer holds in plaintext: in unused parts of its file, and
@@ -130,15 +61,6 @@ pub(crate) fn leave_out(live: &Residue, residue: &mut Residue) {
             .is_ok()
     };
     residue.matching.retain(|(id, _)| !stands(id));
-}
-
-fn count(residue: &Residue) -> Counts {
-    Counts {
-        tokens: residue.tokens(),
-        matching: residue.matching.len() as u64,
-        unmatched: residue.unmatched,
-        changed: false,
-    }
 }
 
 /// Tokens in live records other than authorizations.

@@ -2,6 +2,7 @@
 //! how it comes to hold, and the proof that it works.
 
 pub(crate) mod describe;
+pub(crate) mod existing_tokens;
 pub mod new_id;
 pub mod new_token;
 pub mod token_storage;

@@ -7,10 +7,10 @@ use crate::metadata::permission::Permission;
 use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{Organization, TokenHash, User, Variant};
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token;
+use crate::ops::token::generate::generate;
+use crate::ops::token_plan::existing_tokens::{Survey, TokenInUse, TokenLookup};
 use crate::ops::token_plan::token_storage::{KeptBecause, Wanted};
 use crate::ops::token_plan::{Parts, Plan, Secret, Value, new_id, token_storage};
-use crate::ops::token_survey::{Survey, TokenInUse, TokenLookup};
 use crate::store::{ChangeSet, MAX_KEY_SIZE, Snapshot};
 
 /// The value of a token, and how it is kept.
@@ -104,7 +104,7 @@ pub(crate) fn secret(value: &Value) -> Result<Secret> {
         Error::new(ErrorKind::Refused, message)
     };
     match value {
-        Value::Generated => token::generate().map(Secret::Token),
+        Value::Generated => generate().map(Secret::Token),
         Value::Hash(hash) => Ok(Secret::Hash(hash.clone())),
         Value::Chosen(token) if token.reveal().starts_with(PREFIX) => Err(refused(
             "is a hash: whoever has the hash would get in with it",

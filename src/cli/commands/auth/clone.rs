@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::Session;
-use crate::cli::commands::new_token::{Action, Made, ValueArgs};
+use crate::cli::commands::token_report::{Action, Made, ValueArgs};
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth::clone::{Options, plan};

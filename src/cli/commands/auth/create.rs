@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::Session;
 use crate::cli::commands::auth::permission_flags::PermissionFlags;
-use crate::cli::commands::new_token::{Action, Made, ValueArgs};
+use crate::cli::commands::token_report::{Action, Made, ValueArgs};
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::Id;
 use crate::ops::auth::create::{Grants, Options, plan};

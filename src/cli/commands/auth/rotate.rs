@@ -3,10 +3,10 @@
 use clap::Args;
 use jiff::Zoned;
 
-use crate::cli::Session;
-use crate::cli::commands::new_token::{Action, Made, ValueArgs};
+use crate::cli::commands::token_report::{Action, Made, ValueArgs};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Database;
+use crate::cli::session::Session;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::ui::printable;
 use crate::error::Result;

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::Change;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;

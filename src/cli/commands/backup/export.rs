@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::{Human, printable};

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::Session;
 use crate::cli::commands::backup::export::write_shards;
 use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::commands::check::write_finding;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Session;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, read_secret_or_empty};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::backup::source::{Backup, From};

@@ -7,10 +7,10 @@ use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::TokenMade;
 use crate::cli::commands::backup::open;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::stdout;
@@ -18,14 +18,14 @@ use crate::cli::terminal::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::ops::auth::list::Entry;
-use crate::ops::backup::copied::{could_write, write};
+use crate::ops::backup::backup_copy::{could_write, write};
 use crate::ops::backup::operator::Answers;
 use crate::ops::backup::token;
 use crate::ops::backup::token::Plan;
 use crate::ops::commit::write_token;
 use crate::ops::files::output::OutputFile;
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token::generate;
+use crate::ops::token::generate::generate;
 use crate::store;
 use crate::store::Committed;
 

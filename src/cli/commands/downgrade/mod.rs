@@ -1,27 +1,28 @@
-//! `boltkey downgrade`: check and apply, and the way to prepare.
+//! `boltkey downgrade`: its subcommands, and apply.
 
+mod check;
 mod prepare;
+mod target;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::{changed, ended};
+use crate::cli::commands::downgrade::check::{
+    CHECK_HELP, CheckArgs, write_losses, write_steps, write_warnings,
+};
 use crate::cli::commands::downgrade::prepare::PrepareArgs;
+use crate::cli::commands::downgrade::target::ToArgs;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
-use crate::metadata::Release;
-use crate::metadata::release_impact::Loss;
 use crate::ops::commit::{SideFiles, sound_structure};
 use crate::ops::downgrade::apply::{Applied, Plan, Settings, plan};
-use crate::ops::downgrade::check::{Options, Outlook, check};
 
 /// The subcommands of `downgrade`.
 #[derive(Debug, Subcommand)]
@@ -36,14 +37,6 @@ pub enum Command {
     #[command(after_long_help = APPLY_HELP)]
     Apply(ApplyArgs),
 }
-
-const CHECK_HELP: &str = "\
-InfluxDB 2.7 and older find no token by its hash. On such a release a hashed
-token answers 401, and stays dead after the next upgrade; influxd downgrade
-neither asks nor lists them. This command names each of them beforehand, with
-the commands that lead to the release, in order.
-
-Exit code 3 if any token would be lost.";
 
 const PREPARE_HELP: &str = "\
 A hash can't be turned back. But the plaintext may still stand somewhere: in a
@@ -69,37 +62,6 @@ change too, the command of influxd that does both is told.
 Records of which only the hash is stored stay, since downgrade prepare can still
 bring them back; --drop-hashed removes them.";
 
-/// Options of `downgrade check`.
-#[derive(Debug, Args)]
-pub struct CheckArgs {
-    #[command(flatten)]
-    to: ToArgs,
-}
-
-/// Where to go.
-#[derive(Debug, Args)]
-struct ToArgs {
-    /// The release to go back to
-    #[arg(long, value_name = "RELEASE", value_parser = release())]
-    to: Release,
-    /// InfluxDB's SQLite file; by default influxd.sqlite beside the database, if it is there
-    #[arg(long, value_name = "PATH")]
-    sqlite_path: Option<PathBuf>,
-}
-
-impl From<ToArgs> for Options {
-    fn from(args: ToArgs) -> Self {
-        Self {
-            target: args.to,
-            sqlite: args.sqlite_path,
-        }
-    }
-}
-
-fn release() -> impl TypedValueParser<Value = Release> {
-    PossibleValuesParser::new(Release::NAMES).try_map(|text| text.parse::<Release>())
-}
-
 /// Options of `downgrade apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -120,23 +82,10 @@ pub struct ApplyArgs {
 /// As the operation, and when standard output can't be written.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
-        Command::Check(args) => run_check(args, session),
+        Command::Check(args) => check::run(args, session),
         Command::Prepare(args) => prepare::run(args, session),
         Command::Apply(args) => run_apply(args, session),
     }
-}
-
-fn run_check(args: CheckArgs, session: &Session) -> Result<Outcome> {
-    let store = session.open_metadata()?;
-    let (outlook, skipped) = check(&store, &args.to.into())?;
-    drop(store);
-    session.ui().warn(&skipped);
-    session.ui().report(&outlook)?;
-    Ok(if outlook.lost.is_empty() {
-        Outcome::Done
-    } else {
-        Outcome::No
-    })
 }
 
 fn run_apply(args: ApplyArgs, session: &Session) -> Result<Outcome> {
@@ -290,86 +239,4 @@ impl Human for Report<'_> {
         write_steps(&outlook.steps, out)?;
         write_warnings(&outlook.warnings, out)
     }
-}
-
-impl Human for Outlook {
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let target = self.target;
-        if !self.supported {
-            writeln!(out, "There is no way from here to InfluxDB {target}.")?;
-        } else if self.undo.database.is_empty() && self.undo.sqlite.is_empty() {
-            writeln!(out, "Nothing has to be undone for InfluxDB {target}.")?;
-        } else {
-            writeln!(out, "To be undone for InfluxDB {target}:")?;
-            for (place, names) in [
-                ("in the database", &self.undo.database),
-                ("in the SQLite file", &self.undo.sqlite),
-            ] {
-                for name in names {
-                    write_wrapped(out, "  ", 4, &format!("{place}: {name}"))?;
-                }
-            }
-        }
-        let kept = counted(self.kept, "token");
-        let lost = self.lost.len();
-        let lost = if lost == 0 {
-            String::from("none would be lost")
-        } else {
-            format!("{lost} would be LOST")
-        };
-        writeln!(out, "It would know {kept}; {lost}.")?;
-        write_losses("LOST", &self.lost, out)?;
-        write_losses("With fewer permissions", &self.reduced, out)?;
-        write_steps(&self.steps, out)?;
-        write_warnings(&self.warnings, out)
-    }
-}
-
-/// Those with the same reason stand together.
-fn write_losses(title: &str, losses: &[Loss], out: &mut dyn Write) -> io::Result<()> {
-    let mut reasons: Vec<&str> = Vec::new();
-    for loss in losses {
-        if !reasons.contains(&&*loss.reason) {
-            reasons.push(&loss.reason);
-        }
-    }
-    for reason in reasons {
-        writeln!(out)?;
-        write_wrapped(out, "", 2, &format!("{title}: {reason}"))?;
-        for loss in losses.iter().filter(|loss| loss.reason == reason) {
-            let description = printable(&loss.description);
-            let text = format!("{}  {description}", loss.kind.name());
-            write_wrapped(out, &format!("  {}  ", loss.id), 4, &text)?;
-        }
-    }
-    Ok(())
-}
-
-fn write_steps(steps: &[String], out: &mut dyn Write) -> io::Result<()> {
-    const WIDTH: usize = 80;
-    if steps.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\nThe way there:")?;
-    for step in steps {
-        let step = printable(step);
-        // In a form that a shell reads as one line.
-        if step.chars().count() + 2 > WIDTH {
-            writeln!(out, "  {}", step.replace(" --", " \\\n      --"))?;
-        } else {
-            writeln!(out, "  {step}")?;
-        }
-    }
-    Ok(())
-}
-
-fn write_warnings(warnings: &[String], out: &mut dyn Write) -> io::Result<()> {
-    if warnings.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\nTo be known:")?;
-    for warning in warnings {
-        write_wrapped(out, "  - ", 4, &printable(warning))?;
-    }
-    Ok(())
 }

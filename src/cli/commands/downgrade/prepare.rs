@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::{changed, ended};
-use crate::cli::commands::residue::FilesArgs;
+use crate::cli::commands::residue::files::FilesArgs;
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::ui::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;

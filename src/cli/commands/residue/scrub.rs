@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::Session;
 use crate::cli::change::{changed, changed_meanwhile, ended};
 use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::ui::{Human, printable};

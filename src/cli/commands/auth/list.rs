@@ -1,0 +1,166 @@
+//! `boltkey auth list`.
+
+use std::sync::mpsc;
+use std::thread;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::commands::auth::filters::FilterArgs;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::auth_details::permission_text;
+use crate::cli::terminal::stdout;
+use crate::cli::terminal::table::Table;
+use crate::error::Result;
+use crate::ops::auth::list::{Entry, Lister, NamedPermission};
+use crate::store::Store;
+
+/// Options of `auth list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    filters: FilterArgs,
+    /// The 1.x-compatible authorizations instead; their token is the 1.x user name
+    #[arg(long)]
+    v1: bool,
+    /// Print tokens that are stored in plaintext
+    #[arg(long)]
+    reveal: bool,
+    /// Leave the line with the columns' names out
+    #[arg(long)]
+    hide_headers: bool,
+}
+
+/// Runs `auth list`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
+    if args.reveal {
+        stdout::ensure_open()?;
+    }
+    let store = session.open_metadata()?;
+    let snapshot = store.snapshot();
+    let lister = Lister::new(snapshot, args.filters.into(), args.reveal)?;
+    if session.ui().json() {
+        return list_json(lister, store, args.v1, session);
+    }
+    let mut table = list_table(args.v1, !args.hide_headers);
+    let mut sink = |entry: &Entry<'_>| add_row(&mut table, entry);
+    let skipped = if args.v1 {
+        lister.list_legacy(snapshot, &mut sink)?
+    } else {
+        lister.list(snapshot, &mut sink)?
+    };
+    drop(store);
+    session.ui().warn(&skipped);
+    session.ui().text(|out| table.write(out))?;
+    Ok(Outcome::Done)
+}
+
+/// Prints the list as JSON while it is read. A thread of its own writes, so that a slow reader
+/// of standard output does not keep the lock.
+fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Result<Outcome> {
+    let (texts, printed) = mpsc::channel::<Vec<u8>>();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| session.ui().print(printed));
+        // Sending fails when the writer has given up; it tells why when it is joined.
+        let send = |text: Vec<u8>| drop(texts.send(text));
+        send(b"{\"authorizations\":[".to_vec());
+        let mut first = true;
+        let mut sink = |mut text: Vec<u8>| {
+            if first && !text.is_empty() {
+                // There is no comma before the first entry.
+                text.remove(0);
+                first = false;
+            }
+            send(text);
+        };
+        let skipped = if v1 {
+            let mut text = Vec::new();
+            let skipped =
+                lister.list_legacy(store.snapshot(), &mut |entry| append(entry, &mut text));
+            sink(text);
+            skipped
+        } else {
+            lister.render(
+                store.snapshot(),
+                &|entry, text| append(entry, text),
+                &mut sink,
+            )
+        };
+        let skipped = skipped?;
+        drop(store);
+        send(b"\n]}\n".to_vec());
+        drop(texts);
+        session.ui().warn(&skipped);
+        match writer.join() {
+            Ok(written) => written,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn append<P: Serialize>(entry: &Entry<'_, P>, text: &mut Vec<u8>) {
+    text.extend_from_slice(b",\n");
+    // Writing into memory does not fail, and the entry's types all serialize.
+    let _ = serde_json::to_writer(text, entry);
+}
+
+fn list_table(v1: bool, header: bool) -> Table {
+    let columns = [
+        "ID",
+        "Description",
+        if v1 { "1.x User" } else { "Token" },
+        "User Name",
+        "User ID",
+        "Kind",
+        if v1 { "Password" } else { "Storage" },
+        "Status",
+        "Permissions",
+    ];
+    Table::new(&columns, header)
+}
+
+fn add_row(table: &mut Table, entry: &Entry<'_>) {
+    let user_id = entry.user_id.map(|id| id.to_string()).unwrap_or_default();
+    let status = if entry.usable || entry.status != "active" {
+        entry.status.to_owned()
+    } else {
+        format!("{} (unusable)", entry.status)
+    };
+    let storage = match entry.has_password {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => entry.storage.name(),
+    };
+    table.row([
+        &entry.id.to_string(),
+        entry.description,
+        entry.token.unwrap_or_default(),
+        entry.user.unwrap_or(match entry.user_id {
+            Some(_) => "(deleted)",
+            None => "",
+        }),
+        &user_id,
+        entry.kind.name(),
+        storage,
+        &status,
+        &permission_cell(&entry.permissions),
+    ]);
+}
+
+/// The list in one cell, as `influxd recovery auth list` prints it.
+fn permission_cell(permissions: &[NamedPermission<'_>]) -> String {
+    let mut cell = String::from("[");
+    for (n, permission) in permissions.iter().enumerate() {
+        if n > 0 {
+            cell.push(' ');
+        }
+        cell.push_str(&permission_text(permission, false));
+    }
+    cell.push(']');
+    cell
+}

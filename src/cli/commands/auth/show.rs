@@ -1,0 +1,87 @@
+//! `boltkey auth show`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::auth_details::{permission_text, write_entry};
+use crate::cli::terminal::stdout;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::error::Result;
+use crate::metadata::Id;
+use crate::ops::auth::show::{Other, Shown, show};
+
+/// Options of `auth show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The authorization's ID, 16 hex digits
+    #[arg(value_name = "ID")]
+    id: Id,
+    /// Print the token if it is stored in plaintext
+    #[arg(long)]
+    reveal: bool,
+}
+
+/// Runs `auth show`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: &ShowArgs, session: &Session) -> Result<Outcome> {
+    if args.reveal {
+        stdout::ensure_open()?;
+    }
+    let store = session.open_metadata()?;
+    let mut rendered = Ok(Zeroizing::new(Vec::new()));
+    let skipped = show(store.snapshot(), args.id, args.reveal, |shown| {
+        rendered = session.ui().render(shown);
+    })?;
+    drop(store);
+    session.ui().warn(&skipped);
+    session.ui().print([&rendered?])?;
+    Ok(Outcome::Done)
+}
+
+impl Human for Shown<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_entry(&self.entry, false, out)?;
+        writeln!(out, "Permissions:")?;
+        for permission in &self.entry.permissions {
+            writeln!(out, "  {}", printable(&permission_text(permission, true)))?;
+        }
+        match self.login {
+            Some(user) => writeln!(
+                out,
+                "Login:        {} has these permissions when signed in, whatever the status \
+                 of the token",
+                printable(user)
+            )?,
+            None => writeln!(out, "Login:        nobody's")?,
+        }
+        if self.orphaned {
+            writeln!(
+                out,
+                "Visible to: no token; the server answers 404, since its user or organization \
+                 was deleted"
+            )?;
+            return write_others("Deletable by", &self.changeable_by, out);
+        }
+        write_others("Visible to", &self.visible_to, out)?;
+        write_others("Changeable by", &self.changeable_by, out)
+    }
+}
+
+fn write_others(title: &str, others: &[Other], out: &mut dyn Write) -> io::Result<()> {
+    if others.is_empty() {
+        return writeln!(out, "{title}: no other token");
+    }
+    writeln!(out, "{title}:")?;
+    for other in others {
+        let inactive = if other.active { "" } else { "  (inactive)" };
+        let description = printable(&other.description);
+        writeln!(out, "  {}  {description}{inactive}", other.id)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! `boltkey auth verify`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::auth_details::write_entry;
+use crate::cli::terminal::secret_input::{Secret, read_secret};
+use crate::cli::terminal::ui::{Human, printable};
+use crate::error::Result;
+use crate::metadata::Can;
+use crate::ops::auth::verify::{NOT_ALLOWED, Verified, verify};
+
+/// Options of `auth verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Read the token from this file, or from standard input for -; else from `BOLTKEY_TOKEN`,
+    /// else it is asked for
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Ask whether it may do this as well: write, write:buckets, write:buckets/NAME
+    #[arg(long, value_name = "ACTION[:TYPE[/NAME-OR-ID]]")]
+    can: Option<Can>,
+    /// Look names in --can up in this organization; else in the token's own
+    #[arg(long, short = 'o', value_name = "NAME")]
+    org: Option<String>,
+}
+
+/// Runs `auth verify`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: &VerifyArgs, session: &Session) -> Result<Outcome> {
+    // Asked for before the lock is taken.
+    let token = read_secret(&Secret::TOKEN, args.token_file.as_deref())?;
+    let store = session.open_metadata()?;
+    let (rendered, yes) = verify(
+        store.snapshot(),
+        &token,
+        args.can.as_ref(),
+        args.org.as_deref(),
+        |verified| (session.ui().render(verified), verified.is_yes()),
+    )?;
+    drop(store);
+    session.ui().print([&rendered?])?;
+    Ok(if yes { Outcome::Done } else { Outcome::No })
+}
+
+impl Human for Verified<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        match &self.authorization {
+            Some(entry) if self.authenticates => {
+                writeln!(out, "yes: the token authenticates, as {}", entry.id)?;
+            }
+            Some(entry) => writeln!(out, "no: the token is {}, but it is refused", entry.id)?,
+            None => writeln!(out, "no: the token is not known to this store")?,
+        }
+        match self.allowed {
+            Some(true) => writeln!(out, "yes: its permissions allow what was asked")?,
+            Some(false) => writeln!(out, "no: its permissions do not allow what was asked")?,
+            None => {}
+        }
+        let of_entry = match &self.authorization {
+            Some(entry) => &entry.problems[..],
+            None => &[],
+        };
+        // What the lines of the authorization tell below, or the answer above, is not told twice.
+        let told = |reason: &&String| of_entry.contains(reason) || *reason == NOT_ALLOWED;
+        for reason in self.reasons.iter().filter(|reason| !told(reason)) {
+            writeln!(out, "  - {}", printable(reason))?;
+        }
+        if let Some(entry) = &self.authorization {
+            writeln!(out)?;
+            write_entry(entry, false, out)?;
+        }
+        Ok(())
+    }
+}

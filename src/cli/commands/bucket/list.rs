@@ -1,0 +1,66 @@
+//! `boltkey bucket list`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::table::Table;
+use crate::cli::terminal::ui::Human;
+use crate::error::Result;
+use crate::ops::bucket::list::{Buckets, list};
+
+/// Options of `bucket list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {}
+
+/// Runs `bucket list`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(session: &Session) -> Result<Outcome> {
+    let store = session.open_metadata()?;
+    let report = list(store.snapshot())?;
+    drop(store);
+    session.ui().warn(&report.skipped);
+    session.ui().report(&report)?;
+    Ok(Outcome::Done)
+}
+
+impl Human for Buckets {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let columns = [
+            "ID",
+            "Name",
+            "Retention",
+            "Shard group",
+            "Organization",
+            "Type",
+        ];
+        let mut table = Table::new(&columns, true);
+        for bucket in &self.buckets {
+            let [rule] = &bucket.retention_rules;
+            let gone = format!("(deleted) {}", bucket.org_id);
+            table.row([
+                &bucket.id.to_string(),
+                &bucket.name,
+                &if rule.every_seconds == 0 {
+                    String::from("infinite")
+                } else {
+                    hours(rule.every_seconds)
+                },
+                &hours(rule.shard_group_duration_seconds),
+                bucket.org.as_deref().unwrap_or(&gone),
+                bucket.kind,
+            ]);
+        }
+        table.write(out)
+    }
+}
+
+/// Seconds the way the influx CLI prints them: `168h0m0s`.
+fn hours(seconds: i64) -> String {
+    let (minutes, rest) = (seconds / 60, seconds % 60);
+    format!("{}h{}m{rest}s", minutes / 60, minutes % 60)
+}

@@ -1,0 +1,28 @@
+//! `boltkey bucket`: its one subcommand.
+
+mod list;
+
+use clap::Subcommand;
+
+use crate::cli::commands::bucket::list::ListArgs;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::error::Result;
+
+/// The subcommands of `bucket`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List them all
+    #[command(visible_aliases = ["find", "ls"])]
+    List(ListArgs),
+}
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(command: Command, session: &Session) -> Result<Outcome> {
+    match command {
+        Command::List(ListArgs {}) => list::run(session),
+    }
+}

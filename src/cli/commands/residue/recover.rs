@@ -1,0 +1,107 @@
+//! `boltkey residue recover`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::commands::capture::OutArgs;
+use crate::cli::commands::residue::files::FilesArgs;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::error::Result;
+use crate::finding::counted;
+use crate::ops::residue::recover::recover;
+use crate::ops::residue::scan::Counts;
+
+/// Options of `residue recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    out: OutArgs,
+    #[command(flatten)]
+    files: FilesArgs,
+}
+
+/// What `residue recover` did.
+#[derive(Serialize)]
+struct Recovery {
+    #[serde(flatten)]
+    counts: Counts,
+    /// Tokens written out: those that match, and those that stand in other live records.
+    recovered: usize,
+    /// None when there was nothing to write.
+    out: Option<String>,
+    encrypted: bool,
+    #[serde(rename = "dryRun", skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+/// Runs `residue recover`.
+///
+/// # Errors
+/// As the operation, and when an output can't be written.
+pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
+    let options = args.files.options(session);
+    let output = args.out.open(session)?;
+    let store = session.open_metadata()?;
+    let recovered = recover(&store, &options)?;
+    drop(store);
+    session.ui().warn(&recovered.findings);
+    let nothing = recovered.tokens.is_empty();
+    let report = Recovery {
+        counts: recovered.counts,
+        recovered: recovered.tokens.len(),
+        out: (!nothing).then(|| args.out.out.display().to_string()),
+        encrypted: output.is_sealed(),
+        dry_run: session.dry_run(),
+    };
+    let to_stdout = output.is_stdout();
+    // A file without tokens would only look like a success.
+    if to_stdout || !nothing {
+        output.write(&recovered.tokens)?;
+    }
+    if to_stdout {
+        session.ui().status(&report.sentence());
+    } else {
+        session.ui().report(&report)?;
+    }
+    Ok(Outcome::Done)
+}
+
+impl Recovery {
+    fn sentence(&self) -> String {
+        let unmatched = self.counts.unmatched;
+        let verb = if unmatched == 1 { "matches" } else { "match" };
+        match &self.out {
+            None => format!(
+                "nothing to recover; {} {verb} nothing in this store",
+                counted(unmatched, "candidate")
+            ),
+            Some(out) => format!(
+                "{} {} to {}{}; {} {verb} nothing in this store{}",
+                if self.dry_run {
+                    "would recover"
+                } else {
+                    "recovered"
+                },
+                counted(self.recovered as u64, "token"),
+                printable(out),
+                if self.encrypted { ", encrypted" } else { "" },
+                counted(unmatched, "more candidate"),
+                if self.dry_run {
+                    "; nothing was written"
+                } else {
+                    ""
+                },
+            ),
+        }
+    }
+}
+
+impl Human for Recovery {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.sentence())
+    }
+}

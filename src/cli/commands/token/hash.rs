@@ -1,0 +1,69 @@
+//! `boltkey token hash`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::secret_input::{Secret, read_secret};
+use crate::cli::terminal::ui::Human;
+use crate::error::Result;
+use crate::metadata::Variant;
+use crate::ops::token::hash::hash;
+
+/// Options of `token hash`.
+#[derive(Debug, Args)]
+pub struct HashArgs {
+    /// The hash function; influxd itself writes sha256
+    #[arg(long, value_name = "VARIANT", default_value = "sha256")]
+    variant: VariantArg,
+    /// Read the token from this file, or from standard input for -; else from `BOLTKEY_TOKEN`,
+    /// else it is asked for
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// The hash functions by their names.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum VariantArg {
+    Sha256,
+    Sha512,
+}
+
+impl From<VariantArg> for Variant {
+    fn from(variant: VariantArg) -> Self {
+        match variant {
+            VariantArg::Sha256 => Self::Sha256,
+            VariantArg::Sha512 => Self::Sha512,
+        }
+    }
+}
+
+/// Runs `token hash`.
+///
+/// # Errors
+/// When the token can't be read, or standard output can't be written.
+pub fn run(args: &HashArgs, session: &Session) -> Result<Outcome> {
+    let token = read_secret(&Secret::TOKEN, args.token_file.as_deref())?;
+    let variant = args.variant.into();
+    session.ui().report(&Hashed {
+        hash: hash(&token, variant),
+        variant,
+    })?;
+    Ok(Outcome::Done)
+}
+
+#[derive(Serialize)]
+struct Hashed {
+    hash: String,
+    variant: Variant,
+}
+
+impl Human for Hashed {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.hash)
+    }
+}

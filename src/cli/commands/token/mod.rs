@@ -1,0 +1,31 @@
+//! `boltkey token`: its subcommands, which need no database.
+
+mod generate;
+pub mod hash;
+
+use clap::Subcommand;
+
+use crate::cli::commands::token::hash::HashArgs;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::error::Result;
+
+/// The subcommands of `token`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a token as influxd does: 64 random bytes in URL-safe base64
+    Generate,
+    /// Print the hash of a token as InfluxDB 2.8 and later store it
+    Hash(HashArgs),
+}
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// When the token can't be made or read, or standard output can't be written.
+pub fn run(command: Command, session: &Session) -> Result<Outcome> {
+    match command {
+        Command::Generate => generate::run(session),
+        Command::Hash(args) => hash::run(&args, session),
+    }
+}

@@ -1,0 +1,53 @@
+//! `boltkey user list`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::table::Table;
+use crate::cli::terminal::ui::Human;
+use crate::error::Result;
+use crate::ops::user::list::{Users, list};
+
+/// Options of `user list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {}
+
+/// Runs `user list`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(session: &Session) -> Result<Outcome> {
+    let store = session.open_metadata()?;
+    let report = list(store.snapshot())?;
+    drop(store);
+    session.ui().warn(&report.skipped);
+    session.ui().report(&report)?;
+    Ok(Outcome::Done)
+}
+
+impl Human for Users {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut table = Table::new(&["ID", "Name", "Status", "Password", "Owner of"], true);
+        for user in &self.users {
+            let mut owns: Vec<&str> = user
+                .owns
+                .iter()
+                .map(|org| org.name.as_deref().unwrap_or("(deleted)"))
+                .collect();
+            if user.owns_instance {
+                owns.push("(the whole instance)");
+            }
+            table.row([
+                &user.id.to_string(),
+                &user.name,
+                &user.status,
+                if user.has_password { "yes" } else { "no" },
+                &owns.join(", "),
+            ]);
+        }
+        table.write(out)
+    }
+}

@@ -1,0 +1,201 @@
+//! A copy of a backup's folder, with another metadata store in it.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::metadata::authenticate::find;
+use crate::ops::backup::checksum_manifest::ManifestEntry;
+use crate::ops::backup::manifest::with_size_of_kv;
+use crate::ops::backup::pack::{Sum, copy, pack, reads_back, temporary};
+use crate::ops::backup::source::Backup;
+use crate::ops::backup::summary::{Summary, look};
+use crate::ops::backup::token::{Plan, refused};
+use crate::ops::backup::{Compression, checksum_manifest, manifest};
+use crate::ops::commit::sound_structure;
+use crate::ops::files::new_file::{folder_of, temporary_name};
+use crate::ops::files::output::OutputFile;
+use crate::store::device::on_file;
+use crate::store::{Engine, Progress, Store, WritableStore};
+
+/// Whether the copy could be made at `out`, for a dry run.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] when something stands there.
+pub fn could_write(out: &Path) -> Result<()> {
+    OutputFile::could_create_regular(out)
+}
+
+/// Writes the copy. It has its name only when it is complete. Shards are linked where the file
+/// system can, since they are not changed; the given backup never is.
+///
+/// # Errors
+/// When the copy was not made; nothing is left of it then.
+pub fn write(backup: &Backup, store: &Store, plan: &Plan, out: &Path) -> Result<()> {
+    could_write(out)?;
+    let folder = folder_of(out);
+    let copy = NewFolder::make(folder, out)?;
+    copy.fill(backup, store, plan)?;
+    copy.name(folder, out)
+}
+
+/// A folder under a temporary name; it goes unless it is named.
+struct NewFolder {
+    path: PathBuf,
+    named: bool,
+}
+
+impl NewFolder {
+    fn make(folder: &Path, out: &Path) -> Result<Self> {
+        let path = folder.join(temporary_name().at("create", out)?);
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .at("create", out)?;
+        Ok(Self { path, named: false })
+    }
+
+    fn fill(&self, backup: &Backup, store: &Store, plan: &Plan) -> Result<()> {
+        let kv = &backup.kv.name;
+        let compression = if kv.ends_with(".gz") {
+            Compression::Gzip
+        } else {
+            Compression::None
+        };
+        let (sum, summary) = self.put_store(store, plan, kv, compression)?;
+        let base = backup.base.clone().unwrap_or_default();
+        let manifest = format!("{base}{}", manifest::SUFFIX);
+        let sheet = format!("{base}{}", checksum_manifest::SUFFIX);
+        let mut late = Vec::new();
+        for name in crate::ops::backup::folder::names_in(&backup.path)? {
+            let from = backup.path.join(&name);
+            if name == *kv {
+                continue;
+            }
+            if name == manifest {
+                let text = fs::read(&from).at("read", &from)?;
+                late.push((name.clone(), with_size_of_kv(&text, sum.size, &name)?));
+            } else if name == sheet {
+                let part = ManifestEntry::new(kv.clone(), compression, sum.clone());
+                let text = fs::read(&from).at("read", &from)?;
+                late.push((name, new_sheet(&text, &part, &summary)?));
+            } else if fs::metadata(&from).at("look at", &from)?.is_file() {
+                self.link_or_copy(&from, &name)?;
+            }
+        }
+        // Last what makes it a backup; the manifest before our own.
+        late.sort_by_key(|(name, _)| name.ends_with(checksum_manifest::SUFFIX));
+        for (name, text) in late {
+            let path = self.path.join(&name);
+            let mut out = OutputFile::create_regular(&path)?;
+            out.write_all(&text).at("write", &path)?;
+            out.finish()?;
+        }
+        Ok(())
+    }
+
+    /// The store with the token in it.
+    fn put_store(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        name: &str,
+        compression: Compression,
+    ) -> Result<(Sum, Summary)> {
+        let mut content = temporary(Some(&self.path))?;
+        let path = self.path.join(name);
+        let device = || {
+            let file = content.try_clone().at("write", &path)?;
+            Ok::<_, Error>(on_file(file))
+        };
+        let progress = Progress::new(&|_| {});
+        store.copy_changed_to(plan.changes(), Engine::Bolt, device()?, &path, &progress)?;
+        let new = WritableStore::on(device()?, &path)?;
+        let holds = find(&new, plan.token())? == Some(plan.id());
+        sound_structure(new.inspect())?;
+        if !holds {
+            return Err(Error::new(
+                ErrorKind::Io,
+                "the copy does not show the token as it should",
+            ));
+        }
+        let summary = look(&new)?.summary;
+        drop(new);
+        let mut out = OutputFile::create_regular(&path)?;
+        let sum = pack(&mut content, compression, &mut out, &path, &mut |_| {})?;
+        out.finish_after(|file| reads_back(file, &sum))?;
+        Ok((sum, summary))
+    }
+
+    fn link_or_copy(&self, from: &Path, name: &str) -> Result<()> {
+        let to = self.path.join(name);
+        // A link to a link would lead elsewhere once it is moved.
+        let plain = fs::symlink_metadata(from).at("look at", from)?.is_file();
+        if plain && fs::hard_link(from, &to).is_ok() {
+            return Ok(());
+        }
+        let mut source = File::open(from).at("open", from)?;
+        let mut out = OutputFile::create_regular(&to)?;
+        copy(&mut source, &mut out, &mut |_| {}).at("write", &to)?;
+        out.finish().map(drop)
+    }
+
+    fn name(mut self, folder: &Path, out: &Path) -> Result<()> {
+        let sync = |path: &Path| File::open(path).and_then(|folder| folder.sync_all());
+        sync(&self.path).at("sync", out)?;
+        rename_new(&self.path, out).map_err(|cause| {
+            if cause.kind() == io::ErrorKind::AlreadyExists {
+                refused(&format!("{} exists already", out.display()))
+            } else {
+                Error::new(
+                    ErrorKind::Io,
+                    format!("can't create {}: {cause}", out.display()),
+                )
+            }
+        })?;
+        self.named = true;
+        sync(folder).at("sync", folder)
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if !self.named {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Renames a folder, never in the place of another one.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+            result => return result.map_err(io::Error::from),
+        }
+    }
+    // A folder takes the place of an empty one at most.
+    fs::rename(from, to)
+}
+
+/// Our own summary, with what has changed put in.
+fn new_sheet(text: &[u8], kv: &ManifestEntry, summary: &Summary) -> Result<Vec<u8>> {
+    let failed = |cause: serde_json::Error| {
+        Error::new(ErrorKind::Io, format!("can't write the summary: {cause}"))
+    };
+    let mut sheet: Value = serde_json::from_slice(text).map_err(failed)?;
+    let new = serde_json::to_value(summary).map_err(failed)?;
+    if let (Value::Object(sheet), Value::Object(new)) = (&mut sheet, new) {
+        sheet.insert("kv".into(), serde_json::to_value(kv).map_err(failed)?);
+        sheet.extend(new);
+    }
+    let mut text = serde_json::to_vec_pretty(&sheet).map_err(failed)?;
+    text.push(b'\n');
+    Ok(text)
+}

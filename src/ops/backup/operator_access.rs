@@ -1,0 +1,92 @@
+//! Who gets in: whoever has an operator token of the backup, or a new one.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::{Id, Storage};
+use crate::ops::backup::operator::{Supplied, supplied};
+use crate::ops::backup::summary::Looked;
+use crate::ops::backup::token::owner;
+use crate::ops::recover;
+use crate::ops::timestamp::Timestamp;
+use crate::ops::token_plan;
+use crate::secret::Token;
+use crate::store::{ChangeSet, Snapshot};
+
+/// Who is to get in.
+pub enum Opener {
+    /// Whoever has this operator token of the backup.
+    Token(Token),
+    /// Whoever has one that is made now.
+    New,
+}
+
+/// The operator token that gets in.
+pub(super) struct Opening {
+    pub(super) token: Token,
+    pub(super) id: Id,
+    pub(super) storage: Storage,
+    /// If it is made now.
+    pub(super) made: Option<token_plan::Plan>,
+    pub(super) changes: ChangeSet,
+}
+
+/// Whether somebody gets in.
+pub(super) enum Judged {
+    Opens(Box<Opening>),
+    OpensNot(Supplied),
+}
+
+/// Judges the operator token of the backup, or works out a new one.
+///
+/// # Errors
+/// When the store can't be read; with a new one as [`recover::operator::plan`].
+pub(super) fn opening(
+    snapshot: &dyn Snapshot,
+    looked: &Looked,
+    opener: Opener,
+    use_hashed_tokens: Option<bool>,
+    now: &Timestamp,
+) -> Result<Judged> {
+    let token = match opener {
+        Opener::Token(token) => token,
+        Opener::New => return new_opening(snapshot, looked, use_hashed_tokens, now),
+    };
+    let judged = supplied(snapshot, looked, &token)?;
+    let (true, Some(id), Some(storage)) = (judged.matches, judged.id, judged.storage) else {
+        return Ok(Judged::OpensNot(judged));
+    };
+    Ok(Judged::Opens(Box::new(Opening {
+        token,
+        id,
+        storage,
+        made: None,
+        changes: ChangeSet::default(),
+    })))
+}
+
+fn new_opening(
+    snapshot: &dyn Snapshot,
+    looked: &Looked,
+    use_hashed_tokens: Option<bool>,
+    now: &Timestamp,
+) -> Result<Judged> {
+    let (user, org) = owner(looked)?;
+    let catalog = &looked.catalog;
+    let for_whom = recover::operator::Options {
+        user: catalog.users.get(&user).map(|user| user.name.clone()),
+        org: catalog.orgs.get(&org).map(|org| org.name.clone()),
+        use_hashed_tokens,
+    };
+    let mut made = recover::operator::plan(snapshot, &for_whom, now)?;
+    let changes = std::mem::take(&mut made.changes);
+    let storage = made.show(false, |made| made.entry.storage)?;
+    let Some(token) = made.token().cloned() else {
+        return Err(Error::new(ErrorKind::Refused, "no token was made"));
+    };
+    Ok(Judged::Opens(Box::new(Opening {
+        token,
+        id: made.id(),
+        storage,
+        made: Some(made),
+        changes,
+    })))
+}

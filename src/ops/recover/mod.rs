@@ -1,0 +1,3 @@
+//! The commands of `recover`.
+
+pub mod operator;

@@ -1,0 +1,56 @@
+//! `residue recover`: the plaintext of hashed tokens, wherever it is still readable.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::metadata::residue::Known;
+use crate::metadata::{Catalog, Id};
+use crate::ops::capture::{Captured, collect};
+use crate::ops::residue::scan::Counts;
+use crate::ops::residue::{Options, embedded, look};
+use crate::secret::Token;
+use crate::store::Store;
+
+/// What [`recover`] found.
+pub struct Recovered {
+    /// As [`scan`](super::scan::scan) counts.
+    pub counts: Counts,
+    /// The hashed tokens of this store that were found in plaintext: those in unused parts and
+    /// other files, and those that stand in other live records, such as a telegraf configuration.
+    pub tokens: Vec<Captured>,
+    /// Damage that may hide some.
+    pub findings: Vec<Finding>,
+}
+
+/// Finds the plaintext of hashed tokens, wherever the store's file or `options.files` show it.
+///
+/// # Errors
+/// When the store or one of the files can't be read.
+pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
+    let (known, mut findings) = Known::load_beside(store.snapshot(), store.inspect())?;
+    let (residue, damage) = look(store, &known, options)?;
+    findings.extend(damage);
+    let counts = Counts::of(&residue);
+    let mut found: BTreeMap<Id, Token> = residue.matching.into_iter().collect();
+    found.extend(embedded(store.snapshot(), &known)?.matching);
+    let catalog = Catalog::load(store.snapshot())?;
+    let (mut tokens, skipped) = collect(store.snapshot(), catalog, &|record, _| {
+        found.get(&record.id).cloned()
+    })?;
+    findings.extend(skipped);
+    // A record of which only ID and hash can be decoded has a token all the same.
+    let mut bare = found;
+    for captured in &tokens {
+        bare.remove(&captured.id);
+    }
+    tokens.extend(
+        bare.into_iter()
+            .map(|(id, token)| Captured::bare(id, token)),
+    );
+    Ok(Recovered {
+        counts,
+        tokens,
+        findings,
+    })
+}

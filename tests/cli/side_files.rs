@@ -1,0 +1,237 @@
+//! Files beside the database can't be written, or the disk is full, or nobody reads what is
+//! printed: the change is not made, or it is and no new token is lost.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
+
+use boltkey::store::Engine;
+use memchr::memmem;
+
+use crate::live_store::{LiveStore, authenticates, made};
+use crate::support::program::{BOLTKEY, limited, said};
+
+const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];
+
+/// The command changed nothing, said so, and left only files of these names.
+#[track_caller]
+fn unchanged(store: &LiveStore, before: &[u8], output: &Output, names: &[&str]) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let text = said(output);
+    assert!(text.contains("nothing was changed"), "{text}");
+    assert!(store.bytes() == before, "{text}");
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    assert_eq!(store.names(), names);
+    text
+}
+
+fn name(store: &LiveStore) -> String {
+    let name = store.database.file_name().unwrap();
+    name.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_stands_there_already_stays() {
+    let mut runs = 0;
+    for engine in ENGINES {
+        for option in ["--token-out", "--keep-copy"] {
+            let store = LiveStore::new(engine, "fresh-2.9.1");
+            let database = name(&store);
+            let before = store.bytes();
+            fs::write(store.path("there"), "mine").unwrap();
+            std::os::unix::fs::symlink("nowhere", store.path("link")).unwrap();
+            let names = [database.as_str(), "link", "there"];
+            for file in ["there", "link", "/dev/full", "/dev/null", &database] {
+                let output = store.recovery(&[option, file]).output().unwrap();
+                let text = unchanged(&store, &before, &output, &names);
+                assert!(text.contains("exists already"), "{text}");
+                runs += 1;
+            }
+            assert_eq!(fs::read(store.path("there")).unwrap(), b"mine");
+            for file in ["missing/file", "there/file", ".", "new/"] {
+                let output = store.recovery(&[option, file]).output().unwrap();
+                unchanged(&store, &before, &output, &names);
+                runs += 1;
+            }
+        }
+    }
+    println!("cases: files {runs}");
+}
+
+/// The copy is complete before the token is looked at, so it stays, and is named.
+#[test]
+fn a_copy_that_was_kept_is_named() {
+    for engine in ENGINES {
+        let store = LiveStore::new(engine, "fresh-2.9.1");
+        let database = name(&store);
+        let before = store.bytes();
+        for (copy, token) in [("copy", "missing/token"), ("same", "same")] {
+            let mut command = store.recovery(&["--keep-copy", copy, "--token-out", token]);
+            let output = command.output().unwrap();
+            let text = unchanged(&store, &before, &output, &[copy, &database]);
+            assert!(
+                text.contains(copy) && text.contains("complete and stays"),
+                "{text}"
+            );
+            let metadata = fs::metadata(store.path(copy)).unwrap();
+            assert_eq!(metadata.mode() & 0o7777, 0o600);
+            assert!(fs::read(store.path(copy)).unwrap() == before);
+            fs::remove_file(store.path(copy)).unwrap();
+        }
+    }
+    println!("cases: files 4");
+}
+
+/// Files can't grow, so neither a copy nor a token can be written; later the database can't grow.
+#[test]
+fn the_disk_is_full() {
+    let mut runs = 0;
+    for engine in ENGINES {
+        let store = LiveStore::new(engine, "fresh-2.9.1");
+        let database = name(&store);
+        let before = store.bytes();
+        for (blocks, option) in [(0, "--token-out"), (0, "--keep-copy"), (9, "--keep-copy")] {
+            let command = store.recovery(&[option, "out"]);
+            let output = limited(blocks, &command).output().unwrap();
+            let text = unchanged(&store, &before, &output, &[&database]);
+            assert!(text.contains("out"), "{text}");
+            runs += 1;
+        }
+        // One without a free page, so that it has to grow.
+        let out = store.path("small");
+        let ran = store.run(["compact", "--out", out.to_str().unwrap()]);
+        assert!(ran.status.success(), "{ran:?}");
+        fs::rename(out, &store.database).unwrap();
+        let before = store.authorizations();
+        let blocks = store.bytes().len() / 512;
+        let command = store.recovery(&["--token-out", "token", "--keep-copy", "copy"]);
+        let output = limited(blocks, &command).output().unwrap();
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text.contains("nothing was changed"), "{text}");
+        assert!(
+            text.contains("copy") && text.contains("complete and stays"),
+            "{text}"
+        );
+        assert_eq!(store.authorizations(), before);
+        assert_eq!(store.names(), ["copy", &database]);
+        store.check();
+        // With room it works.
+        let output = store.recovery(&["--token-out", "token"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        runs += 2;
+    }
+    println!("cases: files {runs}");
+}
+
+/// The folder takes no new file, but the database itself can be written.
+#[test]
+fn a_folder_that_takes_no_files() {
+    let mut runs = 0;
+    for engine in ENGINES {
+        for option in ["--token-out", "--keep-copy"] {
+            let store = LiveStore::new(engine, "fresh-2.9.1");
+            let before = store.bytes();
+            let database = name(&store);
+            let folder = store.database.parent().unwrap();
+            let bin = tempfile::tempdir().unwrap();
+            let mut command = store.recovery(&[option, "out"]);
+            if rustix::process::geteuid().is_root() {
+                // Root may write whatever the mode says, so another user runs a copy.
+                // By another process: one that is forked meanwhile would keep the file busy.
+                let copy = Command::new("cp").arg(BOLTKEY).arg(bin.path()).status();
+                assert!(copy.unwrap().success());
+                fs::set_permissions(bin.path(), Permissions::from_mode(0o755)).unwrap();
+                fs::set_permissions(&store.database, Permissions::from_mode(0o666)).unwrap();
+                let mut other = Command::new(bin.path().join("boltkey"));
+                other
+                    .args(command.get_args())
+                    .env_clear()
+                    .current_dir(folder)
+                    .uid(65534)
+                    .gid(65534);
+                command = other;
+            }
+            fs::set_permissions(folder, Permissions::from_mode(0o555)).unwrap();
+            let output = command.output().unwrap();
+            fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+            let text = unchanged(&store, &before, &output, &[&database]);
+            assert!(text.contains("ermission denied"), "{text}");
+            runs += 1;
+        }
+    }
+    println!("cases: files {runs}");
+}
+
+/// What is printed gets lost: the token is in its file, or lost for good, and the text says which.
+#[test]
+fn what_is_printed_is_lost() {
+    let mut runs = 0;
+    for engine in ENGINES {
+        for json in [true, false] {
+            for token_out in [true, false] {
+                for closed_pipe in [true, false] {
+                    let store = LiveStore::new(engine, "fresh-2.9.1");
+                    let before = store.authorizations();
+                    let mut command = store.command(["recover", "operator"]);
+                    if json {
+                        command.arg("--json");
+                    }
+                    if token_out {
+                        command.args(["--token-out", "token"]);
+                    }
+                    if closed_pipe {
+                        let (reader, writer) = std::io::pipe().unwrap();
+                        drop(reader);
+                        command.stdout(writer);
+                    } else {
+                        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+                        command.stdout(full);
+                    }
+                    let output = command.spawn().unwrap().wait_with_output().unwrap();
+                    assert_eq!(output.status.code(), Some(7), "{output:?}");
+                    let text = said(&output);
+                    assert!(!text.contains("nothing was changed"), "{text}");
+                    assert!(text.contains("is stored"), "{text}");
+                    assert_eq!(store.authorizations().len(), before.len() + 1);
+                    if token_out {
+                        let token = fs::read_to_string(store.path("token")).unwrap();
+                        assert!(text.contains("the token is in token"), "{text}");
+                        assert!(authenticates(&store, token.trim_end()));
+                        assert!(!text.contains(token.trim_end()), "the token is told");
+                    } else {
+                        assert!(text.contains("its value is lost"), "{text}");
+                    }
+                    runs += 1;
+                }
+            }
+        }
+    }
+    println!("cases: files {runs}");
+}
+
+/// A token stands in its file and on standard output; nowhere else in the folder.
+#[test]
+fn a_token_is_where_it_was_asked_for_and_nowhere_else() {
+    for engine in ENGINES {
+        let store = LiveStore::new(engine, "fresh-2.9.1");
+        let arguments = ["--token-out", "token", "--keep-copy", "copy", "-v"];
+        let output = store.recovery(&arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let (_, token) = made(&output);
+        assert!(!said(&output).contains(&token));
+        for name in store.names() {
+            let path = store.path(&name);
+            let shown = memmem::find(&fs::read(&path).unwrap(), token.as_bytes()).is_some();
+            assert_eq!(shown, name == "token", "{name}");
+            if name == "token" || name == "copy" {
+                assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+            }
+        }
+        assert!(authenticates(&store, &token));
+    }
+    println!("cases: files 2");
+}

@@ -1,0 +1,19 @@
+//! Changes that are interrupted: power fails and disks fail or lie at every call.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)] // test code
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod disk_errors;
+mod downgrade;
+mod hash;
+mod power_failures;
+mod scrub;
+mod setup;

@@ -1,0 +1,22 @@
+//! The engines by themselves, without the meaning of what they hold: what they read, what they
+//! commit, and what they say about damage.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss
+)] // test code
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bit_flips;
+mod checker;
+mod commit;
+mod engines;
+mod garbage;
+mod parallel_scan;

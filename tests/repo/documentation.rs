@@ -1,0 +1,163 @@
+//! Runs the commands of the README and of `docs/` as they stand, in a scratch home, and compares
+//! what they print.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::fixtures::{fixture, operator_token};
+use crate::support::program::BOLTKEY;
+
+/// One `$ command` of a `console` block, with the lines that follow it. A block of another
+/// language with a name after it, as in `toml list.toml`, is a file of that name: the step that
+/// writes it has no command.
+struct Step {
+    line: usize,
+    command: String,
+    expected: String,
+    file: Option<String>,
+}
+
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut inside = false;
+    for (line, content) in (1..).zip(text.lines()) {
+        if let Some(info) = content.strip_prefix("```") {
+            let file = info.split_once(' ').map(|(_, name)| name.to_owned());
+            inside = info == "console" || file.is_some();
+            if file.is_some() {
+                steps.push(Step {
+                    line,
+                    command: String::new(),
+                    expected: String::new(),
+                    file,
+                });
+            }
+        } else if let (true, Some(command)) = (inside, content.strip_prefix("$ ")) {
+            steps.push(Step {
+                line,
+                command: command.to_owned(),
+                expected: String::new(),
+                file: None,
+            });
+        } else if let (true, Some(step)) = (inside, steps.last_mut()) {
+            step.expected.push_str(content);
+            step.expected.push('\n');
+        }
+    }
+    steps
+}
+
+/// Identifiers and generated tokens differ from one making of the fixtures to the next.
+fn masked(text: &str) -> String {
+    let is_id = |word: &str| {
+        word.len() == 16
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    // As names of backups begin.
+    let is_time = |word: &str| {
+        let form: String = word
+            .chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect();
+        form == "00000000T000000Z"
+    };
+    let mut masked = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain(['\0']) {
+        if c.is_ascii_alphanumeric() {
+            word.push(c);
+            continue;
+        }
+        masked.push_str(match () {
+            () if is_id(&word) => "<ID>",
+            () if is_time(&word) => "<TIME>",
+            () => &word,
+        });
+        word.clear();
+        masked.push(c);
+    }
+    masked.trim_end_matches('\0').to_owned()
+}
+
+/// A home with the stores that the commands speak of.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    for (file, store) in [
+        ("influxd.bolt", "upgraded-2.9.1"),
+        ("before.bolt", "lived-2.7.12"),
+    ] {
+        fs::write(home.path().join(file), fixture(store)).unwrap();
+    }
+    let token = operator_token("upgraded-2.9.1");
+    fs::write(home.path().join("operator.token"), token).unwrap();
+    home
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn run(file: &Path) -> usize {
+    let text = fs::read_to_string(file).unwrap();
+    let home = home();
+    let binary = Path::new(BOLTKEY).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", binary.display());
+    let steps = steps(&text);
+    for step in &steps {
+        if let Some(name) = &step.file {
+            fs::write(home.path().join(name), &step.expected).unwrap();
+            continue;
+        }
+        let output = Command::new("sh")
+            .args(["-c", &format!("exec 2>&1; {}", step.command)])
+            .current_dir(home.path())
+            .env_clear()
+            .env("PATH", &path)
+            .env("HOME", home.path())
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let place = format!("{}:{}: {}", file.display(), step.line, step.command);
+        assert!(
+            output.status.success(),
+            "{place}: {}\n{printed}",
+            output.status
+        );
+        assert_eq!(masked(&printed), step.expected, "{place}");
+    }
+    steps.len()
+}
+
+#[test]
+fn the_commands_print_what_the_pages_say() {
+    let mut pages: Vec<PathBuf> = vec![root().join("README.md")];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
+    }
+    let tried: usize = pages.iter().map(|page| run(page)).sum();
+    assert!(tried >= 9);
+    println!("cases: documented-commands {tried}");
+}
+
+#[test]
+fn the_two_commands_stand_in_the_readme() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    for (mark, start) in [
+        ("main command", "cargo build --release"),
+        ("test command", "cargo test"),
+    ] {
+        let block = text
+            .split_once(&format!("<!-- {mark} -->\n```sh\n"))
+            .unwrap()
+            .1;
+        let command = block.split_once("\n```").unwrap().0;
+        assert!(command.starts_with(start), "{command}");
+        assert!(!command.contains('\n'), "one line: {command}");
+    }
+}

@@ -1,0 +1,18 @@
+//! The repository agrees with itself: layers, fixtures, corpora and documentation.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)] // test code
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod corpora;
+mod documentation;
+mod layers;
+mod listed;
+mod manifest;
