@@ -53,7 +53,7 @@ enum Item {
     Inline(Vec<u8>, u64, Vec<Item>),
 }
 
-/// Collects a bucket's elements, without any judgement but that nothing is wrong.
+/// Collects the elements of a bucket. Panics on defects.
 #[derive(Default)]
 struct Collect(Vec<Item>);
 
@@ -201,7 +201,7 @@ fn the_check_is_content_with_what_bolt_wrote() {
     }
 }
 
-/// The look at everything shows of each bucket what a scan shows, and once only.
+/// The walk of everything streams each pair of a bucket once, as a scan does.
 #[test]
 fn pairs_are_shown_while_the_pages_are_looked_at() {
     let mut tried = 0;

@@ -1,7 +1,7 @@
-//! One bucket anew: the old tree, merged with what changes in it.
+//! Rebuilds one bucket: merges the old tree with the changes.
 //!
-//! Leaves into which no change falls keep their pages, and so do branches above which nothing
-//! changes. Everything else is packed into new pages, bottom-up, as a bulk load.
+//! Leaves without changes keep their pages, and so do branches whose children all keep theirs.
+//! Everything else is packed into new pages, from the leaves up, as in a bulk load.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,23 +20,23 @@ use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
 use crate::store::change::{PairAction, Transform};
 use crate::store::edits::Edits;
 
-/// What changes in one tree.
+/// The changes to one tree.
 pub(super) struct TreeChanges<'c> {
-    /// Whether the edits are about buckets, as in the root bucket, or about plain values.
+    /// Whether the edits put and remove buckets, as in the root bucket, or plain values.
     pub(super) of_buckets: bool,
-    /// Single elements, which win over the transform.
+    /// Single elements. They override the transform.
     pub(super) edits: Edits<'c>,
-    /// A change of every plain element.
+    /// A change to every plain element.
     pub(super) transform: Option<&'c dyn Transform>,
-    /// Whether all of the tree, and of the buckets in it, is written anew in any case.
+    /// Whether the whole tree and the buckets in it are rewritten even if they don't change.
     pub(super) repack: bool,
-    /// How many buckets this one is inside of.
+    /// How many levels of buckets are above this one.
     pub(super) depth: u32,
 }
 
-/// Where a bucket's elements are now.
+/// Where the elements of the old bucket are.
 pub(super) enum Source<'s> {
-    /// Nowhere: it is new.
+    /// Nowhere: the bucket is new.
     Nothing,
     /// In a page inside its value.
     Inline(Node<'s>),
@@ -44,13 +44,13 @@ pub(super) enum Source<'s> {
     Tree(PageId),
 }
 
-/// Where they are then.
+/// Where the elements of the rebuilt bucket are.
 pub(super) enum Rebuilt {
-    /// Nothing changed at all.
+    /// Where they were: nothing changed.
     Same,
     /// In a tree with this root.
     Tree(PageId),
-    /// Small enough for a page inside its value: the image of that page.
+    /// In a page inside its value: the image of that page.
     Inline(Zeroizing<Vec<u8>>),
 }
 
@@ -63,7 +63,7 @@ impl Rebuilt {
         }
     }
 
-    /// The bucket's value in its parent; none when it stays as it is.
+    /// The value of the bucket in its parent; `None` when nothing changed.
     pub(super) fn value(self, sequence: u64) -> Option<Zeroizing<Vec<u8>>> {
         let (root, page) = match self {
             Self::Same => return None,
@@ -77,20 +77,21 @@ impl Rebuilt {
     }
 }
 
-/// The file that is rebuilt, whose structure was checked.
+/// A file whose structure was checked.
 #[derive(Clone, Copy)]
 pub(super) struct Checked<'f> {
     pub(super) file: &'f PageFile,
     pub(super) hwm: PageId,
-    /// Whether in each tree all leaves are equally deep, as bolt's are.
+    /// Whether all leaves of each tree are at the same level.
     pub(super) balanced: bool,
 }
 
 /// Rebuilds one tree. `may_be_inline` is false for the root bucket.
 ///
 /// # Errors
-/// When the device fails, the transform refuses, or a change would put a value in the place of a
-/// bucket.
+/// [`ErrorKind::Io`] when the device fails; [`ErrorKind::Refused`] when an edit would replace a
+/// bucket by a value or a value by a bucket; [`ErrorKind::Corrupt`] when the file has changed since
+/// it was checked; any error of the transform.
 pub(super) fn rebuild(
     old: Checked<'_>,
     source: &Source<'_>,
@@ -120,21 +121,21 @@ pub(super) fn rebuild(
     merge.finish(&skeleton, may_be_inline)
 }
 
-/// Writes the bucket with this value anew, with all buckets in it, and tells its new value.
+/// Rewrites a bucket and all buckets in it. `value` is its old value; returns its new value.
 ///
 /// # Errors
-/// When the device fails, or buckets are nested deeper than anybody nests them.
+/// [`ErrorKind::Refused`] when buckets are nested too deep; else as [`rebuild`].
 fn repack(
     old: Checked<'_>,
     value: &[u8],
     depth: u32,
     out: &mut NodeWriter<'_>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    const DEEPEST: u32 = 64;
-    if depth > DEEPEST {
+    const MAX_NESTING: u32 = 64;
+    if depth > MAX_NESTING {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("buckets are nested more than {DEEPEST} deep, which is not rewritten"),
+            format!("buckets nested more than {MAX_NESTING} deep are not supported"),
         ));
     }
     let (header, content) = bucket(value, PageId(0), 0)
@@ -154,22 +155,22 @@ fn repack(
     Ok(rebuild(old, &source, changes, true, out)?.value(header.sequence))
 }
 
-/// The flags of the elements that are put.
+/// The flags of new elements: 1 for buckets, 0 for plain values.
 fn flags(of_buckets: bool) -> u32 {
     u32::from(of_buckets)
 }
 
 /// A node of the old tree.
 struct OldNode {
-    /// The separator above it: keys below are not smaller, but for the first node of a level,
-    /// below which all keys go that are smaller than any separator.
+    /// The separator in the node above. Keys in this node are not smaller, except in the first
+    /// node of a level, which has all keys below the first separator too.
     key: Vec<u8>,
     page: PageId,
     /// Its children, as indexes into the level below.
     children: Range<usize>,
 }
 
-/// The old tree without the content of its leaves: its levels from the leaves up to the root.
+/// The old tree without the content of its leaves: its levels, from the leaves up to the root.
 struct Skeleton {
     levels: Vec<Vec<OldNode>>,
 }
@@ -205,8 +206,8 @@ impl Skeleton {
                 } else {
                     for element in node.elements() {
                         let element = element.map_err(|(_, defect)| defect)?;
-                        // A key below a branch's first separator belongs to the first child, so
-                        // the branch's own separator is that child's too.
+                        // Keys below the first separator of a branch are in its first child, so
+                        // the separator of the branch applies to that child.
                         let key = if index > 0 && below.len() == first {
                             parent.key.clone()
                         } else {
@@ -229,7 +230,7 @@ impl Skeleton {
         }
         levels.reverse();
         if !old.balanced {
-            // Leaves keep their pages; all branches are built anew.
+            // Leaves keep their pages; all branches are rebuilt.
             levels.truncate(1);
         }
         Ok(Self { levels })
@@ -260,7 +261,7 @@ impl<'f> Nodes<'f> {
         Ok(kind)
     }
 
-    /// Shows the nodes at these pages in order; many of them are read at once.
+    /// Passes the nodes at these pages to `show`, in this order. Reads many pages at a time.
     fn each(
         &mut self,
         pages: &[PageId],
@@ -269,7 +270,7 @@ impl<'f> Nodes<'f> {
         self.try_each(pages, |node| Ok(show(node)))
     }
 
-    /// The same for what may fail otherwise.
+    /// [`Self::each`] for a closure that may fail with another error too.
     fn try_each(
         &mut self,
         pages: &[PageId],
@@ -292,19 +293,19 @@ impl<'f> Nodes<'f> {
                     },
                     Err(defect) => Err(defect),
                 };
-                shown.map_err(|defect| changed_meanwhile(file, &defect))?;
+                shown.map_err(|defect| changed_since_check(file, &defect))?;
             }
         }
         Ok(())
     }
 }
 
-/// The structure was checked under this very lock.
-fn changed_meanwhile(file: &PageFile, defect: &Defect) -> Error {
+/// The error for a node that was valid when the structure was checked, under the same lock.
+fn changed_since_check(file: &PageFile, defect: &Defect) -> Error {
     Error::new(
         ErrorKind::Corrupt,
         format!(
-            "{} reads differently than a moment ago, at {}: {}",
+            "{} has changed while it was read, at {}: {}",
             file.path().display(),
             defect.place(),
             defect.message
@@ -313,11 +314,11 @@ fn changed_meanwhile(file: &PageFile, defect: &Defect) -> Error {
     .with_hint("the disk is failing, or something writes to the file without locking it")
 }
 
-/// A node of the new tree's level that is being made.
+/// A node of the level of the new tree that is being built.
 enum NewNode {
-    /// The old one with this index in its level.
+    /// The old node with this index in its level.
     Kept(usize),
-    /// One that was written.
+    /// A node that was written.
     Packed(Child),
 }
 
@@ -346,7 +347,7 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
         }
     }
 
-    /// Goes through all leaves and keeps those into which no change falls. False when that is
+    /// Merges all leaves; leaves without changes are kept. Returns false when that is
     /// all of them.
     fn leaves(&mut self, old: Checked<'_>, skeleton: &Skeleton) -> Result<bool> {
         let mut nodes = Nodes::new(old);
@@ -401,7 +402,7 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
         Ok(changed)
     }
 
-    /// Takes over leaves as they are.
+    /// Keeps leaves of the old tree.
     fn keep(&mut self, leaves: Range<usize>) -> Result<()> {
         if !leaves.is_empty() {
             self.packer.finish(self.out, &mut self.packed)?;
@@ -472,7 +473,7 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
                 .filter(|(key, _)| *key == element.key)
             {
                 if element.is_bucket() != self.changes.of_buckets {
-                    return Err(in_the_way());
+                    return Err(bucket_and_value_conflict());
                 }
                 if let Some(value) = new {
                     let body = Body::Value(flags(self.changes.of_buckets), value);
@@ -515,7 +516,7 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
         Ok(())
     }
 
-    /// Writes a bucket inside this one anew, and its element.
+    /// Rewrites a bucket inside this one, and packs its element.
     fn nested(&mut self, element: &Element<'_>) -> Result<()> {
         let repacked = repack(self.old, element.value, self.changes.depth + 1, self.out)?;
         let value = repacked
@@ -576,8 +577,8 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
     }
 }
 
-/// One level of branches above `level`. `old` are the old nodes of that level, `parents` those
-/// above them.
+/// Builds the level of branches above `level`. `old` are the old nodes of `level`, `parents` the
+/// old nodes above them.
 fn branches(
     level: Vec<NewNode>,
     old: &[OldNode],
@@ -585,7 +586,8 @@ fn branches(
     out: &mut NodeWriter<'_>,
 ) -> Result<Vec<NewNode>> {
     let mut groups = group(level, parents);
-    // A run of one has no branch of its own: a kept neighbour is opened for it.
+    // A branch must not have a single child: a run of one node is joined with a neighbour, which
+    // is rebuilt if it was kept.
     let mut at = 0;
     while at < groups.len() {
         if !matches!(groups.get(at), Some(Group::Run(run)) if run.len() == 1) || groups.len() == 1 {
@@ -632,9 +634,9 @@ fn branches(
     Ok(above)
 }
 
-/// Neighbours on a level that come below the same branches.
+/// Neighbours on a level.
 enum Group {
-    /// All children of this old branch, and nothing else: it stays.
+    /// All children of the old branch with this index, and nothing else: the branch is kept.
     Kept(usize),
     /// Nodes that get new branches.
     Run(Vec<NewNode>),
@@ -650,7 +652,7 @@ fn group(level: Vec<NewNode>, parents: &[OldNode]) -> Vec<Group> {
                 parent += 1;
             }
             if let Some(whole) = parents.get(parent).filter(|p| p.children.start == index) {
-                // Take all of its children, or as many as are there.
+                // Take all of its children, or as many as follow here.
                 let mut run = vec![node];
                 let mut expected = index + 1;
                 while let Some(next) = level.next_if(|next| {
@@ -680,9 +682,9 @@ fn add(groups: &mut Vec<Group>, mut nodes: Vec<NewNode>) {
     }
 }
 
-fn in_the_way() -> Error {
+fn bucket_and_value_conflict() -> Error {
     Error::new(
         ErrorKind::Refused,
-        "a bucket stands where a value should be put, or the other way round",
+        "an edit would replace a bucket by a value, or a value by a bucket",
     )
 }
