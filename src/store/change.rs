@@ -254,7 +254,7 @@ pub enum CommitOutcome {
 
 /// Byte ranges of the file, outside live records, that a commit must not overwrite, because they
 /// contain the last copy of a token. Ascending, not overlapping.
-pub type Precious = [Range<u64>];
+pub type ProtectedBytes = [Range<u64>];
 
 /// A store that can be changed, in one transaction at a time.
 pub trait Commit: Snapshot {
@@ -265,7 +265,7 @@ pub trait Commit: Snapshot {
     /// Only when the change was not committed: [`ErrorKind::Refused`] for a change that the store
     /// can't hold, [`ErrorKind::Corrupt`] for a damaged file, [`ErrorKind::Io`] for a failure
     /// before the write that commits. Later failures are in [`Committed::failure`].
-    fn commit(&mut self, changes: &ChangeSet, protected: &Precious) -> Result<Committed>;
+    fn commit(&mut self, changes: &ChangeSet, protected: &ProtectedBytes) -> Result<Committed>;
 }
 
 /// A view of a store as it would be after a change set is committed.

@@ -44,7 +44,8 @@ use std::sync::{Arc, OnceLock};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::{
-    ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused, UnusedVisitor,
+    ChangeSet, Committed, Device, Inspect, ProtectedBytes, ReadAt, StructureCheck, Unused,
+    UnusedVisitor,
 };
 use check::check_metas;
 use codes::Report;
@@ -133,7 +134,7 @@ impl Bolt {
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        protected: &Precious,
+        protected: &ProtectedBytes,
     ) -> Result<Committed> {
         write::commit(self, device, changes, protected)
     }

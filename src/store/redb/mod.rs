@@ -36,7 +36,7 @@ use ::redb::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 use crate::store::{
-    Bucket, ChangeSet, Committed, Device, Inspect, Pages, Precious, ReadAt, Snapshot,
+    Bucket, ChangeSet, Committed, Device, Inspect, Pages, ProtectedBytes, ReadAt, Snapshot,
     StructureCheck, Unused, Visitor,
 };
 use backend::{Overlay, RECOVERY_REQUIRED};
@@ -141,7 +141,7 @@ impl Redb {
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        protected: &Precious,
+        protected: &ProtectedBytes,
     ) -> Result<Committed> {
         write::commit(self, device, changes, protected)
     }

@@ -20,7 +20,7 @@ use crate::store::redb::names::table_of;
 use crate::store::redb::scrub::{has_room, scrub};
 use crate::store::redb::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::store::{
-    ChangeSet, CommitOutcome, Committed, Device, Precious, Preview, Snapshot, Wipe,
+    ChangeSet, CommitOutcome, Committed, Device, Preview, ProtectedBytes, Snapshot, Wipe,
 };
 
 /// See [`crate::store::Commit::commit`].
@@ -28,7 +28,7 @@ pub(super) fn commit(
     store: &Redb,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    protected: &Precious,
+    protected: &ProtectedBytes,
 ) -> Result<Committed> {
     let path = &store.path;
     let everything = changes.wipe == Wipe::Everything;
@@ -302,7 +302,7 @@ fn changes_anything(store: &Redb, changes: &ChangeSet) -> Result<bool> {
 
 /// Makes the change in memory and sees which bytes of the file it would take. The library can't be
 /// told which pages to leave alone.
-fn rehearse(store: &Redb, changes: &ChangeSet, protected: &Precious) -> Result<()> {
+fn rehearse(store: &Redb, changes: &ChangeSet, protected: &ProtectedBytes) -> Result<()> {
     let rehearsal = Rehearsal::new(Arc::clone(&store.source));
     guarded(&store.path, || {
         transact(rehearsal.clone(), &store.path, changes, None).map(|_| ())

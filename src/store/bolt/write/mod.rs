@@ -50,7 +50,9 @@ use crate::store::bolt::write::space::{Space, contains, pages_of};
 use crate::store::change::{BucketChange, Edit, no_such_bucket, valid_key};
 use crate::store::device::View;
 use crate::store::edits::Edits;
-use crate::store::{ChangeSet, CommitOutcome, Committed, Device, Precious, Snapshot, Unused, Wipe};
+use crate::store::{
+    ChangeSet, CommitOutcome, Committed, Device, ProtectedBytes, Snapshot, Unused, Wipe,
+};
 
 /// Commits all of `changes`, or none of them, to the file that `bolt` reads and `device` writes.
 /// The caller holds the lock and has synced earlier writes (S0).
@@ -61,7 +63,7 @@ pub(super) fn commit(
     bolt: &Bolt,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    protected: &Precious,
+    protected: &ProtectedBytes,
 ) -> Result<Committed> {
     let prepared = prepare(bolt, device, changes, protected)?;
     let Some(prepared) = prepared else {
@@ -78,7 +80,7 @@ struct Prepared {
     /// The meta to write, for the slot that is not the current one's.
     next: Meta,
     /// Meta pages with protected bytes after the meta. Only the meta itself is written there.
-    precious_metas: Vec<u64>,
+    protected_metas: Vec<u64>,
     /// Pages to wipe: those that the old tree or freelist used and the new one does not.
     freed: Vec<Range<u64>>,
 }
@@ -88,7 +90,7 @@ fn prepare(
     bolt: &Bolt,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    protected: &Precious,
+    protected: &ProtectedBytes,
 ) -> Result<Option<Prepared>> {
     let (file, meta) = (&bolt.file, &bolt.metas.current);
     let examined = examine(bolt)?;
@@ -169,7 +171,7 @@ fn prepare(
 
     Ok(Some(Prepared {
         next,
-        precious_metas: vec![0, 1]
+        protected_metas: vec![0, 1]
             .into_iter()
             .filter(|page| contains(&protected, *page))
             .collect(),
@@ -224,7 +226,7 @@ impl Prepared {
     /// zeros unless it shows something protected.
     fn write_meta(&self, file: &PageFile, device: &dyn Device, meta: &Meta) -> std::io::Result<()> {
         let mut page = meta.encode().to_vec();
-        if !self.precious_metas.contains(&meta.slot) {
+        if !self.protected_metas.contains(&meta.slot) {
             page.resize(file.page_size(), 0);
         }
         device.write_all_at(&page, file.offset(PageId(meta.slot)))?;

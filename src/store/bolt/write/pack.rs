@@ -11,7 +11,7 @@ use crate::store::bolt::node::Kind;
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::write::encode::{Body, Draft, MOST_ELEMENTS};
 use crate::store::bolt::write::space::Space;
-use crate::store::device::sum_on_medium;
+use crate::store::device::checksum_on_medium;
 
 /// How many bytes are collected for one write call.
 const CHUNK: usize = 256 << 10;
@@ -232,7 +232,7 @@ impl<'a> NodeWriter<'a> {
             return Ok(());
         };
         let bytes = self.file.offset(first)..self.file.offset(PageId(self.end()));
-        let sum = sum_on_medium(self.device, bytes).map_err(|cause| {
+        let sum = checksum_on_medium(self.device, bytes).map_err(|cause| {
             let path = self.file.path().display();
             Error::new(ErrorKind::Io, format!("can't read {path} back: {cause}"))
         })?;

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn precious_pages_are_never_given_out() {
+    fn protected_pages_are_never_given_out() {
         let protected = pages_of(&[30..31, 110..130, 128..151, 0..0], 10);
         assert_eq!(protected, [3..4, 11..16]);
         let mut space = Space::new(10, |page| page.0 > 1 && page.0 < 6, protected);
