@@ -29,7 +29,7 @@ use crate::ops::backup::replaced_store::Old;
 use crate::ops::backup::restore::{Options, Plan, Planned, Restored, plan};
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::commit::write_token;
-use crate::ops::files::disk::Straight;
+use crate::ops::files::disk::RealDisk;
 use crate::ops::files::new_file::folder_of;
 use crate::ops::files::output::OutputFile;
 use crate::ops::timestamp::Timestamp;
@@ -119,7 +119,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         Old::default()
     };
     let moment = Timestamp::from(&now);
-    let disk = &Straight;
+    let disk = &RealDisk;
     let bar = Bar::counting(session.ui(), "unpacking");
     let means = RestoreContext {
         open: &open_options,
@@ -192,7 +192,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     };
     let report = render(session, &plan, true, kept, &from, token_out);
     let committed = Committed {
-        outcome: store::Outcome::Changed,
+        outcome: store::CommitOutcome::Changed,
         failure: None,
     };
     let token = args.new_operator.then(|| NewToken {
