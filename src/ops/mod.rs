@@ -15,6 +15,7 @@ pub mod explain;
 pub mod files;
 pub mod hash;
 pub mod locate;
+pub mod lockout;
 pub mod org;
 pub mod recover;
 pub mod residue;

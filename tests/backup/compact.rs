@@ -8,7 +8,7 @@ use boltkey::finding::Severity;
 use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From};
-use boltkey::ops::files::disk::Straight;
+use boltkey::ops::files::disk::RealDisk;
 use boltkey::secret::Token;
 use boltkey::store::device::on_file;
 use boltkey::store::{
@@ -76,7 +76,7 @@ fn restored(bytes: &[u8], token: &str) -> Vec<u8> {
     };
     // Nothing has a name yet.
     assert!(!to.exists());
-    plan.apply(None, "20270115T080000Z", &Straight, &|_| {})
+    plan.apply(None, "20270115T080000Z", &RealDisk, &|_| {})
         .unwrap();
     fs::read(&to).unwrap()
 }

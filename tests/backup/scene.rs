@@ -14,7 +14,7 @@ use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::replaced_store::Old;
 use boltkey::ops::backup::restore::{Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From, Role};
-use boltkey::ops::files::disk::{Disk, Straight};
+use boltkey::ops::files::disk::{Disk, RealDisk};
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, Held, OpenOptions, Store};
@@ -225,7 +225,7 @@ pub fn planned(backup: &Backup, opener: Opener, options: &Options) -> Result<Pla
     let means = RestoreContext {
         open: &OpenOptions::default(),
         now: &Timestamp::from(&jiff::Zoned::now()),
-        disk: &Straight,
+        disk: &RealDisk,
         progress: &|_| {},
     };
     plan(backup, opener, options, &Old::default(), &means)

@@ -13,7 +13,7 @@ use boltkey::ops::backup::operator_access::Opener;
 use boltkey::ops::backup::restore::{Options, Planned};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;
-use boltkey::ops::files::disk::Straight;
+use boltkey::ops::files::disk::RealDisk;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, OpenOptions, Progress, Snapshot, Store};
 use serde_json::Value;
@@ -33,8 +33,8 @@ fn records(path: &Path) -> Records {
 fn records_of(snapshot: &dyn Snapshot) -> Records {
     let mut all = BTreeMap::new();
     for bucket in snapshot.buckets().unwrap().0 {
-        let name = bucket.name.iter().map(|byte| format!("{byte:02x}"));
-        let name = String::from_utf8(bucket.name.clone()).unwrap_or_else(|_| name.collect());
+        let name = String::from_utf8(bucket.name.clone());
+        let name = name.unwrap_or_else(|name| hex::encode(name.as_bytes()));
         let sequence = bucket.sequence.to_le_bytes().to_vec();
         all.insert((name.clone(), Vec::new()), sequence);
         snapshot
@@ -86,7 +86,7 @@ impl Trip {
             now: jiff::Timestamp::now(),
         };
         let store = self.open(source);
-        export(&store, &options, Out::Folder(&out), &Straight, &|_| {}).unwrap();
+        export(&store, &options, Out::Folder(&out), &RealDisk, &|_| {}).unwrap();
         out
     }
 
@@ -111,7 +111,7 @@ impl Trip {
         let ended = planned.and_then(|planned| match planned {
             Planned::Refused(_) => Ok(None),
             Planned::Ready(mut plan) => plan
-                .apply(None, "20260101T000000Z", &Straight, &|_| {})
+                .apply(None, "20260101T000000Z", &RealDisk, &|_| {})
                 .map(|_| Some(options.to.clone())),
         });
         let left = fs::read_dir(&target).unwrap().count();

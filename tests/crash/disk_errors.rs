@@ -9,7 +9,7 @@ use crate::support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
 use crate::support::store_image::{StoreImage, contents, lost, stores, writable};
 use boltkey::cli::exit::code_of;
 use boltkey::ops::commit::SideFiles;
-use boltkey::store::{Committed, Engine, Model, Outcome};
+use boltkey::store::{CommitOutcome, Committed, Engine, Model};
 use boltkey::{Error, ErrorKind};
 use memchr::memmem;
 
@@ -51,7 +51,6 @@ fn run(
         tokens_out: (side_files.tokens_out.iter().map(|(path, _)| *path))
             .zip(plan.token())
             .collect(),
-        ..SideFiles::default()
     };
     let committed = plan.apply(&mut store, &side_files)?;
     Ok(Ended {
@@ -123,7 +122,6 @@ fn fail_everywhere(
                     .then_some((&*token_out, &dummy))
                     .into_iter()
                     .collect(),
-                ..SideFiles::default()
             };
             let ended = run(&recorder, base, operation, &side_files);
             let Some(stage) = recorder.failed() else {
@@ -175,12 +173,12 @@ fn fail_everywhere(
                     });
                     let says = |what: &str| text.as_ref().is_some_and(|text| text.contains(what));
                     match committed.outcome {
-                        Outcome::Unknown => {
+                        CommitOutcome::Unknown => {
                             tally.unknown += 1;
                             at_stage(Stage::During);
                             assert!(says("may or may not hold"), "{place}: {text:?}");
                         }
-                        Outcome::Changed => {
+                        CommitOutcome::Changed => {
                             at_stage(Stage::After);
                             let told = says("holds") || says("was made") || says("is committed");
                             assert!(text.is_none() || told, "{place}: {text:?}");
@@ -189,11 +187,11 @@ fn fail_everywhere(
                                 None => tally.unharmed += 1,
                             }
                         }
-                        Outcome::Unchanged => panic!("{place}: said to be unchanged"),
+                        CommitOutcome::Unchanged => panic!("{place}: said to be unchanged"),
                     }
                     let with_token = with_files && operation.makes_token();
                     assert_eq!(token_out.exists(), with_token, "{place}: the token's file");
-                    let unknown = committed.outcome == Outcome::Unknown;
+                    let unknown = committed.outcome == CommitOutcome::Unknown;
                     (text, unknown, true)
                 }
             };
@@ -308,7 +306,7 @@ fn lie_everywhere(base: &StoreImage, most: usize) -> usize {
                     assert!(found.unwrap() == base.old, "{place}: {error}");
                 }
                 Ok(Ended { committed, .. }) => {
-                    assert_ne!(committed.outcome, Outcome::Unchanged, "{place}");
+                    assert_ne!(committed.outcome, CommitOutcome::Unchanged, "{place}");
                     if committed.failure.is_none() {
                         let found = found.unwrap_or_else(|why| panic!("{place}: {why}"));
                         assert!(

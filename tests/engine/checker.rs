@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::support::fixtures::{content, fixtures};
 use crate::support::image::Image;
 use boltkey::store::bolt::{Bolt, Code};
-use boltkey::store::{Inspect, MemoryFile, Snapshot};
+use boltkey::store::{Inspect, MAX_KEY_SIZE, MemoryFile, Snapshot};
 
 /// Three buckets, one inline, one with pages and a nested one inside; pages 5 and 6 are free.
 const TINY: &str = "tiny-4096-array-136.bolt";
@@ -128,7 +128,7 @@ const MUTATORS: &[(Code, &str, Mutator)] = &[
         let long = i
             .all_root_elements()
             .into_iter()
-            .find(|e| i.u32(e + 8) > 32_768);
+            .find(|e| i.u32(e + 8) > u32::try_from(MAX_KEY_SIZE).unwrap());
         i.put_u32(long.unwrap(), 0);
     }),
     (Code::KeyOrder, BRANCH, |i| {

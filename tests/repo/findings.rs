@@ -22,7 +22,10 @@ fn page() -> String {
         ("backup.", "Backups"),
     ] {
         page.push_str(&format!("\n## {title}\n"));
-        for code in Code::ALL.iter().filter(|code| code.name().starts_with(prefix)) {
+        for code in Code::ALL
+            .iter()
+            .filter(|code| code.name().starts_with(prefix))
+        {
             page.push_str(&format!(
                 "\n### {code}\n\n{}: {}\n\n{}\n",
                 code.severity().name(),

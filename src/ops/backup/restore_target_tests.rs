@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{ErrorKind, Result};
 use crate::ops::backup::restore_target::{New, Pair, Ready};
-use crate::ops::files::disk::Straight;
+use crate::ops::files::disk::RealDisk;
 use crate::store::{Held, OpenOptions};
 
 fn pair(folder: &Path) -> Pair {
@@ -36,7 +36,7 @@ fn place(pair: &Pair, date: &str) -> Result<Vec<PathBuf>> {
             .unwrap()
             .0
     });
-    ready.place(pair, date, held, &Straight)
+    ready.place(pair, date, held, &RealDisk)
 }
 
 fn listed(folder: &Path) -> Vec<(String, String)> {
@@ -162,7 +162,7 @@ fn a_file_that_came_meanwhile_stays() {
     let pair = pair(folder.path());
     let ready = ready(&pair);
     fs::write(&pair.database, "theirs").unwrap();
-    let refused = ready.place(&pair, "D", None, &Straight).unwrap_err();
+    let refused = ready.place(&pair, "D", None, &RealDisk).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused);
     assert_eq!(listed(folder.path()), owned(&[("influxd.bolt", "theirs")]));
 }

@@ -36,7 +36,7 @@ use ::redb::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Code, Finding};
 use crate::store::{
-    Bucket, ChangeSet, Committed, Device, Inspect, Pages, Precious, ReadAt, Snapshot,
+    Bucket, ChangeSet, Committed, Device, Inspect, Pages, ProtectedBytes, ReadAt, Snapshot,
     StructureCheck, Unused, Visitor,
 };
 use backend::{Overlay, RECOVERY_REQUIRED};
@@ -71,7 +71,7 @@ pub struct Redb {
 
 impl Redb {
     /// Is `path` in messages from now on.
-    pub(super) fn call(&mut self, path: &Path) {
+    pub(super) fn set_display_path(&mut self, path: &Path) {
         self.path = path.to_path_buf();
     }
 
@@ -139,7 +139,7 @@ impl Redb {
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        protected: &Precious,
+        protected: &ProtectedBytes,
     ) -> Result<Committed> {
         write::commit(self, device, changes, protected)
     }

@@ -1,7 +1,5 @@
 //! Names of buckets, which are bytes, as names of tables, which are text.
 
-use std::fmt::Write;
-
 /// The table that holds each bucket's sequence, where that is not 0. No bucket's table can be
 /// called so: behind `%` those have two hex digits.
 pub(super) const SEQUENCES: &str = "%sequences";
@@ -17,8 +15,8 @@ pub(super) fn table_of(bucket: &[u8]) -> String {
     for byte in bucket {
         match byte {
             b'%' | 0..=0x20 | 0x7f.. => {
-                // Writing to a string does not fail.
-                let _ = write!(table, "%{byte:02x}");
+                table.push('%');
+                table.push_str(&hex::encode([*byte]));
             }
             _ => table.push(char::from(*byte)),
         }
@@ -33,8 +31,7 @@ pub(super) fn bucket_of(table: &str) -> Option<Vec<u8>> {
     while let Some((byte, after)) = rest.split_first() {
         if *byte == b'%' {
             let (digits, after) = after.split_first_chunk::<2>()?;
-            let digits = std::str::from_utf8(digits).ok()?;
-            bucket.push(u8::from_str_radix(digits, 16).ok()?);
+            bucket.extend(hex::decode(digits).ok()?);
             rest = after;
         } else {
             bucket.push(*byte);

@@ -12,21 +12,23 @@ use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageBacke
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
+use crate::store::change::{BucketChange, PairAction, no_such_bucket, valid_key};
 use crate::store::edits::Edits;
 use crate::store::redb::backend::{OnDevice, Rehearsal};
 use crate::store::redb::guard::{drop_quietly, failed, guarded};
 use crate::store::redb::names::table_of;
 use crate::store::redb::scrub::{has_room, scrub};
 use crate::store::redb::{Redb, SEQUENCE_TABLE, Table, open_on, table};
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot, Wipe};
+use crate::store::{
+    ChangeSet, CommitOutcome, Committed, Device, Preview, ProtectedBytes, Snapshot, Wipe,
+};
 
 /// See [`crate::store::Commit::commit`].
 pub(super) fn commit(
     store: &Redb,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    protected: &Precious,
+    protected: &ProtectedBytes,
 ) -> Result<Committed> {
     let path = &store.path;
     let everything = changes.wipe == Wipe::Everything;
@@ -38,7 +40,7 @@ pub(super) fn commit(
             return Ok(scrubbed(device, path));
         }
         return Ok(Committed {
-            outcome: Outcome::Unchanged,
+            outcome: CommitOutcome::Unchanged,
             failure: None,
         });
     }
@@ -52,11 +54,11 @@ pub(super) fn commit(
     Ok(match done {
         Ok(End::Closed) if everything => scrubbed(device, path),
         Ok(End::Closed) => Committed {
-            outcome: Outcome::Changed,
+            outcome: CommitOutcome::Changed,
             failure: None,
         },
         Ok(End::NotClosed(cause)) => Committed {
-            outcome: Outcome::Changed,
+            outcome: CommitOutcome::Changed,
             failure: incomplete(format!(
                 "the change to {} is committed and holds, but the store could not be closed: \
                  {cause}; the next command that changes it repairs it",
@@ -64,7 +66,7 @@ pub(super) fn commit(
             )),
         },
         Ok(End::Unknown) => Committed {
-            outcome: Outcome::Unknown,
+            outcome: CommitOutcome::Unknown,
             failure: incomplete(format!(
                 "writing to {} failed at the very moment of commit; the change may or may not \
                  hold, and the store is whole either way",
@@ -86,7 +88,7 @@ fn scrubbed(device: &Arc<dyn Device>, path: &Path) -> Committed {
         ))
     });
     Committed {
-        outcome: Outcome::Changed,
+        outcome: CommitOutcome::Changed,
         failure,
     }
 }
@@ -219,13 +221,13 @@ fn change_bucket(
             }
             new.clear();
             match transform.apply(key, value, &mut new)? {
-                Fate::Keep => {}
-                Fate::Replace => {
+                PairAction::Keep => {}
+                PairAction::Replace => {
                     table
                         .insert(key, new.as_slice())
                         .map_err(|cause| failed(cause.into()))?;
                 }
-                Fate::Remove => {
+                PairAction::Remove => {
                     table.remove(key).map_err(|cause| failed(cause.into()))?;
                 }
             }
@@ -300,7 +302,7 @@ fn changes_anything(store: &Redb, changes: &ChangeSet) -> Result<bool> {
 
 /// Makes the change in memory and sees which bytes of the file it would take. The library can't be
 /// told which pages to leave alone.
-fn rehearse(store: &Redb, changes: &ChangeSet, protected: &Precious) -> Result<()> {
+fn rehearse(store: &Redb, changes: &ChangeSet, protected: &ProtectedBytes) -> Result<()> {
     let rehearsal = Rehearsal::new(Arc::clone(&store.source));
     guarded(&store.path, || {
         transact(rehearsal.clone(), &store.path, changes, None).map(|_| ())

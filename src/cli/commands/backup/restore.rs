@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::change::{TokenMade, conclude, ended};
+use crate::cli::change::{Answer, NewToken, end};
 use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -29,7 +29,7 @@ use crate::ops::backup::replaced_store::Old;
 use crate::ops::backup::restore::{Options, Plan, Planned, Restored, plan};
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::commit::write_token;
-use crate::ops::files::disk::Straight;
+use crate::ops::files::disk::RealDisk;
 use crate::ops::files::new_file::folder_of;
 use crate::ops::files::output::OutputFile;
 use crate::ops::timestamp::Timestamp;
@@ -119,7 +119,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         Old::default()
     };
     let moment = Timestamp::from(&now);
-    let disk = &Straight;
+    let disk = &RealDisk;
     let bar = Bar::counting(session.ui(), "unpacking");
     let means = RestoreContext {
         open: &open_options,
@@ -152,9 +152,14 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         session.ui().print([&report])?;
         return Ok(Outcome::Done);
     }
-    if args.force && !plan.in_the_way.files.is_empty() {
-        confirm(session.yes(), &question(&plan, &options.to))?;
-    }
+    let answer = if args.force && !session.yes() {
+        if !plan.in_the_way.files.is_empty() {
+            confirm(false, &question(&plan, &options.to))?;
+        }
+        Answer::to(plan.in_the_way.clone())
+    } else {
+        Answer::none()
+    };
     let held = if stands {
         let (held, notice) = Held::lock(&options.to, &open_options)?;
         session.ui().warn(notice.as_slice());
@@ -163,6 +168,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     } else {
         None
     };
+    answer.must_hold(&plan.in_the_way_now()?, &options.to)?;
     let kept_token = token_out
         .map(|path| write_token(path, plan.token()))
         .transpose()?;
@@ -186,19 +192,16 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     };
     let report = render(session, &plan, true, kept, &from, token_out);
     let committed = Committed {
-        outcome: store::Outcome::Changed,
+        outcome: store::CommitOutcome::Changed,
         failure: None,
     };
-    if !args.new_operator {
-        return ended(session, report, committed);
-    }
-    let made = TokenMade {
+    let token = args.new_operator.then(|| NewToken {
         id: plan.id(),
         token_out,
         given: false,
         again: "boltkey recover operator",
-    };
-    conclude(session, report, committed, &made)
+    });
+    end(session, report, committed, token.as_ref())
 }
 
 fn options(args: &RestoreArgs, session: &Session) -> Options {

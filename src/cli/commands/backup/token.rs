@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::change::TokenMade;
+use crate::cli::change::{NewToken, end};
 use crate::cli::commands::backup::open;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -127,16 +127,16 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
     drop(store);
     let report = show(&plan, args, false, |report| ui.render(report))?;
     let committed = Committed {
-        outcome: store::Outcome::Changed,
+        outcome: store::CommitOutcome::Changed,
         failure: None,
     };
-    let made = TokenMade {
+    let token = NewToken {
         id: plan.id(),
         token_out,
         given: !args.generate,
         again: "boltkey backup token",
     };
-    crate::cli::change::conclude(session, report, committed, &made)
+    end(session, report, committed, Some(&token))
 }
 
 fn show<T>(
