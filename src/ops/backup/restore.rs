@@ -14,13 +14,14 @@ use crate::metadata::{Id, Storage, Variant, names};
 use crate::ops::backup::content::{BackupStore, RestoreContext};
 use crate::ops::backup::operator::Supplied;
 use crate::ops::backup::operator_access::{Judged, Opener, Opening, opening};
-use crate::ops::backup::pack::{Sum, copy, reads_back, sum_of};
 use crate::ops::backup::replaced_store::Old;
 use crate::ops::backup::restore_target::{InTheWay, New, Pair, Ready};
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::backup::{shards, sql};
 use crate::ops::commit::SideFiles;
+use crate::ops::files::checksums::{Checksum, checksum_of, reads_back};
+use crate::ops::files::copy::copy;
 use crate::ops::files::disk::{Disk, Front};
 use crate::ops::files::engine_folder;
 use crate::ops::files::new_file::folder_of;
@@ -390,7 +391,7 @@ fn write_sqlite(content: &mut File, path: &Path, disk: &dyn Disk) -> Result<New>
     copy(content, &mut file, &mut |_| {}).at("write", path)?;
     file.sync().at("write", path)?;
     content.rewind().at("read", path)?;
-    let sum: Sum = sum_of(content).at("read", path)?;
+    let sum: Checksum = checksum_of(content).at("read", path)?;
     reads_back(&mut file, &sum).at("verify", path)?;
     Ok(new)
 }

@@ -12,8 +12,9 @@ use crate::ops::backup::backup_files::Members;
 use crate::ops::backup::checksum_manifest::Sheet;
 use crate::ops::backup::folder::no_backup;
 use crate::ops::backup::manifest::{Manifest, ShardFile};
-use crate::ops::backup::pack::{copy, is_gzip, temporary};
+use crate::ops::backup::pack::{is_gzip, temporary};
 use crate::ops::backup::{Compression, checksum_manifest, manifest, tar_reader};
+use crate::ops::files::copy::copy;
 use crate::store::{OpenOptions, Store, fill};
 
 /// Where a backup is to be read from.
