@@ -11,10 +11,16 @@ pub mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::session::Session;
 use crate::cli::terminal::ui::Ui;
+
+/// The definition of the command line, for whoever has to know every command.
+#[must_use]
+pub fn command() -> clap::Command {
+    args::Cli::command()
+}
 
 /// Runs the program with the process's arguments, streams and environment.
 #[must_use]

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::globals::Globals;
 use crate::cli::host::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
-use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
@@ -108,34 +107,26 @@ impl Session {
         ));
     }
 
-    /// Asks what has to be asked before the database is written to, and before its lock is taken:
-    /// whether a path that was found rather than given is the right one, and whether to go on
-    /// where the file system has no locks.
+    /// What a person has to know of the path before the database is written to, as sentences made
+    /// safe for a terminal: that it was found rather than given, and that the file system has no
+    /// locks. Empty if there is nothing to confirm.
     ///
     /// # Errors
-    /// [`ErrorKind::Confirmation`] when nobody is there, [`ErrorKind::Refused`] for a no.
-    pub fn may_write(&self, database: &Database) -> Result<()> {
+    /// When the file can't be opened.
+    pub fn concerns(&self, database: &Database) -> Result<Vec<String>> {
         let path = printable(&database.path.display().to_string());
+        let mut concerns = Vec::new();
         if let Some(why) = &database.found {
-            let question = format!("Write to {path} ({})?", printable(why));
-            confirm(self.globals.yes, &question)?;
+            let why = printable(why);
+            concerns.push(format!("The database is {path} ({why})."));
         }
         if self.globals.no_lock && !has_locks(&database.path)? {
-            let question = format!(
-                "{path} can't be locked, so a running influxd would not be noticed. Is it \
-                 stopped, on every host?"
-            );
-            confirm(self.globals.yes, &question)?;
+            concerns.push(format!(
+                "{path} can't be locked, so a running influxd would not be noticed: it must be \
+                 stopped, on every host."
+            ));
         }
-        Ok(())
-    }
-
-    /// Asks for a yes, unless `--yes` has given it. To be done before the lock is taken.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Confirmation`] when nobody is there, [`ErrorKind::Refused`] for a no.
-    pub fn confirm(&self, question: &str) -> Result<()> {
-        confirm(self.globals.yes, question)
+        Ok(concerns)
     }
 
     /// Opens the database for changing: its exclusive lock is held from here on.

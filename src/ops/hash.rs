@@ -13,7 +13,8 @@ use crate::metadata::embedded::Embedded;
 use crate::metadata::hashing::Survey;
 use crate::metadata::migration::{HASHING, put_record};
 use crate::metadata::{Id, Variant, authorization, embedded, names};
-use crate::ops::commit::{SideFiles, commit, known_schema};
+use crate::ops::capture::first::{Capture, CaptureFile, CaptureFirst};
+use crate::ops::commit::{SideFiles, commit_after, known_schema};
 use crate::ops::residue::scrub::{Unused, remaining};
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
@@ -170,6 +171,16 @@ pub struct Proof {
     pub plaintext_remaining: u64,
 }
 
+/// How the change ended.
+pub struct Hashed {
+    /// Whether it is committed.
+    pub committed: Committed,
+    /// None where something failed: then nothing was proved.
+    pub proof: Option<Proof>,
+    /// The capture, if one was asked for.
+    pub capture: Option<CaptureFile>,
+}
+
 impl Plan {
     /// How it was asked for.
     #[must_use]
@@ -177,9 +188,26 @@ impl Plan {
         self.options
     }
 
-    /// Makes it hold, and proves on what the file then shows that every token is found by its
-    /// hash and that nothing shows its plaintext. A proof that fails is a failure of
-    /// [`Committed`]: the change holds by then.
+    /// Whether [`Plan::apply`] could write its files, for a dry run and before a question. Nothing
+    /// is written.
+    ///
+    /// # Errors
+    /// As [`SideFiles::could_be_made`] and [`CaptureFirst::could_be_made`].
+    pub fn could_write(
+        &self,
+        snapshot: &dyn Snapshot,
+        side_files: &SideFiles<'_>,
+        capture: Option<&CaptureFirst>,
+    ) -> Result<()> {
+        if let Some(capture) = capture {
+            capture.could_be_made(snapshot, &self.recovered)?;
+        }
+        side_files.could_be_made()
+    }
+
+    /// Writes the capture, commits, and proves on what the file then shows that every token is
+    /// found by its hash and that nothing shows its plaintext. A proof that fails is a failure of
+    /// [`Committed`]: the change is committed by then.
     ///
     /// # Errors
     /// When the change was certainly not made.
@@ -187,16 +215,26 @@ impl Plan {
         &self,
         store: &mut WritableStore,
         side_files: &SideFiles<'_>,
-    ) -> Result<(Committed, Proof)> {
-        let mut committed = commit(store, &self.changes, side_files)?;
-        let mut proof = Proof::default();
+        capture: Option<&CaptureFirst>,
+    ) -> Result<Hashed> {
+        let capture = capture.map(|first| Capture {
+            first,
+            recovered: &self.recovered,
+        });
+        let (mut committed, capture) =
+            commit_after(store, &self.changes, side_files, capture.as_ref())?;
+        let mut proof = None;
         if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             match self.prove(store) {
-                Ok(proved) => proof = proved,
+                Ok(proved) => proof = Some(proved),
                 Err(error) => committed.failure = Some(error),
             }
         }
-        Ok((committed, proof))
+        Ok(Hashed {
+            committed,
+            proof,
+            capture,
+        })
     }
 
     fn prove(&self, store: &WritableStore) -> Result<Proof> {
@@ -267,16 +305,28 @@ impl Action {
     }
 }
 
-/// What would happen to whom, ascending by ID.
+/// What [`Plan::apply`] would do to each record, ascending by ID. A description that shows a token
+/// is left out, since the answer is for the screen.
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn actions(snapshot: &dyn Snapshot) -> Result<Vec<TokenAction>> {
+pub fn actions(snapshot: &dyn Snapshot, plan: &Plan) -> Result<Vec<TokenAction>> {
+    let show_tokens: BTreeSet<&str> = plan
+        .embedded
+        .iter()
+        .filter(|place| place.bucket.as_bytes() == names::AUTHORIZATIONS)
+        .map(|place| place.key.as_str())
+        .collect();
     let mut actions = Vec::new();
     authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+        let shows_token = show_tokens.contains(record.id.to_string().as_str());
         actions.push(TokenAction {
             id: record.id,
-            description: record.description.to_string(),
+            description: if shows_token {
+                String::from("(shows a token)")
+            } else {
+                record.description.to_string()
+            },
             action: match record.storage() {
                 Storage::Plaintext => Action::Hash,
                 Storage::Both => Action::DropPlaintext,

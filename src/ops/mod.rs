@@ -14,6 +14,7 @@ pub mod downgrade;
 pub mod files;
 pub mod hash;
 pub mod locate;
+pub mod lockout;
 pub mod org;
 pub mod recover;
 pub mod residue;

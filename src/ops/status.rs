@@ -163,7 +163,7 @@ pub fn status(store: &Store) -> Result<Status> {
 impl Status {
     /// Looks at the files beside the database; the lock is not needed for it.
     pub fn look_beside(&mut self) {
-        let (siblings, findings) = residue::siblings::look_beside(&self.database.path);
+        let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None);
         self.siblings = siblings;
         self.findings.extend(findings);
     }

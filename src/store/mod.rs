@@ -33,7 +33,7 @@ pub use change::{
 pub use copy::{Progress, create_from};
 pub use device::Device;
 pub use edits::Additions;
-pub use file::{MemoryFile, ReadAt, fill};
+pub use file::{FileIdentity, MemoryFile, ReadAt, fill};
 pub use gzip::{MAGIC as GZIP_MAGIC, most_of as most_unpacked, unpack};
 pub use held::Held;
 pub use lock::{Holder, LockOptions, holders_of};

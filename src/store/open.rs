@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::store::copy::{Progress, copy, could_copy};
 use crate::store::device::Device;
-use crate::store::file::{DiskFile, MemoryFile, ReadAt, fill};
+use crate::store::file::{DiskFile, FileIdentity, MemoryFile, ReadAt, fill};
 use crate::store::lock::{LockOptions, lock_shared};
 use crate::store::opened::Opened;
 use crate::store::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
@@ -57,6 +57,8 @@ pub struct Description {
     pub page_size: u64,
     /// Whether it is a gzipped copy.
     pub gzipped: bool,
+    /// The file that was opened; `None` for a device that is not a file.
+    pub identity: Option<FileIdentity>,
 }
 
 /// A store that is open for reading. It holds the shared lock until it is dropped. A starting influxd
@@ -94,7 +96,8 @@ impl Store {
 
     fn read(mut file: File, path: &Path, mut notices: Vec<Finding>) -> Result<Self> {
         // The length is read after locking, because it may change before.
-        let size = file.metadata().at("read", path)?.len();
+        let metadata = file.metadata().at("read", path)?;
+        let (size, identity) = (metadata.len(), FileIdentity::of(&metadata));
         let mut start = [0; 16];
         let start = read_start(&mut file, &mut start).at("read", path)?;
         recognise(path, size, start)?;
@@ -120,6 +123,7 @@ impl Store {
                 size_bytes,
                 page_size: opened.page_size(),
                 gzipped,
+                identity: Some(identity),
             },
             opened,
             notices,

@@ -15,8 +15,9 @@ use crate::store::lock::{can_lock, lock_exclusive};
 use crate::store::open::{Purpose, open_file, read_start, recognise};
 use crate::store::opened::Opened;
 use crate::store::{
-    Bucket, ChangeSet, Commit, Committed, Description, Engine, GZIP_MAGIC, Inspect, OpenOptions,
-    Progress, ProtectedBytes, Snapshot, StructureCheck, Unused, UnusedVisitor, Visitor,
+    Bucket, ChangeSet, Commit, Committed, Description, Engine, FileIdentity, GZIP_MAGIC, Inspect,
+    OpenOptions, Progress, ProtectedBytes, Snapshot, StructureCheck, Unused, UnusedVisitor,
+    Visitor,
 };
 
 /// A store that is open for changing. No other process can open it until this is dropped.
@@ -49,7 +50,8 @@ impl WritableStore {
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         let mut file = open_file(path, Purpose::Writing)?;
         let unlocked = lock_exclusive(&file, path, &options.lock)?;
-        let size = file.metadata().at("read", path)?.len();
+        let metadata = file.metadata().at("read", path)?;
+        let (size, identity) = (metadata.len(), FileIdentity::of(&metadata));
         let mut start = [0; 16];
         let start = read_start(&mut file, &mut start).at("read", path)?;
         recognise(path, size, start)?;
@@ -64,6 +66,7 @@ impl WritableStore {
             .with_hint("unpack it with gunzip and use the result"));
         }
         let mut store = Self::on(Box::new(DiskDevice::new(file)), path)?;
+        store.description.identity = Some(identity);
         store.notices.extend(unlocked);
         Ok(store)
     }
@@ -89,6 +92,7 @@ impl WritableStore {
                 size_bytes: size,
                 page_size: opened.page_size(),
                 gzipped: false,
+                identity: None,
             },
             notices: opened.notices(),
             device,

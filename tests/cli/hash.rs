@@ -1108,3 +1108,49 @@ fn a_report_that_can_not_be_printed_is_told() {
     let (id, token) = &tokens(PLAIN)[0];
     assert_eq!(finds(&database, token).as_ref(), Some(id));
 }
+
+/// Lets the list of free pages of the current meta page name the root's page too.
+fn free_the_root(database: &Path) {
+    let mut bytes = fs::read(database).unwrap();
+    let number =
+        |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let page_size = u32::from_le_bytes(bytes[24..28].try_into().unwrap()) as usize;
+    let newer = number(&bytes, page_size + 64) > number(&bytes, 64);
+    let meta = usize::from(newer) * page_size;
+    let root = number(&bytes, meta + 32);
+    let freelist = usize::try_from(number(&bytes, meta + 48)).unwrap() * page_size;
+    // Behind the page's header is the first of its page numbers.
+    bytes[freelist + 16..freelist + 24].copy_from_slice(&root.to_le_bytes());
+    fs::write(database, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_store_is_refused_before_a_capture_is_written() {
+    let scene = Scene::new();
+    let database = scene.store(LIVED);
+    free_the_root(&database);
+    let capture = scene.path("tokens.json");
+    let copy = scene.path("copy.bolt");
+    let capture = ["--capture", text(&capture)];
+    for extra in [
+        &["--yes"][..],
+        // Damage comes before the question.
+        &[],
+        &["-n"],
+        &["--yes", "--keep-copy", text(&copy)],
+    ] {
+        let extra = [&capture[..], extra].concat();
+        let words = ["is not edited", "nothing was changed"];
+        refused(&scene, &database, &extra, 5, &words);
+        let ran = scene.run(HASH, &database, &extra).code(5);
+        assert!(!ran.stderr.contains("stays"), "{ran:?}");
+    }
+    // Nor is another file with a token.
+    let out = scene.path("new.token");
+    let before = fs::read(&database).unwrap();
+    let recover = ["recover", "operator", "--user", "alice", "--org", "acme"];
+    let extra = ["--token-out", text(&out)];
+    scene.run(&recover, &database, &extra).code(5);
+    assert!(!out.exists());
+    assert!(fs::read(&database).unwrap() == before);
+}

@@ -51,7 +51,6 @@ fn run(
         tokens_out: (side_files.tokens_out.iter().map(|(path, _)| *path))
             .zip(plan.token())
             .collect(),
-        ..SideFiles::default()
     };
     let committed = plan.apply(&mut store, &side_files)?;
     Ok(Ended {
@@ -123,7 +122,6 @@ fn fail_everywhere(
                     .then_some((&*token_out, &dummy))
                     .into_iter()
                     .collect(),
-                ..SideFiles::default()
             };
             let ended = run(&recorder, base, operation, &side_files);
             let Some(stage) = recorder.failed() else {

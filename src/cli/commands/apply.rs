@@ -1,16 +1,15 @@
 //! `boltkey apply`.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::Zoned;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::cli::change::{changed, changed_meanwhile, ended};
+use crate::cli::change;
+use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
@@ -21,9 +20,10 @@ use crate::metadata::Id;
 use crate::ops::apply::{
     Action, Generated, Kind, List, Options, Plan, PlannedChange, Secrets, plan,
 };
-use crate::ops::commit::{SideFiles, sound_structure};
-use crate::ops::timestamp::Timestamp;
+use crate::ops::auth::delete::Doomed;
+use crate::ops::commit::SideFiles;
 use crate::secret::Token;
+use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Options of `apply`.
 #[derive(Debug, Args)]
@@ -71,62 +71,95 @@ pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
         use_hashed_tokens: session.use_hashed_tokens(),
         strong_passwords: session.strong_passwords(),
     };
-    let database = session.database()?;
-    let now = Timestamp::from(&Zoned::now());
-    // What is wrong with the list names the list already.
-    let named = |error: Error| error.about(database.path());
-    let ui = session.ui();
+    change::run(ApplyList { options }, session)
+}
 
-    // What is asked must be answered before the lock is taken for the change.
-    let store = session.open_metadata_at(&database)?;
-    let first = plan(store.snapshot(), &options, &now).map_err(named)?;
-    if first.changes.is_empty() || session.dry_run() {
-        if !first.changes.is_empty() {
-            sound_structure(store.inspect()).map_err(named)?;
-            side_files(session, &first).could_be_made()?;
+struct ApplyList<'a> {
+    options: Options<'a>,
+}
+
+/// The tokens that stop working.
+#[derive(PartialEq, Eq)]
+struct Ended {
+    doomed: Vec<Doomed>,
+    /// As the question names them: what is done, name, organization, and what is there instead.
+    named: Vec<(Action, String, Option<String>, Vec<String>)>,
+}
+
+impl ChangeCommand for ApplyList<'_> {
+    type Plan = Plan;
+    type Confirmed = Ended;
+    type Done = ();
+
+    /// A second run finds nothing to change and needs no lock to say so.
+    fn look(&self) -> Look {
+        Look::Always
+    }
+
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        plan(store.snapshot, &self.options, &store.now)
+    }
+
+    fn next(&self, plan: &Plan) -> Next {
+        match plan.changes.is_empty() {
+            true => Next::Nothing,
+            false => Next::Commit,
         }
-        drop(store);
-        tell(session, &first);
-        let would = Some(!first.changes.is_empty());
-        ui.report(&Report::new(&first, would, session.dry_run()))?;
-        return Ok(Outcome::Done);
     }
-    drop(store);
-    if !first.doomed.is_empty() {
-        session.confirm(&question(&first))?;
-    }
-    session.may_write(&database)?;
 
-    let mut store = session.open_writable(&database)?;
-    let plan = plan(&store, &options, &now).map_err(named)?;
-    let doomed = |plan: &Plan| {
-        plan.doomed
-            .iter()
-            .map(|one| one.id)
-            .collect::<BTreeSet<Id>>()
-    };
-    if doomed(&plan) != doomed(&first) {
-        return Err(changed_meanwhile(&database));
+    fn edits<'p>(&self, plan: &'p Plan) -> Option<&'p ChangeSet> {
+        Some(&plan.changes)
     }
-    let committed = plan.apply(&mut store, &side_files(session, &plan))?;
-    drop(store);
-    tell(session, &plan);
-    let report = ui.render(&Report::new(&plan, changed(&committed), false));
-    ended(session, report, committed)
-}
 
-fn side_files<'p>(session: &'p Session, plan: &'p Plan) -> SideFiles<'p> {
-    let made = plan.made.iter();
-    SideFiles {
-        keep_copy: session.keep_copy(),
-        tokens_out: made.map(|(path, token)| (&**path, token)).collect(),
-        ..SideFiles::default()
+    fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
+        Ok((!plan.doomed.is_empty()).then(|| question(plan)))
     }
-}
 
-fn tell(session: &Session, plan: &Plan) {
-    for note in &plan.notes {
-        session.ui().warning(note);
+    fn confirmed(&self, plan: &Plan) -> Result<Ended> {
+        let ends =
+            |planned: &&PlannedChange| matches!(planned.action, Action::Delete | Action::Replace);
+        let named = |planned: &PlannedChange| {
+            (
+                planned.action,
+                planned.name.clone(),
+                planned.org.clone(),
+                planned.details.clone(),
+            )
+        };
+        Ok(Ended {
+            doomed: plan.doomed.clone(),
+            named: plan.planned.iter().filter(ends).map(named).collect(),
+        })
+    }
+
+    fn side_files<'p>(&'p self, session: &'p Session, plan: &'p Plan) -> SideFiles<'p> {
+        let made = plan.made.iter();
+        SideFiles {
+            keep_copy: session.keep_copy(),
+            tokens_out: made.map(|(path, token)| (&**path, token)).collect(),
+        }
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let ui = session.ui();
+        for note in &plan.notes {
+            ui.warning(note);
+        }
+        ui.render(&Report::new(plan, ending.changed, ending.dry_run))
     }
 }
 
@@ -242,9 +275,6 @@ fn question(plan: &Plan) -> String {
             "Replace {} by what the list says, with other permissions or another owner: {text}?",
             counted(replaced, "token")
         ));
-    }
-    if plan.last_operator {
-        parts.push("No usable operator token is left then.".into());
     }
     parts.join(" ")
 }

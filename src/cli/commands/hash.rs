@@ -1,33 +1,32 @@
 //! `boltkey hash`.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::Zoned;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::cli::change::{changed, changed_meanwhile, ended};
+use crate::cli::change::{ChangeCommand, Ending, Look, Next, View, run_on};
 use crate::cli::commands::capture::FormatArg;
 use crate::cli::commands::token::hash::VariantArg;
 use crate::cli::exit::Outcome;
-use crate::cli::session::Database;
 use crate::cli::session::Session;
-use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::prompt::{confirm, text};
+use crate::cli::terminal::prompt::text;
 use crate::cli::terminal::sealing::SealArgs;
 use crate::cli::terminal::table::Table;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
-use crate::metadata::Variant;
 use crate::metadata::embedded::Embedded;
-use crate::ops::capture::first::{CaptureFirst, Captured};
-use crate::ops::commit::{SideFiles, sound_structure};
+use crate::metadata::{Id, Variant};
+use crate::ops::capture::first::{CaptureFile, CaptureFirst};
+use crate::ops::commit::SideFiles;
 use crate::ops::hash::{Numbers, Options, Plan, Proof, TokenAction, actions, plan};
 use crate::ops::residue::siblings::{Sibling, look_beside};
-use crate::ops::timestamp::Timestamp;
+use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// What stands below the long help.
 const AFTER_HELP: &str = "\
@@ -86,78 +85,178 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
         variant: args.variant.into(),
         keep_residue: args.keep_residue,
     };
-    let capture = capture_first(&args, session)?;
-    let now = Timestamp::from(&Zoned::now());
-    if session.dry_run() {
-        return rehearse(session, &database, options, capture.as_ref(), &now);
+    let capture = capture_first(&args)?;
+    let command = Hash {
+        args,
+        options,
+        capture,
+        dry_run: session.dry_run(),
+    };
+    run_on(command, session, &database)
+}
+
+struct Hash {
+    args: HashArgs,
+    options: Options,
+    /// Where the tokens go first; none for nowhere, or if it is not known yet.
+    capture: Option<CaptureFirst>,
+    dry_run: bool,
+}
+
+/// The plan, and what the report of a dry run shows beside.
+struct HashPlan {
+    plan: Plan,
+    /// What would be done to each record; in a dry run only.
+    actions: Option<Vec<TokenAction>>,
+    database: PathBuf,
+}
+
+/// What is hashed and what is destroyed.
+#[derive(PartialEq, Eq)]
+struct Affected {
+    numbers: Numbers,
+    /// Authorizations whose plaintext goes to the capture, or is destroyed.
+    recovered: Vec<Id>,
+    without_token: Vec<Id>,
+    embedded: BTreeSet<Embedded>,
+}
+
+/// What is known after the commit.
+struct Done {
+    proof: Option<Proof>,
+    capture: Option<CaptureFile>,
+}
+
+impl Hash {
+    /// Whether it was not said where the tokens go.
+    fn is_undecided(&self) -> bool {
+        self.capture.is_none() && !self.args.no_capture && !self.dry_run
     }
-    session.may_write(&database)?;
-    let mut asked = None;
-    if !session.yes() {
-        // Asked before the lock is taken; influxd gives up on it after a second.
-        let store = session.open_metadata_at(&database)?;
-        let first = plan(store.snapshot(), store.inspect(), options, &now)
-            .map_err(|error| error.about(database.path()))?;
-        drop(store);
-        if !first.numbers.nothing_to_do {
-            let question = question(&first.numbers, options, capture.as_ref(), &database);
-            confirm(false, &question)?;
+}
+
+impl ChangeCommand for Hash {
+    type Plan = HashPlan;
+    type Confirmed = Affected;
+    type Done = Done;
+
+    fn look(&self) -> Look {
+        match self.is_undecided() {
+            true => Look::Always,
+            false => Look::ToAsk,
         }
-        asked = Some(first.numbers);
-    }
-    if let Some(copy) = session.keep_copy() {
-        session.ui().warning(&format!(
-            "the copy {} holds every token in plaintext",
-            copy.display()
-        ));
     }
 
-    let mut store = session.open_writable(&database)?;
-    let working = Bar::working(session.ui(), "hashing");
-    let plan = plan(&store, &store, options, &now).map_err(|error| error.about(database.path()))?;
-    if asked.is_some_and(|numbers| numbers != plan.numbers) {
-        return Err(changed_meanwhile(&database));
+    fn working(&self) -> Option<&'static str> {
+        Some("hashing")
     }
-    let mut report = Report::new(&plan, false);
-    let kept = std::cell::Cell::new(None);
-    let capturing = |store: &crate::store::WritableStore| match &capture {
-        Some(capture) => {
-            let captured = capture.ensure(store, &plan.recovered)?;
-            if let Captured::Kept { encrypted } = captured {
-                kept.set(Some(encrypted));
-            }
-            Ok(captured)
+
+    fn plan(&self, store: &View<'_>) -> Result<HashPlan> {
+        let plan = plan(store.snapshot, store.inspect, self.options, &store.now)?;
+        let actions = match self.dry_run {
+            true => Some(actions(store.snapshot, &plan)?),
+            false => None,
+        };
+        Ok(HashPlan {
+            plan,
+            actions,
+            database: store.description.path.clone(),
+        })
+    }
+
+    fn next(&self, plan: &HashPlan) -> Next {
+        match plan.plan.numbers.nothing_to_do {
+            true => Next::Nothing,
+            false => Next::Commit,
         }
-        None => Ok(Captured::Nothing),
-    };
-    if plan.numbers.nothing_to_do {
-        drop((store, working));
-        report.changed = Some(false);
-        report.look_beside(&plan, &database, capture.as_ref(), session);
-        warn_of_residue(plan.numbers.residue, session);
-        session.ui().report(&report)?;
-        return Ok(Outcome::Done);
     }
-    let side_files = SideFiles {
-        keep_copy: session.keep_copy(),
-        capture: Some(&capturing),
-        ..SideFiles::default()
-    };
-    let (committed, proof) = plan.apply(&mut store, &side_files)?;
-    drop((store, working));
-    // Nothing is proved where something failed.
-    let proof = committed.failure.is_none().then_some(proof);
-    report.done(changed(&committed), proof);
-    report.capture = capture.as_ref().map(|capture| CaptureReport {
-        path: capture.path.display().to_string(),
-        encrypted: kept.get().unwrap_or(capture.seal.is_closed()),
-        kept: kept.get().is_some(),
-    });
-    report.look_beside(&plan, &database, capture.as_ref(), session);
-    if let Some(proof) = proof.filter(|_| options.keep_residue) {
-        warn_of_residue(proof.plaintext_remaining, session);
+
+    fn complete(&mut self, _: &Session, _: &HashPlan) -> Result<bool> {
+        if !self.is_undecided() {
+            return Ok(false);
+        }
+        match ask_for_capture()? {
+            Some(path) => self.capture = Some(capture_at(path, &self.args)?),
+            None => self.args.no_capture = true,
+        }
+        Ok(true)
     }
-    ended(session, session.ui().render(&report), committed)
+
+    fn edits<'p>(&self, _: &'p HashPlan) -> Option<&'p ChangeSet> {
+        None
+    }
+
+    fn question(&self, plan: &HashPlan, database: &str) -> Result<Option<String>> {
+        let numbers = &plan.plan.numbers;
+        let has_capture = self.capture.is_some();
+        Ok(Some(question(numbers, self.options, has_capture, database)))
+    }
+
+    fn confirmed(&self, plan: &HashPlan) -> Result<Affected> {
+        let plan = &plan.plan;
+        Ok(Affected {
+            numbers: plan.numbers,
+            recovered: plan.recovered.keys().copied().collect(),
+            without_token: plan.without_token.clone(),
+            embedded: plan.embedded.clone(),
+        })
+    }
+
+    fn could_write(&self, session: &Session, store: &View<'_>, plan: &HashPlan) -> Result<()> {
+        let side_files = self.side_files(session, plan);
+        let capture = self.capture.as_ref();
+        plan.plan.could_write(store.snapshot, &side_files, capture)
+    }
+
+    fn apply(
+        &self,
+        plan: &HashPlan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, Done)> {
+        let hashed = plan.plan.apply(store, side_files, self.capture.as_ref())?;
+        let done = Done {
+            proof: hashed.proof,
+            capture: hashed.capture,
+        };
+        Ok((hashed.committed, done))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &HashPlan,
+        ending: &Ending<'_, Done>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let ui = session.ui();
+        let mut report = Report::new(&plan.plan, ending.dry_run);
+        report.changed = ending.changed;
+        report.tokens.clone_from(&plan.actions);
+        ui.warn(&plan.plan.findings);
+        let capture = self.capture.as_ref().map(|capture| capture.path.as_path());
+        let (siblings, findings) = look_beside(&plan.database, capture);
+        ui.warn(&findings);
+        report.siblings = siblings;
+        if let Some(done) = ending.done {
+            report.done(done, capture);
+            if let Some(copy) = session.keep_copy() {
+                ui.warning(&format!(
+                    "the copy {} holds every token in plaintext",
+                    copy.display()
+                ));
+            }
+        }
+        let left = match ending.done {
+            Some(done) if self.options.keep_residue => done.proof,
+            Some(_) => None,
+            None => Some(Proof {
+                plaintext_remaining: plan.plan.numbers.residue,
+            }),
+        };
+        if let Some(proof) = left.filter(|_| !ending.dry_run) {
+            warn_of_residue(proof.plaintext_remaining, session);
+        }
+        ui.render(&report)
+    }
 }
 
 /// Says that tokens are left, where they were to be left.
@@ -171,38 +270,39 @@ fn warn_of_residue(tokens: u64, session: &Session) {
     }
 }
 
-/// Where the tokens go first; none for nowhere.
-fn capture_first(args: &HashArgs, session: &Session) -> Result<Option<CaptureFirst>> {
-    let path = match &args.capture {
-        _ if args.no_capture && (args.seal.is_given() || args.identity.is_some()) => {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "with --no-capture there is nothing to encrypt or to open",
-            )
-            .with_hint("give --capture FILE, or leave the key and the passphrase out"));
-        }
-        _ if args.no_capture => return Ok(None),
-        Some(path) => path.clone(),
-        None if session.dry_run() => return Ok(None),
-        None => {
-            let nobody = || {
-                Error::new(
-                    ErrorKind::Confirmation,
-                    "whether the tokens are put away first has to be said, and nobody is there \
-                     to be asked; nothing was changed",
-                )
-                .with_hint("give --capture FILE, or --no-capture to put them nowhere")
-            };
-            let answer = text(
-                "Where do the tokens go before they are hashed? A new file, or none: ",
-                nobody,
-            )?;
-            if answer == "none" {
-                return Ok(None);
-            }
-            PathBuf::from(answer)
-        }
+/// Where the options say that the tokens go; none for nowhere, and if they say nothing.
+fn capture_first(args: &HashArgs) -> Result<Option<CaptureFirst>> {
+    if args.no_capture && (args.seal.is_given() || args.identity.is_some()) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "with --no-capture there is nothing to encrypt or to open",
+        )
+        .with_hint("give --capture FILE, or leave the key and the passphrase out"));
+    }
+    match &args.capture {
+        Some(path) => capture_at(path.clone(), args).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Asks where the tokens go; none for nowhere.
+fn ask_for_capture() -> Result<Option<PathBuf>> {
+    let nobody = || {
+        Error::new(
+            ErrorKind::Confirmation,
+            "it has to be said whether the tokens are put away first, and nobody is there to be \
+             asked",
+        )
+        .with_hint("give --capture FILE, or --no-capture to put them nowhere")
     };
+    let answer = text(
+        "Where do the tokens go before they are hashed? A new file, or none: ",
+        nobody,
+    )?;
+    Ok((answer != "none").then(|| PathBuf::from(answer)))
+}
+
+fn capture_at(path: PathBuf, args: &HashArgs) -> Result<CaptureFirst> {
     if path == Path::new("-") {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -212,71 +312,32 @@ fn capture_first(args: &HashArgs, session: &Session) -> Result<Option<CaptureFir
         .with_hint("boltkey capture --out - writes the tokens to standard output"));
     }
     let (seal, unseal) = args.seal.seal_and_unseal(args.identity.as_deref())?;
-    Ok(Some(CaptureFirst {
+    Ok(CaptureFirst {
         path,
         format: args.format.into(),
         seal,
         unseal,
-    }))
+    })
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    real(a).is_some_and(|a| real(b) == Some(a))
-}
-
-fn rehearse(
-    session: &Session,
-    database: &Database,
-    options: Options,
-    capture: Option<&CaptureFirst>,
-    now: &Timestamp,
-) -> Result<Outcome> {
-    let store = session.open_metadata_at(database)?;
-    let named = |error: Error| error.about(database.path());
-    sound_structure(store.inspect()).map_err(named)?;
-    let plan = plan(store.snapshot(), store.inspect(), options, now).map_err(named)?;
-    if let Some(capture) = capture.filter(|_| !plan.numbers.nothing_to_do) {
-        capture.could_be_made(store.snapshot(), &plan.recovered)?;
-    }
-    let mut report = Report::new(&plan, true);
-    report.changed = Some(!plan.numbers.nothing_to_do);
-    report.tokens = Some(actions(store.snapshot())?);
-    report.hide_shown_tokens();
-    drop(store);
-    let side_files = SideFiles {
-        keep_copy: session.keep_copy(),
-        ..SideFiles::default()
-    };
-    side_files.could_be_made()?;
-    report.look_beside(&plan, database, capture, session);
-    session.ui().report(&report)?;
-    Ok(Outcome::Done)
-}
-
-fn question(
-    numbers: &Numbers,
-    options: Options,
-    capture: Option<&CaptureFirst>,
-    database: &Database,
-) -> String {
-    let path = printable(&database.path().display().to_string());
+/// `path` is safe for a terminal.
+fn question(numbers: &Numbers, options: Options, has_capture: bool, path: &str) -> String {
     let mut question = String::new();
     if numbers.migrates {
         question.push_str(
             "InfluxDB 2.7 and older will not start on the store until boltkey downgrade apply. ",
         );
     }
-    if capture.is_none() && numbers.to_hash > 0 {
+    if !has_capture && numbers.to_hash > 0 {
         question.push_str("The tokens are put nowhere: nobody can read them afterwards. ");
     }
     if numbers.recovered > 0 && !options.keep_residue {
         let tokens = counted(numbers.recovered, "hashed token");
-        question.push_str(&match capture {
-            None => format!(
+        question.push_str(&match has_capture {
+            false => format!(
                 "Unused parts of the file show the last copy of {tokens}, which is destroyed. "
             ),
-            Some(_) => format!("{tokens} that only unused parts of the file show go there too. "),
+            true => format!("{tokens} that only unused parts of the file show go there too. "),
         });
     }
     let hashed = format!("Every token of {path} is hashed");
@@ -357,42 +418,17 @@ impl Report {
         }
     }
 
-    fn done(&mut self, changed: Option<bool>, proof: Option<Proof>) {
-        self.changed = changed;
-        self.plaintext_remaining = proof.map(|proof| proof.plaintext_remaining);
-        if proof.is_none() {
+    fn done(&mut self, done: &Done, capture: Option<&Path>) {
+        self.plaintext_remaining = done.proof.map(|proof| proof.plaintext_remaining);
+        if done.proof.is_none() {
             self.residue_removed = 0;
         }
-    }
-
-    /// A description that shows a token is not for the screen.
-    fn hide_shown_tokens(&mut self) {
-        for token in self.tokens.iter_mut().flatten() {
-            let key = token.id.to_string();
-            let shows = |place: &Embedded| place.bucket == "authorizationsv1" && place.key == key;
-            if self.embedded.iter().any(shows) {
-                token.description = String::from("(shows a token)");
-            }
-        }
-    }
-
-    /// Files beside the database, once its lock is free.
-    fn look_beside(
-        &mut self,
-        plan: &Plan,
-        database: &Database,
-        capture: Option<&CaptureFirst>,
-        session: &Session,
-    ) {
-        session.ui().warn(&plan.findings);
-        let (mut siblings, findings) = look_beside(database.path());
-        session.ui().warn(&findings);
-        if let Some(capture) = capture {
-            // It was asked for.
-            let same = |path: &Path| same_file(path, &capture.path);
-            siblings.retain(|sibling| !same(&sibling.path));
-        }
-        self.siblings = siblings;
+        let capture = capture.zip(done.capture);
+        self.capture = capture.map(|(path, file)| CaptureReport {
+            path: path.display().to_string(),
+            encrypted: file.encrypted,
+            kept: file.kept,
+        });
     }
 
     fn what_was_done(&self, out: &mut dyn Write) -> io::Result<()> {

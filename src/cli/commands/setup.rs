@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::change::{TokenMade, changed, conclude, ended};
+use crate::cli::change::{changed, end};
 use crate::cli::commands::convert::EngineArg;
 use crate::cli::commands::token_report::{Action, Made, Source, ValueArgs, how_kept};
 use crate::cli::commands::user::read_password;
@@ -129,16 +129,8 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
     let committed = plan.make(&target)?;
     scene.tell(session);
     let report = scene.report(session, &plan, &made, changed(&committed), false);
-    if made.source == Source::Hash {
-        return ended(session, report, committed);
-    }
-    let token = TokenMade {
-        id: plan.made.id(),
-        token_out: made.token_out,
-        given: made.source == Source::Given,
-        again: made.again,
-    };
-    conclude(session, report, committed, &token)
+    let token = made.new_token(plan.made.id());
+    end(session, report, committed, token.as_ref())
 }
 
 /// influxd opens Bolt files, whose names usually end so.

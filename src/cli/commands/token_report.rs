@@ -5,27 +5,25 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use jiff::Zoned;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::cli::change::{TokenMade, changed, conclude, ended};
-use crate::cli::exit::Outcome;
-use crate::cli::session::Database;
-use crate::cli::session::Session;
+use crate::cli::change::{ChangeCommand, Ending, Look, NewToken, View};
+use crate::cli::session::{Database, Session};
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::{Kind, Storage, TokenHash};
+use crate::metadata::{Id, Kind, Storage, TokenHash};
 use crate::ops::auth::list::Entry;
-use crate::ops::commit::{SideFiles, sound_structure};
+use crate::ops::commit::SideFiles;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan;
 use crate::ops::token_plan::new_token::Making;
 use crate::ops::token_plan::token_storage::{KeptBecause, Wanted};
 use crate::ops::token_plan::{Plan, Value};
-use crate::store::Snapshot;
+use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
 /// Where a new token goes beside standard output.
 #[derive(Debug, Args)]
@@ -213,70 +211,150 @@ impl Made<'_> {
         })
     }
 
-    /// Works out what is to be made, makes it, or only shows it in a dry run, and reports.
-    ///
-    /// # Errors
-    /// As `plan`; [`ErrorKind::Incomplete`] when a step at or after the commit failed, or the
-    /// token could not be printed.
-    pub fn run(
-        &self,
-        session: &Session,
-        database: &Database,
-        plan: impl Fn(&dyn Snapshot, &Timestamp) -> Result<Plan>,
-    ) -> Result<Outcome> {
-        let now = Timestamp::from(&Zoned::now());
-        let named = |error: Error| error.about(database.path());
-        if session.dry_run() {
-            let store = session.open_metadata_at(database)?;
-            sound_structure(store.inspect()).map_err(named)?;
-            let plan = plan(store.snapshot(), &now).map_err(named)?;
-            drop(store);
-            self.side_files(session, &plan).could_be_made()?;
-            tell(session, &plan);
-            let ui = session.ui();
-            let report = plan.show(false, |made| {
-                ui.render(&Report::new(self, made, Some(true), true))
-            })?;
-            ui.print([&report?])?;
-            return Ok(Outcome::Done);
-        }
-
-        session.may_write(database)?;
-        let mut store = session.open_writable(database)?;
-        let plan = plan(&store, &now).map_err(named)?;
-        let committed = plan.apply(&mut store, &self.side_files(session, &plan))?;
-        drop(store);
-        tell(session, &plan);
-        let changed = changed(&committed);
-        let ui = session.ui();
-        let report = plan.show(true, |made| {
-            ui.render(&Report::new(self, made, changed, false))
-        })?;
-        if self.source == Source::Hash {
-            return ended(session, report, committed);
-        }
-        let made = TokenMade {
-            id: plan.id(),
+    /// What [`end`](crate::cli::change::end) has to know of it; none where the value is not known
+    /// here and can't be lost.
+    #[must_use]
+    pub fn new_token(&self, id: Id) -> Option<NewToken<'_>> {
+        (self.source != Source::Hash).then_some(NewToken {
+            id,
             token_out: self.token_out,
             given: self.source == Source::Given,
             again: self.again,
-        };
-        conclude(session, report, committed, &made)
-    }
-
-    fn side_files<'p>(&'p self, session: &'p Session, plan: &'p Plan) -> SideFiles<'p> {
-        SideFiles {
-            keep_copy: session.keep_copy(),
-            tokens_out: self.token_out.zip(plan.token()).into_iter().collect(),
-            ..SideFiles::default()
-        }
+        })
     }
 }
 
-fn tell(session: &Session, plan: &Plan) {
-    for note in &plan.notes {
-        session.ui().warning(note);
+/// A command that makes a token, or gives one a new value.
+pub trait TokenCommand {
+    /// Everything in the store that the question, or the choice, rests on.
+    type Confirmed: Eq;
+
+    /// The token as the command line sees it.
+    fn made(&self) -> &Made<'_>;
+
+    /// Works out the token and its record.
+    ///
+    /// # Errors
+    /// As the operation.
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan>;
+
+    /// What a confirmation rests on; `entry` is the authorization as it will be.
+    fn confirmed(&self, entry: &Entry<'_>) -> Self::Confirmed;
+
+    /// When the store is read before the exclusive lock is taken.
+    fn look(&self) -> Look {
+        Look::Never
     }
+
+    /// As [`ChangeCommand::choose`].
+    ///
+    /// # Errors
+    /// As [`ChangeCommand::choose`].
+    fn choose(
+        &mut self,
+        session: &Session,
+        database: &Database,
+    ) -> Result<Option<Self::Confirmed>> {
+        let _ = (session, database);
+        Ok(None)
+    }
+
+    /// The question, if there is one; `entry` is the authorization as it will be.
+    fn question(&self, entry: &Entry<'_>) -> Option<String> {
+        let _ = entry;
+        None
+    }
+}
+
+/// A [`TokenCommand`] as the protocol of changes takes it.
+pub struct TokenChange<T>(pub T);
+
+impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
+    type Plan = Plan;
+    type Confirmed = T::Confirmed;
+    type Done = ();
+
+    fn look(&self) -> Look {
+        self.0.look()
+    }
+
+    fn choose(
+        &mut self,
+        session: &Session,
+        database: &Database,
+    ) -> Result<Option<Self::Confirmed>> {
+        self.0.choose(session, database)
+    }
+
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        self.0.plan(store.snapshot, &store.now)
+    }
+
+    fn edits<'p>(&self, plan: &'p Plan) -> Option<&'p ChangeSet> {
+        match self.0.made().action {
+            Action::Create => None,
+            Action::Rotate => Some(&plan.changes),
+        }
+    }
+
+    fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
+        plan.show(false, |made| self.0.question(&made.entry))
+    }
+
+    fn confirmed(&self, plan: &Plan) -> Result<T::Confirmed> {
+        plan.show(false, |made| self.0.confirmed(&made.entry))
+    }
+
+    fn side_files<'p>(&'p self, session: &'p Session, plan: &'p Plan) -> SideFiles<'p> {
+        let token_out = self.0.made().token_out;
+        SideFiles {
+            keep_copy: session.keep_copy(),
+            tokens_out: token_out.zip(plan.token()).into_iter().collect(),
+        }
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let ui = session.ui();
+        for note in &plan.notes {
+            ui.warning(note);
+        }
+        plan.show(!ending.dry_run, |made| {
+            let of = self.0.made();
+            ui.render(&Report::new(of, made, ending.changed, ending.dry_run))
+        })?
+    }
+
+    fn new_token(&self, plan: &Plan) -> Option<NewToken<'_>> {
+        self.0.made().new_token(plan.id())
+    }
+}
+
+/// The user and the organization of a token: IDs, and names where they exist.
+pub type Owner = (Option<Id>, Option<String>, Id, Option<String>);
+
+/// The user and the organization of this authorization.
+#[must_use]
+pub fn owner(entry: &Entry<'_>) -> Owner {
+    (
+        entry.user_id,
+        entry.user.map(str::to_owned),
+        entry.org_id,
+        entry.org.map(str::to_owned),
+    )
 }
 
 /// What was made, or would be.

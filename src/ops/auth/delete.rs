@@ -15,7 +15,7 @@ use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
 /// One authorization that is to go. Of a record that can't be decoded only the ID is known.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Doomed {
     /// Its identifier.

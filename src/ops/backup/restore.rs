@@ -323,6 +323,14 @@ impl Plan {
         }
     }
 
+    /// What is in the way now, to be compared with [`Plan::in_the_way`] once the lock is held.
+    ///
+    /// # Errors
+    /// As [`Pair::in_the_way`].
+    pub fn in_the_way_now(&self) -> Result<InTheWay> {
+        self.pair.in_the_way()
+    }
+
     /// The operator token's ID.
     #[must_use]
     pub fn id(&self) -> Id {
@@ -360,8 +368,8 @@ impl Plan {
         let (database, mut new) = placed;
         if let Some((how, now)) = &self.hash {
             let hashing = hash::plan(&new, new.inspect(), *how, now)?;
-            let (committed, _) = hashing.apply(&mut new, &SideFiles::default())?;
-            committed.in_new_file()?;
+            let hashed = hashing.apply(&mut new, &SideFiles::default(), None)?;
+            hashed.committed.in_new_file()?;
             self.hashed = hashing.numbers.to_hash;
         }
         if find(&new, &self.token)? != Some(self.id) {

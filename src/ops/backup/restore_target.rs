@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::files::disk::{Disk, Step};
 use crate::ops::files::new_file::{NewFile, folder_of};
 use crate::ops::files::output::{Finished, OutputFile, new_beside};
-use crate::store::Held;
+use crate::store::{FileIdentity, Held};
 
 /// What SQLite leaves beside a file that was not closed. One that stays would roll the new file
 /// back to pages of the old one.
@@ -39,12 +39,14 @@ pub struct Pair {
 }
 
 /// What stands at the places of a pair, as far as it is in the way.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InTheWay {
     /// Whether the database is there.
     pub database: bool,
     /// Files that have to be kept, the database among them.
     pub files: Vec<PathBuf>,
+    /// What tells each of `files` from another file, and from what it holds later.
+    stamps: Vec<Stamp>,
     /// Dated names that an interrupted run has left.
     pub interrupted: Vec<PathBuf>,
 }
@@ -81,7 +83,28 @@ impl Pair {
                 }
             }
         }
+        let stamps = found.files.iter().map(|path| Stamp::of(path));
+        found.stamps = stamps.collect::<Result<_>>()?;
         Ok(found)
+    }
+}
+
+/// A file at a moment: which one it is, its length in bytes, and when it was last written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    identity: FileIdentity,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Result<Self> {
+        let metadata = fs::symlink_metadata(path).at("look at", path)?;
+        Ok(Self {
+            identity: FileIdentity::of(&metadata),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
     }
 }
 

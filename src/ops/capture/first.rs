@@ -46,8 +46,33 @@ pub enum Captured {
         /// Whether it is encrypted.
         encrypted: bool,
     },
-    /// Nothing was to be put away.
-    Nothing,
+}
+
+/// The tokens that a change replaces or wipes, and where they go before.
+pub struct Capture<'a> {
+    /// The file.
+    pub first: &'a CaptureFirst,
+    /// Hashed tokens that only unused bytes of the database, or its index, still show.
+    pub recovered: &'a BTreeMap<Id, Token>,
+}
+
+/// The capture that is on disk now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaptureFile {
+    /// Whether it was there before, with all the tokens.
+    pub kept: bool,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+}
+
+impl Capture<'_> {
+    /// As [`CaptureFirst::ensure`].
+    ///
+    /// # Errors
+    /// The same.
+    pub(in crate::ops) fn ensure(&self, snapshot: &dyn Snapshot) -> Result<Captured> {
+        self.first.ensure(snapshot, self.recovered)
+    }
 }
 
 impl CaptureFirst {

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{Schema, migration};
-use crate::ops::capture::first::Captured;
+use crate::ops::capture::first::{Capture, CaptureFile, Captured};
 use crate::ops::files::output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::writable::CopyFailed;
@@ -30,12 +30,7 @@ pub struct SideFiles<'a> {
     pub keep_copy: Option<&'a Path>,
     /// Each gets its new token.
     pub tokens_out: Vec<(&'a Path, &'a Token)>,
-    /// Puts away the tokens that the change will replace or wipe.
-    pub capture: Option<&'a Capturing<'a>>,
 }
-
-/// Makes a capture of the store as it is, under its lock.
-pub type Capturing<'a> = dyn Fn(&WritableStore) -> Result<Captured> + 'a;
 
 impl SideFiles<'_> {
     /// What would keep these files from being made, for a dry run.
@@ -120,9 +115,24 @@ pub fn commit(
     changes: &ChangeSet,
     side_files: &SideFiles<'_>,
 ) -> Result<Committed> {
-    // The engine would refuse it too, but only after the copy was made. A redb store is checked
-    // whole when it is opened.
-    if side_files.keep_copy.is_some() && store.description().engine == Engine::Bolt {
+    Ok(commit_after(store, changes, side_files, None)?.0)
+}
+
+/// As [`commit`], once the tokens of `capture` are on disk. Returns what became of the capture.
+///
+/// # Errors
+/// When the change was certainly not made.
+pub(crate) fn commit_after(
+    store: &mut WritableStore,
+    changes: &ChangeSet,
+    side_files: &SideFiles<'_>,
+    capture: Option<&Capture<'_>>,
+) -> Result<(Committed, Option<CaptureFile>)> {
+    // The engine would refuse damage too, but only after the files were made. A redb store is
+    // checked whole when it is opened.
+    let makes_files =
+        capture.is_some() || side_files.keep_copy.is_some() || !side_files.tokens_out.is_empty();
+    if makes_files && store.description().engine == Engine::Bolt {
         sound_structure(store.inspect())?;
     }
     let protected = match changes.wipe {
@@ -140,20 +150,20 @@ pub fn commit(
         )),
         _ => error,
     };
-    let mut made: Vec<(Finished, &str)> = Vec::new();
-    let mut stays = None;
-    let result = write_files(store, side_files, &mut made, &mut stays)
+    let mut files = Written::default();
+    let result = files
+        .write(store, side_files, capture)
         .and_then(|()| store.commit(changes, &protected));
-    result.map_err(|error| {
+    let committed = result.map_err(|error| {
         let mut error = named(error);
-        if let Some(file) = &stays {
+        if let Some(file) = &files.stays {
             error = error.and_note(&format!(
                 "the capture {} is complete and stays: unused parts of the database, which showed \
                  some of its tokens, may be overwritten; it can be named again",
                 file.path().display()
             ));
         }
-        for (file, holds) in &made {
+        for (file, holds) in &files.removable {
             if let Err(cause) = file.remove() {
                 error = error.and_note(&format!(
                     "{} could not be removed ({cause}) and holds {holds}",
@@ -162,28 +172,58 @@ pub fn commit(
             }
         }
         error
-    })
+    })?;
+    Ok((committed, files.capture))
 }
 
-/// Writes what has to be on disk before the change is made; what was written goes to `made`, with
-/// what it holds, or to `stays` if it must not be removed again.
-fn write_files(
-    store: &WritableStore,
-    side_files: &SideFiles<'_>,
-    made: &mut Vec<(Finished, &'static str)>,
-    stays: &mut Option<Finished>,
-) -> Result<()> {
-    if let Some(capture) = side_files.capture {
-        match capture(store)? {
-            Captured::Written { file, last_copies } if last_copies => *stays = Some(file),
-            Captured::Written { file, .. } => made.push((file, "the tokens of the store")),
-            Captured::Kept { .. } | Captured::Nothing => {}
+/// Files with secrets that were written before the commit.
+#[derive(Default)]
+struct Written {
+    /// Files that are removed if the commit fails, with what they hold.
+    removable: Vec<(Finished, &'static str)>,
+    /// A capture that must stay.
+    stays: Option<Finished>,
+    capture: Option<CaptureFile>,
+}
+
+impl Written {
+    /// Writes what has to be on disk before the change is made.
+    ///
+    /// # Errors
+    /// When a file can't be written; the ones before it are in `self`.
+    fn write(
+        &mut self,
+        store: &WritableStore,
+        side_files: &SideFiles<'_>,
+        capture: Option<&Capture<'_>>,
+    ) -> Result<()> {
+        if let Some(capture) = capture {
+            let mut file = CaptureFile {
+                kept: false,
+                encrypted: capture.first.seal.is_closed(),
+            };
+            match capture.ensure(store)? {
+                Captured::Written {
+                    file, last_copies, ..
+                } if last_copies => self.stays = Some(file),
+                Captured::Written { file, .. } => {
+                    self.removable.push((file, "the tokens of the store"));
+                }
+                Captured::Kept { encrypted } => {
+                    file = CaptureFile {
+                        kept: true,
+                        encrypted,
+                    };
+                }
+            }
+            self.capture = Some(file);
         }
+        let (files, result) = write_tokens(&side_files.tokens_out);
+        let holds = "a token that opens nothing";
+        self.removable
+            .extend(files.into_iter().map(|file| (file, holds)));
+        result
     }
-    let (files, result) = write_tokens(&side_files.tokens_out);
-    let holds = "a token that opens nothing";
-    made.extend(files.into_iter().map(|file| (file, holds)));
-    result
 }
 
 /// Writes each token into its file. Each waits for the disk, so several do at once. Returns what

@@ -349,6 +349,11 @@ fn digest(token: &Token) -> [u8; 32] {
 }
 
 impl Plan {
+    /// The authorizations that get their plaintext, or the entry of it, back. Ascending by ID.
+    pub fn restored(&self) -> impl Iterator<Item = Id> {
+        self.tokens.iter().map(|(id, _)| *id)
+    }
+
     /// Makes it hold, and proves on what the file then shows that every token that was put back is
     /// found. A proof that fails is a failure of [`Committed`]: the change holds by then.
     ///

@@ -22,6 +22,29 @@ pub struct Options {
     pub use_hashed_tokens: Option<bool>,
 }
 
+impl Options {
+    /// The user and the organization, if they are named or there is only one. What was shown to a
+    /// person belongs to these records.
+    #[must_use]
+    pub fn owner<'c>(
+        &self,
+        users: &'c [User],
+        orgs: &'c [Organization],
+    ) -> Option<(&'c User, &'c Organization)> {
+        let user = match (&self.user, users) {
+            (Some(name), _) => users.iter().find(|user| user.name == *name)?,
+            (None, [only]) => only,
+            (None, _) => return None,
+        };
+        let org = match (&self.org, orgs) {
+            (Some(name), _) => orgs.iter().find(|org| org.name == *name)?,
+            (None, [only]) => only,
+            (None, _) => return None,
+        };
+        Some((user, org))
+    }
+}
+
 /// The users and organizations to choose from, for those who have to be asked.
 ///
 /// # Errors

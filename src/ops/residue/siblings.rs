@@ -23,10 +23,14 @@ pub struct Sibling {
     pub plaintext_tokens: u64,
 }
 
-/// Looks at the plausible files in the folder of `database`. Links are not followed. A file that
-/// can't be read becomes a finding.
+/// Looks at the plausible files in the folder of `database`, but for `capture`, which is there
+/// because somebody asked for it. Links are not followed. A file that can't be read becomes a
+/// finding.
 #[must_use]
-pub fn look_beside(database: &Path) -> (Vec<Sibling>, Vec<Finding>) {
+pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Vec<Finding>) {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let capture = capture.and_then(real);
+    let is_capture = |path: &Path| capture.is_some() && real(path) == capture;
     let folder = match database.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -58,10 +62,11 @@ pub fn look_beside(database: &Path) -> (Vec<Sibling>, Vec<Finding>) {
             left_over.push(left(&path));
         }
         match count(&path) {
-            Ok(Some(plaintext_tokens)) if plaintext_tokens > 0 => siblings.push(Sibling {
-                path,
-                plaintext_tokens,
-            }),
+            Ok(Some(plaintext_tokens)) if plaintext_tokens > 0 && !is_capture(&path) => siblings
+                .push(Sibling {
+                    path,
+                    plaintext_tokens,
+                }),
             Ok(_) => {}
             Err(cause) => unreadable(&path, &cause),
         }

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use crate::error::{ErrorKind, Result};
-use crate::metadata::{Catalog, Id, authorization, names};
+use crate::metadata::{Catalog, Id, Kind, authorization, names};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::resolve;
@@ -21,6 +21,8 @@ pub struct Plan {
     pub user: User,
     /// The authorizations that nobody owns then.
     pub tokens: Vec<Id>,
+    /// Those of an operator among them.
+    pub operator_tokens: Vec<Id>,
 }
 
 /// Works out what goes.
@@ -64,10 +66,13 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
         })?;
         all_decoded(&damage)?;
     }
-    let mut tokens = Vec::new();
+    let (mut tokens, mut operator_tokens) = (Vec::new(), Vec::new());
     let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
         if record.user_id == Some(id) {
             tokens.push(record.id);
+            if record.class().kind == Kind::Operator {
+                operator_tokens.push(record.id);
+            }
         }
     })?;
     all_decoded(&skipped)?;
@@ -75,6 +80,7 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
         changes,
         user,
         tokens,
+        operator_tokens,
     })
 }
 

@@ -21,7 +21,7 @@ pub struct Users {
 }
 
 /// One user, in the API's field names.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// Its identifier.
@@ -39,7 +39,7 @@ pub struct User {
 }
 
 /// An organization by ID and name.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OrgName {
     /// Its identifier.
     pub id: Id,

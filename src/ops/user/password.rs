@@ -52,18 +52,26 @@ pub fn plan(
     })
 }
 
-/// The hash of a password that InfluxDB takes.
+/// Whether InfluxDB takes a password; `strong` as its setting `strong-passwords`.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] for one that it does not take.
-pub(crate) fn hash(text: &Token, strong: bool) -> Result<zeroize::Zeroizing<String>> {
+/// [`ErrorKind::Refused`] if it does not.
+pub fn check(text: &Token, strong: bool) -> Result<()> {
     password::valid(text, strong).map_err(|why| {
         let error = Error::new(ErrorKind::Refused, why);
         match password::valid(text, false) {
             Ok(()) => error.with_hint("influxd's setting strong-passwords asks for that"),
             Err(_) => error,
         }
-    })?;
+    })
+}
+
+/// The hash of a password that InfluxDB takes.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for one that it does not take.
+pub(crate) fn hash(text: &Token, strong: bool) -> Result<zeroize::Zeroizing<String>> {
+    check(text, strong)?;
     let hash = password::hash(text).map_err(|cause| {
         Error::new(
             ErrorKind::Io,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use boltkey::metadata::{Authorization, Variant, json, names};
 use boltkey::ops::capture::Format;
-use boltkey::ops::capture::first::{CaptureFirst, Captured};
+use boltkey::ops::capture::first::CaptureFirst;
 use boltkey::ops::capture::read::Unseal;
 use boltkey::ops::capture::seal::Seal;
 use boltkey::ops::commit::SideFiles;
@@ -306,18 +306,10 @@ pub fn hash(store: &mut WritableStore, how: How, capture: Option<&Path>) -> bolt
         seal: Seal::Open,
         unseal: Unseal::default(),
     });
-    let capturing = |store: &WritableStore| match &capture {
-        Some(capture) => capture.ensure(store, &plan.recovered),
-        None => Ok(Captured::Nothing),
-    };
-    let side_files = SideFiles {
-        capture: Some(&capturing),
-        ..SideFiles::default()
-    };
-    let (committed, proof) = plan.apply(store, &side_files)?;
+    let hashed = plan.apply(store, &SideFiles::default(), capture.as_ref())?;
     Ok(Ended {
-        committed,
-        proof,
+        committed: hashed.committed,
+        proof: hashed.proof.unwrap_or_default(),
         recovered: plan.recovered.len(),
         embedded: plan.embedded.len(),
     })

@@ -2,12 +2,19 @@
 
 use clap::Args;
 
-use crate::cli::commands::token_report::{Action, Made, ValueArgs};
+use crate::cli::change::run_on;
+use crate::cli::commands::token_report::{
+    Action, Made, Owner, TokenChange, TokenCommand, ValueArgs, owner,
+};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth::clone::{Options, plan};
+use crate::ops::auth::list::Entry;
+use crate::ops::timestamp::Timestamp;
+use crate::ops::token_plan::Plan;
+use crate::store::Snapshot;
 
 /// Options of `auth clone`.
 #[derive(Debug, Args)]
@@ -44,5 +51,30 @@ pub fn run(args: CloneArgs, session: &Session) -> Result<Outcome> {
         temporary: args.temporary,
         making: args.value.read(session)?,
     };
-    made.run(session, &database, |store, now| plan(store, &options, now))
+    run_on(
+        TokenChange(CloneToken { made, options }),
+        session,
+        &database,
+    )
+}
+
+struct CloneToken<'a> {
+    made: Made<'a>,
+    options: Options,
+}
+
+impl TokenCommand for CloneToken<'_> {
+    type Confirmed = Owner;
+
+    fn made(&self) -> &Made<'_> {
+        &self.made
+    }
+
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan> {
+        plan(snapshot, &self.options, now)
+    }
+
+    fn confirmed(&self, entry: &Entry<'_>) -> Owner {
+        owner(entry)
+    }
 }

@@ -6,14 +6,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::change::run_on;
 use crate::cli::commands::auth::permission_flags::PermissionFlags;
-use crate::cli::commands::token_report::{Action, Made, ValueArgs};
+use crate::cli::commands::token_report::{
+    Action, Made, Owner, TokenChange, TokenCommand, ValueArgs, owner,
+};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::Id;
 use crate::ops::auth::create::{Grants, Options, plan};
+use crate::ops::auth::list::Entry;
 use crate::ops::resolve::By;
+use crate::ops::timestamp::Timestamp;
+use crate::ops::token_plan::Plan;
+use crate::store::Snapshot;
 
 /// Options of `auth create`.
 #[derive(Debug, Args)]
@@ -76,7 +83,32 @@ pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
         grants,
         making: value.read(session)?,
     };
-    made.run(session, &database, |store, now| plan(store, &options, now))
+    run_on(
+        TokenChange(CreateToken { made, options }),
+        session,
+        &database,
+    )
+}
+
+struct CreateToken<'a> {
+    made: Made<'a>,
+    options: Options,
+}
+
+impl TokenCommand for CreateToken<'_> {
+    type Confirmed = Owner;
+
+    fn made(&self) -> &Made<'_> {
+        &self.made
+    }
+
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan> {
+        plan(snapshot, &self.options, now)
+    }
+
+    fn confirmed(&self, entry: &Entry<'_>) -> Owner {
+        owner(entry)
+    }
 }
 
 /// What the token may do, if it is said in one way.

@@ -4,17 +4,19 @@ use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::cli::change::Change;
+use crate::cli::change;
+use crate::cli::change::{ChangeCommand, Ending, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::Id;
 use crate::ops::auth::delete::{Doomed, Plan, plan};
-use crate::store::Snapshot;
+use crate::ops::commit::SideFiles;
+use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Options of `auth delete`.
 #[derive(Debug, Args)]
@@ -29,22 +31,52 @@ pub struct DeleteArgs {
 /// # Errors
 /// As the operation, and when nobody says yes.
 pub fn run(args: &DeleteArgs, session: &Session) -> Result<Outcome> {
-    let database = session.database()?;
-    if !session.dry_run() {
-        // What is asked must be answered before the lock is taken for the change.
-        let store = session.open_metadata_at(&database)?;
-        let first = plan(store.snapshot(), &args.ids).map_err(|e| e.about(database.path()))?;
-        drop(store);
-        confirm(session.yes(), &question(&first))?;
+    change::run(DeleteTokens { ids: &args.ids }, session)
+}
+
+struct DeleteTokens<'a> {
+    ids: &'a [Id],
+}
+
+impl ChangeCommand for DeleteTokens<'_> {
+    type Plan = Plan;
+    type Confirmed = Vec<Doomed>;
+    type Done = ();
+
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        plan(store.snapshot, self.ids)
     }
-    let change = Change {
-        plan: |store: &dyn Snapshot| plan(store, &args.ids),
-        apply: Plan::apply,
-        report: |plan: &Plan, changed, dry_run| {
-            session.ui().render(&Report::new(plan, changed, dry_run))
-        },
-    };
-    change.run(session, &database)
+
+    fn edits<'p>(&self, plan: &'p Plan) -> Option<&'p ChangeSet> {
+        Some(&plan.changes)
+    }
+
+    fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
+        Ok(Some(question(plan)))
+    }
+
+    fn confirmed(&self, plan: &Plan) -> Result<Vec<Doomed>> {
+        Ok(plan.doomed.clone())
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let report = Report::new(plan, ending.changed, ending.dry_run);
+        session.ui().render(&report)
+    }
 }
 
 /// Names what would stop working.
@@ -54,13 +86,8 @@ fn question(plan: &Plan) -> String {
         1 => "this token",
         _ => "these tokens",
     };
-    let warning = if plan.last_operator {
-        " No usable operator token is left then."
-    } else {
-        ""
-    };
     format!(
-        "Delete {these}: {}? Whatever uses what is usable stops working.{warning}",
+        "Delete {these}: {}? Whatever uses what is usable stops working.",
         names.join(", ")
     )
 }

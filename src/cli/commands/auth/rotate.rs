@@ -1,18 +1,21 @@
 //! `boltkey auth rotate`.
 
 use clap::Args;
-use jiff::Zoned;
 
-use crate::cli::commands::token_report::{Action, Made, ValueArgs};
+use crate::cli::change::{Look, run_on};
+use crate::cli::commands::token_report::{
+    Action, Made, Owner, TokenChange, TokenCommand, ValueArgs, owner,
+};
 use crate::cli::exit::Outcome;
-use crate::cli::session::Database;
 use crate::cli::session::Session;
-use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::ui::printable;
 use crate::error::Result;
-use crate::metadata::Id;
+use crate::metadata::{Id, Kind};
+use crate::ops::auth::list::Entry;
 use crate::ops::auth::rotate::{Options, plan};
 use crate::ops::timestamp::Timestamp;
+use crate::ops::token_plan::Plan;
+use crate::store::Snapshot;
 
 /// Options of `auth rotate`.
 #[derive(Debug, Args)]
@@ -41,30 +44,67 @@ pub fn run(args: RotateArgs, session: &Session) -> Result<Outcome> {
         id: args.id,
         making: args.value.read(session)?,
     };
-    if !session.dry_run() {
-        ask(session, &database, &options)?;
-    }
-    made.run(session, &database, |store, now| plan(store, &options, now))
+    run_on(
+        TokenChange(RotateToken { made, options }),
+        session,
+        &database,
+    )
 }
 
-/// Asks, before the lock is taken for the change, naming what would stop working.
-fn ask(session: &Session, database: &Database, options: &Options) -> Result<()> {
-    let store = session.open_metadata_at(database)?;
-    let now = Timestamp::from(&Zoned::now());
-    let plan = plan(store.snapshot(), options, &now).map_err(|e| e.about(database.path()))?;
-    drop(store);
-    let question = plan.show(false, |made| {
-        let entry = &made.entry;
+struct RotateToken<'a> {
+    made: Made<'a>,
+    options: Options,
+}
+
+/// A record whose value is to be replaced.
+#[derive(PartialEq, Eq)]
+struct Record {
+    id: Id,
+    description: String,
+    kind: Kind,
+    status: String,
+    owner: Owner,
+    /// In their JSON form.
+    permissions: String,
+}
+
+impl TokenCommand for RotateToken<'_> {
+    type Confirmed = Record;
+
+    fn made(&self) -> &Made<'_> {
+        &self.made
+    }
+
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan> {
+        plan(snapshot, &self.options, now)
+    }
+
+    fn look(&self) -> Look {
+        Look::ToAsk
+    }
+
+    /// Names what would stop working.
+    fn question(&self, entry: &Entry<'_>) -> Option<String> {
         let owner = match (entry.user, entry.org) {
             (Some(user), Some(org)) => format!(" of {user:?} in {org:?}"),
             _ => String::new(),
         };
-        printable(&format!(
+        Some(printable(&format!(
             "Give {} {:?} ({}{owner}) a new value? Whatever uses the old one stops working.",
             entry.id,
             entry.description,
             entry.kind.name(),
-        ))
-    })?;
-    confirm(session.yes(), &question)
+        )))
+    }
+
+    fn confirmed(&self, entry: &Entry<'_>) -> Record {
+        Record {
+            id: entry.id,
+            description: entry.description.to_owned(),
+            kind: entry.kind,
+            status: entry.status.to_owned(),
+            owner: owner(entry),
+            permissions: serde_json::to_string(&entry.permissions).unwrap_or_default(),
+        }
+    }
 }

@@ -3,20 +3,22 @@
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
-use jiff::Zoned;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::cli::change::Change;
+use crate::cli::change;
+use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
+use crate::cli::commands::token_report::{Owner, owner};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
-use crate::metadata::Id;
+use crate::metadata::{Id, Kind};
 use crate::ops::auth::list::Entry;
 use crate::ops::auth::update::{Options, Plan, plan};
-use crate::ops::timestamp::Timestamp;
-use crate::store::Snapshot;
+use crate::ops::commit::SideFiles;
+use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Options of `auth update`.
 #[derive(Debug, Args)]
@@ -48,18 +50,75 @@ pub fn run(args: UpdateArgs, session: &Session) -> Result<Outcome> {
         active: args.status.map(|status| status == StatusArg::Active),
         description: args.description,
     };
-    let database = session.database()?;
-    let now = Timestamp::from(&Zoned::now());
-    let ui = session.ui();
-    let change = Change {
-        plan: |store: &dyn Snapshot| plan(store, &options, &now),
-        apply: Plan::apply,
-        report: |plan: &Plan, changed: Option<bool>, dry_run| {
-            let changed = changed.map(|changed| changed && !plan.changes.is_empty());
-            plan.show(|entry| ui.render(&Report::new(entry, changed, dry_run)))?
-        },
-    };
-    change.run(session, &database)
+    change::run(UpdateToken { options }, session)
+}
+
+struct UpdateToken {
+    options: Options,
+}
+
+impl UpdateToken {
+    /// Only such a token may be the last usable one of an operator.
+    fn switches_off(&self) -> bool {
+        self.options.active == Some(false)
+    }
+}
+
+impl ChangeCommand for UpdateToken {
+    type Plan = Plan;
+    type Confirmed = (Id, Kind, Owner);
+    type Done = ();
+
+    fn look(&self) -> Look {
+        match self.switches_off() {
+            true => Look::ToAsk,
+            false => Look::Never,
+        }
+    }
+
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        plan(store.snapshot, &self.options, &store.now)
+    }
+
+    fn next(&self, plan: &Plan) -> Next {
+        match plan.changes.is_empty() {
+            true => Next::Nothing,
+            false => Next::Commit,
+        }
+    }
+
+    fn edits<'p>(&self, plan: &'p Plan) -> Option<&'p ChangeSet> {
+        self.switches_off().then_some(&plan.changes)
+    }
+
+    fn question(&self, _: &Plan, _: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn confirmed(&self, plan: &Plan) -> Result<Self::Confirmed> {
+        plan.show(|entry| (entry.id, entry.kind, owner(entry)))
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        plan.show(|entry| {
+            let report = Report::new(entry, ending.changed, ending.dry_run);
+            session.ui().render(&report)
+        })?
+    }
 }
 
 /// What was changed, or would be.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::change::{TokenMade, conclude, ended};
+use crate::cli::change::{Answer, NewToken, end};
 use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -152,9 +152,14 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         session.ui().print([&report])?;
         return Ok(Outcome::Done);
     }
-    if args.force && !plan.in_the_way.files.is_empty() {
-        confirm(session.yes(), &question(&plan, &options.to))?;
-    }
+    let answer = if args.force && !session.yes() {
+        if !plan.in_the_way.files.is_empty() {
+            confirm(false, &question(&plan, &options.to))?;
+        }
+        Answer::to(plan.in_the_way.clone())
+    } else {
+        Answer::none()
+    };
     let held = if stands {
         let (held, notice) = Held::lock(&options.to, &open_options)?;
         session.ui().warn(notice.as_slice());
@@ -163,6 +168,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     } else {
         None
     };
+    answer.must_hold(&plan.in_the_way_now()?, &options.to)?;
     let kept_token = token_out
         .map(|path| write_token(path, plan.token()))
         .transpose()?;
@@ -189,16 +195,13 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         outcome: store::CommitOutcome::Changed,
         failure: None,
     };
-    if !args.new_operator {
-        return ended(session, report, committed);
-    }
-    let made = TokenMade {
+    let token = args.new_operator.then(|| NewToken {
         id: plan.id(),
         token_out,
         given: false,
         again: "boltkey recover operator",
-    };
-    conclude(session, report, committed, &made)
+    });
+    end(session, report, committed, token.as_ref())
 }
 
 fn options(args: &RestoreArgs, session: &Session) -> Options {

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::change::TokenMade;
+use crate::cli::change::{NewToken, end};
 use crate::cli::commands::backup::open;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -130,13 +130,13 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
         outcome: store::CommitOutcome::Changed,
         failure: None,
     };
-    let made = TokenMade {
+    let token = NewToken {
         id: plan.id(),
         token_out,
         given: !args.generate,
         again: "boltkey backup token",
     };
-    crate::cli::change::conclude(session, report, committed, &made)
+    end(session, report, committed, Some(&token))
 }
 
 fn show<T>(

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::cli::change::{changed, ended};
+use crate::cli::change::{ChangeCommand, Ending, Look, Next, View, run_on};
 use crate::cli::commands::residue::files::FilesArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -16,14 +17,31 @@ use crate::cli::terminal::ui::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
+use crate::metadata::Id;
 use crate::metadata::residue::Known;
 use crate::ops::capture::read::Unseal;
-use crate::ops::commit::{SideFiles, sound_structure};
-use crate::ops::downgrade::prepare::{Plan, Prepared, TokenSearch, plan};
-use crate::store::Store;
+use crate::ops::commit::SideFiles;
+use crate::ops::downgrade::prepare::{Found, Plan, Prepared, TokenSearch, plan};
+use crate::store::{ChangeSet, Committed, Store, WritableStore};
 
 /// What standard input is called in messages.
 const STDIN: &str = "standard input";
+
+/// What stands below its long help.
+pub const PREPARE_HELP: &str = "\
+A hash can't be turned back. But the plaintext may still stand somewhere: in a
+capture, in a list that was kept, in the copy that influxd made before it
+upgraded, in unused parts of this very file. Whatever a source says, a token is
+taken only if it has the hash that the store holds.
+
+EXAMPLES
+  From a capture, encrypted or not:
+      boltkey downgrade prepare --tokens tokens.json --db influxd.bolt
+  From the copy of before the upgrade, and from this file's unused parts:
+      boltkey downgrade prepare --from-residue --db influxd.bolt \\
+          --from-db influxd.bolt.pre-v2.9.1-upgrade.backup
+  From a list on standard input, one token on each line:
+      boltkey downgrade prepare --tokens - --yes --db influxd.bolt < tokens";
 
 /// Options of `downgrade prepare`.
 #[derive(Debug, Args)]
@@ -116,12 +134,6 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
 pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
     args.make_sense()?;
     let database = session.database()?;
-    let named = |error: Error| error.about(database.path());
-    let side_files = SideFiles {
-        keep_copy: session.keep_copy(),
-        ..SideFiles::default()
-    };
-    let ui = session.ui();
     let unseal = args.unseal()?;
 
     // Sources may be slow to read, and nobody should wait for the lock meanwhile.
@@ -129,35 +141,88 @@ pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
     let (known, _) = Known::load(store.snapshot())?;
     drop(store);
     let mut search = search(&args, &known, &unseal, session)?;
-    let store = Store::open(database.path(), &session.open_options())?;
     if args.from_residue {
-        search.own_file(&store)?;
+        search.own_file(&Store::open(database.path(), &session.open_options())?)?;
     }
     let found = search.finish();
-    let planned = plan(store.snapshot(), &found).map_err(named)?;
-    if session.dry_run() && !planned.changes.is_empty() {
-        sound_structure(store.inspect()).map_err(named)?;
-        side_files.could_be_made()?;
-    }
-    drop(store);
-    ui.warn(&found.findings);
-    if planned.changes.is_empty() || session.dry_run() {
-        ui.report(&Report::new(&planned, Some(false), session.dry_run()))?;
-        return Ok(Outcome::Done);
+    session.ui().warn(&found.findings);
+    run_on(Prepare { found }, session, &database)
+}
+
+struct Prepare {
+    found: Found,
+}
+
+/// The tokens that are put back, and those that stay hashed.
+#[derive(PartialEq, Eq)]
+struct Restored {
+    ids: Vec<Id>,
+    prepared: Prepared,
+}
+
+impl ChangeCommand for Prepare {
+    type Plan = Plan;
+    type Confirmed = Restored;
+    type Done = ();
+
+    /// That nothing is to be put back is told without the exclusive lock.
+    fn look(&self) -> Look {
+        Look::Always
     }
 
-    session.may_write(&database)?;
-    session.confirm(&format!(
-        "Put {} back into {} in plaintext? Whoever can read the file can use them then.",
-        counted(planned.prepared.restored, "token"),
-        printable(&database.path().display().to_string())
-    ))?;
-    let mut store = session.open_writable(&database)?;
-    let planned = plan(&store, &found).map_err(named)?;
-    let committed = planned.apply(&mut store, &side_files)?;
-    drop(store);
-    let report = ui.render(&Report::new(&planned, changed(&committed), false));
-    ended(session, report, committed)
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        plan(store.snapshot, &self.found)
+    }
+
+    fn next(&self, plan: &Plan) -> Next {
+        match plan.changes.is_empty() {
+            true => Next::Nothing,
+            false => Next::Commit,
+        }
+    }
+
+    fn edits<'p>(&self, _: &'p Plan) -> Option<&'p ChangeSet> {
+        None
+    }
+
+    fn question(&self, plan: &Plan, database: &str) -> Result<Option<String>> {
+        Ok(Some(format!(
+            "Put {} back into {database} in plaintext? Whoever can read the file can use them then.",
+            counted(plan.prepared.restored, "token"),
+        )))
+    }
+
+    fn confirmed(&self, plan: &Plan) -> Result<Restored> {
+        Ok(Restored {
+            ids: plan.restored().collect(),
+            prepared: plan.prepared.clone(),
+        })
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        // A dry run changes nothing.
+        let changed = match ending.done {
+            Some(()) => ending.changed,
+            None => Some(false),
+        };
+        session
+            .ui()
+            .render(&Report::new(plan, changed, ending.dry_run))
+    }
 }
 
 /// Reads all sources but the store's own file.

@@ -2,12 +2,19 @@
 
 use clap::Args;
 
-use crate::cli::commands::token_report::{Action, Made, Source, TokenOutArgs};
+use crate::cli::change;
+use crate::cli::commands::token_report::{
+    Action, Made, Owner, Source, TokenChange, TokenCommand, TokenOutArgs, owner,
+};
 use crate::cli::exit::Outcome;
-use crate::cli::session::Session;
+use crate::cli::session::{Database, Session};
 use crate::cli::terminal::prompt::choose;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::auth::list::Entry;
 use crate::ops::recover::operator::{Options, choices, plan};
+use crate::ops::timestamp::Timestamp;
+use crate::ops::token_plan::Plan;
+use crate::store::Snapshot;
 
 /// Options of `recover operator`.
 #[derive(Debug, Args)]
@@ -58,34 +65,71 @@ pub fn run(args: OperatorArgs, session: &Session) -> Result<Outcome> {
         again: "boltkey recover operator",
     };
     made.can_be_told(session)?;
-    let database = session.database()?;
-    let mut options = Options {
+    let options = Options {
         user: args.user,
         org: args.org,
         use_hashed_tokens: session.use_hashed_tokens(),
     };
-    if options.user.is_none() || options.org.is_none() {
-        // Asked before the lock is taken; influxd gives up on it after a second.
-        let store = session.open_metadata_at(&database)?;
-        let (users, orgs) = choices(store.snapshot())?;
-        drop(store);
-        let users: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
-        let orgs: Vec<&str> = orgs.iter().map(|org| org.name.as_str()).collect();
-        choose_missing(&mut options.user, "user", "--user", &users)?;
-        choose_missing(&mut options.org, "organization", "--org", &orgs)?;
-    }
-    made.run(session, &database, |store, now| plan(store, &options, now))
+    change::run(TokenChange(RecoverOperator { made, options }), session)
 }
 
-/// Asks for a name that was not given, if there are several.
+struct RecoverOperator<'a> {
+    made: Made<'a>,
+    options: Options,
+}
+
+impl TokenCommand for RecoverOperator<'_> {
+    type Confirmed = Owner;
+
+    fn made(&self) -> &Made<'_> {
+        &self.made
+    }
+
+    fn choose(&mut self, session: &Session, database: &Database) -> Result<Option<Owner>> {
+        let options = &mut self.options;
+        if options.user.is_some() && options.org.is_some() {
+            return Ok(None);
+        }
+        let store = session.open_metadata_at(database)?;
+        let (users, orgs) = choices(store.snapshot())?;
+        // Nobody should wait for the lock while somebody thinks.
+        drop(store);
+        let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+        let chosen = choose_missing(&mut options.user, "user", "--user", &names)?;
+        let names: Vec<&str> = orgs.iter().map(|org| org.name.as_str()).collect();
+        let chosen = choose_missing(&mut options.org, "organization", "--org", &names)? || chosen;
+        // The names that were shown belong to these records.
+        Ok(options
+            .owner(&users, &orgs)
+            .filter(|_| chosen)
+            .map(|(user, org)| {
+                (
+                    Some(user.id),
+                    Some(user.name.clone()),
+                    org.id,
+                    Some(org.name.clone()),
+                )
+            }))
+    }
+
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan> {
+        plan(snapshot, &self.options, now)
+    }
+
+    fn confirmed(&self, entry: &Entry<'_>) -> Owner {
+        owner(entry)
+    }
+}
+
+/// Asks for a name that was not given, if there are several. Returns whether it has asked.
 fn choose_missing(
     name: &mut Option<String>,
     what: &str,
     option: &str,
     names: &[&str],
-) -> Result<()> {
+) -> Result<bool> {
     if name.is_some() || names.len() < 2 {
-        return Ok(());
+        return Ok(false);
     }
     let chosen = choose(what, names, || {
         let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
@@ -100,5 +144,5 @@ fn choose_missing(
         .with_hint(format!("choose one with {option} NAME"))
     })?;
     *name = Some(chosen.to_owned());
-    Ok(())
+    Ok(true)
 }

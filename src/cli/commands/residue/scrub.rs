@@ -4,18 +4,20 @@ use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::cli::change::{changed, changed_meanwhile, ended};
+use crate::cli::change;
+use crate::cli::change::{ChangeCommand, Ending, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::prompt::confirm;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::Human;
 use crate::cli::terminal::wrap::write_wrapped;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::finding::counted;
-use crate::ops::commit::{SideFiles, sound_structure};
+use crate::metadata::Id;
+use crate::ops::commit::SideFiles;
 use crate::ops::residue::scrub::{Plan, plan};
+use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Options of `residue scrub`.
 #[derive(Debug, Args)]
@@ -30,61 +32,82 @@ pub struct ScrubArgs {}
 /// # Errors
 /// As the operation, and when the question is not answered with yes.
 pub fn run(_: ScrubArgs, session: &Session) -> Result<Outcome> {
-    let database = session.database()?;
-    let named = |error: Error| error.about(database.path());
-    if session.dry_run() {
-        let store = session.open_metadata_at(&database)?;
-        sound_structure(store.inspect()).map_err(named)?;
-        let plan = plan(store.snapshot(), store.inspect()).map_err(named)?;
-        drop(store);
-        let side_files = SideFiles {
-            keep_copy: session.keep_copy(),
-            ..SideFiles::default()
-        };
-        side_files.could_be_made()?;
-        session.ui().warn(&plan.unused.findings);
-        let would = !plan.nothing_to_do();
-        session
-            .ui()
-            .report(&Report::new(&plan, Some(would), true))?;
-        return Ok(Outcome::Done);
+    change::run(Scrub, session)
+}
+
+struct Scrub;
+
+/// The tokens that are overwritten.
+#[derive(PartialEq, Eq)]
+struct Overwritten {
+    /// How many distinct ones.
+    tokens: u64,
+    /// The authorizations that lose their last copy.
+    last_copies: Vec<Id>,
+}
+
+impl ChangeCommand for Scrub {
+    type Plan = Plan;
+    type Confirmed = Overwritten;
+    type Done = ();
+
+    fn working(&self) -> Option<&'static str> {
+        Some("scrubbing")
     }
-    session.may_write(&database)?;
-    let mut asked = None;
-    if !session.yes() {
-        let store = session.open_metadata_at(&database)?;
-        let first = plan(store.snapshot(), store.inspect()).map_err(named)?;
-        drop(store);
-        if !first.nothing_to_do() {
-            let path = printable(&database.path().display().to_string());
-            let last = first.unused.residue.matching.len() as u64;
-            let warning = match last {
-                0 => String::new(),
-                1 => String::from("It shows the last copy of 1 hashed token, which is destroyed. "),
-                n => {
-                    format!("It shows the last copies of {n} hashed tokens, which are destroyed. ")
-                }
-            };
-            let question = format!("{warning}Overwrite all unused parts of {path}?");
-            confirm(false, &question)?;
+
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        plan(store.snapshot, store.inspect)
+    }
+
+    fn next(&self, plan: &Plan) -> Next {
+        match plan.nothing_to_do() {
+            true => Next::Nothing,
+            false => Next::Commit,
         }
-        asked = Some(first.numbers());
     }
-    let mut store = session.open_writable(&database)?;
-    let working = Bar::working(session.ui(), "scrubbing");
-    let plan = plan(&store, &store).map_err(named)?;
-    if asked.is_some_and(|numbers| numbers != plan.numbers()) {
-        return Err(changed_meanwhile(&database));
+
+    fn edits<'p>(&self, _: &'p Plan) -> Option<&'p ChangeSet> {
+        None
     }
-    let side_files = SideFiles {
-        keep_copy: session.keep_copy(),
-        ..SideFiles::default()
-    };
-    let committed = plan.apply(&mut store, &side_files)?;
-    drop((store, working));
-    session.ui().warn(&plan.unused.findings);
-    let report = Report::new(&plan, changed(&committed), false);
-    ended(session, session.ui().render(&report), committed)
+
+    fn question(&self, plan: &Plan, database: &str) -> Result<Option<String>> {
+        let warning = match plan.unused.residue.matching.len() {
+            0 => String::new(),
+            1 => String::from("It shows the last copy of 1 hashed token, which is destroyed. "),
+            n => format!("It shows the last copies of {n} hashed tokens, which are destroyed. "),
+        };
+        Ok(Some(format!(
+            "{warning}Overwrite all unused parts of {database}?"
+        )))
+    }
+
+    fn confirmed(&self, plan: &Plan) -> Result<Overwritten> {
+        let matching = plan.unused.residue.matching.iter();
+        Ok(Overwritten {
+            tokens: plan.unused.tokens,
+            last_copies: matching.map(|(id, _)| *id).collect(),
+        })
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        session.ui().warn(&plan.unused.findings);
+        let report = Report::new(plan, ending.changed, ending.dry_run);
+        session.ui().render(&report)
+    }
 }
 
 /// What was overwritten, or would be; numbers of distinct tokens.

@@ -1,0 +1,230 @@
+//! `boltkey downgrade apply`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::cli::change;
+use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
+use crate::cli::commands::downgrade::check::{write_losses, write_steps, write_warnings};
+use crate::cli::commands::downgrade::target::ToArgs;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::ui::Human;
+use crate::cli::terminal::wrap::write_wrapped;
+use crate::error::Result;
+use crate::finding::counted;
+use crate::ops::commit::SideFiles;
+use crate::ops::downgrade::apply::{Applied, Plan, Settings, plan};
+use crate::store::{ChangeSet, Committed, WritableStore};
+
+/// What stands below its long help.
+pub const APPLY_HELP: &str = "\
+Deletes the index of hashed tokens and the record of migration 21, nothing
+else: all that keeps InfluxDB 2.3 to 2.7 from starting on a store of 2.8 or 2.9.
+The SQLite file is left alone; 2.5 to 2.9 share its schema. Where it has to
+change too, the command of influxd that does both is told.
+
+Records of which only the hash is stored stay, since downgrade prepare can still
+bring them back; --drop-hashed removes them.";
+
+/// Options of `downgrade apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    to: ToArgs,
+    /// Go on although tokens will be lost
+    #[arg(long)]
+    allow_loss: bool,
+    /// Remove the records of which only the hash is stored: the older release lists them with
+    /// empty tokens. Needs --allow-loss if there are any
+    #[arg(long)]
+    drop_hashed: bool,
+}
+
+/// Runs `downgrade apply`.
+///
+/// # Errors
+/// As the operation, and when nobody says yes.
+pub fn run(args: ApplyArgs, session: &Session) -> Result<Outcome> {
+    let settings = Settings {
+        to: args.to.into(),
+        drop_hashed: args.drop_hashed,
+        allow_loss: args.allow_loss,
+    };
+    change::run(Downgrade { settings }, session)
+}
+
+struct Downgrade {
+    settings: Settings,
+}
+
+impl ChangeCommand for Downgrade {
+    type Plan = Plan;
+    type Confirmed = Applied;
+    type Done = ();
+
+    /// A refusal, and that there is nothing to undo, are told without the exclusive lock.
+    fn look(&self) -> Look {
+        Look::Always
+    }
+
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        plan(
+            store.snapshot,
+            store.inspect,
+            store.description,
+            &self.settings,
+        )
+    }
+
+    fn next(&self, plan: &Plan) -> Next {
+        if plan.refused {
+            Next::Refused
+        } else if plan.changes.is_empty() {
+            Next::Nothing
+        } else {
+            Next::Commit
+        }
+    }
+
+    fn edits<'p>(&self, plan: &'p Plan) -> Option<&'p ChangeSet> {
+        Some(&plan.changes)
+    }
+
+    fn question(&self, plan: &Plan, database: &str) -> Result<Option<String>> {
+        Ok(Some(question(plan, database)))
+    }
+
+    fn confirmed(&self, plan: &Plan) -> Result<Applied> {
+        Ok(plan.applied.clone())
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        // A dry run changes nothing.
+        let changed = match ending.done {
+            Some(()) => ending.changed,
+            None => Some(false),
+        };
+        session
+            .ui()
+            .render(&Report::new(plan, changed, ending.dry_run))
+    }
+}
+
+/// What is undone and lost; `path` is safe for a terminal.
+fn question(plan: &Plan, path: &str) -> String {
+    let Applied { outlook, dropped } = &plan.applied;
+    let mut parts = Vec::new();
+    if !outlook.undo.database.is_empty() {
+        parts.push(format!(
+            "Undo {} in {path}, so that {} starts on it (2.8 and newer make it again)?",
+            counted(outlook.undo.database.len() as u64, "migration"),
+            outlook.target
+        ));
+    }
+    if !outlook.lost.is_empty() {
+        let lost = counted(outlook.lost.len() as u64, "token");
+        parts.push(format!("{lost} will be lost."));
+    }
+    if *dropped > 0 {
+        let records = counted(*dropped, "hashed token");
+        parts.push(format!("{records} will be removed from {path} for good."));
+    }
+    parts.join(" ")
+}
+
+/// What was done, or would be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    #[serde(flatten)]
+    applied: &'a Applied,
+    /// Null if it can't be known.
+    changed: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    #[serde(skip)]
+    refused: bool,
+    #[serde(skip)]
+    nothing: bool,
+}
+
+impl<'a> Report<'a> {
+    fn new(plan: &'a Plan, changed: Option<bool>, dry_run: bool) -> Self {
+        Self {
+            applied: &plan.applied,
+            changed,
+            dry_run,
+            refused: plan.refused,
+            nothing: plan.changes.is_empty(),
+        }
+    }
+}
+
+impl Human for Report<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Applied { outlook, dropped } = self.applied;
+        let target = outlook.target;
+        let lost = counted(outlook.lost.len() as u64, "token");
+        let undo = counted(outlook.undo.database.len() as u64, "migration");
+        let records = counted(*dropped, "hashed token");
+        let verb = if self.dry_run { "would be" } else { "was" };
+        let verbs = if self.dry_run { "would be" } else { "were" };
+        let nothing = if self.dry_run {
+            "; nothing was changed"
+        } else {
+            ""
+        };
+        let text = if self.refused {
+            let mut what = Vec::new();
+            if !outlook.lost.is_empty() {
+                what.push(format!("{lost} would be lost"));
+            }
+            if *dropped > 0 {
+                what.push(format!("{records} would be removed"));
+            }
+            format!(
+                "NOT done: {}; nothing was changed. With --allow-loss it is done all the same",
+                what.join(" and ")
+            )
+        } else if self.nothing {
+            format!("nothing to undo: InfluxDB {target} opens this schema; nothing was changed")
+        } else {
+            let mut what = Vec::new();
+            if !outlook.undo.database.is_empty() {
+                what.push(format!(
+                    "{undo} {verb} undone, and InfluxDB {target} starts on the store"
+                ));
+            }
+            if *dropped > 0 {
+                what.push(format!("{records} {verbs} removed"));
+            }
+            if !outlook.lost.is_empty() {
+                what.push(format!("{lost} {verbs} lost"));
+            }
+            format!("{}{nothing}", what.join("; "))
+        };
+        write_wrapped(out, "", 0, &text)?;
+        write_losses("LOST", &outlook.lost, out)?;
+        write_losses("With fewer permissions", &outlook.reduced, out)?;
+        write_steps(&outlook.steps, out)?;
+        write_warnings(&outlook.warnings, out)
+    }
+}

@@ -1,0 +1,119 @@
+//! `boltkey org create`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::cli::change;
+use crate::cli::change::{ChangeCommand, Ending, Look, View};
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::ui::{Human, printable};
+use crate::error::Result;
+use crate::ops::commit::SideFiles;
+use crate::ops::org::create::{Plan, plan};
+use crate::ops::org::list::Org;
+use crate::store::{ChangeSet, Committed, WritableStore};
+
+/// Options of `org create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Its name; outer white space is dropped
+    #[arg(long, value_name = "NAME")]
+    name: String,
+}
+
+/// Runs `org create`.
+///
+/// # Errors
+/// As the operation.
+pub fn run(args: &CreateArgs, session: &Session) -> Result<Outcome> {
+    change::run(CreateOrg { name: &args.name }, session)
+}
+
+struct CreateOrg<'a> {
+    name: &'a str,
+}
+
+impl ChangeCommand for CreateOrg<'_> {
+    type Plan = Plan;
+    /// The name.
+    type Confirmed = String;
+    type Done = ();
+
+    fn look(&self) -> Look {
+        Look::Never
+    }
+
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        plan(store.snapshot, self.name, &store.now)
+    }
+
+    fn edits<'p>(&self, _: &'p Plan) -> Option<&'p ChangeSet> {
+        None
+    }
+
+    fn question(&self, _: &Plan, _: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn confirmed(&self, plan: &Plan) -> Result<String> {
+        Ok(plan.org.name.clone())
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        session.ui().render(&Report {
+            changed: ending.changed,
+            dry_run: ending.dry_run,
+            org: &plan.org,
+        })
+    }
+}
+
+/// What was made, or would be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    /// Null if it can't be known.
+    changed: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    org: &'a Org,
+}
+
+impl Human for Report<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Org { id, name, .. } = self.org;
+        let name = printable(name);
+        if self.dry_run {
+            return writeln!(
+                out,
+                "organization {name} ({id}) would be made; nothing was changed"
+            );
+        }
+        writeln!(
+            out,
+            "organization {name} ({id}) was made, with its buckets _tasks and _monitoring"
+        )?;
+        writeln!(
+            out,
+            "nobody owns it yet: boltkey user create --org makes an owner"
+        )
+    }
+}

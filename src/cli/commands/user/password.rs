@@ -1,0 +1,139 @@
+//! `boltkey user password`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::cli::change;
+use crate::cli::change::{ChangeCommand, Ending, Look, View};
+use crate::cli::commands::user::{Action, Report, WhoArgs, read_password};
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::secret_input::Secret;
+use crate::cli::terminal::ui::printable;
+use crate::error::Result;
+use crate::ops::commit::SideFiles;
+use crate::ops::resolve::By;
+use crate::ops::user::list::User;
+use crate::ops::user::password::{Plan, check, plan};
+use crate::secret::Token;
+use crate::store::{ChangeSet, Committed, WritableStore};
+
+/// Options of `user password`.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    #[command(flatten)]
+    who: WhoArgs,
+    /// Read the password from this file, or from standard input for -; else from
+    /// `BOLTKEY_PASSWORD`, else it is asked for twice
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+/// Runs `user password`.
+///
+/// # Errors
+/// As the operation, and when nobody says yes.
+pub fn run(args: PasswordArgs, session: &Session) -> Result<Outcome> {
+    let file = args.password_file.as_deref();
+    let is_given = file.is_some() || Secret::PASSWORD.is_set();
+    let command = SetPassword {
+        password: is_given.then(|| read_password(file, session)).transpose()?,
+        strong: session.strong_passwords(),
+        by: By::from(args.who),
+    };
+    change::run(command, session)
+}
+
+struct SetPassword {
+    by: By,
+    /// None until it is typed.
+    password: Option<Token>,
+    strong: bool,
+}
+
+/// Whose password is replaced.
+#[derive(PartialEq, Eq)]
+struct Who {
+    user: User,
+    had_one: bool,
+}
+
+impl ChangeCommand for SetPassword {
+    type Plan = Plan;
+    type Confirmed = Who;
+    type Done = ();
+
+    fn look(&self) -> Look {
+        match self.password {
+            Some(_) => Look::ToAsk,
+            None => Look::Always,
+        }
+    }
+
+    fn plan(&self, store: &View<'_>) -> Result<Plan> {
+        plan(
+            store.snapshot,
+            &self.by,
+            self.password.as_ref(),
+            self.strong,
+        )
+    }
+
+    fn complete(&mut self, session: &Session, _: &Plan) -> Result<bool> {
+        if self.password.is_some() {
+            return Ok(false);
+        }
+        let password = read_password(None, session)?;
+        check(&password, self.strong)?;
+        self.password = Some(password);
+        Ok(true)
+    }
+
+    fn edits<'p>(&self, _: &'p Plan) -> Option<&'p ChangeSet> {
+        None
+    }
+
+    fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
+        let name = printable(&format!("{:?}", plan.user.name));
+        Ok(plan
+            .had_one
+            .then(|| format!("Give {name} a new password? The old password stops working.")))
+    }
+
+    fn confirmed(&self, plan: &Plan) -> Result<Who> {
+        Ok(Who {
+            user: User {
+                // The plan shows the user as it will be.
+                has_password: plan.had_one,
+                ..plan.user.clone()
+            },
+            had_one: plan.had_one,
+        })
+    }
+
+    fn apply(
+        &self,
+        plan: &Plan,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<(Committed, ())> {
+        Ok((plan.apply(store, side_files)?, ()))
+    }
+
+    fn report(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        ending: &Ending<'_, ()>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        session.ui().render(&Report {
+            changed: ending.changed,
+            dry_run: ending.dry_run,
+            user: &plan.user,
+            tokens: None,
+            action: Action::Password,
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! The program at a real terminal: its questions are read, and answered.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::Ran;
+
+/// How long a test waits for a question.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A run of the program whose standard input and standard error are a terminal.
+pub struct Terminal {
+    child: Child,
+    master: File,
+    output: Receiver<Vec<u8>>,
+    /// What was said on standard error, with the answers as the terminal echoes them.
+    said: String,
+    /// How much of it was waited for.
+    read: usize,
+}
+
+impl Terminal {
+    pub fn start(mut command: Command) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave: OwnedFd =
+            rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        command
+            .stdin(slave.try_clone().unwrap())
+            .stderr(slave)
+            .stdout(Stdio::piped());
+        let child = command.spawn().unwrap();
+        // It holds the terminal, which has to end with the program.
+        drop(command);
+        let master = File::from(master);
+        let mut source = master.try_clone().unwrap();
+        let (send, output) = channel();
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // The end is an error: nobody has the terminal any more.
+            while let Ok(length @ 1..) = source.read(&mut buffer) {
+                if send.send(buffer[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            child,
+            master,
+            output,
+            said: String::new(),
+            read: 0,
+        }
+    }
+
+    /// Waits until this is said, after what was waited for before.
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) {
+        let started = Instant::now();
+        loop {
+            if let Some(at) = self.said[self.read..].find(text) {
+                self.read += at + text.len();
+                return;
+            }
+            let left = PATIENCE.saturating_sub(started.elapsed());
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => self.said.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(_) => panic!("{text:?} was not said, but: {}", self.said),
+            }
+        }
+    }
+
+    pub fn answer(&mut self, text: &str) {
+        self.master
+            .write_all(format!("{text}\n").as_bytes())
+            .unwrap();
+    }
+
+    /// Waits for the end.
+    pub fn end(mut self) -> Ran {
+        let mut stdout = String::new();
+        let mut source = self.child.stdout.take().unwrap();
+        source.read_to_string(&mut stdout).unwrap();
+        let status = self.child.wait().unwrap();
+        while let Ok(bytes) = self.output.recv() {
+            self.said.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        Ran {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr: self.said,
+        }
+    }
+}
+
+/// Makes the terminal of this run its controlling one, from which secrets are read.
+pub fn controlling(command: &Command) -> Option<Command> {
+    let setsid = ["/usr/bin/setsid", "/bin/setsid"];
+    let setsid = setsid.into_iter().find(|path| Path::new(path).exists())?;
+    let mut with = Command::new(setsid);
+    with.arg("--ctty")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .current_dir(command.get_current_dir().unwrap());
+    for (key, value) in command.get_envs() {
+        if let Some(value) = value {
+            with.env(key, value);
+        }
+    }
+    Some(with)
+}
