@@ -30,7 +30,7 @@ pub fn most_of(packed: u64) -> u64 {
 /// 64 MiB), or to more than 4 GiB.
 pub struct Unpacking<R> {
     stream: MultiGzDecoder<BufReader<R>>,
-    told: u64,
+    stated_size: u64,
     limit: u64,
     done: u64,
 }
@@ -44,14 +44,14 @@ impl<R: Read + Seek> Unpacking<R> {
         /// The size of the input buffer in bytes.
         const INPUT: usize = 256 << 10;
         let packed_size = packed.seek(SeekFrom::End(0))?;
-        let told = told_size(&mut packed, packed_size)?;
+        let stated_size = stated_size_of(&mut packed, packed_size)?;
         let mut unpacking = Self {
             stream: MultiGzDecoder::new(BufReader::with_capacity(INPUT, packed)),
-            told,
+            stated_size,
             limit: most_of(packed_size),
             done: 0,
         };
-        if told > unpacking.limit {
+        if stated_size > unpacking.limit {
             // Too large or damaged: unpack it without keeping the content to tell which.
             io::copy(&mut unpacking, &mut io::sink())?;
             return Err(unpacking.too_large());
@@ -92,9 +92,9 @@ pub fn unpack(packed: impl Read + Seek) -> io::Result<Vec<u8>> {
     let mut stream = Unpacking::new(packed)?;
     // Allocated once: a growing vector would copy and use twice the memory meanwhile.
     let mut content = Vec::new();
-    let told = usize::try_from(stream.told).unwrap_or(0);
+    let stated_size = usize::try_from(stream.stated_size).unwrap_or(0);
     content
-        .try_reserve_exact(told.saturating_add(1))
+        .try_reserve_exact(stated_size.saturating_add(1))
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     stream.read_to_end(&mut content)?;
     Ok(content)
@@ -111,7 +111,7 @@ fn damaged(cause: io::Error) -> io::Error {
 
 /// The unpacked size in the trailer of a gzip file. Leaves `packed` at its start. The size is that
 /// of the last member, modulo 4 GiB, and untrusted.
-fn told_size(packed: &mut (impl Read + Seek), packed_size: u64) -> io::Result<u64> {
+fn stated_size_of(packed: &mut (impl Read + Seek), packed_size: u64) -> io::Result<u64> {
     let mut last = [0; 4];
     if packed_size >= 18 {
         packed.seek(SeekFrom::End(-4))?;

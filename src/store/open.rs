@@ -57,7 +57,7 @@ pub struct Description {
     pub page_size: u64,
     /// Whether it is a gzipped copy.
     pub gzipped: bool,
-    /// The file that was opened; none for a store that is no file.
+    /// The file that was opened; `None` for a device that is not a file.
     pub identity: Option<FileIdentity>,
 }
 

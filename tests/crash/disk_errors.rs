@@ -176,7 +176,7 @@ fn fail_everywhere(
                         CommitOutcome::Unknown => {
                             tally.unknown += 1;
                             at_stage(Stage::During);
-                            assert!(says("may or may not hold"), "{place}: {text:?}");
+                            assert!(says("may or may not be committed"), "{place}: {text:?}");
                         }
                         CommitOutcome::Changed => {
                             at_stage(Stage::After);

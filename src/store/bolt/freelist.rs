@@ -56,7 +56,7 @@ pub(super) fn read(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<
         return Ok(Freelist::Absent);
     }
     let (span, ids) = match locate(file, meta)? {
-        Ok(sound) => sound,
+        Ok(valid) => valid,
         Err(defect) => {
             report.add(defect, None);
             return Ok(Freelist::Damaged);

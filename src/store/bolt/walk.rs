@@ -409,7 +409,7 @@ impl<'f> Walker<'f> {
             return Ok(VisitedNode::Skipped);
         }
         let (header, kind) = match validate(&mut self.batch, page, self.hwm, from)? {
-            Ok(sound) => sound,
+            Ok(valid) => valid,
             Err(defect) => {
                 visit.defect(defect.code, || defect);
                 return Ok(VisitedNode::Skipped);
