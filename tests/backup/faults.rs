@@ -8,7 +8,7 @@ use std::path::Path;
 use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::backup::export::Out;
-use boltkey::ops::files::disk::Straight;
+use boltkey::ops::files::disk::RealDisk;
 use boltkey::store::{Engine, Snapshot, Store};
 
 use crate::double::{Done, Double};
@@ -133,7 +133,7 @@ fn exports_to_a_stream() {
         .unwrap();
     let mut tried = 0;
     for length in (0..whole.len()).step_by(101) {
-        let error = scene.export(Out::Stream(&mut Full(length), name), &Straight);
+        let error = scene.export(Out::Stream(&mut Full(length), name), &RealDisk);
         let error = error.unwrap_err();
         let told = error.message().contains("the-stream");
         assert!(told && error.kind() == ErrorKind::Io, "{length}: {error}");
@@ -196,7 +196,7 @@ enum Ended {
 fn restores() {
     let scene = BackupScene::new(SMALL, 2);
     scene
-        .export(Out::Folder(&scene.path("backup")), &Straight)
+        .export(Out::Folder(&scene.path("backup")), &RealDisk)
         .unwrap();
     let mut cases = Vec::new();
     for (engine, hash, force) in [
@@ -280,7 +280,7 @@ fn restore_fails(
     );
     assert!(force, "{place}: {message}");
     // As the hint says.
-    scene.restore(target, how, true, &Straight).unwrap();
+    scene.restore(target, how, true, &RealDisk).unwrap();
     assert!(is_restored(scene, target), "{place}");
     let after = standing(target);
     assert!(!after.contains_key("influxd.sqlite-journal"), "{place}");

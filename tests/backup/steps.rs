@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use boltkey::ErrorKind;
 use boltkey::ops::backup::export::Out;
-use boltkey::ops::files::disk::Straight;
+use boltkey::ops::files::disk::RealDisk;
 use boltkey::store::Engine;
 
 use crate::double::{Done, Double};
@@ -81,7 +81,7 @@ fn copy(from: &Path, to: &Path) {
 fn a_restore_that_is_killed_at_a_step() {
     let scene = BackupScene::new(SMALL, 2);
     scene
-        .export(Out::Folder(&scene.path("backup")), &Straight)
+        .export(Out::Folder(&scene.path("backup")), &RealDisk)
         .unwrap();
     let mut tried = 0;
     for force in [true, false] {
@@ -148,7 +148,7 @@ fn a_restore_that_is_killed_at_a_step() {
             );
             let place = format!("killed before {step}");
             if !now.keys().all(|name| name.starts_with('.')) {
-                let refused = scene.restore(&left, how, false, &Straight).unwrap_err();
+                let refused = scene.restore(&left, how, false, &RealDisk).unwrap_err();
                 assert_eq!(refused.kind(), ErrorKind::Refused, "{place}: {refused}");
                 let hint = refused.hint().unwrap();
                 let told = hint.contains("was interrupted");
@@ -156,7 +156,7 @@ fn a_restore_that_is_killed_at_a_step() {
                 let begun = force && number > 0 && database;
                 assert_eq!(told, begun, "{place}: {hint}");
             }
-            scene.restore(&left, how, true, &Straight).unwrap();
+            scene.restore(&left, how, true, &RealDisk).unwrap();
             assert!(is_restored(&scene, &left), "{place}");
             let after = standing(&left);
             assert!(!after.contains_key("influxd.sqlite-journal"), "{place}");

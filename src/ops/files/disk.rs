@@ -60,9 +60,9 @@ pub trait Disk: Sync {
 }
 
 /// The disk itself.
-pub struct Straight;
+pub struct RealDisk;
 
-impl Disk for Straight {
+impl Disk for RealDisk {
     fn device(&self, file: File) -> Box<dyn Device> {
         Box::new(Early::new(on_file(file)))
     }

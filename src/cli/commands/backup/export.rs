@@ -17,7 +17,7 @@ use crate::finding::counted;
 use crate::ops::backup::Compression;
 use crate::ops::backup::export::{Exported, Options, Out, could_export, export};
 use crate::ops::backup::summary::NamedShard;
-use crate::ops::files::disk::Straight;
+use crate::ops::files::disk::RealDisk;
 
 /// Options of `backup export`.
 #[derive(Debug, Args)]
@@ -95,7 +95,7 @@ pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
         let bar = Bar::new(session.ui(), "exporting", store.description().size_bytes);
         let tell = |done| bar.at(done);
         match folder {
-            Some(folder) => export(&store, &options, Out::Folder(folder), &Straight, &tell)?,
+            Some(folder) => export(&store, &options, Out::Folder(folder), &RealDisk, &tell)?,
             None => {
                 let mut stream = io::stdout().lock();
                 let name = Path::new("standard output");
@@ -103,7 +103,7 @@ pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
                     &store,
                     &options,
                     Out::Stream(&mut stream, name),
-                    &Straight,
+                    &RealDisk,
                     &tell,
                 )?
             }
