@@ -19,7 +19,7 @@ use boltkey::secret::Token;
 use boltkey::store::bolt::Bolt;
 use boltkey::store::redb::Redb;
 use boltkey::store::{
-    ChangeSet, Commit, Device, Inspect, MemoryFile, Model, Outcome, Progress, Snapshot,
+    ChangeSet, Commit, CommitOutcome, Device, Inspect, MemoryFile, Model, Progress, Snapshot,
     WritableStore, redb,
 };
 
@@ -125,7 +125,7 @@ fn change_it(content: Vec<u8>) {
             "a refused change changed the file"
         ),
         Ok(done) => {
-            assert_eq!(done.outcome, Outcome::Changed);
+            assert_eq!(done.outcome, CommitOutcome::Changed);
             assert!(done.failure.is_none(), "{:?}", done.failure);
             assert_eq!(
                 store

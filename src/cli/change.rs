@@ -483,9 +483,9 @@ pub struct NewToken<'a> {
 #[must_use]
 pub fn changed(committed: &Committed) -> Option<bool> {
     match committed.outcome {
-        store::Outcome::Changed => Some(true),
-        store::Outcome::Unchanged => Some(false),
-        store::Outcome::Unknown => None,
+        store::CommitOutcome::Changed => Some(true),
+        store::CommitOutcome::Unchanged => Some(false),
+        store::CommitOutcome::Unknown => None,
     }
 }
 
@@ -515,7 +515,7 @@ pub fn end(
             (None, None) => cause,
         },
     };
-    if committed.outcome == store::Outcome::Unchanged {
+    if committed.outcome == store::CommitOutcome::Unchanged {
         return Err(cause);
     }
     let cause = cause.to_string();

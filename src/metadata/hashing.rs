@@ -20,7 +20,7 @@ use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::json::{Edit, Object};
 use crate::metadata::{Authorization, Id, Storage, TokenHash, Variant, names, parallel};
 use crate::secret::Token;
-use crate::store::change::{Fate, Transform};
+use crate::store::change::{PairAction, Transform};
 use crate::store::{Additions, ChangeSet, Snapshot};
 
 /// Characters of a digest in base64: SHA-256.
@@ -537,7 +537,7 @@ fn found_today<const N: usize>(
 struct HashTokens(Variant);
 
 impl Transform for HashTokens {
-    fn apply(&self, key: &[u8], value: &[u8], value_out: &mut Vec<u8>) -> Result<Fate> {
+    fn apply(&self, key: &[u8], value: &[u8], value_out: &mut Vec<u8>) -> Result<PairAction> {
         let undecodable = |finding: Finding| {
             Error::new(
                 ErrorKind::Corrupt,
@@ -549,7 +549,7 @@ impl Transform for HashTokens {
             Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value).map_err(undecodable)?;
         let storage = record.storage();
         if matches!(storage, Storage::Missing | Storage::Hashed) {
-            return Ok(Fate::Keep);
+            return Ok(PairAction::Keep);
         }
         let Some(object) = Object::parse(value) else {
             let place = String::from_utf8_lossy(key);
@@ -558,7 +558,7 @@ impl Transform for HashTokens {
         };
         if storage == Storage::Both {
             object.edit(&[("token", Edit::Remove)], value_out);
-            return Ok(Fate::Replace);
+            return Ok(PairAction::Replace);
         }
         let mut text = [b'"'; LONG + 18 + 2];
         let hash = hash_text(self.0, record.token.as_bytes());
@@ -574,7 +574,7 @@ impl Transform for HashTokens {
             &[("token", hashed), ("hashedToken", Edit::Remove)],
             value_out,
         );
-        Ok(Fate::Replace)
+        Ok(PairAction::Replace)
     }
 }
 
@@ -582,8 +582,8 @@ impl Transform for HashTokens {
 struct DropAll;
 
 impl Transform for DropAll {
-    fn apply(&self, _: &[u8], _: &[u8], _: &mut Vec<u8>) -> Result<Fate> {
-        Ok(Fate::Remove)
+    fn apply(&self, _: &[u8], _: &[u8], _: &mut Vec<u8>) -> Result<PairAction> {
+        Ok(PairAction::Remove)
     }
 }
 

@@ -69,12 +69,18 @@ impl Id {
         if bytes.len() != 16 {
             return Err(InvalidId::Length);
         }
-        let mut value = 0_u64;
-        for byte in bytes {
-            let digit = char::from(*byte).to_digit(16).ok_or(InvalidId::Invalid)?;
-            value = value << 4 | u64::from(digit);
+        let mut value = [0; 8];
+        hex::decode_to_slice(bytes, &mut value).map_err(|_| InvalidId::Invalid)?;
+        Self::new(u64::from_be_bytes(value)).ok_or(InvalidId::Invalid)
+    }
+
+    /// Writes the 16 hex digits into `digits` and returns them.
+    fn encode(self, digits: &mut [u8; 16]) -> &str {
+        match hex::encode_to_slice(self.get().to_be_bytes(), digits) {
+            Ok(()) => std::str::from_utf8(digits).unwrap_or_default(),
+            // Unreachable: 8 bytes have 16 digits.
+            Err(_) => "",
         }
-        Self::new(value).ok_or(InvalidId::Invalid)
     }
 }
 
@@ -88,22 +94,16 @@ impl FromStr for Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        let mut digits = [0; 16];
+        f.write_str(self.encode(&mut digits))
     }
 }
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Quicker than `Display`; listings are full of them.
-        let digit = |nibble| match nibble {
-            0..=9 => b'0' + nibble,
-            _ => b'a' + (nibble - 10),
-        };
-        let mut text = [0; 16];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.get().to_be_bytes()) {
-            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-        }
-        serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
+        // Without the formatter, which is slower: listings contain many identifiers.
+        let mut digits = [0; 16];
+        serializer.serialize_str(self.encode(&mut digits))
     }
 }
 

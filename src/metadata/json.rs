@@ -215,7 +215,8 @@ pub fn push_string(text: &str, out: &mut Vec<u8>) {
             '\u{2028}' => "\\u2028",
             '\u{2029}' => "\\u2029",
             c if c < ' ' => {
-                out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+                out.extend_from_slice(b"\\u00");
+                out.extend(hex::encode(c.encode_utf8(&mut buffer)).bytes());
                 continue;
             }
             c => c.encode_utf8(&mut buffer),

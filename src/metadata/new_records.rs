@@ -7,12 +7,10 @@ use crate::metadata::json::string;
 use crate::metadata::mapping::INSTANCE_RESOURCE;
 use crate::metadata::tsm::Database;
 use crate::metadata::{Id, names, tsm_edit};
-use crate::store::ChangeSet;
+use crate::store::{ChangeSet, MAX_KEY_SIZE};
 
-/// The longest key that Bolt takes, in bytes.
-const LONGEST_KEY: usize = 32_768;
 /// In the index of buckets the organization's ID stands before the name.
-const LONGEST_BUCKET: usize = LONGEST_KEY - 16;
+const LONGEST_BUCKET: usize = MAX_KEY_SIZE - 16;
 
 /// Whether InfluxDB takes a name for a user.
 ///
@@ -20,7 +18,7 @@ const LONGEST_BUCKET: usize = LONGEST_KEY - 16;
 /// Why it does not.
 pub fn valid_user_name(name: &str) -> Result<(), &'static str> {
     match name.len() {
-        1..=LONGEST_KEY => Ok(()),
+        1..=MAX_KEY_SIZE => Ok(()),
         _ => Err("a user's name has to have 1 to 32,768 bytes"),
     }
 }
@@ -33,7 +31,7 @@ pub fn valid_user_name(name: &str) -> Result<(), &'static str> {
 pub fn valid_org_name(name: &str) -> Result<&str, &'static str> {
     let name = name.trim();
     match name.len() {
-        1..=LONGEST_KEY => Ok(name),
+        1..=MAX_KEY_SIZE => Ok(name),
         _ => Err("an organization's name has to have 1 to 32,768 bytes beside white space"),
     }
 }

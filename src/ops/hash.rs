@@ -18,7 +18,7 @@ use crate::ops::commit::{SideFiles, commit_after, known_schema};
 use crate::ops::residue::scrub::{Unused, remaining};
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
-use crate::store::{ChangeSet, Committed, Inspect, Outcome, Snapshot, Wipe, WritableStore};
+use crate::store::{ChangeSet, CommitOutcome, Committed, Inspect, Snapshot, Wipe, WritableStore};
 
 /// How to hash.
 #[derive(Debug, Clone, Copy)]
@@ -224,7 +224,7 @@ impl Plan {
         let (mut committed, capture) =
             commit_after(store, &self.changes, side_files, capture.as_ref())?;
         let mut proof = None;
-        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+        if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             match self.prove(store) {
                 Ok(proved) => proof = Some(proved),
                 Err(error) => committed.failure = Some(error),

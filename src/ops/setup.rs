@@ -22,7 +22,7 @@ use crate::ops::token_plan::{new_id, new_token};
 use crate::ops::user::password;
 use crate::secret::Token;
 use crate::store::{
-    Commit, Committed, Device, Engine, Model, Outcome, Preview, Progress, Store, create_from,
+    Commit, CommitOutcome, Committed, Device, Engine, Model, Preview, Progress, Store, create_from,
 };
 
 /// What is to be set up.
@@ -160,7 +160,7 @@ impl Plan {
         let token = token.transpose()?;
         let Err(error) = output.finish() else {
             return Ok(Committed {
-                outcome: Outcome::Changed,
+                outcome: CommitOutcome::Changed,
                 failure: None,
             });
         };
@@ -169,7 +169,7 @@ impl Plan {
         if there.is_ok_and(|there| (there.dev(), there.ino()) == inode) {
             let failure = Error::new(ErrorKind::Incomplete, error.to_string()).committed();
             return Ok(Committed {
-                outcome: Outcome::Changed,
+                outcome: CommitOutcome::Changed,
                 failure: Some(failure),
             });
         }

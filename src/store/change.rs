@@ -1,5 +1,4 @@
-//! What is to be changed in a store, as a value: the same one is shown in a dry run, committed,
-//! and looked at by tests.
+//! The changes of one transaction as a value. Dry runs show it, commits write it, tests inspect it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,29 +8,30 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::store::edits::{Additions, Edits, find};
+use crate::store::edits::{Additions, Edits, MergedAdditions, find};
 use crate::store::{Bucket, Snapshot, Visitor};
 
-/// What becomes of one pair in a [`Transform`].
+/// What a [`Transform`] does to one pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It stays as it is.
+pub enum PairAction {
+    /// The pair does not change.
     Keep,
-    /// Its value is replaced by what was put into the buffer.
+    /// The pair gets the value in the buffer.
     Replace,
-    /// It goes.
+    /// The pair is removed.
     Remove,
 }
 
-/// A change of every pair of a bucket, worked out while the bucket streams by, so that it needs
-/// no memory of the bucket's size. It may be asked for the same pair more than once and answers
-/// the same each time.
+/// A change to every pair of a bucket. It is applied while the bucket is read, so memory does not
+/// grow with the bucket. It may be applied to the same pair more than once and must return the
+/// same each time.
 pub trait Transform: Send + Sync {
-    /// Decides on one pair. `value_out` is empty; [`Fate::Replace`] takes the new value from it.
+    /// Decides on one pair. `value_out` is empty; for [`PairAction::Replace`] it receives the new
+    /// value.
     ///
     /// # Errors
-    /// When the pair can't be changed as it should: nothing is committed then.
-    fn apply(&self, key: &[u8], value: &[u8], value_out: &mut Vec<u8>) -> Result<Fate>;
+    /// When the pair can't be changed. Nothing is committed then.
+    fn apply(&self, key: &[u8], value: &[u8], value_out: &mut Vec<u8>) -> Result<PairAction>;
 }
 
 /// A change to one pair: its new value, or none to remove it.
@@ -40,20 +40,22 @@ pub type Edit = Option<Zeroizing<Vec<u8>>>;
 /// What happens to one top-level bucket.
 #[derive(Default)]
 pub struct BucketChange {
-    /// Made if it is not there. Without this, changing a missing bucket is an error.
+    /// Creates the bucket if it does not exist. Without this, changing a missing bucket is an
+    /// error.
     pub create: bool,
-    /// Removed with all it holds; nothing else counts then.
+    /// Removes the bucket and everything in it. All other fields are ignored then.
     pub delete: bool,
-    /// Single pairs, which win over the transform. To remove what is not there is no change.
+    /// Single pairs. They override `additions` and `transform`. Removing a pair that does not
+    /// exist is not an error.
     pub edits: BTreeMap<Vec<u8>, Edit>,
-    /// More pairs that are put, which single edits win over as well.
+    /// Many pairs to put. They override `transform`.
     pub additions: Option<Box<dyn Additions>>,
-    /// A change to every pair that the bucket has.
+    /// A change to every pair that is in the bucket before the change.
     pub transform: Option<Box<dyn Transform>>,
 }
 
 impl BucketChange {
-    /// What a single edit makes of `key`: its new value, or nothing, or there is none.
+    /// The edit or addition of `key`: `Some(None)` removes the pair, `None` means there is none.
     pub(super) fn edit_of(&self, key: &[u8]) -> Option<Option<Vec<u8>>> {
         if let Some(edit) = self.edits.get(key) {
             return Some(edit.as_ref().map(|value| value.to_vec()));
@@ -66,24 +68,24 @@ impl BucketChange {
 #[derive(Default)]
 pub struct ChangeSet {
     buckets: BTreeMap<Vec<u8>, BucketChange>,
-    /// What is overwritten once the change holds.
+    /// Which unused bytes are overwritten after the commit.
     pub wipe: Wipe,
 }
 
-/// What of the file is overwritten once a change holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Which unused bytes of the file are overwritten after a commit, from the least to the most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wipe {
-    /// What this very change leaves behind.
+    /// None.
+    Nothing,
+    /// The pages that this change freed.
     #[default]
     Freed,
-    /// Everything that is not in use then, wherever it stands; nothing is protected.
+    /// All bytes that are not in use. No bytes are protected.
     Everything,
-    /// Nothing.
-    Nothing,
 }
 
 impl ChangeSet {
-    /// The changes to one bucket, to be added to.
+    /// The changes to one bucket; none yet if it was not changed before.
     pub fn bucket(&mut self, name: &[u8]) -> &mut BucketChange {
         match self.buckets.entry(name.to_vec()) {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -97,30 +99,48 @@ impl ChangeSet {
         edits.insert(key.to_vec(), Some(Zeroizing::new(value.to_vec())));
     }
 
-    /// Removes a pair if it is there.
+    /// Removes a pair if it exists.
     pub fn remove(&mut self, bucket: &[u8], key: &[u8]) {
         self.bucket(bucket).edits.insert(key.to_vec(), None);
     }
 
-    /// Makes a bucket if it is not there.
+    /// Creates a bucket if it does not exist.
     pub fn create_bucket(&mut self, name: &[u8]) {
         self.bucket(name).create = true;
     }
 
-    /// Removes a bucket with all it holds, if it is there.
+    /// Removes a bucket and everything in it, if it exists.
     pub fn delete_bucket(&mut self, name: &[u8]) {
         self.bucket(name).delete = true;
     }
 
-    /// Adds what happens later: its edits win.
+    /// Adds the changes of `later`, which are made after those of `self`:
+    ///
+    /// - Pairs that `later` edits or adds replace those of `self`.
+    /// - Each pair of the old bucket goes through the transform of `self`, then that of `later`.
+    ///   No transform is applied to edits and additions.
+    /// - A bucket that one of them creates is created; one that one of them deletes is deleted.
+    /// - Of the two values of `wipe`, the one that overwrites more is used.
     pub fn extend(&mut self, later: Self) {
+        self.wipe = self.wipe.max(later.wipe);
         for (name, change) in later.buckets {
             let bucket = self.bucket(&name);
             bucket.create |= change.create;
             bucket.delete |= change.delete;
+            if let Some(additions) = &change.additions {
+                bucket
+                    .edits
+                    .retain(|key, _| find(&**additions, key).is_none());
+            }
             bucket.edits.extend(change.edits);
-            bucket.additions = change.additions.or(bucket.additions.take());
-            bucket.transform = change.transform.or(bucket.transform.take());
+            bucket.additions = match (bucket.additions.take(), change.additions) {
+                (Some(first), Some(second)) => Some(Box::new(MergedAdditions::new(first, second))),
+                (first, second) => second.or(first),
+            };
+            bucket.transform = match (bucket.transform.take(), change.transform) {
+                (Some(first), Some(second)) => Some(Box::new(ChainedTransform { first, second })),
+                (first, second) => second.or(first),
+            };
         }
     }
 
@@ -140,23 +160,54 @@ impl ChangeSet {
     }
 }
 
+/// Two transforms, one after the other.
+struct ChainedTransform {
+    first: Box<dyn Transform>,
+    second: Box<dyn Transform>,
+}
+
+impl Transform for ChainedTransform {
+    fn apply(&self, key: &[u8], value: &[u8], value_out: &mut Vec<u8>) -> Result<PairAction> {
+        match self.first.apply(key, value, value_out)? {
+            PairAction::Keep => {
+                value_out.clear();
+                self.second.apply(key, value, value_out)
+            }
+            PairAction::Remove => Ok(PairAction::Remove),
+            PairAction::Replace => {
+                let between = Zeroizing::new(std::mem::take(value_out));
+                match self.second.apply(key, &between, value_out)? {
+                    PairAction::Keep => {
+                        value_out.clear();
+                        value_out.extend_from_slice(&between);
+                        Ok(PairAction::Replace)
+                    }
+                    action => Ok(action),
+                }
+            }
+        }
+    }
+}
+
 /// The error for a change to a bucket that does not exist.
 pub(super) fn no_such_bucket(name: &[u8]) -> Error {
     let name = String::from_utf8_lossy(name);
     Error::new(
         ErrorKind::Refused,
-        format!("the store has no bucket {name:?} to be changed"),
+        format!("the store has no bucket {name:?}"),
     )
-    .with_hint("boltkey check tells what is wrong with the store")
+    .with_hint("run boltkey check to see what is wrong with the store")
 }
 
-/// Whether a pair can be put under this key: every engine keeps to what Bolt takes.
+/// The longest key of a pair in bytes, `MaxKeySize` of bolt. Names of buckets may be longer.
+pub const MAX_KEY_SIZE: usize = 32_768;
+
+/// Checks the length of a key. All engines have the limits of bolt.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] when it can't.
+/// [`ErrorKind::Refused`] when it is empty or longer than [`MAX_KEY_SIZE`].
 pub(super) fn valid_key(key: &[u8]) -> Result<()> {
-    const LONGEST: usize = 32768;
-    if (1..=LONGEST).contains(&key.len()) {
+    if (1..=MAX_KEY_SIZE).contains(&key.len()) {
         return Ok(());
     }
     let length = key.len();
@@ -166,21 +217,21 @@ pub(super) fn valid_key(key: &[u8]) -> Result<()> {
     ))
 }
 
-/// How a commit ended that was not refused.
+/// The result of a commit that was not refused.
 pub struct Committed {
-    /// What is known of the change.
-    pub outcome: Outcome,
-    /// What failed at or after the moment at which the change came to hold. Its kind is
+    /// Whether the change is in the file.
+    pub outcome: CommitOutcome,
+    /// A failure during or after the write that commits the change. Its kind is
     /// [`ErrorKind::Incomplete`].
     pub failure: Option<Error>,
 }
 
 impl Committed {
-    /// For a file that nobody has seen yet: there a failure after the change came to hold is one
-    /// like any other.
+    /// The result for a new file that is not in use yet: there any failure means that the file is
+    /// not usable.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] for that failure.
+    /// [`ErrorKind::Io`] when [`Self::failure`] is set.
     pub fn in_new_file(self) -> Result<()> {
         match self.failure {
             Some(failure) => Err(Error::new(ErrorKind::Io, failure.to_string())),
@@ -189,39 +240,42 @@ impl Committed {
     }
 }
 
-/// What is known of a change.
+/// Whether a change is in the file after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommitOutcome {
     /// There was nothing to change, and nothing was written.
     Unchanged,
-    /// It holds, whatever happens now.
+    /// The change is committed and on disk.
     Changed,
-    /// It holds or it does not, entirely: the disk failed at the very moment of commit.
+    /// The disk failed during the write that commits: the change is either committed entirely or
+    /// not at all.
     Unknown,
 }
 
-/// Bytes of the file, outside live records, that a commit must leave as they are: they show
-/// somebody's last copy of something. Ascending, not overlapping.
-pub type Precious = [Range<u64>];
+/// Byte ranges of the file, outside live records, that a commit must not overwrite, because they
+/// contain the last copy of a token. Ascending, not overlapping.
+pub type ProtectedBytes = [Range<u64>];
 
-/// A store whose content can be changed, in one transaction at a time.
+/// A store that can be changed, in one transaction at a time.
 pub trait Commit: Snapshot {
-    /// Makes all of `changes` hold, or none of it, and reads the result again from the file
-    /// before it returns. Bytes in `protected` are neither reused nor wiped.
+    /// Commits all of `changes` or none of them, and verifies the result by reading the file.
+    /// Bytes in `protected` are neither reused nor wiped.
     ///
     /// # Errors
-    /// When the change was certainly not made: refused, or failed before it could come to hold.
-    fn commit(&mut self, changes: &ChangeSet, protected: &Precious) -> Result<Committed>;
+    /// Only when the change was not committed: [`ErrorKind::Refused`] for a change that the store
+    /// can't hold, [`ErrorKind::Corrupt`] for a damaged file, [`ErrorKind::Io`] for a failure
+    /// before the write that commits. Later failures are in [`Committed::failure`].
+    fn commit(&mut self, changes: &ChangeSet, protected: &ProtectedBytes) -> Result<Committed>;
 }
 
-/// A store as it will be: what it is now, seen through a change set that is not committed.
+/// A view of a store as it would be after a change set is committed.
 pub struct Preview<'a> {
     base: &'a dyn Snapshot,
     changes: &'a ChangeSet,
 }
 
 impl<'a> Preview<'a> {
-    /// `base` with `changes` made.
+    /// `base` with `changes` applied.
     #[must_use]
     pub fn new(base: &'a dyn Snapshot, changes: &'a ChangeSet) -> Self {
         Self { base, changes }
@@ -263,9 +317,9 @@ impl Snapshot for Preview<'_> {
         };
         let mut new = Vec::new();
         Ok(match transform.apply(key, &value, &mut new)? {
-            Fate::Keep => Some(value),
-            Fate::Replace => Some(new),
-            Fate::Remove => None,
+            PairAction::Keep => Some(value),
+            PairAction::Replace => Some(new),
+            PairAction::Remove => None,
         })
     }
 
@@ -301,9 +355,9 @@ impl Snapshot for Preview<'_> {
             };
             new.clear();
             flow = match transform.apply(key, value, &mut new) {
-                Ok(Fate::Keep) => visit(key, value),
-                Ok(Fate::Replace) => visit(key, &new),
-                Ok(Fate::Remove) => ControlFlow::Continue(()),
+                Ok(PairAction::Keep) => visit(key, value),
+                Ok(PairAction::Replace) => visit(key, &new),
+                Ok(PairAction::Remove) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
                     ControlFlow::Break(())
@@ -332,17 +386,18 @@ impl Snapshot for Preview<'_> {
 mod tests {
     use super::*;
     use crate::store::Model;
+    use crate::store::edits::tests::Listed;
 
     struct Upper;
 
     impl Transform for Upper {
-        fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<Fate> {
+        fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<PairAction> {
             Ok(match key {
-                b"gone" => Fate::Remove,
-                b"kept" => Fate::Keep,
+                b"gone" => PairAction::Remove,
+                b"kept" => PairAction::Keep,
                 _ => {
                     out.extend(value.to_ascii_uppercase());
-                    Fate::Replace
+                    PairAction::Replace
                 }
             })
         }
@@ -405,6 +460,147 @@ mod tests {
         model.commit(&changes, &[]).unwrap();
         assert!(model == copy);
         assert_eq!(pairs(&model), expected);
+    }
+
+    /// The pairs of bucket `one` after `changes`, joined by spaces.
+    fn pairs_after(changes: &ChangeSet, before: &[(&str, &str)]) -> String {
+        let mut model = Model::default();
+        for (key, value) in before {
+            model.put(b"one", key.as_bytes(), value.as_bytes());
+        }
+        model.commit(changes, &[]).unwrap();
+        let mut pairs = Vec::new();
+        let mut add = |key: &[u8], value: &[u8]| {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            pairs.push(format!("{}={}", text(key), text(value)));
+            ControlFlow::Continue(())
+        };
+        model.scan(b"one", &mut add).unwrap();
+        pairs.join(" ")
+    }
+
+    /// Two change sets whose bucket `one` is changed by `first` and `second`, joined.
+    fn extended(
+        first: impl FnOnce(&mut BucketChange),
+        second: impl FnOnce(&mut BucketChange),
+    ) -> ChangeSet {
+        let (mut changes, mut later) = (ChangeSet::default(), ChangeSet::default());
+        first(changes.bucket(b"one"));
+        second(later.bucket(b"one"));
+        changes.extend(later);
+        changes
+    }
+
+    fn put(change: &mut BucketChange, key: &str, value: &str) {
+        let value = Zeroizing::new(value.as_bytes().to_vec());
+        change.edits.insert(key.as_bytes().to_vec(), Some(value));
+    }
+
+    fn add(change: &mut BucketChange, pairs: &[(&'static str, &'static str)]) {
+        change.additions = Some(Box::new(Listed(pairs.to_vec())));
+    }
+
+    #[test]
+    fn extend_creates_what_either_creates() {
+        let create = |change: &mut BucketChange| change.create = true;
+        for changes in [extended(create, |_| ()), extended(|_| (), create)] {
+            assert!(changes.of(b"one").unwrap().create);
+        }
+    }
+
+    #[test]
+    fn extend_deletes_what_either_deletes() {
+        let delete = |change: &mut BucketChange| change.delete = true;
+        for changes in [extended(delete, |_| ()), extended(|_| (), delete)] {
+            assert!(changes.of(b"one").unwrap().delete);
+        }
+    }
+
+    #[test]
+    fn extend_keeps_edits_and_prefers_later_ones() {
+        let changes = extended(
+            |change| {
+                put(change, "a", "1");
+                put(change, "b", "1");
+            },
+            |change| {
+                put(change, "b", "2");
+                put(change, "c", "2");
+            },
+        );
+        assert_eq!(pairs_after(&changes, &[("z", "0")]), "a=1 b=2 c=2 z=0");
+    }
+
+    #[test]
+    fn extend_keeps_additions_and_prefers_later_ones() {
+        let first = [("a", "1"), ("b", "1"), ("d", "1")];
+        let second = [("b", "2"), ("c", "2")];
+        let both = extended(|change| add(change, &first), |change| add(change, &second));
+        assert_eq!(pairs_after(&both, &[("z", "0")]), "a=1 b=2 c=2 d=1 z=0");
+        let only_first = extended(|change| add(change, &first), |_| ());
+        assert_eq!(pairs_after(&only_first, &[("z", "0")]), "a=1 b=1 d=1 z=0");
+        let only_second = extended(|_| (), |change| add(change, &second));
+        assert_eq!(pairs_after(&only_second, &[("z", "0")]), "b=2 c=2 z=0");
+    }
+
+    #[test]
+    fn extend_orders_edits_and_additions_by_time() {
+        let added_later = extended(
+            |change| {
+                put(change, "a", "1");
+                put(change, "b", "1");
+            },
+            |change| add(change, &[("b", "2")]),
+        );
+        assert_eq!(pairs_after(&added_later, &[("z", "0")]), "a=1 b=2 z=0");
+        let edited_later = extended(
+            |change| add(change, &[("b", "1")]),
+            |change| put(change, "b", "2"),
+        );
+        assert_eq!(pairs_after(&edited_later, &[("z", "0")]), "b=2 z=0");
+    }
+
+    struct Append(&'static str);
+
+    impl Transform for Append {
+        fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<PairAction> {
+            if key == b"kept" {
+                return Ok(PairAction::Keep);
+            }
+            out.extend([value, self.0.as_bytes()].concat());
+            Ok(PairAction::Replace)
+        }
+    }
+
+    #[test]
+    fn extend_applies_both_transforms_in_order() {
+        let before = [("a", "x"), ("gone", "x"), ("kept", "x")];
+        let append = |change: &mut BucketChange| change.transform = Some(Box::new(Append("1")));
+        let upper = |change: &mut BucketChange| change.transform = Some(Box::new(Upper));
+        let chained = extended(append, upper);
+        assert_eq!(pairs_after(&chained, &before), "a=X1 kept=x");
+        let twice = extended(append, |change| {
+            change.transform = Some(Box::new(Append("2")))
+        });
+        assert_eq!(pairs_after(&twice, &before), "a=x12 gone=x12 kept=x");
+        for one in [extended(append, |_| ()), extended(|_| (), append)] {
+            assert_eq!(pairs_after(&one, &before), "a=x1 gone=x1 kept=x");
+        }
+    }
+
+    #[test]
+    fn extend_wipes_as_much_as_either() {
+        let order = [Wipe::Nothing, Wipe::Freed, Wipe::Everything];
+        for (first, a) in order.into_iter().enumerate() {
+            for (second, b) in order.into_iter().enumerate() {
+                let mut changes = ChangeSet::default();
+                changes.wipe = a;
+                let mut later = ChangeSet::default();
+                later.wipe = b;
+                changes.extend(later);
+                assert_eq!(changes.wipe, order[first.max(second)]);
+            }
+        }
     }
 
     #[test]

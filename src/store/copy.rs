@@ -1,4 +1,4 @@
-//! A whole store into a new file: every bucket, key, value and sequence, and nothing else.
+//! Copies a whole store to a new file: every bucket, key, value and sequence, and nothing else.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::store::device::{Device, Latch};
 use crate::store::opened::Opened;
 use crate::store::{ChangeSet, Engine, Model, Preview, ReadAt, Snapshot, bolt, redb};
 
-/// Told how many bytes of keys and values have been copied, now and then.
+/// Reports how many bytes of keys and values have been copied, about once per MiB.
 pub struct Progress<'a> {
     done: AtomicU64,
     tell: &'a (dyn Fn(u64) + Sync),
@@ -20,7 +20,7 @@ pub struct Progress<'a> {
 const STEP: u64 = 1 << 20;
 
 impl<'a> Progress<'a> {
-    /// Reports to `tell`.
+    /// A progress that calls `tell` with the number of bytes.
     #[must_use]
     pub fn new(tell: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Adds what was copied.
+    /// Adds `bytes` copied bytes.
     pub(super) fn add(&self, bytes: usize) {
         let bytes = bytes as u64;
         let before = self.done.fetch_add(bytes, Ordering::Relaxed);
@@ -39,14 +39,14 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Copies everything that `source` holds, with `changes` made, into an empty file, as a store of
-/// `engine`; `path` is that file's, for messages. The file is complete, on disk, and was read back.
+/// Copies the content of `source`, with `changes` applied, to an empty file as a store of `engine`.
+/// Messages show `path` for the new file. On success the file is complete, synced and verified.
 ///
 /// # Errors
-/// * [`ErrorKind::Corrupt`] when `source` can't be read whole
-/// * [`ErrorKind::Refused`] when `engine` can't hold what is in it, and for changes to what is not
-///   there
-/// * [`ErrorKind::Io`] when the file can't be written, or does not read back
+/// * [`ErrorKind::Corrupt`] when damage hides a part of `source`
+/// * [`ErrorKind::Refused`] when `engine` does not support the content, and for changes to buckets
+///   that do not exist
+/// * [`ErrorKind::Io`] when `source` can't be read, or the file can't be written or verified
 pub(super) fn copy(
     source: &Opened,
     changes: &ChangeSet,
@@ -72,12 +72,12 @@ pub(super) fn copy(
     }
 }
 
-/// Makes a store of `engine` with what `content` holds, in an empty file; `path` is that file's, for
-/// messages. The file is complete, on disk, and was read back.
+/// Creates a store of `engine` with `content` in an empty file. Messages show `path` for the file.
+/// On success the file is complete, synced and verified.
 ///
 /// # Errors
-/// * [`ErrorKind::Refused`] when `engine` can't hold the content
-/// * [`ErrorKind::Io`] when the file can't be written, or does not read back
+/// * [`ErrorKind::Refused`] when `engine` does not support the content
+/// * [`ErrorKind::Io`] when the file can't be written or verified
 pub fn create_from(
     content: &Model,
     engine: Engine,
@@ -95,19 +95,22 @@ pub fn create_from(
     }
 }
 
-/// What [`copy`] would refuse of `source`.
+/// Checks whether [`copy`] would accept `source`.
 ///
 /// # Errors
-/// As [`copy`] where the new file is not concerned.
+/// Those of [`copy`] that are about `source`.
 pub(super) fn could_copy(source: &Opened, engine: Engine) -> Result<()> {
     if let (Opened::Bolt(bolt), Engine::Redb) = (source, engine) {
         bolt.must_be_flat()?;
     }
-    sum(source.snapshot()).map(drop)
+    content_checksum(source.snapshot()).map(drop)
 }
 
-/// Whether a new store holds what it should: the library that wrote it has checksums of its own,
-/// but it has not seen the source.
+/// Verifies that a new redb store has the content of `source`. The checksums of redb don't cover
+/// errors made before the content reached the library.
+///
+/// # Errors
+/// [`ErrorKind::Io`] when the content differs or can't be read.
 fn same_content(source: &dyn Snapshot, device: &Arc<dyn Device>, path: &Path) -> Result<()> {
     let view = crate::store::device::View::new(Arc::clone(device)).map_err(|cause| {
         Error::new(
@@ -117,22 +120,23 @@ fn same_content(source: &dyn Snapshot, device: &Arc<dyn Device>, path: &Path) ->
     })?;
     let view: Arc<dyn ReadAt> = Arc::new(view);
     let new = redb::Redb::open(view, path)?;
-    if sum(source)? == sum(&new)? {
+    if content_checksum(source)? == content_checksum(&new)? {
         return Ok(());
     }
     Err(does_not_read_back(path))
 }
 
+/// The error for a file with other content than was written.
 pub(super) fn does_not_read_back(path: &Path) -> Error {
     Error::new(
         ErrorKind::Io,
         format!("{} does not read back as it was written", path.display()),
     )
-    .with_hint("the disk may be failing: name a file on another one")
+    .with_hint("the disk may be failing: choose a file on another disk")
 }
 
-/// A checksum over names, sequences, keys and values.
-fn sum(snapshot: &dyn Snapshot) -> Result<u32> {
+/// The CRC-32 of all names, sequences, keys and values.
+fn content_checksum(snapshot: &dyn Snapshot) -> Result<u32> {
     let mut hasher = crc32fast::Hasher::new();
     for bucket in whole(snapshot.buckets()?)? {
         let mut add = |bytes: &[u8]| {
@@ -151,10 +155,10 @@ fn sum(snapshot: &dyn Snapshot) -> Result<u32> {
     Ok(hasher.finalize())
 }
 
-/// What was read, if nothing had to be skipped.
+/// The value that was read, if no finding is an error.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`], naming the first that had to be.
+/// [`ErrorKind::Corrupt`] with the first finding that is one.
 pub(super) fn whole<T>((read, findings): (T, Vec<Finding>)) -> Result<T> {
     match findings
         .iter()
@@ -164,11 +168,10 @@ pub(super) fn whole<T>((read, findings): (T, Vec<Finding>)) -> Result<T> {
         Some(finding) => Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "the store is damaged at {}: {}; a copy would lack what is lost there, so none \
-                 was made",
+                "the store is damaged at {}: {}; no copy was made, because it would be incomplete",
                 finding.place, finding.message
             ),
         )
-        .with_hint("boltkey check lists all damage")),
+        .with_hint("run boltkey check to list all damage")),
     }
 }

@@ -1,5 +1,4 @@
-//! The one file that a writing command works on, as five calls that tests can record, tear and
-//! fail.
+//! The interface to the file that is changed. Tests replace it to record writes and to fail calls.
 
 use std::fs::File;
 use std::io;
@@ -12,50 +11,50 @@ use zeroize::Zeroizing;
 
 use crate::store::file::ReadAt;
 
-/// A database file that is open for reading and writing. All access of a writing command goes
-/// through one of these, which holds the lock: a second open in the same process would be shut
-/// out, and to let go in between would let influxd in.
+/// A database file that is open for reading and writing. A command that changes a file uses one
+/// device for all access, because the device holds the lock: opening the file a second time would
+/// fail, and releasing the lock in between would let influxd open it.
 pub trait Device: Send + Sync {
-    /// The length in bytes, now.
+    /// The current length in bytes.
     ///
     /// # Errors
-    /// As the system says.
+    /// Any I/O error of the system.
     fn length(&self) -> io::Result<u64>;
 
     /// Fills `buffer` from `offset`.
     ///
     /// # Errors
-    /// When the bytes are not there or can't be read.
+    /// [`io::ErrorKind::UnexpectedEof`] when the file ends before; any I/O error of the system.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// Writes all of `bytes` at `offset`; the file grows where need be.
+    /// Writes all of `bytes` at `offset`. The file grows if necessary.
     ///
     /// # Errors
-    /// As the system says. How much was written is then unknown.
+    /// Any I/O error of the system. Part of the bytes may be written then.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Makes the file this many bytes long; what is new reads as zeros.
+    /// Sets the length of the file in bytes. New bytes are zero.
     ///
     /// # Errors
-    /// As the system says.
+    /// Any I/O error of the system.
     fn set_length(&self, length: u64) -> io::Result<()>;
 
-    /// Returns when everything written so far, and the length, survives a power failure.
+    /// Waits until the length and all earlier writes are on disk and survive a power failure.
     ///
     /// # Errors
-    /// As the system says. What was written since the last success is then in doubt.
+    /// Any I/O error of the system. Writes since the last successful sync may be lost then.
     fn sync(&self) -> io::Result<()>;
 
-    /// How many bytes the file system still has for new content; none where that is not known.
+    /// The free space of the file system in bytes; `None` if it is not known.
     ///
     /// # Errors
-    /// As the system says.
+    /// Any I/O error of the system.
     fn free_space(&self) -> io::Result<Option<u64>> {
         Ok(None)
     }
 
-    /// Lets go of cached copies of these bytes, so that the next read is one of the medium. A
-    /// wish that may come to nothing; but what stands before another device has to pass it on.
+    /// Asks the system to drop cached copies of these bytes, so that the next read is from the
+    /// medium. The system may ignore it. A device that wraps another one must pass the call on.
     fn forget(&self, offset: u64, length: u64);
 }
 
@@ -69,7 +68,7 @@ pub fn on_file(file: File) -> Box<dyn Device> {
 pub(super) struct DiskDevice(File);
 
 impl DiskDevice {
-    /// Takes over a file that is open for reading and writing, and its lock with it.
+    /// A device for a file that is open for reading and writing. It keeps the lock of the file.
     pub(super) fn new(file: File) -> Self {
         Self(file)
     }
@@ -110,8 +109,8 @@ impl Device for DiskDevice {
     }
 }
 
-/// Lets nothing be written after a failure: the state of the file is no longer known then, and
-/// every further write could destroy what is still whole.
+/// Rejects all writes after the first failed one. The state of the file is not known then, and
+/// further writes could damage it.
 pub(super) struct Latch {
     device: Box<dyn Device>,
     failed: AtomicBool,
@@ -163,11 +162,11 @@ impl Device for Latch {
     }
 }
 
-/// The CRC-32 of these bytes, read from the medium as far as the system lets us.
+/// The CRC-32 of these bytes. Asks the system to read from the medium and not from its cache.
 ///
 /// # Errors
-/// When they can't be read.
-pub(super) fn sum_on_medium(device: &dyn Device, bytes: Range<u64>) -> io::Result<u32> {
+/// Any I/O error of the system.
+pub(super) fn checksum_on_medium(device: &dyn Device, bytes: Range<u64>) -> io::Result<u32> {
     const CHUNK: usize = 256 << 10;
     let Range { start: mut at, end } = bytes;
     device.forget(at, end.saturating_sub(at));
@@ -183,7 +182,7 @@ pub(super) fn sum_on_medium(device: &dyn Device, bytes: Range<u64>) -> io::Resul
     Ok(sum.finalize())
 }
 
-/// What a device holds, for reading, with the length it has now.
+/// A read-only view of a device, with the length that the device had when the view was made.
 pub(super) struct View {
     device: Arc<dyn Device>,
     size: u64,

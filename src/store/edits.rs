@@ -1,4 +1,4 @@
-//! The single edits of one bucket, in the order of their keys.
+//! The edits and additions of one bucket, in the order of their keys.
 
 use std::cmp::Ordering;
 use std::collections::btree_map::{BTreeMap, Iter};
@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 
 use crate::store::change::{BucketChange, Edit};
 
-/// Pairs that are put into a bucket and are worked out only when they are needed, for changes of
-/// so many that a copy of each would fill the memory.
+/// Pairs to put into a bucket that are computed on demand, for changes so large that copies of
+/// all pairs would take too much memory.
 pub trait Additions: Send + Sync {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// Appends the key and the value of the pair with this number to the buffers. Keys ascend
-    /// strictly, and a pair is the same each time it is asked for.
+    /// Appends the key and the value of pair `number`, counted from 0, to the buffers. Keys ascend
+    /// strictly, and the same number always gives the same pair.
     fn pair(&self, number: usize, key_out: &mut Vec<u8>, value_out: &mut Vec<u8>);
 }
 
@@ -25,19 +25,18 @@ pub(super) struct Edits<'e> {
     next_listed: Option<(&'e Vec<u8>, &'e Edit)>,
     additions: Option<&'e dyn Additions>,
     number: usize,
-    /// The pair of `additions` with that number.
+    /// The key and the value of addition `number`.
     key: Zeroizing<Vec<u8>>,
     value: Zeroizing<Vec<u8>>,
 }
 
 impl<'e> Edits<'e> {
-    /// Those of a change.
+    /// The edits and additions of `change`.
     pub(super) fn of(change: &'e BucketChange) -> Self {
         Self::new(&change.edits, change.additions.as_deref())
     }
 
-    /// Those that are listed, and those that are worked out; where a key is among both, what is
-    /// listed counts.
+    /// The edits in `listed`, and the pairs in `additions` whose keys are not in `listed`.
     pub(super) fn new(
         listed: &'e BTreeMap<Vec<u8>, Edit>,
         additions: Option<&'e dyn Additions>,
@@ -51,11 +50,11 @@ impl<'e> Edits<'e> {
             key: Zeroizing::new(Vec::new()),
             value: Zeroizing::new(Vec::new()),
         };
-        edits.work_out();
+        edits.load_addition();
         edits
     }
 
-    /// The next edit's key, and its new value; none to remove what is there.
+    /// The key and the new value of the next edit. No value removes the pair.
     pub(super) fn peek(&self) -> Option<(&[u8], Option<&[u8]>)> {
         match (self.next_listed, self.additions) {
             (Some((key, edit)), additions)
@@ -68,13 +67,13 @@ impl<'e> Edits<'e> {
         }
     }
 
-    /// The same, if its key is below `limit`; without a limit in any case.
+    /// [`Self::peek`] if the key is below `limit`, or if there is no limit.
     pub(super) fn peek_below(&self, limit: Option<&[u8]>) -> Option<(&[u8], Option<&[u8]>)> {
         self.peek()
             .filter(|(key, _)| limit.is_none_or(|limit| *key < limit))
     }
 
-    /// Goes on to the edit after the next.
+    /// Drops the next edit.
     pub(super) fn advance(&mut self) {
         let order = match (self.next_listed, self.additions) {
             (Some((key, _)), Some(_)) => key.as_slice().cmp(&self.key),
@@ -86,16 +85,72 @@ impl<'e> Edits<'e> {
         }
         if order.is_ge() {
             self.number += 1;
-            self.work_out();
+            self.load_addition();
         }
     }
 
-    fn work_out(&mut self) {
+    fn load_addition(&mut self) {
         self.key.clear();
         self.value.clear();
         match self.additions.filter(|all| self.number < all.count()) {
             Some(all) => all.pair(self.number, &mut self.key, &mut self.value),
             None => self.additions = None,
+        }
+    }
+}
+
+/// Two sets of additions as one. Where both have a key, the pair of the second one is used.
+pub(super) struct MergedAdditions {
+    first: Box<dyn Additions>,
+    second: Box<dyn Additions>,
+    /// For each pair, whether it is in `second`, and its number there or in `first`.
+    order: Vec<(bool, usize)>,
+}
+
+impl MergedAdditions {
+    pub(super) fn new(first: Box<dyn Additions>, second: Box<dyn Additions>) -> Self {
+        let mut order = Vec::with_capacity(first.count() + second.count());
+        let nothing = BTreeMap::new();
+        let mut from_first = Edits::new(&nothing, Some(&*first));
+        let mut from_second = Edits::new(&nothing, Some(&*second));
+        loop {
+            let order_of_keys = match (from_first.peek(), from_second.peek()) {
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => break,
+            };
+            order.push(if order_of_keys.is_lt() {
+                (false, from_first.number)
+            } else {
+                (true, from_second.number)
+            });
+            if order_of_keys.is_le() {
+                from_first.advance();
+            }
+            if order_of_keys.is_ge() {
+                from_second.advance();
+            }
+        }
+        drop((from_first, from_second));
+        Self {
+            first,
+            second,
+            order,
+        }
+    }
+}
+
+impl Additions for MergedAdditions {
+    fn count(&self) -> usize {
+        self.order.len()
+    }
+
+    fn pair(&self, number: usize, key_out: &mut Vec<u8>, value_out: &mut Vec<u8>) {
+        match self.order.get(number) {
+            Some((false, number)) => self.first.pair(*number, key_out, value_out),
+            Some((true, number)) => self.second.pair(*number, key_out, value_out),
+            None => {}
         }
     }
 }
@@ -119,10 +174,10 @@ pub(super) fn find(additions: &dyn Additions, key: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    struct Listed(Vec<(&'static str, &'static str)>);
+    pub(in crate::store) struct Listed(pub(in crate::store) Vec<(&'static str, &'static str)>);
 
     impl Additions for Listed {
         fn count(&self) -> usize {

@@ -1,10 +1,10 @@
-//! Random access to the bytes of a database file, wherever they are.
+//! Random access to the bytes of a database file, on disk or in memory.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-/// Which file it is, by device and inode, whatever its path.
+/// Identifies a file by device and inode, independent of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileIdentity {
     device: u64,
@@ -24,13 +24,14 @@ impl FileIdentity {
 
 /// Bytes of a known length that can be read at any offset.
 pub trait ReadAt: Send + Sync {
-    /// The length in bytes, fixed when the file was opened.
+    /// The length in bytes when the file was opened.
     fn size(&self) -> u64;
 
     /// Fills `buf` from `offset`.
     ///
     /// # Errors
-    /// When the bytes are not there or can't be read; `buf` is then unspecified.
+    /// [`io::ErrorKind::UnexpectedEof`] when the file ends before; any I/O error of the system. The
+    /// content of `buf` is unspecified then.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
@@ -41,7 +42,7 @@ pub(super) struct DiskFile {
 }
 
 impl DiskFile {
-    /// Takes an open file over; its length is taken now and not looked at again.
+    /// Access to an open file of `size` bytes.
     pub(super) fn new(file: File, size: u64) -> Self {
         Self { file, size }
     }
@@ -57,11 +58,11 @@ impl ReadAt for DiskFile {
     }
 }
 
-/// Content held in memory: an unpacked copy, or a test's image.
+/// A file in memory: an unpacked copy, or the image of a test.
 pub struct MemoryFile(Vec<u8>);
 
 impl MemoryFile {
-    /// Takes the content over.
+    /// A file with this content.
     #[must_use]
     pub fn new(content: Vec<u8>) -> Self {
         Self(content)
@@ -83,10 +84,10 @@ impl ReadAt for MemoryFile {
     }
 }
 
-/// Reads until `buffer` is full or `source` ends; returns how much was read.
+/// Reads until `buffer` is full or `source` ends. Returns the number of bytes read.
 ///
 /// # Errors
-/// As the source says.
+/// Any error of `source`, except [`io::ErrorKind::Interrupted`].
 pub fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {

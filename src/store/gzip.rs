@@ -1,60 +1,58 @@
-//! Gzipped copies, as `influx backup` writes them: unpacked, bounded.
+//! Unpacking gzipped copies, as `influx backup` writes them, with a limit on their size.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
 
-/// The two bytes every gzip file begins with.
+/// The first two bytes of every gzip file.
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The most a packed byte may unpack to. Deflate's own limit is 1,032; a real database stays
-/// below this.
-const MOST_PER_BYTE: u64 = 100;
+/// The highest ratio of unpacked to packed bytes. Deflate allows up to 1,032; real databases are
+/// below this limit.
+const MAX_RATIO: u64 = 100;
 
-/// The least limit, so that tiny files of mostly empty pages can be read.
-const LEAST_LIMIT: u64 = 64 << 20;
+/// The limit in bytes is never lower than this, so that small files of mostly empty pages can be
+/// read.
+const MIN_LIMIT: u64 = 64 << 20;
 
-/// No gzipped copy may unpack to more than this many bytes, since most commands hold it in memory.
-const GREATEST_LIMIT: u64 = 4 << 30;
+/// The limit in bytes is never higher than this, since most commands unpack into memory.
+const MAX_LIMIT: u64 = 4 << 30;
 
-/// The most bytes that so many packed ones may unpack to.
+/// The limit in bytes for the unpacked content of a file of `packed` bytes.
 #[must_use]
 pub fn most_of(packed: u64) -> u64 {
-    packed
-        .saturating_mul(MOST_PER_BYTE)
-        .clamp(LEAST_LIMIT, GREATEST_LIMIT)
+    packed.saturating_mul(MAX_RATIO).clamp(MIN_LIMIT, MAX_LIMIT)
 }
 
-/// The content of a gzip file, read from its start to its end. Besides what the file itself says,
-/// reading fails with [`io::ErrorKind::InvalidData`] when the stream is damaged or ends early, and
-/// with [`io::ErrorKind::FileTooLarge`] when it unpacks to more than a plausible database: 100
-/// times its size (at least 64 MiB), and never more than 4 GiB.
+/// A reader of the content of a gzip file. Besides the errors of the file, reading fails with
+/// [`io::ErrorKind::InvalidData`] when the stream is damaged or ends early, and with
+/// [`io::ErrorKind::FileTooLarge`] when it unpacks to more than 100 times its size (at least
+/// 64 MiB), or to more than 4 GiB.
 pub struct Unpacking<R> {
     stream: MultiGzDecoder<BufReader<R>>,
-    told: u64,
+    stated_size: u64,
     limit: u64,
     done: u64,
 }
 
 impl<R: Read + Seek> Unpacking<R> {
-    /// From the start of `packed`.
+    /// A reader from the start of `packed`.
     ///
     /// # Errors
-    /// As reading; one that says itself that it is too large is refused before anything is done
-    /// with its content.
+    /// The errors of reading. A file whose trailer has a size above the limit is rejected here.
     pub fn new(mut packed: R) -> io::Result<Self> {
-        /// Packed bytes that are unpacked in one go.
+        /// The size of the input buffer in bytes.
         const INPUT: usize = 256 << 10;
         let packed_size = packed.seek(SeekFrom::End(0))?;
-        let told = told_size(&mut packed, packed_size)?;
+        let stated_size = stated_size_of(&mut packed, packed_size)?;
         let mut unpacking = Self {
             stream: MultiGzDecoder::new(BufReader::with_capacity(INPUT, packed)),
-            told,
+            stated_size,
             limit: most_of(packed_size),
             done: 0,
         };
-        if told > unpacking.limit {
-            // Or a damaged file, which this tells. Nothing is kept.
+        if stated_size > unpacking.limit {
+            // Too large or damaged: unpack it without keeping the content to tell which.
             io::copy(&mut unpacking, &mut io::sink())?;
             return Err(unpacking.too_large());
         }
@@ -67,7 +65,7 @@ impl<R> Unpacking<R> {
         io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!(
-                "it unpacks to more than {} MiB, which is the most that a file of this size may",
+                "it unpacks to more than {} MiB, the limit for a file of this size",
                 self.limit >> 20
             ),
         )
@@ -92,11 +90,11 @@ impl<R: Read> Read for Unpacking<R> {
 /// a plausible database.
 pub fn unpack(packed: impl Read + Seek) -> io::Result<Vec<u8>> {
     let mut stream = Unpacking::new(packed)?;
-    // Memory is taken once: growing would copy, and hold twice as much meanwhile.
+    // Allocated once: a growing vector would copy and use twice the memory meanwhile.
     let mut content = Vec::new();
-    let told = usize::try_from(stream.told).unwrap_or(0);
+    let stated_size = usize::try_from(stream.stated_size).unwrap_or(0);
     content
-        .try_reserve_exact(told.saturating_add(1))
+        .try_reserve_exact(stated_size.saturating_add(1))
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     stream.read_to_end(&mut content)?;
     Ok(content)
@@ -111,9 +109,9 @@ fn damaged(cause: io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// The unpacked size that the end of a gzip file tells, and leaves `packed` at its start. It is
-/// the last member's, modulo 4 GiB, and nothing that could be believed.
-fn told_size(packed: &mut (impl Read + Seek), packed_size: u64) -> io::Result<u64> {
+/// The unpacked size in the trailer of a gzip file. Leaves `packed` at its start. The size is that
+/// of the last member, modulo 4 GiB, and untrusted.
+fn stated_size_of(packed: &mut (impl Read + Seek), packed_size: u64) -> io::Result<u64> {
     let mut last = [0; 4];
     if packed_size >= 18 {
         packed.seek(SeekFrom::End(-4))?;
@@ -147,7 +145,7 @@ mod tests {
         let mut packed = pack(&vec![0; 65 << 20]);
         let refused = unpack(Cursor::new(&packed)).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
-        // One that lies about its size is met on the way.
+        // A false size in the trailer: the limit is reached while unpacking.
         let length = packed.len();
         packed[length - 4..].copy_from_slice(&[1, 0, 0, 0]);
         let refused = unpack(Cursor::new(&packed)).unwrap_err();

@@ -1,7 +1,7 @@
-//! Locks that bbolt understands: `flock(2)` on the database file itself.
+//! The locks that bbolt uses: `flock(2)` on the database file itself.
 //!
-//! A waiting bbolt (and so influxd) tries every 50 ms and gives up after its timeout, 1 s for
-//! influxd; boltkey does the same with its own.
+//! A waiting bbolt retries every 50 ms until its timeout, which is 1 s in influxd. boltkey does the
+//! same with a timeout of its own.
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
@@ -10,35 +10,36 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 
 /// How to take the lock.
 #[derive(Debug, Clone, Default)]
 pub struct LockOptions {
-    /// How long to wait for another process to let go. Zero: not at all.
+    /// How long to wait for another process to release the lock. Zero: don't wait.
     pub wait: Duration,
-    /// Go on where the file system has no locks.
+    /// Continue without a lock if the file system has none.
     pub no_lock: bool,
 }
 
-/// The process that holds a lock, as far as the system tells.
+/// A process that holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process ID in this process's namespace.
+    /// Its process ID, in the namespace of this process.
     pub pid: u32,
-    /// The program's name, where it may be read.
+    /// The name of the program, if it can be read.
     pub program: Option<String>,
 }
 
-/// How often a waiting process tries again; bbolt's own interval.
+/// The interval between two attempts, the same as in bbolt.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Takes the shared lock on an open database file, for reading. Where the file system has no
-/// locks, reading goes on and the returned finding says so.
+/// Takes the shared lock on an open database file, for reading. If the file system has no locks, it
+/// returns a finding instead of an error.
 ///
 /// # Errors
-/// [`ErrorKind::Locked`] when another process holds the file exclusively for longer than
-/// `options.wait`, naming the holder where the system shows it.
+/// [`ErrorKind::Locked`] when another process holds the exclusive lock for longer than
+/// `options.wait`, with the name of the process if it is known; [`ErrorKind::Io`] when the system
+/// fails in another way.
 pub(super) fn lock_shared(
     file: &File,
     path: &Path,
@@ -46,16 +47,16 @@ pub(super) fn lock_shared(
 ) -> Result<Option<Finding>> {
     match wait_for(|| file.try_lock_shared(), file, path, options)? {
         Lock::Taken => Ok(None),
-        Lock::NoneToBeHad(cause) => Ok(Some(unlocked(path, &cause))),
+        Lock::Unsupported(cause) => Ok(Some(unlocked(path, &cause))),
     }
 }
 
-/// Takes the exclusive lock on an open database file, for writing. Where the file system has no
-/// locks, only `options.no_lock` lets writing go on, and the returned finding says so.
+/// Takes the exclusive lock on an open database file, for writing. If the file system has no locks
+/// and `options.no_lock` is set, it returns a finding instead of an error.
 ///
 /// # Errors
-/// As [`lock_shared`], for any other holder; [`ErrorKind::Refused`] where there is no lock to be
-/// had, or another file stands at `path` by now.
+/// As [`lock_shared`], also for holders of the shared lock; [`ErrorKind::Refused`] when the file
+/// system has no locks, or another file is at `path` now.
 pub(super) fn lock_exclusive(
     file: &File,
     path: &Path,
@@ -63,23 +64,23 @@ pub(super) fn lock_exclusive(
 ) -> Result<Option<Finding>> {
     let finding = match wait_for(|| file.try_lock(), file, path, options)? {
         Lock::Taken => None,
-        Lock::NoneToBeHad(cause) if options.no_lock => Some(unlocked(path, &cause)),
-        Lock::NoneToBeHad(cause) => {
+        Lock::Unsupported(cause) if options.no_lock => Some(unlocked(path, &cause)),
+        Lock::Unsupported(cause) => {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "{} is on a file system without locks ({cause}), so a running influxd would \
-                     not be noticed",
+                    "{} is on a file system without locks ({cause}), so a running influxd can't be \
+                     detected",
                     path.display()
                 ),
             )
             .with_hint(
-                "make sure that influxd is stopped on every host that mounts it, then give \
+                "make sure that influxd is stopped on every host that mounts the file system, then pass \
                  --no-lock; or work on a copy on a local disk",
             ));
         }
     };
-    // A lock on a file that somebody has put another one in the place of protects nothing.
+    // If the file at `path` was replaced, the lock is on the wrong file.
     let ours = file.metadata().at("read", path)?;
     let theirs = std::fs::metadata(path).at("read", path)?;
     if (ours.dev(), ours.ino()) != (theirs.dev(), theirs.ino()) {
@@ -95,11 +96,11 @@ pub(super) fn lock_exclusive(
     Ok(finding)
 }
 
-/// Whether the file system lets files be locked. Tells for an open file by locking it, shared,
-/// for a moment; a lock that another process holds is a yes.
+/// Whether the file system supports locks. Takes and releases a shared lock on the open file to find
+/// out; if another process has locked it, the answer is true.
 ///
 /// # Errors
-/// When the system fails in another way.
+/// [`ErrorKind::Io`] when the system fails in another way.
 pub(super) fn can_lock(file: &File, path: &Path) -> Result<bool> {
     match file.try_lock_shared() {
         Ok(()) => file.unlock().map(|()| true).at("unlock", path),
@@ -109,13 +110,15 @@ pub(super) fn can_lock(file: &File, path: &Path) -> Result<bool> {
     }
 }
 
+/// The result of an attempt to lock.
 enum Lock {
     Taken,
-    /// The file system has none.
-    NoneToBeHad(io::Error),
+    /// The file system has no locks.
+    Unsupported(io::Error),
 }
 
-/// Tries until the lock is taken, there is none, or the time is over.
+/// Tries to lock until it succeeds, the file system turns out to have no locks, or `options.wait` is
+/// over.
 fn wait_for(
     try_lock: impl Fn() -> Result<(), TryLockError>,
     file: &File,
@@ -134,7 +137,7 @@ fn wait_for(
                 std::thread::sleep(left.min(RETRY));
             }
             Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
-                return Ok(Lock::NoneToBeHad(cause));
+                return Ok(Lock::Unsupported(cause));
             }
             Err(TryLockError::Error(cause)) => return Err(cause).at("lock", path),
         }
@@ -152,12 +155,11 @@ fn has_no_locks(cause: &io::Error) -> bool {
 
 fn unlocked(path: &Path, cause: &io::Error) -> Finding {
     Finding::new(
-        Severity::Warning,
-        "structure.unlocked",
+        Code::Unlocked,
         path.display().to_string(),
-        format!("this file system has no locks ({cause}), so a running influxd is not noticed"),
+        format!("this file system has no locks ({cause}), so a running influxd can't be detected"),
     )
-    .with_hint("make sure that influxd is stopped, on every host that mounts this file system")
+    .with_hint("make sure that influxd is stopped on every host that mounts this file system")
 }
 
 fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
@@ -167,7 +169,7 @@ fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
         .map_or_else(|_| Vec::new(), holders);
     let by = if holders.is_empty() {
         String::from(
-            "another process, which this system does not show \
+            "an unknown process \
              (it may run as another user or in another container)",
         )
     } else {
@@ -184,7 +186,7 @@ fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
         format!("{} is held by {by}{after}", path.display()),
     )
     .with_hint(format!(
-        "stop influxd first (it reports the same situation as \"timeout\"), or give {}",
+        "stop influxd first (influxd reports a held lock as \"timeout\"), or pass {}",
         if waited.is_zero() {
             "--wait 10s to wait for the lock"
         } else {
@@ -200,15 +202,15 @@ fn describe(holder: &Holder) -> String {
     }
 }
 
-/// The processes that hold an `flock` on the file at `path`. Empty where the file can't be looked at,
-/// and where the system has no table of locks or hides the entry.
+/// The processes that hold an `flock` on the file at `path`. Empty if the metadata of the file can't
+/// be read, or if the system has no table of locks or hides the entry.
 #[must_use]
 pub fn holders_of(path: &Path) -> Vec<Holder> {
     let metadata = std::fs::metadata(path);
     metadata.as_ref().map_or_else(|_| Vec::new(), holders)
 }
 
-/// The processes that hold an `flock` on a file, from Linux's table of locks. Empty where the
+/// The processes that hold an `flock` on a file, from the table of locks of Linux. Empty if the
 /// system has no such table or hides the entry.
 fn holders(metadata: &Metadata) -> Vec<Holder> {
     let Ok(table) = std::fs::read_to_string("/proc/locks") else {
@@ -230,9 +232,9 @@ fn holders(metadata: &Metadata) -> Vec<Holder> {
         .collect()
 }
 
-/// Picks the holders of `wanted` ("major:minor:inode") from the text of `/proc/locks`, whose
-/// lines read `1: FLOCK  ADVISORY  WRITE 1234 08:01:567 0 EOF`. Waiters, marked `->`, are left
-/// out.
+/// The process IDs of the holders of `wanted` ("major:minor:inode") in the text of `/proc/locks`. Its
+/// lines are like `1: FLOCK  ADVISORY  WRITE 1234 08:01:567 0 EOF`. Waiting processes, marked `->`,
+/// are left out.
 fn parse_lock_table(table: &str, wanted: &str) -> Vec<u32> {
     table
         .lines()
@@ -329,7 +331,7 @@ mod tests {
         let none = || Err(TryLockError::Error(rustix::io::Errno::NOLCK.into()));
         let options = LockOptions::default();
         let lock = wait_for(none, &opened, file.path(), &options).unwrap();
-        assert!(matches!(lock, Lock::NoneToBeHad(_)));
+        assert!(matches!(lock, Lock::Unsupported(_)));
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! Named buckets of bytes: snapshots, changes, page-level inspection, opening and locks.
+//! Stores: named buckets of keys and values in a database file, without the meaning of the bytes.
 //!
-//! Knows nothing of what the bytes mean. [`Snapshot`] is the least that every engine offers;
-//! what only pages can tell is in [`Inspect`], and what changes a store in [`Commit`], so an
-//! operation says in its signature which of them it needs.
+//! [`Snapshot`] reads buckets and pairs. [`Inspect`] checks the file and finds unused bytes.
+//! [`Commit`] changes the store. An operation says in its signature which of them it needs.
 
 pub mod bolt;
 pub mod change;
@@ -28,7 +27,9 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::Finding;
 
-pub use change::{ChangeSet, Commit, Committed, Outcome, Precious, Preview, Wipe};
+pub use change::{
+    ChangeSet, Commit, CommitOutcome, Committed, MAX_KEY_SIZE, Preview, ProtectedBytes, Wipe,
+};
 pub use copy::{Progress, create_from};
 pub use device::Device;
 pub use edits::Additions;
@@ -45,63 +46,62 @@ pub use writable::{WritableStore, has_locks};
 /// One top-level bucket of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
-    /// Its name; InfluxDB's are ASCII, others may be anything.
+    /// Its name. Names of InfluxDB are ASCII; others may be any bytes.
     pub name: Vec<u8>,
     /// Bolt's per-bucket counter. InfluxDB leaves it 0.
     pub sequence: u64,
 }
 
-/// What [`Snapshot::scan`] calls for each pair, in ascending order of keys.
+/// The callback of [`Snapshot::scan`], called for each pair in ascending order of keys.
 pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// A read-only view of one committed state of a store.
 ///
-/// Only top-level buckets and plain values are seen here; nested buckets are reported by
-/// [`Inspect::check`].
+/// It has only top-level buckets and plain values. [`Inspect::check`] reports nested buckets.
 pub trait Snapshot: Send + Sync {
-    /// The top-level buckets, ascending by name. Damage that hides some of them is in the
-    /// second value.
+    /// The top-level buckets, ascending by name, and findings about damage that may hide others.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
     fn buckets(&self) -> Result<(Vec<Bucket>, Vec<Finding>)>;
 
     /// The value at `key` of `bucket`; `None` when there is no such bucket or key.
     ///
     /// # Errors
-    /// When the file can't be read, or a page on the way to the key is damaged.
+    /// [`crate::ErrorKind::Io`] when the file can't be read; [`crate::ErrorKind::Corrupt`] when a
+    /// page on the way to the key is damaged.
     fn get(&self, bucket: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>>;
 
     /// Calls `visit` for every pair of `bucket`, ascending by key, until it breaks. A bucket
     /// that does not exist has no pairs. Damaged parts are skipped and returned as findings.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
     fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>>;
 }
 
-/// What only pages can tell.
+/// Page-level inspection of a store.
 pub trait Inspect: Send + Sync {
     /// Checks the whole structure.
     ///
     /// # Errors
-    /// When the file can't be read; damage is in the findings.
+    /// [`crate::ErrorKind::Io`] when the file can't be read. Damage is in the findings.
     fn check(&self) -> Result<StructureCheck>;
 
-    /// Calls `visit` for everything that stands in bytes no live record uses: free and leaked
-    /// pages, the tree of the superseded meta, slack inside live pages, the tail beyond the
-    /// high-water mark. Each unused byte is shown exactly once as part of [`Unused::Run`], but
-    /// that zeros may be left out; elements of stale nodes come in addition.
+    /// Calls `visit` for all bytes that no live record uses: free and leaked pages, the tree of the
+    /// older meta, slack inside live pages, the tail beyond the high-water mark. Each unused byte is
+    /// in exactly one [`Unused::Run`], but zeros may be left out. The elements of stale nodes are
+    /// passed in addition.
     ///
-    /// Where damage hides part of the live tree, the pages that may belong to it count as
-    /// unused; the returned findings say so.
+    /// If damage hides a part of the live tree, the pages of that part count as unused. The
+    /// returned findings report the damage.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
     fn unused(&self, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>>;
 
-    /// The same on several processors: each of `visits` is shown a part of it, all of them together
-    /// everything. Elements of a stale node, and runs that are continued, stay together.
+    /// [`Inspect::unused`] in parallel: each of `visits` is called for a part of the unused bytes.
+    /// Elements of one stale node, and a run with its continuations, are passed to one visitor.
     ///
     /// # Errors
     /// As [`Inspect::unused`].
@@ -112,49 +112,49 @@ pub trait Inspect: Send + Sync {
         }
     }
 
-    /// Does what [`Inspect::check`] and [`Inspect::unused`] begin with, so that it is done when they
-    /// are called, and calls `visit` for the pairs of `bucket` on the way: a scan of it that costs
-    /// no second look at its pages. They come in no particular order; damaged parts are left out
-    /// and told by the calls that follow.
+    /// Walks all trees, as [`Inspect::check`] and [`Inspect::unused`] need it, and keeps the result
+    /// for them. Pairs of `bucket` are passed to `visit` during the walk, in no particular order, so
+    /// that its pages are read once. Damaged parts are left out; the later calls report them.
     ///
-    /// False when that is not to be had, or was done before; nothing was shown then.
+    /// False when the engine does not support this, or it was done before. `visit` was not called
+    /// then.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
     fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {
         let _ = (bucket, visit);
         Ok(false)
     }
 
-    /// Whether a copy of the file would be no better than the file: it is laid out as a new one is,
-    /// nothing is to be found in it, no page is free, no unused byte is anything but zero, and
-    /// branches have no keys that leaves do not have. False where that can't be told.
+    /// Whether compacting would not improve the file: it has the layout of a new file, no findings,
+    /// no free pages, no unused bytes other than zeros, and no keys that are in branches only. False
+    /// if the engine can't find out.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
     fn is_compact(&self) -> Result<bool> {
         Ok(false)
     }
 
-    /// Whether [`Inspect::unused`] shows live bytes as well, because the engine does not tell them
-    /// from others. What is found there and is live has to be left out then.
+    /// Whether [`Inspect::unused`] includes live bytes, because the engine can't distinguish them.
+    /// The caller must leave out live records then.
     fn shows_live_bytes(&self) -> bool {
         false
     }
 }
 
-/// Is shown a part of what a file shows outside its live records.
+/// A callback of [`Inspect::unused_in_parts`].
 pub type UnusedVisitor<'v> = dyn FnMut(Unused<'_>) + Send + 'v;
 
-/// A piece of what the file shows outside its live records.
+/// A part of the unused bytes of a file.
 #[derive(Debug, Clone)]
 pub enum Unused<'a> {
-    /// Consecutive unused bytes. A long run comes in several calls; in each but the first
-    /// `continued` is true and `offset` follows on the last call's end.
+    /// Consecutive unused bytes. A long run is passed in several calls. In each but the first,
+    /// `continued` is true and `offset` is the end of the call before.
     Run {
         /// Where in the file (of the unpacked content, for a gzipped copy) `bytes` begins.
         offset: u64,
-        /// Whether these bytes follow directly on those of the previous call.
+        /// Whether these bytes directly follow those of the call before.
         continued: bool,
         /// The bytes.
         bytes: &'a [u8],
@@ -167,23 +167,23 @@ pub enum Unused<'a> {
 /// stale leaf, or the separator key of a stale branch (empty value).
 #[derive(Debug, Clone)]
 pub struct StaleElement<'a> {
-    /// The page the node starts at.
+    /// The first page of the node.
     pub page: u64,
-    /// The bucket, where the node tells (inline buckets only).
+    /// The bucket, if it is known (inline buckets only).
     pub bucket: Option<&'a [u8]>,
     /// The key.
     pub key: &'a [u8],
     /// The value; empty for a branch.
     pub value: &'a [u8],
-    /// The bytes of the file from which it can be read as such: from the node's start to the
-    /// element's end.
+    /// The bytes of the file that are needed to read the element: from the start of the node to the
+    /// end of the element.
     pub place: Range<u64>,
 }
 
-/// The outcome of [`Inspect::check`].
+/// The result of [`Inspect::check`].
 #[derive(Debug, Clone, Default)]
 pub struct StructureCheck {
-    /// What was found, in the order of pages as far as possible; codes begin `structure.`.
+    /// The findings, mostly in the order of pages. Their codes begin with `structure.`.
     pub findings: Vec<Finding>,
     /// How the pages are used.
     pub pages: Pages,
@@ -203,15 +203,15 @@ pub struct Pages {
     pub leaf: u64,
     /// Pages of the freelist.
     pub freelist: u64,
-    /// Pages that the freelist offers for reuse.
+    /// Pages that are free for reuse.
     pub free: u64,
     /// Pages neither live nor free.
     pub leaked: u64,
     /// Bytes beyond the high-water mark.
     pub tail_bytes: u64,
-    /// Buckets, nested ones included.
+    /// Buckets, including nested ones.
     pub buckets: u64,
-    /// Buckets that live inside their parent's leaf.
+    /// Buckets stored in the leaf of their parent.
     pub inline_buckets: u64,
     /// Keys with plain values.
     pub keys: u64,

@@ -1,4 +1,4 @@
-//! An in-memory store: the oracle for tests, and the least a [`Snapshot`] can be.
+//! An in-memory store: the reference for tests, and the content of new stores.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::store::change::no_such_bucket;
 use crate::store::{
-    Bucket, ChangeSet, Commit, Committed, Outcome, Precious, Preview, Snapshot, Visitor,
+    Bucket, ChangeSet, Commit, CommitOutcome, Committed, Preview, ProtectedBytes, Snapshot, Visitor,
 };
 
 /// Buckets and pairs in ordered maps.
@@ -23,12 +23,12 @@ struct ModelBucket {
 }
 
 impl Model {
-    /// Creates `bucket` if it is not there.
+    /// Creates `bucket` if it does not exist.
     pub fn create_bucket(&mut self, bucket: &[u8]) {
         self.buckets.entry(bucket.to_vec()).or_default();
     }
 
-    /// Puts a pair, creating the bucket if it is not there.
+    /// Puts a pair. Creates the bucket if it does not exist.
     pub fn put(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) {
         self.buckets
             .entry(bucket.to_vec())
@@ -37,19 +37,19 @@ impl Model {
             .insert(key.to_vec(), value.to_vec());
     }
 
-    /// Removes a pair if it is there.
+    /// Removes a pair if it exists.
     pub fn delete(&mut self, bucket: &[u8], key: &[u8]) {
         if let Some(bucket) = self.buckets.get_mut(bucket) {
             bucket.pairs.remove(key);
         }
     }
 
-    /// Removes a bucket with all its pairs if it is there.
+    /// Removes a bucket and all its pairs if it exists.
     pub fn delete_bucket(&mut self, bucket: &[u8]) {
         self.buckets.remove(bucket);
     }
 
-    /// A copy of all that `snapshot` shows; what it skipped is in the findings.
+    /// A copy of `snapshot`, and findings about the damaged parts that were skipped.
     ///
     /// # Errors
     /// As [`Snapshot::scan`].
@@ -97,7 +97,7 @@ impl Snapshot for Model {
 }
 
 impl Commit for Model {
-    fn commit(&mut self, changes: &ChangeSet, _: &Precious) -> Result<Committed> {
+    fn commit(&mut self, changes: &ChangeSet, _: &ProtectedBytes) -> Result<Committed> {
         for (name, change) in changes.buckets() {
             if !change.create && !change.delete && !self.buckets.contains_key(name) {
                 return Err(no_such_bucket(name));
@@ -105,9 +105,9 @@ impl Commit for Model {
         }
         let (after, _) = Self::copy_of(&Preview::new(self, changes))?;
         let outcome = if after == *self {
-            Outcome::Unchanged
+            CommitOutcome::Unchanged
         } else {
-            Outcome::Changed
+            CommitOutcome::Changed
         };
         *self = after;
         Ok(Committed {

@@ -1,4 +1,4 @@
-//! From a path to a store: what kind of file it is, the lock, the engine.
+//! Opening a store for reading: checks the kind of file, takes the lock, detects the engine.
 
 use std::fs::{File, OpenOptions as FileOptions};
 use std::io::{self, Seek};
@@ -29,12 +29,12 @@ pub struct OpenOptions {
 pub enum Engine {
     /// InfluxDB's own `influxd.bolt`.
     Bolt,
-    /// The embedded one.
+    /// The redb library.
     Redb,
 }
 
 impl Engine {
-    /// The word for it, in reports and on the command line.
+    /// Its name in reports and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -44,12 +44,12 @@ impl Engine {
     }
 }
 
-/// What kind of file a store is.
+/// The path, engine and size of a store.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// The path it was opened by.
+    /// The path that it was opened with.
     pub path: PathBuf,
-    /// The engine, told by the content.
+    /// The engine, detected from the content.
     pub engine: Engine,
     /// The file's length in bytes (of the unpacked content, for a gzipped copy).
     pub size_bytes: u64,
@@ -57,12 +57,12 @@ pub struct Description {
     pub page_size: u64,
     /// Whether it is a gzipped copy.
     pub gzipped: bool,
-    /// The file that was opened; none for a store that is no file.
+    /// The file that was opened; `None` for a device that is not a file.
     pub identity: Option<FileIdentity>,
 }
 
-/// A store that is open for reading. The shared lock is held until this is dropped: influxd
-/// gives up after one second, so don't keep it longer than reading takes.
+/// A store that is open for reading. It holds the shared lock until it is dropped. A starting influxd
+/// waits for the lock for one second only, so drop it as soon as possible.
 pub struct Store {
     description: Description,
     opened: Opened,
@@ -70,13 +70,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file at `path` for reading, without writing a byte and without creating
-    /// anything. Engine and compression are told by the content.
+    /// Opens the file at `path` for reading. Writes and creates nothing. Engine and compression are
+    /// detected from the content.
     ///
     /// # Errors
     /// * [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] from the system
-    /// * [`ErrorKind::NotAStore`] for anything that is no database, an empty file included
-    /// * [`ErrorKind::Locked`] when another process holds it
+    /// * [`ErrorKind::NotAStore`] for anything that is not a database, including an empty file
+    /// * [`ErrorKind::Corrupt`] for a redb store that is too damaged to be opened
+    /// * [`ErrorKind::Locked`] when another process has locked it
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         let file = open_file(path, Purpose::Reading)?;
         let mut notices = Vec::new();
@@ -84,18 +85,17 @@ impl Store {
         Self::read(file, path, notices)
     }
 
-    /// Reads a file that is open already and that nobody else can change: a private temporary
-    /// one, or a part of a backup. No lock is taken, and one that the file has stays. `path` is
-    /// for messages only.
+    /// A store in an open file that no other process changes: a private temporary file, or a part
+    /// of a backup. Takes no lock; a lock that the file has is kept. `path` is for messages only.
     ///
     /// # Errors
-    /// As [`Store::open`] where no lock is concerned.
+    /// As [`Store::open`], except for errors about the lock.
     pub fn of_file(file: File, path: &Path) -> Result<Self> {
         Self::read(file, path, Vec::new())
     }
 
     fn read(mut file: File, path: &Path, mut notices: Vec<Finding>) -> Result<Self> {
-        // Only what is read after locking is to be trusted, the length included.
+        // The length is read after locking, because it may change before.
         let metadata = file.metadata().at("read", path)?;
         let (size, identity) = (metadata.len(), FileIdentity::of(&metadata));
         let mut start = [0; 16];
@@ -130,13 +130,13 @@ impl Store {
         })
     }
 
-    /// What kind of file it is.
+    /// Path, engine and size.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// What opening it found worth saying: no lock to be had, an older meta page in use.
+    /// Findings about opening: the file system has no locks, an older meta page is used.
     #[must_use]
     pub fn notices(&self) -> &[Finding] {
         &self.notices
@@ -148,20 +148,20 @@ impl Store {
         self.opened.snapshot()
     }
 
-    /// What only pages can tell.
+    /// Page-level inspection.
     #[must_use]
     pub fn inspect(&self) -> &dyn Inspect {
         self.opened.inspect()
     }
 
-    /// Copies everything into an empty file, as a store of `engine`: every bucket, key, value and
-    /// sequence, and nothing else. `path` is that file's, for messages. The file is complete, on
-    /// disk, and was read back.
+    /// Copies every bucket, key, value and sequence, and nothing else, to an empty file as a store
+    /// of `engine`. Messages show `path` for the new file. On success the file is complete, synced
+    /// and verified.
     ///
     /// # Errors
-    /// * [`ErrorKind::Corrupt`] when this store can't be read whole
-    /// * [`ErrorKind::Refused`] when `engine` can't hold what is in it
-    /// * [`ErrorKind::Io`] when the file can't be written, or does not read back
+    /// * [`ErrorKind::Corrupt`] when damage hides a part of this store
+    /// * [`ErrorKind::Refused`] when `engine` does not support the content
+    /// * [`ErrorKind::Io`] when this store can't be read, or the file can't be written or verified
     pub fn copy_to(
         &self,
         engine: Engine,
@@ -172,10 +172,10 @@ impl Store {
         self.copy_changed_to(&ChangeSet::default(), engine, device, path, progress)
     }
 
-    /// The same with `changes` made on the way. They hold in the copy only.
+    /// [`Store::copy_to`] with `changes` applied to the copy. This store does not change.
     ///
     /// # Errors
-    /// As [`Store::copy_to`]; [`ErrorKind::Refused`] for changes to what is not there.
+    /// As [`Store::copy_to`]; [`ErrorKind::Refused`] for changes to buckets that do not exist.
     pub fn copy_changed_to(
         &self,
         changes: &ChangeSet,
@@ -187,20 +187,20 @@ impl Store {
         copy(&self.opened, changes, engine, device, path, progress)
     }
 
-    /// Reads all that [`Store::copy_to`] would copy, for a dry run.
+    /// Checks whether [`Store::copy_to`] would accept this store, for a dry run.
     ///
     /// # Errors
-    /// As [`Store::copy_to`] where the new file is not concerned.
+    /// Those of [`Store::copy_to`] that are about this store.
     pub fn could_copy_to(&self, engine: Engine) -> Result<()> {
         could_copy(&self.opened, engine)
     }
 }
 
-/// The engine that wrote the file at `path`, told by its first bytes, whoever holds its lock. None
+/// The engine of the file at `path`, detected from its first bytes without taking the lock. `None`
 /// for other files, and for gzipped copies.
 ///
 /// # Errors
-/// As [`Store::open`] where neither lock nor content is concerned.
+/// As [`Store::open`], except for errors about the lock and the content.
 pub fn engine_of(path: &Path) -> Result<Option<Engine>> {
     let mut file = open_file(path, Purpose::Reading)?;
     let mut start = [0; 32];
@@ -215,22 +215,22 @@ pub fn engine_of(path: &Path) -> Result<Option<Engine>> {
     })
 }
 
-/// What a file is opened for.
+/// Whether a file is opened for reading or for writing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Reading,
     Writing,
 }
 
-/// Opens a regular file without waiting for the other end of a pipe, and without ever creating
-/// one.
+/// Opens a regular file. Never creates one, and never waits for the other end of a pipe.
 ///
 /// # Errors
-/// As the system says, with what helps; [`ErrorKind::NotAStore`] for what is no regular file.
+/// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`] and [`ErrorKind::Io`] from the system;
+/// [`ErrorKind::NotAStore`] when it is not a regular file.
 pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     let writing = purpose == Purpose::Writing;
-    // What a folder or device is opened for does not matter: it is refused below.
+    // Other kinds of files are opened for reading, and rejected below.
     let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
     let writable = writing && kind.is_ok_and(|kind| kind.is_file());
     let file = FileOptions::new()
@@ -241,7 +241,7 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
         .at(if writing { "open for writing" } else { "open" }, path)
         .map_err(|error| match error.kind() {
             ErrorKind::NotFound => error.with_hint(
-                "check the path, or let boltkey locate show every store of this host; a missing \
+                "check the path, or run boltkey locate to list the stores of this host; a missing \
                      database is never created (influxd recovery does, and then says \"bucket not \
                      found\")",
             ),
@@ -252,26 +252,27 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
                 error.with_hint("run boltkey as the user influxd runs as, or as root")
             }
             _ if writing => error.with_hint(
-                "on a read-only file system, remount it or work on a copy: what only reads \
-                     works everywhere",
+                "if the file system is read-only, remount it or work on a copy; commands that only \
+                     read work anyway",
             ),
             _ => error,
         })?;
     let kind = file.metadata().at("read", path)?.file_type();
     if kind.is_dir() {
         return Err(not_a_store(path, "it is a folder").with_hint(format!(
-            "name the file itself, usually {}",
+            "use the path of the file itself, usually {}",
             path.join("influxd.bolt").display()
         )));
     }
     if kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device() {
-        return Err(not_a_store(path, "it is not a regular file")
-            .with_hint("name the database file itself, or copy what comes out there to a file"));
+        return Err(not_a_store(path, "it is not a regular file").with_hint(
+            "use the path of the database file, or copy the data to a regular file first",
+        ));
     }
     Ok(file)
 }
 
-/// The first bytes of the file, as many of `buffer` as there are.
+/// The first bytes of the file; fewer than `buffer` has if the file is shorter.
 pub(super) fn read_start<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let filled = fill(file, buffer)?;
     file.rewind()?;
@@ -282,13 +283,13 @@ fn unpack_all(file: &mut File, path: &Path) -> Result<Vec<u8>> {
     gzip::unpack(file).map_err(|cause| cant_unpack(path, &cause))
 }
 
-/// Why a gzipped copy can't be unpacked.
+/// The error for a gzipped copy that can't be unpacked.
 pub(super) fn cant_unpack(path: &Path, cause: &io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::InvalidData => not_a_store(path, &format!("{cause}"))
-            .with_hint("copy it again from where it came from, or name another copy"),
+            .with_hint("copy it again from its source, or use another copy"),
         io::ErrorKind::FileTooLarge => not_a_store(path, &format!("{cause}"))
-            .with_hint("if it is a real copy, unpack it with gunzip and name the result"),
+            .with_hint("if it is a real copy, unpack it with gunzip and use the result"),
         _ => Error::new(
             ErrorKind::Io,
             format!("can't unpack {}: {cause}", path.display()),
@@ -296,12 +297,15 @@ pub(super) fn cant_unpack(path: &Path, cause: &io::Error) -> Error {
     }
 }
 
-/// Says what a file is that people take for a database. A file that passes may still be none.
+/// Rejects files that are often mistaken for a database. Other files may be no database either.
+///
+/// # Errors
+/// [`ErrorKind::NotAStore`] for an empty file and for an SQLite file.
 pub(super) fn recognise(path: &Path, size: u64, start: &[u8]) -> Result<()> {
     if size == 0 {
         return Err(not_a_store(path, "it is empty").with_hint(
-            "an empty file often stands where a wrong path was given to influxd; boltkey locate \
-             shows every store of this host",
+            "influxd creates an empty file when it is started with a wrong path; run boltkey locate to \
+             list the stores of this host",
         ));
     }
     if start.starts_with(b"SQLite format 3\0") {

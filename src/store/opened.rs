@@ -1,4 +1,4 @@
-//! A store of either engine, told by its content.
+//! A store of either engine.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::finding::Finding;
 use crate::store::bolt::Bolt;
 use crate::store::redb::Redb;
 use crate::store::{
-    ChangeSet, Committed, Device, Engine, Inspect, Precious, ReadAt, Snapshot, redb,
+    ChangeSet, Committed, Device, Engine, Inspect, ProtectedBytes, ReadAt, Snapshot, redb,
 };
 
 /// An open store.
@@ -18,10 +18,12 @@ pub(super) enum Opened {
 }
 
 impl Opened {
-    /// Opens whatever `source` holds. `path` is for messages only.
+    /// Opens `source`. The engine is detected from the content. `path` is for messages only.
     ///
     /// # Errors
-    /// When it is neither, or damaged beyond opening.
+    /// [`crate::ErrorKind::NotAStore`] when it is neither a bolt nor a redb store;
+    /// [`crate::ErrorKind::Corrupt`] when it is too damaged to be opened; [`crate::ErrorKind::Io`]
+    /// when it can't be read.
     pub(super) fn new(source: Box<dyn ReadAt>, path: &Path) -> Result<Self> {
         let mut start = [0; redb::MAGIC.len()];
         if source.size() >= start.len() as u64 {
@@ -48,11 +50,11 @@ impl Opened {
         }
     }
 
-    /// Is `path` in messages from now on.
-    pub(super) fn call(&mut self, path: &Path) {
+    /// Sets the path that messages show.
+    pub(super) fn set_display_path(&mut self, path: &Path) {
         match self {
-            Self::Bolt(bolt) => bolt.call(path),
-            Self::Redb(redb) => redb.call(path),
+            Self::Bolt(bolt) => bolt.set_display_path(path),
+            Self::Redb(redb) => redb.set_display_path(path),
         }
     }
 
@@ -81,7 +83,7 @@ impl Opened {
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        protected: &Precious,
+        protected: &ProtectedBytes,
     ) -> Result<Committed> {
         match self {
             Self::Bolt(bolt) => bolt.commit(device, changes, protected),

@@ -1,10 +1,9 @@
-//! InfluxDB's SQLite file, which stands beside the database since 2.1: read on a private copy,
-//! never where it stands.
+//! Reads the SQLite file that InfluxDB has beside the database since 2.1, from a private copy.
 //!
-//! SQLite writes to what it opens: it rolls journals back, folds write-ahead logs in, makes files
-//! beside. And the file may be anybody's. So it is copied, with what stands beside it, into a
-//! folder that only this user can enter, and opened there with all of SQLite's own fences up.
-//! What it means is for other layers to know.
+//! SQLite writes to the files that it opens: it rolls journals back, merges write-ahead logs and
+//! creates files beside them. Also, the file is untrusted. So the file and its journals are copied
+//! to a private folder, and the copy is opened with the protections of SQLite for untrusted files.
+//! This module does not know what the content means.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,46 +16,47 @@ use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 
-/// The name of the copy; its journal's follows from it.
+/// The file name of the copy.
 const COPY: &str = "influxd.sqlite";
-/// What SQLite leaves beside a file that was not closed.
+/// The suffixes of the files that SQLite leaves beside a file that was not closed.
 const JOURNALS: [&str; 2] = ["-journal", "-wal"];
-/// What every SQLite file begins with.
+/// The first bytes of every SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// The newest format of the file that SQLite knows.
+/// The newest version of the file format that SQLite supports.
 const NEWEST_FORMAT: u8 = 2;
-/// What a rollback journal ends with that names a second file, to be deleted when it was rolled
-/// back. influxd never writes one.
+/// The last bytes of a rollback journal that names a second file, which SQLite deletes after the
+/// rollback. influxd never writes one.
 const NAMES_ANOTHER: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-/// The longest file that is copied, in bytes. Real ones are a few hundred kilobytes.
-const LONGEST: u64 = 4 << 30;
-/// The most rows and characters that are read of a list of names.
+/// The longest file that is copied, in bytes. Real files have a few hundred kilobytes.
+const MAX_SIZE: u64 = 4 << 30;
+/// How many names are read of a table.
 const MOST_NAMES: u64 = 1000;
+/// How many characters are read of a name.
 const LONGEST_NAME: u64 = 200;
 
-/// An SQLite file: a sound private copy of it, gone when this is dropped.
+/// A private copy of an SQLite file, whose structure was checked. Dropping it removes the copy.
 pub struct Sqlite {
-    // Before the folder, so that it is closed when the folder is removed.
+    // Declared before the folder, so that it is closed before the folder is removed.
     connection: Connection,
     folder: TempDir,
     path: PathBuf,
 }
 
 impl Sqlite {
-    /// Reads the file at `path`; `None` when there is none. The server that uses it must be
-    /// stopped, which whoever holds the lock on its database knows.
+    /// Copies and opens the file at `path`; `None` when there is none. The server that uses it must
+    /// be stopped: the caller holds the lock on its database. The file itself never changes.
     ///
     /// # Errors
-    /// * [`ErrorKind::NotAStore`] when it is no SQLite file
+    /// * [`ErrorKind::NotAStore`] when it is not an SQLite file
     /// * [`ErrorKind::Corrupt`] when it is damaged
-    /// * [`ErrorKind::UnknownSchema`] when its format is newer than what is known here
-    /// * [`ErrorKind::Refused`] for links, and for a file that is written to meanwhile
-    /// * else as the system says; none of them after anything was changed
+    /// * [`ErrorKind::UnknownSchema`] when its format is newer than what this version supports
+    /// * [`ErrorKind::Refused`] for links, and for a file that changes while it is read
+    /// * [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] from the system
     pub fn open(path: &Path) -> Result<Option<Self>> {
         Self::open_copy(path, path)
     }
 
-    /// Opens the file at `place`, a copy of `path`; failures name `path`.
+    /// Copies and opens the file at `place`, which is a copy of `path`. Messages show `path`.
     ///
     /// # Errors
     /// As [`Sqlite::open`].
@@ -85,32 +85,32 @@ impl Sqlite {
         Ok(Some(sqlite))
     }
 
-    /// SQLite's own check of the structure; rolls a journal back first, as any reading does.
+    /// Runs the structure check of SQLite. Like any access, it rolls a journal back first.
     fn check(&self) -> Result<()> {
-        let told: String = self
+        let answer: String = self
             .connection
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
             .map_err(|cause| failed(&self.path, &cause))?;
-        if told == "ok" {
+        if answer == "ok" {
             return Ok(());
         }
         Err(damaged(
             &self.path,
-            told.lines().next_back().unwrap_or(&told),
+            answer.lines().next_back().unwrap_or(&answer),
         ))
     }
 
-    /// The path it was opened by.
+    /// The path of the original file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The names of the migrations that were applied, in the order of their names, which is that
-    /// of their numbers. None when there is no such table.
+    /// The names of the migrations that were applied, in the order of names, which is the order of
+    /// their numbers. Empty when there is no such table.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] when the table is not what influxd makes.
+    /// [`ErrorKind::Corrupt`] when the table has another layout than that of influxd.
     pub fn migrations(&self) -> Result<Vec<String>> {
         if !self.has("migrations", Some("name"))? {
             return Ok(Vec::new());
@@ -126,7 +126,7 @@ impl Sqlite {
         names().map_err(|cause| failed(&self.path, &cause))
     }
 
-    /// How many rows a table has; none when there is no such table.
+    /// The number of rows of a table; 0 when there is no such table.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] when it can't be read.
@@ -137,8 +137,7 @@ impl Sqlite {
         self.count(&format!("SELECT count(*) FROM {}", quoted(table)), &[])
     }
 
-    /// How many rows of a table have nothing in this column; none when there is no such table or
-    /// column.
+    /// The number of rows that have NULL in a column; 0 when there is no such table or column.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] when it can't be read.
@@ -151,14 +150,14 @@ impl Sqlite {
         self.count(&query, &[])
     }
 
-    /// The whole content as one file, freshly laid out: nothing of deleted rows is in it, and no
-    /// journal belongs to it. With its length in bytes; gone when this is dropped.
+    /// Writes the whole content to one new file without a journal and without bytes of deleted rows.
+    /// Returns the file, which has no name, and its length in bytes.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// [`ErrorKind::Io`] when it can't be written.
     pub fn single_file(&self) -> Result<(File, u64)> {
         let out = self.folder.path().join("single.sqlite");
-        // SQLite takes an empty file, and would make one that others may read.
+        // SQLite accepts an empty file. A file that it creates would be readable by other users.
         let file = new_file(&out).at("write a copy of", &self.path)?;
         let name = out.to_string_lossy();
         self.connection
@@ -169,8 +168,8 @@ impl Sqlite {
         Ok((file, length))
     }
 
-    /// How many rows of a table have something else in this column than this text; none when there
-    /// is no such table or column.
+    /// The number of rows that have another value than `value` in a column; 0 when there is no such
+    /// table or column.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] when it can't be read.
@@ -183,9 +182,9 @@ impl Sqlite {
         self.count(&query, &[value])
     }
 
-    /// Whether there is such a table, and such a column in it. Views are none.
+    /// Whether there is such a table, with such a column. Views don't count.
     fn has(&self, table: &str, column: Option<&str>) -> Result<bool> {
-        let asked = match column {
+        let found = match column {
             None => self
                 .connection
                 .query_row(
@@ -204,7 +203,7 @@ impl Sqlite {
                 )
                 .optional(),
         };
-        Ok(asked.map_err(|cause| failed(&self.path, &cause))?.is_some())
+        Ok(found.map_err(|cause| failed(&self.path, &cause))?.is_some())
     }
 
     fn count(&self, query: &str, values: &[&str]) -> Result<u64> {
@@ -216,7 +215,7 @@ impl Sqlite {
     }
 }
 
-/// A name as SQL has it.
+/// A name as a quoted SQL identifier.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -227,7 +226,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Opens a regular file, never through a link.
+/// Opens a regular file; `None` if it does not exist. Does not follow links.
 fn open_source(path: &Path) -> Result<Option<File>> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let opened = OpenOptions::new()
@@ -241,11 +240,11 @@ fn open_source(path: &Path) -> Result<Option<File>> {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "{} is a link, and links to SQLite files are not followed",
+                    "{} is a link; links to SQLite files are not followed",
                     path.display()
                 ),
             )
-            .with_hint("name the file that it leads to")
+            .with_hint("use the path of the file that it points to")
             .with_source(cause));
         }
         Err(cause) => return Err(cause).at("open", path),
@@ -254,7 +253,7 @@ fn open_source(path: &Path) -> Result<Option<File>> {
     if kind.is_file() {
         Ok(Some(file))
     } else {
-        Err(no_sqlite(path, "it is not a regular file"))
+        Err(not_sqlite(path, "it is not a regular file"))
     }
 }
 
@@ -262,18 +261,18 @@ fn is_link(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_symlink())
 }
 
-/// Whether it can be SQLite at all. An empty file is what SQLite calls a new one.
+/// Rejects files that can't be SQLite. An empty file is a new SQLite file.
 fn recognise(file: &mut File, path: &Path) -> Result<()> {
     let size = file.metadata().at("read", path)?.len();
-    if size > LONGEST {
+    if size > MAX_SIZE {
         return Err(Error::new(
             ErrorKind::Refused,
             format!(
-                "{} has {size} bytes, which is more than influxd puts there",
+                "{} has {size} bytes, more than an SQLite file of influxd",
                 path.display()
             ),
         )
-        .with_hint("is it the right file? It is copied to be read"));
+        .with_hint("check the path; the file has to be copied to be read"));
     }
     let mut start = Vec::with_capacity(20);
     Read::by_ref(file)
@@ -282,7 +281,7 @@ fn recognise(file: &mut File, path: &Path) -> Result<()> {
         .at("read", path)?;
     file.rewind().at("read", path)?;
     if size > 0 && !start.starts_with(MAGIC) {
-        return Err(no_sqlite(path, "it does not begin like one"));
+        return Err(not_sqlite(path, "it has other first bytes"));
     }
     if let Some([write, read]) = start.get(18..20)
         && (*write > NEWEST_FORMAT || *read > NEWEST_FORMAT)
@@ -290,7 +289,7 @@ fn recognise(file: &mut File, path: &Path) -> Result<()> {
         return Err(Error::new(
             ErrorKind::UnknownSchema,
             format!(
-                "{} is in an SQLite format that is newer than what is known here",
+                "{} has an SQLite format that is newer than this version of boltkey supports",
                 path.display()
             ),
         )
@@ -299,7 +298,7 @@ fn recognise(file: &mut File, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A rollback journal can name a file that SQLite then deletes. No journal of influxd's does.
+/// Rejects a rollback journal that names another file, which SQLite would delete.
 fn names_no_other(journal: &mut File, path: &Path) -> Result<()> {
     let size = journal.metadata().at("read", path)?.len();
     let mut end = [0; NAMES_ANOTHER.len()];
@@ -314,11 +313,11 @@ fn names_no_other(journal: &mut File, path: &Path) -> Result<()> {
         return Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{} names another file, which no journal of influxd's does",
+                "{} names another file, which journals of influxd never do",
                 path.display()
             ),
         )
-        .with_hint("it may be forged: look at who can write to that folder"));
+        .with_hint("the journal may be forged; check who can write to that folder"));
     }
     Ok(())
 }
@@ -332,11 +331,11 @@ fn private_folder(path: &Path) -> Result<TempDir> {
             Error::new(
                 ErrorKind::Io,
                 format!(
-                    "can't make a folder for a private copy of {}: {cause}",
+                    "can't create a folder for a private copy of {}: {cause}",
                     path.display()
                 ),
             )
-            .with_hint("the variable TMPDIR names a folder with room for it")
+            .with_hint("set TMPDIR to a folder with enough free space")
         })
 }
 
@@ -349,11 +348,11 @@ fn new_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Copies what a file holds now; a file that changes meanwhile belongs to a running server.
+/// Copies a file. Rejects one that changes meanwhile, because a running server may be using it.
 fn copy(source: &mut File, path: &Path, to: &Path) -> Result<()> {
     let before = source.metadata().at("read", path)?;
-    if before.len() > LONGEST {
-        return Err(no_sqlite(path, "it is too long"));
+    if before.len() > MAX_SIZE {
+        return Err(not_sqlite(path, "it is too long"));
     }
     let mut out = new_file(to).at("write a copy of", path)?;
     let copied = io::copy(&mut Read::by_ref(source).take(before.len()), &mut out)
@@ -361,23 +360,23 @@ fn copy(source: &mut File, path: &Path, to: &Path) -> Result<()> {
     let copied = copied.map_err(|cause| {
         Error::new(
             ErrorKind::Io,
-            format!("can't make a private copy of {}: {cause}", path.display()),
+            format!("can't write a private copy of {}: {cause}", path.display()),
         )
-        .with_hint("the variable TMPDIR names a folder with room for it")
+        .with_hint("set TMPDIR to a folder with enough free space")
     })?;
     let after = source.metadata().at("read", path)?;
     let stamp = |m: &fs::Metadata| (m.len(), m.mtime(), m.mtime_nsec());
     if copied != before.len() || stamp(&before) != stamp(&after) {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("{} was written to while it was read", path.display()),
+            format!("{} changed while it was read", path.display()),
         )
         .with_hint("stop the influxd that uses it"));
     }
     Ok(())
 }
 
-/// Opens the copy. Whatever its schema says, nothing of it is run but plain tables.
+/// Opens the copy. Views, triggers and functions in its schema are disabled.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -391,17 +390,17 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     }
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
-    // For expressions in a schema that would fill the memory.
+    // Limits the memory that expressions in the schema can use.
     connection.pragma_update(None, "hard_heap_limit", 256 << 20)?;
     Ok(connection)
 }
 
-fn no_sqlite(path: &Path, why: &str) -> Error {
+fn not_sqlite(path: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::NotAStore,
-        format!("{} is no SQLite file: {why}", path.display()),
+        format!("{} is not an SQLite file: {why}", path.display()),
     )
-    .with_hint("influxd calls its own influxd.sqlite; --sqlite-path names it")
+    .with_hint("influxd names its SQLite file influxd.sqlite; pass its path with --sqlite-path")
 }
 
 fn damaged(path: &Path, why: &str) -> Error {
@@ -410,21 +409,21 @@ fn damaged(path: &Path, why: &str) -> Error {
         ErrorKind::Corrupt,
         format!("{} is damaged: {why}", path.display()),
     )
-    .with_hint("if there is a copy of it, name that with --sqlite-path")
+    .with_hint("if you have a copy of it, pass its path with --sqlite-path")
 }
 
 fn failed(path: &Path, cause: &rusqlite::Error) -> Error {
-    let told = cause.to_string();
+    let message = cause.to_string();
     match cause.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => no_sqlite(path, &told),
+        Some(ErrorCode::NotADatabase) => not_sqlite(path, &message),
         Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
             Error::new(
                 ErrorKind::Io,
-                format!("can't read a private copy of {}: {told}", path.display()),
+                format!("can't read a private copy of {}: {message}", path.display()),
             )
-            .with_hint("the variable TMPDIR names a folder with room for it")
+            .with_hint("set TMPDIR to a folder with enough free space")
         }
-        _ => damaged(path, &told),
+        _ => damaged(path, &message),
     }
 }
 
@@ -570,25 +569,25 @@ mod tests {
     #[test]
     fn what_is_refused() {
         let (folder, path) = made(SCHEMA);
-        let sound = fs::read(&path).unwrap();
+        let intact = fs::read(&path).unwrap();
         for (bytes, kind) in [
             (b"not at all".to_vec(), ErrorKind::NotAStore),
             (vec![0; 4096], ErrorKind::NotAStore),
-            (sound[..sound.len() - 4096].to_vec(), ErrorKind::Corrupt),
+            (intact[..intact.len() - 4096].to_vec(), ErrorKind::Corrupt),
             (MAGIC.to_vec(), ErrorKind::NotAStore),
             (
-                [&sound[..18], &[3, 3], &sound[20..]].concat(),
+                [&intact[..18], &[3, 3], &intact[20..]].concat(),
                 ErrorKind::UnknownSchema,
             ),
             (
-                [&sound[..4096], &[0xaa; 100], &sound[4196..]].concat(),
+                [&intact[..4096], &[0xaa; 100], &intact[4196..]].concat(),
                 ErrorKind::Corrupt,
             ),
         ] {
             fs::write(&path, bytes).unwrap();
             assert_eq!(refused(&path).kind(), kind);
         }
-        fs::write(&path, &sound).unwrap();
+        fs::write(&path, &intact).unwrap();
         let journal = with_suffix(&path, "-journal");
         fs::write(&journal, [&[0; 100][..], &NAMES_ANOTHER].concat()).unwrap();
         assert_eq!(refused(&path).kind(), ErrorKind::Corrupt);

@@ -1,4 +1,4 @@
-//! A gzipped store, unpacked into a file instead of memory: to be read there, or to stay.
+//! Unpacks a gzipped store into a file instead of memory.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,42 +13,42 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::bolt::{BEGINNING, begins_compact};
 use crate::store::copy::does_not_read_back;
-use crate::store::device::{Device, Latch, sum_on_medium};
+use crate::store::device::{Device, Latch, checksum_on_medium};
 use crate::store::file::fill;
 use crate::store::gzip::Unpacking;
 use crate::store::open::{cant_unpack, recognise};
 use crate::store::writable::WritableStore;
 
-/// Bytes that are unpacked, and written, at a time. Not less than what is looked at first.
+/// How many bytes are unpacked and written at a time. At least [`BEGINNING`].
 const PIECE: usize = 1 << 20;
 
-/// How many pieces there are, going back and forth between unpacking and writing.
+/// How many buffers the unpacking and the writing thread share.
 const PIECES: usize = 4;
 
 const _: () = assert!(PIECE >= BEGINNING);
 
-/// A store that was unpacked.
+/// A store that was unpacked into a file.
 pub struct Unpacked {
     store: WritableStore,
-    written: Written,
+    image: UnpackedImage,
 }
 
-/// What was written.
-struct Written {
+/// The file as it was written, to verify it.
+struct UnpackedImage {
     device: Arc<dyn Device>,
     length: u64,
     sum: u32,
 }
 
 impl Unpacked {
-    /// Unpacks `packed`, which is `path` in messages, into an empty file that is `to` in messages,
-    /// and opens what stands there. `device` gives the file once the beginning is known, and is
-    /// told whether the store may be compact as far as that tells. `progress` is told how many bytes
-    /// have been written, now and then.
+    /// Unpacks `packed` into an empty file and opens the result. Messages show `path` for `packed`
+    /// and `to` for the file. `device` is called when the beginning is known; its argument says
+    /// whether the store may be compact. `progress` is called with the number of bytes written so
+    /// far.
     ///
     /// # Errors
-    /// * [`ErrorKind::NotAStore`] for anything that is no database, and for a damaged stream
-    /// * [`ErrorKind::Io`] when `packed` can't be read or `to` not be written
+    /// * [`ErrorKind::NotAStore`] for anything that is not a database, and for a damaged stream
+    /// * [`ErrorKind::Io`] when `packed` can't be read or `to` can't be written
     pub fn new(
         packed: File,
         path: &Path,
@@ -61,7 +61,7 @@ impl Unpacked {
         let first = Piece::of(&mut stream, Piece::new()).map_err(cant_unpack)?;
         let beginning = first.bytes().get(..BEGINNING).unwrap_or(first.bytes());
         recognise(path, beginning.len() as u64, beginning)?;
-        let device = Box::new(Beside {
+        let device = Box::new(UnpackedDevice {
             device: device(begins_compact(beginning)),
             to: to.to_path_buf(),
         });
@@ -72,17 +72,17 @@ impl Unpacked {
             Err(Failed::Writing(cause)) => return Err(cause).at("write", to),
         };
         device.sync().at("sync", to)?;
-        let written = Written {
+        let image = UnpackedImage {
             device: Arc::clone(&device),
             length,
             sum,
         };
         let store = WritableStore::on_latched(device, path).or_else(|error| {
-            // Not the backup's fault if the disk does not hold what was written.
-            written.reads_back(to)?;
+            // If the file differs from what was written, the disk is the cause, not the backup.
+            image.reads_back(to)?;
             Err(error)
         })?;
-        Ok(Self { store, written })
+        Ok(Self { store, image })
     }
 
     /// The store, for reading.
@@ -91,32 +91,32 @@ impl Unpacked {
         &self.store
     }
 
-    /// Whether the file, which is `to` in messages, holds what was written to it. It is read from
-    /// the medium, as far as the system lets us.
+    /// Verifies the content of the file. Messages show `to`. Asks the system to read from the medium
+    /// and not from its cache.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when it does not, or can't be read.
+    /// [`ErrorKind::Io`] when the content differs from what was written, or can't be read.
     pub fn reads_back(&self, to: &Path) -> Result<()> {
-        self.written.reads_back(to)
+        self.image.reads_back(to)
     }
 
-    /// The store, to be changed; the file is `to` in messages from now on.
+    /// The store, for changing. Messages show `to` from now on.
     #[must_use]
     pub fn into_store(self, to: &Path) -> WritableStore {
         let mut store = self.store;
-        store.call(to);
+        store.set_display_path(to);
         store
     }
 }
 
-impl Written {
+impl UnpackedImage {
     /// See [`Unpacked::reads_back`].
     fn reads_back(&self, to: &Path) -> Result<()> {
-        let sum = sum_on_medium(&*self.device, 0..self.length).map_err(|cause| {
+        let sum = checksum_on_medium(&*self.device, 0..self.length).map_err(|cause| {
             let to = to.display();
             Error::new(ErrorKind::Io, format!("can't read {to} back: {cause}"))
         })?;
-        let long = self.device.length().at("look at", to)?;
+        let long = self.device.length().at("read the length of", to)?;
         if (long, sum) == (self.length, self.sum) {
             Ok(())
         } else {
@@ -125,28 +125,29 @@ impl Written {
     }
 }
 
-/// The device of a file that is another one's in messages: what can't be read of it says so.
-struct Beside {
+/// The device of the unpacked file. Messages about the store show the path of the packed file, so
+/// read errors add the path of the unpacked one.
+struct UnpackedDevice {
     device: Box<dyn Device>,
     to: PathBuf,
 }
 
-impl Beside {
-    fn told<T>(&self, read: io::Result<T>) -> io::Result<T> {
+impl UnpackedDevice {
+    fn with_path<T>(&self, read: io::Result<T>) -> io::Result<T> {
         read.map_err(|cause| {
-            let told = format!("{cause}, where it is unpacked for {}", self.to.display());
-            io::Error::new(cause.kind(), told)
+            let message = format!("{cause}, in the file unpacked to {}", self.to.display());
+            io::Error::new(cause.kind(), message)
         })
     }
 }
 
-impl Device for Beside {
+impl Device for UnpackedDevice {
     fn length(&self) -> io::Result<u64> {
-        self.told(self.device.length())
+        self.with_path(self.device.length())
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.told(self.device.read_exact_at(buffer, offset))
+        self.with_path(self.device.read_exact_at(buffer, offset))
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -170,7 +171,7 @@ impl Device for Beside {
     }
 }
 
-/// Bytes on their way to the file.
+/// A buffer of unpacked bytes.
 struct Piece {
     buffer: Zeroizing<Vec<u8>>,
     length: usize,
@@ -184,7 +185,7 @@ impl Piece {
         }
     }
 
-    /// What comes next; nothing at the end.
+    /// Fills `piece` with the next bytes of `stream`; with none at its end.
     fn of(stream: &mut impl Read, mut piece: Self) -> io::Result<Self> {
         piece.length = fill(stream, &mut piece.buffer)?;
         Ok(piece)
@@ -195,13 +196,14 @@ impl Piece {
     }
 }
 
-/// Which side failed.
+/// Which side of an unpacking failed.
 enum Failed {
     Unpacking(io::Error),
     Writing(io::Error),
 }
 
-/// Writes `first` and all that follows, while more is unpacked. Tells how much it was, and its sum.
+/// Writes `first` and the rest of `stream`, while more is unpacked in parallel. Returns the length
+/// in bytes and the CRC-32.
 fn write(
     first: Piece,
     stream: &mut impl Read,
@@ -211,7 +213,7 @@ fn write(
     let (give, take) = sync_channel::<Piece>(PIECES);
     let (give_back, take_back) = sync_channel::<Piece>(PIECES);
     for _ in 1..PIECES {
-        // There is room for all.
+        // The channel has room for all pieces.
         let _ = give_back.try_send(Piece::new());
     }
     thread::scope(|scope| {
@@ -220,7 +222,7 @@ fn write(
         let unpacked = loop {
             match next {
                 Ok(piece) if piece.length == 0 => break Ok(()),
-                // Whoever takes no more has failed, and tells so below.
+                // If the writer has stopped, it has failed; its error is returned below.
                 Ok(piece) => match give.send(piece).ok().and_then(|()| take_back.recv().ok()) {
                     Some(empty) => next = Piece::of(stream, empty),
                     None => break Ok(()),
@@ -249,7 +251,7 @@ fn write_pieces(
         device.write_all_at(piece.bytes(), at)?;
         at += piece.length as u64;
         progress(at);
-        // At the end nobody takes it.
+        // Fails at the end, when nothing more is unpacked.
         let _ = give_back.send(piece);
     }
     Ok((at, sum.finalize()))

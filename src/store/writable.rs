@@ -1,5 +1,5 @@
-//! A store that is open for changing: the exclusive lock, held from before the first byte is
-//! read until everything is proved.
+//! A store that is open for changing. It takes the exclusive lock before it reads anything, and
+//! holds it until it is dropped.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,7 +16,8 @@ use crate::store::open::{Purpose, open_file, read_start, recognise};
 use crate::store::opened::Opened;
 use crate::store::{
     Bucket, ChangeSet, Commit, Committed, Description, Engine, FileIdentity, GZIP_MAGIC, Inspect,
-    OpenOptions, Precious, Progress, Snapshot, StructureCheck, Unused, UnusedVisitor, Visitor,
+    OpenOptions, Progress, ProtectedBytes, Snapshot, StructureCheck, Unused, UnusedVisitor,
+    Visitor,
 };
 
 /// A store that is open for changing. No other process can open it until this is dropped.
@@ -27,24 +28,25 @@ pub struct WritableStore {
     notices: Vec<Finding>,
 }
 
-/// Whether the file system of the file at `path` lets it be locked.
+/// Whether the file system of the file at `path` supports locks.
 ///
 /// # Errors
-/// When the file can't be opened.
+/// As [`WritableStore::open`], except for errors about the content.
 pub fn has_locks(path: &Path) -> Result<bool> {
     can_lock(&open_file(path, Purpose::Reading)?, path)
 }
 
 impl WritableStore {
-    /// Opens the file at `path` for changing, and takes the exclusive lock on it. Nothing is
-    /// created and nothing written, but what an earlier writer left in memory is synced.
+    /// Opens the file at `path` for changing and takes the exclusive lock. Creates and writes
+    /// nothing, but syncs writes of earlier processes to disk.
     ///
     /// # Errors
     /// * [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] from the system
-    /// * [`ErrorKind::NotAStore`] for anything that is no database
-    /// * [`ErrorKind::Refused`] for a gzipped copy, where the file system has no locks, and when
-    ///   the file is replaced while this opens it
-    /// * [`ErrorKind::Locked`] when another process holds it
+    /// * [`ErrorKind::NotAStore`] for anything that is not a database
+    /// * [`ErrorKind::Corrupt`] for a redb store that is too damaged to be opened
+    /// * [`ErrorKind::Refused`] for a gzipped copy, if the file system has no locks, and if the file
+    ///   is replaced while it is opened
+    /// * [`ErrorKind::Locked`] when another process has locked it
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         let mut file = open_file(path, Purpose::Writing)?;
         let unlocked = lock_exclusive(&file, path, &options.lock)?;
@@ -61,7 +63,7 @@ impl WritableStore {
                     path.display()
                 ),
             )
-            .with_hint("unpack it with gunzip and name the result"));
+            .with_hint("unpack it with gunzip and use the result"));
         }
         let mut store = Self::on(Box::new(DiskDevice::new(file)), path)?;
         store.description.identity = Some(identity);
@@ -69,18 +71,18 @@ impl WritableStore {
         Ok(store)
     }
 
-    /// A store on a device that holds whatever lock is needed. `path` is for messages only.
+    /// A store on a device that holds the lock already. `path` is for messages only.
     ///
     /// # Errors
-    /// As [`WritableStore::open`] where no lock is concerned.
+    /// As [`WritableStore::open`], except for errors about the lock.
     pub fn on(device: Box<dyn Device>, path: &Path) -> Result<Self> {
         Self::on_latched(Arc::new(Latch::new(device)), path)
     }
 
-    /// The same where a [`Latch`] is before the device already.
+    /// [`Self::on`] for a device that is wrapped in a [`Latch`] already.
     pub(super) fn on_latched(device: Arc<dyn Device>, path: &Path) -> Result<Self> {
-        // The current state may be in memory only, if its writer was killed. Were it lost after
-        // pages of the state before were reused, there would be neither.
+        // If the last writer was killed, its commit may be in the system's cache only. It must be
+        // on disk before pages of the state before it are reused.
         device.sync().at("sync", path)?;
         let (opened, size) = read(&device, path)?;
         Ok(Self {
@@ -98,25 +100,25 @@ impl WritableStore {
         })
     }
 
-    /// Is `path` in messages from now on: the file gets another name.
-    pub(super) fn call(&mut self, path: &Path) {
+    /// Sets the path that messages show.
+    pub(super) fn set_display_path(&mut self, path: &Path) {
         self.description.path = path.to_path_buf();
-        self.opened.call(path);
+        self.opened.set_display_path(path);
     }
 
-    /// What kind of file it is.
+    /// Path, engine and size.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// What opening it found worth saying.
+    /// Findings about opening, as [`crate::store::Store::notices`].
     #[must_use]
     pub fn notices(&self) -> &[Finding] {
         &self.notices
     }
 
-    /// What only pages can tell.
+    /// Page-level inspection.
     #[must_use]
     pub fn inspect(&self) -> &dyn Inspect {
         self.opened.inspect()
@@ -125,7 +127,7 @@ impl WritableStore {
     /// As [`crate::store::Store::copy_changed_to`].
     ///
     /// # Errors
-    /// The same.
+    /// As [`crate::store::Store::copy_changed_to`].
     pub fn copy_changed_to(
         &self,
         changes: &ChangeSet,
@@ -137,10 +139,11 @@ impl WritableStore {
         copy(&self.opened, changes, engine, device, path, progress)
     }
 
-    /// Writes the whole file, as it is, to `out`.
+    /// Writes a byte-for-byte copy of the file to `out`.
     ///
     /// # Errors
-    /// When the file can't be read or `out` not be written; the second value says which.
+    /// [`CopyFailed::Reading`] when the file can't be read; [`CopyFailed::Writing`] when `out`
+    /// can't be written.
     pub fn copy_to(&self, out: &mut dyn Write) -> Result<(), CopyFailed> {
         const CHUNK: usize = 256 << 10;
         let mut buffer = Zeroizing::new(vec![0; CHUNK]);
@@ -168,7 +171,7 @@ pub enum CopyFailed {
     Writing(io::Error),
 }
 
-/// Reads what the device holds now.
+/// Opens the current content of the device.
 fn read(device: &Arc<dyn Device>, path: &Path) -> Result<(Opened, u64)> {
     let view = View::new(Arc::clone(device)).at("read", path)?;
     let size = crate::store::ReadAt::size(&view);
@@ -176,10 +179,10 @@ fn read(device: &Arc<dyn Device>, path: &Path) -> Result<(Opened, u64)> {
 }
 
 impl Commit for WritableStore {
-    fn commit(&mut self, changes: &ChangeSet, protected: &Precious) -> Result<Committed> {
+    fn commit(&mut self, changes: &ChangeSet, protected: &ProtectedBytes) -> Result<Committed> {
         let committed = self.opened.commit(&self.device, changes, protected)?;
-        // Nothing that was read before counts any more, and the lock has to stay: the same
-        // descriptor shows what the file holds now.
+        // Everything that was read before is out of date. The file is read again through the same
+        // descriptor, to keep the lock.
         match read(&self.device, &self.description.path) {
             Ok((opened, size)) => {
                 self.opened = opened;
@@ -189,12 +192,11 @@ impl Commit for WritableStore {
             Err(error) => Ok(Committed {
                 failure: committed.failure.or_else(|| {
                     let why = error.to_string();
-                    let message = format!(
-                        "the change is committed and holds, but it can't be read back: {why}"
-                    );
+                    let message =
+                        format!("the change is committed, but the file can't be read: {why}");
                     Some(
                         Error::new(ErrorKind::Incomplete, message)
-                            .with_hint("boltkey status tells what the file holds now"),
+                            .with_hint("run boltkey status to see the current content of the file"),
                     )
                 }),
                 ..committed

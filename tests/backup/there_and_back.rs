@@ -33,8 +33,8 @@ fn records(path: &Path) -> Records {
 fn records_of(snapshot: &dyn Snapshot) -> Records {
     let mut all = BTreeMap::new();
     for bucket in snapshot.buckets().unwrap().0 {
-        let name = bucket.name.iter().map(|byte| format!("{byte:02x}"));
-        let name = String::from_utf8(bucket.name.clone()).unwrap_or_else(|_| name.collect());
+        let name = String::from_utf8(bucket.name.clone());
+        let name = name.unwrap_or_else(|name| hex::encode(name.as_bytes()));
         let sequence = bucket.sequence.to_le_bytes().to_vec();
         all.insert((name.clone(), Vec::new()), sequence);
         snapshot

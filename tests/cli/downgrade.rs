@@ -324,7 +324,7 @@ fn an_sqlite_file_that_can_not_be_read() {
     sqlite(&sound, 8, ROWS);
     let sound_bytes = fs::read(&sound).unwrap();
     let cases: [(&str, Vec<u8>, &str); 3] = [
-        ("no SQLite", b"hello".to_vec(), "is no SQLite file"),
+        ("no SQLite", b"hello".to_vec(), "is not an SQLite file"),
         (
             "cut",
             sound_bytes[..sound_bytes.len() / 2].to_vec(),

@@ -218,9 +218,7 @@ fn bombs() {
                 entry["size"] = bomb.len().into();
                 if entry["sha256"].is_string() {
                     use sha2::{Digest, Sha256};
-                    let sum = Sha256::digest(&bomb);
-                    let sum = sum.iter().map(|byte| format!("{byte:02x}"));
-                    entry["sha256"] = sum.collect::<String>().into();
+                    entry["sha256"] = hex::encode(Sha256::digest(&bomb)).into();
                 }
                 json[place] = entry;
                 *content = json.to_string().into_bytes();

@@ -9,7 +9,7 @@ use crate::support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
 use crate::support::store_image::{StoreImage, contents, lost, stores, writable};
 use boltkey::cli::exit::code_of;
 use boltkey::ops::commit::SideFiles;
-use boltkey::store::{Committed, Engine, Model, Outcome};
+use boltkey::store::{CommitOutcome, Committed, Engine, Model};
 use boltkey::{Error, ErrorKind};
 use memchr::memmem;
 
@@ -173,12 +173,12 @@ fn fail_everywhere(
                     });
                     let says = |what: &str| text.as_ref().is_some_and(|text| text.contains(what));
                     match committed.outcome {
-                        Outcome::Unknown => {
+                        CommitOutcome::Unknown => {
                             tally.unknown += 1;
                             at_stage(Stage::During);
-                            assert!(says("may or may not hold"), "{place}: {text:?}");
+                            assert!(says("may or may not be committed"), "{place}: {text:?}");
                         }
-                        Outcome::Changed => {
+                        CommitOutcome::Changed => {
                             at_stage(Stage::After);
                             let told = says("holds") || says("was made") || says("is committed");
                             assert!(text.is_none() || told, "{place}: {text:?}");
@@ -187,11 +187,11 @@ fn fail_everywhere(
                                 None => tally.unharmed += 1,
                             }
                         }
-                        Outcome::Unchanged => panic!("{place}: said to be unchanged"),
+                        CommitOutcome::Unchanged => panic!("{place}: said to be unchanged"),
                     }
                     let with_token = with_files && operation.makes_token();
                     assert_eq!(token_out.exists(), with_token, "{place}: the token's file");
-                    let unknown = committed.outcome == Outcome::Unknown;
+                    let unknown = committed.outcome == CommitOutcome::Unknown;
                     (text, unknown, true)
                 }
             };
@@ -306,7 +306,7 @@ fn lie_everywhere(base: &StoreImage, most: usize) -> usize {
                     assert!(found.unwrap() == base.old, "{place}: {error}");
                 }
                 Ok(Ended { committed, .. }) => {
-                    assert_ne!(committed.outcome, Outcome::Unchanged, "{place}");
+                    assert_ne!(committed.outcome, CommitOutcome::Unchanged, "{place}");
                     if committed.failure.is_none() {
                         let found = found.unwrap_or_else(|why| panic!("{place}: {why}"));
                         assert!(

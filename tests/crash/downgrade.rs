@@ -16,7 +16,7 @@ use boltkey::ops::downgrade::apply::Settings;
 use boltkey::ops::downgrade::check::Options;
 use boltkey::ops::downgrade::prepare::TokenSearch;
 use boltkey::ops::downgrade::{apply, prepare};
-use boltkey::store::{Committed, Engine, Outcome, WritableStore};
+use boltkey::store::{CommitOutcome, Committed, Engine, WritableStore};
 
 type Change<'c> = &'c dyn Fn(&mut WritableStore) -> boltkey::Result<Committed>;
 
@@ -69,7 +69,7 @@ fn fail_everywhere(base: &StoreImage, change: Change<'_>) -> usize {
                         "{place}: {failure}"
                     );
                 }
-                (committed.outcome == Outcome::Unknown, true)
+                (committed.outcome == CommitOutcome::Unknown, true)
             }
         };
         recorder.reboot_images(6, &mut |image| {
@@ -89,7 +89,7 @@ fn interrupt(base: &StoreImage, change: Change<'_>) -> usize {
     let recorder = Recorder::new(base.bytes.clone());
     let mut store = writable(&recorder, name).unwrap();
     let done = change(&mut store).unwrap();
-    assert_eq!(done.outcome, Outcome::Changed, "{name}");
+    assert_eq!(done.outcome, CommitOutcome::Changed, "{name}");
     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
     drop(store);
     let after = recorder.bytes();

@@ -9,7 +9,7 @@ use crate::support::device::{Effort, Recorder, Steps};
 use crate::support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
 use crate::support::store_image::{Other, StoreImage, contents, lost, stores, writable};
 use boltkey::ops::commit::SideFiles;
-use boltkey::store::{Engine, Model, Outcome, Snapshot};
+use boltkey::store::{CommitOutcome, Engine, Model, Snapshot};
 use memchr::memmem;
 
 /// The tokens that a store holds in plaintext.
@@ -39,7 +39,7 @@ fn interrupt(base: &StoreImage, operation: Operation, effort: Effort) -> usize {
     let mut store = writable(&recorder, name).unwrap();
     let plan = operation.plan(&store, &base.old).unwrap();
     let done = plan.apply(&mut store, &SideFiles::default()).unwrap();
-    assert_eq!(done.outcome, Outcome::Changed, "{name}");
+    assert_eq!(done.outcome, CommitOutcome::Changed, "{name}");
     assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
     drop(store);
     let after = recorder.bytes();

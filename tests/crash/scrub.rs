@@ -9,7 +9,7 @@ use crate::support::fixtures::fixture;
 use crate::support::store_image::{contents, made, open, writable};
 use boltkey::finding::Severity;
 use boltkey::store::Engine;
-use boltkey::store::{ChangeSet, Commit, Inspect, Model, Outcome, Wipe, WritableStore};
+use boltkey::store::{ChangeSet, Commit, CommitOutcome, Inspect, Model, Wipe, WritableStore};
 use memchr::memmem::Finder;
 
 /// What every planted value begins with.
@@ -52,7 +52,7 @@ fn lived(count: usize) -> (Recorder, WritableStore) {
     changes.put(b"planted", b"stays", b"as it is");
     assert_eq!(
         store.commit(&changes, &[]).unwrap().outcome,
-        Outcome::Changed
+        CommitOutcome::Changed
     );
     // Some are replaced by less, some go one by one, some together, all in few transactions: so
     // pages keep old bytes behind their end.
@@ -103,7 +103,7 @@ fn what_a_change_replaces_goes_with_it() {
     let mut changes = scrub_everything();
     changes.put(b"planted", b"stays", b"differently");
     let committed = store.commit(&changes, &[]).unwrap();
-    assert_eq!(committed.outcome, Outcome::Changed);
+    assert_eq!(committed.outcome, CommitOutcome::Changed);
     assert!(committed.failure.is_none());
     let bytes = recorder.bytes();
     assert_eq!(canaries(&bytes), 0);

@@ -14,10 +14,10 @@ use crate::support::fixtures::{content, fixtures};
 use crate::support::store_image::{made, open as open_image};
 use boltkey::finding::Severity;
 use boltkey::store::bolt::Bolt;
-use boltkey::store::change::{Fate, Transform};
+use boltkey::store::change::{PairAction, Transform};
 use boltkey::store::{
-    ChangeSet, Commit, Inspect, MemoryFile, Model, Outcome, Preview, Snapshot, Unused,
-    WritableStore,
+    ChangeSet, Commit, CommitOutcome, Inspect, MAX_KEY_SIZE, MemoryFile, Model, Preview, Snapshot,
+    Unused, WritableStore,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -54,7 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
         8 => proptest::collection::vec(any::<u8>(), 1..24),
         1 => proptest::collection::vec(any::<u8>(), 100..900),
-        1 => (1..32_768_usize).prop_map(|n| vec![b'k'; n]),
+        1 => (1..MAX_KEY_SIZE).prop_map(|n| vec![b'k'; n]),
     ];
     let size = prop_oneof![6 => 0..400_usize, 2 => 0..5000_usize, 1 => 0..70_000_usize];
     prop_oneof![
@@ -71,17 +71,17 @@ fn step() -> impl Strategy<Value = Step> {
 struct Mixed(u8);
 
 impl Transform for Mixed {
-    fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> boltkey::Result<Fate> {
+    fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> boltkey::Result<PairAction> {
         let sum = key
             .iter()
             .fold(self.0, |sum, byte| sum.wrapping_mul(31) ^ byte);
         Ok(match sum % 4 {
-            0 => Fate::Remove,
-            1 => Fate::Keep,
+            0 => PairAction::Remove,
+            1 => PairAction::Keep,
             _ => {
                 out.extend_from_slice(&value[..value.len() / 2]);
                 out.extend_from_slice(key);
-                Fate::Replace
+                PairAction::Replace
             }
         })
     }
@@ -162,7 +162,7 @@ fn sound(bytes: &[u8], what: &str) {
                 "older-meta"
             ]
             .iter()
-            .any(|code| finding.code == format!("structure.{code}")),
+            .any(|code| finding.code.name() == format!("structure.{code}")),
             "{what}: {finding:?}"
         );
     }
@@ -293,10 +293,10 @@ fn try_changes(
                     "{what}: the model differs after {steps:?}"
                 );
                 // A transform may give what was there already; only the model compares all.
-                if by_model.outcome == Outcome::Changed {
-                    assert_eq!(committed.outcome, Outcome::Changed, "{what}");
+                if by_model.outcome == CommitOutcome::Changed {
+                    assert_eq!(committed.outcome, CommitOutcome::Changed, "{what}");
                 }
-                if committed.outcome == Outcome::Unchanged {
+                if committed.outcome == CommitOutcome::Unchanged {
                     assert!(after == before, "{what}: written for nothing");
                     continue;
                 }
@@ -484,7 +484,7 @@ fn damaged_and_truncated_files_are_refused() {
         let check = Inspect::check(&bolt).unwrap();
         let fatal = check.findings.iter().any(|finding| {
             finding.severity == Severity::Error
-                || ["structure.truncated", "structure.short-page"].contains(&finding.code)
+                || ["structure.truncated", "structure.short-page"].contains(&finding.code.name())
         });
         let recorder = Recorder::new(bytes.clone());
         let mut store = WritableStore::on(Box::new(recorder.clone()), &path).unwrap();

@@ -11,10 +11,10 @@ use crate::support::fixtures::{content, fixtures};
 use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::convert::convert;
-use boltkey::store::change::{Fate, Transform};
+use boltkey::store::change::{PairAction, Transform};
 use boltkey::store::{
-    ChangeSet, Commit, Device, Engine, Inspect, Model, OpenOptions, Outcome, Preview, Progress,
-    Snapshot, Store, Unused, Wipe, WritableStore, bolt, redb,
+    ChangeSet, Commit, CommitOutcome, Device, Engine, Inspect, Model, OpenOptions, Preview,
+    Progress, Snapshot, Store, Unused, Wipe, WritableStore, bolt, redb,
 };
 use proptest::prelude::*;
 
@@ -45,15 +45,15 @@ fn step() -> impl Strategy<Value = Step> {
 struct Mixed(u8);
 
 impl Transform for Mixed {
-    fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> boltkey::Result<Fate> {
+    fn apply(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> boltkey::Result<PairAction> {
         let sum = key.iter().fold(self.0, |sum, byte| sum.wrapping_add(*byte));
         Ok(match sum % 3 {
-            0 => Fate::Remove,
-            1 => Fate::Keep,
+            0 => PairAction::Remove,
+            1 => PairAction::Keep,
             _ => {
                 out.extend_from_slice(key);
                 out.extend_from_slice(value);
-                Fate::Replace
+                PairAction::Replace
             }
         })
     }
@@ -145,7 +145,7 @@ fn agree(rounds: &[Vec<Step>]) {
                     assert_eq!(done.outcome, expected.outcome, "{engine}: {steps:?}");
                     assert!(done.failure.is_none(), "{engine}: {:?}", done.failure);
                     assert!(preview.unwrap() == model, "{engine}: the preview differs");
-                    if done.outcome == Outcome::Unchanged {
+                    if done.outcome == CommitOutcome::Unchanged {
                         assert!(recorder.bytes() == bytes, "{engine}: written for nothing");
                     }
                 }
@@ -291,7 +291,12 @@ fn a_scrubbed_bolt_file_shows_nothing_unused() {
         assert!(error.is_none(), "{}: {error:?}", file.display());
         let bytes = recorder.bytes();
         let again = store.commit(&changes, &[]).unwrap();
-        assert_eq!(again.outcome, Outcome::Unchanged, "{}", file.display());
+        assert_eq!(
+            again.outcome,
+            CommitOutcome::Unchanged,
+            "{}",
+            file.display()
+        );
         assert!(recorder.bytes() == bytes);
         scrubbed += 1;
     }

@@ -53,7 +53,7 @@ fn every_fixture_has_an_entry_and_nothing_else_has() {
     );
     for (file, fields) in &entries {
         let sum = Sha256::digest(fs::read(fixtures().join(file)).unwrap());
-        let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = hex::encode(sum);
         assert_eq!(fields["sha256"], sum, "{file}");
         for field in ["producer", "command", "content"] {
             assert!(fields.get(field).is_some_and(|f| !f.is_empty()), "{file}");

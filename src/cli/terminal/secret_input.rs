@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::secret::Token;
+use crate::store::MAX_KEY_SIZE;
 
 /// A secret the program may ask for.
 #[derive(Debug)]
@@ -46,9 +47,6 @@ impl Secret {
         variable: "BOLTKEY_PASSPHRASE",
     };
 }
-
-/// No token can be longer: Bolt's keys end there.
-const LONGEST: usize = 32 << 10;
 
 /// Reads a secret: from `file` (standard input for `-`), else from its environment variable,
 /// else from the terminal without echo. One LF or CRLF at the end is dropped.
@@ -124,7 +122,7 @@ pub fn is_exposed(file: &Path) -> bool {
 /// Reads a little more than may be, so that too much is noticed. The buffer never grows: a
 /// smaller one would be left behind in memory as it was.
 fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
-    let most = LONGEST + "\r\n".len() + 1;
+    let most = MAX_KEY_SIZE + "\r\n".len() + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(2 * most));
     source.take(most as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -156,7 +154,7 @@ impl Secret {
             .strip_suffix(b"\r\n")
             .or_else(|| bytes.strip_suffix(b"\n"))
             .unwrap_or(&bytes);
-        if text.len() > LONGEST {
+        if text.len() > MAX_KEY_SIZE {
             return Err(refused("is longer than 32 KiB"));
         }
         match std::str::from_utf8(text) {
@@ -202,8 +200,8 @@ mod tests {
         ] {
             assert_eq!(check(bytes.as_bytes()).unwrap(), text);
         }
-        assert_eq!(check(&[b'x'; LONGEST]).unwrap().len(), LONGEST);
-        for bytes in [&b"\xff"[..], &[b'x'; LONGEST + 1]] {
+        assert_eq!(check(&[b'x'; MAX_KEY_SIZE]).unwrap().len(), MAX_KEY_SIZE);
+        for bytes in [&b"\xff"[..], &[b'x'; MAX_KEY_SIZE + 1]] {
             assert_eq!(check(bytes).unwrap_err().kind(), ErrorKind::Refused);
         }
         let file = tempfile::NamedTempFile::new().unwrap();

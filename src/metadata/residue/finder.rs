@@ -13,6 +13,8 @@ use std::ops::Range;
 use memchr::{memchr2, memmem};
 use zeroize::Zeroizing;
 
+use crate::store::MAX_KEY_SIZE;
+
 /// Length of a generated token: 64 random bytes in padded base64.
 pub(super) const GENERATED: usize = 88;
 /// Its length without the padding.
@@ -22,10 +24,9 @@ const SHA512_PREFIX: &[u8] = b"$influxdb2-sha512$";
 /// How many bytes around the border of two chunks a generated token with its surroundings, or
 /// the start of a `"token"` field, may take.
 const BORDER: usize = SHA512_PREFIX.len() + GENERATED;
-/// The longest token: Bolt's limit for keys, which every index entry has to keep.
-pub(super) const LONGEST: usize = 32768;
-/// The longest JSON text of one: each byte as `\u00xx`, and the field's name with some space.
-const LONGEST_FIELD: usize = 6 * LONGEST + 64;
+/// The longest JSON text of a token field. A token is an index key, so it has at most
+/// [`MAX_KEY_SIZE`] bytes: each byte as `\u00xx`, and the field's name with some space.
+const LONGEST_FIELD: usize = 6 * MAX_KEY_SIZE + 64;
 /// White space that is skipped around the colon of a field.
 const MOST_SPACE: usize = 16;
 
@@ -57,7 +58,7 @@ impl Finder {
             field: memmem::Finder::new("\"token\""),
             carry: Zeroizing::new(Vec::with_capacity(room)),
             window: Zeroizing::new(Vec::with_capacity(room + LONGEST_FIELD)),
-            text: Zeroizing::new(Vec::with_capacity(LONGEST)),
+            text: Zeroizing::new(Vec::with_capacity(MAX_KEY_SIZE)),
         }
     }
 
@@ -223,7 +224,7 @@ fn string_after_colon(bytes: &[u8]) -> Value<'_> {
             return Value::Open;
         };
         end += hit;
-        if end > 6 * LONGEST {
+        if end > 6 * MAX_KEY_SIZE {
             return Value::None;
         }
         match rest.get(end) {
@@ -273,11 +274,11 @@ pub(super) fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Option<()> {
 
 /// Never grows `text` beyond the longest token.
 fn push(text: &mut Vec<u8>, more: &[u8]) -> Option<()> {
-    (text.len() + more.len() <= LONGEST).then(|| text.extend_from_slice(more))
+    (text.len() + more.len() <= MAX_KEY_SIZE).then(|| text.extend_from_slice(more))
 }
 
 fn hex4(bytes: &[u8]) -> Option<u32> {
-    bytes.get(..4)?.iter().try_fold(0, |value, byte| {
-        Some(value << 4 | char::from(*byte).to_digit(16)?)
-    })
+    let mut unit = [0; 2];
+    hex::decode_to_slice(bytes.get(..4)?, &mut unit).ok()?;
+    Some(u16::from_be_bytes(unit).into())
 }

@@ -20,11 +20,10 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::residue::finder::LONGEST;
 use crate::metadata::residue::page::PageKeys;
 use crate::metadata::{Id, authorization, names, token_hash};
 use crate::secret::Token;
-use crate::store::{Inspect, Snapshot, StaleElement, Unused, UnusedVisitor};
+use crate::store::{Inspect, MAX_KEY_SIZE, Snapshot, StaleElement, Unused, UnusedVisitor};
 
 pub(super) use finder::Finder;
 pub use known::Known;
@@ -348,7 +347,7 @@ impl Tally<'_> {
 /// Whether `text`, which matches nothing, can be a token at all: neither a hash, nor a
 /// notification endpoint's reference to a secret.
 fn may_be_token(text: &[u8]) -> bool {
-    (1..=LONGEST).contains(&text.len())
+    (1..=MAX_KEY_SIZE).contains(&text.len())
         && !text.starts_with(token_hash::PREFIX.as_bytes())
         && !text.starts_with(b"secret: ")
 }

@@ -68,7 +68,7 @@ fn texts_in_raw_bytes() {
     let t = token(1);
     let (body, hash512) = (&t[..86], token(2));
     let chosen = "chosen & <1>";
-    let long = "x".repeat(LONGEST);
+    let long = "x".repeat(MAX_KEY_SIZE);
     let cases: Vec<(&str, String, u64, u64)> = vec![
         ("alone", t.clone(), 1, 1),
         ("at the start", format!("{t}\0\0"), 1, 1),
@@ -218,7 +218,7 @@ fn texts_in_raw_bytes() {
         ("the longest", format!(r#""token":"{long}""#), 1, 0),
         (
             "the longest, in escapes",
-            format!(r#""token":"{}""#, "\\u0041".repeat(LONGEST)),
+            format!(r#""token":"{}""#, "\\u0041".repeat(MAX_KEY_SIZE)),
             1,
             0,
         ),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Finding, Severity, counted};
+use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::authenticate::find;
 use crate::metadata::{Id, Storage, Variant, names};
 use crate::ops::backup::content::{BackupStore, RestoreContext};
@@ -204,8 +204,7 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
     let mut findings = Vec::new();
     if hashing.numbers.migrates {
         findings.push(Finding::new(
-            Severity::Warning,
-            "backup.hash-migrates",
+            Code::HashMigrates,
             place.clone(),
             "hashed tokens need schema 21, to which the restored store goes: InfluxDB 2.7 and \
              older do not start on it",
@@ -214,8 +213,7 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
     let embedded = hashing.embedded.len() as u64;
     if embedded > 0 {
         findings.push(Finding::new(
-            Severity::Warning,
-            "backup.hash-embedded",
+            Code::HashEmbedded,
             place,
             format!(
                 "{} in which tokens stand in plaintext, such as telegraf configurations, stay as \
@@ -258,12 +256,7 @@ fn no_sqlite(backup: &Backup, path: &Path) -> Finding {
     } else {
         Severity::Info
     };
-    Finding::new(
-        severity,
-        "backup.no-sqlite",
-        backup.path.display().to_string(),
-        what,
-    )
+    Finding::new(Code::NoSqlite, backup.path.display().to_string(), what).with_severity(severity)
 }
 
 /// What was restored, or would be.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::ops::backup::backup_files::BackupFiles;
 use crate::ops::backup::checksum_manifest::ChecksumManifest;
 use crate::ops::backup::folder::no_backup;
@@ -350,12 +350,12 @@ impl Backup {
             };
             if let Some(damage) = damage {
                 let code = if state == State::Missing {
-                    "backup.file-missing"
+                    Code::FileMissing
                 } else {
-                    "backup.file-damaged"
+                    Code::FileDamaged
                 };
                 let place = files.path(&expected.name).display().to_string();
-                findings.push(Finding::new(Severity::Error, code, place, damage));
+                findings.push(Finding::new(code, place, damage));
             }
             states.push(FileState {
                 file_name: expected.name,

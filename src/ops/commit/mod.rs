@@ -55,7 +55,7 @@ pub fn known_schema(snapshot: &dyn Snapshot) -> Result<Schema> {
     }
     // Where its records can't be reached, nothing can be said of the schema.
     let damage = schema.findings.iter().cloned();
-    let damage = damage.filter(|finding| finding.code.starts_with("structure."));
+    let damage = damage.filter(|finding| finding.code.is_structure());
     all_decoded(&damage.collect::<Vec<_>>())?;
     let why = match schema.findings.first() {
         Some(finding) => format!("{}: {}", finding.place, finding.message),

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::commit::{SideFiles, commit};
-use crate::store::{ChangeSet, Committed, Outcome, Snapshot, WritableStore};
+use crate::store::{ChangeSet, CommitOutcome, Committed, Snapshot, WritableStore};
 
 /// Makes `changes` hold and reads every single edit again, under the same lock. `what` begins the
 /// message of a proof that fails, as in "the deletion"; the change holds by then.
@@ -16,7 +16,7 @@ pub(crate) fn commit_and_prove(
     what: &str,
 ) -> Result<Committed> {
     let mut committed = commit(store, changes, side_files)?;
-    if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+    if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
         committed.failure = prove(store, changes, what).err();
     }
     Ok(committed)

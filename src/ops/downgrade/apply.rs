@@ -10,7 +10,9 @@ use crate::metadata::release_impact::release_impact;
 use crate::metadata::{Id, Schema, names};
 use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::downgrade::check::{Options, Outlook, Situation, SqlSide, sqlite_path};
-use crate::store::{ChangeSet, Committed, Description, Inspect, Outcome, Snapshot, WritableStore};
+use crate::store::{
+    ChangeSet, CommitOutcome, Committed, Description, Inspect, Snapshot, WritableStore,
+};
 
 /// How it is done.
 #[derive(Debug, Clone)]
@@ -162,7 +164,7 @@ impl Plan {
         side_files: &SideFiles<'_>,
     ) -> Result<Committed> {
         let mut committed = commit(store, &self.changes, side_files)?;
-        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+        if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             committed.failure = self.prove(store).err();
         }
         Ok(committed)

@@ -23,10 +23,9 @@ use crate::ops::capture::read::Unseal;
 use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::residue::{embedded, look_into};
 use crate::secret::Token;
-use crate::store::{ChangeSet, Committed, OpenOptions, Outcome, Snapshot, Store, WritableStore};
-
-/// The longest token that can be put back: a key of Bolt is no longer.
-const LONGEST: usize = 32768;
+use crate::store::{
+    ChangeSet, CommitOutcome, Committed, MAX_KEY_SIZE, OpenOptions, Snapshot, Store, WritableStore,
+};
 
 /// A search for the plaintext of a store's hashed tokens, in one source after the other. Whatever a
 /// source says, a token is what has the hash.
@@ -208,7 +207,7 @@ struct ByHash<'t> {
 impl<'t> ByHash<'t> {
     fn of(tokens: &'t [Token]) -> Self {
         let bytes = |token: &'t Token| token.reveal().as_bytes();
-        let can_be_key = |token: &&Token| (1..=LONGEST).contains(&token.reveal().len());
+        let can_be_key = |token: &&Token| (1..=MAX_KEY_SIZE).contains(&token.reveal().len());
         let tokens = || tokens.iter().filter(can_be_key);
         Self {
             sha256: tokens()
@@ -270,7 +269,7 @@ impl<'p> Planner<'p> {
             let key = TokenHash::of(variant, record.token.as_bytes()).to_phc();
             self.indexes.hashed.get(key.as_bytes()) == Some(Some(record.id))
         };
-        record.token.len() <= LONGEST
+        record.token.len() <= MAX_KEY_SIZE
             && self.indexes.raw.get(record.token.as_bytes()).is_none()
             && Variant::ALL.into_iter().any(by_hash)
     }
@@ -366,7 +365,7 @@ impl Plan {
         side_files: &SideFiles<'_>,
     ) -> Result<Committed> {
         let mut committed = commit(store, &self.changes, side_files)?;
-        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+        if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             committed.failure = self.prove(store).err();
         }
         Ok(committed)

@@ -38,8 +38,7 @@ pub fn folder_of(path: &Path) -> &Path {
 pub(in crate::ops) fn temporary_name() -> io::Result<String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|cause| io::Error::other(cause.to_string()))?;
-    let number = u64::from_le_bytes(random);
-    Ok(format!("{PREFIX}{number:016x}{SUFFIX}"))
+    Ok(format!("{PREFIX}{}{SUFFIX}", hex::encode(random)))
 }
 
 /// A new, private file. Dropped before it is named, it is gone.

@@ -8,7 +8,7 @@ use crate::ops::commit::{SideFiles, commit, known_schema};
 use crate::ops::residue::{embedded, leave_out};
 use crate::secret::Token;
 use crate::store;
-use crate::store::{ChangeSet, Committed, Inspect, Outcome, Snapshot, Wipe, WritableStore};
+use crate::store::{ChangeSet, CommitOutcome, Committed, Inspect, Snapshot, Wipe, WritableStore};
 
 /// What unused parts of a file show.
 pub struct Unused {
@@ -139,12 +139,12 @@ impl Plan {
     ) -> Result<Committed> {
         if self.nothing_to_do() {
             return Ok(Committed {
-                outcome: Outcome::Unchanged,
+                outcome: CommitOutcome::Unchanged,
                 failure: None,
             });
         }
         let mut committed = commit(store, &self.changes, side_files)?;
-        if committed.outcome != Outcome::Unknown && committed.failure.is_none() {
+        if committed.outcome != CommitOutcome::Unknown && committed.failure.is_none() {
             committed.failure = prove(store).err();
         }
         Ok(committed)

@@ -17,7 +17,7 @@ use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::ops::commit::{SideFiles, commit};
 use crate::ops::token_plan::token_storage::StorageReason;
 use crate::secret::Token;
-use crate::store::{ChangeSet, Committed, Outcome, Preview, Snapshot, WritableStore};
+use crate::store::{ChangeSet, CommitOutcome, Committed, Preview, Snapshot, WritableStore};
 
 /// The value of a token.
 #[derive(Clone, Default)]
@@ -206,7 +206,7 @@ impl TokenPlan {
         side_files: &SideFiles<'_>,
     ) -> Result<Committed> {
         let mut committed = commit(store, &self.changes, side_files)?;
-        if committed.outcome == Outcome::Changed && committed.failure.is_none() {
+        if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             committed.failure = self.prove(store).err();
         }
         Ok(committed)

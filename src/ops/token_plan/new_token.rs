@@ -11,7 +11,7 @@ use crate::ops::token::generate::generate;
 use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenInUse, TokenLookup};
 use crate::ops::token_plan::token_storage::{StorageChoice, StorageReason};
 use crate::ops::token_plan::{Secret, TokenPlan, TokenPlanParts, Value, new_id, token_storage};
-use crate::store::{ChangeSet, Snapshot};
+use crate::store::{ChangeSet, MAX_KEY_SIZE, Snapshot};
 
 /// The value of a token, and how it is kept.
 #[derive(Clone, Default)]
@@ -99,8 +99,6 @@ pub(crate) fn plan(
 /// # Errors
 /// [`ErrorKind::Refused`] for what is no token.
 pub(crate) fn secret(value: &Value) -> Result<Secret> {
-    /// Bolt's keys end there.
-    const LONGEST: usize = 32768;
     let refused = |why: &str| {
         let message = format!("the given token {why}");
         Error::new(ErrorKind::Refused, message)
@@ -112,7 +110,7 @@ pub(crate) fn secret(value: &Value) -> Result<Secret> {
             "is a hash: whoever has the hash would get in with it",
         )
         .with_hint("give the hash of a token with --hashed-token")),
-        Value::Chosen(token) if !(1..=LONGEST).contains(&token.reveal().len()) => {
+        Value::Chosen(token) if !(1..=MAX_KEY_SIZE).contains(&token.reveal().len()) => {
             Err(refused("has to have 1 to 32,768 bytes"))
         }
         Value::Chosen(token) => Ok(Secret::Token(token.clone())),

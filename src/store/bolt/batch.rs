@@ -1,31 +1,31 @@
-//! Reading nodes: the children of a branch many at a time, sorted by page, into one buffer.
+//! Reading pages: many at a time into one buffer, in ascending order.
 
 use crate::error::Result;
 use crate::store::bolt::layout::PageId;
 use crate::store::bolt::pages::PageFile;
 
-/// Bytes of wanted pages read ahead at most; small enough to stay in the processor's cache.
+/// The size of a batch in bytes; small enough for the processor's cache.
 const BATCH: usize = 256 << 10;
 
-/// Pages between two wanted ones that are read along with them rather than skipped.
+/// Gaps of up to this many pages between requested pages are read too, to save a read call.
 const GAP: usize = 3;
 
-/// A stretch of pages in the buffer.
-struct Stretch {
+/// A run of consecutive pages in the buffer.
+struct Run {
     first: PageId,
-    /// Where in the buffer it begins, and its bytes.
+    /// Where in the buffer it begins, and its length in bytes.
     at: usize,
     length: usize,
 }
 
-/// Pages read ahead, and a buffer for what was not. Both are reused.
+/// Pages that were read ahead, and a buffer for single nodes. Both buffers are reused.
 pub(super) struct Batch<'f> {
     file: &'f PageFile,
     buffer: Vec<u8>,
-    stretches: Vec<Stretch>,
+    runs: Vec<Run>,
     single: Vec<u8>,
-    /// The page `single` begins with, and its bytes that count.
-    holding: Option<(PageId, usize)>,
+    /// The first page in `single`, and the length of its content in bytes.
+    single_content: Option<(PageId, usize)>,
 }
 
 impl<'f> Batch<'f> {
@@ -33,9 +33,9 @@ impl<'f> Batch<'f> {
         Self {
             file,
             buffer: Vec::new(),
-            stretches: Vec::new(),
+            runs: Vec::new(),
             single: Vec::new(),
-            holding: None,
+            single_content: None,
         }
     }
 
@@ -43,14 +43,14 @@ impl<'f> Batch<'f> {
         self.file
     }
 
-    /// The bytes of `pages` pages.
+    /// The length of `pages` pages in bytes.
     pub(super) fn length(&self, pages: u64) -> usize {
         usize::try_from(pages)
             .unwrap_or(usize::MAX)
             .saturating_mul(self.file.page_size())
     }
 
-    /// How many pages are worth asking for at once.
+    /// How many pages one batch has.
     pub(super) fn capacity(&self) -> usize {
         BATCH / self.file.page_size()
     }
@@ -60,19 +60,19 @@ impl<'f> Batch<'f> {
         self.find(page, 1).is_some()
     }
 
-    /// Reads `pages`, at most [`Self::capacity`] of them and all in the file; replaces what was
-    /// there.
+    /// Reads `pages`, all of which are in the file, at most [`Self::capacity`] of them. Replaces
+    /// the batch before.
     ///
     /// # Errors
-    /// When the system can't read them.
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
     pub(super) fn load(&mut self, mut pages: Vec<PageId>) -> Result<()> {
         let page_size = self.file.page_size();
         pages.sort_unstable();
         pages.dedup();
-        self.stretches.clear();
+        self.runs.clear();
         let mut filled = 0;
         for page in &pages {
-            if let Some(last) = self.stretches.last_mut() {
+            if let Some(last) = self.runs.last_mut() {
                 let apart = usize::try_from(page.0 - last.first.0).unwrap_or(usize::MAX);
                 let reach = apart.saturating_add(1).saturating_mul(page_size);
                 if reach <= last.length + (GAP + 1) * page_size {
@@ -81,7 +81,7 @@ impl<'f> Batch<'f> {
                     continue;
                 }
             }
-            self.stretches.push(Stretch {
+            self.runs.push(Run {
                 first: *page,
                 at: filled,
                 length: page_size,
@@ -91,51 +91,52 @@ impl<'f> Batch<'f> {
         if self.buffer.len() < filled {
             self.buffer.resize(filled, 0);
         }
-        for stretch in &mut self.stretches {
-            let offset = self.file.offset(stretch.first);
-            stretch.length = self.file.present(offset, stretch.length);
-            let end = stretch.at + stretch.length;
-            let into = self.buffer.get_mut(stretch.at..end).unwrap_or_default();
+        for run in &mut self.runs {
+            let offset = self.file.offset(run.first);
+            run.length = self.file.present(offset, run.length);
+            let end = run.at + run.length;
+            let into = self.buffer.get_mut(run.at..end).unwrap_or_default();
             self.file.read(into, offset)?;
         }
         Ok(())
     }
 
-    /// Where in the buffer `count` pages from `page` are, if they were read ahead.
+    /// Where in the buffer the `count` pages from `page` are, if they were read ahead.
     fn find(&self, page: PageId, count: u64) -> Option<std::ops::Range<usize>> {
         let page_size = self.file.page_size();
-        let next = self.stretches.partition_point(|s| s.first <= page);
-        let stretch = self.stretches.get(next.checked_sub(1)?)?;
-        let skip = usize::try_from(page.0 - stretch.first.0)
+        let next = self.runs.partition_point(|s| s.first <= page);
+        let run = self.runs.get(next.checked_sub(1)?)?;
+        let skip = usize::try_from(page.0 - run.first.0)
             .ok()?
             .checked_mul(page_size)?;
         let length = self
             .file
             .present(self.file.offset(page), self.length(count));
-        (length > 0 && skip.checked_add(length)? <= stretch.length)
-            .then_some(stretch.at + skip..stretch.at + skip + length)
+        (length > 0 && skip.checked_add(length)? <= run.length)
+            .then_some(run.at + skip..run.at + skip + length)
     }
 
-    /// The bytes of `count` pages from `page`, which must be in the file, as far as it has them.
+    /// The bytes of `count` pages from `page`, which must be in the file. Fewer bytes if the file
+    /// ends before.
     ///
     /// # Errors
-    /// When the system can't read them.
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
     pub(super) fn bytes(&mut self, page: PageId, count: u64) -> Result<&[u8]> {
         if let Some(range) = self.find(page, count) {
             return Ok(self.buffer.get(range).unwrap_or_default());
         }
         let offset = self.file.offset(page);
         let length = self.file.present(offset, self.length(count));
-        if self.holding == Some((page, length)) {
+        if self.single_content == Some((page, length)) {
             return Ok(self.single.get(..length).unwrap_or_default());
         }
-        self.holding = None;
+        self.single_content = None;
         if self.single.len() < length {
             self.single.resize(length, 0);
         }
         let bytes = self.single.get_mut(..length).unwrap_or_default();
         self.file.read(bytes, offset)?;
-        self.holding = Some((page, length));
+        self.single_content = Some((page, length));
         Ok(bytes)
     }
 }

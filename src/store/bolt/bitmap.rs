@@ -1,15 +1,15 @@
-//! One bit per page.
+//! Sets of pages, one bit per page.
 
 use crate::store::bolt::layout::PageId;
 
-/// A set of pages below a limit fixed at the start.
+/// A set of pages below a fixed limit.
 #[derive(Clone)]
 pub(super) struct Bitmap {
     words: Vec<u64>,
 }
 
 impl Bitmap {
-    /// Room for `pages` pages. Callers bound it by the file's length.
+    /// An empty set for the pages below `pages`. The caller bounds `pages` by the file's length.
     pub(super) fn new(pages: u64) -> Self {
         let words = usize::try_from(pages.div_ceil(64)).unwrap_or(0);
         Self {
@@ -28,7 +28,7 @@ impl Bitmap {
         self.words.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    /// Puts `page` into the set; false when it was there already or is beyond the limit.
+    /// Inserts `page`; false if it is in the set already or beyond the limit.
     pub(super) fn insert(&mut self, page: PageId) -> bool {
         let (word, bit) = Self::place(page);
         match self.words.get_mut(word) {

@@ -1,4 +1,4 @@
-//! The structure check: every invariant of the format, and what Bolt itself never looks at.
+//! The structure check: every invariant of the format, including those that bolt never checks.
 
 use std::ops::ControlFlow;
 
@@ -7,14 +7,14 @@ use crate::finding::{Severity, counted};
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect, Report};
 use crate::store::bolt::freelist::{Freelist, List};
-use crate::store::bolt::layout::{META_END, PageId, all_zero};
+use crate::store::bolt::layout::{PageId, all_zero, meta_at};
 use crate::store::bolt::meta::{Flaw, Meta, Metas};
 use crate::store::bolt::pages::PageFile;
-use crate::store::bolt::survey::{Survey, survey};
+use crate::store::bolt::reachability::{Reachability, find_reachable};
 use crate::store::bolt::{Bolt, freelist};
 use crate::store::{Pages, StructureCheck};
 
-/// Checks everything that the current meta reaches, the freelist, the other meta, the tail.
+/// Checks everything that the current meta reaches, the freelist, the other meta and the tail.
 pub(super) fn check(bolt: &Bolt) -> Result<StructureCheck> {
     let Examined { report, pages, .. } = examine(bolt)?;
     Ok(StructureCheck {
@@ -23,39 +23,39 @@ pub(super) fn check(bolt: &Bolt) -> Result<StructureCheck> {
     })
 }
 
-/// What a check found, and which pages are used by what.
+/// The result of a check, and who uses which pages.
 pub(super) struct Examined<'b> {
     pub(super) report: Report,
     pub(super) pages: Pages,
-    /// What the trees of the current meta told.
-    pub(super) survey: &'b Survey,
+    /// Everything that the current meta reaches.
+    pub(super) reachability: &'b Reachability,
     pub(super) list: Freelist,
-    /// The pages that only the other meta uses, if all it uses is sound.
-    pub(super) other: Option<Reached>,
+    /// The pages that only the other meta uses, if nothing of it is damaged.
+    pub(super) other: Option<PagesOfMeta>,
 }
 
 /// The pages that a meta uses.
-pub(super) struct Reached {
+pub(super) struct PagesOfMeta {
     used: Bitmap,
     list: Freelist,
 }
 
-impl Reached {
+impl PagesOfMeta {
     pub(super) fn has(&self, page: PageId) -> bool {
-        self.used.has(page) || self.list.stands_in(page)
+        self.used.has(page) || self.list.is_stored_in(page)
     }
 }
 
-/// Checks everything, and keeps what was learned.
+/// Checks everything, and returns what the check learned about pages too.
 pub(super) fn examine(bolt: &Bolt) -> Result<Examined<'_>> {
     let (file, metas) = (&bolt.file, &bolt.metas);
     let meta = &metas.current;
-    let survey = bolt.survey()?;
-    let mut report = survey.report.clone();
-    let mut pages = survey.pages.clone();
-    judge_metas(file, metas, report.count(Severity::Error), &mut report);
+    let reachability = bolt.reachability()?;
+    let mut report = reachability.report.clone();
+    let mut pages = reachability.pages.clone();
+    check_metas(file, metas, report.count(Severity::Error), &mut report);
 
-    let used = &survey.used;
+    let used = &reachability.used;
     pages.page_size = file.page_size() as u64;
     pages.allocated = meta.hwm.0;
     pages.tail_bytes = file.size().saturating_sub(file.offset(meta.hwm));
@@ -67,7 +67,7 @@ pub(super) fn examine(bolt: &Bolt) -> Result<Examined<'_>> {
         let end = file.offset(PageId(list.span.end)).min(file.size());
         if let Some(at) = first_nonzero(file, list.end, end)? {
             let page = PageId(list.span.start);
-            let message = "bytes behind the freelist's last number are not zero";
+            let message = "bytes after the freelist's last number are not zero";
             report.add(Defect::new(Code::Slack, page, at, message), None);
         }
     }
@@ -80,24 +80,24 @@ pub(super) fn examine(bolt: &Bolt) -> Result<Examined<'_>> {
         &mut report,
     );
     let other = match &metas.other {
-        Some(other) => judge_other(file, other, &survey.heads, &mut report)?,
+        Some(other) => check_other_meta(file, other, &reachability.heads, &mut report)?,
         None => None,
     };
-    judge_file(file, meta, &mut report)?;
+    check_unreferenced_bytes(file, meta, &mut report)?;
     Ok(Examined {
         report,
         pages,
-        survey,
+        reachability,
         list,
         other,
     })
 }
 
-/// What the two meta pages tell, with `errors` in the tree of the current one.
-pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &mut Report) {
+/// Checks the two meta pages. The tree of the current one has `errors` errors.
+pub(super) fn check_metas(file: &PageFile, metas: &Metas, errors: u64, report: &mut Report) {
     let current = &metas.current;
     let whole = if errors == 0 {
-        String::from("its tree is whole")
+        String::from("its tree is intact")
     } else {
         format!("its tree is damaged in {}", counted(errors, "place"))
     };
@@ -107,8 +107,8 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
     );
     for (slot, found) in (0..).zip(&metas.slots) {
         let page = PageId(slot);
-        let add = |code, at: u64, message: String, report: &mut Report| {
-            let offset = file.offset(page).saturating_add(at);
+        let add = |code, at: usize, message: String, report: &mut Report| {
+            let offset = file.offset(page).saturating_add(at as u64);
             report.add(Defect::new(code, page, offset, message), None);
         };
         match found {
@@ -118,8 +118,8 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
                     add(Code::MetaHeader, 0, message, report);
                 }
                 if meta.txid.0 % 2 != slot {
-                    let message = format!("transaction {} stands in slot {slot}", meta.txid);
-                    add(Code::MetaParity, 64, message, report);
+                    let message = format!("transaction {} is in slot {slot}", meta.txid);
+                    add(Code::MetaParity, meta_at::TXID, message, report);
                 }
                 if meta.page_size != file.page_size() as u64 {
                     let code = if slot == current.slot {
@@ -129,15 +129,15 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
                     };
                     let (here, laid_out) = (meta.page_size, file.page_size());
                     let message = format!("page size {here}, but the file's is {laid_out}");
-                    add(code, 24, message, report);
+                    add(code, meta_at::PAGE_SIZE, message, report);
                 }
             }
             Err(flaw) => {
                 let message = format!("meta page {slot} {flaw}; {in_use}");
                 add(Code::OlderMeta, 0, message, report);
                 if let Flaw::Checksum(0, _) = flaw {
-                    let message = format!("bbolt 1.3.6 would believe meta page {slot}");
-                    add(Code::MetaChecksumZero, 72, message, report);
+                    let message = format!("bbolt 1.3.6 would accept meta page {slot}");
+                    add(Code::MetaChecksumZero, meta_at::CHECKSUM, message, report);
                 }
             }
         }
@@ -145,27 +145,39 @@ pub(super) fn judge_metas(file: &PageFile, metas: &Metas, errors: u64, report: &
     if let Some(passed) = metas.passed_over() {
         let (slot, root) = (passed.slot, passed.root);
         let message = format!("meta page {slot} names page {root} as its root; {in_use}");
-        report.add(passed.defect(file, Code::OlderMeta, 32, message), None);
+        report.add(
+            passed.defect(file, Code::OlderMeta, meta_at::ROOT, message),
+            None,
+        );
     }
     let broken = [Some(current), metas.passed_over()];
     for meta in broken.into_iter().flatten() {
         if !meta.has_root(file) {
             let (slot, root) = (meta.slot, meta.root);
             let message = format!("meta page {slot} names page {root} as its root");
-            report.add(meta.defect(file, Code::MetaRoot, 32, message), None);
+            report.add(
+                meta.defect(file, Code::MetaRoot, meta_at::ROOT, message),
+                None,
+            );
         }
     }
     if metas.other.is_some_and(|other| other.txid == current.txid) {
-        let message = format!("both metas carry transaction {}", current.txid);
-        report.add(current.defect(file, Code::MetaTwins, 64, message), None);
+        let message = format!("both metas have transaction {}", current.txid);
+        report.add(
+            current.defect(file, Code::MetaTwins, meta_at::TXID, message),
+            None,
+        );
     }
     if !file.page_size().is_power_of_two() {
         let message = format!("the page size is {} bytes", file.page_size());
-        report.add(current.defect(file, Code::OddPageSize, 24, message), None);
+        report.add(
+            current.defect(file, Code::OddPageSize, meta_at::PAGE_SIZE, message),
+            None,
+        );
     }
 }
 
-/// Pages that the freelist offers or stands in although a tree uses them.
+/// Reports pages that a tree uses and that the freelist lists or is stored in.
 pub(super) fn shared_with_tree(
     file: &PageFile,
     list: &List,
@@ -173,7 +185,7 @@ pub(super) fn shared_with_tree(
     report: &mut Report,
 ) {
     for page in list.span.clone().map(PageId).filter(|page| used(*page)) {
-        let message = format!("the freelist stands in page {page}, which a tree uses");
+        let message = format!("the freelist is stored in page {page}, which a tree uses");
         report.add(
             Defect::new(Code::PageShared, page, file.offset(page), message),
             None,
@@ -190,8 +202,8 @@ pub(super) fn shared_with_tree(
     }
 }
 
-/// Counts pages that no tree uses and the freelist does not offer. Without a list, stored and
-/// sound, nothing can be said to have leaked.
+/// Counts pages that no tree uses and the freelist does not list. They are reported as leaked only
+/// if the freelist is stored and readable.
 fn count_rest(
     file: &PageFile,
     meta: &Meta,
@@ -224,7 +236,7 @@ fn count_rest(
             Freelist::Stored(_) => {
                 pages.leaked += run;
                 let lost = if damaged {
-                    "; it may hold what the damaged parts have lost"
+                    "; it may have what the damaged parts lost"
                 } else {
                     ""
                 };
@@ -242,29 +254,29 @@ fn count_rest(
     }
 }
 
-/// Whether the other meta could still be used: its tree where it differs, and its freelist. If
-/// so, the pages that only it uses.
-fn judge_other(
+/// Checks the freelist of the other meta and the part of its tree that the current meta does not
+/// use. If they have no errors, returns the pages that only the other meta uses.
+fn check_other_meta(
     file: &PageFile,
     other: &Meta,
     heads: &Bitmap,
     report: &mut Report,
-) -> Result<Option<Reached>> {
+) -> Result<Option<PagesOfMeta>> {
     if other.page_size != file.page_size() as u64 {
         return Ok(None);
     }
-    let Survey {
+    let Reachability {
         used,
         report: mut found,
         ..
-    } = survey(file, other, Some(heads.clone()), None)?;
+    } = find_reachable(file, other, Some(heads.clone()), None)?;
     let list = freelist::read(file, other, &mut found)?;
     if let Freelist::Stored(list) = &list {
         shared_with_tree(file, list, |page| used.has(page), &mut found);
     }
     let errors = found.count(Severity::Error);
     if errors == 0 {
-        return Ok(Some(Reached { used, list }));
+        return Ok(Some(PagesOfMeta { used, list }));
     }
     let first = found
         .into_findings()
@@ -282,8 +294,8 @@ fn judge_other(
     Ok(None)
 }
 
-/// What only the file's length and the bytes outside all nodes tell.
-fn judge_file(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<()> {
+/// Checks the length of the file and the bytes outside all nodes.
+fn check_unreferenced_bytes(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<()> {
     let end = file.offset(meta.hwm);
     if file.size() < end {
         let missing = end - file.size();
@@ -297,21 +309,21 @@ fn judge_file(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<()> {
     }
     if let Some(at) = first_nonzero(file, end, file.size())? {
         let page = PageId(at / file.page_size() as u64);
-        let message = "beyond the high-water mark there is more than zeros";
+        let message = "bytes beyond the high-water mark are not zero";
         report.add(Defect::new(Code::Tail, page, at, message), None);
     }
     for slot in [PageId(0), PageId(1)] {
         let start = file.offset(slot);
         let end = file.offset(PageId(slot.0 + 1)).min(file.size());
-        if let Some(at) = first_nonzero(file, start + META_END as u64, end)? {
-            let message = format!("bytes behind meta {slot} are not zero");
+        if let Some(at) = first_nonzero(file, start + meta_at::END as u64, end)? {
+            let message = format!("bytes after meta {slot} are not zero");
             report.add(Defect::new(Code::Slack, slot, at, message), None);
         }
     }
     Ok(())
 }
 
-/// Where the first byte that is not zero stands.
+/// Where the first byte is that is not zero.
 fn first_nonzero(file: &PageFile, from: u64, to: u64) -> Result<Option<u64>> {
     let mut found = None;
     file.stream(from, to, |piece, offset| {

@@ -1,102 +1,10 @@
-//! Every kind of finding about the structure of a bolt file, and the list findings go to.
+//! Defects in the structure of a bolt file, and the list their findings go to.
 
 use std::collections::BTreeMap;
 
+pub use crate::finding::Code;
 use crate::finding::{Finding, Severity};
 use crate::store::bolt::layout::PageId;
-
-/// Declares [`Code`] from one table: variant, severity, code, explanation.
-macro_rules! codes {
-    ($($variant:ident, $severity:ident, $name:literal, $explanation:literal;)*) => {
-        /// What can be wrong with, or worth knowing about, the structure of a bolt file.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Code {
-            $(#[doc = $explanation] $variant,)*
-        }
-
-        impl Code {
-            /// All of them, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The stable name, as in [`Finding::code`].
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => concat!("structure.", $name),)* }
-            }
-
-            /// How bad it is: an error is fatal for reading that part or for writing to the file.
-            #[must_use]
-            pub fn severity(self) -> Severity {
-                match self { $(Self::$variant => Severity::$severity,)* }
-            }
-
-            /// What it means, in a sentence.
-            #[must_use]
-            pub fn explanation(self) -> &'static str {
-                match self { $(Self::$variant => $explanation,)* }
-            }
-        }
-    };
-}
-
-codes! {
-    // meta pages
-    OlderMeta, Warning, "older-meta", "A meta page is invalid, so the other one is used; what it describes may be one transaction older.";
-    MetaChecksumZero, Warning, "meta-checksum-zero", "A meta page has the checksum 0, which bbolt 1.3.6 takes without verifying and later versions refuse.";
-    MetaHeader, Warning, "meta-header", "The page header of a meta page is wrong; the meta itself is valid.";
-    MetaRoot, Error, "meta-root", "The current meta names no possible page as the root of the tree.";
-    MetaPageSize, Error, "meta-page-size", "The current meta names another page size than the one the file is laid out in.";
-    OtherMetaPageSize, Warning, "other-meta-page-size", "The other meta names another page size than the one the file is laid out in.";
-    OddPageSize, Warning, "odd-page-size", "The page size is no power of two.";
-    MetaParity, Info, "meta-parity", "The transaction number of a meta does not belong to its slot, as in copies made by `influx backup`.";
-    MetaTwins, Info, "meta-twins", "Both metas carry the same transaction number.";
-    OtherMeta, Warning, "other-meta", "The tree or freelist of the other meta is damaged, so it is no way back to the transaction before.";
-    // the file as a whole
-    Truncated, Warning, "truncated", "The file ends before the high-water mark.";
-    ShortPage, Warning, "short-page", "The file ends inside a page in use; only unused bytes of it are missing.";
-    Tail, Info, "tail", "Bytes beyond the high-water mark are not zero: something was written there and never committed.";
-    // pages
-    PageBounds, Error, "page-bounds", "A node lies outside the pages between the metas and the high-water mark.";
-    PageMissing, Error, "page-missing", "A node, or a used part of one, lies beyond the end of the file.";
-    PageId, Error, "page-id", "The header of a page carries another page's number.";
-    PageType, Error, "page-type", "A page of the tree is neither a branch nor a leaf.";
-    PageCount, Error, "page-count", "A node claims more elements than fit into it.";
-    PageShared, Error, "page-shared", "A page is used twice, or a branch leads back to itself.";
-    TreeDepth, Error, "tree-depth", "A page lies deeper below its root than Bolt can ever have put it.";
-    TreeUneven, Warning, "tree-uneven", "The leaves of a tree are not all equally deep, as Bolt's are: it loses records when it merges a leaf with a branch.";
-    EmptyBranch, Error, "empty-branch", "A branch has no elements.";
-    EmptyLeaf, Warning, "empty-leaf", "A leaf below a branch has no elements.";
-    SingleChild, Warning, "single-child", "A branch has only one child, on which Bolt panics when that child shrinks.";
-    ExcessPages, Warning, "excess-pages", "A node takes more pages than it needs.";
-    Packing, Warning, "packing", "The keys and values of a node do not follow each other without gaps.";
-    Slack, Warning, "slack", "Unused bytes of a page in use are not zero.";
-    // elements
-    ElementBounds, Error, "element-bounds", "An element's key or value lies outside its node.";
-    ElementOverlap, Error, "element-overlap", "Two elements of a node claim the same bytes.";
-    ElementFlags, Error, "element-flags", "An element is marked as neither a plain value nor a bucket.";
-    KeyEmpty, Error, "key-empty", "A key has no bytes.";
-    KeySize, Error, "key-size", "A key is longer than 32,768 bytes.";
-    KeyOrder, Error, "key-order", "The keys of a node do not ascend.";
-    KeyRange, Error, "key-range", "A key lies outside the range that the branches above give to its page.";
-    // buckets
-    BucketValue, Error, "bucket-value", "A bucket's value is too short for what it has to hold.";
-    BucketTrailing, Warning, "bucket-trailing", "A bucket's value is longer than what it has to hold.";
-    InlinePage, Error, "inline-page", "The page inside an inline bucket's value is no leaf that fits there.";
-    InlineHeader, Warning, "inline-header", "The page inside an inline bucket's value carries a page number.";
-    InlineNested, Warning, "inline-nested", "An inline bucket holds another bucket, which Bolt never writes.";
-    NestedBucket, Info, "nested-bucket", "A bucket stands inside another one; InfluxDB makes none.";
-    RootValue, Warning, "root-value", "A plain value stands where only buckets should.";
-    // freelist
-    FreelistAbsent, Info, "freelist-absent", "The file has no stored freelist; Bolt makes it anew when it opens the file.";
-    FreelistPage, Error, "freelist-page", "The freelist's page is none, so Bolt does not open the file for writing.";
-    FreelistCount, Error, "freelist-count", "The freelist claims more page numbers than fit into it.";
-    FreelistBounds, Error, "freelist-bounds", "The freelist offers a meta page, or one beyond the high-water mark.";
-    FreelistSelf, Error, "freelist-self", "The freelist offers the pages it stands in.";
-    FreelistDuplicate, Error, "freelist-duplicate", "The freelist offers a page twice.";
-    FreelistOrder, Warning, "freelist-order", "The page numbers of the freelist do not ascend.";
-    FreelistLive, Error, "freelist-live", "The freelist offers a page that is in use: the next commit would overwrite it.";
-    Leaked, Warning, "leaked", "A page is neither in use nor on the freelist, so its space is lost.";
-}
 
 /// One thing wrong with the file, where, and in what words. Never quotes keys or values.
 #[derive(Debug)]
@@ -160,7 +68,7 @@ impl Report {
             Some(bucket) => format!("{}, {bucket}", defect.place()),
             None => defect.place(),
         };
-        let finding = Finding::new(code.severity(), code.name(), place, defect.message);
+        let finding = Finding::new(code, place, defect.message);
         self.findings.push((defect.page.0, finding));
     }
 
@@ -190,8 +98,7 @@ impl Report {
         for (code, count) in self.counts {
             if let Some(more) = count.checked_sub(MOST_PER_CODE).filter(|more| *more > 0) {
                 findings.push(Finding::new(
-                    code.severity(),
-                    code.name(),
+                    code,
                     "elsewhere",
                     format!("the same was found {more} more times"),
                 ));

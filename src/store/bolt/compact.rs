@@ -1,6 +1,6 @@
-//! Whether a file is as a copy of it would be, which `write::create` lays out: then it need not
-//! be copied. Bolt itself makes no such file, and one that only looks like it may hold what a
-//! copy would leave out, or be built so that Bolt loses records once it changes them.
+//! Whether a file has the layout that `write::create` gives to a copy of it, so that it does not
+//! have to be copied. Bolt itself makes no such files. Everything is checked: a file that only
+//! looks like one may have unused bytes, or trees in which bolt would lose records.
 
 use crate::error::Result;
 use crate::store::bolt::check::examine;
@@ -8,12 +8,11 @@ use crate::store::bolt::layout::all_zero;
 use crate::store::bolt::meta::Metas;
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::unused::unused;
-use crate::store::bolt::write::{new_frame, root_sequence};
+use crate::store::bolt::write::new_frame;
 use crate::store::bolt::{Bolt, meta};
 use crate::store::{MemoryFile, Unused};
 
-/// The first bytes of a file by which [`begins_compact`] judges: the metas and the freelist of one
-/// with pages of 64 KiB.
+/// How many bytes [`begins_compact`] needs: the metas and the freelist in pages of 64 KiB.
 pub(crate) const BEGINNING: usize = 3 * (64 << 10);
 
 /// See [`crate::store::Inspect::is_compact`].
@@ -23,18 +22,18 @@ pub(super) fn is_compact(bolt: &Bolt) -> Result<bool> {
         return Ok(false);
     }
     let examined = examine(bolt)?;
-    // Pages that leak and trees that are uneven would be told.
+    // Leaked pages and uneven trees are findings too.
     if !examined.report.into_findings().is_empty() {
         return Ok(false);
     }
-    let mut blank = examined.survey.separators_in_leaves;
+    let mut blank = examined.reachability.separators_in_leaves;
     let findings = unused(bolt, &mut |unused| {
         blank &= matches!(unused, Unused::Run { bytes, .. } if all_zero(bytes));
     })?;
     Ok(blank && findings.is_empty())
 }
 
-/// Whether a file that begins so may be compact.
+/// Whether a file with this beginning may be compact.
 pub(crate) fn begins_compact(beginning: &[u8]) -> bool {
     let source = Box::new(MemoryFile::new(beginning.to_vec()));
     match meta::find(source, "".as_ref()) {
@@ -43,11 +42,10 @@ pub(crate) fn begins_compact(beginning: &[u8]) -> bool {
     }
 }
 
-/// Whether both metas and the freelist are byte for byte those of a new file.
+/// Whether both metas and the freelist equal those of a new file, byte for byte.
 fn has_new_frame(file: &PageFile, metas: &Metas) -> Result<bool> {
     let meta = &metas.current;
-    let sequence = root_sequence(file, meta)?;
-    let frame = new_frame(file.page_size(), meta.root, sequence, meta.hwm.0);
+    let frame = new_frame(file.page_size(), meta.root, meta.root_sequence, meta.hwm.0);
     let mut found = vec![0; file.present(0, frame.len())];
     file.read(&mut found, 0)?;
     Ok(found == frame)

@@ -1,60 +1,62 @@
-//! The freelist: which pages Bolt would give out again.
+//! The freelist: the pages that bolt would allocate next.
 
 use std::ops::{ControlFlow, Range};
 
 use crate::error::Result;
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect, Report};
-use crate::store::bolt::layout::{FREELIST, HEADER, Header, NO_FREELIST, PageId, u64_at};
+use crate::store::bolt::layout::{
+    FREELIST, HEADER, Header, NO_FREELIST, PageId, header_at, meta_at, u64_at,
+};
 use crate::store::bolt::meta::Meta;
 use crate::store::bolt::pages::PageFile;
 
-/// The pages a stored freelist takes, and those it offers.
+/// A stored freelist.
 pub(super) struct List {
-    /// The pages it stands in.
+    /// The pages that it is stored in.
     pub(super) span: Range<u64>,
     /// Where in the file its last page number ends.
     pub(super) end: u64,
-    /// The pages it offers, as far as they may be offered at all.
+    /// The pages that it lists, without numbers out of bounds.
     pub(super) free: Bitmap,
-    /// How many those are.
+    /// How many of its numbers are valid.
     pub(super) count: u64,
 }
 
-/// What a meta says about free pages.
+/// The freelist of a meta.
 pub(super) enum Freelist {
-    /// Not stored: every page that is not reached is free.
+    /// Not stored: every page that is not reachable is free.
     Absent,
-    /// Can't be read; the report says why.
+    /// Not readable; the report has the reason.
     Damaged,
-    /// A list; what is wrong with its numbers is in the report.
+    /// Readable; the report has the numbers that are wrong.
     Stored(List),
 }
 
 impl Freelist {
-    /// Whether the list, if there is one, stands in `page`.
-    pub(super) fn stands_in(&self, page: PageId) -> bool {
+    /// Whether it is stored in `page`.
+    pub(super) fn is_stored_in(&self, page: PageId) -> bool {
         matches!(self, Self::Stored(list) if list.span.contains(&page.0))
     }
 }
 
-/// Reads the freelist of `meta` without using any number before it is in bounds.
+/// Reads the freelist of `meta`. Adds what is wrong with it to `report`.
 ///
 /// # Errors
-/// When the system can't read the file.
+/// [`crate::ErrorKind::Io`] when the file can't be read.
 pub(super) fn read(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<Freelist> {
     if meta.freelist == NO_FREELIST {
         let defect = meta.defect(
             file,
             Code::FreelistAbsent,
-            48,
+            meta_at::FREELIST,
             "no freelist is stored".into(),
         );
         report.add(defect, None);
         return Ok(Freelist::Absent);
     }
     let (span, ids) = match locate(file, meta)? {
-        Ok(sound) => sound,
+        Ok(valid) => valid,
         Err(defect) => {
             report.add(defect, None);
             return Ok(Freelist::Damaged);
@@ -71,10 +73,10 @@ pub(super) fn read(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<
         let numbers = piece.as_chunks::<8>().0.iter().zip((offset..).step_by(8));
         for (id, at) in numbers {
             let id = u64::from_le_bytes(*id);
-            if let Some((code, why)) = list.judge(id, previous, meta.hwm, file) {
+            if let Some((code, why)) = list.add(id, previous, meta.hwm, file) {
                 report.count_in(code, None, || {
                     let page = PageId(at / file.page_size() as u64);
-                    let message = format!("the freelist offers page {id}, {why}");
+                    let message = format!("the freelist lists page {id}, {why}");
                     Defect::new(code, page, at, message)
                 });
             }
@@ -86,8 +88,8 @@ pub(super) fn read(file: &PageFile, meta: &Meta, report: &mut Report) -> Result<
 }
 
 impl List {
-    /// Takes a number of the list; says what is wrong with it.
-    fn judge(
+    /// Adds a page number of the list. Returns what is wrong with it, if something is.
+    fn add(
         &mut self,
         id: u64,
         previous: u64,
@@ -101,25 +103,30 @@ impl List {
             return Some((Code::FreelistBounds, "not below the high-water mark"));
         }
         if self.span.contains(&id) {
-            return Some((Code::FreelistSelf, "where the list itself stands"));
+            return Some((Code::FreelistSelf, "where the list itself is stored"));
         }
         if id < file.pages() && !self.free.insert(PageId(id)) || id == previous {
-            return Some((Code::FreelistDuplicate, "which it offered before"));
+            return Some((Code::FreelistDuplicate, "which it lists twice"));
         }
         self.count += 1;
         (id < previous).then_some((Code::FreelistOrder, "out of order"))
     }
 }
 
-/// The pages of a freelist, and where in the file its page numbers stand.
-type Place = (Range<u64>, Range<u64>);
+/// The pages of a freelist, and the bytes of its page numbers in the file.
+type Location = (Range<u64>, Range<u64>);
 
-/// Finds the pages of the freelist and, in the file, the bytes of its page numbers.
-fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
+/// Finds the freelist. All numbers of the result are in bounds.
+fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Location, Defect>> {
     let page = PageId(meta.freelist);
     let refused = |why: &str| {
         let message = format!("the freelist should be at page {page}, {why}");
-        Ok(Err(meta.defect(file, Code::FreelistPage, 48, message)))
+        Ok(Err(meta.defect(
+            file,
+            Code::FreelistPage,
+            meta_at::FREELIST,
+            message,
+        )))
     };
     if page.0 < 2 {
         return refused("a meta page");
@@ -128,7 +135,7 @@ fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
         return refused("not below the high-water mark");
     }
     let base = file.offset(page);
-    // Header and, in the long form, the true count.
+    // The header, and the count of a list with 65,535 numbers or more.
     let mut start = [0; HEADER + 8];
     if page.0 >= file.pages() || file.present(base, start.len()) < start.len() {
         return refused("beyond the end of the file");
@@ -143,7 +150,7 @@ fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
         return wrong(
             Code::FreelistPage,
             0,
-            format!("the freelist's header carries the number {id} and the flags {flags:#06x}"),
+            format!("the freelist's header has the number {id} and the flags {flags:#06x}"),
         );
     }
     let last = page.0 + u64::from(header.overflow);
@@ -151,7 +158,7 @@ fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
         let what = "the high-water mark or the end of the file";
         return wrong(
             Code::FreelistPage,
-            12,
+            header_at::OVERFLOW as u64,
             format!("the freelist reaches to page {last}, beyond {what}"),
         );
     }
@@ -165,7 +172,7 @@ fn locate(file: &PageFile, meta: &Meta) -> Result<Result<Place, Defect>> {
     let room = end.saturating_sub(first) / 8;
     if count > room {
         let message = format!("{count} page numbers do not fit, there is room for {room}");
-        return wrong(Code::FreelistCount, 10, message);
+        return wrong(Code::FreelistCount, header_at::COUNT as u64, message);
     }
     Ok(Ok((page.0..last + 1, first..first + 8 * count)))
 }

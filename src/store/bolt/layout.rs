@@ -1,9 +1,57 @@
-//! Numbers of the bolt file format, and access to integers in bytes that nobody vouches for.
+//! The bolt file format as constants, and integers read from untrusted bytes.
+//!
+//! All integers are little-endian. Offsets are chained: each one is the offset before plus the
+//! size of the field before.
 
 use std::fmt;
 
-/// Bytes of a page header, and of one element of a branch or leaf.
-pub(super) const HEADER: usize = 16;
+/// Offsets of the fields of a page header, in bytes from the start of the page.
+pub(super) mod header_at {
+    /// The page's own number: 8 bytes.
+    pub(in crate::store::bolt) const ID: usize = 0;
+    /// The type of node: 2 bytes.
+    pub(in crate::store::bolt) const FLAGS: usize = ID + 8;
+    /// The number of elements: 2 bytes.
+    pub(in crate::store::bolt) const COUNT: usize = FLAGS + 2;
+    /// The number of further pages: 4 bytes.
+    pub(in crate::store::bolt) const OVERFLOW: usize = COUNT + 2;
+    /// Where the header ends.
+    pub(in crate::store::bolt) const END: usize = OVERFLOW + 4;
+}
+
+/// Offsets of the fields of a meta page, in bytes from the start of the page. The checksum covers
+/// the bytes from [`meta_at::MAGIC`] up to [`meta_at::CHECKSUM`].
+pub(super) mod meta_at {
+    /// The number [`super::MAGIC`]: 4 bytes.
+    pub(in crate::store::bolt) const MAGIC: usize = super::HEADER;
+    /// The format version: 4 bytes.
+    pub(in crate::store::bolt) const VERSION: usize = MAGIC + 4;
+    /// Bytes per page: 4 bytes.
+    pub(in crate::store::bolt) const PAGE_SIZE: usize = VERSION + 4;
+    /// Unused by bolt: 4 bytes.
+    pub(in crate::store::bolt) const FLAGS: usize = PAGE_SIZE + 4;
+    /// The page of the root bucket: 8 bytes.
+    pub(in crate::store::bolt) const ROOT: usize = FLAGS + 4;
+    /// The sequence of the root bucket: 8 bytes.
+    pub(in crate::store::bolt) const ROOT_SEQUENCE: usize = ROOT + 8;
+    /// The page of the freelist, or [`super::NO_FREELIST`]: 8 bytes.
+    pub(in crate::store::bolt) const FREELIST: usize = ROOT_SEQUENCE + 8;
+    /// The high-water mark: 8 bytes.
+    pub(in crate::store::bolt) const HWM: usize = FREELIST + 8;
+    /// The number of the transaction: 8 bytes.
+    pub(in crate::store::bolt) const TXID: usize = HWM + 8;
+    /// FNV-1a over the fields before: 8 bytes.
+    pub(in crate::store::bolt) const CHECKSUM: usize = TXID + 8;
+    /// Where the meta ends. The rest of the page is unused.
+    pub(in crate::store::bolt) const END: usize = CHECKSUM + 8;
+}
+
+/// Bytes of a page header.
+pub(super) const HEADER: usize = header_at::END;
+/// Bytes of one entry in the element array of a branch or leaf.
+pub(super) const ELEMENT: usize = 16;
+/// Bytes of the header at the start of a bucket's value: root page and sequence.
+pub(super) const BUCKET_HEADER: usize = 16;
 
 /// Flags of a branch node's header.
 pub(super) const BRANCH: u16 = 0x01;
@@ -16,22 +64,17 @@ pub(super) const FREELIST: u16 = 0x10;
 
 /// The first four bytes of a meta, as a number in the file's byte order.
 pub(super) const MAGIC: u32 = 0xED0C_DAED;
-/// The only format version there has been since bolt's first release.
+/// The format version. Bolt has had no other since its first release.
 pub(super) const VERSION: u32 = 2;
-/// Bytes of a meta page, from the page's start, that mean something.
-pub(super) const META_END: usize = 80;
-/// Stands in a meta's freelist field when the list is not stored.
+/// The value of a meta's freelist field when the list is not stored.
 pub(super) const NO_FREELIST: u64 = u64::MAX;
 
-/// The smallest page size that is believed.
+/// The smallest page size that is accepted.
 pub(super) const LEAST_PAGE_SIZE: u64 = 512;
-/// The greatest page size that bbolt finds by itself.
+/// The greatest page size that is accepted: bbolt looks for meta page 1 up to here.
 pub(super) const GREATEST_PAGE_SIZE: u64 = 16 << 20;
 
-/// The longest key of a plain value. Names of buckets may be longer.
-pub(super) const LONGEST_KEY: usize = 32768;
-
-/// The number of a page: it starts at this many page sizes into the file.
+/// The number of a page. The page begins at byte `number * page_size` of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PageId(pub(super) u64);
 
@@ -41,7 +84,7 @@ impl fmt::Display for PageId {
     }
 }
 
-/// The number of a transaction; only ever compared.
+/// The number of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct TxId(pub(super) u64);
 
@@ -70,7 +113,15 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     array_at(bytes, at).map(u64::from_le_bytes)
 }
 
-/// A length field as an index. Where it does not fit it is beyond any slice anyway.
+/// Copies `field` to `bytes` at `at`. What does not fit is left out.
+pub(super) fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
+    for (to, from) in bytes.iter_mut().skip(at).zip(field) {
+        *to = *from;
+    }
+}
+
+/// A length field as an index; `usize::MAX`, which is out of bounds of any slice, if it does not
+/// fit.
 pub(super) fn index(length: u32) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
@@ -89,18 +140,32 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Takes the first bytes of `bytes` for a header; `None` when there are fewer than 16.
+    /// Parses the header at the start of `bytes`; `None` when there are fewer than [`HEADER`].
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         Some(Self {
-            id: PageId(u64_at(bytes, 0)?),
-            flags: u16_at(bytes, 8)?,
-            count: u16_at(bytes, 10)?,
-            overflow: u32_at(bytes, 12)?,
+            id: PageId(u64_at(bytes, header_at::ID)?),
+            flags: u16_at(bytes, header_at::FLAGS)?,
+            count: u16_at(bytes, header_at::COUNT)?,
+            overflow: u32_at(bytes, header_at::OVERFLOW)?,
         })
+    }
+
+    /// The bytes that [`Self::parse`] reads.
+    pub(super) fn encode(self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        put(&mut bytes, header_at::ID, &self.id.0.to_le_bytes());
+        put(&mut bytes, header_at::FLAGS, &self.flags.to_le_bytes());
+        put(&mut bytes, header_at::COUNT, &self.count.to_le_bytes());
+        put(
+            &mut bytes,
+            header_at::OVERFLOW,
+            &self.overflow.to_le_bytes(),
+        );
+        bytes
     }
 }
 
-/// Whether all of `bytes` are zero, looked at in blocks.
+/// Whether all of `bytes` are zero.
 pub(super) fn all_zero(bytes: &[u8]) -> bool {
     const BLOCK: usize = 128;
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();

@@ -1,4 +1,4 @@
-//! The two meta pages: finding them, judging them, choosing one.
+//! The two meta pages: finding, parsing and encoding them, and choosing one to read by.
 
 use std::fmt;
 use std::path::Path;
@@ -6,39 +6,53 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::ReadAt;
 use crate::store::bolt::codes::{Code, Defect};
-use crate::store::bolt::judge::Reference;
 use crate::store::bolt::layout::{
-    GREATEST_PAGE_SIZE, HEADER, Header, LEAST_PAGE_SIZE, MAGIC, META, META_END, PageId, TxId,
-    VERSION, u32_at, u64_at,
+    GREATEST_PAGE_SIZE, Header, LEAST_PAGE_SIZE, MAGIC, META, PageId, TxId, VERSION, meta_at, put,
+    u32_at, u64_at,
 };
 use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::validate::Reference;
 
-/// A meta page whose magic, version and checksum are right. That says nothing about the tree.
+/// The content of a meta page. One that was parsed had the right magic, version and checksum;
+/// that says nothing about the tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Meta {
-    /// 0 or 1: the page it stands on.
+    /// The meta page it belongs to: 0 or 1.
     pub(super) slot: u64,
     /// Whether the page header, which the checksum does not cover, is right.
     pub(super) header_ok: bool,
+    /// Bytes per page.
     pub(super) page_size: u64,
+    /// A field that bolt does not use; kept as it was read.
+    pub(super) flags: u32,
+    /// The page of the root bucket.
     pub(super) root: PageId,
+    /// The sequence of the root bucket.
+    pub(super) root_sequence: u64,
     /// The freelist's page, or [`crate::store::bolt::layout::NO_FREELIST`].
     pub(super) freelist: u64,
-    /// The high-water mark: the first page number never given out.
+    /// The high-water mark: the lowest page number that was never allocated.
     pub(super) hwm: PageId,
+    /// The transaction that wrote it.
     pub(super) txid: TxId,
 }
 
-/// Why a page is no meta.
+/// Why a page is not a valid meta page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Flaw {
+    /// The file ends before it.
     Missing,
+    /// Its magic is byte-swapped.
     BigEndian,
+    /// The magic found.
     Magic(u32),
+    /// The version found.
     Version(u32),
-    /// The checksum stored, and the one the bytes have.
+    /// The checksum stored, and the one computed from the fields.
     Checksum(u64, u64),
+    /// The page size found, which is out of range.
     PageSize(u64),
+    /// Meta page 0 is invalid, and a search for meta page 1 found none.
     NotFound,
 }
 
@@ -59,25 +73,57 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// FNV-1a, 64 bits.
-pub(super) fn checksum(bytes: &[u8]) -> u64 {
+/// FNV-1a with 64 bits, the checksum of a meta page.
+fn fnv1a_64(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
 impl Meta {
-    /// Judges the start of a page as bolt does: magic, version, checksum.
+    /// Parses meta page `slot` from the start of `page`. Checks what bolt checks, in its order:
+    /// magic, version, checksum.
     fn parse(slot: u64, page: &[u8]) -> Result<Self, Flaw> {
         Self::fields(slot, page).ok_or(Flaw::Missing)?
     }
 
+    /// The bytes that [`Self::parse`] reads, with a right page header and checksum.
+    pub(super) fn encode(&self) -> [u8; meta_at::END] {
+        let mut page = [0; meta_at::END];
+        let header = Header {
+            id: PageId(self.slot),
+            flags: META,
+            count: 0,
+            overflow: 0,
+        };
+        // Page sizes are parsed from 32 bits, or checked to fit.
+        let page_size = u32::try_from(self.page_size).unwrap_or(0);
+        put(&mut page, 0, &header.encode());
+        put(&mut page, meta_at::MAGIC, &MAGIC.to_le_bytes());
+        put(&mut page, meta_at::VERSION, &VERSION.to_le_bytes());
+        put(&mut page, meta_at::PAGE_SIZE, &page_size.to_le_bytes());
+        put(&mut page, meta_at::FLAGS, &self.flags.to_le_bytes());
+        put(&mut page, meta_at::ROOT, &self.root.0.to_le_bytes());
+        put(
+            &mut page,
+            meta_at::ROOT_SEQUENCE,
+            &self.root_sequence.to_le_bytes(),
+        );
+        put(&mut page, meta_at::FREELIST, &self.freelist.to_le_bytes());
+        put(&mut page, meta_at::HWM, &self.hwm.0.to_le_bytes());
+        put(&mut page, meta_at::TXID, &self.txid.0.to_le_bytes());
+        let covered = page.get(meta_at::MAGIC..meta_at::CHECKSUM);
+        let checksum = fnv1a_64(covered.unwrap_or_default());
+        put(&mut page, meta_at::CHECKSUM, &checksum.to_le_bytes());
+        page
+    }
+
     fn fields(slot: u64, page: &[u8]) -> Option<Result<Self, Flaw>> {
         let header = Header::parse(page)?;
-        let magic = u32_at(page, 16)?;
-        let version = u32_at(page, 20)?;
-        let stored = u64_at(page, 72)?;
-        let computed = checksum(page.get(HEADER..72)?);
+        let magic = u32_at(page, meta_at::MAGIC)?;
+        let version = u32_at(page, meta_at::VERSION)?;
+        let stored = u64_at(page, meta_at::CHECKSUM)?;
+        let computed = fnv1a_64(page.get(meta_at::MAGIC..meta_at::CHECKSUM)?);
         Some(if magic == MAGIC.swap_bytes() {
             Err(Flaw::BigEndian)
         } else if magic != MAGIC {
@@ -90,54 +136,57 @@ impl Meta {
             Ok(Self {
                 slot,
                 header_ok: header.id == PageId(slot) && header.flags == META,
-                page_size: u64::from(u32_at(page, 24)?),
-                root: PageId(u64_at(page, 32)?),
-                freelist: u64_at(page, 48)?,
-                hwm: PageId(u64_at(page, 56)?),
-                txid: TxId(u64_at(page, 64)?),
+                page_size: u64::from(u32_at(page, meta_at::PAGE_SIZE)?),
+                flags: u32_at(page, meta_at::FLAGS)?,
+                root: PageId(u64_at(page, meta_at::ROOT)?),
+                root_sequence: u64_at(page, meta_at::ROOT_SEQUENCE)?,
+                freelist: u64_at(page, meta_at::FREELIST)?,
+                hwm: PageId(u64_at(page, meta_at::HWM)?),
+                txid: TxId(u64_at(page, meta_at::TXID)?),
             })
         })
     }
 
-    /// Whether its root may be a page at all.
+    /// Whether its root is a page below the high-water mark and in the file.
     pub(super) fn has_root(&self, file: &PageFile) -> bool {
         self.root.0 >= 2 && self.root < self.hwm && self.root.0 < file.pages()
     }
 
-    /// Where it names its root.
+    /// Where in the file it names its root.
     pub(super) fn root_field(&self, file: &PageFile) -> Reference {
         let page = PageId(self.slot);
         Reference {
             page,
-            offset: file.offset(page).saturating_add(32),
+            offset: file.offset(page).saturating_add(meta_at::ROOT as u64),
         }
     }
 
     /// A defect of this meta, at the field `at` bytes into its page.
-    pub(super) fn defect(&self, file: &PageFile, code: Code, at: u64, message: String) -> Defect {
+    pub(super) fn defect(&self, file: &PageFile, code: Code, at: usize, message: String) -> Defect {
         let page = PageId(self.slot);
-        Defect::new(code, page, file.offset(page).saturating_add(at), message)
+        let offset = file.offset(page).saturating_add(at as u64);
+        Defect::new(code, page, offset, message)
     }
 }
 
 /// What was found on the two meta pages, and the choice made.
 pub(super) struct Metas {
-    /// What stands in slot 0 and slot 1.
+    /// Meta page 0 and meta page 1.
     pub(super) slots: [Result<Meta, Flaw>; 2],
-    /// The one to read by.
+    /// The one that all reading uses.
     pub(super) current: Meta,
     /// The other one, if it is valid.
     pub(super) other: Option<Meta>,
 }
 
 /// Finds the metas and the page size, and chooses as bolt does: the higher transaction number
-/// among the valid ones, slot 0 when they are equal. Unlike bolt it takes the other one where
-/// the chosen one names no possible root; [`Metas::passed_over`] then says so.
+/// among the valid ones, slot 0 when they are equal. Unlike bolt it uses the other one when the
+/// root of the chosen one is out of bounds; [`Metas::passed_over`] then returns the chosen one.
 ///
 /// # Errors
-/// [`ErrorKind::NotAStore`] when neither is valid.
+/// [`ErrorKind::NotAStore`] when neither is valid; [`ErrorKind::Io`] when the file can't be read.
 pub(super) fn find(source: Box<dyn ReadAt>, path: &Path) -> Result<(PageFile, Metas)> {
-    let first = read_meta(&*source, path, 0, 0)?.and_then(believe_page_size);
+    let first = read_meta(&*source, path, 0, 0)?.and_then(check_page_size);
     let (page_size, second) = match &first {
         Ok(meta) => {
             let page_size = meta.page_size;
@@ -172,12 +221,13 @@ pub(super) fn find(source: Box<dyn ReadAt>, path: &Path) -> Result<(PageFile, Me
 }
 
 impl Metas {
-    /// Whether another meta than bolt's choice had to be used, or may have had to.
+    /// Whether a meta page is invalid, or bolt's choice was passed over.
     pub(super) fn fell_back(&self) -> bool {
         self.slots.iter().any(Result::is_err) || self.passed_over().is_some()
     }
 
-    /// A meta that bolt would have chosen but that names no possible root.
+    /// The meta that bolt would have chosen, if another one is used because its root is out of
+    /// bounds.
     pub(super) fn passed_over(&self) -> Option<&Meta> {
         let other = self.other.as_ref()?;
         let chosen_by_bolt = (other.txid, self.current.slot) > (self.current.txid, other.slot);
@@ -185,7 +235,7 @@ impl Metas {
     }
 }
 
-fn believe_page_size(meta: Meta) -> Result<Meta, Flaw> {
+fn check_page_size(meta: Meta) -> Result<Meta, Flaw> {
     if (LEAST_PAGE_SIZE..=GREATEST_PAGE_SIZE).contains(&meta.page_size) {
         Ok(meta)
     } else {
@@ -199,8 +249,8 @@ fn read_meta(
     slot: u64,
     offset: u64,
 ) -> Result<Result<Meta, Flaw>> {
-    let mut page = [0; META_END];
-    if source.size() < offset.saturating_add(META_END as u64) {
+    let mut page = [0; meta_at::END];
+    if source.size() < offset.saturating_add(meta_at::END as u64) {
         return Ok(Err(Flaw::Missing));
     }
     source
@@ -209,8 +259,9 @@ fn read_meta(
     Ok(Meta::parse(slot, &page))
 }
 
-/// Looks for meta 1 where meta 0 is no help. It must stand at the offset it names as page size
-/// and carry the right header, so that a value that embeds another bolt file does not match.
+/// Searches for meta page 1 when meta page 0 is invalid, and returns the page size with it. It
+/// must begin at the offset that it names as page size and have the right header, so that a value
+/// that contains another bolt file does not match.
 fn probe(source: &dyn ReadAt, path: &Path) -> Result<(u64, Result<Meta, Flaw>)> {
     const WINDOW: usize = 256 << 10;
     let mut start = [0; 8];
@@ -218,20 +269,20 @@ fn probe(source: &dyn ReadAt, path: &Path) -> Result<(u64, Result<Meta, Flaw>)> 
     start[4..].copy_from_slice(&VERSION.to_le_bytes());
     let finder = memchr::memmem::Finder::new(&start);
 
-    let end = source.size().min(GREATEST_PAGE_SIZE + META_END as u64);
+    let end = source.size().min(GREATEST_PAGE_SIZE + meta_at::END as u64);
     let mut buffer = vec![0; WINDOW];
     let mut at = LEAST_PAGE_SIZE;
-    while at + (META_END as u64) <= end {
+    while at + (meta_at::END as u64) <= end {
         let length = usize::try_from(end - at).map_or(WINDOW, |left| left.min(WINDOW));
         let window = buffer.get_mut(..length).unwrap_or_default();
         source
             .read_exact_at(window, at)
             .at(&format!("read {length} bytes at byte {at} of"), path)?;
         for hit in finder.find_iter(window) {
-            let Some(page_size) = (at + hit as u64).checked_sub(HEADER as u64) else {
+            let Some(page_size) = (at + hit as u64).checked_sub(meta_at::MAGIC as u64) else {
                 continue;
             };
-            let named = u32_at(window, hit + 8).map(u64::from);
+            let named = u32_at(window, hit + (meta_at::PAGE_SIZE - meta_at::MAGIC)).map(u64::from);
             if page_size < LEAST_PAGE_SIZE || named.is_some_and(|named| named != page_size) {
                 continue;
             }
@@ -243,7 +294,7 @@ fn probe(source: &dyn ReadAt, path: &Path) -> Result<(u64, Result<Meta, Flaw>)> 
                 return Ok((page_size, meta));
             }
         }
-        // The next window repeats the last bytes, where the magic may have been cut.
+        // The next window repeats the last bytes, in case the window cut the magic in two.
         at += (length - (start.len() - 1).min(length - 1)) as u64;
         if length < WINDOW {
             break;
@@ -269,7 +320,7 @@ fn no_meta(path: &Path, first: &Flaw, second: &Flaw) -> Error {
         ),
     )
     .with_hint(match first {
-        Flaw::BigEndian => "only files of little-endian machines can be read",
-        _ => "check the path; if the file is damaged, name a copy or a backup of it instead",
+        Flaw::BigEndian => "only files from little-endian machines can be read",
+        _ => "check the path; if the file is damaged, use a copy or a backup of it instead",
     })
 }

@@ -2,20 +2,20 @@
 //!
 //! | module | knows |
 //! | --- | --- |
-//! | [`layout`] | the format's numbers; integers in bytes nobody vouches for |
+//! | [`layout`] | constants and field offsets of the format; integers in untrusted bytes |
 //! | [`pages`], [`batch`] | reading pages, one by one and many at a time |
-//! | [`meta`] | the two meta pages and the choice between them |
+//! | [`meta`] | parsing and encoding the two meta pages; choosing one |
 //! | [`node`] | one branch or leaf, element by element |
-//! | [`judge`] | one node on its own: its header before anything else |
-//! | [`walk`] | whole trees: every page once, every rule checked |
+//! | [`validate`] | validating the header of one node |
+//! | [`walk`] | walking trees: every page once, every rule checked |
 //! | [`read`] | buckets and pairs |
-//! | [`territories`] | which bucket's tree has which pages |
-//! | [`survey`] | all trees of a meta in one look |
-//! | [`freelist`] | which pages Bolt would give out again |
+//! | [`page_owners`] | which bucket reached which page first |
+//! | [`reachability`] | everything that a meta page reaches |
+//! | [`freelist`] | the pages that Bolt would allocate next |
 //! | [`check`] | the structure check |
-//! | [`compact`] | whether a file is as a copy of it would be |
-//! | [`unused`] | what the file shows outside its live records |
-//! | [`write`] | changing the file in place, in one transaction |
+//! | [`compact`] | whether a file has nothing that compacting would remove |
+//! | [`unused`] | bytes that no live record uses |
+//! | [`write`] | changing the file in place in one transaction; new files |
 //! | [`codes`] | every kind of finding |
 
 mod batch;
@@ -24,17 +24,17 @@ mod check;
 mod codes;
 mod compact;
 mod freelist;
-mod judge;
 mod layout;
 mod meta;
 mod node;
+mod page_owners;
 mod pages;
+mod reachability;
 mod read;
-mod survey;
-mod territories;
 #[cfg(test)]
 mod tests;
 mod unused;
+mod validate;
 mod walk;
 mod write;
 
@@ -44,40 +44,42 @@ use std::sync::{Arc, OnceLock};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::{
-    ChangeSet, Committed, Device, Inspect, Precious, ReadAt, StructureCheck, Unused, UnusedVisitor,
+    ChangeSet, Committed, Device, Inspect, ProtectedBytes, ReadAt, StructureCheck, Unused,
+    UnusedVisitor,
 };
-use check::judge_metas;
+use check::check_metas;
 use codes::Report;
 use meta::Metas;
+use page_owners::PageOwners;
 use pages::PageFile;
+use reachability::{Reachability, StreamedBucket, find_reachable};
 use read::TopLevel;
-use survey::{Survey, Wanted, survey};
-use territories::Territories;
 
 pub use codes::Code;
 pub(super) use compact::{BEGINNING, begins_compact};
 pub use write::{USUAL_PAGE_SIZE, create};
 
-/// The bytes by which a file shows that Bolt wrote it, and where they stand.
-pub(super) const MAGIC: (usize, [u8; 4]) = (16, layout::MAGIC.to_le_bytes());
+/// The magic of a bolt file: its offset and its bytes.
+pub(super) const MAGIC: (usize, [u8; 4]) = (layout::meta_at::MAGIC, layout::MAGIC.to_le_bytes());
 
-/// An open bolt file: one meta page was chosen, and all reading goes by it.
+/// An open bolt file. All reading uses the meta page that was chosen when it was opened.
 pub struct Bolt {
     file: PageFile,
     metas: Metas,
     notices: Vec<Finding>,
-    /// What is read of the root bucket once it is needed.
+    /// The top-level buckets, read when first needed.
     top_level: OnceLock<TopLevel>,
-    territories: Territories,
-    /// What a look at everything found, once there was one.
-    surveyed: OnceLock<Survey>,
+    page_owners: PageOwners,
+    /// Everything that the current meta reaches, walked when first needed.
+    reachability: OnceLock<Reachability>,
 }
 
 impl Bolt {
     /// Reads the meta pages of `source` and chooses one. `path` is for messages only.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::NotAStore`] when no meta page is valid.
+    /// [`crate::ErrorKind::NotAStore`] when no meta page is valid; [`crate::ErrorKind::Io`] when
+    /// `source` can't be read.
     pub fn open(source: Box<dyn ReadAt>, path: &Path) -> Result<Self> {
         let (file, metas) = meta::find(source, path)?;
         let mut bolt = Self {
@@ -85,14 +87,14 @@ impl Bolt {
             metas,
             notices: Vec::new(),
             top_level: OnceLock::new(),
-            territories: Territories::default(),
-            surveyed: OnceLock::new(),
+            page_owners: PageOwners::default(),
+            reachability: OnceLock::new(),
         };
         if bolt.metas.fell_back() {
-            // A right checksum does not vouch for the tree: bolt may have overwritten it.
-            let errors = bolt.survey()?.report.count(Severity::Error);
+            // The meta may be valid while its tree is not: bolt may have overwritten the tree.
+            let errors = bolt.reachability()?.report.count(Severity::Error);
             let mut report = Report::default();
-            judge_metas(&bolt.file, &bolt.metas, errors, &mut report);
+            check_metas(&bolt.file, &bolt.metas, errors, &mut report);
             bolt.notices = report.into_findings();
             let older = Code::OlderMeta.name();
             bolt.notices.retain(|finding| finding.code == older);
@@ -100,44 +102,44 @@ impl Bolt {
         Ok(bolt)
     }
 
-    /// A look at everything that the current meta reaches, taken once.
+    /// Everything that the current meta reaches. The trees are walked on the first call only.
     ///
     /// # Errors
-    /// When the system can't read the file.
-    fn survey(&self) -> Result<&Survey> {
-        if let Some(known) = self.surveyed.get() {
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
+    fn reachability(&self) -> Result<&Reachability> {
+        if let Some(known) = self.reachability.get() {
             return Ok(known);
         }
-        let found = survey(&self.file, &self.metas.current, None, None)?;
-        Ok(self.surveyed.get_or_init(|| found))
+        let found = find_reachable(&self.file, &self.metas.current, None, None)?;
+        Ok(self.reachability.get_or_init(|| found))
     }
 
-    /// Is `path` in messages from now on.
-    pub(super) fn call(&mut self, path: &Path) {
-        self.file.call(path);
+    /// Sets the path that messages show.
+    pub(super) fn set_display_path(&mut self, path: &Path) {
+        self.file.set_display_path(path);
     }
 
-    /// Bytes per page, from the file's own meta.
+    /// Bytes per page.
     #[must_use]
     pub fn page_size(&self) -> u64 {
         self.file.page_size() as u64
     }
 
-    /// Makes `changes` in the file this was opened on, through `device`, which holds the lock.
-    /// Whatever this has read is out of date then: open it anew.
+    /// Commits `changes` to the file through `device`, which holds the lock. After that this
+    /// value is out of date: open the file again.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// Only when the change was not committed, as [`crate::store::Commit::commit`].
     pub(super) fn commit(
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        protected: &Precious,
+        protected: &ProtectedBytes,
     ) -> Result<Committed> {
         write::commit(self, device, changes, protected)
     }
 
-    /// What choosing the meta page found worth saying.
+    /// Findings about the choice of the meta page.
     #[must_use]
     pub fn notices(&self) -> Vec<Finding> {
         self.notices.clone()
@@ -150,12 +152,12 @@ impl Inspect for Bolt {
     }
 
     fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {
-        if self.surveyed.get().is_some() {
+        if self.reachability.get().is_some() {
             return Ok(false);
         }
-        let wanted = Some(Wanted { bucket, visit });
-        let found = survey(&self.file, &self.metas.current, None, wanted)?;
-        self.surveyed.get_or_init(|| found);
+        let wanted = Some(StreamedBucket { bucket, visit });
+        let found = find_reachable(&self.file, &self.metas.current, None, wanted)?;
+        self.reachability.get_or_init(|| found);
         Ok(true)
     }
 

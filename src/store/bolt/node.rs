@@ -1,11 +1,18 @@
-//! Branches and leaves: views over the bytes of one node, checked element by element.
+//! Branches and leaves: views of the bytes of one node, with bounds checks for each element.
 
 use crate::store::bolt::codes::{Code, Defect};
 use crate::store::bolt::layout::{
-    BRANCH, HEADER, Header, LEAF, LONGEST_KEY, PageId, index, u32_at, u64_at,
+    BRANCH, BUCKET_HEADER, ELEMENT, HEADER, Header, LEAF, PageId, header_at, index, put, u32_at,
+    u64_at,
 };
+use crate::store::change::MAX_KEY_SIZE;
 
-/// The two kinds of node a tree is made of.
+/// Where in a node the entry of element `index` begins.
+fn element_at(index: usize) -> usize {
+    HEADER + ELEMENT * index
+}
+
+/// The two kinds of node in a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Branch,
@@ -13,7 +20,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The kind that exactly these header flags stand for.
+    /// The kind of a node with these header flags; `None` for other flags.
     pub(super) fn of(flags: u16) -> Option<Self> {
         match flags {
             BRANCH => Some(Self::Branch),
@@ -23,17 +30,17 @@ impl Kind {
     }
 }
 
-/// The bytes of one node whose element array is known to fit.
+/// One node. Its element array is within its bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a> {
     pub(super) kind: Kind,
-    /// The page it begins at; for an inline bucket, the page of the node it stands in.
+    /// The first page of the node; for an inline bucket, of the node that has its value.
     pub(super) page: PageId,
     /// Where in the file `bytes` begins.
     pub(super) base: u64,
-    /// The node, as far as the file has it.
+    /// The bytes of the node that are in the file.
     pub(super) bytes: &'a [u8],
-    /// How long the node should be.
+    /// The length that the node should have.
     pub(super) length: usize,
     pub(super) count: usize,
 }
@@ -71,8 +78,8 @@ impl Element<'_> {
 }
 
 impl<'a> Node<'a> {
-    /// Takes `bytes`, fewer than `length` where the file ends early, for a node with this
-    /// header. Says so when the element array does not fit.
+    /// A node with this header. `bytes` are fewer than `length` if the file ends inside the node.
+    /// Returns a defect when the element array does not fit.
     pub(super) fn new(
         kind: Kind,
         header: Header,
@@ -92,7 +99,7 @@ impl<'a> Node<'a> {
         if node.array_end() > bytes.len() {
             return Err(node.defect(
                 node.cut_or(Code::PageCount),
-                10,
+                header_at::COUNT,
                 format!(
                     "{} elements do not fit into {} bytes",
                     node.count,
@@ -105,7 +112,7 @@ impl<'a> Node<'a> {
 
     /// Where the element array ends and data may begin.
     pub(super) fn array_end(&self) -> usize {
-        HEADER + HEADER * self.count
+        element_at(self.count)
     }
 
     /// Whether the file ends inside the node.
@@ -113,7 +120,7 @@ impl<'a> Node<'a> {
         self.bytes.len() < self.length
     }
 
-    /// What to call something that does not fit.
+    /// [`Code::PageMissing`] if the file ends inside the node, else `code`.
     fn cut_or(&self, code: Code) -> Code {
         if self.is_cut() {
             Code::PageMissing
@@ -129,32 +136,28 @@ impl<'a> Node<'a> {
 
     /// A defect of element `index`.
     pub(super) fn element_defect(&self, code: Code, index: usize, what: &str) -> Defect {
-        self.defect(
-            code,
-            HEADER + HEADER * index,
-            format!("element {index} {what}"),
-        )
+        self.defect(code, element_at(index), format!("element {index} {what}"))
     }
 
-    /// Element `index`, if its key and value lie inside the node behind the array.
+    /// Element `index`, if its key and value are inside the node and after the array.
     pub(super) fn element(&self, index: usize) -> Result<Element<'a>, Defect> {
         self.locate(index).ok_or_else(|| {
             let code = self.cut_or(Code::ElementBounds);
             self.element_defect(
                 code,
                 index,
-                "lies outside its node, as far as the file has it",
+                "is outside its node or beyond the end of the file",
             )
         })
     }
 
-    /// The child that element `index` of a branch names, even if its key can't be read.
+    /// The child of element `index` of a branch. Does not need the key to be readable.
     pub(super) fn child(&self, index: usize) -> PageId {
-        PageId(u64_at(self.bytes, HEADER + HEADER * index + 8).unwrap_or(0))
+        PageId(u64_at(self.bytes, element_at(index) + 8).unwrap_or(0))
     }
 
     fn locate(&self, number: usize) -> Option<Element<'a>> {
-        let at = HEADER + HEADER * number;
+        let at = element_at(number);
         let field = |i: usize| u32_at(self.bytes, at + 4 * i);
         let (flags, pos, ksize, vsize, child) = match self.kind {
             Kind::Leaf => (field(0)?, field(1)?, field(2)?, field(3)?, 0),
@@ -176,11 +179,13 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// What else Bolt would never write about an element that lies inside its node.
+    /// What is wrong with an element that is in bounds: something that bolt never writes.
     pub(super) fn fault(&self, element: &Element<'_>) -> Option<Defect> {
         let (code, what) = if element.key.is_empty() {
             (Code::KeyEmpty, String::from("has an empty key"))
-        } else if element.key.len() > LONGEST_KEY && self.kind == Kind::Leaf && !element.is_bucket()
+        } else if element.key.len() > MAX_KEY_SIZE
+            && self.kind == Kind::Leaf
+            && !element.is_bucket()
         {
             let length = element.key.len();
             (Code::KeySize, format!("has a key of {length} bytes"))
@@ -193,8 +198,8 @@ impl<'a> Node<'a> {
         Some(self.element_defect(code, element.index, &what))
     }
 
-    /// All elements in order. Together they never claim more bytes than the node has, so work
-    /// on them is bounded by its length even where a damaged array lets them overlap.
+    /// All elements in order. In total they have no more bytes than the node, so the work is
+    /// bounded even if the elements of a damaged node overlap.
     pub(super) fn elements(self) -> Elements<'a> {
         Elements {
             node: self,
@@ -204,7 +209,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// See [`Node::elements`]. An element that can't be read comes as its index and what is wrong.
+/// See [`Node::elements`]. Yields the index and the defect of an element that can't be read.
 pub(super) struct Elements<'a> {
     node: Node<'a>,
     next: usize,
@@ -225,7 +230,7 @@ impl<'a> Iterator for Elements<'a> {
                 .budget
                 .checked_sub(element.end() - element.start)
                 .ok_or_else(|| {
-                    let what = "claims bytes that others claim already";
+                    let what = "overlaps other elements";
                     self.node.element_defect(Code::ElementOverlap, index, what)
                 })?;
             Ok(element)
@@ -237,7 +242,7 @@ impl<'a> Iterator for Elements<'a> {
 /// The header of a bucket, at the start of its value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BucketHeader {
-    /// Page 0: the bucket is inline.
+    /// The root of its tree; page 0 if the bucket is inline.
     pub(super) root: PageId,
     pub(super) sequence: u64,
 }
@@ -249,33 +254,42 @@ impl BucketHeader {
             sequence: u64_at(value, 8)?,
         })
     }
+
+    /// The bytes that [`Self::parse`] reads.
+    pub(super) fn encode(self) -> [u8; BUCKET_HEADER] {
+        let mut value = [0; BUCKET_HEADER];
+        put(&mut value, 0, &self.root.0.to_le_bytes());
+        put(&mut value, 8, &self.sequence.to_le_bytes());
+        value
+    }
 }
 
-/// What a bucket element says about where its content is.
-pub(super) enum Content<'a> {
-    /// In a tree of its own.
+/// Where the content of a bucket is.
+pub(super) enum BucketContent<'a> {
+    /// In a tree with this root.
     Tree(PageId),
-    /// In a leaf inside the value. Its header's page number, which should be 0, comes along.
+    /// In a leaf inside the value. The second field is the page number in its header, which should
+    /// be 0.
     Inline(Node<'a>, PageId),
 }
 
-/// Decodes a bucket's value, which stands `offset` bytes into the file, on `page`.
+/// Decodes the value of a bucket, which is at byte `offset` of the file, on `page`.
 pub(super) fn bucket(
     value: &[u8],
     page: PageId,
     offset: u64,
-) -> Result<(BucketHeader, Content<'_>), Defect> {
+) -> Result<(BucketHeader, BucketContent<'_>), Defect> {
     let short = || {
         let message = format!("a bucket has a value of {} bytes", value.len());
         Defect::new(Code::BucketValue, page, offset, message)
     };
     let header = BucketHeader::parse(value).ok_or_else(short)?;
     if header.root != PageId(0) {
-        return Ok((header, Content::Tree(header.root)));
+        return Ok((header, BucketContent::Tree(header.root)));
     }
-    let bytes = value.get(HEADER..).ok_or_else(short)?;
+    let bytes = value.get(BUCKET_HEADER..).ok_or_else(short)?;
     let inner = Header::parse(bytes).ok_or_else(short)?;
-    let base = offset + HEADER as u64;
+    let base = offset + BUCKET_HEADER as u64;
     if inner.flags != LEAF || inner.overflow != 0 {
         let (flags, overflow) = (inner.flags, inner.overflow);
         let message = format!("an inline bucket has flags {flags:#06x} and overflow {overflow}");
@@ -286,20 +300,20 @@ pub(super) fn bucket(
             defect.code = Code::InlinePage;
             defect
         })?;
-    Ok((header, Content::Inline(node, inner.id)))
+    Ok((header, BucketContent::Inline(node, inner.id)))
 }
 
 impl<'a> Node<'a> {
-    /// Where in the file the value of `element`, one of this node's, begins.
+    /// Where in the file the value of `element` of this node begins.
     pub(super) fn value_offset(&self, element: &Element<'_>) -> u64 {
         self.base + element.value_start() as u64
     }
 
-    /// Decodes the bucket that `element`, one of this node's, holds.
+    /// Decodes the bucket in `element` of this node.
     pub(super) fn bucket(
         &self,
         element: &Element<'a>,
-    ) -> Result<(BucketHeader, Content<'a>), Defect> {
+    ) -> Result<(BucketHeader, BucketContent<'a>), Defect> {
         bucket(element.value, self.page, self.value_offset(element))
     }
 }

@@ -24,13 +24,13 @@ impl PageFile {
         }
     }
 
-    /// For messages.
+    /// The path that messages show.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Another path for messages.
-    pub(super) fn call(&mut self, path: &Path) {
+    /// Sets the path that messages show.
+    pub(super) fn set_display_path(&mut self, path: &Path) {
         self.path = path.to_path_buf();
     }
 
@@ -44,12 +44,12 @@ impl PageFile {
         self.source.size()
     }
 
-    /// Pages in the file, the last one counted even if it is cut.
+    /// Pages in the file, including an incomplete last one.
     pub(super) fn pages(&self) -> u64 {
         self.size().div_ceil(self.page_size as u64)
     }
 
-    /// Where a page begins. Beyond the end of any file for absurd numbers.
+    /// Where a page begins, in bytes. `u64::MAX` if the product does not fit.
     pub(super) fn offset(&self, page: PageId) -> u64 {
         page.0.saturating_mul(self.page_size as u64)
     }
@@ -63,7 +63,7 @@ impl PageFile {
     /// Fills `buffer` from `offset`.
     ///
     /// # Errors
-    /// When the system can't read these bytes; the error names path, page and offset.
+    /// [`ErrorKind::Io`] when these bytes can't be read; the message has path, page and offset.
     pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         self.source.read_exact_at(buffer, offset).map_err(|cause| {
             Error::new(
@@ -78,11 +78,11 @@ impl PageFile {
         })
     }
 
-    /// Hands the bytes from `from` on, up to `to`, to `take` in pieces that stay in the
-    /// processor's cache, until it breaks. The last argument is where in the file a piece begins.
+    /// Reads the bytes `from..to` in pieces that fit in the processor's cache. Calls `take` with
+    /// each piece and its offset in the file, until it breaks.
     ///
     /// # Errors
-    /// When the system can't read these bytes.
+    /// [`ErrorKind::Io`] when these bytes can't be read.
     pub(super) fn stream(
         &self,
         from: u64,

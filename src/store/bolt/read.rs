@@ -6,10 +6,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect, Report};
-use crate::store::bolt::judge::{Reference, fetch, judge};
-use crate::store::bolt::layout::PageId;
-use crate::store::bolt::node::{Content, Element, Kind, Node};
-use crate::store::bolt::walk::{DEEPEST, Visit, Walker, inline};
+use crate::store::bolt::layout::{PageId, header_at};
+use crate::store::bolt::node::{BucketContent, Element, Kind, Node};
+use crate::store::bolt::validate::{Reference, read_node, validate};
+use crate::store::bolt::walk::{MAX_DEPTH, Visit, Walker, inline};
 use crate::store::bolt::{Bolt, node};
 use crate::store::{Bucket, Snapshot, Visitor};
 
@@ -30,11 +30,11 @@ impl Snapshot for Bolt {
             return Ok(None);
         }
         let root = match node.bucket(&element).map_err(|d| self.corrupt(&d))?.1 {
-            Content::Inline(node, _) => {
+            BucketContent::Inline(node, _) => {
                 let index = self.find(&node, key)?;
                 return index.map_or(Ok(None), |index| self.plain(&node, index));
             }
-            Content::Tree(root) => root,
+            BucketContent::Tree(root) => root,
         };
         let Some(place) = self.search(&mut batch, root, key)? else {
             return Ok(None);
@@ -51,7 +51,7 @@ impl Snapshot for Bolt {
             .ok()
             .and_then(|index| Some((index, known.get(index)?)));
         let Some((number, (_, content))) = found else {
-            // It may be one that damage hides.
+            // Damage may hide it.
             return Ok(top.findings.clone());
         };
         let mut pairs = Reader::new(
@@ -65,22 +65,22 @@ impl Snapshot for Bolt {
             },
         );
         match content {
-            At::Tree(root, from) => {
+            BucketLocation::Tree(root, from) => {
                 let mut walker = Walker::new(&self.file, self.metas.current.hwm);
-                if let Some(foreign) = self.territories.foreign(number) {
+                if let Some(foreign) = self.page_owners.pages_of_others(number) {
                     walker = walker.avoiding(foreign);
                 }
                 let _ = walker.tree(*root, *from, &mut pairs)?;
-                self.territories
-                    .take(number, walker.heads(), self.file.pages());
+                self.page_owners
+                    .record(number, walker.heads(), self.file.pages());
             }
-            At::Inline(page, place) => {
-                // Inside a node that was read: within the file, and no longer than memory.
+            BucketLocation::Inline(page, place) => {
+                // Part of a node that was read, so it is in the file and fits in memory.
                 let length = usize::try_from(place.end - place.start).unwrap_or(0);
                 let mut value = vec![0; length];
                 self.file.read(&mut value, place.start)?;
                 let content = node::bucket(&value, *page, place.start);
-                if let Content::Inline(node, _) = content.map_err(|d| self.corrupt(&d))?.1 {
+                if let BucketContent::Inline(node, _) = content.map_err(|d| self.corrupt(&d))?.1 {
                     let _ = inline(&node, &mut pairs);
                 }
             }
@@ -89,28 +89,29 @@ impl Snapshot for Bolt {
     }
 }
 
-/// The top-level buckets, ascending by name, and the damage that hides some of them.
+/// The top-level buckets, ascending by name, and findings about damage that may hide others.
 pub(super) struct TopLevel {
-    buckets: Vec<(Bucket, At)>,
+    buckets: Vec<(Bucket, BucketLocation)>,
     findings: Vec<Finding>,
 }
 
 /// Where the content of a bucket is.
-enum At {
-    /// In the tree at this page, whose number was found there.
+enum BucketLocation {
+    /// In a tree: its root, and where the number of the root was read.
     Tree(PageId, Reference),
-    /// In a value on this page, at these bytes of the file.
+    /// In the value of its element: the page of the value, and its bytes in the file.
     Inline(PageId, Range<u64>),
 }
 
-/// Which leaf and element holds a key.
-struct Place {
+/// The leaf and the index of the element that has a key.
+struct ElementLocation {
     leaf: PageId,
     index: usize,
 }
 
 impl Bolt {
-    /// The value of a top-level bucket's element: its header, and its page if that is inline.
+    /// The value of a top-level bucket's element: a bucket header, and an inline page if the bucket
+    /// is inline.
     pub(super) fn bucket_value(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut batch = Batch::new(&self.file);
         let Some(place) = self.search(&mut batch, self.metas.current.root, name)? else {
@@ -121,8 +122,8 @@ impl Bolt {
         Ok(element.is_bucket().then(|| element.value.to_vec()))
     }
 
-    /// Walks the tree whose elements are the top-level buckets, once and for all: a damaged one
-    /// may have as many pages as the file.
+    /// The top-level buckets. Their tree is walked on the first call only: in a damaged file it may
+    /// have as many pages as the file.
     fn top_level(&self) -> Result<&TopLevel> {
         if let Some(known) = self.top_level.get() {
             return Ok(known);
@@ -137,9 +138,11 @@ impl Bolt {
                 };
                 let (page, offset) = (node.page, node.value_offset(element));
                 let at = match content {
-                    Content::Tree(root) => At::Tree(root, Reference { page, offset }),
-                    Content::Inline(..) => {
-                        At::Inline(page, offset..offset + element.value.len() as u64)
+                    BucketContent::Tree(root) => {
+                        BucketLocation::Tree(root, Reference { page, offset })
+                    }
+                    BucketContent::Inline(..) => {
+                        BucketLocation::Inline(page, offset..offset + element.value.len() as u64)
                     }
                 };
                 buckets.push((bucket, at));
@@ -162,15 +165,20 @@ impl Bolt {
         Ok(())
     }
 
-    /// Descends to `key` as bolt does.
-    fn search(&self, batch: &mut Batch<'_>, root: PageId, key: &[u8]) -> Result<Option<Place>> {
+    /// Finds `key` in the tree at `root`, descending as bolt does.
+    fn search(
+        &self,
+        batch: &mut Batch<'_>,
+        root: PageId,
+        key: &[u8],
+    ) -> Result<Option<ElementLocation>> {
         let mut page = root;
-        for _ in 0..DEEPEST {
+        for _ in 0..MAX_DEPTH {
             let node = self.node(batch, page)?;
             match node.kind {
                 Kind::Leaf => {
                     let index = self.find(&node, key)?;
-                    return Ok(index.map(|index| Place { leaf: page, index }));
+                    return Ok(index.map(|index| ElementLocation { leaf: page, index }));
                 }
                 Kind::Branch => page = self.child(&node, key)?,
             }
@@ -180,7 +188,8 @@ impl Bolt {
         Err(self.corrupt(&Defect::new(Code::TreeDepth, page, offset, why)))
     }
 
-    /// The child to go to: the last one whose separator is not above `key`, else the first.
+    /// The child that may have `key`: the last one whose separator is not above `key`, or else the
+    /// first.
     fn child(&self, node: &Node<'_>, key: &[u8]) -> Result<PageId> {
         let mut child = None;
         for element in node.elements() {
@@ -191,11 +200,15 @@ impl Bolt {
             child = Some(element.child);
         }
         child.ok_or_else(|| {
-            self.corrupt(&node.defect(Code::EmptyBranch, 10, "the branch has no elements"))
+            self.corrupt(&node.defect(
+                Code::EmptyBranch,
+                header_at::COUNT,
+                "the branch has no elements",
+            ))
         })
     }
 
-    /// The index of `key` in a leaf. Looks at all elements, so that one out of order hides none.
+    /// The index of `key` in a leaf. Searches all elements, so that wrong order hides none.
     fn find(&self, node: &Node<'_>, key: &[u8]) -> Result<Option<usize>> {
         let mut damage = None;
         for element in node.elements() {
@@ -208,21 +221,22 @@ impl Bolt {
         damage.map_or(Ok(None), |defect| Err(self.corrupt(&defect)))
     }
 
-    /// The value of a plain element; none for a bucket.
+    /// The value of a plain element; `None` for a bucket.
     fn plain(&self, node: &Node<'_>, index: usize) -> Result<Option<Vec<u8>>> {
         let element = node.element(index).map_err(|d| self.corrupt(&d))?;
         Ok((!element.is_bucket()).then(|| element.value.to_vec()))
     }
 
-    /// Reads and judges one node.
+    /// Reads and validates one node.
     fn node<'b>(&self, batch: &'b mut Batch<'_>, page: PageId) -> Result<Node<'b>> {
         let current = &self.metas.current;
         let from = current.root_field(&self.file);
         let (header, kind) =
-            judge(batch, page, current.hwm, from)?.map_err(|d| self.corrupt(&d))?;
-        fetch(batch, page, header, kind)?.map_err(|d| self.corrupt(&d))
+            validate(batch, page, current.hwm, from)?.map_err(|d| self.corrupt(&d))?;
+        read_node(batch, page, header, kind)?.map_err(|d| self.corrupt(&d))
     }
 
+    /// The error for a defect of this file.
     pub(super) fn corrupt(&self, defect: &Defect) -> Error {
         Error::new(
             ErrorKind::Corrupt,
@@ -233,11 +247,11 @@ impl Bolt {
                 defect.message
             ),
         )
-        .with_hint("`boltkey check` lists all damage")
+        .with_hint("run boltkey check to list all damage")
     }
 }
 
-/// How findings name a top-level bucket. Other keys are never named: they may be tokens.
+/// The name of a top-level bucket for findings. Other keys are never shown: they may be tokens.
 pub(super) fn named(bucket: &[u8]) -> String {
     const MOST: usize = 64;
     let name = String::from_utf8_lossy(bucket.get(..MOST).unwrap_or(bucket));
@@ -245,7 +259,7 @@ pub(super) fn named(bucket: &[u8]) -> String {
     format!("bucket \"{name}{more}\"")
 }
 
-/// A visitor that reads: hands elements on and keeps what hides some of them.
+/// A visitor that passes elements to a closure and reports the errors that may hide others.
 struct Reader<F> {
     report: Report,
     bucket: Option<String>,

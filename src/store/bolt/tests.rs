@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::store::bolt::codes::Defect;
-use crate::store::bolt::judge::Reference;
 use crate::store::bolt::layout::PageId;
-use crate::store::bolt::node::{Content, Element, Node};
+use crate::store::bolt::node::{BucketContent, Element, Node};
+use crate::store::bolt::validate::Reference;
 use crate::store::bolt::walk::{Visit, Walker, inline};
 use crate::store::bolt::*;
 use crate::store::{MemoryFile, Snapshot};
@@ -47,20 +47,13 @@ fn names() -> Vec<String> {
     names
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
-}
-
 enum Item {
     Value(Vec<u8>, String),
     Tree(Vec<u8>, u64, PageId),
     Inline(Vec<u8>, u64, Vec<Item>),
 }
 
-/// Collects a bucket's elements, without any judgement but that nothing is wrong.
+/// Collects the elements of a bucket. Panics on defects.
 #[derive(Default)]
 struct Collect(Vec<Item>);
 
@@ -73,15 +66,15 @@ impl Visit for Collect {
         let key = element.key.to_vec();
         self.0.push(if element.is_bucket() {
             match node.bucket(element).unwrap() {
-                (header, Content::Tree(root)) => Item::Tree(key, header.sequence, root),
-                (header, Content::Inline(node, _)) => {
+                (header, BucketContent::Tree(root)) => Item::Tree(key, header.sequence, root),
+                (header, BucketContent::Inline(node, _)) => {
                     let mut inner = Self::default();
                     let _ = inline(&node, &mut inner);
                     Item::Inline(key, header.sequence, inner.0)
                 }
             }
         } else {
-            Item::Value(key, hex(&Sha256::digest(element.value)))
+            Item::Value(key, hex::encode(&Sha256::digest(element.value)))
         });
         ControlFlow::Continue(())
     }
@@ -103,7 +96,7 @@ impl Dump {
         for item in &items {
             if let Item::Value(key, hash) = item {
                 self.keys += 1;
-                writeln!(self.lines, "key {shown} {} {hash}", hex(key)).unwrap();
+                writeln!(self.lines, "key {shown} {} {hash}", hex::encode(key)).unwrap();
             }
         }
         for item in items {
@@ -111,10 +104,20 @@ impl Dump {
                 Item::Value(..) => {}
                 Item::Tree(name, sequence, root) => {
                     let inner = tree(bolt, root);
-                    self.bucket(bolt, &format!("{path}/{}", hex(&name)), sequence, inner);
+                    self.bucket(
+                        bolt,
+                        &format!("{path}/{}", hex::encode(&name)),
+                        sequence,
+                        inner,
+                    );
                 }
                 Item::Inline(name, sequence, inner) => {
-                    self.bucket(bolt, &format!("{path}/{}", hex(&name)), sequence, inner);
+                    self.bucket(
+                        bolt,
+                        &format!("{path}/{}", hex::encode(&name)),
+                        sequence,
+                        inner,
+                    );
                 }
             }
         }
@@ -150,7 +153,7 @@ fn contents_are_those_that_bolt_wrote() {
             })
             .collect();
         dump.bucket(&bolt, "", 0, top);
-        let digest = hex(&Sha256::digest(&dump.lines));
+        let digest = hex::encode(&Sha256::digest(&dump.lines));
         let got = format!("{digest} buckets={} keys={}", dump.buckets, dump.keys);
         assert_eq!(got, wanted.trim(), "{name}");
 
@@ -198,7 +201,7 @@ fn the_check_is_content_with_what_bolt_wrote() {
     }
 }
 
-/// The look at everything shows of each bucket what a scan shows, and once only.
+/// The walk of everything streams each pair of a bucket once, as a scan does.
 #[test]
 fn pairs_are_shown_while_the_pages_are_looked_at() {
     let mut tried = 0;

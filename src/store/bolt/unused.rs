@@ -1,5 +1,4 @@
-//! What the file shows outside its live records: every byte no live node uses, and the elements
-//! of stale nodes among them.
+//! Unused bytes: every byte that no live node uses, and the elements of stale nodes among them.
 
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -9,8 +8,8 @@ use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::freelist::Freelist;
-use crate::store::bolt::layout::{HEADER, Header, META_END, PageId};
-use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::layout::{BUCKET_HEADER, HEADER, Header, PageId, meta_at};
+use crate::store::bolt::node::{BucketContent, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::{Bolt, freelist};
 use crate::store::{StaleElement, Unused, UnusedVisitor};
@@ -25,14 +24,14 @@ pub(super) fn in_parts(bolt: &Bolt, visits: &mut [&mut UnusedVisitor<'_>]) -> Re
     found(bolt, |ranges| ranges.in_parts(visits))
 }
 
-/// Finds what is unused and lets `show` show it.
+/// Finds the unused bytes and passes them to `show`.
 fn found(bolt: &Bolt, show: impl FnOnce(&Ranges<'_>) -> Result<()>) -> Result<Vec<Finding>> {
     let (file, meta) = (&bolt.file, &bolt.metas.current);
-    let survey = bolt.survey()?;
-    let mut report = survey.report.clone();
-    let mut gaps = survey.gaps.clone();
+    let reachability = bolt.reachability()?;
+    let mut report = reachability.report.clone();
+    let mut gaps = reachability.gaps.clone();
     for slot in [PageId(0), PageId(1)] {
-        gaps.push(file.offset(slot) + META_END as u64..file.offset(PageId(slot.0 + 1)));
+        gaps.push(file.offset(slot) + meta_at::END as u64..file.offset(PageId(slot.0 + 1)));
     }
     let list = match freelist::read(file, meta, &mut report)? {
         Freelist::Stored(list) => {
@@ -43,7 +42,7 @@ fn found(bolt: &Bolt, show: impl FnOnce(&Ranges<'_>) -> Result<()>) -> Result<Ve
     };
     let outside = Outside {
         file,
-        used: &survey.used,
+        used: &reachability.used,
         freelist: list,
     };
     outside.add_pages(&mut gaps);
@@ -56,14 +55,14 @@ fn found(bolt: &Bolt, show: impl FnOnce(&Ranges<'_>) -> Result<()>) -> Result<Ve
     Ok(findings)
 }
 
-/// The ranges of bytes that are unused, ascending and apart from each other.
+/// The ranges of unused bytes, ascending, not touching each other.
 struct Ranges<'f> {
     ranges: Vec<Range<u64>>,
     outside: Outside<'f>,
 }
 
 impl Ranges<'_> {
-    /// Shows each visitor those of a stretch of the file, all at the same time.
+    /// Splits the file among the visitors, which run in parallel.
     fn in_parts(&self, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<()> {
         let size = self.outside.file.size();
         let stretch = size.div_ceil(visits.len() as u64).max(LEAST_STRETCH);
@@ -89,10 +88,10 @@ impl Ranges<'_> {
         })
     }
 
-    /// Shows some of them to one visitor.
+    /// Passes `ranges` to one visitor.
     fn show(&self, ranges: &[Range<u64>], visit: &mut dyn FnMut(Unused<'_>)) -> Result<()> {
         let outside = &self.outside;
-        let mut search = Search {
+        let mut search = UnusedScan {
             outside,
             buffer: Vec::new(),
             spare: outside.file.size().saturating_mul(2),
@@ -102,10 +101,10 @@ impl Ranges<'_> {
     }
 }
 
-/// Bytes of the file that are worth a thread.
+/// The smallest part of the file for which a thread is started, in bytes.
 const LEAST_STRETCH: u64 = 8 << 20;
 
-/// Which pages nothing live uses: free ones, leaked ones, those beyond the high-water mark.
+/// The pages that are not live: free ones, leaked ones, those beyond the high-water mark.
 struct Outside<'f> {
     file: &'f PageFile,
     used: &'f Bitmap,
@@ -117,7 +116,7 @@ impl Outside<'_> {
         page >= 2 && !self.freelist.contains(&page) && !self.used.has(PageId(page))
     }
 
-    /// Adds runs of such pages, the last one cut where the file ends.
+    /// Adds the byte ranges of these pages.
     fn add_pages(&self, ranges: &mut Vec<Range<u64>>) {
         let pages = self.file.pages();
         let mut page = 2;
@@ -134,7 +133,7 @@ impl Outside<'_> {
     }
 }
 
-/// Sorts ranges, cuts them off at `size` and joins those that touch.
+/// Sorts ranges, limits them to `size` and joins those that touch.
 fn merged(mut ranges: Vec<Range<u64>>, size: u64) -> Vec<Range<u64>> {
     ranges.sort_unstable_by_key(|range| range.start);
     let mut merged: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
@@ -151,26 +150,26 @@ fn merged(mut ranges: Vec<Range<u64>>, size: u64) -> Vec<Range<u64>> {
     merged
 }
 
-/// Shows ranges of bytes, and the stale nodes that begin in them.
-struct Search<'f, 'v> {
+/// Passes ranges of bytes, and the stale nodes that begin in them, to a visitor.
+struct UnusedScan<'f, 'v> {
     outside: &'f Outside<'f>,
     buffer: Vec<u8>,
-    /// Bytes that may still be read a second time, for stale nodes that reach beyond the piece
-    /// in memory; bounds the work where damaged headers claim many pages.
+    /// How many bytes may still be read a second time, for stale nodes that end beyond the buffer.
+    /// Bounds the work when damaged headers claim many pages.
     spare: u64,
     visit: &'v mut dyn FnMut(Unused<'_>),
 }
 
-impl Search<'_, '_> {
-    /// Goes through ranges in pieces that end where pages do. What is used between pieces that
-    /// are near each other is read along with them: nearly every page has a few unused bytes.
+impl UnusedScan<'_, '_> {
+    /// Visits ranges in pieces that end at page boundaries. Used bytes between pieces that are near
+    /// each other are read too: nearly every page has a few unused bytes.
     fn ranges(&mut self, ranges: &[Range<u64>]) -> Result<()> {
         const WINDOW: u64 = 256 << 10;
         let file = self.outside.file;
         let page_size = file.page_size() as u64;
         let window = (WINDOW / page_size).max(1) * page_size;
         let mut buffer = std::mem::take(&mut self.buffer);
-        // The bytes of the file that the buffer holds.
+        // The range of the file that is in the buffer.
         let mut held = 0..0;
         for (number, range) in ranges.iter().enumerate() {
             let mut at = range.start;
@@ -187,7 +186,7 @@ impl Search<'_, '_> {
                     }
                     file.read(buffer.get_mut(..length).unwrap_or_default(), at)?;
                 }
-                // No longer than a window, and within the file.
+                // Fits: no more than a window.
                 let place = |offset: u64| usize::try_from(offset - held.start).unwrap_or(0);
                 let piece = buffer.get(place(at)..place(end)).unwrap_or_default();
                 (self.visit)(Unused::Run {
@@ -207,8 +206,8 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// Shows the elements of the stale node at `page`, if one begins there. `piece` holds the
-    /// bytes from `at` on; what follows is unused up to `limit`.
+    /// Visits the elements of the stale node at `page`, if one begins there. `piece` has the bytes
+    /// from `at`; the bytes after it are unused up to `limit`.
     fn node(&mut self, page: u64, piece: &[u8], at: u64, limit: u64) -> Result<()> {
         let file = self.outside.file;
         let base = file.offset(PageId(page));
@@ -245,7 +244,7 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// Shows what can be read of a stale node, whatever else is wrong with it.
+    /// Visits the readable elements of a stale node.
     fn elements(&mut self, node: &Node<'_>) {
         for element in node.elements().flatten() {
             if node.fault(&element).is_some() {
@@ -260,13 +259,13 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Shows the elements of a bucket that stands in a stale leaf.
+    /// Visits the elements of an inline bucket in a stale leaf.
     fn inline(&mut self, node: &Node<'_>, element: &Element<'_>) {
         let offset = node.base + element.value_start() as u64;
-        if element.value.len() < 2 * HEADER {
+        if element.value.len() < BUCKET_HEADER + HEADER {
             return;
         }
-        if let Ok((_, Content::Inline(inner, _))) = bucket(element.value, node.page, offset) {
+        if let Ok((_, BucketContent::Inline(inner, _))) = bucket(element.value, node.page, offset) {
             for inside in inner.elements().flatten() {
                 if !inside.is_bucket() && inner.fault(&inside).is_none() {
                     let end = inner.base + inside.end() as u64;

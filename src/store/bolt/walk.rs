@@ -1,4 +1,4 @@
-//! Walking trees: every page at most once, no recursion, every rule checked on the way.
+//! Walking trees: each page at most once, without recursion, checking every rule of the format.
 
 use std::cmp::Reverse;
 use std::ops::{ControlFlow, Range};
@@ -8,47 +8,47 @@ use crate::error::Result;
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect};
-use crate::store::bolt::judge::{Reference, fetch, judge};
-use crate::store::bolt::layout::{HEADER, PageId};
+use crate::store::bolt::layout::{ELEMENT, HEADER, PageId, header_at};
 use crate::store::bolt::node::{Element, Kind, Node};
 use crate::store::bolt::pages::PageFile;
+use crate::store::bolt::validate::{Reference, read_node, validate};
 
-/// The deepest level that a walk goes to. Bolt makes a tree deeper only by splitting its root,
-/// so this many levels would have taken more pages than there are numbers for.
-pub(super) const DEEPEST: u64 = 64;
+/// The deepest level of a tree that is walked. Bolt adds a level only by splitting the root, so a
+/// tree of this depth would need more pages than 64-bit page numbers can count.
+pub(super) const MAX_DEPTH: u64 = 64;
 
 /// Why a page is not walked a second time.
 pub(super) const REACHED: &str = "which was reached before";
 
-/// What a walk meets.
+/// Receives what a walk finds.
 pub(super) trait Visit {
-    /// Something of kind `code` is wrong; `tell` puts it into words, which takes much longer
-    /// than counting where a file is nothing but damage. The walk goes on with what can be read.
+    /// A defect of kind `code`. `tell` describes it; that is much slower than counting it, which
+    /// matters in a heavily damaged file. The walk continues with what can be read.
     fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect);
 
-    /// Whether leaves have to come in the order of keys. Taken in the order of pages instead,
-    /// they are read in much fewer and longer stretches.
+    /// Whether leaves must be visited in the order of keys. In the order of pages they are read
+    /// with fewer and longer reads.
     fn in_order(&self) -> bool {
         true
     }
 
-    /// An element of a leaf; those of one leaf come in the order of keys. A break ends the walk.
+    /// An element of a leaf. The elements of one leaf are visited in order. A break ends the walk.
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()>;
 
-    /// A node of `pages` pages at level `depth` (the root is 1), after its elements, the last
-    /// of which ends `end` bytes from its start.
+    /// A node of `pages` pages at level `depth` (the root is 1), called after its elements. The
+    /// last element ends `end` bytes after the start of the node.
     fn node(&mut self, _node: &Node<'_>, _pages: u64, _depth: u64, _end: usize) {}
 
-    /// Bytes inside a node, `from..to` from its start, that no element uses: between elements,
-    /// or behind the last one.
+    /// The bytes `from..to` of a node, which no element uses: between two elements, or after the
+    /// last one.
     fn unused(&mut self, _node: &Node<'_>, _from: usize, _to: usize) {}
 
-    /// The key by which the branch above leads to a node is not the node's first one, as it is
-    /// after that was removed; it may be read nowhere else.
-    fn separator_alone(&mut self) {}
+    /// The key that the branch above has for a node is not the first key of the node. That happens
+    /// when the first key is removed; the branch may then have the last copy of it.
+    fn separator_not_in_leaf(&mut self) {}
 }
 
-/// The range that branches above give to the keys of a node: from `low` on, and below `high`.
+/// The range of keys that the branches above allow in a node: `low <= key < high`.
 #[derive(Clone, Copy, Default)]
 struct Bounds<'a> {
     low: Option<&'a [u8]>,
@@ -65,7 +65,7 @@ struct Children {
 
 struct Child {
     page: PageId,
-    /// Where its separator stands among the keys; none if that can't be read.
+    /// The range of its separator in the keys; `None` if it can't be read.
     key: Option<Range<usize>>,
 }
 
@@ -84,15 +84,15 @@ impl Children {
     }
 }
 
-/// What is kept of a branch while its children are walked.
+/// The data of a branch that is needed while its children are walked.
 struct Branch {
     page: PageId,
     /// Where in the file it begins.
     base: u64,
-    /// The level that its children are at.
+    /// The level of its children.
     below: u64,
     children: Children,
-    /// The branch above, and which of its children this is.
+    /// The parent, and the index of this branch among its children.
     above: Option<(Rc<Branch>, usize)>,
 }
 
@@ -101,17 +101,17 @@ impl Branch {
         Some(self.children.list.get(number)?.page)
     }
 
-    /// Where a child's page number stands.
+    /// Where the page number of a child is.
     fn reference(&self, number: usize) -> Reference {
         Reference {
             page: self.page,
-            offset: self.base + (HEADER * (number + 1)) as u64,
+            offset: self.base + (HEADER + ELEMENT * number) as u64,
         }
     }
 
-    /// A child's range begins at its own separator and ends at the next one's; where those can't
-    /// be read or there is none, so does this branch's own. Looked up rather than copied: one key
-    /// may be as long as the file.
+    /// The range of a child begins at its own separator and ends at the next one. If a separator
+    /// is missing or can't be read, the bound of this branch is used. Keys are borrowed, not
+    /// copied: one key may be as long as the file.
     fn bounds(&self, number: usize) -> Bounds<'_> {
         Bounds {
             low: self.separator(number, 0),
@@ -130,18 +130,17 @@ impl Branch {
         }
     }
 
-    /// Roughly the memory it takes.
+    /// Its approximate size in memory, in bytes.
     fn weight(&self) -> usize {
         self.children.keys.len() + self.children.list.len() * size_of::<Child>()
     }
 }
 
-/// A branch on the way down.
+/// A branch whose children are being walked.
 struct Frame {
     branch: Rc<Branch>,
     next: usize,
-    /// Whether its first child proved to be a leaf: the others then are leaves too, unless the
-    /// tree is damaged.
+    /// Whether its first child was a leaf. The others are leaves too, unless the tree is damaged.
     of_leaves: bool,
 }
 
@@ -157,15 +156,15 @@ impl Frame {
 
 /// Leaves that are walked later, in the order of pages.
 #[derive(Default)]
-struct Later {
-    /// Which child of which branch, and its page.
+struct DeferredLeaves {
+    /// The page of each leaf, its branch, and its index in the branch.
     leaves: Vec<(PageId, Rc<Branch>, usize)>,
-    /// Roughly the memory that the branches take that may be kept for them.
+    /// The approximate size in memory of the branches that the leaves keep alive, in bytes.
     weight: usize,
 }
 
-impl Later {
-    /// Takes what is left of a frame.
+impl DeferredLeaves {
+    /// Adds the remaining children of a frame.
     fn add(&mut self, frame: &mut Frame) {
         let branch = &frame.branch;
         while let Some(page) = branch.child(frame.next) {
@@ -174,8 +173,8 @@ impl Later {
         }
     }
 
-    /// Puts them in the order of pages, the last one to be walked first. Of several references
-    /// to a page the first stays the first to be walked.
+    /// Sorts the leaves by page, the first one to walk at the end. Among several references to
+    /// one page the order stays.
     fn sort(&mut self) {
         self.leaves.reverse();
         self.leaves.sort_by_key(|(page, ..)| Reverse(*page));
@@ -188,36 +187,38 @@ impl Later {
     }
 }
 
-/// What became of a node.
-enum Outcome {
-    /// Passed over: it can't be read, or was read before.
+/// What the walk does after a node.
+enum VisitedNode {
+    /// The node was skipped: it can't be read, or was read before.
     Skipped,
+    /// The node is a leaf and has been visited.
     Leaf,
+    /// The node is a branch, whose children come next.
     Descend(Branch),
+    /// The visitor ended the walk.
     Stop,
 }
 
-/// Walks trees of one file and remembers which pages they use.
+/// Walks trees of one file and records which pages they use.
 pub(super) struct Walker<'f> {
     batch: Batch<'f>,
     hwm: PageId,
-    /// The pages at which a node was read, so that none is walked twice.
+    /// The first page of each node that was read, so that none is walked twice.
     heads: Bitmap,
-    /// The pages that belong to some node.
+    /// All pages of these nodes.
     used: Bitmap,
-    /// Pages that may be read though another node claims them; bounds the work where damaged
-    /// nodes overlap.
+    /// How many more pages may be read although another node claims them. Bounds the work when
+    /// damaged nodes overlap.
     spare: u64,
-    /// Pages whose nodes were walked before, by another walker, and are passed over here.
+    /// Pages of nodes that another walker has walked. They are skipped.
     known: Option<Bitmap>,
-    /// Whether something taken for a leaf proved to be a branch. From then on all nodes are
-    /// walked in order, one by one: otherwise a damaged tree could make us keep any number of
-    /// branches, and read ahead what is not used.
+    /// Whether a supposed leaf was a branch. From then on nodes are walked in order, one by one:
+    /// otherwise a damaged tree could use unbounded memory for branches and read ahead in vain.
     uneven: bool,
 }
 
 impl<'f> Walker<'f> {
-    /// A walker that believes in the pages below `hwm`, as far as the file has them.
+    /// A walker that accepts pages that are below `hwm` and in the file.
     pub(super) fn new(file: &'f PageFile, hwm: PageId) -> Self {
         let pages = hwm.0.min(file.pages());
         Self {
@@ -231,32 +232,32 @@ impl<'f> Walker<'f> {
         }
     }
 
-    /// Passes over the nodes at `known` pages.
+    /// Skips the nodes at `known` pages.
     pub(super) fn knowing(mut self, known: Bitmap) -> Self {
         self.known = Some(known);
         self
     }
 
-    /// Takes the nodes at `foreign` pages for reached already: they belong to another tree.
+    /// Treats the nodes at `foreign` pages as reached already, because another tree has them.
     pub(super) fn avoiding(mut self, foreign: Bitmap) -> Self {
         self.heads = foreign;
         self
     }
 
-    /// The pages at which the nodes begin that were reached so far.
+    /// The first pages of the nodes that were reached so far.
     pub(super) fn heads(&self) -> &Bitmap {
         &self.heads
     }
 
-    /// The pages that the trees walked use, and those at which their nodes begin.
+    /// All pages of the trees that were walked, and the first pages of their nodes.
     pub(super) fn into_pages(self) -> (Bitmap, Bitmap) {
         (self.used, self.heads)
     }
 
-    /// Walks the tree at `root`, whose number was found at `from`.
+    /// Walks the tree at `root`, to which `from` refers.
     ///
     /// # Errors
-    /// When the system can't read the file.
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
     pub(super) fn tree(
         &mut self,
         root: PageId,
@@ -264,18 +265,18 @@ impl<'f> Walker<'f> {
         visit: &mut impl Visit,
     ) -> Result<ControlFlow<()>> {
         let mut stack = Vec::new();
-        let mut later = Later::default();
+        let mut deferred = DeferredLeaves::default();
         match self.node(root, from, None, visit)? {
-            Outcome::Skipped | Outcome::Leaf => {}
-            Outcome::Descend(branch) => stack.push(Frame::new(branch)),
-            Outcome::Stop => return Ok(ControlFlow::Break(())),
+            VisitedNode::Skipped | VisitedNode::Leaf => {}
+            VisitedNode::Descend(branch) => stack.push(Frame::new(branch)),
+            VisitedNode::Stop => return Ok(ControlFlow::Break(())),
         }
         loop {
-            if stack.is_empty() || later.is_full() && !self.uneven {
-                if later.leaves.is_empty() {
+            if stack.is_empty() || deferred.is_full() && !self.uneven {
+                if deferred.leaves.is_empty() {
                     return Ok(ControlFlow::Continue(()));
                 }
-                if self.leaves(&mut later, &mut stack, visit)?.is_break() {
+                if self.leaves(&mut deferred, &mut stack, visit)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -283,7 +284,7 @@ impl<'f> Walker<'f> {
                 continue;
             };
             if frame.of_leaves && !self.uneven && !visit.in_order() {
-                later.add(frame);
+                deferred.add(frame);
             }
             let Some(page) = frame.branch.child(frame.next) else {
                 stack.pop();
@@ -295,60 +296,60 @@ impl<'f> Walker<'f> {
                 self.read_ahead(&branch, number)?;
             }
             match self.child(&branch, number, visit)? {
-                Outcome::Skipped => {}
-                Outcome::Leaf => frame.of_leaves |= number == 0,
-                Outcome::Descend(branch) => {
+                VisitedNode::Skipped => {}
+                VisitedNode::Leaf => frame.of_leaves |= number == 0,
+                VisitedNode::Descend(branch) => {
                     self.uneven |= frame.of_leaves;
                     frame.of_leaves = false;
-                    later.weight += branch.weight();
+                    deferred.weight += branch.weight();
                     stack.push(Frame::new(branch));
                 }
-                Outcome::Stop => return Ok(ControlFlow::Break(())),
+                VisitedNode::Stop => return Ok(ControlFlow::Break(())),
             }
         }
     }
 
-    /// Walks leaves that were put off. Those after one that proved to be a branch, which is
-    /// added to `stack`, stay put off.
+    /// Walks deferred leaves. If one of them is a branch, it is pushed on `stack`, and the leaves
+    /// after it stay deferred.
     fn leaves(
         &mut self,
-        later: &mut Later,
+        deferred: &mut DeferredLeaves,
         stack: &mut Vec<Frame>,
         visit: &mut impl Visit,
     ) -> Result<ControlFlow<()>> {
         if !self.uneven {
-            later.sort();
+            deferred.sort();
         }
-        while !later.leaves.is_empty() {
+        while !deferred.leaves.is_empty() {
             let capacity = if self.uneven {
                 1
             } else {
                 self.batch.capacity()
             };
-            let pages = later.leaves.iter().rev().take(capacity.max(1));
+            let pages = deferred.leaves.iter().rev().take(capacity.max(1));
             let pages: Vec<PageId> = pages.map(|(page, ..)| *page).collect();
             let count = pages.len();
             let readable = pages.into_iter().filter(|page| self.readable(*page));
             self.batch.load(readable.collect())?;
             for _ in 0..count {
-                let Some((_, branch, number)) = later.leaves.pop() else {
+                let Some((_, branch, number)) = deferred.leaves.pop() else {
                     break;
                 };
                 match self.child(&branch, number, visit)? {
-                    Outcome::Skipped | Outcome::Leaf => {}
-                    Outcome::Descend(branch) => {
+                    VisitedNode::Skipped | VisitedNode::Leaf => {}
+                    VisitedNode::Descend(branch) => {
                         self.uneven = true;
                         stack.push(Frame::new(branch));
                         return Ok(ControlFlow::Continue(()));
                     }
-                    Outcome::Stop => return Ok(ControlFlow::Break(())),
+                    VisitedNode::Stop => return Ok(ControlFlow::Break(())),
                 }
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Whether the file has such a page below the high-water mark.
+    /// Whether `page` is a page of the file, below the high-water mark and not a meta page.
     fn exists(&self, page: PageId) -> bool {
         (2..self.hwm.0.min(self.batch.file().pages())).contains(&page.0)
     }
@@ -372,9 +373,9 @@ impl<'f> Walker<'f> {
         branch: &Rc<Branch>,
         number: usize,
         visit: &mut impl Visit,
-    ) -> Result<Outcome> {
+    ) -> Result<VisitedNode> {
         let Some(page) = branch.child(number) else {
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         };
         self.node(
             page,
@@ -390,34 +391,34 @@ impl<'f> Walker<'f> {
         from: Reference,
         above: Option<(&Rc<Branch>, usize)>,
         visit: &mut impl Visit,
-    ) -> Result<Outcome> {
+    ) -> Result<VisitedNode> {
         let depth = above.map_or(1, |(branch, _)| branch.below);
         if self.known.as_ref().is_some_and(|known| known.has(page)) {
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         }
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             let code = Code::TreeDepth;
             visit.defect(code, || {
-                from.refused(page, code, "too many levels below the root")
+                from.defect(page, code, "too many levels below the root")
             });
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         }
         if self.exists(page) && !self.heads.insert(page) {
             let code = Code::PageShared;
-            visit.defect(code, || from.refused(page, code, REACHED));
-            return Ok(Outcome::Skipped);
+            visit.defect(code, || from.defect(page, code, REACHED));
+            return Ok(VisitedNode::Skipped);
         }
-        let (header, kind) = match judge(&mut self.batch, page, self.hwm, from)? {
-            Ok(sound) => sound,
+        let (header, kind) = match validate(&mut self.batch, page, self.hwm, from)? {
+            Ok(valid) => valid,
             Err(defect) => {
                 visit.defect(defect.code, || defect);
-                return Ok(Outcome::Skipped);
+                return Ok(VisitedNode::Skipped);
             }
         };
         let pages = u64::from(header.overflow) + 1;
         let (shared, claimed) = self.claim(page, pages);
         if let Some(shared) = shared {
-            let offset = self.batch.file().offset(page) + 12;
+            let offset = self.batch.file().offset(page) + header_at::OVERFLOW as u64;
             visit.defect(Code::PageShared, || {
                 let message =
                     format!("the node's pages include page {shared}, which belongs to another one");
@@ -425,28 +426,30 @@ impl<'f> Walker<'f> {
             });
         }
         if !claimed {
-            return Ok(Outcome::Skipped);
+            return Ok(VisitedNode::Skipped);
         }
-        let node = match fetch(&mut self.batch, page, header, kind)? {
+        let node = match read_node(&mut self.batch, page, header, kind)? {
             Ok(node) => node,
             Err(defect) => {
                 visit.defect(defect.code, || defect);
-                return Ok(Outcome::Skipped);
+                return Ok(VisitedNode::Skipped);
             }
         };
         if kind == Kind::Branch && node.count == 0 {
             let code = Code::EmptyBranch;
-            visit.defect(code, || node.defect(code, 10, "the branch has no elements"));
+            visit.defect(code, || {
+                node.defect(code, header_at::COUNT, "the branch has no elements")
+            });
         }
         let mut children = Children::default();
         let bounds = above.map_or_else(Bounds::default, |(branch, number)| branch.bounds(number));
         let ControlFlow::Continue(end) = elements(&node, bounds, visit, &mut children) else {
-            return Ok(Outcome::Stop);
+            return Ok(VisitedNode::Stop);
         };
         visit.node(&node, pages, depth, end);
         Ok(match kind {
-            Kind::Leaf => Outcome::Leaf,
-            Kind::Branch => Outcome::Descend(Branch {
+            Kind::Leaf => VisitedNode::Leaf,
+            Kind::Branch => VisitedNode::Descend(Branch {
                 page,
                 base: node.base,
                 below: depth + 1,
@@ -456,8 +459,8 @@ impl<'f> Walker<'f> {
         })
     }
 
-    /// Marks the pages of a node as used. Returns the first one that already was, and whether
-    /// the node may be read all the same.
+    /// Marks the pages of a node as used. Returns the first one that another node uses, and
+    /// whether the node may be read nevertheless.
     fn claim(&mut self, page: PageId, pages: u64) -> (Option<PageId>, bool) {
         let mut shared = None;
         for page in (page.0..page.0 + pages).map(PageId) {
@@ -474,8 +477,8 @@ impl<'f> Walker<'f> {
     }
 }
 
-/// Goes through the elements of a node: rules, order, range, gaps. Collects the children of a
-/// branch. Goes on with where in the node the last element ends.
+/// Visits the elements of a node and checks them: rules, order, range, gaps. Adds the children of
+/// a branch to `children`. Continues with the end of the last element in the node.
 fn elements(
     node: &Node<'_>,
     bounds: Bounds<'_>,
@@ -485,7 +488,7 @@ fn elements(
     let mut previous: Option<Element<'_>> = None;
     let mut end = node.array_end();
     if node.count == 0 && bounds.low.is_some() {
-        visit.separator_alone();
+        visit.separator_not_in_leaf();
     }
     for element in node.elements() {
         let element = match element {
@@ -502,7 +505,7 @@ fn elements(
             visit.defect(defect.code, || defect);
         }
         if element.index == 0 && bounds.low.is_some_and(|low| element.key != low) {
-            visit.separator_alone();
+            visit.separator_not_in_leaf();
         }
         let mut complain = |code, what| {
             visit.defect(code, || node.element_defect(code, element.index, what));
@@ -540,7 +543,7 @@ fn elements(
     ControlFlow::Continue(end)
 }
 
-/// Goes through the elements of an inline bucket's page as a walk does.
+/// Visits the elements of the page of an inline bucket, as a walk does.
 pub(super) fn inline(node: &Node<'_>, visit: &mut impl Visit) -> ControlFlow<()> {
     match elements(node, Bounds::default(), visit, &mut Children::default()) {
         ControlFlow::Continue(_) => ControlFlow::Continue(()),

@@ -1,5 +1,5 @@
-//! What the redb library works on: a file as it is with all writes kept in memory, or the device
-//! that holds the lock.
+//! The storage backends for the redb library: a read-only file with all writes kept in memory, and
+//! the device that holds the lock.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,19 +12,19 @@ use zeroize::Zeroizing;
 
 use crate::store::{Device, ReadAt};
 
-/// Bytes that are taken over from the file into memory at a time.
+/// The size in bytes of a page of the overlay.
 const PAGE: u64 = 4096;
 
-/// Where the header says which of the two commit slots counts, and whether the store was closed
-/// properly.
+/// The offset of the header byte that selects one of the two commit slots, and says whether the
+/// store was closed properly.
 const GOD_BYTE: u64 = 9;
-/// The bit of that byte that chooses the slot.
+/// The bit of that byte that selects the slot.
 const PRIMARY: u8 = 1;
-/// The bit of that byte that is set while a process writes.
+/// The bit of that byte that is set while a process has the store open for writing.
 pub(super) const RECOVERY_REQUIRED: u8 = 2;
 
-/// A file that is only read: whatever the library writes, to repair it or because it does so when
-/// it opens one, stays in memory.
+/// A backend that never writes to its file. Everything that the library writes, for example to repair
+/// the store, is kept in memory.
 pub(super) struct Overlay {
     source: Arc<dyn ReadAt>,
     state: Mutex<State>,
@@ -53,7 +53,7 @@ impl Overlay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A page as it is now.
+    /// The current content of a page.
     fn page(&self, state: &State, page: u64) -> io::Result<Zeroizing<Vec<u8>>> {
         if let Some(content) = state.pages.get(&page) {
             return Ok(content.clone());
@@ -63,7 +63,7 @@ impl Overlay {
         Ok(content)
     }
 
-    /// The bytes of the file itself, at `offset`; zeros beyond its end.
+    /// Reads bytes of the file, without the writes in memory. Zeros beyond its end.
     fn read_source(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let there = self.source.size().saturating_sub(offset);
         let there = usize::try_from(there).map_or(buffer.len(), |there| there.min(buffer.len()));
@@ -80,7 +80,7 @@ fn empty_page() -> Zeroizing<Vec<u8>> {
     Zeroizing::new(vec![0; usize::try_from(PAGE).unwrap_or(0)])
 }
 
-/// Writes down which bytes a rehearsal would have touched.
+/// A backend that keeps all writes in memory and records which bytes of the file they would change.
 #[derive(Clone)]
 pub(super) struct Rehearsal(Arc<Overlay>);
 
@@ -89,8 +89,7 @@ impl Rehearsal {
         Self(Arc::new(Overlay::new(source)))
     }
 
-    /// Whether any of these ranges, as far as the file has them, would have been written to or cut
-    /// off.
+    /// Whether any byte of these ranges that is in the file would have been written or truncated.
     pub(super) fn touches(&self, ranges: &[Range<u64>]) -> bool {
         let state = self.0.state();
         ranges.iter().any(|range| {
@@ -151,7 +150,7 @@ impl StorageBackend for Overlay {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
         if len < state.length {
-            // What was cut off reads as zeros should the file grow again.
+            // Truncated bytes are zero if the file grows again.
             let first = len / PAGE;
             let mut kept = self.page(&state, first)?;
             let keep = usize::try_from(len % PAGE).unwrap_or(0);
@@ -188,8 +187,8 @@ impl StorageBackend for Overlay {
     }
 }
 
-/// The parts of `length` bytes at `offset`, page by page: the page, from where to where in it, and
-/// where in the bytes the part begins.
+/// Splits `length` bytes at `offset` at page boundaries. For each part: the page, the range in the
+/// page, and the offset in the bytes.
 fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize, usize)> {
     let page_size = usize::try_from(PAGE).unwrap_or(4096);
     let mut done = 0;
@@ -218,12 +217,12 @@ impl fmt::Debug for Rehearsal {
     }
 }
 
-/// The device that holds the lock, for changing the store. Notices the write that makes another
-/// commit slot count: from there on it is not known whether a change holds, until it is synced.
-/// Only once the change is being committed: the library switches slots to repair a store and to
-/// close it as well.
+/// A backend on the device that holds the lock. It detects the write that selects the other commit
+/// slot: after it and until the next sync it is unknown whether the change is committed. It does so
+/// only while a change is being committed, because the library also switches slots to repair and to
+/// close a store.
 ///
-/// A library that is refused a read may still write when it is closed; this no longer lets it.
+/// After a failed call it rejects all writes. The library may try to write when it is closed.
 #[derive(Clone)]
 pub(super) struct OnDevice {
     device: Arc<dyn Device>,
@@ -253,17 +252,17 @@ impl OnDevice {
         self.noted(change(&*self.device))
     }
 
-    /// Lets nothing be written any more: what comes after a failure elsewhere is in vain.
+    /// Rejects all later writes. For failures outside the library.
     pub(super) fn give_up(&self) {
         self.failed.store(true, Ordering::SeqCst);
     }
 
-    /// From here on the change is being committed.
+    /// Called before the commit: from now on a switch of slots is detected.
     pub(super) fn commits(&self) {
         self.committing.store(true, Ordering::SeqCst);
     }
 
-    /// Whether another commit slot has been made to count since then.
+    /// Whether the other commit slot was selected since then.
     pub(super) fn has_switched(&self) -> bool {
         self.switched.load(Ordering::SeqCst)
     }
@@ -292,7 +291,7 @@ impl StorageBackend for OnDevice {
             .and_then(|at| usize::try_from(at).ok());
         if let Some(new) = at.and_then(|at| data.get(at)) {
             let mut old = [0];
-            // A new file has no such byte yet.
+            // A new file does not have this byte yet.
             if self.noted(self.device.length())? > GOD_BYTE {
                 self.noted(self.device.read_exact_at(&mut old, GOD_BYTE))?;
             }

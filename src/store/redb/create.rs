@@ -1,4 +1,4 @@
-//! A new redb store, filled in one go from what another store holds.
+//! Writes a new redb store with the content of another store.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -14,11 +14,12 @@ use crate::store::redb::names::table_of;
 use crate::store::redb::{CACHE, SEQUENCE_TABLE, Table};
 use crate::store::{Device, Snapshot};
 
-/// Writes all buckets, pairs and sequences of `source` into an empty device, which is `path` in
-/// messages, and leaves it complete and on disk.
+/// Writes all buckets, pairs and sequences of `source` to an empty device, and syncs it. Messages
+/// show `path`.
 ///
 /// # Errors
-/// When `source` can't be read whole, or the device fails.
+/// [`crate::ErrorKind::Corrupt`] when damage hides a part of `source`; [`crate::ErrorKind::Io`] when
+/// `source` can't be read or the device fails.
 pub fn create(
     source: &dyn Snapshot,
     device: &Arc<dyn Device>,
@@ -36,7 +37,7 @@ pub fn create(
         transaction
             .set_durability(Durability::Immediate)
             .map_err(|cause| fail(cause.into()))?;
-        // The library would still close the store as if all were well.
+        // Otherwise the library would close the incomplete store properly.
         let give_up = |_: &Error| backend.give_up();
         let buckets = source.buckets().and_then(whole).inspect_err(give_up)?;
         for bucket in buckets {
@@ -72,7 +73,7 @@ pub fn create(
             }
         }
         transaction.commit().map_err(|cause| fail(cause.into()))?;
-        // What filling it has left behind.
+        // Remove the free pages that writing has left.
         while database.compact().map_err(|cause| fail(cause.into()))? {}
         database.close().map_err(|cause| fail(cause.into()))
     })

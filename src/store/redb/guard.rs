@@ -1,4 +1,4 @@
-//! The border to the redb library: its panics on damaged files become errors that say so.
+//! Converts panics and errors of the redb library into errors of this crate.
 
 use std::cell::Cell;
 use std::io;
@@ -9,15 +9,15 @@ use std::sync::Once;
 use crate::error::{Error, ErrorKind, Result};
 
 thread_local! {
-    /// Whether a panic of this thread would be one of the library's, which is caught.
+    /// Whether this thread is in a call of the library, whose panics are caught and not printed.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a call of the library. A panic in it is caught and its text, which would only confuse, is
-/// not printed.
+/// Runs a call of the library. Catches panics, which the library has on damaged files, and does not
+/// print their messages.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`] for a panic; else what `call` returns.
+/// [`ErrorKind::Corrupt`] for a panic; any error of `call`.
 pub(super) fn guarded<T>(path: &Path, call: impl FnOnce() -> Result<T>) -> Result<T> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
@@ -31,10 +31,10 @@ pub(super) fn guarded<T>(path: &Path, call: impl FnOnce() -> Result<T>) -> Resul
     let outer = GUARDED.replace(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(call));
     GUARDED.set(outer);
-    outcome.unwrap_or_else(|_| Err(damaged(path, "redb can't make sense of it")))
+    outcome.unwrap_or_else(|_| Err(damaged(path, "the redb library can't read it")))
 }
 
-/// Lets go of something of the library's, whose end may panic as well.
+/// Drops a value of the library. Its destructor may panic too.
 pub(super) fn drop_quietly<T>(path: &Path, thing: T) {
     let _ = guarded(path, || {
         drop(thing);
@@ -42,8 +42,7 @@ pub(super) fn drop_quietly<T>(path: &Path, thing: T) {
     });
 }
 
-/// An error of the library, as one of ours. Its texts are about pages and checksums, never about
-/// values.
+/// Converts an error of the library. Its messages are about pages and checksums and have no values.
 pub(super) fn failed(path: &Path, action: &str, cause: impl Into<::redb::Error>) -> Error {
     match cause.into() {
         ::redb::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => {
@@ -69,9 +68,8 @@ pub(super) fn failed(path: &Path, action: &str, cause: impl Into<::redb::Error>)
     }
 }
 
-/// What helps where a store is damaged.
-pub(super) const RESTORE: &str =
-    "restore a backup of it, or convert the influxd.bolt it came from again";
+/// The hint for a damaged store.
+pub(super) const RESTORE: &str = "restore a backup, or convert the original influxd.bolt again";
 
 fn damaged(path: &Path, why: &str) -> Error {
     Error::new(

@@ -1,20 +1,19 @@
-//! redb stores: the embedded engine. The `redb` crate does the work; this makes it keep the
-//! house's promises.
+//! redb stores, read and written with the `redb` crate.
 //!
 //! A bucket is a table of the same name, with bytes as keys and values. The library writes to a
-//! file just to open it, so reading goes through an [`backend::Overlay`] that keeps all writes in
-//! memory; it opens only what passes its own check of every checksum, so damage is an error from
-//! the start and never a wrong record.
+//! file when it opens it, so for reading a [`backend::Overlay`] keeps all writes in memory. A store
+//! is opened only if all checksums are right, so damage is an error when a store is opened, and
+//! never a wrong record.
 //!
 //! | module | knows |
 //! | --- | --- |
-//! | [`names`] | buckets as tables |
-//! | [`backend`] | what the library reads and writes |
+//! | [`names`] | names of buckets and tables |
+//! | [`backend`] | the storage that the library reads and writes |
 //! | [`guard`] | its panics and errors |
-//! | [`pages`] | what the file shows, page by page |
+//! | [`pages`] | the structure check and the bytes of the file |
 //! | [`write`] | one transaction on the device that holds the lock |
-//! | [`create`] | a new store, filled in one go |
-//! | [`scrub`] | overwriting what the file shows of the past |
+//! | [`create`] | writing a new store |
+//! | [`scrub`] | overwriting unused bytes |
 
 mod backend;
 mod create;
@@ -34,9 +33,9 @@ use ::redb::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::store::{
-    Bucket, ChangeSet, Committed, Device, Inspect, Pages, Precious, ReadAt, Snapshot,
+    Bucket, ChangeSet, Committed, Device, Inspect, Pages, ProtectedBytes, ReadAt, Snapshot,
     StructureCheck, Unused, Visitor,
 };
 use backend::{Overlay, RECOVERY_REQUIRED};
@@ -45,13 +44,13 @@ use names::{SEQUENCES, bucket_of, table_of};
 
 pub use create::create;
 
-/// The bytes that every redb file begins with.
+/// The first bytes of every redb file.
 pub(super) const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 
-/// The part of the header that is looked at here: magic, state, page size.
+/// The length in bytes of the part of the header that is read here: magic, state, page size.
 const HEADER: usize = 16;
 
-/// Memory that the library may use for pages.
+/// The size of the page cache of the library in bytes.
 const CACHE: usize = 16 << 20;
 
 type Table<'n> = TableDefinition<'n, &'static [u8], &'static [u8]>;
@@ -65,25 +64,27 @@ pub struct Redb {
     path: PathBuf,
     page_size: u64,
     notices: Vec<Finding>,
-    /// None only while this is dropped.
+    /// `None` only in the destructor.
     database: Option<Database>,
 }
 
 impl Redb {
-    /// Is `path` in messages from now on.
-    pub(super) fn call(&mut self, path: &Path) {
+    /// Sets the path that messages show.
+    pub(super) fn set_display_path(&mut self, path: &Path) {
         self.path = path.to_path_buf();
     }
 
-    /// Opens a store. Nothing is written, whatever state it is in. `path` is for messages only.
+    /// Opens a store for reading. Writes nothing, even if the store needs a repair. `path` is for
+    /// messages only.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] when it is damaged anywhere, [`ErrorKind::NotAStore`] when it is too
-    /// short to be a store at all.
+    /// [`ErrorKind::Corrupt`] when it is damaged or shorter than its header;
+    /// [`ErrorKind::NotAStore`] when another version of redb wrote it; [`ErrorKind::Io`] when it
+    /// can't be read.
     pub fn open(source: Arc<dyn ReadAt>, path: &Path) -> Result<Self> {
         let mut header = [0; HEADER];
         if source.size() < HEADER as u64 {
-            // The library would make a new store of an empty file.
+            // The library would create a new store in an empty file.
             return Err(Error::new(
                 ErrorKind::NotAStore,
                 format!(
@@ -100,14 +101,12 @@ impl Redb {
         let mut notices = Vec::new();
         if state & RECOVERY_REQUIRED != 0 {
             notices.push(
-                Finding::new(
-                    Severity::Warning,
-                    "structure.unclean",
+                Finding::new(Code::Unclean,
                     path.display().to_string(),
-                    "the store was not closed properly: a process was killed or failed while it changed it; for \
-                     reading it is repaired in memory, and the file stays as it is",
+                    "the store was not closed properly, because a process was killed or failed while it \
+                     changed the store; it is repaired in memory for reading, and the file stays as it is",
                 )
-                .with_hint("the next command that changes it repairs it in place"),
+                .with_hint("the next command that changes the store repairs the file"),
             );
         }
         let database = guarded(path, || open_on(Overlay::new(Arc::clone(&source)), path))?;
@@ -126,27 +125,27 @@ impl Redb {
         self.page_size
     }
 
-    /// What opening it found worth saying.
+    /// Findings about opening.
     #[must_use]
     pub fn notices(&self) -> Vec<Finding> {
         self.notices.clone()
     }
 
-    /// Makes `changes` in the store that this was opened on, through `device`, which holds the
-    /// lock. Whatever this has read is out of date then: open it anew.
+    /// Commits `changes` through `device`, which holds the lock. After that this value is out of
+    /// date: open the file again.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// Only when the change was not committed, as [`crate::store::Commit::commit`].
     pub(super) fn commit(
         &self,
         device: &Arc<dyn Device>,
         changes: &ChangeSet,
-        protected: &Precious,
+        protected: &ProtectedBytes,
     ) -> Result<Committed> {
         write::commit(self, device, changes, protected)
     }
 
-    /// Calls `work` with a view of the last commit.
+    /// Calls `work` with a read transaction.
     fn read<T>(&self, work: impl FnOnce(&::redb::ReadTransaction) -> Result<T>) -> Result<T> {
         let Some(database) = &self.database else {
             return Err(Error::new(ErrorKind::Io, "the store is closed"));
@@ -170,7 +169,7 @@ impl Drop for Redb {
     }
 }
 
-/// Opens an existing store on a backend, checking all of it first.
+/// Opens an existing store on a backend. Verifies all checksums first.
 fn open_on(backend: impl StorageBackend, path: &Path) -> Result<Database> {
     Builder::new()
         .set_cache_size(CACHE)
@@ -179,11 +178,11 @@ fn open_on(backend: impl StorageBackend, path: &Path) -> Result<Database> {
         .map_err(|cause| failed(path, "open", cause))
 }
 
-/// One of our tables, opened for reading.
+/// The table of a bucket, opened for reading.
 type OpenTable = ::redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
-/// Opens the table of `bucket`; none if there is no such bucket, or a table of that name that is
-/// none of ours.
+/// Opens the table of `bucket`; `None` if there is no such table, or its keys or values are not
+/// bytes.
 fn table(
     transaction: &::redb::ReadTransaction,
     bucket: &[u8],

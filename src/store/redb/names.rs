@@ -1,24 +1,22 @@
-//! Names of buckets, which are bytes, as names of tables, which are text.
+//! Encoding the names of buckets, which are bytes, as names of tables, which are text.
 
-use std::fmt::Write;
-
-/// The table that holds each bucket's sequence, where that is not 0. No bucket's table can be
-/// called so: behind `%` those have two hex digits.
+/// The table with the sequences of buckets other than 0. It can't be the table of a bucket: there
+/// `%` is always followed by two hex digits.
 pub(super) const SEQUENCES: &str = "%sequences";
 
-/// The table of nothing by which unused pages are overwritten. It is there only while they are,
-/// or after that was interrupted.
+/// The table of zeros that a scrub uses to overwrite unused pages. It exists only during a scrub, or
+/// after one that was interrupted.
 pub(super) const FILLER: &str = "%filler";
 
-/// The table of a bucket: its name, with every byte but printable ASCII as `%` and two hex digits,
-/// and `%` itself too. All of InfluxDB's names stay as they are.
+/// The table of a bucket: its name, with `%` and two hex digits for each byte that is not printable
+/// ASCII, and for `%`. Names of InfluxDB do not change.
 pub(super) fn table_of(bucket: &[u8]) -> String {
     let mut table = String::with_capacity(bucket.len());
     for byte in bucket {
         match byte {
             b'%' | 0..=0x20 | 0x7f.. => {
-                // Writing to a string does not fail.
-                let _ = write!(table, "%{byte:02x}");
+                table.push('%');
+                table.push_str(&hex::encode([*byte]));
             }
             _ => table.push(char::from(*byte)),
         }
@@ -26,22 +24,21 @@ pub(super) fn table_of(bucket: &[u8]) -> String {
     table
 }
 
-/// The bucket that a table stands for; none for a table of somebody else's.
+/// The bucket of a table; `None` if [`table_of`] does not make such a name.
 pub(super) fn bucket_of(table: &str) -> Option<Vec<u8>> {
     let mut bucket = Vec::with_capacity(table.len());
     let mut rest = table.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
         if *byte == b'%' {
             let (digits, after) = after.split_first_chunk::<2>()?;
-            let digits = std::str::from_utf8(digits).ok()?;
-            bucket.push(u8::from_str_radix(digits, 16).ok()?);
+            bucket.extend(hex::decode(digits).ok()?);
             rest = after;
         } else {
             bucket.push(*byte);
             rest = after;
         }
     }
-    // Only what we would write ourselves, so that no two tables stand for one bucket.
+    // Other encodings are rejected, so that no two tables are the same bucket.
     (!bucket.is_empty() && table_of(&bucket) == table).then_some(bucket)
 }
 

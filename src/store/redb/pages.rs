@@ -1,5 +1,5 @@
-//! What a redb file shows, page by page. The library does not tell which pages it uses, so every
-//! byte of the file is shown, live or not: see [`Inspect::shows_live_bytes`].
+//! Page-level inspection of redb files. The library does not tell which pages it uses, so every byte
+//! of the file counts as unused: see [`Inspect::shows_live_bytes`].
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use ::redb::TableHandle;
 use zeroize::Zeroizing;
 
 use crate::error::Result;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::store::StaleElement;
 use crate::store::redb::backend::Overlay;
 use crate::store::redb::guard::{drop_quietly, guarded};
@@ -17,7 +17,7 @@ use crate::store::redb::{Pages, Redb, Snapshot, StructureCheck, Unused, open_on,
 #[allow(unused_imports)] // for the documentation
 use crate::store::Inspect;
 
-/// Bytes that are looked at at a time; whole pages.
+/// How many bytes are read at a time; a multiple of the page size.
 const CHUNK: usize = 256 << 10;
 
 /// The type byte of a leaf.
@@ -25,7 +25,7 @@ const LEAF: u8 = 1;
 /// The type byte of a branch.
 const BRANCH: u8 = 2;
 
-/// See [`Inspect::check`]. To have opened the store was to check all of its checksums.
+/// See [`Inspect::check`]. All checksums were verified when the store was opened.
 pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
     let mut findings = store.notices();
     let mut pages = Pages {
@@ -50,19 +50,17 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
         for name in foreign {
             if name == FILLER {
                 findings.push(Finding::new(
-                    Severity::Info,
-                    "structure.unfinished-scrub",
+                    Code::UnfinishedScrub,
                     format!("table {name:?}"),
-                    "to overwrite the unused parts of the file was interrupted; the next scrub \
-                     finishes it",
+                    "a scrub of the unused parts of the file was interrupted; the next scrub finishes \
+                     it",
                 ));
                 continue;
             }
             findings.push(Finding::new(
-                Severity::Info,
-                "structure.foreign-table",
+                Code::ForeignTable,
                 format!("table {name:?}"),
-                "this table is none of boltkey's; it is left alone",
+                "boltkey did not create this table and does not change it",
             ));
         }
         for bucket in &buckets {
@@ -74,7 +72,7 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
         }
         Ok(())
     })?;
-    // Only a writing transaction tells; it is on memory, and is never committed.
+    // Only a write transaction has these numbers. It is in memory and never committed.
     let path = &store.path;
     guarded(path, || {
         let database = open_on(Overlay::new(store.source.clone()), path)?;
@@ -93,13 +91,13 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
     Ok(StructureCheck { findings, pages })
 }
 
-/// Shows all bytes of the file, and what can be taken for a leaf or branch in it as elements.
+/// Visits all bytes of the file, and the elements of everything that looks like a leaf or branch.
 pub(super) fn shown(store: &Redb, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
     let size = store.source.size();
     let page_size = store.page_size.clamp(512, CHUNK as u64);
     let mut buffer = Zeroizing::new(vec![0; CHUNK]);
     let mut at = 0;
-    // Bytes read a second time, for nodes that reach beyond the piece in memory.
+    // How many bytes were read a second time, for nodes that end beyond the buffer.
     let mut spare = size.saturating_mul(2);
     while at < size {
         let length = usize::try_from(size - at).map_or(CHUNK, |left| left.min(CHUNK));
@@ -119,7 +117,7 @@ pub(super) fn shown(store: &Redb, visit: &mut dyn FnMut(Unused<'_>)) -> Result<V
                     elements(here, page, page / page_size, visit);
                 } else if page + needed as u64 <= size && needed as u64 <= spare {
                     spare -= needed as u64;
-                    // No longer than the file.
+                    // Bounded by the length of the file.
                     let mut whole = Zeroizing::new(vec![0; needed]);
                     read(store, &mut whole, page)?;
                     elements(&whole, page, page / page_size, visit);
@@ -144,18 +142,18 @@ fn number(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*field)).ok()
 }
 
-/// The parts of a node whose keys and values have no fixed length.
+/// The layout of a node whose keys and values have variable lengths.
 struct Layout {
     leaf: bool,
     count: usize,
-    /// Where the ends of the keys stand, and of the values.
+    /// The offsets of the arrays with the ends of the keys and of the values.
     key_ends: usize,
     value_ends: usize,
-    /// Where the first key stands.
+    /// The offset of the first key.
     data: usize,
 }
 
-/// Takes the start of a page for the start of a node.
+/// Parses the start of a page as the start of a node.
 fn layout(bytes: &[u8]) -> Option<Layout> {
     let kind = *bytes.first()?;
     let count = usize::from(u16::from_le_bytes(*bytes.get(2..)?.first_chunk()?));
@@ -181,19 +179,19 @@ fn layout(bytes: &[u8]) -> Option<Layout> {
     }
 }
 
-/// How long the node is that seems to begin here, as far as its first bytes tell.
+/// The length in bytes of the node that may begin here, according to its first bytes.
 fn node_length(bytes: &[u8]) -> Option<usize> {
     let layout = layout(bytes)?;
     let last = layout.value_ends + 4 * (layout.count - 1);
     match number(bytes, last) {
         Some(end) if end >= layout.data => Some(end),
         Some(_) => None,
-        // The array itself goes on beyond these bytes.
+        // The array ends beyond these bytes.
         None => Some(layout.data),
     }
 }
 
-/// Shows the elements of a node, as far as they make sense. Ends are offsets from its start.
+/// Visits the elements of a node that are in bounds. Ends are offsets from the start of the node.
 fn elements(bytes: &[u8], base: u64, page: u64, visit: &mut dyn FnMut(Unused<'_>)) {
     let Some(layout) = layout(bytes) else { return };
     let key_end = |index: usize| number(bytes, layout.key_ends + 4 * index);

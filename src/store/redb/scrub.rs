@@ -1,13 +1,12 @@
-//! Overwriting what a redb file still shows of the past.
+//! Overwrites the unused bytes of a redb file.
 //!
-//! The library does not tell which bytes it uses, so none can be overwritten from outside. But it
-//! can be made to use all of them: once a table of nothing has taken every free page, so that the
-//! file has to grow, no old byte is left but those inside pages in use. Those are written anew
-//! before, because a page that changed more than once within one transaction keeps old bytes
-//! behind its end.
+//! The library does not tell which bytes it uses, so they can't be overwritten directly. Instead a
+//! table of zeros is filled until it has taken every free page and the file has to grow. Then old
+//! bytes are left only inside pages in use. These pages are rewritten before, because a page that
+//! changed more than once in one transaction has old bytes after its end.
 //!
-//! Every step is a transaction of the library's or several, and none changes what a bucket holds.
-//! An interrupted run leaves at most the table of nothing, which the next one removes.
+//! Each step is one or more transactions of the library. None of them changes the content of a
+//! bucket. An interrupted run leaves at most the table of zeros, which the next run removes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,23 +27,24 @@ type FillerTable = TableDefinition<'static, u64, &'static [u8]>;
 
 const FILLER_TABLE: FillerTable = TableDefinition::new(FILLER);
 
-/// What a table is called while it is written anew, within one transaction.
+/// The name of a table while it is rewritten, within one transaction.
 const REWRITTEN: &str = "%rewritten";
 
-/// What a page needs beside the one value that fills it.
+/// The bytes of a page that are not available for the one value that fills it.
 const OVERHEAD: usize = 64;
 
-/// How many pages more are taken when the file has grown. The library may have taken pages and
-/// given them back within one step, before it wrote to them.
+/// How many more pages are filled after the file has grown. The library may have allocated and freed
+/// pages in one step without writing to them.
 const MORE: u64 = 64;
 
-/// How often pages that the last transactions gave up are collected.
+/// How many empty transactions are made so that the library frees the pages of the last ones.
 const EMPTY_COMMITS: usize = 3;
 
-/// Whether the file system has room for a scrub, which at its height takes three times the file.
+/// Checks that the file system has room for a scrub, during which the file may grow to three times
+/// its size.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] when it has not; otherwise as the system says.
+/// [`ErrorKind::Refused`] when it has not; [`ErrorKind::Io`] when the system can't tell.
 pub(super) fn has_room(device: &dyn Device, path: &Path) -> Result<()> {
     let unread = |cause| failed(path, "read", ::redb::Error::Io(cause));
     let needed = device.length().map_err(unread)?.saturating_mul(2);
@@ -52,20 +52,21 @@ pub(super) fn has_room(device: &dyn Device, path: &Path) -> Result<()> {
         Some(free) if free < needed => Err(Error::new(
             ErrorKind::Refused,
             format!(
-                "to overwrite the unused parts of {} takes {needed} bytes of free space, and there \
-                 are {free}",
+                "overwriting the unused parts of {} needs {needed} bytes of free space, and there are \
+                 {free}",
                 path.display()
             ),
         )
-        .with_hint("make room, or work on a copy of the file on another disk")),
+        .with_hint("free some space, or work on a copy of the file on another disk")),
         _ => Ok(()),
     }
 }
 
-/// Overwrites everything in the file but what its buckets hold. Can be run again at any time.
+/// Overwrites all unused bytes of the file. It can be run again at any time.
 ///
 /// # Errors
-/// What the device or the library says. The buckets hold what they held; old bytes may be left.
+/// [`ErrorKind::Io`] when the device fails, or unused bytes are left. The content of the buckets does
+/// not change.
 pub(super) fn scrub(device: &Arc<dyn Device>, path: &Path) -> Result<()> {
     guarded(path, || {
         let backend = OnDevice::new(Arc::clone(device));
@@ -107,7 +108,7 @@ fn overwrite(database: &mut Database, backend: &OnDevice, path: &Path) -> Result
     Ok(())
 }
 
-/// One transaction, which is on disk before this returns.
+/// Commits one transaction and syncs it to disk.
 fn transaction(
     database: &Database,
     path: &Path,
@@ -123,7 +124,7 @@ fn transaction(
     transaction.commit().map_err(|cause| fail(cause.into()))
 }
 
-/// Writes every table of ours anew, in order, so that its pages hold what counts and nothing else.
+/// Rewrites every table of boltkey in order, so that its pages have no old bytes.
 fn rewrite_all(transaction: &WriteTransaction) -> Result<(), ::redb::Error> {
     let tables = transaction.list_tables()?;
     let names: Vec<String> = tables.map(|handle| handle.name().to_owned()).collect();
@@ -136,7 +137,7 @@ fn rewrite_all(transaction: &WriteTransaction) -> Result<(), ::redb::Error> {
             continue;
         };
         match done {
-            // Of somebody else's, whatever it is called.
+            // Not a table of boltkey: other types of keys or values.
             Err(
                 TableError::TableTypeMismatch { .. }
                 | TableError::TableIsMultimap(_)
@@ -165,7 +166,7 @@ fn rewrite<V: ::redb::Value + 'static>(
     transaction.rename_table(new_definition, definition)
 }
 
-/// Takes every free page, one by one, until the file has to grow.
+/// Fills every free page with zeros, one by one, until the file has to grow.
 fn fill(transaction: &WriteTransaction, backend: &OnDevice, path: &Path) -> Result<()> {
     let fail = |cause: ::redb::Error| failed(path, "scrub", cause);
     let length = || {
@@ -179,7 +180,7 @@ fn fill(transaction: &WriteTransaction, backend: &OnDevice, path: &Path) -> Resu
         .map_err(|cause| fail(::redb::Error::Io(cause)))?;
     let [.., a, b, c, d] = header;
     let page_size = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0);
-    // Of one page and no more.
+    // Fills exactly one page.
     let nothing = vec![0; page_size.clamp(512, 1 << 20) - OVERHEAD];
     let before = length()?;
     let mut table = transaction
@@ -201,7 +202,7 @@ fn fill(transaction: &WriteTransaction, backend: &OnDevice, path: &Path) -> Resu
     Err(Error::new(
         ErrorKind::Io,
         format!(
-            "the unused parts of {} could not all be overwritten",
+            "some unused parts of {} could not be overwritten",
             path.display()
         ),
     ))

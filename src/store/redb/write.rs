@@ -1,8 +1,8 @@
-//! One transaction on a redb store, through the device that holds the lock.
+//! Commits one transaction to a redb store, through the device that holds the lock.
 //!
-//! The library writes to the file from the moment it opens it, but only to bytes that its last
-//! commit does not use, and to the header's mark that it is open. What makes a change hold is one
-//! byte of the header; [`OnDevice`] notices when that is written.
+//! The library writes to the file as soon as it opens it, but only to bytes that its last commit
+//! does not use, and to the flag in the header that the store is open. The write of one byte of the
+//! header commits a change; [`OnDevice`] detects that write.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,21 +12,23 @@ use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageBacke
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::change::{BucketChange, Fate, no_such_bucket, valid_key};
+use crate::store::change::{BucketChange, PairAction, no_such_bucket, valid_key};
 use crate::store::edits::Edits;
 use crate::store::redb::backend::{OnDevice, Rehearsal};
 use crate::store::redb::guard::{drop_quietly, failed, guarded};
 use crate::store::redb::names::table_of;
 use crate::store::redb::scrub::{has_room, scrub};
 use crate::store::redb::{Redb, SEQUENCE_TABLE, Table, open_on, table};
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Preview, Snapshot, Wipe};
+use crate::store::{
+    ChangeSet, CommitOutcome, Committed, Device, Preview, ProtectedBytes, Snapshot, Wipe,
+};
 
 /// See [`crate::store::Commit::commit`].
 pub(super) fn commit(
     store: &Redb,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    protected: &Precious,
+    protected: &ProtectedBytes,
 ) -> Result<Committed> {
     let path = &store.path;
     let everything = changes.wipe == Wipe::Everything;
@@ -38,7 +40,7 @@ pub(super) fn commit(
             return Ok(scrubbed(device, path));
         }
         return Ok(Committed {
-            outcome: Outcome::Unchanged,
+            outcome: CommitOutcome::Unchanged,
             failure: None,
         });
     }
@@ -52,22 +54,22 @@ pub(super) fn commit(
     Ok(match done {
         Ok(End::Closed) if everything => scrubbed(device, path),
         Ok(End::Closed) => Committed {
-            outcome: Outcome::Changed,
+            outcome: CommitOutcome::Changed,
             failure: None,
         },
         Ok(End::NotClosed(cause)) => Committed {
-            outcome: Outcome::Changed,
+            outcome: CommitOutcome::Changed,
             failure: incomplete(format!(
-                "the change to {} is committed and holds, but the store could not be closed: \
-                 {cause}; the next command that changes it repairs it",
+                "the change to {} is committed, but the store could not be closed: {cause}; the \
+                 next command that changes the store repairs it",
                 path.display()
             )),
         },
         Ok(End::Unknown) => Committed {
-            outcome: Outcome::Unknown,
+            outcome: CommitOutcome::Unknown,
             failure: incomplete(format!(
-                "writing to {} failed at the very moment of commit; the change may or may not \
-                 hold, and the store is whole either way",
+                "the write that commits the change to {} failed; the change may or may not be \
+                 committed, and the store is intact in both cases",
                 path.display()
             )),
         },
@@ -75,18 +77,18 @@ pub(super) fn commit(
     })
 }
 
-/// Overwrites what the file shows of the past, after the change holds.
+/// Overwrites the unused bytes of the file after a commit.
 fn scrubbed(device: &Arc<dyn Device>, path: &Path) -> Committed {
     let failure = scrub(device, path).err().and_then(|error| {
         let why = error.to_string();
         incomplete(format!(
-            "the store {} is whole and holds what it should, but unused parts of the file may \
-             still show records as they were: {why}",
+            "the store {} is intact and has the right content, but unused parts of the file may \
+             still show old records: {why}",
             path.display()
         ))
     });
     Committed {
-        outcome: Outcome::Changed,
+        outcome: CommitOutcome::Changed,
         failure,
     }
 }
@@ -94,21 +96,21 @@ fn scrubbed(device: &Arc<dyn Device>, path: &Path) -> Committed {
 fn incomplete(message: String) -> Option<Error> {
     Some(
         Error::new(ErrorKind::Incomplete, message)
-            .with_hint("boltkey status tells what the file holds now"),
+            .with_hint("run boltkey status to see the current content of the file"),
     )
 }
 
-/// How a change ended that was not certainly left undone.
+/// The result of a transaction that did not fail before its commit.
 enum End {
-    /// It holds.
+    /// It is committed, and the store was closed.
     Closed,
-    /// It holds, but what follows failed.
+    /// It is committed, but closing the store failed.
     NotClosed(String),
-    /// It failed at the moment of commit.
+    /// The write that commits failed: it is committed or not.
     Unknown,
 }
 
-/// Opens the store, makes the changes and closes it again.
+/// Opens the store, commits the changes and closes the store.
 fn transact(
     backend: impl StorageBackend,
     path: &Path,
@@ -128,7 +130,7 @@ fn transact(
             })
         }
         Err(error) => {
-            // Before it is dropped: that tries to write once more, and is refused.
+            // Checked before the database is dropped, since dropping it tries to write again.
             let unknown = switch.is_some_and(OnDevice::has_switched);
             drop_quietly(path, database);
             if unknown {
@@ -205,7 +207,7 @@ fn change_bucket(
         Err(_) => {
             return Err(Error::new(
                 ErrorKind::Refused,
-                format!("a table of somebody else's is called {table_name:?}"),
+                format!("the store has a table {table_name:?} that boltkey did not create"),
             ));
         }
     };
@@ -219,13 +221,13 @@ fn change_bucket(
             }
             new.clear();
             match transform.apply(key, value, &mut new)? {
-                Fate::Keep => {}
-                Fate::Replace => {
+                PairAction::Keep => {}
+                PairAction::Replace => {
                     table
                         .insert(key, new.as_slice())
                         .map_err(|cause| failed(cause.into()))?;
                 }
-                Fate::Remove => {
+                PairAction::Remove => {
                     table.remove(key).map_err(|cause| failed(cause.into()))?;
                 }
             }
@@ -249,7 +251,7 @@ fn change_bucket(
     Ok(())
 }
 
-/// Whether the store would be any different afterwards.
+/// Whether the changes differ from the current content.
 fn changes_anything(store: &Redb, changes: &ChangeSet) -> Result<bool> {
     let (buckets, _) = store.buckets()?;
     let preview = Preview::new(store, changes);
@@ -298,9 +300,12 @@ fn changes_anything(store: &Redb, changes: &ChangeSet) -> Result<bool> {
     Ok(false)
 }
 
-/// Makes the change in memory and sees which bytes of the file it would take. The library can't be
-/// told which pages to leave alone.
-fn rehearse(store: &Redb, changes: &ChangeSet, protected: &Precious) -> Result<()> {
+/// Commits the change in memory, to find out which bytes of the file it would overwrite. The library
+/// can't be told which pages it must not use.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] when it would overwrite protected bytes; else as [`transact`].
+fn rehearse(store: &Redb, changes: &ChangeSet, protected: &ProtectedBytes) -> Result<()> {
     let rehearsal = Rehearsal::new(Arc::clone(&store.source));
     guarded(&store.path, || {
         transact(rehearsal.clone(), &store.path, changes, None).map(|_| ())
@@ -311,13 +316,13 @@ fn rehearse(store: &Redb, changes: &ChangeSet, protected: &Precious) -> Result<(
     Err(Error::new(
         ErrorKind::Refused,
         format!(
-            "unused parts of {} show tokens that are readable nowhere else, and this change would \
-             overwrite some of them",
+            "unused parts of {} have the last copies of some tokens, and this change would overwrite \
+             some of them",
             store.path.display()
         ),
     )
     .with_hint(
-        "save them with boltkey residue recover --out FILE; then go on with a copy that has no \
-         unused parts, made by boltkey compact --out FILE",
+        "save them with boltkey residue recover --out FILE; then change a copy without unused parts, \
+         made with boltkey compact --out FILE",
     ))
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 use boltkey::ErrorKind;
 use boltkey::cli::exit::code_of;
-use boltkey::store::{Outcome, Unused};
+use boltkey::store::{CommitOutcome, Unused};
 use serde_json::Value;
 
 use super::stores::{How, PlantedStore, folder, hash, scrub, stores};
@@ -94,7 +94,7 @@ fn hash_fails_everywhere(stored: &PlantedStore, most: usize, tally: &mut Tally) 
                         assert_ne!(failure.effect(), boltkey::error::Effect::Nothing, "{place}");
                         tally.incomplete += 1;
                     }
-                    let unknown = ended.committed.outcome == Outcome::Unknown;
+                    let unknown = ended.committed.outcome == CommitOutcome::Unknown;
                     tally.unknown += usize::from(unknown);
                     assert!(
                         !exact || unknown == (stage == Stage::During),
@@ -168,7 +168,7 @@ fn scrub_fails_everywhere(stored: &PlantedStore, most: usize, tally: &mut Tally)
                 Ok(committed) => match &committed.failure {
                     Some(failure) => {
                         tally.incomplete += 1;
-                        tally.unknown += usize::from(committed.outcome == Outcome::Unknown);
+                        tally.unknown += usize::from(committed.outcome == CommitOutcome::Unknown);
                         assert_eq!(failure.kind(), ErrorKind::Incomplete, "{place}");
                     }
                     None => assert_eq!(stored.shown(&recorder.bytes()), [""; 0], "{place}"),

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use boltkey::ErrorKind;
 use boltkey::metadata::{Authorization, names};
 use boltkey::ops::commit::SideFiles;
-use boltkey::store::{Model, Outcome, Snapshot, WritableStore};
+use boltkey::store::{CommitOutcome, Model, Snapshot, WritableStore};
 
 use super::stores::{How, PlantedStore, Watched, folder, hash, scrub, stores};
 use crate::support::device::{Effort, Recorder, Steps};
@@ -43,7 +43,7 @@ fn run(recorder: &Recorder, stored: &PlantedStore, command: Command, capture: &P
         Command::Scrub => {
             let mut store = writable(recorder, name).unwrap();
             let done = scrub(&mut store).unwrap();
-            assert_eq!(done.outcome, Outcome::Changed, "{name}");
+            assert_eq!(done.outcome, CommitOutcome::Changed, "{name}");
             assert!(done.failure.is_none(), "{name}: {:?}", done.failure);
         }
         Command::Hash(how, with_capture) => {
@@ -56,7 +56,7 @@ fn run(recorder: &Recorder, stored: &PlantedStore, command: Command, capture: &P
             let done = hash(&mut store, how, with_capture.then_some(capture)).unwrap();
             let failure = done.committed.failure;
             assert!(failure.is_none(), "{name}: {failure:?}");
-            assert_eq!(done.committed.outcome, Outcome::Changed, "{name}");
+            assert_eq!(done.committed.outcome, CommitOutcome::Changed, "{name}");
             assert!(done.recovered >= stored.lost.len(), "{name}");
             assert_eq!(done.embedded > 0, !stored.embedded.is_empty(), "{name}");
             assert_eq!(seen.load(Ordering::SeqCst), with_capture, "{name}");

@@ -192,7 +192,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     };
     let report = render(session, &plan, true, kept, &from, token_out);
     let committed = Committed {
-        outcome: store::Outcome::Changed,
+        outcome: store::CommitOutcome::Changed,
         failure: None,
     };
     let token = args.new_operator.then(|| NewToken {

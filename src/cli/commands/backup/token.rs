@@ -127,7 +127,7 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
     drop(store);
     let report = show(&plan, args, false, |report| ui.render(report))?;
     let committed = Committed {
-        outcome: store::Outcome::Changed,
+        outcome: store::CommitOutcome::Changed,
         failure: None,
     };
     let token = NewToken {

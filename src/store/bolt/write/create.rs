@@ -1,4 +1,4 @@
-//! A new bolt file, laid out in one pass: no unused page, no trace of anything but its content.
+//! Writes a new bolt file in one pass. It has no unused pages, and no bytes but its content.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -8,14 +8,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::Bolt;
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect, Report};
-use crate::store::bolt::judge::{Reference, fetch, judge};
-use crate::store::bolt::layout::{MAGIC, META, PageId, VERSION};
-use crate::store::bolt::meta::{Meta, checksum};
-use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::layout::{PageId, TxId};
+use crate::store::bolt::meta::Meta;
+use crate::store::bolt::node::{BucketContent, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
+use crate::store::bolt::validate::{Reference, read_node, validate};
 use crate::store::bolt::walk::{Visit, Walker, inline};
-use crate::store::bolt::write::encode::{bucket_header, freelist};
+use crate::store::bolt::write::encode::freelist;
 use crate::store::bolt::write::load::Loader;
 use crate::store::bolt::write::pack::NodeWriter;
 use crate::store::bolt::write::space::Space;
@@ -23,20 +23,21 @@ use crate::store::change::no_such_bucket;
 use crate::store::copy::{Progress, whole};
 use crate::store::{ChangeSet, Device, MemoryFile, Preview, Snapshot};
 
-/// The page size that bolt gives new files on most machines.
+/// The page size of new files in bytes: bolt's own on most machines.
 pub const USUAL_PAGE_SIZE: u64 = 4096;
 
-/// Bolt reads that much to learn the page size, and calls what is shorter an invalid database.
-const LEAST_LENGTH: u64 = 4096;
+/// The shortest file in bytes that bolt opens: it reads this much to learn the page size.
+const MIN_LENGTH: u64 = 4096;
 
-/// Where the freelist of a new file stands: behind the metas.
+/// The page of the freelist of a new file: after the metas.
 const FREELIST: PageId = PageId(2);
 
-/// Writes all buckets, pairs and sequences of `source`, which has no nested ones, into an empty
-/// device, which is `path` in messages.
+/// Writes all buckets, pairs and sequences of `source`, which has no nested buckets, to an empty
+/// device. Messages show `path`.
 ///
 /// # Errors
-/// When `source` can't be read whole, or the device fails.
+/// [`ErrorKind::Corrupt`] when damage hides a part of `source`; [`ErrorKind::Io`] when `source`
+/// can't be read or the device fails.
 pub fn create(
     source: &dyn Snapshot,
     page_size: u64,
@@ -53,7 +54,7 @@ pub fn create(
     })
 }
 
-/// Loads one flat bucket of `source` and tells its value.
+/// Writes one flat bucket of `source`. Returns its value.
 fn load_bucket(
     source: &dyn Snapshot,
     name: &[u8],
@@ -81,7 +82,7 @@ fn load_bucket(
     Ok(value.unwrap_or_default().to_vec())
 }
 
-/// The frame of a new file: `fill` loads the root bucket.
+/// Writes a new file: freelist, trees, metas. `fill` adds the elements of the root bucket.
 fn new_file(
     page_size: u64,
     root_sequence: u64,
@@ -91,7 +92,7 @@ fn new_file(
 ) -> Result<()> {
     let page_size = usize::try_from(page_size).unwrap_or(0);
     let file = PageFile::new(Box::new(MemoryFile::new(Vec::new())), path, page_size);
-    // Nothing is free; the first node follows the freelist.
+    // No page is free; the first node follows the freelist.
     let space = Space::new(FREELIST.0 + 1, |_| false, Vec::new());
     let mut out = NodeWriter::in_order(&file, &**device, space);
     out.image_at(FREELIST, 1, |page, image| {
@@ -109,10 +110,12 @@ fn new_file(
     device
         .write_all_at(&metas, 0)
         .map_err(|cause| failed("write", &cause))?;
-    let length = device.length().map_err(|cause| failed("look at", &cause))?;
-    if length < LEAST_LENGTH {
+    let length = device
+        .length()
+        .map_err(|cause| failed("read the length of", &cause))?;
+    if length < MIN_LENGTH {
         device
-            .set_length(LEAST_LENGTH)
+            .set_length(MIN_LENGTH)
             .map_err(|cause| failed("extend", &cause))?;
     }
     device.sync().map_err(|cause| failed("sync", &cause))?;
@@ -141,47 +144,34 @@ pub(in crate::store::bolt) fn new_frame(
     frame
 }
 
-/// The sequence of the root bucket.
-///
-/// # Errors
-/// When the system can't read the file.
-pub(in crate::store::bolt) fn root_sequence(file: &PageFile, meta: &Meta) -> Result<u64> {
-    let (page, mut raw) = (PageId(meta.slot), [0; 16]);
-    file.read(&mut raw, file.offset(page) + 32)?;
-    Ok(bucket(&raw, page, 0).map_or(0, |(header, _)| header.sequence))
-}
-
+/// Both meta pages of a new file. The transaction number of each is its slot.
 fn metas(page_size: usize, root: PageId, root_sequence: u64, hwm: u64) -> Vec<u8> {
-    let slots = [0, 1].into_iter();
-    slots
-        .flat_map(|slot| meta(slot, page_size, root, root_sequence, hwm))
-        .collect()
-}
-
-fn meta(slot: u64, page_size: usize, root: PageId, root_sequence: u64, hwm: u64) -> Vec<u8> {
-    let mut page = Vec::with_capacity(page_size);
-    page.extend(slot.to_le_bytes());
-    page.extend(u64::from(META).to_le_bytes());
-    page.extend(MAGIC.to_le_bytes());
-    page.extend(VERSION.to_le_bytes());
-    page.extend(u32::try_from(page_size).unwrap_or(0).to_le_bytes());
-    page.extend(0_u32.to_le_bytes());
-    page.extend(bucket_header(root, root_sequence));
-    page.extend(FREELIST.0.to_le_bytes());
-    page.extend(hwm.to_le_bytes());
-    page.extend(slot.to_le_bytes()); // the transaction's number
-    let sum = checksum(page.get(16..).unwrap_or_default());
-    page.extend(sum.to_le_bytes());
-    page.resize(page_size, 0);
-    page
+    let mut pages = Vec::with_capacity(2 * page_size);
+    for slot in [0, 1] {
+        let meta = Meta {
+            slot,
+            header_ok: true,
+            page_size: page_size as u64,
+            flags: 0,
+            root,
+            root_sequence,
+            freelist: FREELIST.0,
+            hwm: PageId(hwm),
+            txid: TxId(slot),
+        };
+        let start = pages.len();
+        pages.extend(meta.encode());
+        pages.resize(start + page_size, 0);
+    }
+    pages
 }
 
 impl Bolt {
-    /// Writes everything, with `changes` made, into an empty device, nested buckets and the root's
-    /// sequence included, in pages of the same size.
+    /// Writes everything to an empty device, with `changes` applied: also nested buckets and the
+    /// sequence of the root bucket. The page size stays the same.
     ///
     /// # Errors
-    /// As [`create`]; [`ErrorKind::Refused`] for changes to buckets that are not there.
+    /// As [`create`]; [`ErrorKind::Refused`] for changes to buckets that do not exist.
     pub(crate) fn copy_to(
         &self,
         changes: &ChangeSet,
@@ -189,20 +179,21 @@ impl Bolt {
         path: &Path,
         progress: &Progress<'_>,
     ) -> Result<()> {
-        let sequence = root_sequence(&self.file, &self.metas.current)?;
+        let sequence = self.metas.current.root_sequence;
         let copy = |nested| self.try_copy(sequence, changes, nested, device, path, progress);
         if !copy(false)? {
-            // There are buckets in buckets: from the start again, the slower way.
+            // There are nested buckets: start again, in the slower way.
             device.set_length(0).map_err(|cause| {
                 let path = path.display();
-                Error::new(ErrorKind::Io, format!("can't cut off {path}: {cause}"))
+                Error::new(ErrorKind::Io, format!("can't truncate {path}: {cause}"))
             })?;
             copy(true)?;
         }
         Ok(())
     }
 
-    /// The same, and false when there are nested buckets that were not looked for.
+    /// [`Self::copy_to`] with or without support for `nested` buckets. Returns false when it found
+    /// a nested bucket without having that support.
     fn try_copy(
         &self,
         sequence: u64,
@@ -213,8 +204,8 @@ impl Bolt {
         progress: &Progress<'_>,
     ) -> Result<bool> {
         if nested {
-            // What is walked must have no cycle.
-            let report = self.survey()?.report.clone();
+            // Copying nested buckets relies on trees without cycles.
+            let report = self.reachability()?.report.clone();
             whole(((), report.into_findings()))?;
         }
         let mut complete = true;
@@ -250,12 +241,13 @@ impl Bolt {
         Ok(complete)
     }
 
-    /// Refuses a file with what a flat store can't hold.
+    /// Checks that the file has only top-level buckets with plain values.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`], naming the bucket; [`ErrorKind::Corrupt`] for a damaged file.
+    /// [`ErrorKind::Refused`] with the name of the bucket if not; [`ErrorKind::Corrupt`] for a
+    /// damaged file.
     pub(crate) fn must_be_flat(&self) -> Result<()> {
-        let report = self.survey()?.report.clone();
+        let report = self.reachability()?.report.clone();
         let flat = ![Code::NestedBucket, Code::InlineNested, Code::RootValue]
             .iter()
             .any(|code| report.has_code(*code));
@@ -266,18 +258,18 @@ impl Bolt {
         let deeper = findings.iter().find(|finding| {
             [Code::NestedBucket, Code::InlineNested, Code::RootValue]
                 .iter()
-                .any(|code| code.name() == finding.code)
+                .any(|code| *code == finding.code)
         });
         let (place, message) =
             deeper.map_or(("", ""), |finding| (&*finding.place, &*finding.message));
         Err(Error::new(
             ErrorKind::Refused,
-            format!("a redb store holds flat buckets only, and here {place} {message}"),
+            format!("a redb store can't have nested buckets: {place} {message}"),
         )
-        .with_hint("boltkey compact makes a copy of such a file that stays a bolt file"))
+        .with_hint("boltkey compact can copy such a file; the copy is a bolt file"))
     }
 
-    /// Copies one bucket and tells its new value; none if there are buckets in it.
+    /// Copies one bucket. Returns its new value, or `None` if there are buckets in it.
     fn copy_flat(
         &self,
         key: &[u8],
@@ -289,7 +281,7 @@ impl Bolt {
         let page = PageId(offset / self.page_size());
         let (header, content) =
             bucket(value, page, offset).map_err(|defect| self.corrupt(&defect))?;
-        let mut load = Load {
+        let mut load = FlatCopy {
             name: named(key),
             loader: Loader::default(),
             out,
@@ -299,16 +291,16 @@ impl Bolt {
             failed: None,
         };
         match content {
-            Content::Inline(node, _) => {
+            BucketContent::Inline(node, _) => {
                 let _ = inline(&node, &mut load);
             }
-            Content::Tree(root) => {
+            BucketContent::Tree(root) => {
                 let from = Reference { page, offset };
                 let mut walker = Walker::new(&self.file, self.metas.current.hwm);
                 let _ = walker.tree(root, from, &mut load)?;
             }
         }
-        let Load {
+        let FlatCopy {
             loader,
             nested,
             report,
@@ -368,8 +360,8 @@ impl Bolt {
     }
 }
 
-/// A visitor of the root bucket that takes its elements: key, flags, value, and where in the file
-/// the value stands.
+/// A visitor that collects the elements of the root bucket: key, flags, value, and the offset of
+/// the value in the file.
 #[derive(Default)]
 struct Buckets {
     found: Vec<(Vec<u8>, u32, Vec<u8>, u64)>,
@@ -392,8 +384,8 @@ impl Visit for Buckets {
     }
 }
 
-/// A visitor that loads a bucket's elements as they come, until it meets a bucket.
-struct Load<'l, 'o> {
+/// A visitor that writes the elements of a bucket to a new tree, until it finds a bucket.
+struct FlatCopy<'l, 'o> {
     name: String,
     loader: Loader,
     out: &'l mut NodeWriter<'o>,
@@ -403,7 +395,7 @@ struct Load<'l, 'o> {
     failed: Option<Error>,
 }
 
-impl Visit for Load<'_, '_> {
+impl Visit for FlatCopy<'_, '_> {
     fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
         self.report.count_in(code, Some(&self.name), tell);
     }
@@ -427,7 +419,7 @@ impl Visit for Load<'_, '_> {
     }
 }
 
-/// A bucket on the way down.
+/// A bucket that is being copied.
 struct Frame {
     cursor: Cursor,
     loader: Loader,
@@ -435,30 +427,30 @@ struct Frame {
     sequence: u64,
 }
 
-/// Goes through the elements of a sound tree one by one.
+/// Iterates over the elements of a tree without damage.
 struct Cursor {
-    /// Pages still to be visited, the next one last.
+    /// The pages to visit, the next one last.
     pages: Vec<PageId>,
     /// The elements of the current leaf, the next one last.
-    elements: Vec<Owned>,
+    elements: Vec<OwnedElement>,
 }
 
-struct Owned {
+struct OwnedElement {
     flags: u32,
     key: Vec<u8>,
     value: Vec<u8>,
 }
 
 impl Cursor {
-    /// At the start of a bucket.
-    fn new(bolt: &Bolt, content: &Content<'_>) -> Result<Self> {
+    /// A cursor before the first element of a bucket.
+    fn new(bolt: &Bolt, content: &BucketContent<'_>) -> Result<Self> {
         let mut cursor = Self {
             pages: Vec::new(),
             elements: Vec::new(),
         };
         match content {
-            Content::Tree(root) => cursor.pages.push(*root),
-            Content::Inline(node, _) => cursor.take(bolt, node)?,
+            BucketContent::Tree(root) => cursor.pages.push(*root),
+            BucketContent::Inline(node, _) => cursor.take(bolt, node)?,
         }
         cursor.elements.reverse();
         Ok(cursor)
@@ -469,7 +461,7 @@ impl Cursor {
             let element = element.map_err(|(_, defect)| bolt.corrupt(&defect))?;
             match node.kind {
                 Kind::Branch => self.pages.push(element.child),
-                Kind::Leaf => self.elements.push(Owned {
+                Kind::Leaf => self.elements.push(OwnedElement {
                     flags: element.flags,
                     key: element.key.to_vec(),
                     value: element.value.to_vec(),
@@ -479,7 +471,7 @@ impl Cursor {
         Ok(())
     }
 
-    fn next(&mut self, bolt: &Bolt) -> Result<Option<Owned>> {
+    fn next(&mut self, bolt: &Bolt) -> Result<Option<OwnedElement>> {
         while self.elements.is_empty() {
             let Some(page) = self.pages.pop() else {
                 return Ok(None);
@@ -491,8 +483,8 @@ impl Cursor {
             };
             let corrupt = |defect: Defect| bolt.corrupt(&defect);
             let hwm = bolt.metas.current.hwm;
-            let (header, kind) = judge(&mut batch, page, hwm, from)?.map_err(corrupt)?;
-            let node = fetch(&mut batch, page, header, kind)?.map_err(corrupt)?;
+            let (header, kind) = validate(&mut batch, page, hwm, from)?.map_err(corrupt)?;
+            let node = read_node(&mut batch, page, header, kind)?.map_err(corrupt)?;
             let before = self.pages.len();
             self.take(bolt, &node)?;
             self.pages.get_mut(before..).unwrap_or_default().reverse();

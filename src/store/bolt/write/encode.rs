@@ -1,19 +1,19 @@
-//! Nodes as bytes: one branch or leaf that is being filled, and its image.
+//! Encoding branches, leaves and freelists.
 
 use zeroize::Zeroizing;
 
-use crate::store::bolt::layout::{BRANCH, FREELIST, HEADER, LEAF, PageId};
+use crate::store::bolt::layout::{BRANCH, ELEMENT, FREELIST, HEADER, Header, LEAF, PageId};
 use crate::store::bolt::node::Kind;
 
-/// The most elements a node's header can count; bolt panics at one more.
+/// The highest number of elements in a node; bolt panics at one more.
 pub(super) const MOST_ELEMENTS: usize = 65_534;
 
-/// What one element of a node is about, beside its key.
+/// The content of an element without its key.
 #[derive(Clone, Copy)]
 pub(super) enum Body<'a> {
-    /// A leaf's: flags and value.
+    /// Of a leaf: flags and value.
     Value(u32, &'a [u8]),
-    /// A branch's: the child.
+    /// Of a branch: the child.
     Child(PageId),
 }
 
@@ -26,7 +26,7 @@ struct Slot {
     value: usize,
 }
 
-/// A node in the making. Its bytes may be somebody's tokens and are wiped.
+/// A node that is being filled. Its bytes may be tokens, so they are wiped from memory.
 pub(super) struct Draft {
     kind: Kind,
     slots: Vec<Slot>,
@@ -55,22 +55,33 @@ impl Draft {
         self.slots.is_empty()
     }
 
-    /// Bytes that the node takes, header and all.
+    /// The size of the node in bytes, with its header.
     pub(super) fn size(&self) -> usize {
-        HEADER + HEADER * self.slots.len() + self.data.len()
+        HEADER + ELEMENT * self.slots.len() + self.data.len()
     }
 
-    /// Bytes that it would take with one more element.
+    /// The size in bytes that it would have with one more element.
     pub(super) fn size_with(&self, key: &[u8], body: Body<'_>) -> usize {
         let value = match body {
             Body::Value(_, value) => value.len(),
             Body::Child(_) => 0,
         };
-        self.size() + HEADER + key.len() + value
+        self.size() + ELEMENT + key.len() + value
+    }
+
+    /// The page of an inline bucket with this content. `None` if bolt would not inline it, because
+    /// it is larger than a quarter of a page or has a bucket in it.
+    pub(super) fn inline_page(&self, page_size: usize) -> Option<Zeroizing<Vec<u8>>> {
+        if self.size() > page_size / 4 || self.holds_bucket() {
+            return None;
+        }
+        let mut page = Zeroizing::new(Vec::with_capacity(self.size()));
+        self.append_to(PageId(0), 0, &mut page);
+        Some(page)
     }
 
     /// Whether some element is a bucket.
-    pub(super) fn holds_bucket(&self) -> bool {
+    fn holds_bucket(&self) -> bool {
         self.slots.iter().any(|slot| slot.flags & 1 != 0)
     }
 
@@ -95,7 +106,7 @@ impl Draft {
         self.data.extend_from_slice(value);
     }
 
-    /// Moves the elements from `index` on to the front of `next`.
+    /// Moves the elements from `index` to the front of `next`.
     pub(super) fn split_off(&mut self, index: usize, next: &mut Self) {
         let kept = self.slots.get(..index).unwrap_or(&self.slots);
         let at: usize = kept.iter().map(|slot| slot.key + slot.value).sum();
@@ -109,10 +120,10 @@ impl Draft {
         next.slots = slots;
     }
 
-    /// Where to cut the elements so that the larger part is as small as can be, and each part
-    /// has at least `least` of them. There must be twice as many.
+    /// The index at which to split the elements so that the larger part is smallest and each part
+    /// has at least `least` elements. The node must have at least twice as many.
     pub(super) fn middle(&self, least: usize) -> usize {
-        let size = |slot: &Slot| HEADER + slot.key + slot.value;
+        let size = |slot: &Slot| ELEMENT + slot.key + slot.value;
         let whole: usize = self.slots.iter().map(size).sum();
         let mut left = 0;
         let mut best = (usize::MAX, least);
@@ -125,8 +136,8 @@ impl Draft {
         best.1
     }
 
-    /// Appends the node's image to `out`: page number `id`, `overflow` further pages, the
-    /// elements without gaps, nothing behind them.
+    /// Appends the encoded node to `out`, with the page number `id` and `overflow` further pages.
+    /// There are no gaps between elements, and nothing follows them.
     pub(super) fn append_to(&self, id: PageId, overflow: u32, out: &mut Vec<u8>) {
         let flags = match self.kind {
             Kind::Branch => BRANCH,
@@ -135,8 +146,8 @@ impl Draft {
         header(id, flags, self.slots.len(), overflow, out);
         let mut data_before = 0;
         for (index, slot) in self.slots.iter().enumerate() {
-            // Relative to the element itself; no longer than a node, which has 32 bits.
-            let pos = HEADER * (self.slots.len() - index) + data_before;
+            // Relative to the element. It fits in 32 bits, since nodes are smaller than that.
+            let pos = ELEMENT * (self.slots.len() - index) + data_before;
             match self.kind {
                 Kind::Leaf => {
                     out.extend(slot.flags.to_le_bytes());
@@ -156,35 +167,28 @@ impl Draft {
     }
 }
 
-/// A length field. What the packer lets into a node fits.
+/// A length field. It fits in 32 bits, since nodes are smaller than that.
 fn length(value: usize) -> [u8; 4] {
     u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 fn header(id: PageId, flags: u16, count: usize, overflow: u32, out: &mut Vec<u8>) {
-    out.extend(id.0.to_le_bytes());
-    out.extend(flags.to_le_bytes());
-    out.extend(u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes());
-    out.extend(overflow.to_le_bytes());
+    let header = Header {
+        id,
+        flags,
+        count: u16::try_from(count).unwrap_or(u16::MAX),
+        overflow,
+    };
+    out.extend(header.encode());
 }
 
-/// The value of a bucket element: its root page (0: the rest of the value is an inline page) and
-/// its sequence.
-pub(super) fn bucket_header(root: PageId, sequence: u64) -> [u8; 16] {
-    let mut value = [0; 16];
-    let (low, high) = value.split_at_mut(8);
-    low.copy_from_slice(&root.0.to_le_bytes());
-    high.copy_from_slice(&sequence.to_le_bytes());
-    value
-}
-
-/// Bytes that a freelist of `count` page numbers takes.
+/// The size in bytes of a freelist with `count` page numbers.
 pub(super) fn freelist_size(count: u64) -> u64 {
     let long = if count >= u64::from(u16::MAX) { 8 } else { 0 };
     HEADER as u64 + long + 8 * count
 }
 
-/// The image of a freelist at page `id` with `overflow` further pages.
+/// Encodes a freelist at page `id` with `overflow` further pages.
 pub(super) fn freelist(id: PageId, overflow: u32, ids: &[u64]) -> Vec<u8> {
     let mut out = Vec::new();
     match u16::try_from(ids.len()) {

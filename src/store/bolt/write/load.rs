@@ -1,27 +1,23 @@
-//! A tree loaded from elements that come in ascending order, in memory that does not grow with
-//! their number.
-
-use zeroize::Zeroizing;
+//! Bulk loading of a tree from elements in ascending order. Memory does not grow with their number.
 
 use crate::error::Result;
-use crate::store::bolt::layout::PageId;
 use crate::store::bolt::node::Kind;
 use crate::store::bolt::write::encode::{Body, Draft};
 use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
 use crate::store::bolt::write::rebuild::Rebuilt;
 
-/// One tree in the making.
+/// A tree that is being loaded.
 #[derive(Default)]
 pub(super) struct Loader {
-    /// From the leaves up.
+    /// The levels, from the leaves up.
     levels: Vec<Level>,
 }
 
 struct Level {
     packer: Packer,
-    /// How many elements came.
+    /// How many elements were added.
     count: u64,
-    /// Nodes that were written and the level above does not know yet.
+    /// Nodes that were written and are not in the level above yet.
     done: Vec<Child>,
 }
 
@@ -39,7 +35,7 @@ impl Loader {
     /// Adds an element.
     ///
     /// # Errors
-    /// When the device fails.
+    /// As [`NodeWriter::node`].
     pub(super) fn push(
         &mut self,
         key: &[u8],
@@ -55,11 +51,11 @@ impl Loader {
             let body = Body::Value(flags, value);
             leaves.packer.push(key, body, out, &mut leaves.done)?;
         }
-        self.hand_up(0, out)
+        self.add_to_parents(0, out)
     }
 
-    /// Tells the levels above about nodes that were written.
-    fn hand_up(&mut self, mut from: usize, out: &mut NodeWriter<'_>) -> Result<()> {
+    /// Adds written nodes to the levels above.
+    fn add_to_parents(&mut self, mut from: usize, out: &mut NodeWriter<'_>) -> Result<()> {
         while let Some(level) = self
             .levels
             .get_mut(from)
@@ -82,11 +78,11 @@ impl Loader {
         Ok(())
     }
 
-    /// Writes the rest. The page of the root, or the page inside the bucket's value if the bucket
-    /// is small and `may_be_inline`.
+    /// Writes the remaining nodes. Returns the root, or the page of an inline bucket if the bucket is
+    /// small and `may_be_inline`.
     ///
     /// # Errors
-    /// When the device fails.
+    /// As [`NodeWriter::node`].
     pub(super) fn finish(
         mut self,
         may_be_inline: bool,
@@ -99,10 +95,8 @@ impl Loader {
                 None => Some(&empty),
             };
             if let Some(only) = only {
-                let small = only.size() <= out.page_size() / 4 && !only.holds_bucket();
-                if may_be_inline && small {
-                    let mut page = Zeroizing::new(Vec::with_capacity(only.size()));
-                    only.append_to(PageId(0), 0, &mut page);
+                let inline = only.inline_page(out.page_size());
+                if let Some(page) = inline.filter(|_| may_be_inline) {
                     return Ok(Rebuilt::Inline(page));
                 }
                 return Ok(Rebuilt::Tree(out.node(only)?));
@@ -119,10 +113,10 @@ impl Loader {
             if let (Some(root), 0) = (sole, above) {
                 return Ok(Rebuilt::Tree(root));
             }
-            self.hand_up(at, out)?;
+            self.add_to_parents(at, out)?;
             at += 1;
         }
-        // Unreachable: the last level that was finished has one node.
+        // Unreachable: the last level has one node.
         Ok(Rebuilt::Tree(out.node(&empty)?))
     }
 }

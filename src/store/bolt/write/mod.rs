@@ -1,16 +1,16 @@
-//! Changing a bolt file in place: one transaction, the way the server itself would make it.
+//! Changing a bolt file in place, in one transaction, as bolt does.
 //!
-//! `docs/design.md` argues step by step why a crash at any moment leaves the old contents or the
-//! new ones. In short: nothing that the current meta reaches is written, until the new meta
-//! stands in the other slot and is on disk.
+//! `docs/design.md` shows step by step why a crash at any moment leaves either the old content or
+//! the new content. In short: no page that the current meta reaches is overwritten until the new
+//! meta is on disk in the other slot.
 //!
 //! | module | knows |
 //! | --- | --- |
-//! | [`rebuild`] | one bucket: the old tree merged with what changes |
-//! | [`pack`], [`encode`] | elements into nodes, nodes into pages |
+//! | [`rebuild`] | one bucket: merging the old tree with the changes |
+//! | [`pack`], [`encode`] | packing elements into nodes, encoding nodes as pages |
 //! | [`space`] | which pages may be written |
-//! | [`wipe`] | overwriting what is no longer used |
-//! | [`create`], [`load`] | a new file, laid out in one pass |
+//! | [`wipe`] | overwriting unused pages |
+//! | [`create`], [`load`] | writing a new file in one pass |
 
 mod create;
 mod encode;
@@ -20,8 +20,8 @@ mod rebuild;
 mod space;
 mod wipe;
 
+pub(super) use create::new_frame;
 pub use create::{USUAL_PAGE_SIZE, create};
-pub(super) use create::{new_frame, root_sequence};
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
@@ -36,83 +36,85 @@ use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::check::{Examined, examine, shared_with_tree};
 use crate::store::bolt::codes::{Code, Report};
 use crate::store::bolt::freelist::{Freelist, read as read_freelist};
-use crate::store::bolt::layout::{META, META_END, NO_FREELIST, PageId, TxId, all_zero};
-use crate::store::bolt::meta::{Meta, Metas, checksum};
-use crate::store::bolt::node::{BucketHeader, Content, bucket};
+use crate::store::bolt::layout::{NO_FREELIST, PageId, TxId, all_zero};
+use crate::store::bolt::meta::{Meta, Metas};
+use crate::store::bolt::node::{BucketContent, BucketHeader, bucket};
+use crate::store::bolt::page_owners::PageOwners;
 use crate::store::bolt::pages::PageFile;
-use crate::store::bolt::survey::survey;
-use crate::store::bolt::territories::Territories;
+use crate::store::bolt::reachability::find_reachable;
 use crate::store::bolt::unused::unused;
 use crate::store::bolt::write::encode::{freelist, freelist_size};
 use crate::store::bolt::write::pack::NodeWriter;
-use crate::store::bolt::write::rebuild::{Changes, Checked, Source, rebuild};
+use crate::store::bolt::write::rebuild::{Checked, Source, TreeChanges, rebuild};
 use crate::store::bolt::write::space::{Space, contains, pages_of};
 use crate::store::change::{BucketChange, Edit, no_such_bucket, valid_key};
 use crate::store::device::View;
 use crate::store::edits::Edits;
-use crate::store::{ChangeSet, Committed, Device, Outcome, Precious, Snapshot, Unused, Wipe};
+use crate::store::{
+    ChangeSet, CommitOutcome, Committed, Device, ProtectedBytes, Snapshot, Unused, Wipe,
+};
 
-/// Makes `changes` in the file that `bolt` was opened on and `device` writes to, entirely or not
-/// at all. The lock is held, and everything written before is on disk (S0).
+/// Commits all of `changes`, or none of them, to the file that `bolt` reads and `device` writes.
+/// The caller holds the lock and has synced earlier writes (S0).
 ///
 /// # Errors
-/// When the change was certainly not made.
+/// Only when the change was not committed, as [`crate::store::Commit::commit`].
 pub(super) fn commit(
     bolt: &Bolt,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    protected: &Precious,
+    protected: &ProtectedBytes,
 ) -> Result<Committed> {
     let prepared = prepare(bolt, device, changes, protected)?;
     let Some(prepared) = prepared else {
         return Ok(Committed {
-            outcome: Outcome::Unchanged,
+            outcome: CommitOutcome::Unchanged,
             failure: None,
         });
     };
     Ok(prepared.commit(bolt, &**device))
 }
 
-/// The new tree and freelist are on disk; only a meta is missing that leads to them.
+/// A transaction whose new tree and freelist are on disk; no meta page leads to them yet.
 struct Prepared {
-    /// The first 80 bytes of the current meta page.
-    old: [u8; META_END],
-    /// The slot of the current meta.
-    slot: u64,
-    root: PageId,
-    freelist: PageId,
-    hwm: PageId,
-    txid: TxId,
-    /// Meta pages whose unused bytes show something protected.
-    precious_metas: Vec<u64>,
-    /// Pages that the old tree or freelist used and the new one does not, and that may be wiped.
+    /// The meta to write, for the slot that is not the current one's.
+    next: Meta,
+    /// Meta pages with protected bytes after the meta. Only the meta itself is written there.
+    protected_metas: Vec<u64>,
+    /// Pages to wipe: those that the old tree or freelist used and the new one does not.
     freed: Vec<Range<u64>>,
 }
 
-/// Steps S1 to S4: everything short of a meta that leads to it. Nothing to do gives `None`.
+/// Steps S1 to S4: writes everything except the meta. `None` when there is nothing to change.
 fn prepare(
     bolt: &Bolt,
     device: &Arc<dyn Device>,
     changes: &ChangeSet,
-    protected: &Precious,
+    protected: &ProtectedBytes,
 ) -> Result<Option<Prepared>> {
     let (file, meta) = (&bolt.file, &bolt.metas.current);
     let examined = examine(bolt)?;
     refuse_damage(file, &examined.report)?;
 
-    let used = &examined.survey.used;
+    let used = &examined.reachability.used;
     let taken = |page: PageId| {
         used.has(page)
-            || examined.list.stands_in(page)
+            || examined.list.is_stored_in(page)
             || examined.other.as_ref().is_some_and(|other| other.has(page))
     };
     let protected = pages_of(protected, file.page_size() as u64);
     let space = Space::new(meta.hwm.0, |page| !taken(page), protected.clone());
-    let dirt = Dirt::before(bolt, changes, used)?;
+    let unused_bytes = UnusedBytes::before(bolt, changes, used)?;
     let mut out = NodeWriter::new(file, &**device, space);
-    let root = match build(bolt, &examined, changes, dirt == Dirt::Live, &mut out)? {
+    let root = match build(
+        bolt,
+        &examined,
+        changes,
+        unused_bytes == UnusedBytes::InLivePages,
+        &mut out,
+    )? {
         Some(root) => root,
-        None if dirt == Dirt::Unused => meta.root,
+        None if unused_bytes == UnusedBytes::InFreePages => meta.root,
         None => return Ok(None),
     };
     out.flush()?;
@@ -128,9 +130,9 @@ fn prepare(
         txid: next_txid(meta)?,
         ..*meta
     };
-    let new_survey = survey(&new, &next, None, None)?;
-    refuse_own(file, &new_survey.report)?;
-    let new_used = &new_survey.used;
+    let new_reachability = find_reachable(&new, &next, None, None)?;
+    refuse_own(file, &new_reachability.report)?;
+    let new_used = &new_reachability.used;
 
     let (list, ids) = write_freelist(&mut out, |page| new_used.has(page))?;
     out.flush()?;
@@ -140,7 +142,7 @@ fn prepare(
     }
     sync(file, &**device)?; // S3
 
-    // S4, the rest: what was written reads back, and the freelist says what it should.
+    // S4, continued: verify what was written, and that the freelist has the right pages.
     out.verify()?;
     let new = view(file, device)?;
     next.hwm = PageId(out.end());
@@ -160,23 +162,16 @@ fn prepare(
         Wipe::Nothing => 0,
     };
     let freed = runs(2..all, |page| {
-        (everything || used.has(page) || examined.list.stands_in(page))
+        (everything || used.has(page) || examined.list.is_stored_in(page))
             && !new_used.has(page)
             && !list.contains(&page.0)
             && !contains(&protected, page.0)
     });
     verify_edits(new, &next, changes)?;
 
-    let mut old = [0; META_END];
-    file.read(&mut old, file.offset(PageId(meta.slot)))?;
     Ok(Some(Prepared {
-        old,
-        slot: meta.slot,
-        root,
-        freelist: PageId(list.start),
-        hwm: next.hwm,
-        txid: next.txid,
-        precious_metas: vec![0, 1]
+        next,
+        protected_metas: vec![0, 1]
             .into_iter()
             .filter(|page| contains(&protected, *page))
             .collect(),
@@ -185,103 +180,88 @@ fn prepare(
 }
 
 impl Prepared {
-    /// Steps S5 to S10: the meta that makes the change hold, then the other one, then wiping.
+    /// Steps S5 to S10: writes the meta that commits, then the other meta, then wipes.
     fn commit(&self, bolt: &Bolt, device: &dyn Device) -> Committed {
         let file = &bolt.file;
         let path = file.path().display();
         let incomplete = |message: String| {
             Some(
                 Error::new(ErrorKind::Incomplete, message)
-                    .with_hint("boltkey status tells what the file holds now"),
+                    .with_hint("run boltkey status to see the current content of the file"),
             )
         };
-        if let Err(cause) = self.write_meta(file, device, 1 - self.slot, self.txid) {
+        if let Err(cause) = self.write_meta(file, device, &self.next) {
             return Committed {
-                outcome: Outcome::Unknown,
+                outcome: CommitOutcome::Unknown,
                 failure: incomplete(format!(
-                    "writing to {path} failed at the very moment of commit: {cause}; the change \
-                     may or may not hold, and the file is whole either way"
+                    "the write that commits the change to {path} failed: {cause}; the change may or \
+                     may not be committed, and the file is intact in both cases"
                 )),
             };
         }
+        let second = Meta {
+            slot: 1 - self.next.slot,
+            txid: TxId(self.next.txid.0 + 1),
+            ..self.next
+        };
         let rest = self
-            .write_meta(file, device, self.slot, TxId(self.txid.0 + 1))
+            .write_meta(file, device, &second)
             .map_err(|cause| format!("the second meta page could not be written: {cause}"))
             .and_then(|()| {
                 wipe::wipe(file, device, &self.freed)
-                    .map_err(|why| format!("old versions of what was changed are left: {why}"))
+                    .map_err(|why| format!("old versions of the changed records are left: {why}"))
             });
         Committed {
-            outcome: Outcome::Changed,
+            outcome: CommitOutcome::Changed,
             failure: rest.err().and_then(|why| {
                 incomplete(format!(
-                    "the change to {path} is committed and holds, but {why}; unused parts of the \
-                     file may still show the records as they were"
+                    "the change to {path} is committed, but {why}; unused parts of the file may still \
+                     show the old records"
                 ))
             }),
         }
     }
 
-    /// Writes the new meta into one slot, and waits until it is on disk.
-    fn write_meta(
-        &self,
-        file: &PageFile,
-        device: &dyn Device,
-        slot: u64,
-        txid: TxId,
-    ) -> std::io::Result<()> {
-        let mut page = self.old.to_vec();
-        let mut put = |at: usize, value: u64| {
-            for (to, from) in page.iter_mut().skip(at).zip(value.to_le_bytes()) {
-                *to = from;
-            }
-        };
-        put(0, slot);
-        put(8, u64::from(META)); // count and overflow are 0
-        put(32, self.root.0);
-        put(48, self.freelist.0);
-        put(56, self.hwm.0);
-        put(64, txid.0);
-        let sum = checksum(page.get(16..72).unwrap_or_default());
-        for (to, from) in page.iter_mut().skip(72).zip(sum.to_le_bytes()) {
-            *to = from;
-        }
-        if !self.precious_metas.contains(&slot) {
+    /// Writes `meta` into its slot, and syncs it to disk. The rest of the page is filled with
+    /// zeros unless it shows something protected.
+    fn write_meta(&self, file: &PageFile, device: &dyn Device, meta: &Meta) -> std::io::Result<()> {
+        let mut page = meta.encode().to_vec();
+        if !self.protected_metas.contains(&meta.slot) {
             page.resize(file.page_size(), 0);
         }
-        device.write_all_at(&page, file.offset(PageId(slot)))?;
+        device.write_all_at(&page, file.offset(PageId(meta.slot)))?;
         device.sync()
     }
 }
 
-/// Where there are bytes that nothing uses and that are not zero, as far as they matter.
+/// Where a scrub has to remove unused bytes that are not zero.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Dirt {
-    /// Nowhere, or it is not to be scrubbed.
-    None,
-    /// In pages that are not used, but in none that is.
-    Unused,
-    /// Perhaps in pages that are used as well, behind or between what counts in them.
-    Live,
+enum UnusedBytes {
+    /// Nowhere, or no scrub was requested.
+    Clean,
+    /// In free pages only.
+    InFreePages,
+    /// Perhaps in live pages too, between or after their elements.
+    InLivePages,
 }
 
-impl Dirt {
+impl UnusedBytes {
     fn before(bolt: &Bolt, changes: &ChangeSet, used: &Bitmap) -> Result<Self> {
         if changes.wipe != Wipe::Everything {
-            return Ok(Self::None);
+            return Ok(Self::Clean);
         }
         if changes.buckets().next().is_some() {
-            return Ok(Self::Live);
+            return Ok(Self::InLivePages);
         }
         let page_size = bolt.file.page_size() as u64;
-        let mut dirt = Self::None;
+        let mut unused_bytes = Self::Clean;
         unused(bolt, &mut |unused| {
             let Unused::Run { offset, bytes, .. } = unused else {
                 return;
             };
             let mut at = offset;
             let end = offset + bytes.len() as u64;
-            while at < end && dirt != Self::Live {
+            while at < end && unused_bytes != Self::InLivePages {
                 let page = at / page_size;
                 let next = ((page + 1) * page_size).min(end);
                 let piece = usize::try_from(at - offset)
@@ -289,20 +269,20 @@ impl Dirt {
                     .zip(usize::try_from(next - offset).ok());
                 let piece = piece.and_then(|(from, to)| bytes.get(from..to));
                 if !all_zero(piece.unwrap_or_default()) {
-                    dirt = if used.has(PageId(page)) {
-                        Self::Live
+                    unused_bytes = if used.has(PageId(page)) {
+                        Self::InLivePages
                     } else {
-                        Self::Unused
+                        Self::InFreePages
                     };
                 }
                 at = next;
             }
         })?;
-        Ok(dirt)
+        Ok(unused_bytes)
     }
 }
 
-/// Refuses to write to a file whose structure is damaged.
+/// Refuses to write to a file that is damaged or truncated.
 fn refuse_damage(file: &PageFile, report: &Report) -> Result<()> {
     let truncated = report.has_code(Code::Truncated) || report.has_code(Code::ShortPage);
     if !truncated && !report.has(Severity::Error) {
@@ -318,10 +298,12 @@ fn refuse_damage(file: &PageFile, report: &Report) -> Result<()> {
         ErrorKind::Corrupt,
         format!("{path} can't be changed: {why}"),
     )
-    .with_hint("boltkey check names the pages; restore a backup, or work on a copy of the file"))
+    .with_hint(
+        "run boltkey check to list the damage; restore a backup, or work on a copy of the file",
+    ))
 }
 
-/// Refuses to commit a tree of our own that does not read back as it should.
+/// Refuses to commit a new tree that has errors.
 fn refuse_own(file: &PageFile, report: &Report) -> Result<()> {
     if report.has(Severity::Error) {
         return Err(does_not_read_back(file, "the new tree"));
@@ -335,12 +317,11 @@ fn does_not_read_back(file: &PageFile, what: &str) -> Error {
         ErrorKind::Io,
         format!("{what} does not read back from {path} as it was written"),
     )
-    .with_hint("the disk may be failing: copy the file to another one and try there")
+    .with_hint("the disk may be failing: copy the file to another disk and try again there")
 }
 
-/// Builds the new version of every bucket that changes, of all of them if the file is to be
-/// written anew as a `whole`, and then of the root bucket. The page of the new root, or `None`
-/// when nothing changes.
+/// Builds the new version of every bucket that changes, or of all buckets if `whole`, and then of
+/// the root bucket. Returns the page of the new root, or `None` when nothing changes.
 fn build(
     bolt: &Bolt,
     examined: &Examined<'_>,
@@ -351,7 +332,7 @@ fn build(
     let old = Checked {
         file: &bolt.file,
         hwm: bolt.metas.current.hwm,
-        balanced: examined.survey.balanced,
+        balanced: examined.reachability.balanced,
     };
     let mut elements: BTreeMap<Vec<u8>, Edit> = BTreeMap::new();
     for (name, change) in changes.buckets() {
@@ -367,7 +348,7 @@ fn build(
     if elements.is_empty() && !whole {
         return Ok(None);
     }
-    let changes = Changes {
+    let changes = TreeChanges {
         of_buckets: true,
         edits: Edits::new(&elements, None),
         transform: None,
@@ -380,7 +361,7 @@ fn build(
     Ok(header.map(|header| header.root))
 }
 
-/// The new value of a bucket; none when it stays as it is.
+/// The new value of a bucket; `None` when it does not change.
 fn build_bucket(
     old: Checked<'_>,
     name: &[u8],
@@ -396,7 +377,7 @@ fn build_bucket(
         }
         edits.advance();
     }
-    let changes = Changes {
+    let changes = TreeChanges {
         of_buckets: false,
         edits: Edits::of(change),
         transform: change.transform.as_deref(),
@@ -412,13 +393,14 @@ fn build_bucket(
     let (header, content) = bucket(&value, PageId(0), 0)
         .map_err(|defect| Error::new(ErrorKind::Corrupt, defect.message))?;
     let source = match content {
-        Content::Tree(root) => Source::Tree(root),
-        Content::Inline(node, _) => Source::Inline(node),
+        BucketContent::Tree(root) => Source::Tree(root),
+        BucketContent::Inline(node, _) => Source::Inline(node),
     };
     Ok(rebuild(old, &source, changes, true, out)?.value(header.sequence))
 }
 
-/// Writes the list of all pages that are not `used`. Returns where it stands, and its numbers.
+/// Writes the list of all pages that are not `used`. Returns its own pages and the page numbers
+/// in it.
 fn write_freelist(
     out: &mut NodeWriter<'_>,
     used: impl Fn(PageId) -> bool,
@@ -427,8 +409,8 @@ fn write_freelist(
     let free = |end: u64| (2..end).filter(|page| !used(PageId(*page))).count() as u64;
     let mut pages = freelist_size(free(out.end()) + 1).div_ceil(page_size);
     loop {
-        // To take pages for the list makes it shorter, or lets the file grow, perhaps past
-        // protected pages, which then have to be listed too.
+        // Pages allocated for the list are no longer in it, or they extend the file, perhaps past
+        // protected pages, which are added to the list then.
         let span = out.reserve(pages);
         let span = span.0..span.0 + pages;
         let ids: Vec<u64> = (2..out.end())
@@ -446,7 +428,10 @@ fn write_freelist(
     }
 }
 
-/// Everything that was to be put or removed is so in the new tree.
+/// Verifies that the new tree has every edit.
+///
+/// # Errors
+/// [`ErrorKind::Io`] when it does not, or when the file can't be read.
 fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> {
     let path = file.path().to_path_buf();
     let new = Bolt {
@@ -458,17 +443,17 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
         },
         notices: Vec::new(),
         top_level: OnceLock::new(),
-        territories: Territories::default(),
-        surveyed: OnceLock::new(),
+        page_owners: PageOwners::default(),
+        reachability: OnceLock::new(),
     };
     for (name, change) in changes.buckets() {
         let exists = new.bucket_value(name)?.is_some();
         let mut right = exists != change.delete || (!exists && !change.create);
         if !change.delete {
             right &= if change.additions.is_some() {
-                holds_all(&new, name, change)?
+                has_all_edits(&new, name, change)?
             } else {
-                holds_each(&new, name, change)?
+                has_each_edit(&new, name, change)?
             };
         }
         if !right {
@@ -476,7 +461,7 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
             return Err(Error::new(
                 ErrorKind::Io,
                 format!(
-                    "{name} does not read back from {} as it was changed",
+                    "{name} does not read back from {} as it was written",
                     path.display()
                 ),
             ));
@@ -485,8 +470,8 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
     Ok(())
 }
 
-/// Whether a few edits hold: each one is looked up.
-fn holds_each(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
+/// Looks up each edit. For few edits.
+fn has_each_edit(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
     let mut edits = Edits::of(change);
     while let Some((key, edit)) = edits.peek() {
         let found = new.get(name, key)?.map(Zeroizing::new);
@@ -498,8 +483,8 @@ fn holds_each(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
     Ok(true)
 }
 
-/// Whether many edits hold: the bucket is read from end to end beside them.
-fn holds_all(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
+/// Compares the edits with the whole bucket in one pass. For many edits.
+fn has_all_edits(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
     let mut edits = Edits::of(change);
     let mut right = true;
     let findings = new.scan(name, &mut |key, value| {
@@ -524,23 +509,26 @@ fn holds_all(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
     Ok(right && findings.is_empty())
 }
 
-/// The transaction number for the meta in the slot that is not the current one's: the next one
-/// that belongs there, as Bolt numbers them.
+/// The number of the next transaction that bolt would write to the other slot: even numbers go to
+/// slot 0, odd ones to slot 1.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] when the numbers are used up.
 fn next_txid(meta: &Meta) -> Result<TxId> {
     let slot = 1 - meta.slot;
     let next = meta.txid.0.checked_add(1);
     let fitting = next.and_then(|next| next.checked_add((next ^ slot) & 1));
-    // One more is needed for the other slot.
+    // The second meta takes one number more.
     match fitting.filter(|txid| *txid < u64::MAX) {
         Some(txid) => Ok(TxId(txid)),
         None => Err(Error::new(
             ErrorKind::Refused,
-            format!("transaction number {} leaves no higher one", meta.txid),
+            format!("transaction number {} is the highest possible", meta.txid),
         )),
     }
 }
 
-/// Runs of pages in `range` that `wanted` takes.
+/// The pages in `range` for which `wanted` is true, as ranges.
 fn runs(range: Range<u64>, wanted: impl Fn(PageId) -> bool) -> Vec<Range<u64>> {
     let mut runs: Vec<Range<u64>> = Vec::new();
     for page in range.filter(|page| wanted(PageId(*page))) {
@@ -552,7 +540,7 @@ fn runs(range: Range<u64>, wanted: impl Fn(PageId) -> bool) -> Vec<Range<u64>> {
     runs
 }
 
-/// The file as it is now.
+/// A view of the current content of the file.
 fn view(file: &PageFile, device: &Arc<dyn Device>) -> Result<PageFile> {
     let view = View::new(Arc::clone(device)).map_err(|cause| failed(file, "read", &cause))?;
     Ok(PageFile::new(Box::new(view), file.path(), file.page_size()))

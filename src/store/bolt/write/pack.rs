@@ -1,4 +1,4 @@
-//! Packing sorted elements into nodes, and nodes into pages of the file.
+//! Packing sorted elements into nodes, and writing nodes to pages of the file.
 
 use std::path::Path;
 
@@ -11,33 +11,34 @@ use crate::store::bolt::node::Kind;
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::write::encode::{Body, Draft, MOST_ELEMENTS};
 use crate::store::bolt::write::space::Space;
-use crate::store::device::sum_on_medium;
+use crate::store::device::checksum_on_medium;
 
-/// Bytes that are collected before they are written.
+/// How many bytes are collected for one write call.
 const CHUNK: usize = 256 << 10;
 
 /// A node that was written.
-struct Written {
+struct WrittenNode {
     page: PageId,
     pages: u64,
-    /// Of the bytes of all its pages.
+    /// The CRC-32 of all its pages.
     sum: u32,
 }
 
-/// What is remembered of what was written, to be compared when it is read back.
+/// Checksums of the written pages, to verify them later.
 enum Sums {
-    /// Each node by itself.
-    Each(Vec<Written>),
-    /// All of them together, where they follow each other in the file: needs no memory for each.
+    /// One for each node.
+    Each(Vec<WrittenNode>),
+    /// One for all nodes, which are written in the order of their pages. Memory does not grow with
+    /// their number.
     InOrder(crc32fast::Hasher),
 }
 
-/// Gives nodes their pages and writes them, neighbours in one write.
+/// Allocates pages for nodes and writes them, with neighbours in one write call.
 pub(super) struct NodeWriter<'a> {
     file: &'a PageFile,
     device: &'a dyn Device,
     space: Space,
-    /// Images that follow each other in the file from `at` on.
+    /// Images of consecutive pages, beginning at byte `at` of the file.
     buffer: Zeroizing<Vec<u8>>,
     at: u64,
     sums: Sums,
@@ -55,7 +56,7 @@ impl<'a> NodeWriter<'a> {
         }
     }
 
-    /// The same for a new file, whose pages are written one after the other.
+    /// A writer for a new file, whose pages are written in order.
     pub(super) fn in_order(file: &'a PageFile, device: &'a dyn Device, space: Space) -> Self {
         Self {
             sums: Sums::InOrder(crc32fast::Hasher::new()),
@@ -67,15 +68,16 @@ impl<'a> NodeWriter<'a> {
         self.file.page_size()
     }
 
-    /// The high-water mark that is needed.
+    /// The high-water mark after the pages that were allocated.
     pub(super) fn end(&self) -> u64 {
         self.space.end()
     }
 
-    /// Writes a node and tells its page.
+    /// Writes a node. Returns its page.
     ///
     /// # Errors
-    /// When the device fails.
+    /// [`ErrorKind::Io`] when the device fails; [`ErrorKind::Refused`] when the node is larger than
+    /// 2 GiB.
     pub(super) fn node(&mut self, draft: &Draft) -> Result<PageId> {
         let pages = draft.size().div_ceil(self.page_size()).max(1);
         let overflow = u32::try_from(pages - 1).map_err(|_| too_large())?;
@@ -87,7 +89,7 @@ impl<'a> NodeWriter<'a> {
         })
     }
 
-    /// The first of `pages` consecutive pages that are nobody else's from now on.
+    /// Allocates `pages` consecutive pages. Returns the first one.
     pub(super) fn reserve(&mut self, pages: u64) -> PageId {
         self.space.take(pages)
     }
@@ -98,10 +100,10 @@ impl<'a> NodeWriter<'a> {
         Ok(page)
     }
 
-    /// Writes `pages` reserved pages from `page` on, filled by `fill` and then with zeros.
+    /// Writes the `pages` reserved pages from `page`. `fill` appends their content; zeros follow.
     ///
     /// # Errors
-    /// When the device fails.
+    /// [`ErrorKind::Io`] when the device fails.
     pub(super) fn image_at(
         &mut self,
         page: PageId,
@@ -119,7 +121,7 @@ impl<'a> NodeWriter<'a> {
             self.at = offset;
         }
         if length > self.buffer.capacity() {
-            // It is empty now; to let it grow would leave a copy of secrets behind.
+            // The buffer is empty now. A reallocation would leave a copy of secrets in memory.
             self.buffer = Zeroizing::new(Vec::with_capacity(length));
         }
         let start = self.buffer.len();
@@ -128,7 +130,7 @@ impl<'a> NodeWriter<'a> {
         let image = self.buffer.get(start..).unwrap_or_default();
         match &mut self.sums {
             Sums::InOrder(hasher) => hasher.update(image),
-            Sums::Each(written) => written.push(Written {
+            Sums::Each(written) => written.push(WrittenNode {
                 page,
                 pages,
                 sum: crc32fast::hash(image),
@@ -137,10 +139,10 @@ impl<'a> NodeWriter<'a> {
         Ok(())
     }
 
-    /// Writes what is still collected.
+    /// Writes the collected pages.
     ///
     /// # Errors
-    /// When the device fails.
+    /// [`ErrorKind::Io`] when the device fails.
     pub(super) fn flush(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -162,21 +164,22 @@ impl<'a> NodeWriter<'a> {
         Ok(())
     }
 
-    /// Reads back all that was written, from the medium as far as the system lets us.
+    /// Reads all written pages and compares their checksums. Asks the system to read from the
+    /// medium and not from its cache.
     ///
     /// # Errors
-    /// When the device fails, or does not give back what it got.
+    /// [`ErrorKind::Io`] when the device fails, or a checksum differs.
     pub(super) fn verify(&self) -> Result<()> {
         let Sums::Each(written) = &self.sums else {
             return Ok(());
         };
-        let mut nodes: Vec<&Written> = written.iter().collect();
+        let mut nodes: Vec<&WrittenNode> = written.iter().collect();
         nodes.sort_unstable_by_key(|node| node.page);
         let page_size = self.page_size() as u64;
         let mut buffer = Zeroizing::new(Vec::new());
         let mut rest = nodes.as_slice();
         while let Some(first) = rest.first() {
-            // Neighbours together.
+            // Neighbours are read with one call.
             let mut pages = 0;
             let mut count = 0;
             for node in rest {
@@ -220,16 +223,16 @@ impl<'a> NodeWriter<'a> {
         Ok(())
     }
 
-    /// The same for what was written in order, from page `first` on.
+    /// [`Self::verify`] for a writer made with [`Self::in_order`], whose first page is `first`.
     ///
     /// # Errors
-    /// As [`NodeWriter::verify`].
+    /// As [`Self::verify`].
     pub(super) fn verify_in_order(&self, first: PageId) -> Result<()> {
         let Sums::InOrder(expected) = &self.sums else {
             return Ok(());
         };
         let bytes = self.file.offset(first)..self.file.offset(PageId(self.end()));
-        let sum = sum_on_medium(self.device, bytes).map_err(|cause| {
+        let sum = checksum_on_medium(self.device, bytes).map_err(|cause| {
             let path = self.file.path().display();
             Error::new(ErrorKind::Io, format!("can't read {path} back: {cause}"))
         })?;
@@ -247,7 +250,7 @@ fn not_as_written(path: &Path, page: PageId) -> Error {
         ErrorKind::Io,
         format!("page {page} of {path} does not read back as it was written"),
     )
-    .with_hint("the disk is failing: copy the file to another one")
+    .with_hint("the disk is failing: copy the file to another disk")
 }
 
 fn too_large() -> Error {
@@ -257,16 +260,16 @@ fn too_large() -> Error {
     )
 }
 
-/// A node as its parent knows it.
+/// The entry of a node in its parent.
 pub(super) struct Child {
     pub(super) key: Vec<u8>,
     pub(super) page: PageId,
 }
 
-/// Packs elements that come in ascending order into nodes of one kind.
+/// Packs elements, added in ascending order, into nodes of one kind.
 ///
-/// The last two nodes are held back, so that none at the end is nearly empty, and no branch has
-/// a single child: bolt panics on such a one as soon as that child shrinks.
+/// The last two nodes are kept in memory, so that the last one is not nearly empty, and no branch
+/// has a single child: bolt panics when the only child of a branch shrinks.
 pub(super) struct Packer {
     kind: Kind,
     before: Draft,
@@ -282,7 +285,7 @@ impl Packer {
         }
     }
 
-    /// The fewest elements of a node.
+    /// The lowest number of elements in a node.
     fn least(&self) -> usize {
         match self.kind {
             Kind::Branch => 2,
@@ -290,10 +293,10 @@ impl Packer {
         }
     }
 
-    /// Adds an element; nodes that are full are written and added to `done`.
+    /// Adds an element. Writes full nodes and adds them to `done`.
     ///
     /// # Errors
-    /// When the device fails.
+    /// As [`NodeWriter::node`].
     pub(super) fn push(
         &mut self,
         key: &[u8],
@@ -311,20 +314,20 @@ impl Packer {
         Ok(())
     }
 
-    /// What has been packed if it all fits into one node that was not written yet.
+    /// The node with all elements, if they fit into one that was not written yet.
     pub(super) fn only_node(&self) -> Option<&Draft> {
         self.before.is_empty().then_some(&self.current)
     }
 
-    /// Writes the rest. The packer is empty then.
+    /// Writes the remaining elements. The packer is empty then.
     ///
     /// # Errors
-    /// When the device fails.
+    /// As [`NodeWriter::node`].
     pub(super) fn finish(&mut self, out: &mut NodeWriter<'_>, done: &mut Vec<Child>) -> Result<()> {
         let page_size = out.page_size();
         let small = self.current.size() < page_size / 2 || self.current.count() < self.least();
         if !self.before.is_empty() && !self.current.is_empty() && small {
-            // One node of both, cut anew.
+            // Join both nodes and split them in the middle.
             self.before.split_off(0, &mut self.current);
             let count = self.current.count();
             let one_is_enough = self.current.size() <= page_size && count <= MOST_ELEMENTS;

@@ -1,7 +1,7 @@
-//! One bucket anew: the old tree, merged with what changes in it.
+//! Rebuilds one bucket: merges the old tree with the changes.
 //!
-//! Leaves into which no change falls keep their pages, and so do branches above which nothing
-//! changes. Everything else is packed into new pages, bottom-up, as a bulk load.
+//! Leaves without changes keep their pages, and so do branches whose children all keep theirs.
+//! Everything else is packed into new pages, from the leaves up, as in a bulk load.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,32 +11,32 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::Defect;
-use crate::store::bolt::judge::{Reference, fetch, judge};
 use crate::store::bolt::layout::PageId;
-use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::node::{BucketContent, BucketHeader, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
-use crate::store::bolt::write::encode::{Body, Draft, bucket_header};
+use crate::store::bolt::validate::{Reference, read_node, validate};
+use crate::store::bolt::write::encode::{Body, Draft};
 use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
-use crate::store::change::{Fate, Transform};
+use crate::store::change::{PairAction, Transform};
 use crate::store::edits::Edits;
 
-/// What changes in one tree.
-pub(super) struct Changes<'c> {
-    /// Whether the edits are about buckets, as in the root bucket, or about plain values.
+/// The changes to one tree.
+pub(super) struct TreeChanges<'c> {
+    /// Whether the edits put and remove buckets, as in the root bucket, or plain values.
     pub(super) of_buckets: bool,
-    /// Single elements, which win over the transform.
+    /// Single elements. They override the transform.
     pub(super) edits: Edits<'c>,
-    /// A change of every plain element.
+    /// A change to every plain element.
     pub(super) transform: Option<&'c dyn Transform>,
-    /// Whether all of the tree, and of the buckets in it, is written anew in any case.
+    /// Whether the whole tree and the buckets in it are rewritten even if they don't change.
     pub(super) repack: bool,
-    /// How many buckets this one is inside of.
+    /// How many levels of buckets are above this one.
     pub(super) depth: u32,
 }
 
-/// Where a bucket's elements are now.
+/// Where the elements of the old bucket are.
 pub(super) enum Source<'s> {
-    /// Nowhere: it is new.
+    /// Nowhere: the bucket is new.
     Nothing,
     /// In a page inside its value.
     Inline(Node<'s>),
@@ -44,13 +44,13 @@ pub(super) enum Source<'s> {
     Tree(PageId),
 }
 
-/// Where they are then.
+/// Where the elements of the rebuilt bucket are.
 pub(super) enum Rebuilt {
-    /// Nothing changed at all.
+    /// Where they were: nothing changed.
     Same,
     /// In a tree with this root.
     Tree(PageId),
-    /// Small enough for a page inside its value: the image of that page.
+    /// In a page inside its value: the image of that page.
     Inline(Zeroizing<Vec<u8>>),
 }
 
@@ -63,7 +63,7 @@ impl Rebuilt {
         }
     }
 
-    /// The bucket's value in its parent; none when it stays as it is.
+    /// The value of the bucket in its parent; `None` when nothing changed.
     pub(super) fn value(self, sequence: u64) -> Option<Zeroizing<Vec<u8>>> {
         let (root, page) = match self {
             Self::Same => return None,
@@ -71,35 +71,36 @@ impl Rebuilt {
             Self::Inline(page) => (PageId(0), page),
         };
         let mut value = Zeroizing::new(Vec::with_capacity(16 + page.len()));
-        value.extend_from_slice(&bucket_header(root, sequence));
+        value.extend_from_slice(&BucketHeader { root, sequence }.encode());
         value.extend_from_slice(&page);
         Some(value)
     }
 }
 
-/// The file that is rebuilt, whose structure was checked.
+/// A file whose structure was checked.
 #[derive(Clone, Copy)]
 pub(super) struct Checked<'f> {
     pub(super) file: &'f PageFile,
     pub(super) hwm: PageId,
-    /// Whether in each tree all leaves are equally deep, as bolt's are.
+    /// Whether all leaves of each tree are at the same level.
     pub(super) balanced: bool,
 }
 
 /// Rebuilds one tree. `may_be_inline` is false for the root bucket.
 ///
 /// # Errors
-/// When the device fails, the transform refuses, or a change would put a value in the place of a
-/// bucket.
+/// [`ErrorKind::Io`] when the device fails; [`ErrorKind::Refused`] when an edit would replace a
+/// bucket by a value or a value by a bucket; [`ErrorKind::Corrupt`] when the file has changed since
+/// it was checked; any error of the transform.
 pub(super) fn rebuild(
     old: Checked<'_>,
     source: &Source<'_>,
-    changes: Changes<'_>,
+    changes: TreeChanges<'_>,
     may_be_inline: bool,
     out: &mut NodeWriter<'_>,
 ) -> Result<Rebuilt> {
-    let mut merge = Merge::new(old, changes, out);
-    let mut shape = Shape { levels: Vec::new() };
+    let mut merge = TreeMerge::new(old, changes, out);
+    let mut skeleton = Skeleton { levels: Vec::new() };
     match source {
         Source::Nothing => {
             merge.edits_below(None)?;
@@ -111,40 +112,40 @@ pub(super) fn rebuild(
             merge.leaf(node, None)?;
         }
         Source::Tree(root) => {
-            shape = Shape::read(old, *root)?;
-            if !merge.leaves(old, &shape)? {
+            skeleton = Skeleton::read(old, *root)?;
+            if !merge.leaves(old, &skeleton)? {
                 return Ok(Rebuilt::Same);
             }
         }
     }
-    merge.finish(&shape, may_be_inline)
+    merge.finish(&skeleton, may_be_inline)
 }
 
-/// Writes the bucket with this value anew, with all buckets in it, and tells its new value.
+/// Rewrites a bucket and all buckets in it. `value` is its old value; returns its new value.
 ///
 /// # Errors
-/// When the device fails, or buckets are nested deeper than anybody nests them.
+/// [`ErrorKind::Refused`] when buckets are nested too deep; else as [`rebuild`].
 fn repack(
     old: Checked<'_>,
     value: &[u8],
     depth: u32,
     out: &mut NodeWriter<'_>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    const DEEPEST: u32 = 64;
-    if depth > DEEPEST {
+    const MAX_NESTING: u32 = 64;
+    if depth > MAX_NESTING {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("buckets are nested more than {DEEPEST} deep, which is not rewritten"),
+            format!("buckets nested more than {MAX_NESTING} deep are not supported"),
         ));
     }
     let (header, content) = bucket(value, PageId(0), 0)
         .map_err(|defect| Error::new(ErrorKind::Corrupt, defect.message))?;
     let source = match content {
-        Content::Tree(root) => Source::Tree(root),
-        Content::Inline(node, _) => Source::Inline(node),
+        BucketContent::Tree(root) => Source::Tree(root),
+        BucketContent::Inline(node, _) => Source::Inline(node),
     };
     let nothing = BTreeMap::new();
-    let changes = Changes {
+    let changes = TreeChanges {
         of_buckets: false,
         edits: Edits::new(&nothing, None),
         transform: None,
@@ -154,30 +155,30 @@ fn repack(
     Ok(rebuild(old, &source, changes, true, out)?.value(header.sequence))
 }
 
-/// The flags of the elements that are put.
+/// The flags of new elements: 1 for buckets, 0 for plain values.
 fn flags(of_buckets: bool) -> u32 {
     u32::from(of_buckets)
 }
 
 /// A node of the old tree.
-struct Old {
-    /// The separator above it: keys below are not smaller, but for the first node of a level,
-    /// below which all keys go that are smaller than any separator.
+struct OldNode {
+    /// The separator in the node above. Keys in this node are not smaller, except in the first
+    /// node of a level, which has all keys below the first separator too.
     key: Vec<u8>,
     page: PageId,
     /// Its children, as indexes into the level below.
     children: Range<usize>,
 }
 
-/// The old tree without the content of its leaves: its levels from the leaves up to the root.
-struct Shape {
-    levels: Vec<Vec<Old>>,
+/// The old tree without the content of its leaves: its levels, from the leaves up to the root.
+struct Skeleton {
+    levels: Vec<Vec<OldNode>>,
 }
 
-impl Shape {
+impl Skeleton {
     fn read(old: Checked<'_>, root: PageId) -> Result<Self> {
         let mut nodes = Nodes::new(old);
-        let mut levels = vec![vec![Old {
+        let mut levels = vec![vec![OldNode {
             key: Vec::new(),
             page: root,
             children: 0..0,
@@ -197,7 +198,7 @@ impl Shape {
                 let first = below.len();
                 if node.kind == Kind::Leaf {
                     leaves += 1;
-                    below.push(Old {
+                    below.push(OldNode {
                         key: parent.key.clone(),
                         page: parent.page,
                         children: 0..0,
@@ -205,14 +206,14 @@ impl Shape {
                 } else {
                     for element in node.elements() {
                         let element = element.map_err(|(_, defect)| defect)?;
-                        // A key below a branch's first separator belongs to the first child, so
-                        // the branch's own separator is that child's too.
+                        // Keys below the first separator of a branch are in its first child, so
+                        // the separator of the branch applies to that child.
                         let key = if index > 0 && below.len() == first {
                             parent.key.clone()
                         } else {
                             element.key.to_vec()
                         };
-                        below.push(Old {
+                        below.push(OldNode {
                             key,
                             page: element.child,
                             children: 0..0,
@@ -229,7 +230,7 @@ impl Shape {
         }
         levels.reverse();
         if !old.balanced {
-            // Leaves keep their pages; all branches are built anew.
+            // Leaves keep their pages; all branches are rebuilt.
             levels.truncate(1);
         }
         Ok(Self { levels })
@@ -250,7 +251,7 @@ impl<'f> Nodes<'f> {
         }
     }
 
-    fn kind_of_first(&mut self, level: &[Old]) -> Result<Kind> {
+    fn kind_of_first(&mut self, level: &[OldNode]) -> Result<Kind> {
         let mut kind = Kind::Leaf;
         let first: Vec<PageId> = level.iter().take(1).map(|old| old.page).collect();
         self.each(&first, |node| {
@@ -260,7 +261,7 @@ impl<'f> Nodes<'f> {
         Ok(kind)
     }
 
-    /// Shows the nodes at these pages in order; many of them are read at once.
+    /// Passes the nodes at these pages to `show`, in this order. Reads many pages at a time.
     fn each(
         &mut self,
         pages: &[PageId],
@@ -269,7 +270,7 @@ impl<'f> Nodes<'f> {
         self.try_each(pages, |node| Ok(show(node)))
     }
 
-    /// The same for what may fail otherwise.
+    /// [`Self::each`] for a closure that may fail with another error too.
     fn try_each(
         &mut self,
         pages: &[PageId],
@@ -285,26 +286,26 @@ impl<'f> Nodes<'f> {
                     page: *page,
                     offset: file.offset(*page),
                 };
-                let shown = match judge(&mut self.batch, *page, hwm, from)? {
-                    Ok((header, kind)) => match fetch(&mut self.batch, *page, header, kind)? {
+                let shown = match validate(&mut self.batch, *page, hwm, from)? {
+                    Ok((header, kind)) => match read_node(&mut self.batch, *page, header, kind)? {
                         Ok(node) => show(&node)?,
                         Err(defect) => Err(defect),
                     },
                     Err(defect) => Err(defect),
                 };
-                shown.map_err(|defect| changed_meanwhile(file, &defect))?;
+                shown.map_err(|defect| changed_since_check(file, &defect))?;
             }
         }
         Ok(())
     }
 }
 
-/// The structure was checked under this very lock.
-fn changed_meanwhile(file: &PageFile, defect: &Defect) -> Error {
+/// The error for a node that was valid when the structure was checked, under the same lock.
+fn changed_since_check(file: &PageFile, defect: &Defect) -> Error {
     Error::new(
         ErrorKind::Corrupt,
         format!(
-            "{} reads differently than a moment ago, at {}: {}",
+            "{} has changed while it was read, at {}: {}",
             file.path().display(),
             defect.place(),
             defect.message
@@ -313,39 +314,31 @@ fn changed_meanwhile(file: &PageFile, defect: &Defect) -> Error {
     .with_hint("the disk is failing, or something writes to the file without locking it")
 }
 
-/// A node of the new tree's level that is being made.
-enum New {
-    /// The old one with this index in its level.
+/// A node of the level of the new tree that is being built.
+enum NewNode {
+    /// The old node with this index in its level.
     Kept(usize),
-    /// One that was written.
+    /// A node that was written.
     Packed(Child),
 }
 
 /// Merges a tree with its changes, leaf by leaf.
-struct Merge<'m, 'o> {
+struct TreeMerge<'m, 'o> {
     old: Checked<'m>,
-    of_buckets: bool,
-    transform: Option<&'m dyn Transform>,
-    repack: bool,
-    depth: u32,
-    edits: Edits<'m>,
+    changes: TreeChanges<'m>,
     packer: Packer,
     out: &'m mut NodeWriter<'o>,
     /// The leaves of the new tree so far.
-    done: Vec<New>,
+    done: Vec<NewNode>,
     packed: Vec<Child>,
     value: Zeroizing<Vec<u8>>,
 }
 
-impl<'m, 'o> Merge<'m, 'o> {
-    fn new(old: Checked<'m>, changes: Changes<'m>, out: &'m mut NodeWriter<'o>) -> Self {
+impl<'m, 'o> TreeMerge<'m, 'o> {
+    fn new(old: Checked<'m>, changes: TreeChanges<'m>, out: &'m mut NodeWriter<'o>) -> Self {
         Self {
             old,
-            of_buckets: changes.of_buckets,
-            transform: changes.transform,
-            repack: changes.repack,
-            depth: changes.depth,
-            edits: changes.edits,
+            changes,
             packer: Packer::new(Kind::Leaf),
             out,
             done: Vec::new(),
@@ -354,16 +347,23 @@ impl<'m, 'o> Merge<'m, 'o> {
         }
     }
 
-    /// Goes through all leaves and keeps those into which no change falls. False when that is
+    /// Merges all leaves; leaves without changes are kept. Returns false when that is
     /// all of them.
-    fn leaves(&mut self, old: Checked<'_>, shape: &Shape) -> Result<bool> {
+    fn leaves(&mut self, old: Checked<'_>, skeleton: &Skeleton) -> Result<bool> {
         let mut nodes = Nodes::new(old);
-        let leaves = shape.levels.first().map(Vec::as_slice).unwrap_or_default();
+        let leaves = skeleton
+            .levels
+            .first()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let mut changed = false;
         let mut next = 0;
         while next < leaves.len() {
             // Without a transform the leaves before the next edit need not even be read.
-            let stop = match (self.transform.is_some() || self.repack, self.edits.peek()) {
+            let stop = match (
+                self.changes.transform.is_some() || self.changes.repack,
+                self.changes.edits.peek(),
+            ) {
                 (true, _) => leaves.len(),
                 (false, None) => {
                     self.keep(next..leaves.len())?;
@@ -402,28 +402,28 @@ impl<'m, 'o> Merge<'m, 'o> {
         Ok(changed)
     }
 
-    /// Takes over leaves as they are.
+    /// Keeps leaves of the old tree.
     fn keep(&mut self, leaves: Range<usize>) -> Result<()> {
         if !leaves.is_empty() {
             self.packer.finish(self.out, &mut self.packed)?;
-            self.done.extend(self.packed.drain(..).map(New::Packed));
-            self.done.extend(leaves.map(New::Kept));
+            self.done.extend(self.packed.drain(..).map(NewNode::Packed));
+            self.done.extend(leaves.map(NewNode::Kept));
         }
         Ok(())
     }
 
     fn skip_edits(&mut self, high: Option<&[u8]>) {
-        while self.edits.peek_below(high).is_some() {
-            self.edits.advance();
+        while self.changes.edits.peek_below(high).is_some() {
+            self.changes.edits.advance();
         }
     }
 
     /// Whether anything changes in a leaf whose keys are below `high`.
     fn touches(&mut self, node: &Node<'_>, high: Option<&[u8]>) -> Result<bool> {
-        if self.repack {
+        if self.changes.repack {
             return Ok(true);
         }
-        let mut edits = self.edits.clone();
+        let mut edits = self.changes.edits.clone();
         for element in node.elements() {
             let Ok(element) = element else {
                 return Ok(true);
@@ -436,18 +436,18 @@ impl<'m, 'o> Merge<'m, 'o> {
             }
             if let Some((_, new)) = edits.peek().filter(|(key, _)| *key == element.key) {
                 let same = new.is_some_and(|value| {
-                    element.is_bucket() == self.of_buckets && value == element.value
+                    element.is_bucket() == self.changes.of_buckets && value == element.value
                 });
                 if !same {
                     return Ok(true);
                 }
                 edits.advance();
-            } else if let (Some(transform), false) = (self.transform, element.is_bucket()) {
+            } else if let (Some(transform), false) = (self.changes.transform, element.is_bucket()) {
                 self.value.clear();
                 match transform.apply(element.key, element.value, &mut self.value)? {
-                    Fate::Keep => {}
-                    Fate::Replace if self.value.as_slice() == element.value => {}
-                    Fate::Replace | Fate::Remove => return Ok(true),
+                    PairAction::Keep => {}
+                    PairAction::Replace if self.value.as_slice() == element.value => {}
+                    PairAction::Replace | PairAction::Remove => return Ok(true),
                 }
             }
         }
@@ -466,31 +466,36 @@ impl<'m, 'o> Merge<'m, 'o> {
             let element =
                 element.map_err(|(_, defect)| Error::new(ErrorKind::Corrupt, defect.message))?;
             self.edits_below(Some(element.key))?;
-            if let Some((_, new)) = self.edits.peek().filter(|(key, _)| *key == element.key) {
-                if element.is_bucket() != self.of_buckets {
-                    return Err(in_the_way());
+            if let Some((_, new)) = self
+                .changes
+                .edits
+                .peek()
+                .filter(|(key, _)| *key == element.key)
+            {
+                if element.is_bucket() != self.changes.of_buckets {
+                    return Err(bucket_and_value_conflict());
                 }
                 if let Some(value) = new {
-                    let body = Body::Value(flags(self.of_buckets), value);
+                    let body = Body::Value(flags(self.changes.of_buckets), value);
                     self.packer
                         .push(element.key, body, self.out, &mut self.packed)?;
                 }
-                self.edits.advance();
+                self.changes.edits.advance();
                 continue;
             }
-            if self.repack && element.is_bucket() {
+            if self.changes.repack && element.is_bucket() {
                 self.nested(&element)?;
                 continue;
             }
-            match self.transform.filter(|_| !element.is_bucket()) {
+            match self.changes.transform.filter(|_| !element.is_bucket()) {
                 None => self.push(element.key, element.flags, element.value)?,
                 Some(transform) => {
                     let mut value = std::mem::take(&mut self.value);
                     value.clear();
                     match transform.apply(element.key, element.value, &mut value)? {
-                        Fate::Keep => self.push(element.key, element.flags, element.value)?,
-                        Fate::Replace => self.push(element.key, element.flags, &value)?,
-                        Fate::Remove => {}
+                        PairAction::Keep => self.push(element.key, element.flags, element.value)?,
+                        PairAction::Replace => self.push(element.key, element.flags, &value)?,
+                        PairAction::Remove => {}
                     }
                     self.value = value;
                 }
@@ -501,19 +506,19 @@ impl<'m, 'o> Merge<'m, 'o> {
 
     /// Packs the edits whose keys are below `limit`; all of them without one.
     fn edits_below(&mut self, limit: Option<&[u8]>) -> Result<()> {
-        while let Some((key, new)) = self.edits.peek_below(limit) {
+        while let Some((key, new)) = self.changes.edits.peek_below(limit) {
             if let Some(value) = new {
-                let body = Body::Value(flags(self.of_buckets), value);
+                let body = Body::Value(flags(self.changes.of_buckets), value);
                 self.packer.push(key, body, self.out, &mut self.packed)?;
             }
-            self.edits.advance();
+            self.changes.edits.advance();
         }
         Ok(())
     }
 
-    /// Writes a bucket inside this one anew, and its element.
+    /// Rewrites a bucket inside this one, and packs its element.
     fn nested(&mut self, element: &Element<'_>) -> Result<()> {
-        let repacked = repack(self.old, element.value, self.depth + 1, self.out)?;
+        let repacked = repack(self.old, element.value, self.changes.depth + 1, self.out)?;
         let value = repacked
             .as_ref()
             .map_or(element.value, |value| value.as_slice());
@@ -526,14 +531,13 @@ impl<'m, 'o> Merge<'m, 'o> {
     }
 
     /// Builds the levels above the leaves.
-    fn finish(mut self, shape: &Shape, may_be_inline: bool) -> Result<Rebuilt> {
+    fn finish(mut self, skeleton: &Skeleton, may_be_inline: bool) -> Result<Rebuilt> {
         if self.done.is_empty()
             && self.packed.is_empty()
             && let Some(only) = self.packer.only_node()
         {
-            if may_be_inline && only.size() <= self.out.page_size() / 4 && !only.holds_bucket() {
-                let mut page = Zeroizing::new(Vec::with_capacity(only.size()));
-                only.append_to(PageId(0), 0, &mut page);
+            let inline = only.inline_page(self.out.page_size());
+            if let Some(page) = inline.filter(|_| may_be_inline) {
                 return Ok(Rebuilt::Inline(page));
             }
             if only.is_empty() {
@@ -541,19 +545,19 @@ impl<'m, 'o> Merge<'m, 'o> {
             }
         }
         self.packer.finish(self.out, &mut self.packed)?;
-        self.done.extend(self.packed.drain(..).map(New::Packed));
+        self.done.extend(self.packed.drain(..).map(NewNode::Packed));
         let mut level = self.done;
         let mut height = 0;
         loop {
-            let old = shape
+            let old = skeleton
                 .levels
                 .get(height)
                 .map(Vec::as_slice)
                 .unwrap_or_default();
             if level.len() <= 1 {
                 let root = match level.pop() {
-                    Some(New::Kept(index)) => old.get(index).map(|old| old.page),
-                    Some(New::Packed(child)) => Some(child.page),
+                    Some(NewNode::Kept(index)) => old.get(index).map(|old| old.page),
+                    Some(NewNode::Packed(child)) => Some(child.page),
                     None => None,
                 };
                 return match root {
@@ -563,7 +567,7 @@ impl<'m, 'o> Merge<'m, 'o> {
                 };
             }
             height += 1;
-            let parents = shape
+            let parents = skeleton
                 .levels
                 .get(height)
                 .map(Vec::as_slice)
@@ -573,16 +577,17 @@ impl<'m, 'o> Merge<'m, 'o> {
     }
 }
 
-/// One level of branches above `level`. `old` are the old nodes of that level, `parents` those
-/// above them.
+/// Builds the level of branches above `level`. `old` are the old nodes of `level`, `parents` the
+/// old nodes above them.
 fn branches(
-    level: Vec<New>,
-    old: &[Old],
-    parents: &[Old],
+    level: Vec<NewNode>,
+    old: &[OldNode],
+    parents: &[OldNode],
     out: &mut NodeWriter<'_>,
-) -> Result<Vec<New>> {
+) -> Result<Vec<NewNode>> {
     let mut groups = group(level, parents);
-    // A run of one has no branch of its own: a kept neighbour is opened for it.
+    // A branch must not have a single child: a run of one node is joined with a neighbour, which
+    // is rebuilt if it was kept.
     let mut at = 0;
     while at < groups.len() {
         if !matches!(groups.get(at), Some(Group::Run(run)) if run.len() == 1) || groups.len() == 1 {
@@ -597,7 +602,7 @@ fn branches(
                 Group::Run(mut run) => joined.append(&mut run),
                 Group::Kept(parent) => {
                     let children = parents.get(parent).map(|parent| parent.children.clone());
-                    joined.extend(children.unwrap_or_default().map(New::Kept));
+                    joined.extend(children.unwrap_or_default().map(NewNode::Kept));
                 }
             }
         }
@@ -609,12 +614,12 @@ fn branches(
     let mut packed = Vec::new();
     for group in groups {
         match group {
-            Group::Kept(parent) => above.push(New::Kept(parent)),
+            Group::Kept(parent) => above.push(NewNode::Kept(parent)),
             Group::Run(run) => {
                 for node in &run {
                     let (key, page) = match node {
-                        New::Packed(child) => (child.key.as_slice(), child.page),
-                        New::Kept(index) => match old.get(*index) {
+                        NewNode::Packed(child) => (child.key.as_slice(), child.page),
+                        NewNode::Kept(index) => match old.get(*index) {
                             Some(old) => (old.key.as_slice(), old.page),
                             None => continue,
                         },
@@ -622,37 +627,37 @@ fn branches(
                     packer.push(key, Body::Child(page), out, &mut packed)?;
                 }
                 packer.finish(out, &mut packed)?;
-                above.extend(packed.drain(..).map(New::Packed));
+                above.extend(packed.drain(..).map(NewNode::Packed));
             }
         }
     }
     Ok(above)
 }
 
-/// Neighbours on a level that come below the same branches.
+/// Neighbours on a level.
 enum Group {
-    /// All children of this old branch, and nothing else: it stays.
+    /// All children of the old branch with this index, and nothing else: the branch is kept.
     Kept(usize),
     /// Nodes that get new branches.
-    Run(Vec<New>),
+    Run(Vec<NewNode>),
 }
 
-fn group(level: Vec<New>, parents: &[Old]) -> Vec<Group> {
+fn group(level: Vec<NewNode>, parents: &[OldNode]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut parent = 0;
     let mut level = level.into_iter().peekable();
     while let Some(node) = level.next() {
-        if let New::Kept(index) = node {
+        if let NewNode::Kept(index) = node {
             while parents.get(parent).is_some_and(|p| p.children.end <= index) {
                 parent += 1;
             }
             if let Some(whole) = parents.get(parent).filter(|p| p.children.start == index) {
-                // Take all of its children, or as many as are there.
+                // Take all of its children, or as many as follow here.
                 let mut run = vec![node];
                 let mut expected = index + 1;
                 while let Some(next) = level.next_if(|next| {
                     expected < whole.children.end
-                        && matches!(next, New::Kept(index) if *index == expected)
+                        && matches!(next, NewNode::Kept(index) if *index == expected)
                 }) {
                     run.push(next);
                     expected += 1;
@@ -670,16 +675,16 @@ fn group(level: Vec<New>, parents: &[Old]) -> Vec<Group> {
     groups
 }
 
-fn add(groups: &mut Vec<Group>, mut nodes: Vec<New>) {
+fn add(groups: &mut Vec<Group>, mut nodes: Vec<NewNode>) {
     match groups.last_mut() {
         Some(Group::Run(run)) => run.append(&mut nodes),
         _ => groups.push(Group::Run(nodes)),
     }
 }
 
-fn in_the_way() -> Error {
+fn bucket_and_value_conflict() -> Error {
     Error::new(
         ErrorKind::Refused,
-        "a bucket stands where a value should be put, or the other way round",
+        "an edit would replace a bucket by a value, or a value by a bucket",
     )
 }

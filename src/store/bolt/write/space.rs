@@ -1,27 +1,27 @@
-//! Which pages a commit may write: those that neither the current meta nor the other one reaches
-//! and that show nothing protected; beyond them the file grows.
+//! Allocates pages for a commit: first those that neither meta reaches and that have no protected
+//! bytes, then pages beyond the high-water mark.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::store::bolt::layout::PageId;
 
-/// Hands out pages, lowest first.
+/// The page allocator of a commit. It returns the lowest pages first.
 pub(super) struct Space {
-    /// Runs of pages that may be written, ascending.
+    /// Runs of free pages, ascending.
     runs: Vec<Range<u64>>,
-    /// For each length asked for, how many runs at the front are known to be too short. Runs only
-    /// shrink, so none of them is looked at again.
+    /// For each length requested, how many runs at the front are too short. Runs only shrink, so
+    /// they are not examined again.
     too_short: HashMap<u64, usize>,
-    /// The first page never given out: the high-water mark of the commit.
+    /// The high-water mark of the commit: the lowest page that was never allocated.
     end: u64,
-    /// Pages that show something protected, ascending, not overlapping.
+    /// Pages with protected bytes, ascending, not overlapping.
     protected: Vec<Range<u64>>,
 }
 
 impl Space {
-    /// The pages of `free` below `end`, the high-water mark; but none of `protected`, which may
-    /// lie beyond it.
+    /// An allocator of the pages below the high-water mark `end` that are `free` and not
+    /// `protected`. Protected pages may also be beyond `end`.
     pub(super) fn new(end: u64, free: impl Fn(PageId) -> bool, protected: Vec<Range<u64>>) -> Self {
         let mut runs: Vec<Range<u64>> = Vec::new();
         for page in 2..end {
@@ -41,12 +41,12 @@ impl Space {
         }
     }
 
-    /// The high-water mark that the pages given out so far need.
+    /// The high-water mark after the pages that were allocated.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
-    /// The first of `count` consecutive pages, which is never zero of them.
+    /// Allocates `count` consecutive pages, at least 1. Returns the first one.
     pub(super) fn take(&mut self, count: u64) -> PageId {
         let skip = self.too_short.entry(count).or_default();
         while let Some(run) = self.runs.get_mut(*skip) {
@@ -60,8 +60,8 @@ impl Space {
         self.grow(count)
     }
 
-    /// New pages beyond the high-water mark. Precious pages that lie in the way, in the tail of
-    /// the file, are passed over; they come to be free pages.
+    /// Allocates pages beyond the high-water mark. Skips protected pages in the tail of the file;
+    /// they are on the freelist of the commit.
     fn grow(&mut self, count: u64) -> PageId {
         let mut first = self.end;
         for run in &self.protected {
@@ -74,13 +74,13 @@ impl Space {
     }
 }
 
-/// Whether one of the ascending `ranges` holds `page`.
+/// Whether `page` is in one of the ascending `ranges`.
 pub(super) fn contains(ranges: &[Range<u64>], page: u64) -> bool {
     let next = ranges.partition_point(|range| range.end <= page);
     ranges.get(next).is_some_and(|range| range.start <= page)
 }
 
-/// The pages that hold any of these bytes, as ascending ranges that don't touch.
+/// The pages with any of these bytes, as ascending ranges that don't touch.
 pub(super) fn pages_of(bytes: &[Range<u64>], page_size: u64) -> Vec<Range<u64>> {
     let mut pages: Vec<Range<u64>> = bytes
         .iter()
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn precious_pages_are_never_given_out() {
+    fn protected_pages_are_never_given_out() {
         let protected = pages_of(&[30..31, 110..130, 128..151, 0..0], 10);
         assert_eq!(protected, [3..4, 11..16]);
         let mut space = Space::new(10, |page| page.0 > 1 && page.0 < 6, protected);

@@ -1,4 +1,4 @@
-//! Overwriting pages that nothing uses any more.
+//! Overwriting pages that are no longer used.
 
 use std::ops::Range;
 
@@ -8,14 +8,14 @@ use crate::store::Device;
 use crate::store::bolt::layout::{PageId, all_zero};
 use crate::store::bolt::pages::PageFile;
 
-/// Bytes that are looked at and written at a time.
+/// How many bytes are read or written at a time.
 const CHUNK: u64 = 256 << 10;
 
-/// Overwrites these pages with zeros, skipping what is zero, and reads them again. No meta may
-/// lead to any of them.
+/// Overwrites these pages with zeros and verifies them. Bytes that are zero already are not
+/// written. No meta may reach any of the pages.
 ///
 /// # Errors
-/// What failed, for people.
+/// A description of what failed.
 pub(super) fn wipe(
     file: &PageFile,
     device: &dyn Device,
@@ -59,8 +59,8 @@ pub(super) fn wipe(
     })
 }
 
-/// Calls `work` with each piece of these pages that the file has: where it begins, and a buffer
-/// of its length. Pieces end where pages do, as far as pages are short.
+/// Calls `work` for each piece of these pages, up to the end of the file, with its offset and a
+/// buffer of its length.
 fn each_chunk(
     file: &PageFile,
     pages: &[Range<u64>],

@@ -1,29 +1,30 @@
-//! One node on its own: its header judged before anything in it is used, then its bytes.
+//! Validating the header of one node, then reading the node.
 
 use crate::error::Result;
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect};
-use crate::store::bolt::layout::{HEADER, Header, PageId, all_zero};
+use crate::store::bolt::layout::{ELEMENT, HEADER, Header, PageId, all_zero, header_at};
 use crate::store::bolt::node::{Kind, Node};
 
 /// Where the number of a page was read, for messages.
 #[derive(Clone, Copy)]
 pub(super) struct Reference {
+    /// The page that has the reference.
     pub(super) page: PageId,
-    /// In bytes from the start of the file.
+    /// Where the reference is, in bytes from the start of the file.
     pub(super) offset: u64,
 }
 
 impl Reference {
-    /// What is wrong with the number of `page` that stands here.
-    pub(super) fn refused(self, page: PageId, code: Code, why: &str) -> Defect {
+    /// A defect of the reference to `page` that was read here.
+    pub(super) fn defect(self, page: PageId, code: Code, why: &str) -> Defect {
         let message = format!("refers to page {page}, {why}");
         Defect::new(code, self.page, self.offset, message)
     }
 }
 
-/// Why there can't be a node at `page`, of a file of so many `pages`.
-pub(super) fn outside(page: PageId, hwm: PageId, pages: u64) -> Option<(Code, String)> {
+/// Why `page` can't be a node, if its number is out of bounds in a file of `pages` pages.
+pub(super) fn out_of_bounds(page: PageId, hwm: PageId, pages: u64) -> Option<(Code, String)> {
     if page.0 < 2 {
         Some((Code::PageBounds, "a meta page".into()))
     } else if page >= hwm {
@@ -36,22 +37,25 @@ pub(super) fn outside(page: PageId, hwm: PageId, pages: u64) -> Option<(Code, St
     }
 }
 
-/// Reads and judges the header of the node at `page`, whose number was found at `from`; every
-/// number in it is in bounds afterwards.
-pub(super) fn judge(
+/// Reads and validates the header of the node at `page`, to which `from` refers. If there is no
+/// defect, the number, type, overflow and count of the node are in bounds.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] when the file can't be read.
+pub(super) fn validate(
     batch: &mut Batch<'_>,
     page: PageId,
     hwm: PageId,
     from: Reference,
 ) -> Result<Result<(Header, Kind), Defect>> {
     let file = batch.file();
-    if let Some((code, why)) = outside(page, hwm, file.pages()) {
-        return Ok(Err(from.refused(page, code, &why)));
+    if let Some((code, why)) = out_of_bounds(page, hwm, file.pages()) {
+        return Ok(Err(from.defect(page, code, &why)));
     }
     let bytes = batch.bytes(page, 1)?;
     let Some(header) = Header::parse(bytes) else {
         let why = "whose header lies beyond the end of the file";
-        return Ok(Err(from.refused(page, Code::PageMissing, why)));
+        return Ok(Err(from.defect(page, Code::PageMissing, why)));
     };
     let base = file.offset(page);
     let wrong = |code, at, message| Ok(Err(Defect::new(code, page, base + at, message)));
@@ -69,30 +73,30 @@ pub(super) fn judge(
         let flags = header.flags;
         return wrong(
             Code::PageType,
-            8,
+            header_at::FLAGS as u64,
             format!("the flags {flags:#06x} are neither a branch's nor a leaf's"),
         );
     };
-    // Fits in 64 bits: the page is in the file, the overflow has 32 bits.
+    // No overflow: the page is in the file, and the overflow field has 32 bits.
     let last = page.0 + u64::from(header.overflow);
     if last >= hwm.0 {
         return wrong(
             Code::PageBounds,
-            12,
+            header_at::OVERFLOW as u64,
             format!("the node reaches to page {last}, the high-water mark is {hwm}"),
         );
     }
     if last >= file.pages() {
         return wrong(
             Code::PageMissing,
-            12,
+            header_at::OVERFLOW as u64,
             format!("the node reaches to page {last}, beyond the end of the file"),
         );
     }
     let length = batch.length(u64::from(header.overflow) + 1);
     let present = file.present(base, length);
     let count = usize::from(header.count);
-    if HEADER + HEADER * count > present {
+    if HEADER + ELEMENT * count > present {
         let code = if present < length {
             Code::PageMissing
         } else {
@@ -100,15 +104,18 @@ pub(super) fn judge(
         };
         return wrong(
             code,
-            10,
+            header_at::COUNT as u64,
             format!("{count} elements do not fit into {present} bytes"),
         );
     }
     Ok(Ok((header, kind)))
 }
 
-/// Reads the node at `page`, whose header was judged.
-pub(super) fn fetch<'b>(
+/// Reads the node at `page`, whose header was validated.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] when the file can't be read.
+pub(super) fn read_node<'b>(
     batch: &'b mut Batch<'_>,
     page: PageId,
     header: Header,

@@ -1,33 +1,33 @@
-//! Which bucket's tree has which pages, so that trees that share them don't make us read a file
-//! over and over.
+//! Which bucket reached which page first. It bounds the work on a damaged file in which the trees
+//! of many buckets share pages.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::layout::PageId;
 
-/// How often all pages may be read anew for a bucket that shares them with another. Until then
-/// each bucket is read as if it were alone: damage in one is no reason to read less of another.
-const MOST: u64 = 2;
+/// How many times the pages of the file may be read again for buckets that share them. Below this
+/// limit each bucket is read whole, so that damage in one does not hide pairs of another.
+const MAX_REREADS: u64 = 2;
 
-/// What is known of the trees that were walked, bucket by bucket.
+/// The owners of the pages that were walked.
 #[derive(Default)]
-pub(super) struct Territories(Mutex<Map>);
+pub(super) struct PageOwners(Mutex<Owners>);
 
 #[derive(Default)]
-struct Map {
+struct Owners {
     /// For each page the number of the bucket that was first to reach it, plus one.
     owners: Vec<u32>,
-    /// How many pages were reached that another bucket owns.
+    /// How many times a walk reached a page that another bucket owns.
     shared: u64,
 }
 
-impl Territories {
-    /// The pages that a walk through bucket `number` has to keep off: those of other buckets, once
-    /// too many were read for several.
-    pub(super) fn foreign(&self, number: usize) -> Option<Bitmap> {
+impl PageOwners {
+    /// The pages that a walk of bucket `number` must not enter because other buckets own them;
+    /// `None` while the limit of shared pages is not reached.
+    pub(super) fn pages_of_others(&self, number: usize) -> Option<Bitmap> {
         let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.shared <= MOST * map.owners.len() as u64 {
+        if map.shared <= MAX_REREADS * map.owners.len() as u64 {
             return None;
         }
         let me = own(number);
@@ -40,11 +40,11 @@ impl Territories {
         Some(foreign)
     }
 
-    /// Takes down which pages a walk through bucket `number` reached, of a file of so many.
-    pub(super) fn take(&self, number: usize, reached: &Bitmap, pages: u64) {
+    /// Records the pages that a walk of bucket `number` reached, in a file of `pages` pages.
+    pub(super) fn record(&self, number: usize, reached: &Bitmap, pages: u64) {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Map { owners, shared } = &mut *map;
-        // As long as a bitmap that was made already.
+        let Owners { owners, shared } = &mut *map;
+        // Bounded by the length of the file, as `reached` is.
         owners.resize(usize::try_from(pages).unwrap_or(0), 0);
         let me = own(number);
         for (page, owner) in (0..).zip(owners) {

@@ -1,4 +1,4 @@
-//! One look at everything a meta reaches: the trees of all buckets, and what is wrong with them.
+//! Everything that a meta page reaches: the trees of all buckets, and the defects in them.
 
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
@@ -7,54 +7,55 @@ use crate::error::Result;
 use crate::store::Pages;
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect, Report};
-use crate::store::bolt::judge::{Reference, outside};
-use crate::store::bolt::layout::{HEADER, PageId, all_zero};
+use crate::store::bolt::layout::{BUCKET_HEADER, PageId, all_zero, header_at};
 use crate::store::bolt::meta::Meta;
-use crate::store::bolt::node::{Content, Element, Kind, Node, bucket};
+use crate::store::bolt::node::{BucketContent, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::read::named;
+use crate::store::bolt::validate::{Reference, out_of_bounds};
 use crate::store::bolt::walk::{REACHED, Visit, Walker, inline};
 
-/// What the walk of all trees of a meta found.
-pub(super) struct Survey {
+/// The result of walking all trees of a meta.
+pub(super) struct Reachability {
     /// The pages that the trees use.
     pub(super) used: Bitmap,
-    /// The pages at which their nodes begin.
+    /// The first page of each node.
     pub(super) heads: Bitmap,
+    /// The defects found.
     pub(super) report: Report,
-    /// Only what trees tell: pages of branches and leaves, buckets, keys, depth.
+    /// Counts of branch and leaf pages, buckets and keys, and the depth. Other fields are 0.
     pub(super) pages: Pages,
-    /// The bytes inside live nodes that nothing uses, as ranges of the file. Those between or
-    /// behind elements that are all zero are left out: nearly every node has some.
+    /// Byte ranges of the file that are inside live nodes and unused. Ranges of zeros between or
+    /// after elements are left out: nearly every node has some.
     pub(super) gaps: Vec<Range<u64>>,
-    /// Whether in each tree all leaves are equally deep, as bolt's are.
+    /// Whether all leaves of each tree are at the same level, as in trees that bolt writes.
     pub(super) balanced: bool,
-    /// Whether every key in a branch is the first one of the node it leads to.
+    /// Whether every key in a branch is the first key of the child that it refers to.
     pub(super) separators_in_leaves: bool,
 }
 
-/// A bucket whose pairs are wanted as they are come upon: what for, and its name.
-pub(super) struct Wanted<'w> {
+/// A bucket whose pairs are passed to a callback during the walk.
+pub(super) struct StreamedBucket<'w> {
     pub(super) bucket: &'w [u8],
     pub(super) visit: &'w mut dyn FnMut(&[u8], &[u8]),
 }
 
-/// Walks the trees of all buckets that `meta` reaches. Nodes at `known` pages, and what is
-/// below them, are passed over.
+/// Walks the trees of all buckets that `meta` reaches. Nodes that begin at `known` pages, and
+/// everything below them, are skipped.
 ///
 /// # Errors
-/// When the system can't read the file.
-pub(super) fn survey(
+/// [`crate::ErrorKind::Io`] when the file can't be read.
+pub(super) fn find_reachable(
     file: &PageFile,
     meta: &Meta,
     known: Option<Bitmap>,
-    wanted: Option<Wanted<'_>>,
-) -> Result<Survey> {
+    wanted: Option<StreamedBucket<'_>>,
+) -> Result<Reachability> {
     let mut walker = Walker::new(file, meta.hwm);
     if let Some(known) = known {
         walker = walker.knowing(known);
     }
-    let mut notes = Notes {
+    let mut visitor = ReachabilityVisitor {
         file,
         hwm: meta.hwm,
         roots: Bitmap::new(meta.hwm.0.min(file.pages())),
@@ -65,67 +66,67 @@ pub(super) fn survey(
         place: None,
         nested: false,
         wanted,
-        showing: false,
+        streaming: false,
         leaf_depth: None,
         balanced: true,
         separators_in_leaves: true,
     };
-    let _ = walker.tree(meta.root, meta.root_field(file), &mut notes)?;
-    while let Some(tree) = notes.trees.pop() {
-        notes.nested = true;
-        notes.leaf_depth = None;
-        notes.place = Some(tree.place);
-        notes.showing = tree.wanted;
-        let _ = walker.tree(tree.root, tree.from, &mut notes)?;
+    let _ = walker.tree(meta.root, meta.root_field(file), &mut visitor)?;
+    while let Some(tree) = visitor.trees.pop() {
+        visitor.nested = true;
+        visitor.leaf_depth = None;
+        visitor.place = Some(tree.place);
+        visitor.streaming = tree.wanted;
+        let _ = walker.tree(tree.root, tree.from, &mut visitor)?;
     }
     let (used, heads) = walker.into_pages();
-    Ok(Survey {
+    Ok(Reachability {
         used,
         heads,
-        report: notes.report,
-        pages: notes.pages,
-        gaps: notes.gaps,
-        balanced: notes.balanced,
-        separators_in_leaves: notes.separators_in_leaves,
+        report: visitor.report,
+        pages: visitor.pages,
+        gaps: visitor.gaps,
+        balanced: visitor.balanced,
+        separators_in_leaves: visitor.separators_in_leaves,
     })
 }
 
-/// A bucket's tree that is still to be walked.
-struct Tree {
+/// The tree of a bucket that is not walked yet.
+struct PendingTree {
     root: PageId,
     from: Reference,
     place: Rc<str>,
     wanted: bool,
 }
 
-/// The visitor that takes everything down.
-struct Notes<'f, 'w> {
+/// The visitor that collects a [`Reachability`].
+struct ReachabilityVisitor<'f, 'w> {
     file: &'f PageFile,
     hwm: PageId,
-    /// Pages at which trees of buckets begin, so that no more are kept than there are pages.
+    /// The roots of the trees in `trees` and of those walked, so that each is walked once.
     roots: Bitmap,
     report: Report,
     pages: Pages,
     gaps: Vec<Range<u64>>,
-    trees: Vec<Tree>,
-    /// How findings name the bucket whose tree is walked; none for the root bucket.
+    trees: Vec<PendingTree>,
+    /// The bucket whose tree is walked, as findings name it; `None` for the root bucket.
     place: Option<Rc<str>>,
-    /// Whether a bucket found now stands inside another one.
+    /// Whether the bucket whose tree is walked is not the root bucket.
     nested: bool,
-    wanted: Option<Wanted<'w>>,
-    /// Whether the bucket that is gone through is the one that is wanted.
-    showing: bool,
-    /// How deep the leaves of the tree that is walked are.
+    wanted: Option<StreamedBucket<'w>>,
+    /// Whether the bucket being walked is the one in `wanted`.
+    streaming: bool,
+    /// The level of the first leaf of the tree being walked.
     leaf_depth: Option<u64>,
     balanced: bool,
     separators_in_leaves: bool,
 }
 
-impl Notes<'_, '_> {
-    /// Counts a pair, and shows it if its bucket is wanted.
+impl ReachabilityVisitor<'_, '_> {
+    /// Counts a pair, and passes it to the callback if its bucket is the wanted one.
     fn pair(&mut self, element: &Element<'_>) {
         self.pages.keys += 1;
-        if let Some(wanted) = self.wanted.as_mut().filter(|_| self.showing) {
+        if let Some(wanted) = self.wanted.as_mut().filter(|_| self.streaming) {
             (wanted.visit)(element.key, element.value);
         }
     }
@@ -138,8 +139,8 @@ impl Notes<'_, '_> {
         self.report.count_in(code, self.place.as_deref(), tell);
     }
 
-    /// Takes down a bucket whose value stands in `node`; its inline page, and what is in there,
-    /// with it. Works by a list of ranges rather than by recursion.
+    /// Records a bucket whose value is in `node`, and the inline buckets in it. Inline buckets are
+    /// kept in a list rather than visited by recursion.
     fn bucket(&mut self, node: &Node<'_>, element: &Element<'_>) {
         let place: Rc<str> = match &self.place {
             None => named(element.key).into(),
@@ -148,7 +149,7 @@ impl Notes<'_, '_> {
         };
         let wanted = self.wanted.as_ref();
         let wanted = !self.nested && wanted.is_some_and(|wanted| wanted.bucket == element.key);
-        let showing = std::mem::replace(&mut self.showing, wanted);
+        let streaming = std::mem::replace(&mut self.streaming, wanted);
         let outer = self.place.replace(place);
         let mut pending = Vec::new();
         pending.push(element.value_start()..element.end());
@@ -158,31 +159,31 @@ impl Notes<'_, '_> {
             self.pages.buckets += 1;
             match bucket(bytes, node.page, offset) {
                 Err(defect) => self.add(defect),
-                Ok((_, Content::Tree(root))) => self.tree(node, root, offset, bytes.len()),
-                Ok((_, Content::Inline(inner, id))) => {
+                Ok((_, BucketContent::Tree(root))) => self.tree(node, root, offset, bytes.len()),
+                Ok((_, BucketContent::Inline(inner, id))) => {
                     self.pages.inline_buckets += 1;
                     if id != PageId(0) {
                         let message = format!("an inline bucket carries the page number {id}");
                         self.add(inner.defect(Code::InlineHeader, 0, message));
                     }
-                    let mut visit = Inline {
-                        notes: self,
+                    let mut visit = InlineVisitor {
+                        visitor: self,
                         pending: &mut pending,
-                        start: value.start + HEADER,
+                        start: value.start + BUCKET_HEADER,
                     };
                     let _ = inline(&inner, &mut visit);
                 }
             }
-            // Buckets inside it are others.
-            self.showing = false;
+            // The buckets inside it are not the wanted one.
+            self.streaming = false;
         }
-        self.showing = showing;
+        self.streaming = streaming;
         self.place = outer;
     }
 
-    /// Takes down a bucket that has a tree of its own.
+    /// Records a bucket that has its own tree.
     fn tree(&mut self, node: &Node<'_>, root: PageId, offset: u64, length: usize) {
-        if length > HEADER {
+        if length > BUCKET_HEADER {
             let message = format!("a bucket with its own pages has a value of {length} bytes");
             self.add(Defect::new(
                 Code::BucketTrailing,
@@ -191,24 +192,24 @@ impl Notes<'_, '_> {
                 message,
             ));
             self.gaps
-                .push(offset + HEADER as u64..offset + length as u64);
+                .push(offset + BUCKET_HEADER as u64..offset + length as u64);
         }
         let from = Reference {
             page: node.page,
             offset,
         };
-        if let Some((code, why)) = outside(root, self.hwm, self.file.pages()) {
-            return self.count(code, || from.refused(root, code, &why));
+        if let Some((code, why)) = out_of_bounds(root, self.hwm, self.file.pages()) {
+            return self.count(code, || from.defect(root, code, &why));
         }
         if !self.roots.insert(root) {
             let code = Code::PageShared;
-            return self.count(code, || from.refused(root, code, REACHED));
+            return self.count(code, || from.defect(root, code, REACHED));
         }
-        self.trees.push(Tree {
+        self.trees.push(PendingTree {
             root,
             from,
             place: self.place.clone().unwrap_or_else(|| Rc::from("")),
-            wanted: self.showing,
+            wanted: self.streaming,
         });
     }
 
@@ -218,7 +219,7 @@ impl Notes<'_, '_> {
     }
 }
 
-impl Visit for Notes<'_, '_> {
+impl Visit for ReachabilityVisitor<'_, '_> {
     fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
         self.count(code, tell);
     }
@@ -259,24 +260,32 @@ impl Visit for Notes<'_, '_> {
                         let message = format!(
                             "the leaf is at level {depth}, and others of its tree at {others}"
                         );
-                        node.defect(Code::TreeUneven, 8, message)
+                        node.defect(Code::TreeUneven, header_at::FLAGS, message)
                     });
                 }
             }
         }
         match (node.kind, node.count) {
             (Kind::Branch, 1) => {
-                self.add(node.defect(Code::SingleChild, 10, "the branch has one child only"));
+                self.add(node.defect(
+                    Code::SingleChild,
+                    header_at::COUNT,
+                    "the branch has one child only",
+                ));
             }
             (Kind::Leaf, 0) if depth > 1 => {
-                self.add(node.defect(Code::EmptyLeaf, 10, "the leaf has no elements"));
+                self.add(node.defect(
+                    Code::EmptyLeaf,
+                    header_at::COUNT,
+                    "the leaf has no elements",
+                ));
             }
             _ => {}
         }
         let needed = end.div_ceil(self.file.page_size()).max(1) as u64;
         if pages > needed {
             let message = format!("the node takes {pages} pages and needs {needed}");
-            self.add(node.defect(Code::ExcessPages, 12, message));
+            self.add(node.defect(Code::ExcessPages, header_at::OVERFLOW, message));
         }
         if node.is_cut() {
             let missing = node.length - node.bytes.len();
@@ -285,7 +294,7 @@ impl Visit for Notes<'_, '_> {
         }
     }
 
-    fn separator_alone(&mut self) {
+    fn separator_not_in_leaf(&mut self) {
         self.separators_in_leaves = false;
     }
 
@@ -307,35 +316,35 @@ impl Visit for Notes<'_, '_> {
 }
 
 /// The visitor inside an inline bucket.
-struct Inline<'n, 'f, 'w> {
-    notes: &'n mut Notes<'f, 'w>,
-    /// Values of buckets inside, as ranges of the outermost node.
+struct InlineVisitor<'n, 'f, 'w> {
+    visitor: &'n mut ReachabilityVisitor<'f, 'w>,
+    /// The values of buckets found, as ranges of the bytes of the enclosing node.
     pending: &'n mut Vec<Range<usize>>,
-    /// Where in the outermost node this inline page begins.
+    /// Where in the enclosing node the inline page begins.
     start: usize,
 }
 
-impl Visit for Inline<'_, '_, '_> {
+impl Visit for InlineVisitor<'_, '_, '_> {
     fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
-        self.notes.count(code, tell);
+        self.visitor.count(code, tell);
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
         if element.is_bucket() {
             let (code, what) = (Code::InlineNested, "is a bucket inside an inline bucket");
             let tell = || node.element_defect(code, element.index, what);
-            self.notes.count(code, tell);
+            self.visitor.count(code, tell);
             let value = element.value_start()..element.end();
             self.pending
                 .push(self.start + value.start..self.start + value.end);
         } else {
-            self.notes.pair(element);
+            self.visitor.pair(element);
         }
         ControlFlow::Continue(())
     }
 
     fn unused(&mut self, node: &Node<'_>, from: usize, to: usize) {
-        self.notes.gap(node, from, to);
+        self.visitor.gap(node, from, to);
         let (code, message) = if to < node.bytes.len() {
             (Code::Packing, "bytes between two elements are not used")
         } else {
@@ -344,6 +353,7 @@ impl Visit for Inline<'_, '_, '_> {
                 "an inline bucket's value goes on behind its last element",
             )
         };
-        self.notes.count(code, || node.defect(code, from, message));
+        self.visitor
+            .count(code, || node.defect(code, from, message));
     }
 }
