@@ -15,9 +15,11 @@ mod lock;
 mod model;
 mod open;
 mod opened;
+mod progress;
 pub mod redb;
 pub mod sqlite;
 mod unpacked;
+mod whole;
 pub mod writable;
 
 use std::ops::{ControlFlow, Range};
@@ -30,7 +32,7 @@ use crate::finding::Finding;
 pub use change::{
     ChangeSet, Commit, CommitOutcome, Committed, MAX_KEY_SIZE, Preview, ProtectedBytes, Wipe,
 };
-pub use copy::{Progress, create_from};
+pub use copy::create_from;
 pub use device::Device;
 pub use edits::Additions;
 pub use file::{FileIdentity, MemoryFile, ReadAt, fill};
@@ -39,6 +41,7 @@ pub use held::Held;
 pub use lock::{Holder, LockOptions, holders_of};
 pub use model::Model;
 pub use open::{Description, Engine, OpenOptions, Store, engine_of};
+pub use progress::Progress;
 pub use sqlite::Sqlite;
 pub use unpacked::Unpacked;
 pub use writable::{WritableStore, has_locks};

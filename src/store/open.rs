@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
-use crate::store::copy::{Progress, copy, could_copy};
+use crate::store::copy::{copy, could_copy};
 use crate::store::device::Device;
 use crate::store::file::{DiskFile, FileIdentity, MemoryFile, ReadAt, fill};
 use crate::store::lock::{LockOptions, lock_shared};
 use crate::store::opened::Opened;
+use crate::store::progress::Progress;
 use crate::store::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
 
 /// How to open a store for reading.
