@@ -595,10 +595,11 @@ mod tests {
         let order = [Wipe::Nothing, Wipe::Freed, Wipe::Everything];
         for (first, a) in order.into_iter().enumerate() {
             for (second, b) in order.into_iter().enumerate() {
-                let mut changes = ChangeSet::default();
-                changes.wipe = a;
-                let mut later = ChangeSet::default();
-                later.wipe = b;
+                let of = |wipe| ChangeSet {
+                    wipe,
+                    ..ChangeSet::default()
+                };
+                let (mut changes, later) = (of(a), of(b));
                 changes.extend(later);
                 assert_eq!(changes.wipe, order[first.max(second)]);
             }

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_sheet_is_refused() {
+    fn what_is_no_checksum_manifest_is_refused() {
         let sound = r#"{"format":"boltkey-backup/1","kv":{"fileName":"a.bolt","size":1,
             "sha256":"00","compression":"none"},"sql":null,"more":[]}"#;
         assert_eq!(
