@@ -1,18 +1,18 @@
-//! What boltkey writes at the end of a description, to know a token of its own again.
+//! Tags that boltkey writes at the end of a description, to recognize its own tokens later.
 
-/// Of a token that is to be removed soon.
+/// The tag of a temporary token.
 pub const TEMPORARY: &str = " (boltkey temporary)";
 
-/// Of a token that stands in a declarative list.
+/// The tag of a token that a declarative list names.
 pub const APPLIED: &str = " (boltkey apply)";
 
-/// Whether a token is to be removed soon.
+/// Whether a description has the tag of a temporary token.
 #[must_use]
 pub fn is_temporary(description: &str) -> bool {
     description.ends_with(TEMPORARY)
 }
 
-/// A description without such marks: another token must not be taken for the one it was made from.
+/// The description without its tags, so that a clone is not taken for the original.
 #[must_use]
 pub fn stripped(description: &str) -> &str {
     let mut rest = description;
@@ -30,10 +30,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_are_known_and_taken_off() {
-        let marked = format!("telegraf{APPLIED}{TEMPORARY}");
-        assert!(is_temporary(&marked) && !is_temporary("telegraf"));
-        assert_eq!(stripped(&marked), "telegraf");
+    fn tags_are_recognized_and_stripped() {
+        let tagged = format!("telegraf{APPLIED}{TEMPORARY}");
+        assert!(is_temporary(&tagged) && !is_temporary("telegraf"));
+        assert_eq!(stripped(&tagged), "telegraf");
         assert_eq!(stripped("telegraf"), "telegraf");
     }
 }

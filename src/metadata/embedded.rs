@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::metadata::authorization::Undecoded;
-use crate::metadata::hashing::Survey;
+use crate::metadata::hashing::StoredTokens;
 use crate::metadata::residue::Finder;
 use crate::metadata::{Authorization, Id, json, names};
 use crate::secret::Token;
@@ -32,18 +32,18 @@ pub struct Embedded {
 ///
 /// # Errors
 /// When the file can't be read. Damaged parts are skipped.
-pub fn find(snapshot: &dyn Snapshot, survey: &Survey) -> Result<BTreeSet<Embedded>> {
+pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<Embedded>> {
     let mut search = RecordSearch {
-        survey,
+        stored,
         finder: Finder::new(),
-        chosen: Chosen::new(&survey.chosen),
+        chosen: Chosen::new(&stored.chosen),
         found: BTreeSet::new(),
     };
     for bucket in snapshot.buckets()?.0 {
         let name = bucket.name.as_slice();
         match name {
             names::AUTHORIZATION_INDEX | names::AUTHORIZATION_HASHED_INDEX => continue,
-            names::AUTHORIZATIONS if !survey.suspicious && search.chosen.is_empty() => continue,
+            names::AUTHORIZATIONS if !stored.suspicious && search.chosen.is_empty() => continue,
             _ => {}
         }
         snapshot.scan(name, &mut |key, value| {
@@ -66,7 +66,7 @@ pub fn find(snapshot: &dyn Snapshot, survey: &Survey) -> Result<BTreeSet<Embedde
 pub const SHORTEST: usize = 6;
 
 struct RecordSearch<'s> {
-    survey: &'s Survey,
+    stored: &'s StoredTokens,
     finder: Finder,
     chosen: Chosen<'s>,
     found: BTreeSet<Embedded>,
@@ -77,12 +77,12 @@ impl RecordSearch<'_> {
         let mut owners = Vec::new();
         let mut in_key = false;
         self.finder.feed(value, 0, false, &mut |text: &[u8], _| {
-            owners.extend(self.survey.owner(text));
+            owners.extend(self.stored.owner(text));
         });
         self.chosen.each(value, &mut |id| owners.push(id));
         let before = owners.len();
         self.finder.feed(key, 0, false, &mut |text: &[u8], _| {
-            owners.extend(self.survey.owner(text));
+            owners.extend(self.stored.owner(text));
         });
         self.chosen.each(key, &mut |id| owners.push(id));
         in_key |= owners.len() > before;
@@ -205,8 +205,8 @@ mod tests {
         model.put(b"usersv1", b"three", br#"{"name":"short"}"#);
         model.put(b"scraperv2", b"four", br#"{"token":"short"}"#);
         model.put(names::AUTHORIZATION_INDEX, generated.as_bytes(), b"id");
-        let survey = Survey::load(&model, Variant::Sha256).unwrap();
-        let found = find(&model, &survey).unwrap();
+        let stored = StoredTokens::load(&model, Variant::Sha256).unwrap();
+        let found = find(&model, &stored).unwrap();
         let found: Vec<_> = found
             .iter()
             .map(|e| format!("{}/{} {:x}", e.bucket, e.key, e.id.get()))

@@ -104,8 +104,9 @@ impl Entries {
     }
 }
 
-/// What the records of a store say of their tokens.
-pub struct Survey {
+/// How the records of a store keep their tokens.
+#[derive(Default)]
+pub struct StoredTokens {
     /// Records that hold a token and nothing else.
     pub plaintext: u64,
     /// Records that hold a token and its hash.
@@ -121,23 +122,18 @@ pub struct Survey {
     entries: Entries,
 }
 
-/// What some of the records say.
+/// What one thread finds in its share of the records.
 #[derive(Default)]
-struct Part {
-    plaintext: u64,
-    both: u64,
-    hashed: u64,
-    missing: Vec<Id>,
-    chosen: Vec<(Id, Token)>,
-    suspicious: bool,
-    entries: Entries,
+struct Share {
+    stored: StoredTokens,
+    /// A record whose token and hash disagree.
     disagreeing: Option<Id>,
     undecodable: Undecodable,
     /// Permissions that can be decoded, as written: most records have them in common.
     decodable: HashSet<Box<str>>,
 }
 
-impl Part {
+impl Share {
     fn add(&mut self, variant: Variant, key: &[u8], value: &[u8]) {
         if let Err(finding) = self.try_add(variant, key, value) {
             self.undecodable.push(finding);
@@ -155,26 +151,28 @@ impl Part {
                 .map_err(|cause| undecodable_record(bucket, key, &cause))?;
             self.decodable.insert(permissions.into());
         }
-        self.suspicious |= record.description.contains("==");
+        self.stored.suspicious |= record.description.contains("==");
         match record.storage() {
-            Storage::Missing => self.missing.push(record.id),
+            Storage::Missing => self.stored.missing.push(record.id),
             Storage::Hashed => {
-                self.hashed += 1;
-                self.entries
+                self.stored.hashed += 1;
+                self.stored
+                    .entries
                     .push(record.hashed_token.as_bytes(), record.id, false);
             }
             Storage::Plaintext => {
-                self.plaintext += 1;
+                self.stored.plaintext += 1;
                 let text = hash_text(variant, record.token.as_bytes());
-                self.entries.push(&text, record.id, true);
+                self.stored.entries.push(&text, record.id, true);
                 self.note_chosen(&record);
             }
             Storage::Both => {
-                self.both += 1;
+                self.stored.both += 1;
                 if !agree(&record.token, &record.hashed_token) {
                     self.disagreeing.get_or_insert(record.id);
                 }
-                self.entries
+                self.stored
+                    .entries
                     .push(record.hashed_token.as_bytes(), record.id, true);
                 self.note_chosen(&record);
             }
@@ -185,7 +183,7 @@ impl Part {
     fn note_chosen(&mut self, record: &Authorization<'_, Undecoded<'_>>) {
         if !is_generated(record.token.as_bytes()) {
             let token = Token::new(record.token.to_string());
-            self.chosen.push((record.id, token));
+            self.stored.chosen.push((record.id, token));
         }
     }
 }
@@ -226,7 +224,7 @@ fn hash_text(variant: Variant, token: &[u8]) -> Vec<u8> {
     text
 }
 
-impl Survey {
+impl StoredTokens {
     /// Reads what there is. Tokens in plaintext count with their hash by `variant`, unless their
     /// record holds one already.
     ///
@@ -234,31 +232,17 @@ impl Survey {
     /// * [`ErrorKind::Corrupt`] when a record can't be decoded, or the bucket is damaged
     /// * [`ErrorKind::Refused`] when the token and the hash of a record disagree
     pub fn load(snapshot: &dyn Snapshot, variant: Variant) -> Result<Self> {
-        let mut survey = Self {
-            plaintext: 0,
-            both: 0,
-            hashed: 0,
-            missing: Vec::new(),
-            chosen: Vec::new(),
-            suspicious: false,
-            entries: Entries::default(),
-        };
+        let mut stored = Self::default();
         let mut disagreeing = None;
         let mut undecodable = Undecodable::default();
         let damage = parallel::scan(
             snapshot,
             names::AUTHORIZATIONS,
-            &|part: &mut Part, key, value| part.add(variant, key, value),
-            &mut |part| {
-                survey.plaintext += part.plaintext;
-                survey.both += part.both;
-                survey.hashed += part.hashed;
-                survey.missing.extend(part.missing);
-                survey.chosen.extend(part.chosen);
-                survey.suspicious |= part.suspicious;
-                survey.entries.append(part.entries);
-                disagreeing = disagreeing.or(part.disagreeing);
-                undecodable.append(part.undecodable);
+            &|share: &mut Share, key, value| share.add(variant, key, value),
+            &mut |share| {
+                stored.append(share.stored);
+                disagreeing = disagreeing.or(share.disagreeing);
+                undecodable.append(share.undecodable);
             },
         )?;
         readable(&damage)?;
@@ -276,8 +260,18 @@ impl Survey {
                  release that wrote it update it"
             )));
         }
-        survey.settle(snapshot)?;
-        Ok(survey)
+        stored.settle(snapshot)?;
+        Ok(stored)
+    }
+
+    fn append(&mut self, more: Self) {
+        self.plaintext += more.plaintext;
+        self.both += more.both;
+        self.hashed += more.hashed;
+        self.missing.extend(more.missing);
+        self.chosen.extend(more.chosen);
+        self.suspicious |= more.suspicious;
+        self.entries.append(more.entries);
     }
 
     /// Sorts the entries, and leaves of several records with the same token the one that a server
@@ -645,11 +639,11 @@ mod tests {
 
     /// Hashes, and gives the records and the index of hashes as they are then.
     fn hashed(model: &mut Model, variant: Variant) -> (Vec<String>, Vec<(String, String)>, Work) {
-        let survey = Survey::load(model, variant).unwrap();
-        let expected = survey.tokens();
-        let mut work = survey.work(model, variant).unwrap();
+        let stored = StoredTokens::load(model, variant).unwrap();
+        let expected = stored.tokens();
+        let mut work = stored.work(model, variant).unwrap();
         model.commit(&work.changes, &[]).unwrap();
-        let after = Survey::load(model, variant).unwrap();
+        let after = StoredTokens::load(model, variant).unwrap();
         after.prove(model, expected).unwrap();
         let again = after.work(model, variant).unwrap();
         assert!(again.changes.is_empty());
@@ -704,7 +698,7 @@ mod tests {
         ] {
             let other = other.replace("HASH", HASH);
             let model = store(&[(B, &other)], &[], &[]);
-            let refused = Survey::load(&model, Variant::Sha256).err().unwrap();
+            let refused = StoredTokens::load(&model, Variant::Sha256).err().unwrap();
             assert_eq!(refused.kind(), ErrorKind::Refused);
             assert!(refused.message().contains(B), "{refused}");
             assert!(!refused.message().contains("zzz"), "{refused}");
@@ -713,25 +707,25 @@ mod tests {
 
     #[test]
     fn what_is_hashed_or_empty_stays_and_indexes_are_put_right() {
-        let stored = format!(r#""token":"","hashedToken":"{HASH}""#);
+        let as_hash = format!(r#""token":"","hashedToken":"{HASH}""#);
         let odd = r#""hashedToken":"$argon2id$odd""#;
         let mut model = store(
             &[
-                (A, &stored),
+                (A, &as_hash),
                 (B, odd),
                 ("0000000000000c03", r#""token":"""#),
             ],
             &[("nobody's", B)],
             &[("$influxdb2-sha256$gone", A), ("$argon2id$odd", B)],
         );
-        let survey = Survey::load(&model, Variant::Sha256).unwrap();
-        assert_eq!((survey.plaintext, survey.hashed), (0, 2));
-        assert_eq!(survey.missing.len(), 1);
+        let stored = StoredTokens::load(&model, Variant::Sha256).unwrap();
+        assert_eq!((stored.plaintext, stored.hashed), (0, 2));
+        assert_eq!(stored.missing.len(), 1);
         assert_eq!(
-            survey.owner(b"my-super-secret-admin-token"),
+            stored.owner(b"my-super-secret-admin-token"),
             Some(A.parse().unwrap())
         );
-        let before = record(A, &stored);
+        let before = record(A, &as_hash);
         let (records, index, work) = hashed(&mut model, Variant::Sha256);
         assert_eq!(records.first(), Some(&before));
         assert_eq!(index, [entry("$argon2id$odd", B), entry(HASH, A)]);
@@ -762,7 +756,7 @@ mod tests {
         for value in ["{", r#"["0000000000000a01"]"#, r#"{"id":"x"}"#] {
             let mut model = store(&[], &[], &[]);
             model.put(names::AUTHORIZATIONS, A.as_bytes(), value.as_bytes());
-            let refused = Survey::load(&model, Variant::Sha256).err().unwrap();
+            let refused = StoredTokens::load(&model, Variant::Sha256).err().unwrap();
             assert_eq!(refused.kind(), ErrorKind::Corrupt);
         }
     }

@@ -29,7 +29,7 @@ pub struct Loss {
 
 /// What becomes of the tokens of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Survival {
+pub struct ReleaseImpact {
     /// Those that are known now and will not be, ascending by ID.
     pub lost: Vec<Loss>,
     /// Those that stay known and lose permissions, ascending by ID.
@@ -53,17 +53,17 @@ pub struct Survival {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn survival(
+pub fn release_impact(
     snapshot: &dyn Snapshot,
     migrations: u64,
     target: Release,
-) -> Result<(Survival, Vec<Finding>)> {
+) -> Result<(ReleaseImpact, Vec<Finding>)> {
     let catalog = Catalog::load(snapshot)?;
     let (indexes, mut skipped) = TokenIndexes::load(snapshot)?;
     let now = migrations >= crate::metadata::migration::HASHING;
     // Nothing brings back an index of hashes that is not there.
     let then = now && target.knows_hashes();
-    let mut found = Survival::default();
+    let mut found = ReleaseImpact::default();
     skipped.extend(authorization::scan(
         snapshot,
         names::AUTHORIZATIONS,
@@ -73,7 +73,7 @@ pub fn survival(
     Ok((found, skipped))
 }
 
-impl Survival {
+impl ReleaseImpact {
     fn add(
         &mut self,
         record: &Authorization<'_>,
@@ -220,8 +220,8 @@ mod tests {
         TokenHash::of(Variant::Sha256, token.as_bytes()).to_phc()
     }
 
-    fn found(model: &Model, migrations: u64, target: &str) -> Survival {
-        let (found, skipped) = survival(model, migrations, target.parse().unwrap()).unwrap();
+    fn found(model: &Model, migrations: u64, target: &str) -> ReleaseImpact {
+        let (found, skipped) = release_impact(model, migrations, target.parse().unwrap()).unwrap();
         assert!(skipped.is_empty(), "{skipped:?}");
         found
     }

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authorization::Storage;
 use crate::metadata::embedded::Embedded;
-use crate::metadata::hashing::Survey;
+use crate::metadata::hashing::StoredTokens;
 use crate::metadata::migration::{HASHING, put_record};
 use crate::metadata::{Id, Variant, authorization, embedded, names};
 use crate::ops::capture::first::{Capture, CaptureFile, CaptureFirst};
@@ -99,11 +99,11 @@ pub fn plan(
     }
     let migrates = schema < HASHING;
     let unused = Unused::look(snapshot, inspect)?;
-    let survey = Survey::load(snapshot, options.variant)?;
-    let embedded = embedded::find(snapshot, &survey)?;
+    let stored = StoredTokens::load(snapshot, options.variant)?;
+    let embedded = embedded::find(snapshot, &stored)?;
     let mut recovered: BTreeMap<Id, Token> = unused.residue.matching.iter().cloned().collect();
-    if survey.hashed > 0 {
-        for (id, token) in stray_tokens(snapshot, &survey)? {
+    if stored.hashed > 0 {
+        for (id, token) in stray_tokens(snapshot, &stored)? {
             recovered.entry(id).or_insert(token);
         }
     }
@@ -113,9 +113,9 @@ pub fn plan(
         recovered.entry(*id).or_insert_with(|| token.clone());
     }
     let mut numbers = Numbers {
-        to_hash: survey.plaintext + survey.both,
-        both: survey.both,
-        already_hashed: survey.hashed,
+        to_hash: stored.plaintext + stored.both,
+        both: stored.both,
+        already_hashed: stored.hashed,
         revived: 0,
         stray_entries: 0,
         residue: unused.tokens,
@@ -123,8 +123,8 @@ pub fn plan(
         migrates,
         nothing_to_do: false,
     };
-    let without_token = survey.missing.clone();
-    let work = survey.work(snapshot, options.variant)?;
+    let without_token = stored.missing.clone();
+    let work = stored.work(snapshot, options.variant)?;
     numbers.revived = work.revived;
     numbers.stray_entries = work.stray_entries;
     let mut changes = work.changes;
@@ -151,10 +151,10 @@ pub fn plan(
 
 /// Keys of the raw index that are the token of a record which holds its hash only: such an entry
 /// goes, and may be the last that shows it.
-fn stray_tokens(snapshot: &dyn Snapshot, survey: &Survey) -> Result<Vec<(Id, Token)>> {
+fn stray_tokens(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<Vec<(Id, Token)>> {
     let mut stray = Vec::new();
     snapshot.scan(names::AUTHORIZATION_INDEX, &mut |key, _| {
-        if let Some(id) = survey.hashed_owner(key)
+        if let Some(id) = stored.hashed_owner(key)
             && let Ok(text) = std::str::from_utf8(key)
         {
             stray.push((id, Token::new(text.to_owned())));
@@ -246,12 +246,13 @@ impl Plan {
             .committed()
             .with_hint("boltkey status and boltkey check tell what the store holds now")
         };
-        let survey = Survey::load(store, self.options.variant).map_err(|why| incomplete(&why))?;
+        let stored =
+            StoredTokens::load(store, self.options.variant).map_err(|why| incomplete(&why))?;
         let expected = self.numbers.to_hash + self.numbers.already_hashed;
-        survey
+        stored
             .prove(store, expected)
             .map_err(|why| incomplete(&why))?;
-        drop(survey);
+        drop(stored);
         let plaintext_remaining =
             remaining(store, !self.options.keep_residue).map_err(|why| incomplete(&why))?;
         if plaintext_remaining > 0 && !self.options.keep_residue {

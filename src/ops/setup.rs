@@ -58,7 +58,7 @@ pub struct Target<'a> {
 /// A store that may be made.
 pub struct Plan {
     /// The operator token.
-    pub made: token_plan::Plan,
+    pub made: token_plan::TokenPlan,
     content: Model,
 }
 
@@ -116,7 +116,11 @@ pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
 }
 
 /// The first authorization, in a store that holds all the rest.
-fn operator_token(content: &Model, options: &Options, now: &Timestamp) -> Result<token_plan::Plan> {
+fn operator_token(
+    content: &Model,
+    options: &Options,
+    now: &Timestamp,
+) -> Result<token_plan::TokenPlan> {
     let catalog = Catalog::load(content)?;
     let user = catalog.user_by_name(&options.user);
     let org = catalog.org_by_name(&options.org);
@@ -138,7 +142,8 @@ fn operator_token(content: &Model, options: &Options, now: &Timestamp) -> Result
         permissions: &of_operator(HASHING),
         hint: "give another value, or none: one is made then",
     };
-    new_token::plan(content, HASHING, &making, now, &request).map(token_plan::Plan::without_login)
+    new_token::plan(content, HASHING, &making, now, &request)
+        .map(token_plan::TokenPlan::without_login)
 }
 
 impl Plan {
@@ -232,7 +237,7 @@ mod tests {
     use super::*;
     use crate::metadata::{Storage, check, tsm};
     use crate::ops::token_plan::Value;
-    use crate::ops::token_plan::token_storage::{KeptBecause, Wanted};
+    use crate::ops::token_plan::token_storage::{StorageChoice, StorageReason};
     use crate::store::OpenOptions;
 
     fn options() -> Options {
@@ -279,18 +284,23 @@ mod tests {
     #[test]
     fn how_the_token_is_kept() {
         for (wanted, setting, storage, because) in [
-            (Wanted::Auto, None, Storage::Hashed, KeptBecause::NewStore),
             (
-                Wanted::Auto,
-                Some(false),
-                Storage::Plaintext,
-                KeptBecause::Setting,
+                StorageChoice::Auto,
+                None,
+                Storage::Hashed,
+                StorageReason::NewStore,
             ),
             (
-                Wanted::Plaintext,
+                StorageChoice::Auto,
+                Some(false),
+                Storage::Plaintext,
+                StorageReason::Setting,
+            ),
+            (
+                StorageChoice::Plaintext,
                 None,
                 Storage::Plaintext,
-                KeptBecause::Asked,
+                StorageReason::Asked,
             ),
         ] {
             let mut options = options();
@@ -304,7 +314,7 @@ mod tests {
             let kept = plan.made.show(true, |made| {
                 assert!(made.entry.usable && made.login_had_power.is_none());
                 assert_eq!(made.entry.description, "alice's Token");
-                (made.entry.storage, made.kept_because)
+                (made.entry.storage, made.storage_reason)
             });
             assert_eq!(kept.unwrap(), (storage, because));
         }

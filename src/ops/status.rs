@@ -12,7 +12,7 @@ use crate::metadata::residue::Known;
 use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
 use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
-use crate::ops::token_counts::{OperatorToken, Tally, Tokens};
+use crate::ops::token_counts::{OperatorToken, TokenCounts, Tokens};
 use crate::ops::user::list::with_password;
 use crate::store::{Engine, Store};
 
@@ -108,9 +108,9 @@ pub fn status(store: &Store) -> Result<Status> {
     let description = store.description();
     let schema = Schema::load(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
-    let tally = Tally::of(snapshot, &catalog)?;
-    let operator_tokens = tally.operator_tokens(&catalog, &tally.indexes(snapshot)?);
-    let logins = logins(store, &catalog, &tally.operator_owners(&catalog))?;
+    let counts = TokenCounts::of(snapshot, &catalog)?;
+    let operator_tokens = counts.operator_tokens(&catalog, &counts.indexes(snapshot)?);
+    let logins = logins(store, &catalog, &counts.operator_owners(&catalog))?;
 
     let mut findings = structure_findings(store)?;
     findings.extend(metadata::check::check(snapshot)?);
@@ -146,8 +146,8 @@ pub fn status(store: &Store) -> Result<Status> {
             page_size: description.page_size,
         },
         schema: SchemaSummary::from(&schema),
-        tokens: tally.tokens,
-        hash_variants: tally.variants.into_iter().collect(),
+        tokens: counts.tokens,
+        hash_variants: counts.variants.into_iter().collect(),
         operator_tokens,
         logins,
         residue: ResidueCount {

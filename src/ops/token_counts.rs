@@ -50,7 +50,7 @@ pub struct OperatorToken {
 
 /// What one pass over all authorizations tells.
 #[derive(Default)]
-pub(in crate::ops) struct Tally {
+pub(in crate::ops) struct TokenCounts {
     pub(in crate::ops) tokens: Tokens,
     /// The hash functions in use.
     pub(in crate::ops) variants: BTreeSet<Variant>,
@@ -61,13 +61,13 @@ pub(in crate::ops) struct Tally {
 /// What some consecutive records tell.
 #[derive(Default)]
 struct Part {
-    tally: Tally,
+    counts: TokenCounts,
     /// By organization and the permissions as written, since most records have the same as others;
     /// none if they can't be decoded.
     kinds: HashMap<Id, HashMap<Box<str>, Option<Kind>>>,
 }
 
-impl Tally {
+impl TokenCounts {
     /// Counts those of a store. Records that can't be decoded are left out.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Tally {
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Part, key, value| part.add(key, value, catalog),
-            &mut |part| whole.append(part.tally),
+            &mut |part| whole.append(part.counts),
         )?;
         authorization::scan(snapshot, names::LEGACY_AUTHORIZATIONS, &mut |_| {
             whole.tokens.legacy += 1;
@@ -149,11 +149,11 @@ impl Part {
         }) else {
             return;
         };
-        let Tally {
+        let TokenCounts {
             tokens,
             variants,
             operators,
-        } = &mut self.tally;
+        } = &mut self.counts;
         tokens.total += 1;
         *match record.storage() {
             Storage::Plaintext => &mut tokens.plaintext,

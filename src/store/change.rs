@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::store::edits::{Additions, Edits, MergedAdditions, find};
+use crate::store::edits::{Additions, Edit, Edits, MergedAdditions, find};
 use crate::store::{Bucket, Snapshot, Visitor};
 
 /// What a [`Transform`] does to one pair.
@@ -34,9 +34,6 @@ pub trait Transform: Send + Sync {
     fn apply(&self, key: &[u8], value: &[u8], value_out: &mut Vec<u8>) -> Result<PairAction>;
 }
 
-/// A change to one pair: its new value, or none to remove it.
-pub type Edit = Option<Zeroizing<Vec<u8>>>;
-
 /// What happens to one top-level bucket.
 #[derive(Default)]
 pub struct BucketChange {
@@ -55,6 +52,11 @@ pub struct BucketChange {
 }
 
 impl BucketChange {
+    /// The edits and additions, in the order of their keys.
+    pub(super) fn in_order(&self) -> Edits<'_> {
+        Edits::new(&self.edits, self.additions.as_deref())
+    }
+
     /// The edit or addition of `key`: `Some(None)` removes the pair, `None` means there is none.
     pub(super) fn edit_of(&self, key: &[u8]) -> Option<Option<Vec<u8>>> {
         if let Some(edit) = self.edits.get(key) {
@@ -330,7 +332,7 @@ impl Snapshot for Preview<'_> {
         if change.delete {
             return Ok(Vec::new());
         }
-        let mut edits = Edits::of(change);
+        let mut edits = change.in_order();
         let mut failed = None;
         let mut flow = ControlFlow::Continue(());
         let mut new = Zeroizing::new(Vec::new());

@@ -2,42 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity};
 use crate::store::device::{Device, Latch};
 use crate::store::opened::Opened;
+use crate::store::progress::Progress;
+use crate::store::whole::whole;
 use crate::store::{ChangeSet, Engine, Model, Preview, ReadAt, Snapshot, bolt, redb};
-
-/// Reports how many bytes of keys and values have been copied, about once per MiB.
-pub struct Progress<'a> {
-    done: AtomicU64,
-    tell: &'a (dyn Fn(u64) + Sync),
-}
-
-/// Bytes between two reports.
-const STEP: u64 = 1 << 20;
-
-impl<'a> Progress<'a> {
-    /// A progress that calls `tell` with the number of bytes.
-    #[must_use]
-    pub fn new(tell: &'a (dyn Fn(u64) + Sync)) -> Self {
-        Self {
-            done: AtomicU64::new(0),
-            tell,
-        }
-    }
-
-    /// Adds `bytes` copied bytes.
-    pub(super) fn add(&self, bytes: usize) {
-        let bytes = bytes as u64;
-        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
-        if before / STEP != (before + bytes) / STEP {
-            (self.tell)(before + bytes);
-        }
-    }
-}
 
 /// Copies the content of `source`, with `changes` applied, to an empty file as a store of `engine`.
 /// Messages show `path` for the new file. On success the file is complete, synced and verified.
@@ -153,25 +124,4 @@ fn content_checksum(snapshot: &dyn Snapshot) -> Result<u32> {
         whole(((), findings))?;
     }
     Ok(hasher.finalize())
-}
-
-/// The value that was read, if no finding is an error.
-///
-/// # Errors
-/// [`ErrorKind::Corrupt`] with the first finding that is one.
-pub(super) fn whole<T>((read, findings): (T, Vec<Finding>)) -> Result<T> {
-    match findings
-        .iter()
-        .find(|finding| finding.severity == Severity::Error)
-    {
-        None => Ok(read),
-        Some(finding) => Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "the store is damaged at {}: {}; no copy was made, because it would be incomplete",
-                finding.place, finding.message
-            ),
-        )
-        .with_hint("run boltkey check to list all damage")),
-    }
 }

@@ -5,7 +5,8 @@ use std::collections::btree_map::{BTreeMap, Iter};
 
 use zeroize::Zeroizing;
 
-use crate::store::change::{BucketChange, Edit};
+/// A change to one pair: its new value, or none to remove it.
+pub type Edit = Option<Zeroizing<Vec<u8>>>;
 
 /// Pairs to put into a bucket that are computed on demand, for changes so large that copies of
 /// all pairs would take too much memory.
@@ -31,11 +32,6 @@ pub(super) struct Edits<'e> {
 }
 
 impl<'e> Edits<'e> {
-    /// The edits and additions of `change`.
-    pub(super) fn of(change: &'e BucketChange) -> Self {
-        Self::new(&change.edits, change.additions.as_deref())
-    }
-
     /// The edits in `listed`, and the pairs in `additions` whose keys are not in `listed`.
     pub(super) fn new(
         listed: &'e BTreeMap<Vec<u8>, Edit>,
@@ -192,16 +188,15 @@ pub(super) mod tests {
 
     #[test]
     fn both_kinds_in_the_order_of_keys() {
-        let mut change = BucketChange::default();
+        let mut listed = BTreeMap::new();
         for (key, value) in [("b", Some("listed")), ("c", None), ("z", Some("last"))] {
             let value = value.map(|value: &str| Zeroizing::new(value.as_bytes().to_vec()));
-            change.edits.insert(key.as_bytes().to_vec(), value);
+            listed.insert(key.as_bytes().to_vec(), value);
         }
         let additions = Listed(vec![("a", "1"), ("b", "2"), ("d", "3")]);
         assert_eq!(find(&additions, b"d").unwrap(), b"3");
         assert_eq!(find(&additions, b"c"), None);
-        change.additions = Some(Box::new(additions));
-        let mut edits = Edits::of(&change);
+        let mut edits = Edits::new(&listed, Some(&additions));
         assert!(edits.peek_below(Some(b"a")).is_none());
         let mut seen = Vec::new();
         while let Some((key, value)) = edits.peek() {

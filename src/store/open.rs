@@ -5,15 +5,15 @@ use std::io::{self, Seek};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
-use crate::store::copy::{Progress, copy, could_copy};
+use crate::store::copy::{copy, could_copy};
 use crate::store::device::Device;
+use crate::store::engine::Engine;
 use crate::store::file::{DiskFile, FileIdentity, MemoryFile, ReadAt, fill};
 use crate::store::lock::{LockOptions, lock_shared};
 use crate::store::opened::Opened;
+use crate::store::progress::Progress;
 use crate::store::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
 
 /// How to open a store for reading.
@@ -21,27 +21,6 @@ use crate::store::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
 pub struct OpenOptions {
     /// How to take the shared lock.
     pub lock: LockOptions,
-}
-
-/// A storage engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// InfluxDB's own `influxd.bolt`.
-    Bolt,
-    /// The redb library.
-    Redb,
-}
-
-impl Engine {
-    /// Its name in reports and on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bolt => "bolt",
-            Self::Redb => "redb",
-        }
-    }
 }
 
 /// The path, engine and size of a store.

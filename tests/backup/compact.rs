@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use boltkey::finding::Severity;
-use boltkey::ops::backup::operator_access::Opener;
+use boltkey::ops::backup::operator_access::OperatorSource;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::files::disk::RealDisk;
@@ -69,7 +69,7 @@ fn restored(bytes: &[u8], token: &str) -> Vec<u8> {
     let to = folder.path().join("influxd.bolt");
     let options = into_empty(&to);
     let backup = Backup::open(From::Path(&backup), None).unwrap();
-    let opener = Opener::Token(Token::new(token.to_owned()));
+    let opener = OperatorSource::Token(Token::new(token.to_owned()));
     let planned = planned(&backup, opener, &options).unwrap();
     let Planned::Ready(mut plan) = planned else {
         panic!("the token does not open the backup");

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boltkey::ErrorKind;
-use boltkey::ops::backup::operator_access::Opener;
+use boltkey::ops::backup::operator_access::OperatorSource;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::source::{Backup, From, Kind, Role};
 use boltkey::secret::Token;
@@ -71,7 +71,7 @@ impl DamagedBackup {
         let planned = if deep || !findings.is_empty() {
             let target = self.scene.path("target");
             let options = into_empty(&target.join("influxd.bolt"));
-            let opener = Opener::Token(Token::new(self.scene.token.clone()));
+            let opener = OperatorSource::Token(Token::new(self.scene.token.clone()));
             let planned = planned(&backup, opener, &options);
             let told = |error: &boltkey::Error| error.effect() == boltkey::error::Effect::Nothing;
             assert!(planned.as_ref().err().is_none_or(told));

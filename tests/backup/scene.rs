@@ -10,8 +10,8 @@ use boltkey::Result;
 use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::content::RestoreContext;
 use boltkey::ops::backup::export::{Exported, Options as ExportOptions, Out, export};
-use boltkey::ops::backup::operator_access::Opener;
-use boltkey::ops::backup::replaced_store::Old;
+use boltkey::ops::backup::operator_access::OperatorSource;
+use boltkey::ops::backup::replaced_store::ReplacedStore;
 use boltkey::ops::backup::restore::{Options, Planned, plan};
 use boltkey::ops::backup::source::{Backup, From, Role};
 use boltkey::ops::files::disk::{Disk, RealDisk};
@@ -183,11 +183,11 @@ impl BackupScene {
         let open = patient();
         let stands = force && to.exists();
         let old = match stands {
-            true => Old::look(Store::open(&to, &open), &to)?,
-            false => Old::default(),
+            true => ReplacedStore::look(Store::open(&to, &open), &to)?,
+            false => ReplacedStore::default(),
         };
         let backup = Backup::open(From::Path(&self.path("backup")), Some(target))?;
-        let opener = Opener::Token(Token::new(self.token.clone()));
+        let opener = OperatorSource::Token(Token::new(self.token.clone()));
         let now = Timestamp::from(&jiff::Zoned::now());
         let means = RestoreContext {
             open: &open,
@@ -221,14 +221,14 @@ pub fn into_empty(to: &Path) -> Options {
 }
 
 /// Works out a restore to where nothing stands.
-pub fn planned(backup: &Backup, opener: Opener, options: &Options) -> Result<Planned> {
+pub fn planned(backup: &Backup, opener: OperatorSource, options: &Options) -> Result<Planned> {
     let means = RestoreContext {
         open: &OpenOptions::default(),
         now: &Timestamp::from(&jiff::Zoned::now()),
         disk: &RealDisk,
         progress: &|_| {},
     };
-    plan(backup, opener, options, &Old::default(), &means)
+    plan(backup, opener, options, &ReplacedStore::default(), &means)
 }
 
 pub fn standing(folder: &Path) -> Standing {

@@ -9,7 +9,7 @@ use boltkey::ErrorKind;
 use boltkey::finding::Severity;
 use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::export::{Options as ExportOptions, Out, export};
-use boltkey::ops::backup::operator_access::Opener;
+use boltkey::ops::backup::operator_access::OperatorSource;
 use boltkey::ops::backup::restore::{Options, Planned};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;
@@ -94,7 +94,7 @@ impl Trip {
     fn restore(
         &mut self,
         from: &Path,
-        opener: Opener,
+        opener: OperatorSource,
         engine: Engine,
         hash: bool,
     ) -> boltkey::Result<Option<PathBuf>> {
@@ -170,7 +170,7 @@ fn servers_stores_go_there_and_back() {
             let backup = trip.export(source, compression);
             for engine in [Engine::Bolt, Engine::Redb] {
                 let place = format!("{name}: {source} to {}", engine.name());
-                let token = || Opener::Token(Token::new(operator_token(&name)));
+                let token = || OperatorSource::Token(Token::new(operator_token(&name)));
                 match trip.restore(&backup, token(), engine, false).unwrap() {
                     Some(new) => {
                         assert!(records(&new) == old, "{place}: not what it was");
@@ -179,7 +179,9 @@ fn servers_stores_go_there_and_back() {
                     // A downgrade has taken its tokens.
                     None => assert!(name.ends_with("-hashed"), "{place}"),
                 }
-                let new = trip.restore(&backup, Opener::New, engine, false).unwrap();
+                let new = trip
+                    .restore(&backup, OperatorSource::New, engine, false)
+                    .unwrap();
                 let mut new = records(&new.unwrap());
                 // One more token: a record and an entry in one of the indexes.
                 let mut gone = old.clone();
@@ -251,7 +253,10 @@ fn bolt_s_own_files_are_exported_as_they_are() {
         assert_eq!(errors, 0, "{name}");
         assert_eq!(nested, self::nested(&trip.open("bolt")).0, "{name}");
         exported += 1;
-        for opener in [Opener::New, Opener::Token(Token::new("any".into()))] {
+        for opener in [
+            OperatorSource::New,
+            OperatorSource::Token(Token::new("any".into())),
+        ] {
             match trip.restore(&backup, opener, Engine::Bolt, false) {
                 Err(error) => {
                     assert_eq!(

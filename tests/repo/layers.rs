@@ -44,10 +44,10 @@ fn height(room: &str) -> Option<u8> {
 }
 
 /// One source file: its module path, as in `["store", "bolt", "meta"]`, and its text.
-struct Source {
-    path: String,
-    module: Vec<String>,
-    text: String,
+pub struct Source {
+    pub path: String,
+    pub module: Vec<String>,
+    pub text: String,
 }
 
 impl Source {
@@ -57,16 +57,16 @@ impl Source {
 }
 
 /// A line of code outside comments, and how deep it stands in modules inside the file.
-struct Line<'a> {
+pub struct Line<'a> {
     number: usize,
-    code: &'a str,
-    inner: usize,
-    test: bool,
+    pub code: &'a str,
+    pub inner: usize,
+    pub test: bool,
 }
 
 /// The lines of code. A module inside a file begins and ends at the left margin, as rustfmt
 /// writes it.
-fn lines(text: &str) -> Vec<Line<'_>> {
+pub fn lines(text: &str) -> Vec<Line<'_>> {
     let mut inner = 0;
     let mut test = false;
     let mut found = Vec::new();
@@ -203,7 +203,7 @@ fn violations(source: &Source) -> Vec<String> {
 }
 
 /// The text with each `use …;` on one line, so that groups are seen whole; line numbers stay.
-fn join_uses(text: &str) -> String {
+pub fn join_uses(text: &str) -> String {
     let mut joined = String::with_capacity(text.len());
     let mut open: Option<usize> = None;
     for line in text.lines() {
@@ -244,7 +244,7 @@ fn uses(code: &str, word: &str) -> bool {
     })
 }
 
-fn source(path: &str, text: &str) -> Source {
+pub fn source(path: &str, text: &str) -> Source {
     let mut module: Vec<String> = path
         .trim_end_matches(".rs")
         .split('/')
@@ -264,7 +264,7 @@ fn source(path: &str, text: &str) -> Source {
 }
 
 /// All files of `src`, with paths relative to it.
-fn all_sources() -> Vec<Source> {
+pub fn all_sources() -> Vec<Source> {
     fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -14,6 +14,7 @@ mod support;
 mod corpora;
 mod documentation;
 mod findings;
+mod import_circles;
 mod layers;
 mod listed;
 mod manifest;

@@ -49,7 +49,7 @@ pub const OF_PEOPLE: [Operation; 5] = [
 
 /// One that is worked out.
 pub enum Planned {
-    Token(Box<token_plan::Plan>),
+    Token(Box<token_plan::TokenPlan>),
     Deletion(auth::delete::Plan),
     Update(Box<auth::update::Plan>),
     NewUser(user::create::Plan),

@@ -8,7 +8,7 @@ use boltkey::metadata::Id;
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::ops::recover::operator::{Options, choices, plan};
 use boltkey::ops::timestamp::Timestamp;
-use boltkey::ops::token_plan::Plan;
+use boltkey::ops::token_plan::TokenPlan;
 use boltkey::store::bolt::{Bolt, create as create_bolt};
 use boltkey::store::redb::{Redb, create as create_redb};
 use boltkey::store::{
@@ -183,7 +183,7 @@ impl Other {
 }
 
 /// `recover operator` for the first user and organization.
-pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<Plan> {
+pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<TokenPlan> {
     let (users, orgs) = choices(store)?;
     let options = Options {
         user: users.first().map(|user| user.name.clone()),

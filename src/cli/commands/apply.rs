@@ -20,7 +20,7 @@ use crate::metadata::Id;
 use crate::ops::apply::{
     Action, Generated, Kind, List, Options, Plan, PlannedChange, Secrets, plan,
 };
-use crate::ops::auth::delete::Doomed;
+use crate::ops::auth::delete::DeletedAuthorization;
 use crate::ops::commit::SideFiles;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, WritableStore};
@@ -81,7 +81,7 @@ struct ApplyList<'a> {
 /// The tokens that stop working.
 #[derive(PartialEq, Eq)]
 struct Ended {
-    doomed: Vec<Doomed>,
+    deleted: Vec<DeletedAuthorization>,
     /// As the question names them: what is done, name, organization, and what is there instead.
     named: Vec<(Action, String, Option<String>, Vec<String>)>,
 }
@@ -112,7 +112,7 @@ impl ChangeCommand for ApplyList<'_> {
     }
 
     fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
-        Ok((!plan.doomed.is_empty()).then(|| question(plan)))
+        Ok((!plan.deleted.is_empty()).then(|| question(plan)))
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Ended> {
@@ -127,7 +127,7 @@ impl ChangeCommand for ApplyList<'_> {
             )
         };
         Ok(Ended {
-            doomed: plan.doomed.clone(),
+            deleted: plan.deleted.clone(),
             named: plan.planned.iter().filter(ends).map(named).collect(),
         })
     }

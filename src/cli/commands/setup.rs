@@ -9,17 +9,17 @@ use serde::Serialize;
 
 use crate::cli::change::{changed, end};
 use crate::cli::commands::convert::EngineArg;
-use crate::cli::commands::token_report::{Action, Made, Source, ValueArgs, how_kept};
+use crate::cli::commands::token_report::{Action, Source, TokenOptions, ValueArgs, how_kept};
 use crate::cli::commands::user::read_password;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_entry;
+use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::tsm::Placed;
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::files::engine_folder;
 use crate::ops::setup::{Options, Plan, Target, could_be_made, plan, stranger_beside};
 use crate::ops::timestamp::Timestamp;
@@ -90,7 +90,7 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
         engine: engine.unwrap_or_else(|| by_name(path)),
         token_out: args.value.token_out(),
     };
-    let made = Made {
+    let made = TokenOptions {
         source: args.value.source(),
         token_out: target.token_out,
         action: Action::Create,
@@ -172,7 +172,7 @@ impl Scene<'_> {
         &self,
         session: &Session,
         plan: &Plan,
-        of: &Made<'_>,
+        of: &TokenOptions<'_>,
         changed: Option<bool>,
         dry_run: bool,
     ) -> Result<zeroize::Zeroizing<Vec<u8>>> {
@@ -202,7 +202,7 @@ impl Scene<'_> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
-    authorization: &'a Entry<'a>,
+    authorization: &'a AuthDetails<'a>,
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -266,7 +266,7 @@ impl Human for Report<'_> {
         };
         writeln!(out, "{token}\n")?;
         let shown = self.source == Source::Generated && self.token_out.is_none();
-        write_entry(self.authorization, self.dry_run || !shown, out)?;
+        write_auth_details(self.authorization, self.dry_run || !shown, out)?;
         writeln!(out, "Kept:         {}", self.kept)?;
         if !self.shards.is_empty() {
             writeln!(out, "\nShards of an older store, left as they are:")?;

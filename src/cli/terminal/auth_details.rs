@@ -4,10 +4,14 @@ use std::io::{self, Write};
 
 use crate::cli::terminal::ui::printable;
 use crate::metadata::Id;
-use crate::ops::auth::list::{Entry, NamedPermission};
+use crate::ops::auth::list::{AuthDetails, NamedPermission};
 
 /// Writes them. A token that is `hidden` stands elsewhere, or nowhere yet.
-pub(crate) fn write_entry(entry: &Entry<'_>, hidden: bool, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_auth_details(
+    entry: &AuthDetails<'_>,
+    hidden: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let named = |id: Option<Id>, name: Option<&str>| match (id, name) {
         (None, _) => String::from("none"),
         (Some(id), Some(name)) => format!("{}  ({id})", printable(name)),

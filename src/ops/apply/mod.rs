@@ -14,7 +14,7 @@ pub use list::{Generated, List, Secrets};
 
 use crate::error::Result;
 use crate::metadata::{Catalog, Id};
-use crate::ops::auth::delete::Doomed;
+use crate::ops::auth::delete::DeletedAuthorization;
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::timestamp::Timestamp;
@@ -87,7 +87,7 @@ pub struct Plan {
     /// How many things are as the list says.
     pub same: usize,
     /// Authorizations that go, those that are replaced included.
-    pub doomed: Vec<Doomed>,
+    pub deleted: Vec<DeletedAuthorization>,
     /// Whether this leaves no usable operator token, though there was one.
     pub last_operator: bool,
     /// Values that were made, and the files they go to.

@@ -17,10 +17,10 @@ use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
 use crate::ops::auth::rotate::{give, must_be_of_use};
 use crate::ops::resolve::By;
-use crate::ops::token_plan::existing_tokens::{Survey, TokenInUse, TokenLookup};
+use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenInUse, TokenLookup};
 use crate::ops::token_plan::new_id::ManyByTime;
 use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
-use crate::ops::token_plan::token_storage::Wanted;
+use crate::ops::token_plan::token_storage::StorageChoice;
 use crate::ops::token_plan::{Secret, Value, token_storage};
 use crate::ops::{commit, resolve};
 use crate::store::Snapshot;
@@ -65,7 +65,7 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     });
     let secrets: Vec<Secret> = secrets.collect::<Result<_>>()?;
     let lookup = lookup(list, &secrets)?;
-    let survey = Survey::of(work.snapshot, &lookup, None)?;
+    let existing = ExistingTokens::of(work.snapshot, &lookup, None)?;
     let earlier = earlier(work.snapshot)?;
 
     let pruned = match options.prune {
@@ -76,7 +76,7 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     let mut actions = Vec::with_capacity(meant.len());
     for (number, meant) in meant.iter().enumerate() {
         // A value is free that goes with its token: the list has given it another name.
-        let in_use = survey.in_use(number);
+        let in_use = existing.in_use(number);
         let in_use = in_use.filter(|in_use| !in_use.0.is_some_and(|id| pruned.contains(&id)));
         actions.push(action(meant, &earlier, in_use)?);
     }
@@ -84,7 +84,7 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     let mut ids = ManyByTime::new(work.snapshot, work.now)?;
     let mut touched = HashMap::new();
     for ((meant, secret), action) in meant.iter().zip(&secrets).zip(&actions) {
-        let hashed = keeps_hash(work, &survey, meant, options)?;
+        let hashed = keeps_hash(work, &existing, meant, options)?;
         let id = put(work, meant, secret, action, hashed, &mut ids)?;
         touched.insert(id, (meant, matches!(action, TokenAction::Same(_))));
     }
@@ -316,42 +316,42 @@ fn delete(
     work.plan.changes.extend(plan.changes);
     let is_operator = |meant: &Meant<'_>| matches!(meant.said.grants.value, Grants::Operator);
     work.plan.last_operator = plan.last_operator && !meant.iter().any(is_operator);
-    for doomed in plan
-        .doomed
+    for deleted in plan
+        .deleted
         .iter()
-        .filter(|doomed| pruned.contains(&doomed.id))
+        .filter(|deleted| pruned.contains(&deleted.id))
     {
-        let description = doomed.description.as_deref().unwrap_or_default();
+        let description = deleted.description.as_deref().unwrap_or_default();
         work.plan.planned.push(PlannedChange {
             action: Action::Delete,
             kind: Kind::Token,
-            id: doomed.id,
+            id: deleted.id,
             name: description_tags::stripped(description).to_owned(),
-            org: doomed.org.clone(),
+            org: deleted.org.clone(),
             details: Vec::new(),
         });
     }
-    work.plan.doomed = plan.doomed;
+    work.plan.deleted = plan.deleted;
     Ok(())
 }
 
 /// Whether a token is kept as its hash.
 fn keeps_hash(
     work: &Work<'_>,
-    survey: &Survey,
+    existing: &ExistingTokens,
     meant: &Meant<'_>,
     options: &Options<'_>,
 ) -> Result<bool> {
     let value = &meant.said.value;
     let wanted = match value.value {
-        Value::Hash(_) => Wanted::Hashed,
-        _ => Wanted::Auto,
+        Value::Hash(_) => StorageChoice::Hashed,
+        _ => StorageChoice::Auto,
     };
     token_storage::decide(
         work.schema,
         wanted,
         options.use_hashed_tokens,
-        survey.hashes,
+        existing.hashes,
     )
     .map(|(hashed, _)| hashed)
     .map_err(|error| value.place.wrap(&error))

@@ -7,7 +7,7 @@ use crate::ops::commit::{all_decoded, known_schema};
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::describe::describe;
 use crate::ops::token_plan::new_token::{Making, Request};
-use crate::ops::token_plan::{Plan, new_token};
+use crate::ops::token_plan::{TokenPlan, new_token};
 use crate::store::Snapshot;
 
 /// Which token, and what differs.
@@ -29,7 +29,7 @@ pub struct Options {
 /// * [`ErrorKind::NoSuchRecord`] when there is no such authorization
 /// * [`ErrorKind::Refused`] when its user or organization was deleted, or the token would not be
 ///   accepted
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<TokenPlan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

@@ -10,7 +10,7 @@ use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::describe::describe;
 use crate::ops::token_plan::new_token::{Making, Request};
-use crate::ops::token_plan::{Plan, new_token};
+use crate::ops::token_plan::{TokenPlan, new_token};
 use crate::store::Snapshot;
 
 /// What the token is to be.
@@ -58,7 +58,7 @@ pub enum Grant {
 /// * [`ErrorKind::Usage`] when user or organization have to be named, or contradict the body
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] for what the server would refuse
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<TokenPlan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

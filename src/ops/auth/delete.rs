@@ -17,7 +17,7 @@ use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 /// One authorization that is to go. Of a record that can't be decoded only the ID is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Doomed {
+pub struct DeletedAuthorization {
     /// Its identifier.
     pub id: Id,
     /// May be empty.
@@ -39,7 +39,7 @@ pub struct Plan {
     /// What is to be written.
     pub changes: ChangeSet,
     /// Ascending by ID.
-    pub doomed: Vec<Doomed>,
+    pub deleted: Vec<DeletedAuthorization>,
     /// Whether this leaves no usable operator token, though there was one.
     pub last_operator: bool,
 }
@@ -56,7 +56,7 @@ pub fn plan(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
     all_decoded(&catalog.skipped)?;
     let ids: BTreeSet<Id> = ids.iter().copied().collect();
     let mut changes = ChangeSet::default();
-    let mut doomed = BTreeMap::new();
+    let mut deleted = BTreeMap::new();
     for id in ids {
         let record = Record::load(snapshot, id)?;
         changes.remove(names::AUTHORIZATIONS, id.to_string().as_bytes());
@@ -69,7 +69,7 @@ pub fn plan(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
             )
             .with_hint("boltkey check lists such records"));
         }
-        doomed.insert(id, Doomed::unknown(id));
+        deleted.insert(id, DeletedAuthorization::unknown(id));
     }
 
     let (indexes, damage) = TokenIndexes::load(snapshot)?;
@@ -80,13 +80,13 @@ pub fn plan(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
         let kind = record.class().kind;
         let is_operator = usable && kind == Kind::Operator;
         usable_before += u64::from(is_operator);
-        let Some(doomed) = doomed.get_mut(&record.id) else {
+        let Some(deleted) = deleted.get_mut(&record.id) else {
             usable_after += u64::from(is_operator);
             return;
         };
         let org = catalog.orgs.get(&record.org_id);
         let user = record.user_id.and_then(|id| catalog.users.get(&id));
-        *doomed = Doomed {
+        *deleted = DeletedAuthorization {
             id: record.id,
             description: Some(record.description.clone().into_owned()),
             kind: Some(kind),
@@ -98,13 +98,13 @@ pub fn plan(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
     })?;
     let kept: Vec<Finding> = skipped
         .into_iter()
-        .filter(|finding| !doomed.keys().any(|id| finding.place == place(*id)))
+        .filter(|finding| !deleted.keys().any(|id| finding.place == place(*id)))
         .collect();
     all_decoded(&kept)?;
-    remove_entries(snapshot, &doomed, &mut changes)?;
+    remove_entries(snapshot, &deleted, &mut changes)?;
     Ok(Plan {
         changes,
-        doomed: doomed.into_values().collect(),
+        deleted: deleted.into_values().collect(),
         last_operator: usable_before > 0 && usable_after == 0,
     })
 }
@@ -118,7 +118,7 @@ fn place(id: Id) -> String {
 /// the records know nothing of.
 fn remove_entries(
     snapshot: &dyn Snapshot,
-    doomed: &BTreeMap<Id, Doomed>,
+    deleted: &BTreeMap<Id, DeletedAuthorization>,
     changes: &mut ChangeSet,
 ) -> Result<()> {
     for bucket in [
@@ -126,7 +126,7 @@ fn remove_entries(
         names::AUTHORIZATION_HASHED_INDEX,
     ] {
         let damage = snapshot.scan(bucket, &mut |key, value| {
-            if Id::from_bytes(value).is_ok_and(|id| doomed.contains_key(&id)) {
+            if Id::from_bytes(value).is_ok_and(|id| deleted.contains_key(&id)) {
                 changes.remove(bucket, key);
             }
             ControlFlow::Continue(())
@@ -136,7 +136,7 @@ fn remove_entries(
     Ok(())
 }
 
-impl Doomed {
+impl DeletedAuthorization {
     fn unknown(id: Id) -> Self {
         Self {
             id,
@@ -212,8 +212,8 @@ mod tests {
         let after = Preview::new(&model, &plan.changes);
         assert_eq!(keys(&after, names::AUTHORIZATION_INDEX), ["three"]);
         assert_eq!(keys(&after, names::AUTHORIZATIONS), ["0000000000000a03"]);
-        assert_eq!(plan.doomed[0].description.as_deref(), Some(""));
-        assert!(plan.doomed[1].kind.is_none());
+        assert_eq!(plan.deleted[0].description.as_deref(), Some(""));
+        assert!(plan.deleted[1].kind.is_none());
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct Filters {
 /// One authorization as the API shows it, and what boltkey knows beyond. Its permissions are
 /// [`NamedPermission`]s, or their JSON.
 #[derive(Clone, Serialize)]
-pub struct Entry<'a, P = Vec<NamedPermission<'a>>> {
+pub struct AuthDetails<'a, P = Vec<NamedPermission<'a>>> {
     /// Its identifier.
     pub id: Id,
     /// The raw token if it was asked for and is stored in plaintext, else `REDACTED`; `N/A`
@@ -245,7 +245,7 @@ impl Lister {
     pub fn list(
         mut self,
         snapshot: &dyn Snapshot,
-        sink: &mut dyn FnMut(&Entry<'_>),
+        sink: &mut dyn FnMut(&AuthDetails<'_>),
     ) -> Result<Vec<Finding>> {
         let damage = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
             if self.selection.takes(record, &self.catalog) {
@@ -264,7 +264,7 @@ impl Lister {
     pub fn render(
         mut self,
         snapshot: &dyn Snapshot,
-        render: &(impl Fn(&Entry<'_, &RawValue>, &mut Vec<u8>) + Sync),
+        render: &(impl Fn(&AuthDetails<'_, &RawValue>, &mut Vec<u8>) + Sync),
         sink: &mut impl FnMut(Vec<u8>),
     ) -> Result<Vec<Finding>> {
         let mut undecodable = Undecodable::default();
@@ -292,7 +292,7 @@ impl Lister {
         part: &mut Part,
         key: &[u8],
         value: &[u8],
-        render: &impl Fn(&Entry<'_, &RawValue>, &mut Vec<u8>),
+        render: &impl Fn(&AuthDetails<'_, &RawValue>, &mut Vec<u8>),
     ) -> Result<(), Finding> {
         let bucket = names::AUTHORIZATIONS;
         let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
@@ -335,7 +335,7 @@ impl Lister {
     pub fn list_legacy(
         mut self,
         snapshot: &dyn Snapshot,
-        sink: &mut dyn FnMut(&Entry<'_>),
+        sink: &mut dyn FnMut(&AuthDetails<'_>),
     ) -> Result<Vec<Finding>> {
         let mut passwords = HashMap::new();
         let mut damage = snapshot.scan(names::LEGACY_PASSWORDS, &mut |key, value| {
@@ -370,7 +370,7 @@ impl Lister {
 
     /// One record as the API shows it.
     #[must_use]
-    pub fn entry<'a>(&'a self, record: &'a Authorization<'_>) -> Entry<'a> {
+    pub fn entry<'a>(&'a self, record: &'a Authorization<'_>) -> AuthDetails<'a> {
         self.entry_with(record, record.class(), self.named(&record.permissions))
     }
 
@@ -386,7 +386,7 @@ impl Lister {
         record: &'a Authorization<'_, P>,
         class: Class,
         permissions: N,
-    ) -> Entry<'a, N> {
+    ) -> AuthDetails<'a, N> {
         let verdict = judge(record, &self.catalog, &self.indexes);
         let mut problems = verdict.reasons;
         if class.old_vintage {
@@ -402,7 +402,7 @@ impl Lister {
         }
         let org = self.catalog.orgs.get(&record.org_id);
         let user = record.user_id.and_then(|id| self.catalog.users.get(&id));
-        Entry {
+        AuthDetails {
             id: record.id,
             token: Some(match storage {
                 Storage::Missing => "N/A",

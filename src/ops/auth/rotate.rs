@@ -9,11 +9,11 @@ use crate::metadata::{Authorization, Catalog, Id, authenticate, json, names};
 use crate::ops::auth::record::{IndexKey, Record, own_index_keys};
 use crate::ops::commit::{all_decoded, known_schema};
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token_plan::existing_tokens::Survey;
+use crate::ops::token_plan::existing_tokens::ExistingTokens;
 use crate::ops::token_plan::new_token::{
     Making, decide, hash_of, kept, lookup, must_be_free, secret,
 };
-use crate::ops::token_plan::{Parts, Plan, Secret};
+use crate::ops::token_plan::{Secret, TokenPlan, TokenPlanParts};
 use crate::store::{ChangeSet, Snapshot};
 
 /// Which token, and its new value.
@@ -30,7 +30,7 @@ pub struct Options {
 /// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
 /// * [`ErrorKind::NoSuchRecord`] when there is no such authorization
 /// * [`ErrorKind::Refused`] when the value is in use, or is none, or would not be accepted
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<TokenPlan> {
     let Options { id, making } = options;
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
@@ -38,9 +38,9 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     let bytes = Record::load(snapshot, *id)?;
     bytes.decoded()?;
     let secret = secret(&making.value)?;
-    let survey = Survey::of(snapshot, &lookup(&making.value, &secret), None)?;
-    let (hashed, kept_because) = decide(schema, making, &survey)?;
-    must_be_free(survey.in_use(0))?;
+    let existing = ExistingTokens::of(snapshot, &lookup(&making.value, &secret), None)?;
+    let (hashed, storage_reason) = decide(schema, making, &existing)?;
+    must_be_free(existing.in_use(0))?;
     if !making.allow_unusable {
         must_be_of_use(&secret)
             .map_err(|error| error.with_hint("--allow-unusable takes it all the same"))?;
@@ -49,14 +49,14 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     let kept = kept(&secret, hash.as_deref());
     let mut changes = ChangeSet::default();
     let (record, gone) = give(snapshot, &bytes, kept, now, &mut changes)?;
-    Plan::new(
+    TokenPlan::new(
         snapshot,
-        Parts {
+        TokenPlanParts {
             changes,
             secret,
             id: *id,
             record,
-            kept_because,
+            storage_reason,
             login_had_power: None,
             schema,
             gone,

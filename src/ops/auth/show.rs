@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::permission::{Action, Permission, allows};
 use crate::metadata::{Authorization, Catalog, Id, authorization, names};
-use crate::ops::auth::list::{Entry, Lister, is_orphaned};
+use crate::ops::auth::list::{AuthDetails, Lister, is_orphaned};
 use crate::store::Snapshot;
 
 /// One authorization in full.
@@ -14,7 +14,7 @@ use crate::store::Snapshot;
 pub struct Shown<'a> {
     /// As `auth list` shows it.
     #[serde(flatten)]
-    pub entry: Entry<'a>,
+    pub entry: AuthDetails<'a>,
     /// The user whose login has these permissions, whatever the token's status or storage.
     pub login: Option<&'a str>,
     /// Whether its user or organization was deleted: the API then answers 404 to whoever asks for

@@ -6,12 +6,12 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::json::Edit;
 use crate::metadata::{Authorization, Catalog, Id, json, names};
-use crate::ops::auth::list::{Entry, Lister};
+use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::ops::auth::record::Record;
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token_plan::existing_tokens::{Survey, TokenLookup};
+use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenLookup};
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 
 /// What is to change; none stays.
@@ -42,7 +42,7 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
-    Survey::of(snapshot, &TokenLookup::default(), None)?;
+    ExistingTokens::of(snapshot, &TokenLookup::default(), None)?;
     let bytes = Record::load(snapshot, options.id)?;
     let record = edited(&bytes, options, now)?;
     let mut changes = ChangeSet::default();
@@ -102,7 +102,7 @@ impl Plan {
     ///
     /// # Errors
     /// Never, as long as the record that was just made can be decoded.
-    pub fn show<T>(&self, use_it: impl FnOnce(&Entry<'_>) -> T) -> Result<T> {
+    pub fn show<T>(&self, use_it: impl FnOnce(&AuthDetails<'_>) -> T) -> Result<T> {
         let record: Authorization<'_> = serde_json::from_slice(&self.record)
             .map_err(|_| Error::new(ErrorKind::Refused, "the new record can't be decoded"))?;
         Ok(use_it(&self.lister.entry(&record)))

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{Can, Catalog, Storage, TokenHash, authenticate, authorization, names};
-use crate::ops::auth::list::{Entry, Lister};
+use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::secret::Token;
 use crate::store::Snapshot;
 
@@ -20,7 +20,7 @@ pub struct Verified<'a> {
     /// Whether its permissions allow what was asked; none when nothing was.
     pub allowed: Option<bool>,
     /// The authorization it is; none when it is unknown.
-    pub authorization: Option<Entry<'a>>,
+    pub authorization: Option<AuthDetails<'a>>,
     /// Why not, or where only some endpoints refuse it.
     pub reasons: Vec<String>,
 }

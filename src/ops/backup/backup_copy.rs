@@ -71,7 +71,7 @@ impl NewFolder {
         let (sum, summary) = self.put_store(store, plan, kv, compression)?;
         let base = backup.base.clone().unwrap_or_default();
         let manifest = format!("{base}{}", manifest::SUFFIX);
-        let sheet = format!("{base}{}", checksum_manifest::SUFFIX);
+        let checksums = format!("{base}{}", checksum_manifest::SUFFIX);
         let mut late = Vec::new();
         for name in crate::ops::backup::folder::names_in(&backup.path)? {
             let from = backup.path.join(&name);
@@ -81,10 +81,10 @@ impl NewFolder {
             if name == manifest {
                 let text = fs::read(&from).at("read", &from)?;
                 late.push((name.clone(), with_size_of_kv(&text, sum.size, &name)?));
-            } else if name == sheet {
+            } else if name == checksums {
                 let part = ManifestEntry::new(kv.clone(), compression, sum.clone());
                 let text = fs::read(&from).at("read", &from)?;
-                late.push((name, new_sheet(&text, &part, &summary)?));
+                late.push((name, new_checksums(&text, &part, &summary)?));
             } else if fs::metadata(&from).at("look at", &from)?.is_file() {
                 self.link_or_copy(&from, &name)?;
             }
@@ -187,17 +187,17 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Our own summary, with what has changed put in.
-fn new_sheet(text: &[u8], kv: &ManifestEntry, summary: &Summary) -> Result<Vec<u8>> {
+fn new_checksums(text: &[u8], kv: &ManifestEntry, summary: &Summary) -> Result<Vec<u8>> {
     let failed = |cause: serde_json::Error| {
         Error::new(ErrorKind::Io, format!("can't write the summary: {cause}"))
     };
-    let mut sheet: Value = serde_json::from_slice(text).map_err(failed)?;
+    let mut checksums: Value = serde_json::from_slice(text).map_err(failed)?;
     let new = serde_json::to_value(summary).map_err(failed)?;
-    if let (Value::Object(sheet), Value::Object(new)) = (&mut sheet, new) {
-        sheet.insert("kv".into(), serde_json::to_value(kv).map_err(failed)?);
-        sheet.extend(new);
+    if let (Value::Object(checksums), Value::Object(new)) = (&mut checksums, new) {
+        checksums.insert("kv".into(), serde_json::to_value(kv).map_err(failed)?);
+        checksums.extend(new);
     }
-    let mut text = serde_json::to_vec_pretty(&sheet).map_err(failed)?;
+    let mut text = serde_json::to_vec_pretty(&checksums).map_err(failed)?;
     text.push(b'\n');
     Ok(text)
 }

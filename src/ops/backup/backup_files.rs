@@ -27,16 +27,16 @@ const KEPT: [&str; 8] = [
 ];
 
 /// The files of a backup.
-pub enum Members {
+pub enum BackupFiles {
     /// In a folder.
     Folder(PathBuf),
     /// Out of an archive.
-    Tape(BTreeMap<String, Member>),
+    Archive(BTreeMap<String, ArchivedFile>),
 }
 
 /// What was seen of a file that was read to its end.
 #[derive(Debug, Clone)]
-pub struct Check {
+pub struct FileCheck {
     /// Bytes.
     pub size: u64,
     /// SHA-256, in hex.
@@ -48,9 +48,9 @@ pub struct Check {
 }
 
 /// One file of a backup that came as an archive.
-pub struct Member {
+pub struct ArchivedFile {
     /// Length, sum and damage, as it went by.
-    pub check: Check,
+    pub check: FileCheck,
     /// Its content, if it is one that is needed later, in a private temporary file.
     pub file: Option<File>,
 }
@@ -74,7 +74,7 @@ pub fn is_kept(name: &str) -> bool {
     KEPT.iter().any(|suffix| name.ends_with(suffix))
 }
 
-impl Check {
+impl FileCheck {
     /// Reads `source` to its end, and copies it; with `unpack` it is seen whether it unpacks. What
     /// unpacks to more than a file `name` could hold is not unpacked any further.
     ///
@@ -141,7 +141,7 @@ impl Check {
     }
 }
 
-impl Members {
+impl BackupFiles {
     /// The names of all files, ascending.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Members {
     pub fn names(&self) -> Result<Vec<String>> {
         match self {
             Self::Folder(folder) => names_in(folder),
-            Self::Tape(members) => Ok(members.keys().cloned().collect()),
+            Self::Archive(files) => Ok(files.keys().cloned().collect()),
         }
     }
 
@@ -173,10 +173,10 @@ impl Members {
                 }
                 File::open(&path).map(Some).at("open", &path)
             }
-            Self::Tape(members) => {
-                let Some(Member {
+            Self::Archive(files) => {
+                let Some(ArchivedFile {
                     file: Some(file), ..
-                }) = members.get(name)
+                }) = files.get(name)
                 else {
                     return Ok(None);
                 };
@@ -191,7 +191,7 @@ impl Members {
     /// The text in a file that must be there.
     ///
     /// # Errors
-    /// As [`Members::open`]; [`ErrorKind::NotFound`] when it is not there.
+    /// As [`BackupFiles::open`]; [`ErrorKind::NotFound`] when it is not there.
     pub fn text(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.path(name);
         match self.open(name)? {
@@ -205,15 +205,15 @@ impl Members {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn check(&self, name: &str, unpack: bool) -> Result<Option<Check>> {
+    pub fn check(&self, name: &str, unpack: bool) -> Result<Option<FileCheck>> {
         match self {
             Self::Folder(_) => match self.open(name)? {
-                Some(mut file) => Check::of(&mut file, name, unpack, None)
+                Some(mut file) => FileCheck::of(&mut file, name, unpack, None)
                     .map(Some)
                     .at("read", &self.path(name)),
                 None => Ok(None),
             },
-            Self::Tape(members) => Ok(members.get(name).map(|member| member.check.clone())),
+            Self::Archive(files) => Ok(files.get(name).map(|member| member.check.clone())),
         }
     }
 
@@ -221,7 +221,7 @@ impl Members {
     pub fn path(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.join(name),
-            Self::Tape(_) => PathBuf::from(name),
+            Self::Archive(_) => PathBuf::from(name),
         }
     }
 }

@@ -27,19 +27,19 @@ pub struct ManifestEntry {
     pub compression: Compression,
 }
 
-/// The files that a sheet names.
+/// The files that a checksum manifest names.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Sheet {
+pub struct ChecksumManifest {
     format: String,
     /// The metadata store, a Bolt file.
     pub kv: ManifestEntry,
     /// The SQLite file, if there was one. That there was none is said as well: without a word of
-    /// it the sheet is damaged.
+    /// it the manifest is damaged.
     #[serde(deserialize_with = "Option::deserialize")]
     pub sql: Option<ManifestEntry>,
 }
 
-impl Sheet {
+impl ChecksumManifest {
     /// Reads one; `name` is its own, for messages.
     ///
     /// # Errors
@@ -47,25 +47,25 @@ impl Sheet {
     pub fn read(text: &[u8], name: &str) -> Result<Self> {
         let damaged =
             |why: String| Error::new(ErrorKind::NotAStore, format!("{name} is damaged: {why}"));
-        let sheet: Self = serde_json::from_slice(text).map_err(|cause| {
+        let checksums: Self = serde_json::from_slice(text).map_err(|cause| {
             damaged(format!("line {}, column {}", cause.line(), cause.column()))
         })?;
-        if sheet.format != FORMAT {
-            return Err(damaged(format!("its format is {:?}", sheet.format))
+        if checksums.format != FORMAT {
+            return Err(damaged(format!("its format is {:?}", checksums.format))
                 .with_hint("a later version of this program may have written it"));
         }
-        plain_name(&sheet.kv.file_name, name)?;
-        if let Some(sql) = &sheet.sql {
+        plain_name(&checksums.kv.file_name, name)?;
+        if let Some(sql) = &checksums.sql {
             plain_name(&sql.file_name, name)?;
         }
-        Ok(sheet)
+        Ok(checksums)
     }
 }
 
-/// A sheet as it is written.
+/// A checksum manifest that is to be written.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ChecksumManifest<'a> {
+pub struct NewChecksumManifest<'a> {
     format: &'static str,
     created_at: &'a str,
     kv: &'a ManifestEntry,
@@ -75,7 +75,7 @@ pub struct ChecksumManifest<'a> {
     recoverable_left: u64,
 }
 
-impl<'a> ChecksumManifest<'a> {
+impl<'a> NewChecksumManifest<'a> {
     /// What is to be said of these files; `created_at` is in UTC, RFC 3339.
     #[must_use]
     pub fn new(
@@ -113,10 +113,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_sheet_is_refused() {
+    fn what_is_no_checksum_manifest_is_refused() {
         let sound = r#"{"format":"boltkey-backup/1","kv":{"fileName":"a.bolt","size":1,
             "sha256":"00","compression":"none"},"sql":null,"more":[]}"#;
-        assert_eq!(Sheet::read(sound.as_bytes(), "s").unwrap().kv.size, 1);
+        assert_eq!(
+            ChecksumManifest::read(sound.as_bytes(), "s")
+                .unwrap()
+                .kv
+                .size,
+            1
+        );
         for text in [
             String::from("{"),
             sound.replace("backup/1", "backup/2"),
@@ -124,7 +130,7 @@ mod tests {
             sound.replace("none", "lzma"),
             sound.replace("sql", "sqm"),
         ] {
-            let refused = Sheet::read(text.as_bytes(), "s").unwrap_err();
+            let refused = ChecksumManifest::read(text.as_bytes(), "s").unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::NotAStore, "{text}");
         }
     }

@@ -8,10 +8,10 @@ use std::thread;
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
 use crate::ops::backup::pack::temporary;
-use crate::ops::backup::restore_target::New;
+use crate::ops::backup::restore_target::NewTargetFile;
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{Looked, look};
-use crate::ops::backup::verify::sound;
+use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::sound_structure;
 use crate::ops::files::disk::Disk;
 use crate::ops::files::new_file::{NewFile, folder_of};
@@ -60,7 +60,7 @@ impl BackupStore {
         means: &RestoreContext<'_>,
         judge: impl FnOnce(&dyn Snapshot, &Looked) -> Result<J>,
     ) -> Result<(Self, Looked, Result<J>)> {
-        let mut from = sound(backup, || {
+        let mut from = open_verified(backup, || {
             let Some((packed, path)) = backup.packed()? else {
                 return backup.store(means.open).map(From::Read);
             };
@@ -136,14 +136,14 @@ impl BackupStore {
         to: &Path,
         disk: &dyn Disk,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(New, WritableStore)> {
+    ) -> Result<(NewTargetFile, WritableStore)> {
         let progress = Progress::new(progress);
         match self.0 {
             From::Unpacked {
                 store,
                 stays: Some(file),
             } if engine == Engine::Bolt => {
-                let new = New::at(to, file)?;
+                let new = NewTargetFile::at(to, file)?;
                 let mut store = store.into_store(to);
                 if !changes.is_empty() {
                     store.commit(changes, &[])?.in_new_file()?;
@@ -151,7 +151,7 @@ impl BackupStore {
                 Ok((new, store))
             }
             from => {
-                let new = New::beside(to)?;
+                let new = NewTargetFile::beside(to)?;
                 let device = || {
                     let file = new.file().at("write", to)?;
                     Ok::<_, Error>(disk.device(file))

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::tsm;
 use crate::ops::backup::checksum_manifest::ManifestEntry;
-use crate::ops::backup::export_targets::{Folder, Sink, Stream};
+use crate::ops::backup::export_targets::{ExportTarget, FolderTarget, TarTarget};
 use crate::ops::backup::manifest::{FileOf, Manifest, base};
 use crate::ops::backup::pack::temporary;
 use crate::ops::backup::summary::{Looked, NamedShard, look};
@@ -166,7 +166,7 @@ fn write(
     store: &Store,
     options: &Options,
     base: &str,
-    sink: &mut dyn Sink,
+    sink: &mut dyn ExportTarget,
     scratch: Option<&Path>,
     via: &Via<'_>,
 ) -> Result<WrittenBackup> {
@@ -213,7 +213,7 @@ fn write(
     }
     let created_at = options.now.to_string();
     let summary = &looked.summary;
-    let sheet = checksum_manifest::ChecksumManifest::new(
+    let checksums = checksum_manifest::NewChecksumManifest::new(
         &created_at,
         &kv,
         sql.as_ref(),
@@ -221,8 +221,8 @@ fn write(
         recoverable_left,
     )
     .text()?;
-    let sum = sink.put_text(&names.sheet, &sheet)?;
-    files.push(ManifestEntry::new(names.sheet, Compression::None, sum));
+    let sum = sink.put_text(&names.checksums, &checksums)?;
+    files.push(ManifestEntry::new(names.checksums, Compression::None, sum));
     Ok(WrittenBackup {
         files,
         looked,
@@ -246,7 +246,7 @@ fn to_folder(
     via: &Via<'_>,
 ) -> Result<(Exported, Vec<Finding>)> {
     let made = !is_folder(path)?;
-    let mut folder = Folder::open(path, made, via.disk)?;
+    let mut folder = FolderTarget::open(path, made, via.disk)?;
     if options.influx_manifest {
         no_shards_in(path)?;
     }
@@ -265,7 +265,7 @@ fn to_stream(
     via: &Via<'_>,
 ) -> Result<(Exported, Vec<Finding>)> {
     let base = base(options.now);
-    let mut stream = Stream::new(stream, name, options.now, via.disk);
+    let mut stream = TarTarget::new(stream, name, options.now, via.disk);
     let written = write(store, options, &base, &mut stream, None, via)?;
     stream.finish()?;
     told(Path::new("-"), base, written, options, store)
@@ -276,7 +276,7 @@ struct Names {
     kv: String,
     sql: String,
     manifest: String,
-    sheet: String,
+    checksums: String,
 }
 
 impl Names {
@@ -286,7 +286,7 @@ impl Names {
             kv: format!("{base}.bolt{suffix}"),
             sql: format!("{base}.sqlite{suffix}"),
             manifest: format!("{base}{}", manifest::SUFFIX),
-            sheet: format!("{base}{}", checksum_manifest::SUFFIX),
+            checksums: format!("{base}{}", checksum_manifest::SUFFIX),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::ops::files::disk::{Disk, Front, Step};
 use crate::ops::files::output::{Finished, OutputFile};
 
 /// Takes the files of an export, one after the other.
-pub trait Sink {
+pub trait ExportTarget {
     /// Takes what `content` holds, packed as asked.
     ///
     /// # Errors
@@ -29,12 +29,12 @@ pub trait Sink {
     /// Takes a text as it is.
     ///
     /// # Errors
-    /// As [`Sink::put`].
+    /// As [`ExportTarget::put`].
     fn put_text(&mut self, name: &str, text: &[u8]) -> Result<Checksum>;
 }
 
 /// A folder, with what this run has put into it. Unless it is complete, all of it goes again.
-pub struct Folder<'a> {
+pub struct FolderTarget<'a> {
     path: &'a Path,
     made: bool,
     written: Vec<Finished>,
@@ -42,7 +42,7 @@ pub struct Folder<'a> {
     disk: &'a dyn Disk,
 }
 
-impl<'a> Folder<'a> {
+impl<'a> FolderTarget<'a> {
     /// The folder at `path`, which is made if it is to be `made`.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-impl Sink for Folder<'_> {
+impl ExportTarget for FolderTarget<'_> {
     fn put(
         &mut self,
         name: &str,
@@ -115,7 +115,7 @@ impl Sink for Folder<'_> {
     }
 }
 
-impl Drop for Folder<'_> {
+impl Drop for FolderTarget<'_> {
     fn drop(&mut self) {
         if self.complete {
             return;
@@ -131,7 +131,7 @@ impl Drop for Folder<'_> {
 }
 
 /// A tar stream.
-pub struct Stream<'a> {
+pub struct TarTarget<'a> {
     tar: tar::Builder<&'a mut dyn Write>,
     /// For messages.
     name: &'a Path,
@@ -139,7 +139,7 @@ pub struct Stream<'a> {
     disk: &'a dyn Disk,
 }
 
-impl<'a> Stream<'a> {
+impl<'a> TarTarget<'a> {
     /// Writes to `stream`, which is `name` in messages; its files are of `time`.
     pub fn new(
         stream: &'a mut dyn Write,
@@ -176,7 +176,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-impl Sink for Stream<'_> {
+impl ExportTarget for TarTarget<'_> {
     fn put(
         &mut self,
         name: &str,

@@ -2,15 +2,15 @@
 //!
 //! | module | does |
 //! | --- | --- |
-//! | [`export`] | `backup export` |
+//! | [`export`], `export_targets` | `backup export`, and the folder or tar stream it writes to |
 //! | [`inspect`] | `backup inspect` |
-//! | [`token`], [`copied`] | `backup token` |
-//! | [`restore`], [`content`], [`opening`], [`old`], `shards` | `backup restore`: the new store, who gets in, the old one |
-//! | [`place`] | how both files come into place |
-//! | [`disk`] | how both reach the disk |
-//! | [`source`], `members`, `tape`, `sound` | a backup that is read: which files, where, whether whole |
-//! | [`manifest`], [`sheet`] | what `influx backup` and `backup export` write beside the stores |
-//! | `sql` | the SQLite file |
+//! | [`token`], [`backup_copy`] | `backup token`, and the copy of the backup that it writes |
+//! | [`restore`], [`content`], `shards` | `backup restore`, and the new store |
+//! | [`operator_access`] | whether the supplied operator token, or a new one, opens the new store |
+//! | [`replaced_store`], [`restore_target`] | the store that a restore replaces, and how the new files take its place |
+//! | [`source`], [`folder`], `backup_files`, `tar_reader`, `verify` | reading a backup: its files, and whether they are complete and undamaged |
+//! | [`manifest`], [`checksum_manifest`] | what `influx backup` and `backup export` write beside the stores |
+//! | `pack`, `sql` | compressed files; the SQLite file |
 //! | [`summary`] | what a store holds, without secrets |
 //! | [`operator`] | operator tokens: supplied ones, and what `influx restore --full` answers |
 

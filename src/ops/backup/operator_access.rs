@@ -12,7 +12,7 @@ use crate::secret::Token;
 use crate::store::{ChangeSet, Snapshot};
 
 /// Who is to get in.
-pub enum Opener {
+pub enum OperatorSource {
     /// Whoever has this operator token of the backup.
     Token(Token),
     /// Whoever has one that is made now.
@@ -20,18 +20,18 @@ pub enum Opener {
 }
 
 /// The operator token that gets in.
-pub(super) struct Opening {
+pub(super) struct OperatorAccess {
     pub(super) token: Token,
     pub(super) id: Id,
     pub(super) storage: Storage,
     /// If it is made now.
-    pub(super) made: Option<token_plan::Plan>,
+    pub(super) made: Option<token_plan::TokenPlan>,
     pub(super) changes: ChangeSet,
 }
 
 /// Whether somebody gets in.
-pub(super) enum Judged {
-    Opens(Box<Opening>),
+pub(super) enum AccessCheck {
+    Opens(Box<OperatorAccess>),
     OpensNot(Supplied),
 }
 
@@ -39,22 +39,22 @@ pub(super) enum Judged {
 ///
 /// # Errors
 /// When the store can't be read; with a new one as [`recover::operator::plan`].
-pub(super) fn opening(
+pub(super) fn check_access(
     snapshot: &dyn Snapshot,
     looked: &Looked,
-    opener: Opener,
+    source: OperatorSource,
     use_hashed_tokens: Option<bool>,
     now: &Timestamp,
-) -> Result<Judged> {
-    let token = match opener {
-        Opener::Token(token) => token,
-        Opener::New => return new_opening(snapshot, looked, use_hashed_tokens, now),
+) -> Result<AccessCheck> {
+    let token = match source {
+        OperatorSource::Token(token) => token,
+        OperatorSource::New => return new_access(snapshot, looked, use_hashed_tokens, now),
     };
     let judged = supplied(snapshot, looked, &token)?;
     let (true, Some(id), Some(storage)) = (judged.matches, judged.id, judged.storage) else {
-        return Ok(Judged::OpensNot(judged));
+        return Ok(AccessCheck::OpensNot(judged));
     };
-    Ok(Judged::Opens(Box::new(Opening {
+    Ok(AccessCheck::Opens(Box::new(OperatorAccess {
         token,
         id,
         storage,
@@ -63,12 +63,12 @@ pub(super) fn opening(
     })))
 }
 
-fn new_opening(
+fn new_access(
     snapshot: &dyn Snapshot,
     looked: &Looked,
     use_hashed_tokens: Option<bool>,
     now: &Timestamp,
-) -> Result<Judged> {
+) -> Result<AccessCheck> {
     let (user, org) = owner(looked)?;
     let catalog = &looked.catalog;
     let for_whom = recover::operator::Options {
@@ -82,7 +82,7 @@ fn new_opening(
     let Some(token) = made.token().cloned() else {
         return Err(Error::new(ErrorKind::Refused, "no token was made"));
     };
-    Ok(Judged::Opens(Box::new(Opening {
+    Ok(AccessCheck::Opens(Box::new(OperatorAccess {
         token,
         id: made.id(),
         storage,

@@ -9,7 +9,7 @@ use crate::store::Store;
 
 /// What stood at the target, as far as it is known.
 #[derive(Default)]
-pub struct Old {
+pub struct ReplacedStore {
     /// Its time-series metadata.
     pub(super) tsm: Option<Vec<u8>>,
     /// Its names.
@@ -18,11 +18,11 @@ pub struct Old {
     unread: Option<Finding>,
 }
 
-impl Old {
+impl ReplacedStore {
     /// Looks at what stands there.
     ///
     /// # Errors
-    /// When it can't be read for a reason of this host. Damage is told by [`Old::warning`].
+    /// When it can't be read for a reason of this host. Damage is told by [`ReplacedStore::warning`].
     pub fn look(store: Result<Store>, path: &Path) -> Result<Self> {
         let read = store.and_then(|store| {
             Ok(Self {

@@ -13,9 +13,13 @@ use crate::metadata::authenticate::find;
 use crate::metadata::{Id, Storage, Variant, names};
 use crate::ops::backup::content::{BackupStore, RestoreContext};
 use crate::ops::backup::operator::Supplied;
-use crate::ops::backup::operator_access::{Judged, Opener, Opening, opening};
-use crate::ops::backup::replaced_store::Old;
-use crate::ops::backup::restore_target::{InTheWay, New, Pair, Ready};
+use crate::ops::backup::operator_access::{
+    AccessCheck, OperatorAccess, OperatorSource, check_access,
+};
+use crate::ops::backup::replaced_store::ReplacedStore;
+use crate::ops::backup::restore_target::{
+    ExistingFiles, NewTargetFile, PreparedFiles, RestoreTarget,
+};
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::backup::{shards, sql};
@@ -53,7 +57,7 @@ pub struct Options {
 
 /// A restore that may be made.
 pub struct Plan {
-    pair: Pair,
+    pair: RestoreTarget,
     engine: Engine,
     /// Until it is put where it belongs.
     content: Option<BackupStore>,
@@ -64,9 +68,9 @@ pub struct Plan {
     id: Id,
     storage: Storage,
     /// The one that was made, if it was.
-    pub made: Option<token_plan::Plan>,
+    pub made: Option<token_plan::TokenPlan>,
     /// What stands in the way.
-    pub in_the_way: InTheWay,
+    pub in_the_way: ExistingFiles,
     /// Shards of the old metadata that the new ones do not know.
     pub lost: Vec<NamedShard>,
     shards: BackupShards,
@@ -106,17 +110,17 @@ pub struct BackupShards {
 /// * with a new operator token as [`crate::ops::recover::operator::plan`]
 pub fn plan(
     backup: &Backup,
-    opener: Opener,
+    source: OperatorSource,
     options: &Options,
-    old: &Old,
+    old: &ReplacedStore,
     means: &RestoreContext<'_>,
 ) -> Result<Planned> {
     let (content, looked, judged) =
         BackupStore::open(backup, &options.to, means, |snapshot, looked| {
-            opening(
+            check_access(
                 snapshot,
                 looked,
-                opener,
+                source,
                 options.use_hashed_tokens,
                 means.now,
             )
@@ -125,18 +129,18 @@ pub fn plan(
     if looked.summary.tokens.total == 0 && looked.catalog.users.is_empty() {
         is_metadata(snapshot, backup)?;
     }
-    let Opening {
+    let OperatorAccess {
         token,
         id,
         storage,
         made,
         mut changes,
     } = match judged? {
-        Judged::Opens(opening) => *opening,
-        Judged::OpensNot(supplied) => return Ok(Planned::Refused(supplied)),
+        AccessCheck::Opens(opening) => *opening,
+        AccessCheck::OpensNot(supplied) => return Ok(Planned::Refused(supplied)),
     };
     // Not before: whether the token is the right one is the first question.
-    let pair = Pair {
+    let pair = RestoreTarget {
         database: options.to.clone(),
         sqlite: backup.sql.as_ref().map(|_| options.sqlite.clone()),
     };
@@ -320,8 +324,8 @@ impl Plan {
     /// What is in the way now, to be compared with [`Plan::in_the_way`] once the lock is held.
     ///
     /// # Errors
-    /// As [`Pair::in_the_way`].
-    pub fn in_the_way_now(&self) -> Result<InTheWay> {
+    /// As [`RestoreTarget::in_the_way`].
+    pub fn in_the_way_now(&self) -> Result<ExistingFiles> {
         self.pair.in_the_way()
     }
 
@@ -341,7 +345,7 @@ impl Plan {
     /// names under which what stood there is kept are returned.
     ///
     /// # Errors
-    /// As [`Ready::place`]; before that, every file is as it was.
+    /// As [`PreparedFiles::place`]; before that, every file is as it was.
     pub fn apply(
         &mut self,
         held: Option<Held>,
@@ -353,7 +357,7 @@ impl Plan {
         ready.place(&self.pair, date, held, disk)
     }
 
-    fn write(&mut self, disk: &dyn Disk, progress: &(dyn Fn(u64) + Sync)) -> Result<Ready> {
+    fn write(&mut self, disk: &dyn Disk, progress: &(dyn Fn(u64) + Sync)) -> Result<PreparedFiles> {
         let path = &self.pair.database;
         let Some(content) = self.content.take() else {
             return Err(Error::new(ErrorKind::Refused, "it was restored already"));
@@ -380,12 +384,12 @@ impl Plan {
             (Some(content), Some(path)) => Some(write_sqlite(content, path, disk)?),
             _ => None,
         };
-        Ok(Ready { database, sqlite })
+        Ok(PreparedFiles { database, sqlite })
     }
 }
 
-fn write_sqlite(content: &mut File, path: &Path, disk: &dyn Disk) -> Result<New> {
-    let new = New::beside(path)?;
+fn write_sqlite(content: &mut File, path: &Path, disk: &dyn Disk) -> Result<NewTargetFile> {
+    let new = NewTargetFile::beside(path)?;
     let mut file = Front::new(disk.device(new.file().at("write", path)?));
     content.rewind().at("read", path)?;
     copy(content, &mut file, &mut |_| {}).at("write", path)?;

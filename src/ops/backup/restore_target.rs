@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(1100);
 
 /// Where a pair belongs.
 #[derive(Debug, Clone)]
-pub struct Pair {
+pub struct RestoreTarget {
     /// The database.
     pub database: PathBuf,
     /// The SQLite file; none when the backup has none, and what stands there stays.
@@ -40,7 +40,7 @@ pub struct Pair {
 
 /// What stands at the places of a pair, as far as it is in the way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InTheWay {
+pub struct ExistingFiles {
     /// Whether the database is there.
     pub database: bool,
     /// Files that have to be kept, the database among them.
@@ -59,15 +59,15 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-impl Pair {
+impl RestoreTarget {
     /// What stands where the pair belongs.
     ///
     /// # Errors
     /// [`ErrorKind::Refused`] for links and what is no regular file.
-    pub fn in_the_way(&self) -> Result<InTheWay> {
-        let mut found = InTheWay {
+    pub fn in_the_way(&self) -> Result<ExistingFiles> {
+        let mut found = ExistingFiles {
             database: stands(&self.database)?,
-            ..InTheWay::default()
+            ..ExistingFiles::default()
         };
         if found.database {
             found.files.push(self.database.clone());
@@ -108,7 +108,7 @@ impl Stamp {
     }
 }
 
-impl InTheWay {
+impl ExistingFiles {
     /// Refuses what may not be overwritten.
     ///
     /// # Errors
@@ -206,14 +206,14 @@ fn of_the_same_date(path: &Path, dated: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// A new file, without its name yet.
-pub(in crate::ops) enum New {
+pub(in crate::ops) enum NewTargetFile {
     /// For a place where nothing stands.
     Output(OutputFile),
     /// For one where something does.
     Replacing(NewFile),
 }
 
-impl New {
+impl NewTargetFile {
     /// Makes the file that is to stand at `path`: with owner and mode of what stands there, and
     /// else private, its folder's owner's.
     ///
@@ -257,14 +257,14 @@ impl New {
 }
 
 /// A pair that is complete and was read back, beside where it belongs.
-pub(in crate::ops) struct Ready {
+pub(in crate::ops) struct PreparedFiles {
     /// The database.
-    pub database: New,
+    pub database: NewTargetFile,
     /// The SQLite file.
-    pub sqlite: Option<New>,
+    pub sqlite: Option<NewTargetFile>,
 }
 
-impl Ready {
+impl PreparedFiles {
     /// Puts the pair where it belongs. What stands there is kept under names with this date;
     /// these names are returned. `held` is the lock on the old database.
     ///
@@ -277,14 +277,14 @@ impl Ready {
     /// in place; any other kind when every file is as it was.
     pub fn place(
         self,
-        pair: &Pair,
+        pair: &RestoreTarget,
         date: &str,
         held: Option<Held>,
         disk: &dyn Disk,
     ) -> Result<Vec<PathBuf>> {
         let in_the_way = pair.in_the_way()?;
         same_file(pair, &in_the_way, held.as_ref())?;
-        let mut kept = Kept::link(pair, &in_the_way, date, disk)?;
+        let mut kept = KeptFiles::link(pair, &in_the_way, date, disk)?;
         kept.move_journals(pair, &in_the_way, date, disk)?;
         let Self { database, sqlite } = self;
         let fresh = in_the_way.files.is_empty();
@@ -314,19 +314,24 @@ impl Ready {
 }
 
 /// What stood at the places of a pair, under the names by which it is kept.
-struct Kept {
+struct KeptFiles {
     /// Of this run and of one that was interrupted.
     names: Vec<PathBuf>,
     /// Journals.
     moved: Vec<PathBuf>,
 }
 
-impl Kept {
+impl KeptFiles {
     /// Gives all that stands there, but for journals, a second name.
     ///
     /// # Errors
     /// When one can't be given; there are none then.
-    fn link(pair: &Pair, found: &InTheWay, date: &str, disk: &dyn Disk) -> Result<Self> {
+    fn link(
+        pair: &RestoreTarget,
+        found: &ExistingFiles,
+        date: &str,
+        disk: &dyn Disk,
+    ) -> Result<Self> {
         let mut names = found.interrupted.clone();
         let mut linked = Vec::new();
         let mut link = || -> Result<()> {
@@ -362,8 +367,8 @@ impl Kept {
     /// [`ErrorKind::Incomplete`]: the old file may be without one that it needs.
     fn move_journals(
         &mut self,
-        pair: &Pair,
-        found: &InTheWay,
+        pair: &RestoreTarget,
+        found: &ExistingFiles,
         date: &str,
         disk: &dyn Disk,
     ) -> Result<()> {
@@ -407,7 +412,7 @@ impl Kept {
     }
 }
 
-impl Pair {
+impl RestoreTarget {
     fn folders(&self) -> Vec<PathBuf> {
         let mut folders = vec![folder_of(&self.database).to_path_buf()];
         if let Some(sqlite) = &self.sqlite {
@@ -420,7 +425,7 @@ impl Pair {
     }
 }
 
-fn is_journal(pair: &Pair, path: &Path) -> bool {
+fn is_journal(pair: &RestoreTarget, path: &Path) -> bool {
     pair.sqlite.as_ref().is_some_and(|sqlite| {
         JOURNALS
             .iter()
@@ -429,7 +434,7 @@ fn is_journal(pair: &Pair, path: &Path) -> bool {
 }
 
 /// Whether the database that is locked still stands at its path.
-fn same_file(pair: &Pair, found: &InTheWay, held: Option<&Held>) -> Result<()> {
+fn same_file(pair: &RestoreTarget, found: &ExistingFiles, held: Option<&Held>) -> Result<()> {
     let same = match held {
         None => !found.database,
         Some(held) => {
@@ -453,12 +458,12 @@ fn same_file(pair: &Pair, found: &InTheWay, held: Option<&Held>) -> Result<()> {
 
 /// Gives a new file its name, and makes that durable. One that took the place of nothing can be
 /// removed again.
-fn put(new: New, path: &Path, disk: &dyn Disk) -> Result<Option<Finished>> {
+fn put(new: NewTargetFile, path: &Path, disk: &dyn Disk) -> Result<Option<Finished>> {
     match new {
-        New::Output(output) => output
+        NewTargetFile::Output(output) => output
             .finish_by(|_| Ok(()), &mut |naming, path| disk.before(naming.at(path)))
             .map(Some),
-        New::Replacing(new) => {
+        NewTargetFile::Replacing(new) => {
             new.file().sync_all().at("write", path)?;
             disk.before(Step::Replace(path))
                 .and_then(|()| new.replace(path))

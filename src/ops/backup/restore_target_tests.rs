@@ -6,30 +6,30 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{ErrorKind, Result};
-use crate::ops::backup::restore_target::{New, Pair, Ready};
+use crate::ops::backup::restore_target::{NewTargetFile, PreparedFiles, RestoreTarget};
 use crate::ops::files::disk::RealDisk;
 use crate::store::{Held, OpenOptions};
 
-fn pair(folder: &Path) -> Pair {
-    Pair {
+fn pair(folder: &Path) -> RestoreTarget {
+    RestoreTarget {
         database: folder.join("influxd.bolt"),
         sqlite: Some(folder.join("influxd.sqlite")),
     }
 }
 
-fn ready(pair: &Pair) -> Ready {
+fn ready(pair: &RestoreTarget) -> PreparedFiles {
     let new = |path: &Path, text: &str| {
-        let new = New::beside(path).unwrap();
+        let new = NewTargetFile::beside(path).unwrap();
         new.file().unwrap().write_all(text.as_bytes()).unwrap();
         new
     };
-    Ready {
+    PreparedFiles {
         database: new(&pair.database, "new db"),
         sqlite: pair.sqlite.as_ref().map(|path| new(path, "new sql")),
     }
 }
 
-fn place(pair: &Pair, date: &str) -> Result<Vec<PathBuf>> {
+fn place(pair: &RestoreTarget, date: &str) -> Result<Vec<PathBuf>> {
     let ready = ready(pair);
     let held = pair.database.exists().then(|| {
         Held::lock(&pair.database, &OpenOptions::default())

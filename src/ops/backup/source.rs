@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Code, Finding};
-use crate::ops::backup::backup_files::Members;
-use crate::ops::backup::checksum_manifest::Sheet;
+use crate::ops::backup::backup_files::BackupFiles;
+use crate::ops::backup::checksum_manifest::ChecksumManifest;
 use crate::ops::backup::folder::no_backup;
 use crate::ops::backup::manifest::{Manifest, ShardFile};
 use crate::ops::backup::pack::{is_gzip, temporary};
@@ -105,7 +105,7 @@ pub struct Backup {
 }
 
 enum SourceContent {
-    Members(Members),
+    Files(BackupFiles),
     /// A file that may be in use, so it is locked while it is read.
     Path(PathBuf),
     /// A private copy of what came by a stream.
@@ -127,7 +127,7 @@ impl Backup {
                     error.with_hint("name a folder, an archive or a database file; - is a stream")
                 })?;
                 if there.is_dir() {
-                    return Self::of_members(Members::Folder(path.to_path_buf()), path);
+                    return Self::of_files(BackupFiles::Folder(path.to_path_buf()), path);
                 }
                 if !there.is_file() {
                     return Err(no_backup(path, "it is no regular file")
@@ -138,8 +138,8 @@ impl Backup {
                 let length = fill(&mut file, &mut start).at("read", path)?;
                 if tar_reader::is_tar(start.get(..length).unwrap_or_default()) {
                     file.rewind().at("read", path)?;
-                    let members = tar_reader::read(&mut file, path, scratch)?;
-                    return Self::of_members(Members::Tape(members), path);
+                    let files = tar_reader::read(&mut file, path, scratch)?;
+                    return Self::of_files(BackupFiles::Archive(files), path);
                 }
                 Ok(Self::bare(path, SourceContent::Path(path.to_path_buf())))
             }
@@ -152,8 +152,8 @@ impl Backup {
         let start = start.get(..length).unwrap_or_default();
         let mut whole = start.chain(stream);
         if tar_reader::is_tar(start) {
-            let members = tar_reader::read(&mut whole, name, scratch)?;
-            return Self::of_members(Members::Tape(members), name);
+            let files = tar_reader::read(&mut whole, name, scratch)?;
+            return Self::of_files(BackupFiles::Archive(files), name);
         }
         let mut file = temporary(scratch)?;
         copy(&mut whole, &mut file, &mut |_| {}).at("read", name)?;
@@ -180,44 +180,44 @@ impl Backup {
         }
     }
 
-    fn of_members(members: Members, path: &Path) -> Result<Self> {
-        let names = members.names()?;
+    fn of_files(files: BackupFiles, path: &Path) -> Result<Self> {
+        let names = files.names()?;
         let mut merged: Option<Manifest> = None;
         let mut last_manifest = None;
         for name in names.iter().filter(|name| name.ends_with(manifest::SUFFIX)) {
-            let text = members.text(name)?;
-            let read = Manifest::read(&text, &members.path(name).display().to_string())?;
+            let text = files.text(name)?;
+            let read = Manifest::read(&text, &files.path(name).display().to_string())?;
             match &mut merged {
                 None => merged = Some(read),
                 Some(earlier) => earlier.overlay(read),
             }
             last_manifest = name.strip_suffix(manifest::SUFFIX);
         }
-        let last_sheet = names
+        let last_checksums = names
             .iter()
             .filter_map(|name| name.strip_suffix(checksum_manifest::SUFFIX))
             .next_back();
-        let sheet = match last_sheet {
+        let checksums = match last_checksums {
             // One of an earlier backup says nothing of this one.
             Some(base) if last_manifest.is_none_or(|last| last <= base) => {
                 let name = format!("{base}{}", checksum_manifest::SUFFIX);
-                let text = members.text(&name)?;
-                Some(Sheet::read(
+                let text = files.text(&name)?;
+                Some(ChecksumManifest::read(
                     &text,
-                    &members.path(&name).display().to_string(),
+                    &files.path(&name).display().to_string(),
                 )?)
             }
             _ => None,
         };
-        let base = last_manifest.max(last_sheet).map(str::to_owned);
+        let base = last_manifest.max(last_checksums).map(str::to_owned);
         // Only the newest one counts, and it may have no manifest.
         let merged =
             merged.filter(|_| last_manifest.is_some_and(|last| base.as_deref() == Some(last)));
-        let (kind, kv, sql, shards) = match (merged, sheet) {
-            (Some(manifest), sheet) => {
-                let parts = sheet
+        let (kind, kv, sql, shards) = match (merged, checksums) {
+            (Some(manifest), checksums) => {
+                let parts = checksums
                     .iter()
-                    .flat_map(|sheet| [Some(&sheet.kv), sheet.sql.as_ref()]);
+                    .flat_map(|checksums| [Some(&checksums.kv), checksums.sql.as_ref()]);
                 let parts: Vec<_> = parts.flatten().collect();
                 let shards = manifest.shard_files().cloned().collect();
                 let expected = |file: manifest::FileOf, role| Expected {
@@ -237,7 +237,7 @@ impl Backup {
                     shards,
                 )
             }
-            (None, Some(sheet)) => {
+            (None, Some(checksums)) => {
                 let expected = |part: checksum_manifest::ManifestEntry, role| Expected {
                     name: part.file_name,
                     role,
@@ -247,15 +247,15 @@ impl Backup {
                 };
                 (
                     Kind::Boltkey,
-                    expected(sheet.kv, Role::Kv),
-                    sheet.sql.map(|sql| expected(sql, Role::Sql)),
+                    expected(checksums.kv, Role::Kv),
+                    checksums.sql.map(|sql| expected(sql, Role::Sql)),
                     Vec::new(),
                 )
             }
             (None, None) => return Err(nothing_in(path, &names)),
         };
         if sql.is_none() {
-            no_sqlite_of(base.as_deref(), &names, &members)?;
+            no_sqlite_of(base.as_deref(), &names, &files)?;
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -264,7 +264,7 @@ impl Backup {
             kv,
             sql,
             shards,
-            content: SourceContent::Members(members),
+            content: SourceContent::Files(files),
         })
     }
 
@@ -279,8 +279,8 @@ impl Backup {
                 let file = file.try_clone().at("read", &self.path)?;
                 Store::of_file(file, &self.path)
             }
-            SourceContent::Members(members) => {
-                let (file, path) = member(members, &self.kv.name)?;
+            SourceContent::Files(files) => {
+                let (file, path) = file_of(files, &self.kv.name)?;
                 Store::of_file(file, &path)
             }
         }
@@ -296,7 +296,7 @@ impl Backup {
             SourceContent::Copied(file) => {
                 (file.try_clone().at("read", &self.path)?, self.path.clone())
             }
-            SourceContent::Members(members) => member(members, &self.kv.name)?,
+            SourceContent::Files(files) => file_of(files, &self.kv.name)?,
         };
         let packed = is_gzip(&mut file).at("read", &path)?;
         Ok(packed.then_some((file, path)))
@@ -307,10 +307,10 @@ impl Backup {
     /// # Errors
     /// [`ErrorKind::NotAStore`] when it is missing.
     pub fn sqlite(&self) -> Result<Option<(File, PathBuf)>> {
-        let (Some(sql), SourceContent::Members(members)) = (&self.sql, &self.content) else {
+        let (Some(sql), SourceContent::Files(files)) = (&self.sql, &self.content) else {
             return Ok(None);
         };
-        member(members, &sql.name).map(Some)
+        file_of(files, &sql.name).map(Some)
     }
 
     /// Reads the files of these roles to their ends and compares them with what the backup says
@@ -321,7 +321,7 @@ impl Backup {
     pub fn check(&self, roles: &[Role], unpack: bool) -> Result<(Vec<FileState>, Vec<Finding>)> {
         let mut states = Vec::new();
         let mut findings = Vec::new();
-        let SourceContent::Members(members) = &self.content else {
+        let SourceContent::Files(files) = &self.content else {
             return Ok((states, findings));
         };
         let shards = self.shards.iter().map(|shard| Expected {
@@ -338,7 +338,7 @@ impl Backup {
             .chain(shards)
             .filter(|file| roles.contains(&file.role))
         {
-            let found = members.check(&expected.name, unpack)?;
+            let found = files.check(&expected.name, unpack)?;
             let damage = match &found {
                 None => Some(String::from("it is missing")),
                 Some(check) => expected.damage(check),
@@ -354,7 +354,7 @@ impl Backup {
                 } else {
                     Code::FileDamaged
                 };
-                let place = members.path(&expected.name).display().to_string();
+                let place = files.path(&expected.name).display().to_string();
                 findings.push(Finding::new(code, place, damage));
             }
             states.push(FileState {
@@ -369,7 +369,7 @@ impl Backup {
 }
 
 impl Expected {
-    fn damage(&self, check: &crate::ops::backup::backup_files::Check) -> Option<String> {
+    fn damage(&self, check: &crate::ops::backup::backup_files::FileCheck) -> Option<String> {
         if let Some(size) = self.size.filter(|size| *size != check.size) {
             return Some(format!(
                 "it has {} bytes and should have {size}",
@@ -387,7 +387,7 @@ impl Expected {
 }
 
 /// Refuses a backup with an SQLite file that nothing names: it would be restored without it.
-fn no_sqlite_of(base: Option<&str>, names: &[String], members: &Members) -> Result<()> {
+fn no_sqlite_of(base: Option<&str>, names: &[String], files: &BackupFiles) -> Result<()> {
     let base = base.unwrap_or_default();
     let forgotten = names.iter().find(|name| {
         let rest = name.strip_prefix(base);
@@ -401,7 +401,7 @@ fn no_sqlite_of(base: Option<&str>, names: &[String], members: &Members) -> Resu
         format!(
             "{} is of this backup, but is not named by {base}{}, nor by {base}{}: they may be \
              damaged",
-            members.path(name).display(),
+            files.path(name).display(),
             manifest::SUFFIX,
             checksum_manifest::SUFFIX
         ),
@@ -410,9 +410,9 @@ fn no_sqlite_of(base: Option<&str>, names: &[String], members: &Members) -> Resu
 }
 
 /// Opens a file that has to be there, with its path for messages.
-fn member(members: &Members, name: &str) -> Result<(File, PathBuf)> {
-    let path = members.path(name);
-    match members.open(name)? {
+fn file_of(files: &BackupFiles, name: &str) -> Result<(File, PathBuf)> {
+    let path = files.path(name);
+    match files.open(name)? {
         Some(file) => Ok((file, path)),
         None => Err(missing(&path)),
     }

@@ -9,7 +9,7 @@ use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::{Catalog, Id, Schema, Variant, tsm};
 use crate::ops::status::SchemaSummary;
-use crate::ops::token_counts::{OperatorToken, Tally, Tokens};
+use crate::ops::token_counts::{OperatorToken, TokenCounts, Tokens};
 use crate::store::Snapshot;
 
 /// What a store holds.
@@ -67,14 +67,14 @@ pub struct Operator {
 pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
     let schema = Schema::load(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
-    let tally = Tally::of(snapshot, &catalog)?;
-    let indexes = tally.indexes(snapshot)?;
-    let operators = operators(&tally, &catalog, &indexes);
+    let counts = TokenCounts::of(snapshot, &catalog)?;
+    let indexes = counts.indexes(snapshot)?;
+    let operators = operators(&counts, &catalog, &indexes);
     let summary = Summary {
         schema: SchemaSummary::from(&schema),
-        operator_tokens: tally.operator_tokens(&catalog, &indexes),
-        tokens: tally.tokens,
-        hash_variants: tally.variants.into_iter().collect(),
+        operator_tokens: counts.operator_tokens(&catalog, &indexes),
+        tokens: counts.tokens,
+        hash_variants: counts.variants.into_iter().collect(),
         users: catalog.users.len(),
         organizations: catalog.orgs.len(),
         buckets: catalog.buckets.len(),
@@ -88,8 +88,8 @@ pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
     })
 }
 
-fn operators(tally: &Tally, catalog: &Catalog, indexes: &TokenIndexes) -> Vec<Operator> {
-    let whole = tally.operators().filter_map(|record| {
+fn operators(counts: &TokenCounts, catalog: &Catalog, indexes: &TokenIndexes) -> Vec<Operator> {
+    let whole = counts.operators().filter_map(|record| {
         let user = catalog.users.get(&record.user_id?)?;
         catalog.orgs.contains_key(&record.org_id).then(|| Operator {
             user: user.id,

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::ops::backup::backup_files::{Check, Member, is_kept};
+use crate::ops::backup::backup_files::{ArchivedFile, FileCheck, is_kept};
 use crate::ops::backup::pack::temporary;
 
 /// Where a header of the usual kinds says so.
@@ -17,7 +17,7 @@ const MARK: (usize, &[u8]) = (257, b"ustar");
 pub const START: usize = 512;
 
 /// More files than any backup has.
-const MOST_MEMBERS: usize = 100_000;
+const MOST_FILES: usize = 100_000;
 
 /// Whether a file that begins so is a tar archive.
 #[must_use]
@@ -36,7 +36,7 @@ pub fn read(
     stream: &mut dyn Read,
     name: &Path,
     scratch: Option<&Path>,
-) -> Result<BTreeMap<String, Member>> {
+) -> Result<BTreeMap<String, ArchivedFile>> {
     let refused = |why: String| {
         Error::new(
             ErrorKind::NotAStore,
@@ -46,7 +46,7 @@ pub fn read(
             "an archive of a backup holds its files, which stand in one folder, and nothing else",
         )
     };
-    let mut members = BTreeMap::new();
+    let mut files = BTreeMap::new();
     let mut folder: Option<PathBuf> = None;
     let mut archive = tar::Archive::new(stream);
     // Extended headers would be read into memory, however long; no name of a backup needs one.
@@ -72,8 +72,8 @@ pub fn read(
         if *folder.get_or_insert_with(|| parent.clone()) != parent {
             return Err(refused(format!("holds files of several folders, {path:?}")));
         }
-        if members.len() == MOST_MEMBERS {
-            return Err(refused(format!("holds more than {MOST_MEMBERS} files")));
+        if files.len() == MOST_FILES {
+            return Err(refused(format!("holds more than {MOST_FILES} files")));
         }
         let size = entry
             .header()
@@ -84,19 +84,20 @@ pub fn read(
         } else {
             None
         };
-        let check = Check::of(&mut entry, &file_name, true, kept.as_mut()).at("unpack", name)?;
+        let check =
+            FileCheck::of(&mut entry, &file_name, true, kept.as_mut()).at("unpack", name)?;
         if check.size != size {
             return Err(refused(format!("ends early, in {file_name:?}")));
         }
         if let Some(file) = &mut kept {
             file.rewind().at("unpack", name)?;
         }
-        let member = Member { check, file: kept };
-        if members.insert(file_name.clone(), member).is_some() {
+        let member = ArchivedFile { check, file: kept };
+        if files.insert(file_name.clone(), member).is_some() {
             return Err(refused(format!("holds {file_name:?} twice")));
         }
     }
-    Ok(members)
+    Ok(files)
 }
 
 /// Folder and name of a path that stays where it is put.
@@ -138,8 +139,8 @@ mod tests {
 
     fn names(archive: &[u8]) -> Result<Vec<String>> {
         assert!(archive.is_empty() || is_tar(archive));
-        let members = read(&mut &*archive, Path::new("the-tar"), None)?;
-        Ok(members.into_keys().collect())
+        let files = read(&mut &*archive, Path::new("the-tar"), None)?;
+        Ok(files.into_keys().collect())
     }
 
     const FILE: EntryType = EntryType::Regular;
@@ -153,12 +154,12 @@ mod tests {
                 (&kv, FILE, b"content"),
                 (&shard, FILE, b"\x1f\x8b and so on"),
             ]);
-            let members = read(&mut &*tar, Path::new("tar"), None).unwrap();
-            let mut file = members["b.bolt"].file.as_ref().unwrap();
+            let files = read(&mut &*tar, Path::new("tar"), None).unwrap();
+            let mut file = files["b.bolt"].file.as_ref().unwrap();
             let mut content = Vec::new();
             file.read_to_end(&mut content).unwrap();
             assert_eq!(content, b"content");
-            let shard = &members["b.1.tar.gz"];
+            let shard = &files["b.1.tar.gz"];
             assert!(shard.file.is_none() && shard.check.damage.is_some());
         }
         assert!(names(&[]).unwrap().is_empty());

@@ -13,11 +13,11 @@ use crate::metadata::json::{Edit, Object, push_string};
 use crate::metadata::new_authorization::{Kept, NewAuthorization};
 use crate::metadata::permission::of_operator;
 use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorization, names};
-use crate::ops::auth::list::{Entry, Lister};
+use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::ops::backup::operator::{Answers, full_restore, supplied};
 use crate::ops::backup::source::{Backup, Kind};
 use crate::ops::backup::summary::{Looked, look};
-use crate::ops::backup::verify::sound;
+use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::{all_decoded, known_schema, sound_structure};
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
@@ -248,7 +248,7 @@ fn below(snapshot: &dyn Snapshot, lowest: Option<Id>) -> Result<Id> {
 /// What was put in, or would be.
 pub struct Put<'a> {
     /// As `auth list` shows it, with the token itself if it was put in.
-    pub entry: Entry<'a>,
+    pub entry: AuthDetails<'a>,
 }
 
 impl Plan {
@@ -296,5 +296,5 @@ pub fn open(backup: &Backup, options: &OpenOptions) -> Result<Store> {
             "unpack an archive first; a bare database needs no more than boltkey recover operator",
         ));
     }
-    sound(backup, || backup.store(options))
+    open_verified(backup, || backup.store(options))
 }

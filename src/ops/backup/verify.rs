@@ -12,7 +12,7 @@ use crate::ops::backup::source::{Backup, Kind, Role};
 ///
 /// # Errors
 /// [`ErrorKind::NotAStore`], naming the first file.
-pub fn sound<S>(backup: &Backup, open: impl FnOnce() -> Result<S>) -> Result<S> {
+pub fn open_verified<S>(backup: &Backup, open: impl FnOnce() -> Result<S>) -> Result<S> {
     if backup.kind == Kind::Database {
         return open();
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::release_impact::survival;
+use crate::metadata::release_impact::release_impact;
 use crate::metadata::{Id, Schema, names};
 use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::downgrade::check::{Options, Outlook, Situation, SqlSide, sqlite_path};
@@ -94,10 +94,10 @@ pub fn plan(
     }
     let mut dropped = 0;
     if settings.drop_hashed && !target.knows_hashes() {
-        for id in &situation.survival.hashed {
+        for id in &situation.impact.hashed {
             changes.remove(names::AUTHORIZATIONS, id.to_string().as_bytes());
         }
-        dropped = situation.survival.hashed.len() as u64;
+        dropped = situation.impact.hashed.len() as u64;
     }
     let refused = !settings.allow_loss && (dropped > 0 || !outlook.lost.is_empty());
     if refused {
@@ -191,7 +191,7 @@ impl Plan {
                 schema.migrations, self.migrations
             )));
         }
-        let (found, _) = survival(store, schema.migrations, target).map_err(unreadable)?;
+        let (found, _) = release_impact(store, schema.migrations, target).map_err(unreadable)?;
         if found.kept != self.applied.outlook.kept {
             return Err(incomplete(format!(
                 "{target} would find {} tokens instead of {}",

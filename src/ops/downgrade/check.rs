@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, counted};
 use crate::metadata::migration::{HASHING, MIGRATIONS};
 use crate::metadata::release::{SQL_MIGRATIONS, SqlSchema};
-use crate::metadata::release_impact::{Loss, Survival, survival};
+use crate::metadata::release_impact::{Loss, ReleaseImpact, release_impact};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{Id, Release, Schema};
 use crate::ops::files::new_file::folder_of;
@@ -72,7 +72,7 @@ pub(crate) struct Situation<'s> {
     pub(crate) schema: Schema,
     pub(crate) sqlite_path: PathBuf,
     pub(crate) sql: SqlSide,
-    pub(crate) survival: Survival,
+    pub(crate) impact: ReleaseImpact,
     pub(crate) target: Release,
 }
 
@@ -130,13 +130,13 @@ impl<'s> Situation<'s> {
         sql: SqlSide,
     ) -> Result<(Self, Vec<Finding>)> {
         let schema = Schema::load(snapshot)?;
-        let (survival, findings) = survival(snapshot, schema.migrations, target)?;
+        let (impact, findings) = release_impact(snapshot, schema.migrations, target)?;
         let situation = Self {
             database,
             schema,
             sqlite_path,
             sql,
-            survival,
+            impact,
             target,
         };
         Ok((situation, findings))
@@ -173,9 +173,9 @@ impl<'s> Situation<'s> {
             target: self.target,
             supported: self.is_supported(),
             undo: self.undo(),
-            lost: self.survival.lost.clone(),
-            reduced: self.survival.reduced.clone(),
-            kept: self.survival.kept,
+            lost: self.impact.lost.clone(),
+            reduced: self.impact.reduced.clone(),
+            kept: self.impact.kept,
             steps: self.steps(),
             warnings: self.warnings()?,
         })
@@ -271,7 +271,7 @@ impl<'s> Situation<'s> {
         let (known, _) = Known::load_beside(snapshot, inspect)?;
         let mut scan = Scan::new(&known);
         scan.feed_unused(inspect, snapshot)?;
-        let lost: BTreeSet<Id> = self.survival.lost.iter().map(|loss| loss.id).collect();
+        let lost: BTreeSet<Id> = self.impact.lost.iter().map(|loss| loss.id).collect();
         if scan
             .finish()
             .matching
@@ -319,32 +319,32 @@ impl<'s> Situation<'s> {
                 "the store is older than {target}, which migrates it when it starts"
             ));
         }
-        if target >= Release::HASHING_BY_DEFAULT && self.survival.plaintext > 0 {
+        if target >= Release::HASHING_BY_DEFAULT && self.impact.plaintext > 0 {
             warnings.push(format!(
                 "{target} hashes {} when it starts, unless use-hashed-tokens is set to false",
-                counted(self.survival.plaintext, "plaintext token")
+                counted(self.impact.plaintext, "plaintext token")
             ));
         }
         Ok(warnings)
     }
 
     fn warn_of_tokens(&self, warnings: &mut Vec<String>) {
-        let (target, survival) = (self.target, &self.survival);
-        if !survival.dead.is_empty() {
+        let (target, impact) = (self.target, &self.impact);
+        if !impact.dead.is_empty() {
             warnings.push(format!(
                 "{} not known to a server now, and would not be to {target} either, so no loss: \
                  {}; boltkey check tells why",
-                are(survival.dead.len(), "token is", "tokens are"),
-                listed(&survival.dead)
+                are(impact.dead.len(), "token is", "tokens are"),
+                listed(&impact.dead)
             ));
         }
-        let hashed = |id: &Id| survival.hashed.binary_search(id).is_ok();
-        if survival.dead.iter().any(hashed) {
+        let hashed = |id: &Id| impact.hashed.binary_search(id).is_ok();
+        if impact.dead.iter().any(hashed) {
             warnings.push(String::from(
                 "boltkey downgrade prepare revives those whose plaintext is found somewhere",
             ));
         }
-        if survival.operator_now && !survival.operator_then {
+        if impact.operator_now && !impact.operator_then {
             warnings.push(format!(
                 "no operator token would work on {target}; boltkey recover operator makes a new \
                  one afterwards"

@@ -8,7 +8,7 @@ use crate::ops::resolve;
 use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_token::{Making, Request};
-use crate::ops::token_plan::{Plan, new_token};
+use crate::ops::token_plan::{TokenPlan, new_token};
 use crate::store::Snapshot;
 
 /// For whom, and how.
@@ -64,7 +64,7 @@ pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)
 /// * [`ErrorKind::Confirmation`] when there are several to choose from
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] when the token would not be accepted
-pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
+pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<TokenPlan> {
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;

@@ -123,7 +123,7 @@ pub(crate) struct TokenInUse(pub(crate) Option<Id>);
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Survey {
+pub(crate) struct ExistingTokens {
     /// Whether a token is kept as a hash.
     pub(crate) hashes: bool,
     in_use: HashMap<usize, TokenInUse>,
@@ -135,7 +135,7 @@ pub(crate) struct Survey {
     undecodable: Undecodable,
 }
 
-impl Survey {
+impl ExistingTokens {
     /// Looks at all authorizations; `user` is whose permissions are gathered.
     ///
     /// # Errors
@@ -268,8 +268,8 @@ mod tests {
         let hashed = store(&[record("a02", &format!(r#""hashedToken":"{sha512}""#))]);
         let free = store(&[record("a03", r#""token":"other""#)]);
         let in_use = |model: &Model, lookup: &TokenLookup<'_>| {
-            let survey = Survey::of(model, lookup, None).unwrap();
-            survey.in_use(0).and_then(|in_use| in_use.0)
+            let existing = ExistingTokens::of(model, lookup, None).unwrap();
+            existing.in_use(0).and_then(|in_use| in_use.0)
         };
         assert_eq!(in_use(&raw, &TokenLookup::token(&token)), Id::new(0xa01));
         assert_eq!(in_use(&hashed, &TokenLookup::token(&token)), Id::new(0xa02));
@@ -290,19 +290,19 @@ mod tests {
         ] {
             let mut model = store(&[]);
             model.put(bucket, key.as_bytes(), b"?");
-            let survey = Survey::of(&model, &TokenLookup::token(&token), None).unwrap();
+            let existing = ExistingTokens::of(&model, &TokenLookup::token(&token), None).unwrap();
             assert!(
-                survey.in_use(0).is_some_and(|in_use| in_use.0.is_none()),
+                existing.in_use(0).is_some_and(|in_use| in_use.0.is_none()),
                 "{key}"
             );
         }
         assert!(
-            Survey::of(&hashed, &TokenLookup::default(), None)
+            ExistingTokens::of(&hashed, &TokenLookup::default(), None)
                 .unwrap()
                 .hashes
         );
         let broken = store(&[record("a04", r#""permissions":[{"action":"x"}]"#)]);
-        assert!(Survey::of(&broken, &TokenLookup::default(), None).is_err());
+        assert!(ExistingTokens::of(&broken, &TokenLookup::default(), None).is_err());
     }
 
     #[test]
@@ -313,9 +313,9 @@ mod tests {
             r#""status":"inactive","permissions":[{"action":"read","resource":{"type":"buckets"}}]"#,
         )]);
         let may = |model: &Model, action, kind, org| {
-            let survey = Survey::of(model, &TokenLookup::default(), Some(user)).unwrap();
+            let existing = ExistingTokens::of(model, &TokenLookup::default(), Some(user)).unwrap();
             let wanted = [Permission::new(action, kind, None, org)];
-            survey.login_may(model, user, &wanted).unwrap()
+            existing.login_may(model, user, &wanted).unwrap()
         };
         use permission::Action::{Read, Write};
         assert!(may(&model, Read, "buckets", Some(org)));

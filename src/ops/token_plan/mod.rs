@@ -13,16 +13,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{
     Authorization, Catalog, Id, Storage, TokenHash, authenticate, authorization, names,
 };
-use crate::ops::auth::list::{Entry, Lister};
+use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::ops::commit::{SideFiles, commit};
-use crate::ops::token_plan::token_storage::KeptBecause;
+use crate::ops::token_plan::token_storage::StorageReason;
 use crate::secret::Token;
 use crate::store::{ChangeSet, CommitOutcome, Committed, Preview, Snapshot, WritableStore};
 
 /// The value of a token.
 #[derive(Clone, Default)]
 pub enum Value {
-    /// Made here, as influxd does.
+    /// Generated here, as influxd does.
     #[default]
     Generated,
     /// Chosen by somebody.
@@ -32,7 +32,7 @@ pub enum Value {
 }
 
 /// A token that is to be made, and all that is known of it before it is.
-pub struct Plan {
+pub struct TokenPlan {
     /// What is to be written.
     pub changes: ChangeSet,
     /// What is to be told beside the report.
@@ -41,7 +41,7 @@ pub struct Plan {
     id: Id,
     record: Zeroizing<Vec<u8>>,
     lister: Lister,
-    kept_because: KeptBecause,
+    storage_reason: StorageReason,
     login_had_power: Option<bool>,
     schema: u64,
     /// Index keys that must lead nowhere afterwards.
@@ -57,23 +57,23 @@ pub(crate) enum Secret {
 }
 
 /// What a plan is made of.
-pub(crate) struct Parts {
+pub(crate) struct TokenPlanParts {
     pub(crate) changes: ChangeSet,
     pub(crate) secret: Secret,
     pub(crate) id: Id,
     pub(crate) record: Zeroizing<Vec<u8>>,
-    pub(crate) kept_because: KeptBecause,
+    pub(crate) storage_reason: StorageReason,
     pub(crate) login_had_power: Option<bool>,
     pub(crate) schema: u64,
     pub(crate) gone: Vec<(&'static [u8], Zeroizing<Vec<u8>>)>,
 }
 
 /// What was made, or would be.
-pub struct Made<'a> {
+pub struct PlannedToken<'a> {
     /// As `auth list` shows it, with the token itself if it was made, or chosen, here.
-    pub entry: Entry<'a>,
+    pub entry: AuthDetails<'a>,
     /// Why it is kept as it is.
-    pub kept_because: KeptBecause,
+    pub storage_reason: StorageReason,
     /// Whether the owner's login had these permissions already, if that is of interest. It has
     /// them now.
     pub login_had_power: Option<bool>,
@@ -81,9 +81,9 @@ pub struct Made<'a> {
     pub schema: u64,
 }
 
-impl Plan {
+impl TokenPlan {
     /// Puts a plan together; `snapshot` is the store as it is.
-    pub(crate) fn new(snapshot: &dyn Snapshot, parts: Parts) -> Result<Self> {
+    pub(crate) fn new(snapshot: &dyn Snapshot, parts: TokenPlanParts) -> Result<Self> {
         // As the store will be: what would refuse the token there is found here.
         let preview = Preview::new(snapshot, &parts.changes);
         let lister = Lister::of_one(&preview, Catalog::load(&preview)?, parts.id, false)?;
@@ -94,7 +94,7 @@ impl Plan {
             secret: parts.secret,
             id: parts.id,
             record: parts.record,
-            kept_because: parts.kept_because,
+            storage_reason: parts.storage_reason,
             login_had_power: parts.login_had_power,
             schema: parts.schema,
             gone: parts.gone,
@@ -139,7 +139,7 @@ impl Plan {
         Ok(use_it(&mut record))
     }
 
-    fn entry<'a>(&'a self, record: &'a Authorization<'_>) -> Entry<'a> {
+    fn entry<'a>(&'a self, record: &'a Authorization<'_>) -> AuthDetails<'a> {
         let mut entry = self.lister.entry(record);
         match &self.secret {
             // The record does not tell what a hash is of.
@@ -162,13 +162,17 @@ impl Plan {
     ///
     /// # Errors
     /// Never, as long as the record that was just made can be decoded.
-    pub fn show<T>(&self, was_made: bool, use_it: impl FnOnce(&Made<'_>) -> T) -> Result<T> {
+    pub fn show<T>(
+        &self,
+        was_made: bool,
+        use_it: impl FnOnce(&PlannedToken<'_>) -> T,
+    ) -> Result<T> {
         self.with_record(|record| {
             let mut entry = self.entry(record);
             entry.token = self.token().filter(|_| was_made).map(Token::reveal);
-            use_it(&Made {
+            use_it(&PlannedToken {
                 entry,
-                kept_because: self.kept_because,
+                storage_reason: self.storage_reason,
                 login_had_power: self.login_had_power,
                 schema: self.schema,
             })

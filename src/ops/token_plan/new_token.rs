@@ -8,9 +8,9 @@ use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{Organization, TokenHash, User, Variant};
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token::generate::generate;
-use crate::ops::token_plan::existing_tokens::{Survey, TokenInUse, TokenLookup};
-use crate::ops::token_plan::token_storage::{KeptBecause, Wanted};
-use crate::ops::token_plan::{Parts, Plan, Secret, Value, new_id, token_storage};
+use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenInUse, TokenLookup};
+use crate::ops::token_plan::token_storage::{StorageChoice, StorageReason};
+use crate::ops::token_plan::{Secret, TokenPlan, TokenPlanParts, Value, new_id, token_storage};
 use crate::store::{ChangeSet, MAX_KEY_SIZE, Snapshot};
 
 /// The value of a token, and how it is kept.
@@ -19,7 +19,7 @@ pub struct Making {
     /// Where the value comes from.
     pub value: Value,
     /// How it is to be kept.
-    pub wanted: Wanted,
+    pub wanted: StorageChoice,
     /// What an explicit `use-hashed-tokens` of influxd says.
     pub use_hashed_tokens: Option<bool>,
     /// Whether a token that no server would accept is made all the same.
@@ -50,15 +50,15 @@ pub(crate) fn plan(
     making: &Making,
     now: &Timestamp,
     request: &Request<'_>,
-) -> Result<Plan> {
+) -> Result<TokenPlan> {
     let secret = secret(&making.value)?;
-    let survey = Survey::of(
+    let existing = ExistingTokens::of(
         snapshot,
         &lookup(&making.value, &secret),
         Some(request.user.id),
     )?;
-    let (hashed, kept_because) = decide(schema, making, &survey)?;
-    must_be_free(survey.in_use(0))?;
+    let (hashed, storage_reason) = decide(schema, making, &existing)?;
+    must_be_free(existing.in_use(0))?;
     let hash = hash_of(&secret, hashed);
     let id = new_id::by_time(snapshot, now)?;
     let new = NewAuthorization {
@@ -74,15 +74,15 @@ pub(crate) fn plan(
     let mut changes = ChangeSet::default();
     new.put(&mut changes);
     let record = new.record();
-    let had_power = survey.login_may(snapshot, request.user.id, request.permissions)?;
-    let plan = Plan::new(
+    let had_power = existing.login_may(snapshot, request.user.id, request.permissions)?;
+    let plan = TokenPlan::new(
         snapshot,
-        Parts {
+        TokenPlanParts {
             changes,
             secret,
             id,
             record,
-            kept_because,
+            storage_reason,
             login_had_power: Some(had_power),
             schema,
             gone: Vec::new(),
@@ -156,17 +156,21 @@ pub(crate) fn must_be_free(in_use: Option<TokenInUse>) -> Result<()> {
 ///
 /// # Errors
 /// As [`token_storage::decide`].
-pub(crate) fn decide(schema: u64, making: &Making, survey: &Survey) -> Result<(bool, KeptBecause)> {
+pub(crate) fn decide(
+    schema: u64,
+    making: &Making,
+    existing: &ExistingTokens,
+) -> Result<(bool, StorageReason)> {
     // Of a hash nothing else can be kept.
     let wanted = match making.value {
-        Value::Hash(_) => Wanted::Hashed,
+        Value::Hash(_) => StorageChoice::Hashed,
         _ => making.wanted,
     };
-    let hashes = survey.hashes || making.new_store;
+    let hashes = existing.hashes || making.new_store;
     let (hashed, because) =
         token_storage::decide(schema, wanted, making.use_hashed_tokens, hashes)?;
     Ok(match because {
-        KeptBecause::Store if making.new_store => (hashed, KeptBecause::NewStore),
+        StorageReason::Store if making.new_store => (hashed, StorageReason::NewStore),
         because => (hashed, because),
     })
 }

@@ -5,7 +5,7 @@ use crate::metadata::migration::HASHING;
 
 /// How a new token is to be kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wanted {
+pub enum StorageChoice {
     /// As influxd is set up, else as the store's other tokens.
     #[default]
     Auto,
@@ -17,7 +17,7 @@ pub enum Wanted {
 
 /// Why a token is kept the way it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeptBecause {
+pub enum StorageReason {
     /// Releases of this schema know no hashed tokens.
     Schema,
     /// It was asked for.
@@ -37,12 +37,12 @@ pub enum KeptBecause {
 /// [`ErrorKind::Refused`] when a hash is wanted that releases of this schema can't read.
 pub fn decide(
     schema: u64,
-    wanted: Wanted,
+    wanted: StorageChoice,
     setting: Option<bool>,
     hashes: bool,
-) -> Result<(bool, KeptBecause)> {
+) -> Result<(bool, StorageReason)> {
     match (wanted, setting) {
-        (Wanted::Hashed, _) if schema < HASHING => Err(Error::new(
+        (StorageChoice::Hashed, _) if schema < HASHING => Err(Error::new(
             ErrorKind::Refused,
             format!(
                 "the store has schema {schema}, whose releases (2.7 and older) know no hashed \
@@ -50,11 +50,11 @@ pub fn decide(
             ),
         )
         .with_hint(NO_HASHES)),
-        _ if schema < HASHING => Ok((false, KeptBecause::Schema)),
-        (Wanted::Hashed, _) => Ok((true, KeptBecause::Asked)),
-        (Wanted::Plaintext, _) => Ok((false, KeptBecause::Asked)),
-        (Wanted::Auto, Some(setting)) => Ok((setting, KeptBecause::Setting)),
-        (Wanted::Auto, None) => Ok((hashes, KeptBecause::Store)),
+        _ if schema < HASHING => Ok((false, StorageReason::Schema)),
+        (StorageChoice::Hashed, _) => Ok((true, StorageReason::Asked)),
+        (StorageChoice::Plaintext, _) => Ok((false, StorageReason::Asked)),
+        (StorageChoice::Auto, Some(setting)) => Ok((setting, StorageReason::Setting)),
+        (StorageChoice::Auto, None) => Ok((hashes, StorageReason::Store)),
     }
 }
 
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn what_decides() {
-        use KeptBecause::{Asked, Schema, Setting, Store};
-        use Wanted::{Auto, Hashed, Plaintext};
+        use StorageChoice::{Auto, Hashed, Plaintext};
+        use StorageReason::{Asked, Schema, Setting, Store};
         for (schema, wanted, setting, hashes, expected) in [
             (20, Auto, Some(true), true, (false, Schema)),
             (20, Plaintext, None, true, (false, Schema)),

@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, PairAction, no_such_bucket, valid_key};
-use crate::store::edits::Edits;
 use crate::store::redb::backend::{OnDevice, Rehearsal};
 use crate::store::redb::guard::{drop_quietly, failed, guarded};
 use crate::store::redb::names::table_of;
@@ -233,7 +232,7 @@ fn change_bucket(
             }
         }
     }
-    let mut edits = Edits::of(change);
+    let mut edits = change.in_order();
     while let Some((key, edit)) = edits.peek() {
         match edit {
             Some(value) => {
@@ -266,7 +265,7 @@ fn changes_anything(store: &Redb, changes: &ChangeSet) -> Result<bool> {
         if !exists {
             return Ok(true);
         }
-        let mut edits = Edits::of(change);
+        let mut edits = change.in_order();
         while let Some((key, edit)) = edits.peek() {
             if store
                 .get(name, key)?

@@ -4,16 +4,16 @@ use clap::Args;
 
 use crate::cli::change::run_on;
 use crate::cli::commands::token_report::{
-    Action, Made, Owner, TokenChange, TokenCommand, ValueArgs, owner,
+    Action, Owner, TokenChange, TokenCommand, TokenOptions, ValueArgs, owner,
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth::clone::{Options, plan};
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token_plan::Plan;
+use crate::ops::token_plan::TokenPlan;
 use crate::store::Snapshot;
 
 /// Options of `auth clone`.
@@ -37,7 +37,7 @@ pub struct CloneArgs {
 /// # Errors
 /// As the operation.
 pub fn run(args: CloneArgs, session: &Session) -> Result<Outcome> {
-    let made = Made {
+    let made = TokenOptions {
         source: args.value.source(),
         token_out: args.value.token_out(),
         action: Action::Create,
@@ -59,22 +59,22 @@ pub fn run(args: CloneArgs, session: &Session) -> Result<Outcome> {
 }
 
 struct CloneToken<'a> {
-    made: Made<'a>,
+    made: TokenOptions<'a>,
     options: Options,
 }
 
 impl TokenCommand for CloneToken<'_> {
     type Confirmed = Owner;
 
-    fn made(&self) -> &Made<'_> {
+    fn made(&self) -> &TokenOptions<'_> {
         &self.made
     }
 
-    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan> {
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
         plan(snapshot, &self.options, now)
     }
 
-    fn confirmed(&self, entry: &Entry<'_>) -> Owner {
+    fn confirmed(&self, entry: &AuthDetails<'_>) -> Owner {
         owner(entry)
     }
 }

@@ -9,17 +9,17 @@ use clap::Args;
 use crate::cli::change::run_on;
 use crate::cli::commands::auth::permission_flags::PermissionFlags;
 use crate::cli::commands::token_report::{
-    Action, Made, Owner, TokenChange, TokenCommand, ValueArgs, owner,
+    Action, Owner, TokenChange, TokenCommand, TokenOptions, ValueArgs, owner,
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::Id;
 use crate::ops::auth::create::{Grants, Options, plan};
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token_plan::Plan;
+use crate::ops::token_plan::TokenPlan;
 use crate::store::Snapshot;
 
 /// Options of `auth create`.
@@ -65,7 +65,7 @@ pub struct CreateArgs {
 /// As the operation; [`ErrorKind::Usage`] for permissions that exclude each other, or none.
 pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
     let CreateArgs { value, .. } = &args;
-    let made = Made {
+    let made = TokenOptions {
         source: value.source(),
         token_out: value.token_out(),
         action: Action::Create,
@@ -91,22 +91,22 @@ pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
 }
 
 struct CreateToken<'a> {
-    made: Made<'a>,
+    made: TokenOptions<'a>,
     options: Options,
 }
 
 impl TokenCommand for CreateToken<'_> {
     type Confirmed = Owner;
 
-    fn made(&self) -> &Made<'_> {
+    fn made(&self) -> &TokenOptions<'_> {
         &self.made
     }
 
-    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan> {
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
         plan(snapshot, &self.options, now)
     }
 
-    fn confirmed(&self, entry: &Entry<'_>) -> Owner {
+    fn confirmed(&self, entry: &AuthDetails<'_>) -> Owner {
         owner(entry)
     }
 }

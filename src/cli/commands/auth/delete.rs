@@ -14,7 +14,7 @@ use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::Id;
-use crate::ops::auth::delete::{Doomed, Plan, plan};
+use crate::ops::auth::delete::{DeletedAuthorization, Plan, plan};
 use crate::ops::commit::SideFiles;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
@@ -40,7 +40,7 @@ struct DeleteTokens<'a> {
 
 impl ChangeCommand for DeleteTokens<'_> {
     type Plan = Plan;
-    type Confirmed = Vec<Doomed>;
+    type Confirmed = Vec<DeletedAuthorization>;
     type Done = ();
 
     fn plan(&self, store: &View<'_>) -> Result<Plan> {
@@ -55,8 +55,8 @@ impl ChangeCommand for DeleteTokens<'_> {
         Ok(Some(question(plan)))
     }
 
-    fn confirmed(&self, plan: &Plan) -> Result<Vec<Doomed>> {
-        Ok(plan.doomed.clone())
+    fn confirmed(&self, plan: &Plan) -> Result<Vec<DeletedAuthorization>> {
+        Ok(plan.deleted.clone())
     }
 
     fn apply(
@@ -81,7 +81,7 @@ impl ChangeCommand for DeleteTokens<'_> {
 
 /// Names what would stop working.
 fn question(plan: &Plan) -> String {
-    let names: Vec<String> = plan.doomed.iter().map(named).collect();
+    let names: Vec<String> = plan.deleted.iter().map(named).collect();
     let these = match names.len() {
         1 => "this token",
         _ => "these tokens",
@@ -93,23 +93,23 @@ fn question(plan: &Plan) -> String {
 }
 
 /// One of them, in words.
-fn named(doomed: &Doomed) -> String {
-    let Some(kind) = doomed.kind else {
-        return format!("{} (can't be decoded)", doomed.id);
+fn named(deleted: &DeletedAuthorization) -> String {
+    let Some(kind) = deleted.kind else {
+        return format!("{} (can't be decoded)", deleted.id);
     };
-    let mut text = format!("{} ({}", doomed.id, kind.name());
-    if let Some(description) = doomed
+    let mut text = format!("{} ({}", deleted.id, kind.name());
+    if let Some(description) = deleted
         .description
         .as_deref()
         .filter(|text| !text.is_empty())
     {
         text.push_str(&format!(" {description:?}"));
     }
-    match &doomed.user {
+    match &deleted.user {
         Some(user) => text.push_str(&format!(" of {user:?}")),
         None => text.push_str(" of nobody"),
     }
-    if !doomed.usable {
+    if !deleted.usable {
         text.push_str(", not usable");
     }
     text.push(')');
@@ -124,7 +124,7 @@ struct Report<'a> {
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
-    deleted: &'a [Doomed],
+    deleted: &'a [DeletedAuthorization],
     /// Whether this leaves no usable operator token, though there was one.
     last_operator: bool,
 }
@@ -134,7 +134,7 @@ impl<'a> Report<'a> {
         Self {
             changed,
             dry_run,
-            deleted: &plan.doomed,
+            deleted: &plan.deleted,
             last_operator: plan.last_operator,
         }
     }
@@ -148,8 +148,8 @@ impl Human for Report<'_> {
         } else {
             writeln!(out, "deleted {tokens}")?;
         }
-        for doomed in self.deleted {
-            writeln!(out, "  {}", named(doomed))?;
+        for deleted in self.deleted {
+            writeln!(out, "  {}", named(deleted))?;
         }
         if self.last_operator {
             let verb = if self.dry_run { "would be" } else { "is" };

@@ -13,7 +13,7 @@ use crate::cli::terminal::auth_details::permission_text;
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
-use crate::ops::auth::list::{Entry, Lister, NamedPermission};
+use crate::ops::auth::list::{AuthDetails, Lister, NamedPermission};
 use crate::store::Store;
 
 /// Options of `auth list`.
@@ -47,7 +47,7 @@ pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
         return list_json(lister, store, args.v1, session);
     }
     let mut table = list_table(args.v1, !args.hide_headers);
-    let mut sink = |entry: &Entry<'_>| add_row(&mut table, entry);
+    let mut sink = |entry: &AuthDetails<'_>| add_row(&mut table, entry);
     let skipped = if args.v1 {
         lister.list_legacy(snapshot, &mut sink)?
     } else {
@@ -103,7 +103,7 @@ fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Resul
     Ok(Outcome::Done)
 }
 
-fn append<P: Serialize>(entry: &Entry<'_, P>, text: &mut Vec<u8>) {
+fn append<P: Serialize>(entry: &AuthDetails<'_, P>, text: &mut Vec<u8>) {
     text.extend_from_slice(b",\n");
     // Writing into memory does not fail, and the entry's types all serialize.
     let _ = serde_json::to_writer(text, entry);
@@ -124,7 +124,7 @@ fn list_table(v1: bool, header: bool) -> Table {
     Table::new(&columns, header)
 }
 
-fn add_row(table: &mut Table, entry: &Entry<'_>) {
+fn add_row(table: &mut Table, entry: &AuthDetails<'_>) {
     let user_id = entry.user_id.map(|id| id.to_string()).unwrap_or_default();
     let status = if entry.usable || entry.status != "active" {
         entry.status.to_owned()

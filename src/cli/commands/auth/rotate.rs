@@ -4,17 +4,17 @@ use clap::Args;
 
 use crate::cli::change::{Look, run_on};
 use crate::cli::commands::token_report::{
-    Action, Made, Owner, TokenChange, TokenCommand, ValueArgs, owner,
+    Action, Owner, TokenChange, TokenCommand, TokenOptions, ValueArgs, owner,
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::ui::printable;
 use crate::error::Result;
 use crate::metadata::{Id, Kind};
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::auth::rotate::{Options, plan};
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token_plan::Plan;
+use crate::ops::token_plan::TokenPlan;
 use crate::store::Snapshot;
 
 /// Options of `auth rotate`.
@@ -32,7 +32,7 @@ pub struct RotateArgs {
 /// # Errors
 /// As the operation, and when nobody says yes.
 pub fn run(args: RotateArgs, session: &Session) -> Result<Outcome> {
-    let made = Made {
+    let made = TokenOptions {
         source: args.value.source(),
         token_out: args.value.token_out(),
         action: Action::Rotate,
@@ -52,7 +52,7 @@ pub fn run(args: RotateArgs, session: &Session) -> Result<Outcome> {
 }
 
 struct RotateToken<'a> {
-    made: Made<'a>,
+    made: TokenOptions<'a>,
     options: Options,
 }
 
@@ -71,11 +71,11 @@ struct Record {
 impl TokenCommand for RotateToken<'_> {
     type Confirmed = Record;
 
-    fn made(&self) -> &Made<'_> {
+    fn made(&self) -> &TokenOptions<'_> {
         &self.made
     }
 
-    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan> {
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
         plan(snapshot, &self.options, now)
     }
 
@@ -84,7 +84,7 @@ impl TokenCommand for RotateToken<'_> {
     }
 
     /// Names what would stop working.
-    fn question(&self, entry: &Entry<'_>) -> Option<String> {
+    fn question(&self, entry: &AuthDetails<'_>) -> Option<String> {
         let owner = match (entry.user, entry.org) {
             (Some(user), Some(org)) => format!(" of {user:?} in {org:?}"),
             _ => String::new(),
@@ -97,7 +97,7 @@ impl TokenCommand for RotateToken<'_> {
         )))
     }
 
-    fn confirmed(&self, entry: &Entry<'_>) -> Record {
+    fn confirmed(&self, entry: &AuthDetails<'_>) -> Record {
         Record {
             id: entry.id,
             description: entry.description.to_owned(),

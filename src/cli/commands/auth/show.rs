@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::{permission_text, write_entry};
+use crate::cli::terminal::auth_details::{permission_text, write_auth_details};
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
@@ -46,7 +46,7 @@ pub fn run(args: &ShowArgs, session: &Session) -> Result<Outcome> {
 
 impl Human for Shown<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        write_entry(&self.entry, false, out)?;
+        write_auth_details(&self.entry, false, out)?;
         writeln!(out, "Permissions:")?;
         for permission in &self.entry.permissions {
             writeln!(out, "  {}", printable(&permission_text(permission, true)))?;

@@ -11,11 +11,11 @@ use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
 use crate::cli::commands::token_report::{Owner, owner};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_entry;
+use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::Result;
 use crate::metadata::{Id, Kind};
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::auth::update::{Options, Plan, plan};
 use crate::ops::commit::SideFiles;
 use crate::store::{ChangeSet, Committed, WritableStore};
@@ -125,7 +125,7 @@ impl ChangeCommand for UpdateToken {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
-    authorization: &'a Entry<'a>,
+    authorization: &'a AuthDetails<'a>,
     /// Null if it can't be known.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -135,7 +135,7 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(entry: &'a Entry<'a>, changed: Option<bool>, dry_run: bool) -> Self {
+    fn new(entry: &'a AuthDetails<'a>, changed: Option<bool>, dry_run: bool) -> Self {
         Self {
             authorization: entry,
             changed,
@@ -154,7 +154,7 @@ impl Human for Report<'_> {
             (_, false) => writeln!(out, "{id} was changed")?,
         }
         writeln!(out)?;
-        write_entry(self.authorization, true, out)?;
+        write_auth_details(self.authorization, true, out)?;
         if let (Some(user), false) = (self.login, self.authorization.status == "active") {
             writeln!(
                 out,

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_entry;
+use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::Result;
@@ -74,7 +74,7 @@ impl Human for Verified<'_> {
         }
         if let Some(entry) = &self.authorization {
             writeln!(out)?;
-            write_entry(entry, false, out)?;
+            write_auth_details(entry, false, out)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::cli::change::{Answer, NewToken, end};
 use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_entry;
+use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::stdout;
@@ -20,12 +20,12 @@ use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Storage;
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::backup::content::RestoreContext;
 use crate::ops::backup::manifest::base;
 use crate::ops::backup::operator::Supplied;
-use crate::ops::backup::operator_access::Opener;
-use crate::ops::backup::replaced_store::Old;
+use crate::ops::backup::operator_access::OperatorSource;
+use crate::ops::backup::replaced_store::ReplacedStore;
 use crate::ops::backup::restore::{Options, Plan, Planned, Restored, plan};
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::commit::write_token;
@@ -104,9 +104,9 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     }
     let options = options(&args, session);
     let opener = if args.new_operator {
-        Opener::New
+        OperatorSource::New
     } else {
-        Opener::Token(args.operator.needed()?)
+        OperatorSource::Token(args.operator.needed()?)
     };
     let now = Zoned::now();
     let backup = open(&args.backup, scratch_folder(&options.to)?)?;
@@ -114,9 +114,9 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     let open_options = session.open_options();
     let old = if stands {
         // The lock is let go again: the question that follows may take its time.
-        Old::look(Store::open(&options.to, &open_options), &options.to)?
+        ReplacedStore::look(Store::open(&options.to, &open_options), &options.to)?
     } else {
-        Old::default()
+        ReplacedStore::default()
     };
     let moment = Timestamp::from(&now);
     let disk = &RealDisk;
@@ -254,8 +254,8 @@ fn scratch_folder(to: &Path) -> Result<Option<&Path>> {
 }
 
 /// Refuses when the old metadata have changed since they were asked about.
-fn still_the_same(held: &Held, old: &Old, path: &Path) -> Result<()> {
-    if Old::look(held.store(), path)?.is_like(old) {
+fn still_the_same(held: &Held, old: &ReplacedStore, path: &Path) -> Result<()> {
+    if ReplacedStore::look(held.store(), path)?.is_like(old) {
         return Ok(());
     }
     Err(Error::new(
@@ -313,7 +313,7 @@ fn render(
 ) -> Result<zeroize::Zeroizing<Vec<u8>>> {
     let restored = plan.told(changed, kept);
     let token_out = token_out.map(|path| path.display().to_string());
-    let with = |authorization: Option<&Entry<'_>>| {
+    let with = |authorization: Option<&AuthDetails<'_>>| {
         session.ui().render(&Report {
             restored: &restored,
             authorization,
@@ -339,7 +339,7 @@ struct Report<'a> {
     #[serde(flatten)]
     restored: &'a Restored,
     #[serde(skip_serializing_if = "Option::is_none")]
-    authorization: Option<&'a Entry<'a>>,
+    authorization: Option<&'a AuthDetails<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -418,7 +418,7 @@ impl Human for Report<'_> {
                 None => writeln!(out, "a new operator token was made; it is shown only now\n")?,
             }
             let hidden = self.dry_run || self.token_out.is_some();
-            write_entry(authorization, hidden, out)?;
+            write_auth_details(authorization, hidden, out)?;
         }
         Ok(())
     }

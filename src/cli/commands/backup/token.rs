@@ -11,13 +11,13 @@ use crate::cli::change::{NewToken, end};
 use crate::cli::commands::backup::open;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_entry;
+use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::backup::backup_copy::{could_write, write};
 use crate::ops::backup::operator::Answers;
 use crate::ops::backup::token;
@@ -167,7 +167,7 @@ fn show<T>(
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
-    authorization: &'a Entry<'a>,
+    authorization: &'a AuthDetails<'a>,
     changed: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -222,7 +222,7 @@ impl Human for Report<'_> {
         }
         writeln!(out)?;
         let hidden = self.dry_run || self.token_out.is_some() || self.was_given;
-        write_entry(self.authorization, hidden, out)?;
+        write_auth_details(self.authorization, hidden, out)?;
         writeln!(
             out,
             "\ninflux restore --full ends well with the copy, with any influx CLI: it goes\n\

@@ -4,16 +4,16 @@ use clap::Args;
 
 use crate::cli::change;
 use crate::cli::commands::token_report::{
-    Action, Made, Owner, Source, TokenChange, TokenCommand, TokenOutArgs, owner,
+    Action, Owner, Source, TokenChange, TokenCommand, TokenOptions, TokenOutArgs, owner,
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::prompt::choose;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::auth::list::Entry;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::recover::operator::{Options, choices, plan};
 use crate::ops::timestamp::Timestamp;
-use crate::ops::token_plan::Plan;
+use crate::ops::token_plan::TokenPlan;
 use crate::store::Snapshot;
 
 /// Options of `recover operator`.
@@ -58,7 +58,7 @@ impl From<CreateOperatorArgs> for OperatorArgs {
 /// As the operation, and when the token can't be printed.
 pub fn run(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     let token_out = args.token_out.path();
-    let made = Made {
+    let made = TokenOptions {
         source: Source::Generated,
         token_out,
         action: Action::Create,
@@ -74,14 +74,14 @@ pub fn run(args: OperatorArgs, session: &Session) -> Result<Outcome> {
 }
 
 struct RecoverOperator<'a> {
-    made: Made<'a>,
+    made: TokenOptions<'a>,
     options: Options,
 }
 
 impl TokenCommand for RecoverOperator<'_> {
     type Confirmed = Owner;
 
-    fn made(&self) -> &Made<'_> {
+    fn made(&self) -> &TokenOptions<'_> {
         &self.made
     }
 
@@ -112,11 +112,11 @@ impl TokenCommand for RecoverOperator<'_> {
             }))
     }
 
-    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Plan> {
+    fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
         plan(snapshot, &self.options, now)
     }
 
-    fn confirmed(&self, entry: &Entry<'_>) -> Owner {
+    fn confirmed(&self, entry: &AuthDetails<'_>) -> Owner {
         owner(entry)
     }
 }

@@ -47,9 +47,9 @@ use crate::store::bolt::write::encode::{freelist, freelist_size};
 use crate::store::bolt::write::pack::NodeWriter;
 use crate::store::bolt::write::rebuild::{Checked, Source, TreeChanges, rebuild};
 use crate::store::bolt::write::space::{Space, contains, pages_of};
-use crate::store::change::{BucketChange, Edit, no_such_bucket, valid_key};
+use crate::store::change::{BucketChange, no_such_bucket, valid_key};
 use crate::store::device::View;
-use crate::store::edits::Edits;
+use crate::store::edits::{Edit, Edits};
 use crate::store::{
     ChangeSet, CommitOutcome, Committed, Device, ProtectedBytes, Snapshot, Unused, Wipe,
 };
@@ -370,7 +370,7 @@ fn build_bucket(
     whole: bool,
     out: &mut NodeWriter<'_>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut edits = Edits::of(change);
+    let mut edits = change.in_order();
     while let Some((key, edit)) = edits.peek() {
         if edit.is_some() {
             valid_key(key)?;
@@ -379,7 +379,7 @@ fn build_bucket(
     }
     let changes = TreeChanges {
         of_buckets: false,
-        edits: Edits::of(change),
+        edits: change.in_order(),
         transform: change.transform.as_deref(),
         repack: whole,
         depth: 0,
@@ -472,7 +472,7 @@ fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> 
 
 /// Looks up each edit. For few edits.
 fn has_each_edit(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
-    let mut edits = Edits::of(change);
+    let mut edits = change.in_order();
     while let Some((key, edit)) = edits.peek() {
         let found = new.get(name, key)?.map(Zeroizing::new);
         if found.as_ref().map(|value| value.as_slice()) != edit {
@@ -485,7 +485,7 @@ fn has_each_edit(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool>
 
 /// Compares the edits with the whole bucket in one pass. For many edits.
 fn has_all_edits(new: &Bolt, name: &[u8], change: &BucketChange) -> Result<bool> {
-    let mut edits = Edits::of(change);
+    let mut edits = change.in_order();
     let mut right = true;
     let findings = new.scan(name, &mut |key, value| {
         while let Some((_, edit)) = edits.peek_below(Some(key)) {
