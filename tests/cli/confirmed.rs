@@ -342,6 +342,7 @@ const NEVER_ASK: &[&str] = &[
     "auth show",
     "auth verify",
     "check",
+    "explain",
     "user list",
     "org list",
     "bucket list",
