@@ -593,11 +593,12 @@ mod tests {
         let order = [Wipe::Nothing, Wipe::Freed, Wipe::Everything];
         for (first, a) in order.into_iter().enumerate() {
             for (second, b) in order.into_iter().enumerate() {
-                let mut changes = ChangeSet::default();
-                changes.wipe = a;
-                let mut later = ChangeSet::default();
-                later.wipe = b;
-                changes.extend(later);
+                let wiping = |wipe| ChangeSet {
+                    wipe,
+                    ..ChangeSet::default()
+                };
+                let mut changes = wiping(a);
+                changes.extend(wiping(b));
                 assert_eq!(changes.wipe, order[first.max(second)]);
             }
         }

@@ -156,7 +156,7 @@ fn exports_share_a_folder_and_the_newest_counts() {
     let extra = ["--out", text(&out), "--sqlite-path", text(&database)];
     let ran = scene.run(&["backup", "export"], &database, &extra);
     ran.code(5)
-        .tells(&["no SQLite file", "nothing was changed"]);
+        .tells(&["not an SQLite file", "nothing was changed"]);
     assert_eq!(names(&out).len(), 6);
 }
 

@@ -333,7 +333,7 @@ fn an_sqlite_file_that_can_not_be_read() {
         (
             "format",
             [&sound_bytes[..18], &[9, 9], &sound_bytes[20..]].concat(),
-            "newer than what is known",
+            "newer than this version",
         ),
     ];
     for (_, bytes, words) in &cases {

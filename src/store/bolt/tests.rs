@@ -74,7 +74,7 @@ impl Visit for Collect {
                 }
             }
         } else {
-            Item::Value(key, hex::encode(&Sha256::digest(element.value)))
+            Item::Value(key, hex::encode(Sha256::digest(element.value)))
         });
         ControlFlow::Continue(())
     }
@@ -153,7 +153,7 @@ fn contents_are_those_that_bolt_wrote() {
             })
             .collect();
         dump.bucket(&bolt, "", 0, top);
-        let digest = hex::encode(&Sha256::digest(&dump.lines));
+        let digest = hex::encode(Sha256::digest(&dump.lines));
         let got = format!("{digest} buckets={} keys={}", dump.buckets, dump.keys);
         assert_eq!(got, wanted.trim(), "{name}");
 

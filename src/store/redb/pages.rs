@@ -62,7 +62,7 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
                 Severity::Info,
                 "structure.foreign-table",
                 format!("table {name:?}"),
-                "boltkey did not create this table and does not change it",
+                "this table was not created by boltkey; it is left unchanged",
             ));
         }
         for bucket in &buckets {
