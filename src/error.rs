@@ -69,7 +69,8 @@ enum Subject {
 /// A failure: what happened, to which file, what became of the database, and what to do next.
 pub struct Error {
     kind: ErrorKind,
-    subject: Option<Subject>,
+    // Boxed, so that a result with an error stays small.
+    subject: Option<Box<Subject>>,
     message: String,
     effect: Effect,
     notes: Vec<String>,
@@ -123,7 +124,7 @@ impl Error {
     /// Says which file the message names, so that nobody prefixes it with another.
     #[must_use]
     pub fn naming(mut self, path: &Path) -> Self {
-        self.subject = Some(Subject::Named(path.to_path_buf()));
+        self.subject = Some(Box::new(Subject::Named(path.to_path_buf())));
         self
     }
 
@@ -131,7 +132,7 @@ impl Error {
     #[must_use]
     pub fn about(mut self, path: &Path) -> Self {
         if self.subject.is_none() {
-            self.subject = Some(Subject::Prefix(path.to_path_buf()));
+            self.subject = Some(Box::new(Subject::Prefix(path.to_path_buf())));
         }
         self
     }
@@ -158,7 +159,7 @@ impl Error {
     /// What happened, with the file it happened to; without effect and notes.
     #[must_use]
     pub fn what(&self) -> String {
-        match &self.subject {
+        match self.subject.as_deref() {
             Some(Subject::Prefix(path)) => format!("{}: {}", path.display(), self.message),
             Some(Subject::Named(_)) | None => self.message.clone(),
         }

@@ -96,6 +96,8 @@ pub enum Command {
     Auth(commands::auth::Command),
     /// Check the structure of the file and the sense of the metadata
     Check(commands::check::CheckArgs),
+    /// Explain a finding, or an error text of influxd, influx or bbolt
+    Explain(commands::explain::ExplainArgs),
     /// Users: list, create, delete, give them a password
     #[command(subcommand)]
     User(commands::user::Command),
@@ -146,6 +148,7 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Locate => commands::locate::run(session),
         Command::Auth(command) => commands::auth::run(command, session),
         Command::Check(args) => commands::check::run(&args, session),
+        Command::Explain(args) => commands::explain::run(&args, session),
         Command::User(command) => commands::user::run(command, session),
         Command::Org(command) => commands::org::run(command, session),
         Command::Bucket(command) => commands::bucket::run(command, session),

@@ -84,7 +84,7 @@ impl Session {
         let schema = Schema::load(store.snapshot())?;
         // Any Bolt file may be looked at, and one without migrations is none of InfluxDB's. Where
         // damage hides them nothing can be said of the schema, and the damage is told elsewhere.
-        let of_damage = |finding: &Finding| finding.code.starts_with("structure.");
+        let of_damage = |finding: &Finding| finding.code.is_structure();
         if schema.known || (schema.migrations == 0 && schema.findings.iter().all(of_damage)) {
             return Ok(());
         }

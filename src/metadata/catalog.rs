@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Result;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::metadata::{Id, names};
 use crate::store::Snapshot;
 
@@ -198,8 +198,7 @@ impl Undecodable {
     pub(crate) fn into_findings(mut self, bucket: &[u8]) -> Vec<Finding> {
         if self.more > 0 {
             self.told.push(Finding::new(
-                Severity::Error,
-                "metadata.undecodable",
+                Code::Undecodable,
                 String::from_utf8_lossy(bucket),
                 format!("{} more records can't be decoded", self.more),
             ));
@@ -213,8 +212,7 @@ impl Undecodable {
 pub(crate) fn undecodable_record(bucket: &[u8], key: &[u8], cause: &serde_json::Error) -> Finding {
     let bucket = String::from_utf8_lossy(bucket);
     Finding::new(
-        Severity::Error,
-        "metadata.undecodable",
+        Code::Undecodable,
         format!("{bucket}/{}", String::from_utf8_lossy(key)),
         format!("record can't be decoded (at byte {})", cause.column()),
     )

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 
 use crate::error::Result;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::json::push_string;
 use crate::metadata::{Id, names};
@@ -84,8 +84,8 @@ impl Schema {
         for (record, expected) in records.iter().zip(1..) {
             let number = record.id.get();
             let place = format!("migrationsv1/{}", record.id);
-            let mut found = |severity, code, text| {
-                findings.push(Finding::new(severity, code, place.clone(), text));
+            let mut found = |code, text| {
+                findings.push(Finding::new(code, place.clone(), text));
             };
             let known = number
                 .checked_sub(1)
@@ -93,8 +93,7 @@ impl Schema {
                 .and_then(|n| MIGRATIONS.get(n));
             match known {
                 None => found(
-                    Severity::Error,
-                    "metadata.migration-unknown",
+                    Code::MigrationUnknown,
                     format!(
                         "this is no migration of InfluxDB up to 2.9, which stops with \"DB \
                          contains record of unknown migration {:?}\"",
@@ -102,8 +101,7 @@ impl Schema {
                     ),
                 ),
                 Some(name) if *name != record.name => found(
-                    Severity::Error,
-                    "metadata.migration-name",
+                    Code::MigrationName,
                     format!(
                         "influxd stops here with \"expected migration {name:?}, found {:?}\"",
                         record.name
@@ -113,8 +111,7 @@ impl Schema {
             }
             if number != expected {
                 found(
-                    Severity::Warning,
-                    "metadata.migration-gap",
+                    Code::MigrationGap,
                     String::from(
                         "a migration before this one is missing; influxd does not notice and \
                          never runs it",
@@ -125,8 +122,7 @@ impl Schema {
                 migrations = migrations.max(number);
             } else {
                 found(
-                    Severity::Warning,
-                    "metadata.migration-unfinished",
+                    Code::MigrationUnfinished,
                     String::from(
                         "this migration was begun and not finished; influxd runs it again",
                     ),
@@ -213,7 +209,7 @@ mod tests {
 
     fn codes(model: &Model) -> (u64, bool, Vec<&'static str>) {
         let schema = Schema::load(model).unwrap();
-        let codes = schema.findings.iter().map(|f| f.code).collect();
+        let codes = schema.findings.iter().map(|f| f.code.name()).collect();
         (schema.migrations, schema.known, codes)
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::finding::{Finding, Severity, counted};
+use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
 use crate::metadata::residue::Known;
 use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
@@ -125,8 +125,7 @@ pub fn status(store: &Store) -> Result<Status> {
         && !logins.iter().any(|login| login.active && login.operator)
     {
         let nobody = Finding::new(
-            Severity::Warning,
-            "metadata.nobody-gets-in",
+            Code::NobodyGetsIn,
             description.path.display().to_string(),
             "no usable operator token and no login with operator power is left",
         );
@@ -197,8 +196,7 @@ fn one_of_each(findings: Vec<Finding>) -> Vec<Finding> {
 
 fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
     Finding::new(
-        Severity::Warning,
-        "metadata.last-copies",
+        Code::LastCopies,
         path.to_string(),
         format!(
             "unused parts of this file show the plaintext of {} that the store itself holds only \

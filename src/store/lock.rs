@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 
 /// How to take the lock.
 #[derive(Debug, Clone, Default)]
@@ -155,8 +155,7 @@ fn has_no_locks(cause: &io::Error) -> bool {
 
 fn unlocked(path: &Path, cause: &io::Error) -> Finding {
     Finding::new(
-        Severity::Warning,
-        "structure.unlocked",
+        Code::Unlocked,
         path.display().to_string(),
         format!("this file system has no locks ({cause}), so a running influxd can't be detected"),
     )

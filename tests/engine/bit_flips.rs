@@ -35,7 +35,10 @@ fn look(bytes: &[u8]) -> Option<(Contents, BTreeSet<(&'static str, String)>)> {
     }
     findings.extend(Inspect::check(&bolt).unwrap().findings);
     findings.extend(bolt.unused(&mut |_| {}).unwrap());
-    let findings = findings.into_iter().map(|f| (f.code, f.place)).collect();
+    let findings = findings
+        .into_iter()
+        .map(|f| (f.code.name(), f.place))
+        .collect();
     Some((contents, findings))
 }
 

@@ -181,7 +181,7 @@ fn findings(bytes: &[u8]) -> BTreeSet<String> {
             look_at_everything(&bolt);
             let codes = check.findings.iter().map(|finding| {
                 assert!(finding.place.contains("page") || finding.place == "elsewhere");
-                finding.code.to_owned()
+                finding.code.to_string()
             });
             codes.collect()
         }
@@ -204,14 +204,26 @@ fn damaged(code: Code) -> PathBuf {
     fixtures().join("damaged").join(format!("{name}.bolt.gz"))
 }
 
+/// The codes of bolt files. The others of `structure.` are about redb stores and locks.
+fn codes() -> impl Iterator<Item = Code> {
+    let elsewhere = [
+        Code::Unlocked,
+        Code::Unclean,
+        Code::UnfinishedScrub,
+        Code::ForeignTable,
+    ];
+    let codes = Code::ALL.iter().copied();
+    codes.filter(move |code| code.is_structure() && !elsewhere.contains(code))
+}
+
 #[test]
 fn every_code_has_a_change_that_makes_it() {
     let rewrite = std::env::var_os("BOLTKEY_WRITE_DAMAGED").is_some();
     let mut entries = String::new();
-    for code in Code::ALL {
+    for code in codes() {
         let (_, base, mutate) = MUTATORS
             .iter()
-            .find(|(known, ..)| known == code)
+            .find(|(known, ..)| *known == code)
             .unwrap_or_else(|| panic!("{code:?} has no mutator"));
         let mut image = Image::bbolt(base);
         let sound = image.clone();
@@ -222,10 +234,10 @@ fn every_code_has_a_change_that_makes_it() {
         // A file that is no different shows a code that is no damage.
         if image.bytes != sound.bytes {
             assert!(!before.contains(code.name()), "{code:?} before: {before:?}");
-            let path = damaged(*code);
+            let path = damaged(code);
             if rewrite {
                 write(&path, &image.bytes, &after);
-                entries.push_str(&entry(*code, base, &path, &after));
+                entries.push_str(&entry(code, base, &path, &after));
             }
             assert_eq!(content(&path), image.bytes, "{}", path.display());
         }
@@ -233,7 +245,7 @@ fn every_code_has_a_change_that_makes_it() {
     if rewrite {
         note(&entries);
     }
-    assert_eq!(MUTATORS.len(), Code::ALL.len());
+    assert_eq!(MUTATORS.len(), codes().count());
     println!("cases: checker {}", MUTATORS.len());
 }
 
@@ -255,7 +267,7 @@ fn entry(code: Code, base: &str, path: &Path, findings: &BTreeSet<String>) -> St
          with one change\tdefect\t{}\tfindings\t{}\n\
          {}\tproducer\ttests/engine/checker.rs\t{command}\tcontent\tthe findings expected of {file}, one \
          on each line\n",
-        code.explanation(),
+        code.meaning(),
         findings.join(", "),
         name(&expected(path)),
         file = name(path),

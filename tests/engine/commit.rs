@@ -162,7 +162,7 @@ fn sound(bytes: &[u8], what: &str) {
                 "older-meta"
             ]
             .iter()
-            .any(|code| finding.code == format!("structure.{code}")),
+            .any(|code| finding.code.name() == format!("structure.{code}")),
             "{what}: {finding:?}"
         );
     }
@@ -484,7 +484,7 @@ fn damaged_and_truncated_files_are_refused() {
         let check = Inspect::check(&bolt).unwrap();
         let fatal = check.findings.iter().any(|finding| {
             finding.severity == Severity::Error
-                || ["structure.truncated", "structure.short-page"].contains(&finding.code)
+                || ["structure.truncated", "structure.short-page"].contains(&finding.code.name())
         });
         let recorder = Recorder::new(bytes.clone());
         let mut store = WritableStore::on(Box::new(recorder.clone()), &path).unwrap();

@@ -13,6 +13,7 @@ mod support;
 
 mod corpora;
 mod documentation;
+mod findings;
 mod layers;
 mod listed;
 mod manifest;

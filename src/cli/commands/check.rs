@@ -45,7 +45,7 @@ impl Human for Checked {
         let (structure, metadata): (Vec<&Finding>, Vec<&Finding>) = self
             .findings
             .iter()
-            .partition(|finding| finding.code.starts_with("structure."));
+            .partition(|finding| finding.code.is_structure());
         let pages = &self.pages;
         writeln!(
             out,

@@ -1,66 +1,80 @@
-//! The entries of a token index as records want them, to be met by those that are there.
+//! The index entries that records require, compared with those that exist.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::metadata::Id;
 use crate::metadata::authenticate::key_digest;
 
-/// The index entries that records demand, by digest since the keys may be tokens.
-#[derive(Default)]
-pub(super) struct Expected {
-    entries: HashMap<[u8; 16], Wanted>,
+/// The entries that records require; `T` is what an entry leads to. Keys are kept as digests,
+/// since they may be tokens.
+pub(super) struct Expected<T> {
+    entries: HashMap<[u8; 16], Wanted<T>>,
 }
 
-struct Wanted {
-    id: Id,
+struct Wanted<T> {
+    target: T,
     required: bool,
     met: bool,
 }
 
-pub(super) enum Met {
+/// What an existing entry is.
+pub(super) enum Met<T> {
+    /// The entry that a record requires.
     Right,
-    Elsewhere(Id),
+    /// An entry with the key of a record that should lead to this target instead.
+    Elsewhere(T),
+    /// No record requires an entry with this key.
     Unexpected,
 }
 
-impl Expected {
-    pub(super) fn expect(&mut self, key: &[u8], id: Id) {
-        self.insert(key, id, true);
+impl<T> Default for Expected<T> {
+    fn default() -> Self {
+        Self {
+            entries: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Copy + Ord> Expected<T> {
+    /// Requires an entry.
+    pub(super) fn expect(&mut self, key: &[u8], target: T) {
+        self.insert(key, target, true);
     }
 
-    /// Allows an entry without demanding it.
-    pub(super) fn tolerate(&mut self, key: &[u8], id: Id) {
-        self.insert(key, id, false);
+    /// Allows an entry without requiring it.
+    pub(super) fn tolerate(&mut self, key: &[u8], target: T) {
+        self.insert(key, target, false);
     }
 
-    fn insert(&mut self, key: &[u8], id: Id, required: bool) {
+    fn insert(&mut self, key: &[u8], target: T, required: bool) {
         let wanted = Wanted {
-            id,
+            target,
             required,
             met: false,
         };
         self.entries.insert(key_digest(key), wanted);
     }
 
-    pub(super) fn meet(&mut self, key: &[u8], target: Option<Id>) -> Met {
+    /// Compares an existing entry. With `any_target` an entry that leads elsewhere counts as met.
+    pub(super) fn meet(&mut self, key: &[u8], target: Option<T>, any_target: bool) -> Met<T> {
         match self.entries.get_mut(&key_digest(key)) {
             None => Met::Unexpected,
-            Some(wanted) => {
+            Some(wanted) if target == Some(wanted.target) => {
                 wanted.met = true;
-                if target == Some(wanted.id) {
-                    Met::Right
-                } else {
-                    Met::Elsewhere(wanted.id)
-                }
+                Met::Right
+            }
+            Some(wanted) => {
+                wanted.met |= any_target;
+                Met::Elsewhere(wanted.target)
             }
         }
     }
 
-    pub(super) fn unmet(self) -> BTreeSet<Id> {
+    /// The targets of required entries that do not exist.
+    pub(super) fn unmet(self) -> BTreeSet<T> {
         let unmet = self.entries.into_values();
         unmet
-            .filter(|w| w.required && !w.met)
-            .map(|w| w.id)
+            .filter(|wanted| wanted.required && !wanted.met)
+            .map(|wanted| wanted.target)
             .collect()
     }
 }

@@ -1,5 +1,6 @@
 //! One authorization record by itself.
 
+use crate::finding::Code;
 use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{Authorization, Catalog, Storage, TokenHash, description_tags};
 
@@ -7,21 +8,21 @@ use crate::metadata::{Authorization, Catalog, Storage, TokenHash, description_ta
 pub(super) fn record_findings(
     record: &Authorization<'_>,
     catalog: &Catalog,
-    add: &mut dyn FnMut(&'static str, String),
+    add: &mut dyn FnMut(Code, String),
 ) {
     let hash = (!record.hashed_token.is_empty()).then(|| TokenHash::parse(&record.hashed_token));
     match record.storage() {
         Storage::Missing => add(
-            "metadata.token-absent",
+            Code::TokenAbsent,
             "it holds no token; it authenticates nobody and can't be updated".into(),
         ),
         Storage::Both => match &hash {
             Some(Ok(hash)) if !hash.matches(record.token.as_bytes()) => add(
-                "metadata.token-disagrees",
+                Code::TokenDisagrees,
                 "its hash is not that of its token; influxd goes by the token".into(),
             ),
             _ => add(
-                "metadata.token-both",
+                Code::TokenBoth,
                 "it holds plaintext beside the hash; influxd leaves it like that".into(),
             ),
         },
@@ -29,25 +30,25 @@ pub(super) fn record_findings(
     }
     if let Some(Err(cause)) = hash {
         add(
-            "metadata.hash-undecodable",
+            Code::HashUndecodable,
             format!("its hash can't be decoded: {cause}"),
         );
     }
     if record.token.starts_with(PREFIX) {
         add(
-            "metadata.hash-as-token",
+            Code::HashAsToken,
             "a hash stands where its raw token belongs".into(),
         );
     }
     if let Some(id) = record.user_id.filter(|id| !catalog.users.contains_key(id)) {
         add(
-            "metadata.token-user-gone",
+            Code::TokenUserGone,
             format!("its user {id} was deleted; influxd hides it and refuses it"),
         );
     }
     if !catalog.orgs.contains_key(&record.org_id) {
         add(
-            "metadata.token-org-gone",
+            Code::TokenOrgGone,
             format!(
                 "its organization {} was deleted; influxd hides it, and still accepts it",
                 record.org_id
@@ -56,7 +57,7 @@ pub(super) fn record_findings(
     }
     if description_tags::is_temporary(&record.description) {
         add(
-            "metadata.token-temporary",
+            Code::TokenTemporary,
             format!(
                 "it is marked as temporary; boltkey auth delete {} removes it",
                 record.id
@@ -66,7 +67,7 @@ pub(super) fn record_findings(
     let class = record.class();
     if class.old_vintage {
         add(
-            "metadata.operator-old",
+            Code::OperatorOld,
             "it lacks resource types that later releases added, so they refuse it backup and \
              restore"
                 .into(),

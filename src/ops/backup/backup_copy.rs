@@ -11,12 +11,14 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::authenticate::find;
 use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::ops::backup::manifest::with_size_of_kv;
-use crate::ops::backup::pack::{Sum, copy, pack, reads_back, temporary};
+use crate::ops::backup::pack::{pack, temporary};
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{Summary, look};
 use crate::ops::backup::token::{Plan, refused};
 use crate::ops::backup::{Compression, checksum_manifest, manifest};
 use crate::ops::commit::sound_structure;
+use crate::ops::files::checksums::{Checksum, reads_back};
+use crate::ops::files::copy::copy;
 use crate::ops::files::new_file::{folder_of, temporary_name};
 use crate::ops::files::output::OutputFile;
 use crate::store::device::on_file;
@@ -105,7 +107,7 @@ impl NewFolder {
         plan: &Plan,
         name: &str,
         compression: Compression,
-    ) -> Result<(Sum, Summary)> {
+    ) -> Result<(Checksum, Summary)> {
         let mut content = temporary(Some(&self.path))?;
         let path = self.path.join(name);
         let device = || {

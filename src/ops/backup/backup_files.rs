@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::folder::{names_in, read_text};
-use crate::ops::backup::pack::{CHUNK, Summed};
+use crate::ops::files::checksums::ChecksumWriter;
+use crate::ops::files::copy::CHUNK;
 use crate::store::{GZIP_MAGIC, fill, most_unpacked};
 
 /// What the names of files end in whose content is needed; all others are only looked at.
@@ -86,7 +87,7 @@ impl Check {
         mut copy: Option<&mut File>,
     ) -> io::Result<Self> {
         let mut buffer = Zeroizing::new(vec![0; CHUNK]);
-        let mut summed = Summed::new(io::sink());
+        let mut summed = ChecksumWriter::new(io::sink());
         let mut unpacked: Option<MultiGzDecoder<Counted>> = None;
         let mut size = 0;
         let mut damage = None;

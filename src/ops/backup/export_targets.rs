@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::error::{ErrorKind, IoContext, Result};
 use crate::ops::backup::Compression;
-use crate::ops::backup::pack::{Sum, Summed, pack, reads_back, temporary};
+use crate::ops::backup::pack::{pack, temporary};
+use crate::ops::files::checksums::{Checksum, ChecksumWriter, reads_back};
 use crate::ops::files::disk::{Disk, Front, Step};
 use crate::ops::files::output::{Finished, OutputFile};
 
@@ -23,13 +24,13 @@ pub trait Sink {
         content: &mut File,
         compression: Compression,
         progress: &dyn Fn(u64),
-    ) -> Result<Sum>;
+    ) -> Result<Checksum>;
 
     /// Takes a text as it is.
     ///
     /// # Errors
     /// As [`Sink::put`].
-    fn put_text(&mut self, name: &str, text: &[u8]) -> Result<Sum>;
+    fn put_text(&mut self, name: &str, text: &[u8]) -> Result<Checksum>;
 }
 
 /// A folder, with what this run has put into it. Unless it is complete, all of it goes again.
@@ -77,8 +78,8 @@ impl<'a> Folder<'a> {
     fn write(
         &mut self,
         name: &str,
-        write: impl FnOnce(&mut Front, &Path) -> Result<Sum>,
-    ) -> Result<Sum> {
+        write: impl FnOnce(&mut Front, &Path) -> Result<Checksum>,
+    ) -> Result<Checksum> {
         let path = self.path.join(name);
         let out = OutputFile::create_regular(&path)?;
         let mut front = Front::new(self.disk.device(out.file().at("write", &path)?));
@@ -100,13 +101,13 @@ impl Sink for Folder<'_> {
         content: &mut File,
         compression: Compression,
         progress: &dyn Fn(u64),
-    ) -> Result<Sum> {
+    ) -> Result<Checksum> {
         self.write(name, |out, path| {
             pack(content, compression, out, path, &mut |done| progress(done))
         })
     }
 
-    fn put_text(&mut self, name: &str, text: &[u8]) -> Result<Sum> {
+    fn put_text(&mut self, name: &str, text: &[u8]) -> Result<Checksum> {
         self.write(name, |out, path| {
             out.write_all(text).at("write", path)?;
             Ok(sum_of_text(text))
@@ -182,7 +183,7 @@ impl Sink for Stream<'_> {
         content: &mut File,
         compression: Compression,
         progress: &dyn Fn(u64),
-    ) -> Result<Sum> {
+    ) -> Result<Checksum> {
         // A tar tells how long a file is before it comes.
         let packed = temporary(None)?;
         let path = Path::new("a temporary file");
@@ -197,7 +198,7 @@ impl Sink for Stream<'_> {
         Ok(sum)
     }
 
-    fn put_text(&mut self, name: &str, mut text: &[u8]) -> Result<Sum> {
+    fn put_text(&mut self, name: &str, mut text: &[u8]) -> Result<Checksum> {
         let sum = sum_of_text(text);
         let size = text.len() as u64;
         self.append(name, &mut text, size)?;
@@ -205,8 +206,8 @@ impl Sink for Stream<'_> {
     }
 }
 
-fn sum_of_text(text: &[u8]) -> Sum {
-    let mut summed = Summed::new(io::sink());
+fn sum_of_text(text: &[u8]) -> Checksum {
+    let mut summed = ChecksumWriter::new(io::sink());
     // A sink takes everything.
     let _ = summed.write_all(text);
     summed.sum()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity, counted};
+use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::tsm;
 use crate::ops::backup::operator::{Answer, Supplied, full_restore, supplied};
@@ -94,12 +94,7 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
             {
                 let place = backup.kv.name.clone();
                 let text = error.to_string();
-                findings.push(Finding::new(
-                    Severity::Error,
-                    "backup.file-damaged",
-                    place,
-                    text,
-                ));
+                findings.push(Finding::new(Code::FileDamaged, place, text));
             }
             None
         }
@@ -165,7 +160,7 @@ fn residue(backup: &Backup, store: &Store) -> Result<Option<Finding>> {
     );
     let place = backup.kv.name.as_str();
     Ok(Some(
-        Finding::new(Severity::Warning, "backup.residue", place, message).with_hint(
+        Finding::new(Code::BackupResidue, place, message).with_hint(
             "boltkey backup restore leaves them behind, influx restore does not; boltkey residue \
              recover gets back those of hashed tokens",
         ),
@@ -192,8 +187,7 @@ fn of_full_restore(
         Ok(data) => data.unwrap_or_default().shards(),
         Err(error) if is_damage(&error) => {
             findings.push(Finding::new(
-                Severity::Error,
-                "metadata.tsm-undecodable",
+                Code::TsmUndecodable,
                 "v1_tsm1_metadata/meta.db",
                 error.message(),
             ));
@@ -205,8 +199,7 @@ fn of_full_restore(
     if !backup.kind.has_manifest() {
         findings.push(
             Finding::new(
-                Severity::Info,
-                "backup.no-manifest",
+                Code::NoManifest,
                 backup.path.display().to_string(),
                 "it has no .manifest, so influx restore does not take it as it is",
             )
@@ -224,8 +217,7 @@ fn of_full_restore(
 fn look_at_sqlite(backup: &Backup, findings: &mut Vec<Finding>) -> Result<()> {
     if backup.sql.is_none() {
         findings.push(Finding::new(
-            Severity::Info,
-            "backup.no-sqlite",
+            Code::NoSqlite,
             backup.path.display().to_string(),
             "it has no SQLite file: no notebooks, annotations, remotes and replications",
         ));
@@ -242,8 +234,8 @@ fn look_at_sqlite(backup: &Backup, findings: &mut Vec<Finding>) -> Result<()> {
                 .iter()
                 .all(|finding| !finding.place.ends_with(&sql.name))
             {
-                let (code, place) = ("backup.file-damaged", sql.name.as_str());
-                findings.push(Finding::new(Severity::Error, code, place, error.message()));
+                let (code, place) = (Code::FileDamaged, sql.name.as_str());
+                findings.push(Finding::new(code, place, error.message()));
             }
             Ok(())
         }

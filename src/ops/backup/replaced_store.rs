@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::{ErrorKind, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::metadata::{Catalog, names};
 use crate::store::Store;
 
@@ -39,8 +39,7 @@ impl Old {
                 let message = error.to_string();
                 Ok(Self {
                     unread: Some(Finding::new(
-                        Severity::Warning,
-                        "backup.target-unread",
+                        Code::TargetUnread,
                         path.display().to_string(),
                         format!(
                             "what stands there can't be read, nor which shards it knows: {message}"

@@ -8,19 +8,20 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Finding, Severity, counted};
+use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::authenticate::find;
 use crate::metadata::{Id, Storage, Variant, names};
 use crate::ops::backup::content::{BackupStore, RestoreContext};
 use crate::ops::backup::operator::Supplied;
 use crate::ops::backup::operator_access::{Judged, Opener, Opening, opening};
-use crate::ops::backup::pack::{Sum, copy, reads_back, sum_of};
 use crate::ops::backup::replaced_store::Old;
 use crate::ops::backup::restore_target::{InTheWay, New, Pair, Ready};
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::backup::{shards, sql};
 use crate::ops::commit::SideFiles;
+use crate::ops::files::checksums::{Checksum, checksum_of, reads_back};
+use crate::ops::files::copy::copy;
 use crate::ops::files::disk::{Disk, Front};
 use crate::ops::files::engine_folder;
 use crate::ops::files::new_file::folder_of;
@@ -199,8 +200,7 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
     let mut findings = Vec::new();
     if hashing.numbers.migrates {
         findings.push(Finding::new(
-            Severity::Warning,
-            "backup.hash-migrates",
+            Code::HashMigrates,
             place.clone(),
             "hashed tokens need schema 21, to which the restored store goes: InfluxDB 2.7 and \
              older do not start on it",
@@ -209,8 +209,7 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
     let embedded = hashing.embedded.len() as u64;
     if embedded > 0 {
         findings.push(Finding::new(
-            Severity::Warning,
-            "backup.hash-embedded",
+            Code::HashEmbedded,
             place,
             format!(
                 "{} in which tokens stand in plaintext, such as telegraf configurations, stay as \
@@ -253,12 +252,7 @@ fn no_sqlite(backup: &Backup, path: &Path) -> Finding {
     } else {
         Severity::Info
     };
-    Finding::new(
-        severity,
-        "backup.no-sqlite",
-        backup.path.display().to_string(),
-        what,
-    )
+    Finding::new(Code::NoSqlite, backup.path.display().to_string(), what).with_severity(severity)
 }
 
 /// What was restored, or would be.
@@ -397,7 +391,7 @@ fn write_sqlite(content: &mut File, path: &Path, disk: &dyn Disk) -> Result<New>
     copy(content, &mut file, &mut |_| {}).at("write", path)?;
     file.sync().at("write", path)?;
     content.rewind().at("read", path)?;
-    let sum: Sum = sum_of(content).at("read", path)?;
+    let sum: Checksum = checksum_of(content).at("read", path)?;
     reads_back(&mut file, &sum).at("verify", path)?;
     Ok(new)
 }

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::ops::backup::backup_files::Members;
 use crate::ops::backup::checksum_manifest::Sheet;
 use crate::ops::backup::folder::no_backup;
 use crate::ops::backup::manifest::{Manifest, ShardFile};
-use crate::ops::backup::pack::{copy, is_gzip, temporary};
+use crate::ops::backup::pack::{is_gzip, temporary};
 use crate::ops::backup::{Compression, checksum_manifest, manifest, tar_reader};
+use crate::ops::files::copy::copy;
 use crate::store::{OpenOptions, Store, fill};
 
 /// Where a backup is to be read from.
@@ -349,12 +350,12 @@ impl Backup {
             };
             if let Some(damage) = damage {
                 let code = if state == State::Missing {
-                    "backup.file-missing"
+                    Code::FileMissing
                 } else {
-                    "backup.file-damaged"
+                    Code::FileDamaged
                 };
                 let place = members.path(&expected.name).display().to_string();
-                findings.push(Finding::new(Severity::Error, code, place, damage));
+                findings.push(Finding::new(code, place, damage));
             }
             states.push(FileState {
                 file_name: expected.name,

@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::pack::{is_gzip, temporary};
+use crate::ops::files::copy;
 use crate::store::{Sqlite, unpack};
 
 /// The content of a server's SQLite file as one file without a name, journal and all. Whoever
@@ -41,7 +42,7 @@ pub fn unpacked(mut packed: File, path: &Path, scratch: Option<&Path>) -> Result
         })?;
         content.write_all(&bytes).at("unpack", path)?;
     } else {
-        crate::ops::backup::pack::copy(&mut packed, &mut content, &mut |_| {}).at("copy", path)?;
+        copy::copy(&mut packed, &mut content, &mut |_| {}).at("copy", path)?;
     }
     check(&mut content, path)?;
     content.rewind().at("read", path)?;
@@ -53,7 +54,7 @@ fn check(content: &mut File, path: &Path) -> Result<()> {
     let mut copied = || -> std::io::Result<NamedTempFile> {
         let mut named = NamedTempFile::new()?;
         content.rewind()?;
-        crate::ops::backup::pack::copy(content, named.as_file_mut(), &mut |_| {})?;
+        copy::copy(content, named.as_file_mut(), &mut |_| {})?;
         Ok(named)
     };
     let named = copied().at("check a copy of", path)?;

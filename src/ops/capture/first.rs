@@ -13,7 +13,7 @@ use crate::metadata::{Authorization, Catalog, Id, names};
 use crate::ops::capture::read::Unseal;
 use crate::ops::capture::seal::Seal;
 use crate::ops::capture::{Format, Writer, each, read};
-use crate::ops::commit::{Summed, summed};
+use crate::ops::files::checksums::{ChecksumWriter, reads_back};
 use crate::ops::files::output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::Snapshot;
@@ -126,7 +126,7 @@ impl CaptureFirst {
     fn write(&self, snapshot: &dyn Snapshot, recovered: &BTreeMap<Id, Token>) -> Result<Finished> {
         let catalog = Catalog::load(snapshot)?;
         let mut file = OutputFile::create_regular(&self.path)?;
-        let mut out = Summed::new(&mut file);
+        let mut out = ChecksumWriter::new(&mut file);
         let name = self.path.display().to_string();
         let mut unread = None;
         self.seal.write(&mut out, &name, |out| {
@@ -160,13 +160,7 @@ impl CaptureFirst {
                 format!("{}: {}", finding.place, finding.message),
             ));
         }
-        file.finish_after(|written| {
-            if summed(written)? == expected {
-                Ok(())
-            } else {
-                Err(io::Error::other("it does not read back as it was written"))
-            }
-        })
+        file.finish_after(|written| reads_back(written, &expected))
     }
 
     /// Sees that the file has every token, and that it is on disk; whether it is encrypted.

@@ -4,13 +4,12 @@
 
 pub(crate) mod proof;
 
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
@@ -18,6 +17,7 @@ use crate::finding::{Finding, Severity};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{Schema, migration};
 use crate::ops::capture::first::{Capture, CaptureFile, Captured};
+use crate::ops::files::checksums::{ChecksumWriter, reads_back};
 use crate::ops::files::output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::writable::CopyFailed;
@@ -55,7 +55,7 @@ pub fn known_schema(snapshot: &dyn Snapshot) -> Result<Schema> {
     }
     // Where its records can't be reached, nothing can be said of the schema.
     let damage = schema.findings.iter().cloned();
-    let damage = damage.filter(|finding| finding.code.starts_with("structure."));
+    let damage = damage.filter(|finding| finding.code.is_structure());
     all_decoded(&damage.collect::<Vec<_>>())?;
     let why = match schema.findings.first() {
         Some(finding) => format!("{}: {}", finding.place, finding.message),
@@ -275,20 +275,13 @@ fn last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
 /// Copies the database and compares what was written with what was read.
 fn keep_copy(store: &WritableStore, path: &Path) -> Result<Finished> {
     let mut file = OutputFile::create_database(path)?;
-    let mut written = Summed::new(&mut file);
+    let mut written = ChecksumWriter::new(&mut file);
     store.copy_to(&mut written).or_else(|failed| match failed {
         CopyFailed::Reading(cause) => Err(cause).at("read", &store.description().path),
         CopyFailed::Writing(cause) => Err(cause).at("write", path),
     })?;
     let expected = written.sum();
-    let finished = file.finish_after(|copy| {
-        if summed(copy)? == expected {
-            Ok(())
-        } else {
-            Err(io::Error::other("it does not read back as it was written"))
-        }
-    })?;
-    Ok(finished)
+    file.finish_after(|copy| reads_back(copy, &expected))
 }
 
 /// Puts a token into a new file, readable by its owner only, complete and on disk.
@@ -302,50 +295,4 @@ pub fn write_token(path: &Path, token: &Token) -> Result<Finished> {
     line.push(b'\n');
     file.write_all(&line).at("write", path)?;
     file.finish()
-}
-
-/// The SHA-256 of everything that can be read.
-pub(crate) fn summed(source: &mut dyn Read) -> io::Result<[u8; 32]> {
-    let mut sum = Sha256::new();
-    let mut buffer = Zeroizing::new(vec![0; 256 << 10]);
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return Ok(sum.finalize().into()),
-            Ok(n) => sum.update(buffer.get(..n).unwrap_or_default()),
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(cause),
-        }
-    }
-}
-
-/// Passes bytes on and adds them up.
-pub(crate) struct Summed<'a> {
-    out: &'a mut dyn Write,
-    sum: Sha256,
-}
-
-impl<'a> Summed<'a> {
-    pub(crate) fn new(out: &'a mut dyn Write) -> Self {
-        Self {
-            out,
-            sum: Sha256::new(),
-        }
-    }
-
-    /// The SHA-256 of what went through.
-    pub(crate) fn sum(self) -> [u8; 32] {
-        self.sum.finalize().into()
-    }
-}
-
-impl Write for Summed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.sum.update(bytes.get(..written).unwrap_or_default());
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

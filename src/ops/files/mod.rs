@@ -1,5 +1,7 @@
 //! Files beside the database: new files and outputs, the disk they are on, the engine folder.
 
+pub mod checksums;
+pub mod copy;
 pub mod disk;
 pub mod engine_folder;
 pub mod new_file;

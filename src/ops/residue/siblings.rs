@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{IoContext, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::metadata::residue::{Known, Scan};
 use crate::ops::files::new_file::is_temporary;
 use crate::ops::residue::look_into;
@@ -38,8 +38,7 @@ pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Ve
     let (mut siblings, mut findings) = (Vec::new(), Vec::new());
     let mut unreadable = |path: &Path, cause: &dyn std::fmt::Display| {
         findings.push(Finding::new(
-            Severity::Info,
-            "metadata.sibling-unread",
+            Code::SiblingUnread,
             path.display().to_string(),
             format!("it may hold tokens and can't be looked at: {cause}"),
         ));
@@ -82,8 +81,7 @@ fn is_left_over(name: &OsStr) -> bool {
 /// What a killed boltkey has left, whether or not tokens can be seen in it.
 fn left(path: &Path) -> Finding {
     Finding::new(
-        Severity::Warning,
-        "metadata.left-over",
+        Code::LeftOver,
         path.display().to_string(),
         "an output that an earlier run did not complete; it may hold tokens in plaintext",
     )

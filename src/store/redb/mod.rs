@@ -33,7 +33,7 @@ use ::redb::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::store::{
     Bucket, ChangeSet, Committed, Device, Inspect, Pages, ProtectedBytes, ReadAt, Snapshot,
     StructureCheck, Unused, Visitor,
@@ -101,9 +101,7 @@ impl Redb {
         let mut notices = Vec::new();
         if state & RECOVERY_REQUIRED != 0 {
             notices.push(
-                Finding::new(
-                    Severity::Warning,
-                    "structure.unclean",
+                Finding::new(Code::Unclean,
                     path.display().to_string(),
                     "the store was not closed properly, because a process was killed or failed while it \
                      changed the store; it is repaired in memory for reading, and the file stays as it is",

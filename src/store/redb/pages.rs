@@ -7,7 +7,7 @@ use ::redb::TableHandle;
 use zeroize::Zeroizing;
 
 use crate::error::Result;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::store::StaleElement;
 use crate::store::redb::backend::Overlay;
 use crate::store::redb::guard::{drop_quietly, guarded};
@@ -50,8 +50,7 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
         for name in foreign {
             if name == FILLER {
                 findings.push(Finding::new(
-                    Severity::Info,
-                    "structure.unfinished-scrub",
+                    Code::UnfinishedScrub,
                     format!("table {name:?}"),
                     "a scrub of the unused parts of the file was interrupted; the next scrub finishes \
                      it",
@@ -59,8 +58,7 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
                 continue;
             }
             findings.push(Finding::new(
-                Severity::Info,
-                "structure.foreign-table",
+                Code::ForeignTable,
                 format!("table {name:?}"),
                 "this table was not created by boltkey; it is left unchanged",
             ));

@@ -258,7 +258,7 @@ impl Bolt {
         let deeper = findings.iter().find(|finding| {
             [Code::NestedBucket, Code::InlineNested, Code::RootValue]
                 .iter()
-                .any(|code| code.name() == finding.code)
+                .any(|code| *code == finding.code)
         });
         let (place, message) =
             deeper.map_or(("", ""), |finding| (&*finding.place, &*finding.message));

@@ -1,6 +1,10 @@
 //! One vocabulary for what is wrong: used by check, status, downgrade check and backup inspect.
 
+mod codes;
+
 use serde::Serialize;
+
+pub use codes::Code;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -15,14 +19,26 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// One thing that was found. The text fields may quote names from the database: whoever prints
 /// them to a terminal escapes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// Stable name of the kind of finding, beginning `structure.`, `metadata.` or `backup.`.
-    pub code: &'static str,
+    /// The kind of finding.
+    pub code: Code,
     /// What was found, in one sentence without a trailing full stop and without secrets.
     pub message: String,
     /// The place: a page and offset, or a bucket and record.
@@ -33,20 +49,22 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding of `severity` at `place`.
-    pub fn new(
-        severity: Severity,
-        code: &'static str,
-        place: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    /// A finding at `place`, as severe as its code is.
+    pub fn new(code: Code, place: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            severity,
+            severity: code.severity(),
             code,
             message: message.into(),
             place: place.into(),
             hint: None,
         }
+    }
+
+    /// Another severity than that of its code.
+    #[must_use]
+    pub fn with_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
     }
 
     /// Adds what to do about it.

@@ -1,0 +1,47 @@
+//! `boltkey explain`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::ui::Human;
+use crate::cli::terminal::wrap::write_wrapped;
+use crate::error::Result;
+use crate::ops::explain::{Explanation, explain};
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLES
+  The code of a finding:
+      boltkey explain metadata.token-index-absent
+  An error text, pasted whole:
+      boltkey explain 'panic: invalid page type: 41: 10'")]
+pub struct ExplainArgs {
+    /// The code of a finding, or an error text of influxd, influx or bbolt
+    #[arg(value_name = "CODE|TEXT", required = true)]
+    asked: Vec<String>,
+}
+
+/// Runs `explain`.
+///
+/// # Errors
+/// As the operation, and when standard output can't be written.
+pub fn run(args: &ExplainArgs, session: &Session) -> Result<Outcome> {
+    session.ui().report(&explain(&args.asked.join(" "))?)?;
+    Ok(Outcome::Done)
+}
+
+impl Human for Explanation {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        if let (Some(code), Some(severity)) = (self.code, self.severity) {
+            writeln!(out, "{code}  ({})", severity.name())?;
+        } else if let Some(text) = self.text {
+            writeln!(out, "\"{text}\"")?;
+        }
+        write_wrapped(out, "", 0, self.meaning)?;
+        write_wrapped(out, "", 0, self.cure)
+    }
+}

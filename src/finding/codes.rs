@@ -1,0 +1,409 @@
+//! Every kind of finding, in one table. `boltkey explain` prints an entry, and `docs/findings.md`
+//! lists them all.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::finding::Severity;
+
+/// Declares [`Code`] from one table: variant, severity, name, whether it needs all records,
+/// meaning, cure.
+macro_rules! codes {
+    ($($variant:ident, $severity:ident, $name:literal, $needs:literal, $meaning:literal, $cure:literal;)*) => {
+        /// What can be wrong with, or worth knowing about, a store or a backup.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Code {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The stable name. It begins with `structure.`, `metadata.` or `backup.`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// How bad it is, unless a finding says otherwise.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// What it means, in a sentence or two.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// What helps.
+            #[must_use]
+            pub fn cure(self) -> &'static str {
+                match self { $(Self::$variant => $cure,)* }
+            }
+
+            /// Whether it can be told only if every record could be read: it says that something
+            /// does not exist, or leads to nothing.
+            #[must_use]
+            pub fn needs_all(self) -> bool {
+                match self { $(Self::$variant => $needs,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // meta pages
+    OlderMeta, Warning, "structure.older-meta", false,
+        "A meta page is invalid, so the other one is used; what it describes may be one transaction older.",
+        "Check what was lost: boltkey status. The next change writes both meta pages again.";
+    MetaChecksumZero, Warning, "structure.meta-checksum-zero", false,
+        "A meta page has the checksum 0, which bbolt 1.3.6 takes without verifying and later versions refuse.",
+        "Nothing has to be done: the next change writes both meta pages again.";
+    MetaHeader, Warning, "structure.meta-header", false,
+        "The page header of a meta page is wrong; the meta itself is valid.",
+        "Nothing has to be done: the next change writes both meta pages again.";
+    MetaRoot, Error, "structure.meta-root", false,
+        "The current meta names no possible page as the root of the tree.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    MetaPageSize, Error, "structure.meta-page-size", false,
+        "The current meta names another page size than the one the file is laid out in.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    OtherMetaPageSize, Warning, "structure.other-meta-page-size", false,
+        "The other meta names another page size than the one the file is laid out in.",
+        "Nothing has to be done: the next change writes both meta pages again.";
+    OddPageSize, Warning, "structure.odd-page-size", false,
+        "The page size is no power of two.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    MetaParity, Info, "structure.meta-parity", false,
+        "The transaction number of a meta does not belong to its slot, as in copies made by `influx backup`.",
+        "Nothing has to be done: the next change writes both meta pages again.";
+    MetaTwins, Info, "structure.meta-twins", false,
+        "Both metas carry the same transaction number.",
+        "Nothing has to be done: the next change writes both meta pages again.";
+    OtherMeta, Warning, "structure.other-meta", false,
+        "The tree or freelist of the other meta is damaged, so it is no way back to the transaction before.",
+        "Nothing has to be done: the next change writes both meta pages again.";
+    // the file as a whole
+    Truncated, Warning, "structure.truncated", false,
+        "The file ends before the high-water mark.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    ShortPage, Warning, "structure.short-page", false,
+        "The file ends inside a page in use; only unused bytes of it are missing.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    Tail, Info, "structure.tail", false,
+        "Bytes beyond the high-water mark are not zero: something was written there and never committed.",
+        "boltkey residue scrub overwrites it. First save tokens in it: boltkey residue recover --out FILE.";
+    // pages
+    PageBounds, Error, "structure.page-bounds", false,
+        "A node lies outside the pages between the metas and the high-water mark.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    PageMissing, Error, "structure.page-missing", false,
+        "A node, or a used part of one, lies beyond the end of the file.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    PageId, Error, "structure.page-id", false,
+        "The header of a page carries another page's number.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    PageType, Error, "structure.page-type", false,
+        "A page of the tree is neither a branch nor a leaf.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    PageCount, Error, "structure.page-count", false,
+        "A node claims more elements than fit into it.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    PageShared, Error, "structure.page-shared", false,
+        "A page is used twice, or a branch leads back to itself.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    TreeDepth, Error, "structure.tree-depth", false,
+        "A page lies deeper below its root than Bolt can ever have put it.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    TreeUneven, Warning, "structure.tree-uneven", false,
+        "The leaves of a tree are not all equally deep, as Bolt's are: it loses records when it merges a leaf with a branch.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    EmptyBranch, Error, "structure.empty-branch", false,
+        "A branch has no elements.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    EmptyLeaf, Warning, "structure.empty-leaf", false,
+        "A leaf below a branch has no elements.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    SingleChild, Warning, "structure.single-child", false,
+        "A branch has only one child, on which Bolt panics when that child shrinks.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    ExcessPages, Warning, "structure.excess-pages", false,
+        "A node takes more pages than it needs.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    Packing, Warning, "structure.packing", false,
+        "The keys and values of a node do not follow each other without gaps.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    Slack, Warning, "structure.slack", false,
+        "Unused bytes of a page in use are not zero.",
+        "boltkey residue scrub overwrites it. First save tokens in it: boltkey residue recover --out FILE.";
+    // elements
+    ElementBounds, Error, "structure.element-bounds", false,
+        "An element's key or value lies outside its node.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    ElementOverlap, Error, "structure.element-overlap", false,
+        "Two elements of a node claim the same bytes.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    ElementFlags, Error, "structure.element-flags", false,
+        "An element is marked as neither a plain value nor a bucket.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    KeyEmpty, Error, "structure.key-empty", false,
+        "A key has no bytes.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    KeySize, Error, "structure.key-size", false,
+        "A key is longer than 32,768 bytes.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    KeyOrder, Error, "structure.key-order", false,
+        "The keys of a node do not ascend.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    KeyRange, Error, "structure.key-range", false,
+        "A key lies outside the range that the branches above give to its page.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    // buckets
+    BucketValue, Error, "structure.bucket-value", false,
+        "A bucket's value is too short for what it has to hold.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    BucketTrailing, Warning, "structure.bucket-trailing", false,
+        "A bucket's value is longer than what it has to hold.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    InlinePage, Error, "structure.inline-page", false,
+        "The page inside an inline bucket's value is no leaf that fits there.",
+        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    InlineHeader, Warning, "structure.inline-header", false,
+        "The page inside an inline bucket's value carries a page number.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    InlineNested, Warning, "structure.inline-nested", false,
+        "An inline bucket holds another bucket, which Bolt never writes.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    NestedBucket, Info, "structure.nested-bucket", false,
+        "A bucket stands inside another one; InfluxDB makes none.",
+        "Nothing has to be done.";
+    RootValue, Warning, "structure.root-value", false,
+        "A plain value stands where only buckets should.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    // freelist
+    FreelistAbsent, Info, "structure.freelist-absent", false,
+        "The file has no stored freelist; Bolt makes it anew when it opens the file.",
+        "Nothing has to be done.";
+    FreelistPage, Error, "structure.freelist-page", false,
+        "The freelist's page is none, so Bolt does not open the file for writing.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    FreelistCount, Error, "structure.freelist-count", false,
+        "The freelist claims more page numbers than fit into it.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    FreelistBounds, Error, "structure.freelist-bounds", false,
+        "The freelist offers a meta page, or one beyond the high-water mark.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    FreelistSelf, Error, "structure.freelist-self", false,
+        "The freelist offers the pages it stands in.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    FreelistDuplicate, Error, "structure.freelist-duplicate", false,
+        "The freelist offers a page twice.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    FreelistOrder, Warning, "structure.freelist-order", false,
+        "The page numbers of the freelist do not ascend.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    FreelistLive, Error, "structure.freelist-live", false,
+        "The freelist offers a page that is in use: the next commit would overwrite it.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    Leaked, Warning, "structure.leaked", false,
+        "A page is neither in use nor on the freelist, so its space is lost.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
+    // the file in use
+    Unlocked, Warning, "structure.unlocked", false,
+        "The file system has no locks, so boltkey does not notice a running influxd.",
+        "Make sure that influxd is stopped on every host that mounts this file system.";
+    Unclean, Warning, "structure.unclean", false,
+        "A redb store was not closed properly. Reading repairs it in memory.",
+        "The next command that changes the store repairs the file.";
+    UnfinishedScrub, Info, "structure.unfinished-scrub", false,
+        "A scrub of a redb store was interrupted.",
+        "boltkey residue scrub finishes it.";
+    ForeignTable, Info, "structure.foreign-table", false,
+        "A redb store has a table that boltkey did not make. boltkey leaves it alone.",
+        "Nothing has to be done.";
+    // records
+    Undecodable, Error, "metadata.undecodable", false,
+        "influxd can't decode this record. One such authorization keeps InfluxDB 2.8 and later from starting.",
+        "boltkey auth delete removes an authorization that can't be decoded. For other records restore a backup.";
+    KeyMismatch, Error, "metadata.key-mismatch", false,
+        "The key of a record is not the ID in the record.",
+        "Restore a backup: boltkey can't tell which of the two is right.";
+    BucketAbsent, Error, "metadata.bucket-absent", false,
+        "A bucket of the store that influxd requires does not exist.",
+        "Restore a backup: influxd does not create this bucket on an existing store.";
+    BucketUnknown, Info, "metadata.bucket-unknown", false,
+        "InfluxDB does not know this bucket of the store.",
+        "Nothing has to be done.";
+    // migrations
+    MigrationUnknown, Error, "metadata.migration-unknown", false,
+        "No release up to 2.9 knows this migration. influxd ends with \"DB contains record of unknown migration\".",
+        "Start the release that wrote it. boltkey downgrade check --to RELEASE shows the way back from 2.8 and 2.9.";
+    MigrationName, Error, "metadata.migration-name", false,
+        "A migration has the wrong name. influxd ends while starting.",
+        "Restore a backup.";
+    MigrationGap, Warning, "metadata.migration-gap", true,
+        "An earlier migration is missing. influxd does not notice and never runs it.",
+        "Restore a backup.";
+    MigrationUnfinished, Warning, "metadata.migration-unfinished", false,
+        "A migration was started and not finished.",
+        "Start influxd once: it runs the migration again.";
+    // tokens
+    TokenIndexAbsent, Error, "metadata.token-index-absent", false,
+        "A token has no index entry, so no server accepts it.",
+        "boltkey hash adds the entry of a hashed token. For others make a new token: boltkey auth rotate ID.";
+    TokenIndexElsewhere, Error, "metadata.token-index-elsewhere", false,
+        "The index entry of a token leads to another record.",
+        "boltkey auth rotate ID gives the authorization a new token.";
+    TokenIndexDangling, Warning, "metadata.token-index-dangling", true,
+        "An index entry leads to no record, or to one with another token.",
+        "boltkey hash removes such entries.";
+    TokenAbsent, Warning, "metadata.token-absent", false,
+        "An authorization has no token, so it authenticates nobody.",
+        "boltkey auth rotate ID gives it a token, boltkey auth delete ID removes it.";
+    TokenBoth, Warning, "metadata.token-both", false,
+        "An authorization has plaintext and hash. influxd never hashes it.",
+        "boltkey hash removes the plaintext.";
+    TokenDisagrees, Error, "metadata.token-disagrees", false,
+        "Plaintext and hash of an authorization belong to different tokens.",
+        "boltkey auth rotate ID replaces both.";
+    HashUndecodable, Error, "metadata.hash-undecodable", false,
+        "influxd can't decode the hash of a token.",
+        "boltkey auth rotate ID replaces it.";
+    HashAsToken, Error, "metadata.hash-as-token", false,
+        "A hash is stored as a raw token. Whoever knows the hash has access.",
+        "boltkey auth delete ID removes the authorization.";
+    TokenUserGone, Warning, "metadata.token-user-gone", true,
+        "The user of an authorization was deleted. influxd hides the token and refuses it.",
+        "boltkey auth delete ID removes it.";
+    TokenOrgGone, Warning, "metadata.token-org-gone", true,
+        "The organization of an authorization was deleted. influxd hides the token but still accepts it.",
+        "boltkey auth delete ID removes it.";
+    TokenTemporary, Warning, "metadata.token-temporary", false,
+        "An authorization is marked as temporary.",
+        "boltkey auth delete ID removes it.";
+    OperatorOld, Warning, "metadata.operator-old", false,
+        "An operator token lacks permissions that later releases added. They refuse it backup and restore.",
+        "boltkey recover operator makes a new one.";
+    NobodyGetsIn, Warning, "metadata.nobody-gets-in", false,
+        "There is no usable operator token and no login with operator power.",
+        "boltkey recover operator makes a new operator token.";
+    LastCopies, Warning, "metadata.last-copies", false,
+        "Unused parts of the file contain the last copy of hashed tokens.",
+        "boltkey residue recover --out FILE saves them, boltkey residue scrub overwrites them.";
+    // names and owners
+    IndexAbsent, Error, "metadata.index-absent", false,
+        "A user, organization or bucket has no index entry, so influxd does not find it by name.",
+        "Restore a backup, or address it by its ID over the API.";
+    IndexElsewhere, Error, "metadata.index-elsewhere", false,
+        "The index entry of a user, organization or bucket leads to another one.",
+        "Restore a backup.";
+    IndexDangling, Warning, "metadata.index-dangling", true,
+        "An index entry leads to nothing. Nobody else can get the name.",
+        "Use another name, or restore a backup.";
+    MappingIndexAbsent, Error, "metadata.mapping-index-absent", false,
+        "An ownership has no index entry, so the user's login does not get it.",
+        "Delete the ownership over the API and make it again.";
+    MappingIndexDangling, Warning, "metadata.mapping-index-dangling", true,
+        "An entry of the ownership index has no ownership.",
+        "Nothing has to be done.";
+    MappingUserGone, Warning, "metadata.mapping-user-gone", true,
+        "The user of an ownership was deleted.",
+        "Nothing has to be done.";
+    BucketOrgGone, Warning, "metadata.bucket-org-gone", true,
+        "The organization of an InfluxDB bucket was deleted.",
+        "Nothing has to be done.";
+    // points
+    TsmUndecodable, Error, "metadata.tsm-undecodable", false,
+        "influxd can't decode the time-series metadata and does not start.",
+        "Restore a backup.";
+    TsmAbsent, Error, "metadata.tsm-absent", false,
+        "An InfluxDB bucket has no time-series metadata. influxd ends with \"Missing metadata for bucket.\".",
+        "Restore a backup. boltkey org create makes organizations that do not have this defect.";
+    TsmDangling, Warning, "metadata.tsm-dangling", true,
+        "There is time-series metadata of a bucket that does not exist. Its points can't be queried.",
+        "Nothing has to be done.";
+    SystemBucketAbsent, Warning, "metadata.system-bucket-absent", true,
+        "An organization has no system bucket.",
+        "Create the bucket over the API.";
+    TasksBucketAbsent, Error, "metadata.tasks-bucket-absent", true,
+        "An organization has tasks and no _tasks bucket. influxd does not start.",
+        "Restore a backup.";
+    // 1.x access
+    V1IndexAbsent, Error, "metadata.v1-index-absent", false,
+        "A 1.x-compatible authorization has no index entry, so it does not authenticate.",
+        "Delete it with influx v1 auth delete and make it again.";
+    V1IndexDangling, Warning, "metadata.v1-index-dangling", true,
+        "An index entry of a 1.x user name leads to nothing.",
+        "Nothing has to be done.";
+    V1PasswordAbsent, Warning, "metadata.v1-password-absent", false,
+        "A 1.x-compatible authorization has no password, so nobody can use it.",
+        "influx v1 auth set-password sets one on a running server.";
+    // files beside the database
+    SiblingUnread, Info, "metadata.sibling-unread", false,
+        "A file beside the database may contain tokens and could not be read.",
+        "Read it as a user who may, with boltkey residue scan --files FILE.";
+    LeftOver, Warning, "metadata.left-over", false,
+        "An earlier run did not complete this output file. It may contain tokens in plaintext.",
+        "Delete the file.";
+    // backups
+    FileMissing, Error, "backup.file-missing", false,
+        "A file of the backup is missing.",
+        "Use another backup.";
+    FileDamaged, Error, "backup.file-damaged", false,
+        "A file of the backup is damaged.",
+        "Use another backup.";
+    TargetUnread, Warning, "backup.target-unread", false,
+        "The store that a restore replaces can't be read, so its shards are unknown.",
+        "Keep the previous file, which the restore saves under a dated name.";
+    BackupResidue, Warning, "backup.residue", false,
+        "Free pages in the backup contain plaintext tokens.",
+        "boltkey residue recover --db FILE --out FILE saves them. boltkey backup export makes a backup without them.";
+    NoManifest, Info, "backup.no-manifest", false,
+        "The backup has no .manifest, so influx restore does not accept it.",
+        "boltkey backup export --influx-manifest writes one.";
+    NoSqlite, Info, "backup.no-sqlite", false,
+        "The backup has no SQLite file, so notebooks, annotations, remotes and replications are missing. A restore warns when the target has one.",
+        "Nothing has to be done.";
+    HashMigrates, Warning, "backup.hash-migrates", false,
+        "Hashing raises the restored store to schema 21. InfluxDB 2.7 and older do not start on it.",
+        "boltkey downgrade apply undoes it.";
+    HashEmbedded, Warning, "backup.hash-embedded", false,
+        "Records such as telegraf configurations contain tokens in plaintext. Hashing does not change them.",
+        "Edit them in the UI.";
+}
+
+impl Code {
+    /// The code of this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
+    /// Whether it is about the structure of the file, rather than the records in it.
+    #[must_use]
+    pub fn is_structure(self) -> bool {
+        self.name().starts_with("structure.")
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl PartialEq<&str> for Code {
+    fn eq(&self, name: &&str) -> bool {
+        self.name() == *name
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}

@@ -1,0 +1,48 @@
+//! Ownerships, and their index by user.
+
+use crate::error::Result;
+use crate::finding::Code;
+use crate::metadata::check::expected::Expected;
+use crate::metadata::check::index::Index;
+use crate::metadata::check::{Checker, text};
+use crate::metadata::{mapping, names};
+
+impl Checker<'_> {
+    pub(super) fn mappings(&mut self) -> Result<()> {
+        let (mappings, skipped) = mapping::load(self.snapshot)?;
+        self.skipped(skipped);
+        let mut expected = Expected::<[u8; 32]>::default();
+        for mapping in &mappings {
+            let key = mapping.key();
+            let at = format!("{}/{key}", text(names::MAPPINGS));
+            if !self.catalog.users.contains_key(&mapping.user_id) {
+                self.add(
+                    Code::MappingUserGone,
+                    at,
+                    format!("its user {} was deleted", mapping.user_id),
+                );
+            }
+            let entry = format!("{}/{key}", mapping.user_id);
+            if let Ok(key) = key.as_bytes().try_into() {
+                expected.expect(entry.as_bytes(), key);
+            }
+        }
+        let index = Index {
+            bucket: names::MAPPINGS_BY_USER,
+            target: |value| value.try_into().ok(),
+            place: &|key, _| format!("{}/{}", text(names::MAPPINGS_BY_USER), text(key)),
+            elsewhere: None,
+            dangling: &|_| {
+                let message = "no ownership record exists for this entry";
+                Some((Code::MappingIndexDangling, message.into()))
+            },
+            absent: &|key: [u8; 32]| {
+                let place = format!("{}/{}", text(names::MAPPINGS), text(&key));
+                let message = "it has no entry by user, so that user's login does not get it";
+                (place, (Code::MappingIndexAbsent, message.into()))
+            },
+            key: &|_| None,
+        };
+        self.compare_index(&index, expected)
+    }
+}

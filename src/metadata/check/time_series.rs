@@ -1,0 +1,70 @@
+//! Time-series metadata, which knows a database for each bucket.
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::finding::Code;
+use crate::metadata::check::{Checker, place};
+use crate::metadata::{Id, names, tsm};
+
+impl Checker<'_> {
+    pub(super) fn time_series(&mut self) -> Result<()> {
+        let place_of_all = "v1_tsm1_metadata/meta.db";
+        let (entries, whole) = self.pairs(names::TSM_METADATA)?;
+        let entry = entries
+            .iter()
+            .find(|(key, _)| key == names::TSM_METADATA_KEY);
+        let data = match entry.map(|(_, value)| tsm::decode(value)) {
+            Some(Ok(data)) => data,
+            None if !whole => return Ok(()),
+            // influxd writes a fresh one then, and misses every bucket in it.
+            None => tsm::Data::default(),
+            Some(Err(_)) => {
+                self.add(
+                    Code::TsmUndecodable,
+                    place_of_all,
+                    "influxd can't read its time-series metadata and does not start",
+                );
+                return Ok(());
+            }
+        };
+        let databases: BTreeSet<&str> = data.databases.iter().map(|d| d.name.as_str()).collect();
+        let mut found = Vec::new();
+        for bucket in self.catalog.buckets.values() {
+            if !databases.contains(bucket.id.to_string().as_str()) {
+                found.push((
+                    Code::TsmAbsent,
+                    place(names::BUCKETS, bucket.id),
+                    format!(
+                        "bucket {:?} has no time-series metadata; influxd does not start: \
+                         \"Missing metadata for bucket.\"",
+                        bucket.name
+                    ),
+                ));
+            }
+            if !self.catalog.orgs.contains_key(&bucket.org_id) {
+                found.push((
+                    Code::BucketOrgGone,
+                    place(names::BUCKETS, bucket.id),
+                    format!("its organization {} was deleted", bucket.org_id),
+                ));
+            }
+        }
+        for name in databases {
+            let is_there = name
+                .parse::<Id>()
+                .is_ok_and(|id| self.catalog.buckets.contains_key(&id));
+            if !is_there {
+                found.push((
+                    Code::TsmDangling,
+                    format!("{place_of_all}, database {name}"),
+                    String::from("no bucket of this ID is there; its points can't be reached"),
+                ));
+            }
+        }
+        for (code, place, message) in found {
+            self.add(code, place, message);
+        }
+        Ok(())
+    }
+}
