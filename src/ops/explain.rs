@@ -180,7 +180,7 @@ pub fn explain(asked: &str) -> Result<Explanation> {
     }
     Err(Error::new(
         ErrorKind::NoSuchRecord,
-        "this is neither a code of a finding nor an error text that boltkey knows",
+        "this is neither the code of a finding nor a known error text",
     )
     .with_hint(format!(
         "the nearest codes are {}; docs/findings.md lists them all",

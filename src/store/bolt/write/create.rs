@@ -256,9 +256,7 @@ impl Bolt {
             return whole(((), findings));
         }
         let deeper = findings.iter().find(|finding| {
-            [Code::NestedBucket, Code::InlineNested, Code::RootValue]
-                .iter()
-                .any(|code| *code == finding.code)
+            [Code::NestedBucket, Code::InlineNested, Code::RootValue].contains(&finding.code)
         });
         let (place, message) =
             deeper.map_or(("", ""), |finding| (&*finding.place, &*finding.message));
