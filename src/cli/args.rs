@@ -40,7 +40,7 @@ WHERE THE DATABASE IS
 
 EXIT CODES
   0  done, or nothing to do, or nothing found
-  1  failed: I/O error, no such file or record, refused; nothing was changed
+  1  failed: I/O error, no such file or record, refused; no change was made
   2  usage: bad arguments
   3  the answer is \"no\": findings, or a token that is not accepted
   4  locked: another process holds the database

@@ -593,12 +593,12 @@ mod tests {
         let order = [Wipe::Nothing, Wipe::Freed, Wipe::Everything];
         for (first, a) in order.into_iter().enumerate() {
             for (second, b) in order.into_iter().enumerate() {
-                let wiping = |wipe| ChangeSet {
+                let of = |wipe| ChangeSet {
                     wipe,
                     ..ChangeSet::default()
                 };
-                let mut changes = wiping(a);
-                changes.extend(wiping(b));
+                let (mut changes, later) = (of(a), of(b));
+                changes.extend(later);
                 assert_eq!(changes.wipe, order[first.max(second)]);
             }
         }

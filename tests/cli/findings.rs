@@ -36,9 +36,7 @@ fn exported(scene: &Scene, store: &str) -> std::path::PathBuf {
 fn file_of(folder: &Path, suffix: &str) -> std::path::PathBuf {
     let entries = fs::read_dir(folder).unwrap();
     let mut paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .find(|path| text(path).ends_with(suffix))
-        .expect("a file of the backup")
+    paths.find(|path| text(path).ends_with(suffix)).unwrap()
 }
 
 #[test]

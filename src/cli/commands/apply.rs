@@ -13,7 +13,7 @@ use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
 use crate::metadata::Id;
@@ -359,7 +359,7 @@ impl Human for Report<'_> {
         match self.dry_run {
             true => writeln!(
                 out,
-                "would make {}; nothing was changed",
+                "would make {}; {NOTHING_CHANGED}",
                 counted(number, "change")
             )?,
             false => writeln!(out, "made {}", counted(number, "change"))?,

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::{Finding, Severity, counted};
@@ -70,7 +70,7 @@ impl Human for Checked {
             writeln!(out, "ok: no errors, {warnings}")
         } else {
             let errors = counted(count(Severity::Error), "error");
-            writeln!(out, "NOT ok: {errors}, {warnings}; nothing was changed")
+            writeln!(out, "NOT ok: {errors}, {warnings}; {NOTHING_CHANGED}")
         }
     }
 }

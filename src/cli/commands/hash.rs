@@ -16,7 +16,7 @@ use crate::cli::session::Session;
 use crate::cli::terminal::prompt::text;
 use crate::cli::terminal::sealing::SealArgs;
 use crate::cli::terminal::table::Table;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, printable, unchanged};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -450,7 +450,7 @@ impl Report {
             return write_wrapped(out, "", 2, &format!("nothing to do: {are} hashed, {rest}"));
         }
         let (verb, end) = match (self.dry_run, self.hashed) {
-            (true, _) => ("would be hashed", "; nothing was changed"),
+            (true, _) => ("would be hashed", unchanged(true)),
             (false, 1) => ("was hashed", ""),
             (false, _) => ("were hashed", ""),
         };

@@ -14,7 +14,7 @@ use crate::cli::commands::user::read_password;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -258,7 +258,7 @@ impl Human for Report<'_> {
         );
         write_wrapped(out, "", 0, &text)?;
         let token = match (&self.token_out, self.source) {
-            _ if self.dry_run => "nothing was changed".into(),
+            _ if self.dry_run => NOTHING_CHANGED.into(),
             (Some(path), _) => format!("its operator token is in {}", printable(path)),
             (None, Source::Generated) => "its operator token is shown only now".into(),
             (None, Source::Given) => "its operator token is the given one".into(),

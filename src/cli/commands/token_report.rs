@@ -13,7 +13,7 @@ use crate::cli::session::{Database, Session};
 use crate::cli::terminal::auth_details::write_entry;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
 use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Id, Kind, Storage, TokenHash};
 use crate::ops::auth::list::Entry;
@@ -449,7 +449,7 @@ impl Human for Report<'_> {
         };
         match (self.action, self.dry_run) {
             (Action::Create, true) => {
-                writeln!(out, "a new {kind}token would be made; nothing was changed")?
+                writeln!(out, "a new {kind}token would be made; {NOTHING_CHANGED}")?
             }
             (Action::Create, false) => {
                 writeln!(out, "a new {kind}token was made; {}", self.whereabouts())?;
@@ -457,7 +457,7 @@ impl Human for Report<'_> {
             (Action::Rotate, true) => writeln!(
                 out,
                 "{id} would get a new token, and the old one would open nothing any more;\n\
-                 nothing was changed"
+                 {NOTHING_CHANGED}"
             )?,
             (Action::Rotate, false) => writeln!(
                 out,

@@ -203,6 +203,12 @@ impl Ui {
 /// What reports and failures say of a database that is as it was.
 pub const NOTHING_CHANGED: &str = "nothing was changed";
 
+/// The end of a report's sentence about what would be done: a dry run changes nothing.
+#[must_use]
+pub fn unchanged(dry_run: bool) -> &'static str {
+    if dry_run { "; nothing was changed" } else { "" }
+}
+
 /// A failure in one sentence: what happened, what became of the database, what else to know.
 /// Wrong arguments do nothing, so of them nothing is said.
 fn sentence(error: &Error) -> String {

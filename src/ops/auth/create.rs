@@ -159,7 +159,7 @@ pub(crate) fn known_type(kind: &str, schema: u64) -> Result<()> {
 
 /// What the server says to a request that it refuses.
 fn refused(why: String) -> Error {
-    Error::new(ErrorKind::Refused, why.to_string())
+    Error::new(ErrorKind::Refused, why)
 }
 
 fn must_agree(what: &str, option: Id, body: Id) -> Result<()> {

@@ -341,7 +341,7 @@ impl Plan {
     /// names under which what stood there is kept are returned.
     ///
     /// # Errors
-    /// As [`Ready::place`]; before that, nothing was changed.
+    /// As [`Ready::place`]; before that, every file is as it was.
     pub fn apply(
         &mut self,
         held: Option<Held>,

@@ -274,7 +274,7 @@ impl Ready {
     ///
     /// # Errors
     /// [`ErrorKind::Incomplete`] when it can't be known whether the new pair, or the old one, is
-    /// in place; any other kind when certainly nothing was changed.
+    /// in place; any other kind when every file is as it was.
     pub fn place(
         self,
         pair: &Pair,

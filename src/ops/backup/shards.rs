@@ -75,7 +75,7 @@ fn decode(value: &[u8]) -> Result<Data> {
 /// Refuses a number that would stand for two shards.
 fn distinct(shards: &[Placed], engine: &[Placed]) -> Result<()> {
     let refused = |message: String| {
-        Error::new(ErrorKind::Refused, message.to_string()).with_hint(
+        Error::new(ErrorKind::Refused, message).with_hint(
             "move the engine folder away, or name the one that belongs to the backup with \
              --engine-path; the backup's shards can be loaded afterwards",
         )

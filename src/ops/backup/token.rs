@@ -112,7 +112,7 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
 }
 
 pub(super) fn refused(why: &str) -> Error {
-    Error::new(ErrorKind::Refused, why.to_string())
+    Error::new(ErrorKind::Refused, why)
 }
 
 /// The token's text, unless there is none.

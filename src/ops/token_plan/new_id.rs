@@ -122,7 +122,7 @@ pub fn of_engine(snapshot: &dyn Snapshot) -> Result<Id> {
 }
 
 fn failed(why: String) -> Error {
-    Error::new(ErrorKind::Io, why.to_string())
+    Error::new(ErrorKind::Io, why)
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

@@ -10,7 +10,7 @@ use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::Id;
@@ -144,7 +144,7 @@ impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let tokens = counted(self.deleted.len() as u64, "token");
         if self.dry_run {
-            writeln!(out, "would delete {tokens}; nothing was changed")?;
+            writeln!(out, "would delete {tokens}; {NOTHING_CHANGED}")?;
         } else {
             writeln!(out, "deleted {tokens}")?;
         }

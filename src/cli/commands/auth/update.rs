@@ -12,7 +12,7 @@ use crate::cli::commands::token_report::{Owner, owner};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_entry;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::Result;
 use crate::metadata::{Id, Kind};
 use crate::ops::auth::list::Entry;
@@ -149,8 +149,8 @@ impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let id = self.authorization.id;
         match (self.changed, self.dry_run) {
-            (Some(false), _) => writeln!(out, "{id} is like that already; nothing was changed")?,
-            (_, true) => writeln!(out, "{id} would be changed; nothing was changed")?,
+            (Some(false), _) => writeln!(out, "{id} is like that already; {NOTHING_CHANGED}")?,
+            (_, true) => writeln!(out, "{id} would be changed; {NOTHING_CHANGED}")?,
             (_, false) => writeln!(out, "{id} was changed")?,
         }
         writeln!(out)?;

@@ -12,7 +12,7 @@ use crate::cli::commands::downgrade::check::{write_losses, write_steps, write_wa
 use crate::cli::commands::downgrade::target::ToArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::Human;
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, unchanged};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
@@ -187,11 +187,7 @@ impl Human for Report<'_> {
         let records = counted(*dropped, "hashed token");
         let verb = if self.dry_run { "would be" } else { "was" };
         let verbs = if self.dry_run { "would be" } else { "were" };
-        let nothing = if self.dry_run {
-            "; nothing was changed"
-        } else {
-            ""
-        };
+        let nothing = unchanged(self.dry_run);
         let text = if self.refused {
             let mut what = Vec::new();
             if !outlook.lost.is_empty() {
@@ -201,11 +197,11 @@ impl Human for Report<'_> {
                 what.push(format!("{records} would be removed"));
             }
             format!(
-                "NOT done: {}; nothing was changed. With --allow-loss it is done all the same",
+                "NOT done: {}; {NOTHING_CHANGED}. With --allow-loss it is done all the same",
                 what.join(" and ")
             )
         } else if self.nothing {
-            format!("nothing to undo: InfluxDB {target} opens this schema; nothing was changed")
+            format!("nothing to undo: InfluxDB {target} opens this schema; {NOTHING_CHANGED}")
         } else {
             let mut what = Vec::new();
             if !outlook.undo.database.is_empty() {

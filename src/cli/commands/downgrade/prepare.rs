@@ -13,7 +13,7 @@ use crate::cli::commands::residue::files::FilesArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
@@ -293,7 +293,7 @@ impl Human for Report<'_> {
             number => parts.push(format!("{number} candidates match nothing in this store")),
         }
         if self.changed == Some(false) {
-            parts.push("nothing was changed".into());
+            parts.push(NOTHING_CHANGED.into());
         }
         let text = parts.join("; ");
         write_wrapped(out, "", 0, &text)?;

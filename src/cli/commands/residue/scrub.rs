@@ -10,7 +10,7 @@ use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::Human;
+use crate::cli::terminal::ui::{Human, unchanged};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
@@ -142,7 +142,7 @@ impl Human for Report {
             return writeln!(out, "nothing to do: unused parts of the file show nothing");
         }
         let (are, end) = match self.dry_run {
-            true => ("would be", "; nothing was changed"),
+            true => ("would be", unchanged(true)),
             false => ("are", ""),
         };
         let text = format!(

@@ -17,7 +17,7 @@ use crate::cli::commands::user::password::PasswordArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_new_secret};
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::ui::{Human, printable, unchanged};
 use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::resolve::By;
@@ -115,13 +115,14 @@ impl Human for Report<'_> {
         let id = self.user.id;
         let done = match (self.action, self.dry_run) {
             (Action::Create, false) => "was made",
-            (Action::Create, true) => "would be made; nothing was changed",
+            (Action::Create, true) => "would be made",
             (Action::Password, false) => "has a new password",
-            (Action::Password, true) => "would get a new password; nothing was changed",
+            (Action::Password, true) => "would get a new password",
             (Action::Delete, false) => "was deleted",
-            (Action::Delete, true) => "would be deleted; nothing was changed",
+            (Action::Delete, true) => "would be deleted",
         };
-        writeln!(out, "user {name} ({id}) {done}")?;
+        let end = unchanged(self.dry_run);
+        writeln!(out, "user {name} ({id}) {done}{end}")?;
         if let Action::Delete = self.action {
             let tokens = self.tokens.unwrap_or_default();
             if !tokens.is_empty() {
