@@ -76,13 +76,13 @@ pub enum Owned {
 /// Adds an ownership, with its entry by user where the schema has such.
 pub fn put_ownership(changes: &mut ChangeSet, migrations: u64, user: Id, owned: Owned) {
     let (kind, resource) = match owned {
-        Owned::Org(id) => ("orgs", id.get()),
-        Owned::Instance => ("instance", INSTANCE_RESOURCE),
+        Owned::Org(id) => ("orgs", id.to_string()),
+        Owned::Instance => ("instance", hex::encode(INSTANCE_RESOURCE.to_be_bytes())),
     };
     let record = format!(
-        r#"{{"userID":"{user}","userType":"owner","mappingType":"user","resourceType":"{kind}","resourceID":"{resource:016x}"}}"#
+        r#"{{"userID":"{user}","userType":"owner","mappingType":"user","resourceType":"{kind}","resourceID":"{resource}"}}"#
     );
-    let key = format!("{resource:016x}{user}");
+    let key = format!("{resource}{user}");
     changes.put(names::MAPPINGS, key.as_bytes(), record.as_bytes());
     if migrations >= 2 {
         let by_user = format!("{user}/{key}");

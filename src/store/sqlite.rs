@@ -281,7 +281,7 @@ fn recognise(file: &mut File, path: &Path) -> Result<()> {
         .at("read", path)?;
     file.rewind().at("read", path)?;
     if size > 0 && !start.starts_with(MAGIC) {
-        return Err(not_sqlite(path, "it has other first bytes"));
+        return Err(not_sqlite(path, "it does not begin as SQLite files do"));
     }
     if let Some([write, read]) = start.get(18..20)
         && (*write > NEWEST_FORMAT || *read > NEWEST_FORMAT)

@@ -36,7 +36,7 @@ impl<W: Write> ChecksumWriter<W> {
     pub fn sum(self) -> Checksum {
         Checksum {
             size: self.size,
-            sha256: hex(&self.sum.finalize()),
+            sha256: hex::encode(self.sum.finalize()),
         }
     }
 }
@@ -52,13 +52,6 @@ impl<W: Write> Write for ChecksumWriter<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        text.push_str(&format!("{byte:02x}"));
-        text
-    })
 }
 
 /// Reads `source` to its end and adds it up.

@@ -1,4 +1,4 @@
-//! Defects in the structure of a bolt file, and the list their findings go to.
+//! Defects in the structure of a bolt file, and the report that collects them as findings.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,21 @@ pub use crate::finding::Code;
 use crate::finding::{Finding, Severity};
 use crate::store::bolt::layout::PageId;
 
-/// One thing wrong with the file, where, and in what words. Never quotes keys or values.
+/// One thing that is wrong with the file. The message never quotes keys or values.
 #[derive(Debug)]
 pub(super) struct Defect {
+    /// The kind of defect.
     pub(super) code: Code,
-    /// The page it is about.
+    /// The page that has the defect.
     pub(super) page: PageId,
-    /// Where exactly, in bytes from the start of the file.
+    /// Where in the file the defect is, in bytes from its start.
     pub(super) offset: u64,
-    /// One sentence without a full stop.
+    /// A description: one sentence without a full stop.
     pub(super) message: String,
 }
 
 impl Defect {
-    /// `offset` counts from the start of the file.
+    /// A defect on `page`, at `offset` bytes from the start of the file.
     pub(super) fn new(code: Code, page: PageId, offset: u64, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -29,16 +30,16 @@ impl Defect {
         }
     }
 
-    /// Where it is, for people.
+    /// The page and the offset, for findings and messages.
     pub(super) fn place(&self) -> String {
         format!("page {}, byte {}", self.page, self.offset)
     }
 }
 
-/// Findings of one kind that are listed one by one; beyond that they are only counted.
+/// How many findings of one kind are listed. More are only counted.
 const MOST_PER_CODE: u64 = 100;
 
-/// Collects findings, and keeps one kind of damage from drowning the others.
+/// Collects findings. It limits how many of one kind are listed, so that they don't hide the others.
 #[derive(Clone, Default)]
 pub(super) struct Report {
     findings: Vec<(u64, Finding)>,
@@ -46,24 +47,26 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Adds a defect; `bucket` names where in the tree it is.
+    /// Adds a defect. `bucket` is the bucket that has it, as findings name it; `None` if it is not
+    /// in the tree of a bucket.
     pub(super) fn add(&mut self, defect: Defect, bucket: Option<&str>) {
         self.count_in(defect.code, bucket, || defect);
     }
 
-    /// Counts a defect of this kind, and has it told only if it is to be listed.
+    /// Counts a defect of this kind. Calls `describe` only if the defect is listed, since that is
+    /// much slower.
     pub(super) fn count_in(
         &mut self,
         code: Code,
         bucket: Option<&str>,
-        tell: impl FnOnce() -> Defect,
+        describe: impl FnOnce() -> Defect,
     ) {
         let count = self.counts.entry(code).or_default();
         *count += 1;
         if *count > MOST_PER_CODE {
             return;
         }
-        let defect = tell();
+        let defect = describe();
         let place = match bucket {
             Some(bucket) => format!("{}, {bucket}", defect.place()),
             None => defect.place(),
@@ -72,12 +75,12 @@ impl Report {
         self.findings.push((defect.page.0, finding));
     }
 
-    /// Whether anything of this severity was added.
+    /// Whether a defect of this severity was added.
     pub(super) fn has(&self, severity: Severity) -> bool {
         self.counts.keys().any(|code| code.severity() == severity)
     }
 
-    /// Whether this was found.
+    /// Whether a defect of this kind was added.
     pub(super) fn has_code(&self, code: Code) -> bool {
         self.counts.contains_key(&code)
     }
@@ -91,7 +94,8 @@ impl Report {
             .sum()
     }
 
-    /// The findings in the order of pages, then those that count the rest of a kind.
+    /// The findings in the order of pages, then one finding for each kind with more defects than
+    /// are listed, with their number.
     pub(super) fn into_findings(mut self) -> Vec<Finding> {
         self.findings.sort_by_key(|(page, _)| *page);
         let mut findings: Vec<Finding> = self.findings.into_iter().map(|(_, f)| f).collect();

@@ -135,8 +135,8 @@ impl ReachabilityVisitor<'_, '_> {
         self.count(defect.code, || defect);
     }
 
-    fn count(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
-        self.report.count_in(code, self.place.as_deref(), tell);
+    fn count(&mut self, code: Code, describe: impl FnOnce() -> Defect) {
+        self.report.count_in(code, self.place.as_deref(), describe);
     }
 
     /// Records a bucket whose value is in `node`, and the inline buckets in it. Inline buckets are
@@ -220,8 +220,8 @@ impl ReachabilityVisitor<'_, '_> {
 }
 
 impl Visit for ReachabilityVisitor<'_, '_> {
-    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
-        self.count(code, tell);
+    fn defect(&mut self, code: Code, describe: impl FnOnce() -> Defect) {
+        self.count(code, describe);
     }
 
     fn in_order(&self) -> bool {
@@ -309,7 +309,7 @@ impl Visit for ReachabilityVisitor<'_, '_> {
                 node.defect(Code::Packing, from, message)
             });
         } else if !blank {
-            let message = "bytes behind the last element are not zero";
+            let message = "bytes after the last element are not zero";
             self.add(node.defect(Code::Slack, from, message));
         }
     }
@@ -325,15 +325,15 @@ struct InlineVisitor<'n, 'f, 'w> {
 }
 
 impl Visit for InlineVisitor<'_, '_, '_> {
-    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
-        self.visitor.count(code, tell);
+    fn defect(&mut self, code: Code, describe: impl FnOnce() -> Defect) {
+        self.visitor.count(code, describe);
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
         if element.is_bucket() {
             let (code, what) = (Code::InlineNested, "is a bucket inside an inline bucket");
-            let tell = || node.element_defect(code, element.index, what);
-            self.visitor.count(code, tell);
+            let describe = || node.element_defect(code, element.index, what);
+            self.visitor.count(code, describe);
             let value = element.value_start()..element.end();
             self.pending
                 .push(self.start + value.start..self.start + value.end);
@@ -350,7 +350,7 @@ impl Visit for InlineVisitor<'_, '_, '_> {
         } else {
             (
                 Code::BucketTrailing,
-                "an inline bucket's value goes on behind its last element",
+                "an inline bucket's value has bytes after its last element",
             )
         };
         self.visitor

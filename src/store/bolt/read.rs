@@ -283,9 +283,9 @@ impl<F> Visit for Reader<F>
 where
     F: FnMut(&Node<'_>, &Element<'_>) -> Result<ControlFlow<()>, Defect>,
 {
-    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
+    fn defect(&mut self, code: Code, describe: impl FnOnce() -> Defect) {
         if code.severity() == Severity::Error {
-            self.report.count_in(code, self.bucket.as_deref(), tell);
+            self.report.count_in(code, self.bucket.as_deref(), describe);
         }
     }
 

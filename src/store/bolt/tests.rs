@@ -58,8 +58,8 @@ enum Item {
 struct Collect(Vec<Item>);
 
 impl Visit for Collect {
-    fn defect(&mut self, _: Code, tell: impl FnOnce() -> Defect) {
-        panic!("{:?}", tell());
+    fn defect(&mut self, _: Code, describe: impl FnOnce() -> Defect) {
+        panic!("{:?}", describe());
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {

@@ -22,9 +22,9 @@ pub(super) const REACHED: &str = "which was reached before";
 
 /// Receives what a walk finds.
 pub(super) trait Visit {
-    /// A defect of kind `code`. `tell` describes it; that is much slower than counting it, which
-    /// matters in a heavily damaged file. The walk continues with what can be read.
-    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect);
+    /// A defect of kind `code`. Call `describe` only if the defect is listed: it is much slower than
+    /// counting, which matters in a heavily damaged file. The walk continues with what can be read.
+    fn defect(&mut self, code: Code, describe: impl FnOnce() -> Defect);
 
     /// Whether leaves must be visited in the order of keys. In the order of pages they are read
     /// with fewer and longer reads.
@@ -58,12 +58,12 @@ struct Bounds<'a> {
 /// The children of a branch, in the order of its elements.
 #[derive(Default)]
 struct Children {
-    list: Vec<Child>,
+    list: Vec<ChildRef>,
     /// Their separators, one after the other.
     keys: Vec<u8>,
 }
 
-struct Child {
+struct ChildRef {
     page: PageId,
     /// The range of its separator in the keys; `None` if it can't be read.
     key: Option<Range<usize>>,
@@ -76,7 +76,7 @@ impl Children {
             self.keys.extend_from_slice(key);
             start..self.keys.len()
         });
-        self.list.push(Child { page, key });
+        self.list.push(ChildRef { page, key });
     }
 
     fn key(&self, number: usize) -> Option<&[u8]> {
@@ -132,19 +132,19 @@ impl Branch {
 
     /// Its approximate size in memory, in bytes.
     fn weight(&self) -> usize {
-        self.children.keys.len() + self.children.list.len() * size_of::<Child>()
+        self.children.keys.len() + self.children.list.len() * size_of::<ChildRef>()
     }
 }
 
 /// A branch whose children are being walked.
-struct Frame {
+struct OpenBranch {
     branch: Rc<Branch>,
     next: usize,
     /// Whether its first child was a leaf. The others are leaves too, unless the tree is damaged.
     of_leaves: bool,
 }
 
-impl Frame {
+impl OpenBranch {
     fn new(branch: Branch) -> Self {
         Self {
             branch: Rc::new(branch),
@@ -164,12 +164,12 @@ struct DeferredLeaves {
 }
 
 impl DeferredLeaves {
-    /// Adds the remaining children of a frame.
-    fn add(&mut self, frame: &mut Frame) {
-        let branch = &frame.branch;
-        while let Some(page) = branch.child(frame.next) {
-            self.leaves.push((page, Rc::clone(branch), frame.next));
-            frame.next += 1;
+    /// Adds the remaining children of an open branch.
+    fn add(&mut self, open: &mut OpenBranch) {
+        let branch = &open.branch;
+        while let Some(page) = branch.child(open.next) {
+            self.leaves.push((page, Rc::clone(branch), open.next));
+            open.next += 1;
         }
     }
 
@@ -268,7 +268,7 @@ impl<'f> Walker<'f> {
         let mut deferred = DeferredLeaves::default();
         match self.node(root, from, None, visit)? {
             VisitedNode::Skipped | VisitedNode::Leaf => {}
-            VisitedNode::Descend(branch) => stack.push(Frame::new(branch)),
+            VisitedNode::Descend(branch) => stack.push(OpenBranch::new(branch)),
             VisitedNode::Stop => return Ok(ControlFlow::Break(())),
         }
         loop {
@@ -280,29 +280,29 @@ impl<'f> Walker<'f> {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            let Some(frame) = stack.last_mut() else {
+            let Some(open) = stack.last_mut() else {
                 continue;
             };
-            if frame.of_leaves && !self.uneven && !visit.in_order() {
-                deferred.add(frame);
+            if open.of_leaves && !self.uneven && !visit.in_order() {
+                deferred.add(open);
             }
-            let Some(page) = frame.branch.child(frame.next) else {
+            let Some(page) = open.branch.child(open.next) else {
                 stack.pop();
                 continue;
             };
-            let (branch, number) = (Rc::clone(&frame.branch), frame.next);
-            frame.next += 1;
-            if frame.of_leaves && !self.uneven && self.readable(page) && !self.batch.holds(page) {
+            let (branch, number) = (Rc::clone(&open.branch), open.next);
+            open.next += 1;
+            if open.of_leaves && !self.uneven && self.readable(page) && !self.batch.holds(page) {
                 self.read_ahead(&branch, number)?;
             }
             match self.child(&branch, number, visit)? {
                 VisitedNode::Skipped => {}
-                VisitedNode::Leaf => frame.of_leaves |= number == 0,
+                VisitedNode::Leaf => open.of_leaves |= number == 0,
                 VisitedNode::Descend(branch) => {
-                    self.uneven |= frame.of_leaves;
-                    frame.of_leaves = false;
+                    self.uneven |= open.of_leaves;
+                    open.of_leaves = false;
                     deferred.weight += branch.weight();
-                    stack.push(Frame::new(branch));
+                    stack.push(OpenBranch::new(branch));
                 }
                 VisitedNode::Stop => return Ok(ControlFlow::Break(())),
             }
@@ -314,7 +314,7 @@ impl<'f> Walker<'f> {
     fn leaves(
         &mut self,
         deferred: &mut DeferredLeaves,
-        stack: &mut Vec<Frame>,
+        stack: &mut Vec<OpenBranch>,
         visit: &mut impl Visit,
     ) -> Result<ControlFlow<()>> {
         if !self.uneven {
@@ -339,7 +339,7 @@ impl<'f> Walker<'f> {
                     VisitedNode::Skipped | VisitedNode::Leaf => {}
                     VisitedNode::Descend(branch) => {
                         self.uneven = true;
-                        stack.push(Frame::new(branch));
+                        stack.push(OpenBranch::new(branch));
                         return Ok(ControlFlow::Continue(()));
                     }
                     VisitedNode::Stop => return Ok(ControlFlow::Break(())),

@@ -326,28 +326,27 @@ impl Bolt {
         let open = |key: Vec<u8>, value: &[u8]| {
             let decoded = bucket(value, PageId(0), 0).map_err(|defect| self.corrupt(&defect));
             let (header, content) = decoded?;
-            Ok::<Frame, Error>(Frame {
+            Ok::<BucketCopy, Error>(BucketCopy {
                 cursor: Cursor::new(self, &content)?,
                 loader: Loader::default(),
                 key,
                 sequence: header.sequence,
             })
         };
-        let mut frames = vec![open(Vec::new(), value)?];
-        while let Some(frame) = frames.last_mut() {
-            match frame.cursor.next(self)? {
+        let mut copies = vec![open(Vec::new(), value)?];
+        while let Some(copy) = copies.last_mut() {
+            match copy.cursor.next(self)? {
                 Some(element) if element.flags & 1 == 0 => {
                     progress.add(element.key.len() + element.value.len());
-                    frame
-                        .loader
+                    copy.loader
                         .push(&element.key, element.flags, &element.value, out)?;
                 }
-                Some(element) => frames.push(open(element.key, &element.value)?),
+                Some(element) => copies.push(open(element.key, &element.value)?),
                 None => {
-                    let Some(done) = frames.pop() else { break };
+                    let Some(done) = copies.pop() else { break };
                     let new = done.loader.finish(true, out)?.value(done.sequence);
                     let new = new.unwrap_or_default();
-                    match frames.last_mut() {
+                    match copies.last_mut() {
                         None => return Ok(new.to_vec()),
                         Some(parent) => parent.loader.push(&done.key, 1, &new, out)?,
                     }
@@ -367,8 +366,8 @@ struct Buckets {
 }
 
 impl Visit for Buckets {
-    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
-        self.report.count_in(code, None, tell);
+    fn defect(&mut self, code: Code, describe: impl FnOnce() -> Defect) {
+        self.report.count_in(code, None, describe);
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
@@ -394,8 +393,8 @@ struct FlatCopy<'l, 'o> {
 }
 
 impl Visit for FlatCopy<'_, '_> {
-    fn defect(&mut self, code: Code, tell: impl FnOnce() -> Defect) {
-        self.report.count_in(code, Some(&self.name), tell);
+    fn defect(&mut self, code: Code, describe: impl FnOnce() -> Defect) {
+        self.report.count_in(code, Some(&self.name), describe);
     }
 
     fn element(&mut self, _: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
@@ -418,7 +417,7 @@ impl Visit for FlatCopy<'_, '_> {
 }
 
 /// A bucket that is being copied.
-struct Frame {
+struct BucketCopy {
     cursor: Cursor,
     loader: Loader,
     key: Vec<u8>,

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::store::bolt::node::Kind;
 use crate::store::bolt::write::encode::{Body, Draft};
-use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
+use crate::store::bolt::write::pack::{ChildEntry, NodeWriter, Packer};
 use crate::store::bolt::write::rebuild::Rebuilt;
 
 /// A tree that is being loaded.
@@ -18,7 +18,7 @@ struct Level {
     /// How many elements were added.
     count: u64,
     /// Nodes that were written and are not in the level above yet.
-    done: Vec<Child>,
+    done: Vec<ChildEntry>,
 }
 
 impl Level {

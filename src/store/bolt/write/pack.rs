@@ -261,7 +261,7 @@ fn too_large() -> Error {
 }
 
 /// The entry of a node in its parent.
-pub(super) struct Child {
+pub(super) struct ChildEntry {
     pub(super) key: Vec<u8>,
     pub(super) page: PageId,
 }
@@ -302,7 +302,7 @@ impl Packer {
         key: &[u8],
         body: Body<'_>,
         out: &mut NodeWriter<'_>,
-        done: &mut Vec<Child>,
+        done: &mut Vec<ChildEntry>,
     ) -> Result<()> {
         let full = self.current.size_with(key, body) > out.page_size()
             || self.current.count() >= MOST_ELEMENTS;
@@ -323,7 +323,11 @@ impl Packer {
     ///
     /// # Errors
     /// As [`NodeWriter::node`].
-    pub(super) fn finish(&mut self, out: &mut NodeWriter<'_>, done: &mut Vec<Child>) -> Result<()> {
+    pub(super) fn finish(
+        &mut self,
+        out: &mut NodeWriter<'_>,
+        done: &mut Vec<ChildEntry>,
+    ) -> Result<()> {
         let page_size = out.page_size();
         let small = self.current.size() < page_size / 2 || self.current.count() < self.least();
         if !self.before.is_empty() && !self.current.is_empty() && small {
@@ -346,9 +350,9 @@ impl Packer {
     }
 }
 
-fn write(draft: &mut Draft, out: &mut NodeWriter<'_>, done: &mut Vec<Child>) -> Result<()> {
+fn write(draft: &mut Draft, out: &mut NodeWriter<'_>, done: &mut Vec<ChildEntry>) -> Result<()> {
     if !draft.is_empty() {
-        done.push(Child {
+        done.push(ChildEntry {
             key: draft.first_key().to_vec(),
             page: out.node(draft)?,
         });

@@ -16,7 +16,7 @@ use crate::store::bolt::node::{BucketContent, BucketHeader, Element, Kind, Node,
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::validate::{Reference, read_node, validate};
 use crate::store::bolt::write::encode::{Body, Draft};
-use crate::store::bolt::write::pack::{Child, NodeWriter, Packer};
+use crate::store::bolt::write::pack::{ChildEntry, NodeWriter, Packer};
 use crate::store::change::{PairAction, Transform};
 use crate::store::edits::Edits;
 
@@ -319,7 +319,7 @@ enum NewNode {
     /// The old node with this index in its level.
     Kept(usize),
     /// A node that was written.
-    Packed(Child),
+    Packed(ChildEntry),
 }
 
 /// Merges a tree with its changes, leaf by leaf.
@@ -330,7 +330,7 @@ struct TreeMerge<'m, 'o> {
     out: &'m mut NodeWriter<'o>,
     /// The leaves of the new tree so far.
     done: Vec<NewNode>,
-    packed: Vec<Child>,
+    packed: Vec<ChildEntry>,
     value: Zeroizing<Vec<u8>>,
 }
 
