@@ -223,7 +223,7 @@ codes! {
         "A scrub of a redb store was interrupted.",
         "boltkey residue scrub finishes it.";
     ForeignTable, Info, "structure.foreign-table", false,
-        "A redb store has a table that boltkey did not make. boltkey leaves it alone.",
+        "A redb store has a table of another program. No command changes it.",
         "Nothing has to be done.";
     // records
     Undecodable, Error, "metadata.undecodable", false,
@@ -231,7 +231,7 @@ codes! {
         "boltkey auth delete removes an authorization that can't be decoded. For other records restore a backup.";
     KeyMismatch, Error, "metadata.key-mismatch", false,
         "The key of a record is not the ID in the record.",
-        "Restore a backup: boltkey can't tell which of the two is right.";
+        "Restore a backup: which of the two is right can't be known.";
     BucketAbsent, Error, "metadata.bucket-absent", false,
         "A bucket of the store that influxd requires does not exist.",
         "Restore a backup: influxd does not create this bucket on an existing store.";

@@ -289,7 +289,7 @@ fn recognise(file: &mut File, path: &Path) -> Result<()> {
         return Err(Error::new(
             ErrorKind::UnknownSchema,
             format!(
-                "{} has an SQLite format that is newer than this version of boltkey supports",
+                "{} has an SQLite format that is newer than this version can read",
                 path.display()
             ),
         )

@@ -337,6 +337,7 @@ const ASK: &[Case] = &[
 /// Commands that read, write new files only, or need no database. None asks for a yes.
 const NEVER_ASK: &[&str] = &[
     "status",
+    "explain",
     "locate",
     "auth list",
     "auth show",

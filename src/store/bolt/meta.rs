@@ -324,3 +324,49 @@ fn no_meta(path: &Path, first: &Flaw, second: &Flaw) -> Error {
         _ => "check the path; if the file is damaged, use a copy or a backup of it instead",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meta_has_the_layout_of_the_format() {
+        let meta = Meta {
+            slot: 1,
+            header_ok: true,
+            page_size: 4096,
+            flags: 7,
+            root: PageId(0x11),
+            root_sequence: 0x22,
+            freelist: 0x33,
+            hwm: PageId(0x44),
+            txid: TxId(0x55),
+        };
+        let page = meta.encode();
+        let fields: [&[u8]; 11] = [
+            &[1, 0, 0, 0, 0, 0, 0, 0],
+            &[4, 0, 0, 0, 0, 0, 0, 0],
+            &[0xED, 0xDA, 0x0C, 0xED],
+            &[2, 0, 0, 0],
+            &[0, 0x10, 0, 0],
+            &[7, 0, 0, 0],
+            &0x11_u64.to_le_bytes(),
+            &0x22_u64.to_le_bytes(),
+            &0x33_u64.to_le_bytes(),
+            &0x44_u64.to_le_bytes(),
+            &0x55_u64.to_le_bytes(),
+        ];
+        assert_eq!(page[..72], fields.concat());
+        assert_eq!(page[72..], fnv1a_64(&page[16..72]).to_le_bytes());
+        assert_eq!(fnv1a_64(b"foobar"), 0x8594_4171_f739_67e8);
+        let parsed = Meta::parse(1, &page).unwrap();
+        assert!(parsed.header_ok);
+        assert_eq!(parsed.encode(), page);
+        assert!(!Meta::parse(0, &page).unwrap().header_ok);
+        for byte in 16..80 {
+            let mut damaged = page;
+            damaged[byte] ^= 1;
+            assert!(Meta::parse(1, &damaged).is_err(), "byte {byte}");
+        }
+    }
+}

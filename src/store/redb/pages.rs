@@ -60,7 +60,7 @@ pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
             findings.push(Finding::new(
                 Code::ForeignTable,
                 format!("table {name:?}"),
-                "boltkey did not create this table and does not change it",
+                "this table was not created by boltkey; it is left unchanged",
             ));
         }
         for bucket in &buckets {

@@ -206,7 +206,9 @@ fn change_bucket(
         Err(_) => {
             return Err(Error::new(
                 ErrorKind::Refused,
-                format!("the store has a table {table_name:?} that boltkey did not create"),
+                format!(
+                    "the name {table_name:?} belongs to a table that was not created by boltkey"
+                ),
             ));
         }
     };
