@@ -343,7 +343,6 @@ const NEVER_ASK: &[&str] = &[
     "auth show",
     "auth verify",
     "check",
-    "explain",
     "user list",
     "org list",
     "bucket list",
