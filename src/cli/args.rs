@@ -6,7 +6,7 @@ use crate::cli::commands;
 use crate::cli::exit::Outcome;
 use crate::cli::globals::Globals;
 use crate::cli::session::Session;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// What stands below the long help, and so on the manual page.
 const AFTER_HELP: &str = "\
@@ -141,8 +141,46 @@ pub enum Command {
     Man(commands::man::ManArgs),
 }
 
+impl Command {
+    /// Whether it reads the database and nothing else, so that `--previous` makes sense.
+    fn only_reads(&self) -> bool {
+        use crate::cli::commands::{auth, backup, bucket, downgrade, org, residue, user};
+        match self {
+            Self::Status
+            | Self::Check(_)
+            | Self::Capture(_)
+            | Self::Convert(_)
+            | Self::Compact(_) => true,
+            Self::Auth(command) => matches!(
+                command,
+                auth::Command::List(_) | auth::Command::Show(_) | auth::Command::Verify(_)
+            ),
+            Self::User(command) => matches!(command, user::Command::List(_)),
+            Self::Org(command) => matches!(command, org::Command::List(_)),
+            Self::Bucket(command) => matches!(command, bucket::Command::List(_)),
+            Self::Residue(command) => !matches!(command, residue::Command::Scrub(_)),
+            Self::Downgrade(command) => matches!(command, downgrade::Command::Check(_)),
+            Self::Backup(command) => matches!(command, backup::Command::Export(_)),
+            _ => false,
+        }
+    }
+}
+
 /// Hands the command to its module.
+///
+/// # Errors
+/// As the command; [`ErrorKind::Usage`] for `--previous` with one that does not read a database.
 pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
+    if session.previous() && !command.only_reads() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "--previous is for commands that only read the database",
+        )
+        .with_hint(
+            "boltkey compact --previous --out FILE writes the transaction before the current one \
+             to a new file, which can be changed",
+        ));
+    }
     match command {
         Command::Status => commands::status::run(session),
         Command::Locate => commands::locate::run(session),

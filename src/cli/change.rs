@@ -367,7 +367,7 @@ fn look<C: ChangeCommand>(
 ) -> Result<(C::Plan, State<C::Confirmed>)> {
     let path = database.path();
     let store = session.open_metadata_at(database)?;
-    sound_structure(store.inspect()).map_err(|error| error.about(path))?;
+    sound_structure(store.snapshot(), store.inspect()).map_err(|error| error.about(path))?;
     let view = View::of(&store);
     let named = |error: Error| error.about(path);
     let plan = command.plan(&view).map_err(named)?;

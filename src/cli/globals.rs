@@ -37,6 +37,9 @@ pub struct Globals {
     /// Go on where the file system has no locks
     #[arg(long, global = true)]
     pub no_lock: bool,
+    /// For reading commands: read the transaction before the current one, if it is whole
+    #[arg(long, global = true)]
+    pub previous: bool,
     /// No status lines on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,

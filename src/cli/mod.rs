@@ -34,6 +34,6 @@ pub fn run() -> ExitCode {
     let session = Session::new(cli.globals, ui);
     match args::dispatch(cli.command, &session) {
         Ok(outcome) => outcome.into(),
-        Err(error) => session.ui().fail(&error),
+        Err(error) => session.ui().fail(&session.advise(error)),
     }
 }

@@ -1,15 +1,18 @@
 //! What every command has at hand: the global options, the streams, the database.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::cli::globals::Globals;
 use crate::cli::host::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
 use crate::cli::terminal::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::metadata::{Schema, names};
+use crate::metadata::{Schema, lost, names};
+use crate::ops::commit::{nothing_lost, sound_structure};
+use crate::ops::previous;
 use crate::store::{
-    Description, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
+    Description, Inspect, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
 };
 
 /// The global options and the streams of one run.
@@ -17,13 +20,19 @@ use crate::store::{
 pub struct Session {
     globals: Globals,
     ui: Ui,
+    /// The database that was opened last.
+    opened: OnceLock<PathBuf>,
 }
 
 impl Session {
     /// A run with these options.
     #[must_use]
     pub fn new(globals: Globals, ui: Ui) -> Self {
-        Self { globals, ui }
+        Self {
+            globals,
+            ui,
+            opened: OnceLock::new(),
+        }
     }
 
     /// Where output goes.
@@ -36,6 +45,41 @@ impl Session {
     #[must_use]
     pub fn dry_run(&self) -> bool {
         self.globals.dry_run
+    }
+
+    /// Whether the transaction before the current one is read.
+    #[must_use]
+    pub fn previous(&self) -> bool {
+        self.globals.previous
+    }
+
+    /// Adds to a failure over a damaged database what its previous transaction is good for.
+    #[must_use]
+    pub fn advise(&self, error: Error) -> Error {
+        let Some(path) = self.opened.get().filter(|_| !self.previous()) else {
+            return error;
+        };
+        let unreadable = [
+            ErrorKind::Corrupt,
+            ErrorKind::UnknownSchema,
+            ErrorKind::NotAStore,
+        ];
+        if !unreadable.contains(&error.kind()) {
+            return error;
+        }
+        let advice = Store::open(path, &self.open_options()).and_then(|store| {
+            let sound = sound_structure(store.snapshot(), store.inspect());
+            sound.err().map(|_| previous::advice(&store)).transpose()
+        });
+        // The failure itself counts, and not what else fails over it.
+        let Ok(Some(advice)) = advice else {
+            return error;
+        };
+        let hint = match error.hint() {
+            Some(hint) => format!("{hint}; {advice}"),
+            None => advice,
+        };
+        error.with_hint(hint)
     }
 
     /// Whether every yes-or-no question is answered with yes.
@@ -73,8 +117,14 @@ impl Session {
     }
 
     fn open_at(&self, database: &Database) -> Result<Store> {
-        let store = Store::open(&database.path, &self.open_options())?;
+        let _ = self.opened.set(database.path.clone());
+        let mut store = Store::open(&database.path, &self.open_options())?;
         self.opened(store.notices(), store.description());
+        if self.previous() {
+            store = previous::open(&store)?;
+            self.ui
+                .status("reading the transaction before the current one");
+        }
         self.warn_of_schema(&store)?;
         Ok(store)
     }
@@ -133,11 +183,14 @@ impl Session {
     ///
     /// # Errors
     /// As [`WritableStore::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's
-    /// buckets.
+    /// buckets; [`ErrorKind::Corrupt`] when records were lost that pages outside its trees still
+    /// show.
     pub fn open_writable(&self, database: &Database) -> Result<WritableStore> {
+        let _ = self.opened.set(database.path.clone());
         let store = WritableStore::open(&database.path, &self.open_options())?;
         self.opened(store.notices(), store.description());
-        is_metadata(&store, &database.path)?.or_unreadable()?;
+        is_metadata(&store, store.inspect(), &database.path)?.or_unreadable()?;
+        nothing_lost(&store, store.inspect()).map_err(|error| error.about(&database.path))?;
         Ok(store)
     }
 
@@ -199,27 +252,43 @@ impl Session {
     /// # Errors
     /// As [`Session::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's buckets.
     pub fn open_metadata(&self) -> Result<Store> {
-        self.open_metadata_at(&self.database()?)
-    }
-
-    /// The same for `check`, to which a file whose buckets can't be read is no error but an answer.
-    ///
-    /// # Errors
-    /// As [`Session::open_metadata`].
-    pub fn open_to_check(&self) -> Result<Store> {
-        let database = self.database()?;
-        let store = self.open_at(&database)?;
-        is_metadata(store.snapshot(), &database.path)?;
+        let store = self.open_at(&self.database()?)?;
+        self.is_readable(&store)?;
         Ok(store)
     }
 
-    /// The same for a database that is known already.
+    /// The same for commands to which a file whose buckets can't be read is no error: `check`, and
+    /// those that get out what is left.
     ///
     /// # Errors
     /// As [`Session::open_metadata`].
+    pub fn open_damaged(&self) -> Result<Store> {
+        let database = self.database()?;
+        let store = self.open_at(&database)?;
+        is_metadata(store.snapshot(), store.inspect(), &database.path)?;
+        Ok(store)
+    }
+
+    /// Whether any of InfluxDB's buckets of an open database can be read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when damage hides them all, [`ErrorKind::NotAStore`] when there are
+    /// none.
+    pub fn is_readable(&self, store: &Store) -> Result<()> {
+        let path = &store.description().path;
+        is_metadata(store.snapshot(), store.inspect(), path)?.or_unreadable()
+    }
+
+    /// Opens, for reading, a database that is going to be changed: for a question or a dry run.
+    ///
+    /// # Errors
+    /// As [`Session::open_metadata`]; [`ErrorKind::Corrupt`] when records were lost that pages
+    /// outside its trees still show.
     pub fn open_metadata_at(&self, database: &Database) -> Result<Store> {
         let store = self.open_at(database)?;
-        is_metadata(store.snapshot(), &database.path)?.or_unreadable()?;
+        self.is_readable(&store)?;
+        nothing_lost(store.snapshot(), store.inspect())
+            .map_err(|error| error.about(&database.path))?;
         Ok(store)
     }
 }
@@ -255,7 +324,7 @@ impl Readable {
 }
 
 /// Refuses a file that has none of InfluxDB's buckets; where damage may hide them, tells.
-fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<Readable> {
+fn is_metadata(snapshot: &dyn Snapshot, inspect: &dyn Inspect, path: &Path) -> Result<Readable> {
     let (buckets, damage) = snapshot.buckets()?;
     let is_metadata = buckets
         .iter()
@@ -263,7 +332,11 @@ fn is_metadata(snapshot: &dyn Snapshot, path: &Path) -> Result<Readable> {
     if is_metadata {
         return Ok(Readable::Yes);
     }
-    if let Some(first) = damage.first() {
+    let lost = match damage.is_empty() {
+        true => lost::find(snapshot, inspect)?,
+        false => None,
+    };
+    if let Some(first) = damage.first().or(lost.as_ref()) {
         return Ok(Readable::No(
             Error::new(
                 ErrorKind::Corrupt,

@@ -181,9 +181,9 @@ codes! {
     NestedBucket, Info, "structure.nested-bucket", false,
         "A bucket stands inside another one; InfluxDB makes none.",
         "Nothing has to be done.";
-    RootValue, Warning, "structure.root-value", false,
+    RootValue, Error, "structure.root-value", false,
         "A plain value stands where only buckets should.",
-        "boltkey compact --out FILE writes every record to a new file without this.";
+        "boltkey check shows whether the transaction before is whole; boltkey compact --previous --out FILE then writes it to a new file. Otherwise save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
     // freelist
     FreelistAbsent, Info, "structure.freelist-absent", false,
         "The file has no stored freelist; Bolt makes it anew when it opens the file.",
@@ -342,6 +342,10 @@ codes! {
     V1PasswordAbsent, Warning, "metadata.v1-password-absent", false,
         "A 1.x-compatible authorization has no password, so nobody can use it.",
         "influx v1 auth set-password sets one on a running server.";
+    // lost pages
+    LostRecords, Error, "metadata.lost-records", false,
+        "Pages that no bucket leads to hold records that the store lacks: a page was lost or overwritten.",
+        "Don't change the file, and don't start influxd on it. boltkey check shows whether the transaction before is whole; boltkey compact --previous --out FILE then writes it to a new file. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that can still be read.";
     // files beside the database
     SiblingUnread, Info, "metadata.sibling-unread", false,
         "A file beside the database may contain tokens and could not be read.",

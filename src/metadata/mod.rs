@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod hashing;
 mod id;
 pub mod json;
+pub mod lost;
 pub mod mapping;
 pub mod migration;
 pub mod names;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::metadata;
+use crate::ops::previous::PreviousState;
 use crate::store::{Pages, Store};
 
 /// What `check` found.
@@ -16,6 +17,9 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// How the pages are used.
     pub pages: Pages,
+    /// The transaction before; its tokens are not counted where only the structure is checked and
+    /// is sound.
+    pub previous: PreviousState,
     /// Whether the records were looked at too.
     #[serde(skip)]
     pub with_metadata: bool,
@@ -29,6 +33,15 @@ pub fn check(store: &Store, structure_only: bool) -> Result<Checked> {
     let structure = store.inspect().check()?;
     let mut findings = structure.findings;
     if !structure_only {
+        findings.extend(metadata::lost::find(store.snapshot(), store.inspect())?);
+    }
+    let sound = findings.iter().all(|f| f.severity != Severity::Error);
+    let previous = if structure_only && sound {
+        PreviousState::uncounted(store.inspect())?
+    } else {
+        PreviousState::of(store.snapshot(), store.inspect(), sound)?
+    };
+    if !structure_only {
         for finding in metadata::check::check(store.snapshot())? {
             // Damage that hides records was reported with the structure already.
             if !findings.contains(&finding) {
@@ -40,6 +53,7 @@ pub fn check(store: &Store, structure_only: bool) -> Result<Checked> {
         ok: findings.iter().all(|f| f.severity != Severity::Error),
         findings,
         pages: structure.pages,
+        previous,
         with_metadata: !structure_only,
     })
 }

@@ -14,7 +14,7 @@ use crate::metadata::hashing::StoredTokens;
 use crate::metadata::migration::{HASHING, put_record};
 use crate::metadata::{Id, Variant, authorization, embedded, names};
 use crate::ops::capture::first::{Capture, CaptureFile, CaptureFirst};
-use crate::ops::commit::{SideFiles, commit_after, known_schema};
+use crate::ops::commit::{SideFiles, commit_after, known_schema, nothing_lost};
 use crate::ops::residue::scrub::{Unused, remaining};
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
@@ -83,6 +83,7 @@ pub fn plan(
     options: Options,
     now: &Timestamp,
 ) -> Result<Plan> {
+    nothing_lost(snapshot, inspect)?;
     let schema = known_schema(snapshot)?.migrations;
     if schema + 1 < HASHING {
         return Err(Error::new(

@@ -17,6 +17,7 @@ pub mod hash;
 pub mod locate;
 pub mod lockout;
 pub mod org;
+pub mod previous;
 pub mod recover;
 pub mod residue;
 pub mod resolve;

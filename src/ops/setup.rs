@@ -200,7 +200,7 @@ impl Plan {
         let file = output.file().at("read", path)?;
         let metadata = file.metadata().at("look at", path)?;
         let store = Store::of_file(file, path)?;
-        sound_structure(store.inspect())?;
+        sound_structure(store.snapshot(), store.inspect())?;
         if self.made.found(store.snapshot())? != Some(self.made.id()) {
             return Err(Error::new(
                 ErrorKind::Io,

@@ -10,6 +10,7 @@ use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
 use crate::metadata::residue::Known;
 use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
+use crate::ops::previous::PreviousState;
 use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
 use crate::ops::token_counts::{OperatorToken, TokenCounts, Tokens};
@@ -36,6 +37,8 @@ pub struct Status {
     pub residue: ResidueCount,
     /// Files beside the database that hold plaintext tokens.
     pub siblings: Vec<Sibling>,
+    /// The transaction before.
+    pub previous: PreviousState,
     /// What is wrong or at risk.
     pub findings: Vec<Finding>,
 }
@@ -113,6 +116,8 @@ pub fn status(store: &Store) -> Result<Status> {
     let logins = logins(store, &catalog, &counts.operator_owners(&catalog))?;
 
     let mut findings = structure_findings(store)?;
+    findings.extend(metadata::lost::find(snapshot, store.inspect())?);
+    let previous = PreviousState::of(snapshot, store.inspect(), findings.is_empty())?;
     findings.extend(metadata::check::check(snapshot)?);
     let mut findings = one_of_each(findings);
     let (known, _) = Known::load(snapshot)?;
@@ -155,6 +160,7 @@ pub fn status(store: &Store) -> Result<Status> {
             recoverable,
         },
         siblings: Vec::new(),
+        previous,
         findings,
     })
 }

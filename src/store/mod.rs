@@ -141,11 +141,67 @@ pub trait Inspect: Send + Sync {
         Ok(false)
     }
 
+    /// Shows the elements of nodes on pages that no tree uses and that should not be there: with a
+    /// stored freelist, those that it does not offer (they can't be left by a correct writer);
+    /// without one, all that neither this nor a whole previous transaction uses.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn orphans(&self, visit: &mut dyn FnMut(StaleElement<'_>)) -> Result<Orphans> {
+        let _ = visit;
+        Ok(Orphans::None)
+    }
+
+    /// The transaction before the current one, if the file still holds the whole of it.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn previous(&self) -> Result<Previous> {
+        Ok(Previous::Unreadable(String::from(
+            "this engine keeps no previous transaction",
+        )))
+    }
+
+    /// Whether `bucket` is certainly the same as in the previous transaction; false where damage
+    /// hides it.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn unchanged_since_previous(&self, bucket: &[u8]) -> Result<bool> {
+        let _ = bucket;
+        Ok(false)
+    }
+
     /// Whether [`Inspect::unused`] includes live bytes, because the engine can't distinguish them.
     /// The caller must leave out live records then.
     fn shows_live_bytes(&self) -> bool {
         false
     }
+}
+
+/// What the pages are that [`Inspect::orphans`] shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orphans {
+    /// There are none.
+    None,
+    /// So many pages that the stored freelist does not offer.
+    Leaked(u64),
+    /// So many pages of a file without a freelist that can be read. Most hold old records that
+    /// were deleted or replaced.
+    Unreachable(u64),
+}
+
+/// A committed state that is read from pages.
+pub trait Transaction: Snapshot + Inspect {}
+
+impl<T: Snapshot + Inspect> Transaction for T {}
+
+/// The transaction before the current one.
+pub enum Previous {
+    /// Its tree and freelist are whole.
+    Whole(Box<dyn Transaction>),
+    /// It can't be read, and why: half a sentence.
+    Unreadable(String),
 }
 
 /// A callback of [`Inspect::unused_in_parts`].

@@ -109,6 +109,19 @@ impl Store {
         })
     }
 
+    /// The same file as the transaction before the current one left it; or why that can't be read.
+    /// Its whole tree is validated.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn previous(&self) -> Result<Result<Self, String>> {
+        Ok(self.opened.previous()?.map(|opened| Self {
+            description: self.description.clone(),
+            opened,
+            notices: Vec::new(),
+        }))
+    }
+
     /// Path, engine and size.
     #[must_use]
     pub fn description(&self) -> &Description {

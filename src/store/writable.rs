@@ -16,8 +16,8 @@ use crate::store::open::{Purpose, open_file, read_start, recognise};
 use crate::store::opened::Opened;
 use crate::store::{
     Bucket, ChangeSet, Commit, Committed, Description, Engine, FileIdentity, GZIP_MAGIC, Inspect,
-    OpenOptions, Progress, ProtectedBytes, Snapshot, StructureCheck, Unused, UnusedVisitor,
-    Visitor,
+    OpenOptions, Orphans, Previous, Progress, ProtectedBytes, Snapshot, StaleElement,
+    StructureCheck, Unused, UnusedVisitor, Visitor,
 };
 
 /// A store that is open for changing. No other process can open it until this is dropped.
@@ -238,6 +238,18 @@ impl Inspect for WritableStore {
 
     fn is_compact(&self) -> Result<bool> {
         self.opened.inspect().is_compact()
+    }
+
+    fn orphans(&self, visit: &mut dyn FnMut(StaleElement<'_>)) -> Result<Orphans> {
+        self.opened.inspect().orphans(visit)
+    }
+
+    fn previous(&self) -> Result<Previous> {
+        self.opened.inspect().previous()
+    }
+
+    fn unchanged_since_previous(&self, bucket: &[u8]) -> Result<bool> {
+        self.opened.inspect().unchanged_since_previous(bucket)
     }
 
     fn shows_live_bytes(&self) -> bool {

@@ -36,6 +36,7 @@ mod locate;
 mod locks;
 mod oracle;
 mod planted_secrets;
+mod previous;
 mod reading;
 mod recover_operator;
 mod residue_scrub;

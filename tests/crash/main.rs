@@ -14,6 +14,7 @@ mod support;
 mod disk_errors;
 mod downgrade;
 mod hash;
+mod lost_pages;
 mod power_failures;
 mod scrub;
 mod setup;

@@ -234,11 +234,12 @@ const MUTATORS: &[(&str, Mutator)] = &[
     }),
 ];
 
-/// The codes of records. The others of `metadata.` are told of files and by `status`.
+/// The codes of records. The others of `metadata.` are told of pages, of files and by `status`.
 fn codes() -> impl Iterator<Item = Code> {
     let elsewhere = [
         Code::NobodyGetsIn,
         Code::LastCopies,
+        Code::LostRecords,
         Code::SiblingUnread,
         Code::LeftOver,
     ];

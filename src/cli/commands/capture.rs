@@ -161,8 +161,12 @@ struct Report {
 /// As the operation, and when the output can't be written.
 pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
     let output = args.out.open(session)?;
-    let store = session.open_metadata()?;
-    let (tokens, skipped) = capture(store.snapshot(), args.filters.into())?;
+    let store = session.open_damaged()?;
+    let (tokens, skipped) = capture(store.snapshot(), store.inspect(), args.filters.into())?;
+    if tokens.is_empty() {
+        // Where damage hides everything, nothing found is no answer.
+        session.is_readable(&store)?;
+    }
     drop(store);
     session.ui().warn(&skipped);
     let report = Report {

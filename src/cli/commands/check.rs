@@ -11,6 +11,7 @@ use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::{Finding, Severity, counted};
 use crate::ops::check::{Checked, check};
+use crate::ops::previous::PreviousState;
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -28,7 +29,7 @@ pub fn run(args: &CheckArgs, session: &Session) -> Result<Outcome> {
     let store = if args.structure_only {
         session.open()?
     } else {
-        session.open_to_check()?
+        session.open_damaged()?
     };
     let report = check(&store, args.structure_only)?;
     drop(store);
@@ -56,6 +57,7 @@ impl Human for Checked {
             counted(pages.buckets, "bucket"),
             counted(pages.keys, "key")
         )?;
+        write_previous(&self.previous, out)?;
         section(&structure, out)?;
         if self.with_metadata {
             writeln!(out, "Metadata:")?;
@@ -73,6 +75,19 @@ impl Human for Checked {
             writeln!(out, "NOT ok: {errors}, {warnings}; {NOTHING_CHANGED}")
         }
     }
+}
+
+/// One line on the transaction before the current one.
+pub(crate) fn write_previous(previous: &PreviousState, out: &mut dyn Write) -> io::Result<()> {
+    let text = match (previous.readable, previous.tokens, &previous.why) {
+        (true, Some(tokens), _) => {
+            format!("whole, {}; --previous reads it", counted(tokens, "token"))
+        }
+        (true, None, _) => String::from("whole; --previous reads it"),
+        (false, _, Some(why)) => format!("can't be read: {}", printable(why)),
+        (false, _, None) => String::from("can't be read"),
+    };
+    write_wrapped(out, "Previous:  ", 11, &text)
 }
 
 fn section(findings: &[&Finding], out: &mut dyn Write) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::cli::commands::check::write_finding;
+use crate::cli::commands::check::{write_finding, write_previous};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::ui::{Human, printable};
@@ -43,6 +43,7 @@ impl Human for Status {
             writeln!(out, "Schema:    {number}, not one that this version knows")?;
         }
         self.write_tokens(out)?;
+        write_previous(&self.previous, out)?;
         self.write_ways_in(out)?;
         self.write_residue(out)?;
         if !self.findings.is_empty() {

@@ -41,6 +41,29 @@ pub struct Filters {
     pub can: Option<Can>,
 }
 
+impl Filters {
+    /// Whether nothing is filtered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            id,
+            user,
+            user_id,
+            org,
+            org_id,
+            active,
+            kind,
+            storage,
+            orphaned,
+            can,
+        } = self;
+        let names = user.is_none() && org.is_none();
+        let ids = id.is_none() && user_id.is_none() && org_id.is_none();
+        let states = active.is_none() && kind.is_none() && storage.is_none() && !orphaned;
+        names && ids && states && can.is_none()
+    }
+}
+
 /// One authorization as the API shows it, and what boltkey knows beyond. Its permissions are
 /// [`NamedPermission`]s, or their JSON.
 #[derive(Clone, Serialize)]

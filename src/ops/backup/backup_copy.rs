@@ -118,7 +118,7 @@ impl NewFolder {
         store.copy_changed_to(plan.changes(), Engine::Bolt, device()?, &path, &progress)?;
         let new = WritableStore::on(device()?, &path)?;
         let holds = find(&new, plan.token())? == Some(plan.id());
-        sound_structure(new.inspect())?;
+        sound_structure(&new, new.inspect())?;
         if !holds {
             return Err(Error::new(
                 ErrorKind::Io,

@@ -79,7 +79,7 @@ impl BackupStore {
         let looked = thread::scope(|scope| {
             let (inspect, snapshot) = (from.inspect(), from.snapshot());
             let checking = scope.spawn(|| {
-                sound_structure(inspect)?;
+                sound_structure(snapshot, inspect)?;
                 match &from {
                     From::Unpacked { stays: Some(_), .. } => inspect.is_compact(),
                     _ => Ok(false),
@@ -166,7 +166,7 @@ impl BackupStore {
                     }
                 }
                 let store = WritableStore::on(device()?, to)?;
-                sound_structure(store.inspect())?;
+                sound_structure(&store, store.inspect())?;
                 Ok((new, store))
             }
         }

@@ -49,7 +49,7 @@ pub struct Plan {
 pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let snapshot = store.snapshot();
     let schema = known_schema(snapshot)?.migrations;
-    sound_structure(store.inspect())?;
+    sound_structure(snapshot, store.inspect())?;
     let looked = look(snapshot)?;
     all_decoded(&looked.catalog.skipped)?;
     let mut reasons = Vec::new();

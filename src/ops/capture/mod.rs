@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::{Authorization, Catalog, Id, Kind, authorization, names};
+use crate::metadata::{Authorization, Catalog, Id, Kind, authorization, lost, names};
 use crate::ops::auth::list::{Filters, Selection};
 use crate::secret::Token;
-use crate::store::Snapshot;
+use crate::store::{Inspect, Snapshot};
 
 /// A token in plaintext with the facts about its authorization.
 pub struct Captured {
@@ -53,18 +53,61 @@ pub enum Format {
 }
 
 /// The tokens that `snapshot` holds in plaintext and that pass the filters, ascending by ID.
-/// Records that can't be decoded are skipped and told in the findings.
+/// Records that can't be decoded are skipped and told in the findings. Of a damaged store also the
+/// tokens that only pages outside its trees show, and, without filters, those that only an index
+/// shows.
 ///
 /// # Errors
 /// [`crate::ErrorKind::NoSuchRecord`] when a filter names what does not exist; else when the
 /// file can't be read.
-pub fn capture(snapshot: &dyn Snapshot, filters: Filters) -> Result<(Vec<Captured>, Vec<Finding>)> {
+pub fn capture(
+    snapshot: &dyn Snapshot,
+    inspect: &dyn Inspect,
+    filters: Filters,
+) -> Result<(Vec<Captured>, Vec<Finding>)> {
     let catalog = Catalog::load(snapshot)?;
+    let all = filters.is_empty();
     let selection = Selection::new(filters, &catalog)?;
-    collect(snapshot, catalog, &|record, catalog| {
+    let token_of = |record: &Authorization<'_>, catalog: &Catalog| {
         (!record.token.is_empty() && selection.takes(record, catalog))
             .then(|| Token::new(record.token.to_string()))
-    })
+    };
+    let mut captured = Vec::new();
+    let mut findings = each(snapshot, &catalog, &token_of, &mut |one| captured.push(one))?;
+    captured.extend(lost_tokens(snapshot, inspect, &catalog, &token_of, all)?);
+    captured.sort_by_key(|one| one.id);
+    findings.extend(catalog.skipped);
+    Ok((captured, findings))
+}
+
+/// The tokens that a damaged store shows beside its readable records: those of records that
+/// `token_of` takes and, if `bare` is set, those of which no record is left.
+///
+/// # Errors
+/// When the file can't be read.
+pub(crate) fn lost_tokens(
+    snapshot: &dyn Snapshot,
+    inspect: &dyn Inspect,
+    catalog: &Catalog,
+    token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
+    bare: bool,
+) -> Result<Vec<Captured>> {
+    let lost = lost::tokens(snapshot, inspect)?;
+    let mut captured = Vec::new();
+    for (id, value) in &lost.records {
+        let key = id.to_string();
+        if let Ok(record) = Authorization::decode(names::AUTHORIZATIONS, key.as_bytes(), value)
+            && let Some(token) = token_of(&record, catalog)
+        {
+            captured.push(Captured::of(&record, token, catalog));
+        }
+    }
+    if bare {
+        let indexed = lost.indexed.into_iter();
+        captured.extend(indexed.map(|(id, token)| Captured::bare(id, token)));
+    }
+    captured.sort_by_key(|one| one.id);
+    Ok(captured)
 }
 
 /// The facts about the records that `token_of` has a token for.

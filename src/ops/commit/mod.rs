@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity};
 use crate::metadata::residue::{Known, Scan};
-use crate::metadata::{Schema, migration};
+use crate::metadata::{Schema, lost, migration};
 use crate::ops::capture::first::{Capture, CaptureFile, Captured};
 use crate::ops::files::checksums::{ChecksumWriter, reads_back};
 use crate::ops::files::output::{Finished, OutputFile};
@@ -99,9 +99,40 @@ pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
 /// What [`commit`] would refuse of the structure, for a dry run.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`] when the structure is damaged.
-pub fn sound_structure(inspect: &dyn Inspect) -> Result<()> {
-    all_decoded(&inspect.check()?.findings)
+/// [`ErrorKind::Corrupt`] when the structure is damaged, or as [`nothing_lost`].
+pub fn sound_structure(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()> {
+    all_decoded(&inspect.check()?.findings)?;
+    nothing_lost(snapshot, inspect)
+}
+
+/// Refuses a store that has lost records to which pages outside all trees still testify: any commit
+/// would reuse or wipe those pages.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] when there are such pages.
+pub fn nothing_lost(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()> {
+    let Some(finding) = lost::find(snapshot, inspect)? else {
+        return Ok(());
+    };
+    let errors = inspect.check()?.findings;
+    let damaged = errors.iter().any(|f| f.severity == Severity::Error);
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "can't be changed: {}{}: {}; writing would destroy them, so the file is not edited",
+            if damaged {
+                "its structure is damaged, and "
+            } else {
+                ""
+            },
+            finding.place,
+            finding.message
+        ),
+    )
+    .with_hint(
+        "boltkey capture --out FILE and boltkey residue recover --out FILE write out the tokens \
+         that can still be read; boltkey check lists all damage",
+    ))
 }
 
 /// Makes `changes` hold, as one transaction. Files of `side_files` are complete before; if the change
@@ -133,7 +164,9 @@ pub(crate) fn commit_after(
     let makes_files =
         capture.is_some() || side_files.keep_copy.is_some() || !side_files.tokens_out.is_empty();
     if makes_files && store.description().engine == Engine::Bolt {
-        sound_structure(store.inspect())?;
+        sound_structure(store, store.inspect())?;
+    } else {
+        nothing_lost(store, store.inspect())?;
     }
     let protected = match changes.wipe {
         Wipe::Everything => Vec::new(),

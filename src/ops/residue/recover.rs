@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::residue::Known;
-use crate::metadata::{Catalog, Id};
-use crate::ops::capture::{Captured, collect};
+use crate::metadata::{Authorization, Catalog, Id};
+use crate::ops::capture::{Captured, collect, lost_tokens};
 use crate::ops::residue::scan::Counts;
 use crate::ops::residue::{Options, embedded, look};
 use crate::secret::Token;
@@ -18,6 +18,7 @@ pub struct Recovered {
     pub counts: Counts,
     /// The hashed tokens of this store that were found in plaintext: those in unused parts and
     /// other files, and those that stand in other live records, such as a telegraf configuration.
+    /// Of a damaged store also the plaintext tokens whose records can't be read from its trees.
     pub tokens: Vec<Captured>,
     /// Damage that may hide some.
     pub findings: Vec<Finding>,
@@ -35,6 +36,10 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
     let mut found: BTreeMap<Id, Token> = residue.matching.into_iter().collect();
     found.extend(embedded(store.snapshot(), &known)?.matching);
     let catalog = Catalog::load(store.snapshot())?;
+    let token_of = |record: &Authorization<'_>, _: &Catalog| {
+        (!record.token.is_empty()).then(|| Token::new(record.token.to_string()))
+    };
+    let lost = lost_tokens(store.snapshot(), store.inspect(), &catalog, &token_of, true)?;
     let (mut tokens, skipped) = collect(store.snapshot(), catalog, &|record, _| {
         found.get(&record.id).cloned()
     })?;
@@ -48,6 +53,7 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
         bare.into_iter()
             .map(|(id, token)| Captured::bare(id, token)),
     );
+    tokens.extend(lost);
     Ok(Recovered {
         counts,
         tokens,

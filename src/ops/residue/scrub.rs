@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::Id;
 use crate::metadata::residue::{Known, Residue, Scan};
-use crate::ops::commit::{SideFiles, commit, known_schema};
+use crate::ops::commit::{SideFiles, commit, known_schema, nothing_lost};
 use crate::ops::residue::{embedded, leave_out};
 use crate::secret::Token;
 use crate::store;
@@ -114,6 +114,7 @@ impl Plan {
 /// * [`ErrorKind::UnknownSchema`] for stores that are not edited
 /// * otherwise when the file can't be read
 pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
+    nothing_lost(snapshot, inspect)?;
     known_schema(snapshot)?;
     let mut changes = ChangeSet::default();
     changes.wipe = Wipe::Everything;

@@ -18,17 +18,15 @@ use crate::store::{Pages, StructureCheck};
 pub(super) fn check(bolt: &Bolt) -> Result<StructureCheck> {
     let Examined { report, pages, .. } = examine(bolt)?;
     Ok(StructureCheck {
-        findings: report.into_findings(),
-        pages,
+        findings: report.clone().into_findings(),
+        pages: pages.clone(),
     })
 }
 
 /// The result of a check, and who uses which pages.
-pub(super) struct Examined<'b> {
+pub(super) struct Examined {
     pub(super) report: Report,
     pub(super) pages: Pages,
-    /// Everything that the current meta reaches.
-    pub(super) reachability: &'b Reachability,
     pub(super) list: Freelist,
     /// The pages that only the other meta uses, if nothing of it is damaged.
     pub(super) other: Option<PagesOfMeta>,
@@ -46,8 +44,16 @@ impl PagesOfMeta {
     }
 }
 
-/// Checks everything, and returns what the check learned about pages too.
-pub(super) fn examine(bolt: &Bolt) -> Result<Examined<'_>> {
+/// Checks everything, once for as long as the file is open.
+pub(super) fn examine(bolt: &Bolt) -> Result<&Examined> {
+    if let Some(known) = bolt.examined.get() {
+        return Ok(known);
+    }
+    let found = examine_anew(bolt)?;
+    Ok(bolt.examined.get_or_init(|| found))
+}
+
+fn examine_anew(bolt: &Bolt) -> Result<Examined> {
     let (file, metas) = (&bolt.file, &bolt.metas);
     let meta = &metas.current;
     let reachability = bolt.reachability()?;
@@ -87,7 +93,6 @@ pub(super) fn examine(bolt: &Bolt) -> Result<Examined<'_>> {
     Ok(Examined {
         report,
         pages,
-        reachability,
         list,
         other,
     })

@@ -23,10 +23,10 @@ pub(super) fn is_compact(bolt: &Bolt) -> Result<bool> {
     }
     let examined = examine(bolt)?;
     // Leaked pages and uneven trees are findings too.
-    if !examined.report.into_findings().is_empty() {
+    if !examined.report.clone().into_findings().is_empty() {
         return Ok(false);
     }
-    let mut blank = examined.reachability.separators_in_leaves;
+    let mut blank = bolt.reachability()?.separators_in_leaves;
     let findings = unused(bolt, &mut |unused| {
         blank &= matches!(unused, Unused::Run { bytes, .. } if all_zero(bytes));
     })?;

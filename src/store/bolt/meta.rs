@@ -170,6 +170,7 @@ impl Meta {
 }
 
 /// What was found on the two meta pages, and the choice made.
+#[derive(Clone)]
 pub(super) struct Metas {
     /// Meta page 0 and meta page 1.
     pub(super) slots: [Result<Meta, Flaw>; 2],

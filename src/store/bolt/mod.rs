@@ -15,6 +15,8 @@
 //! | [`check`] | the structure check |
 //! | [`compact`] | whether a file has nothing that compacting would remove |
 //! | [`unused`] | bytes that no live record uses |
+//! | [`orphans`] | pages that no tree uses and that should not be there |
+//! | [`previous`] | the transaction that the other meta describes |
 //! | [`write`] | changing the file in place in one transaction; new files |
 //! | [`codes`] | every kind of finding |
 
@@ -27,8 +29,10 @@ mod freelist;
 mod layout;
 mod meta;
 mod node;
+mod orphans;
 mod page_owners;
 mod pages;
+mod previous;
 mod reachability;
 mod read;
 #[cfg(test)]
@@ -44,10 +48,10 @@ use std::sync::{Arc, OnceLock};
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::{
-    ChangeSet, Committed, Device, Inspect, ProtectedBytes, ReadAt, StructureCheck, Unused,
-    UnusedVisitor,
+    ChangeSet, Committed, Device, Inspect, Orphans, Previous, ProtectedBytes, ReadAt, StaleElement,
+    StructureCheck, Unused, UnusedVisitor,
 };
-use check::check_metas;
+use check::{Examined, check_metas};
 use codes::Report;
 use meta::Metas;
 use page_owners::PageOwners;
@@ -72,6 +76,8 @@ pub struct Bolt {
     page_owners: PageOwners,
     /// Everything that the current meta reaches, walked when first needed.
     reachability: OnceLock<Reachability>,
+    /// The result of a check of everything, made when first needed.
+    examined: OnceLock<Examined>,
 }
 
 impl Bolt {
@@ -82,14 +88,7 @@ impl Bolt {
     /// `source` can't be read.
     pub fn open(source: Box<dyn ReadAt>, path: &Path) -> Result<Self> {
         let (file, metas) = meta::find(source, path)?;
-        let mut bolt = Self {
-            file,
-            metas,
-            notices: Vec::new(),
-            top_level: OnceLock::new(),
-            page_owners: PageOwners::default(),
-            reachability: OnceLock::new(),
-        };
+        let mut bolt = Self::by(file, metas);
         if bolt.metas.fell_back() {
             // The meta may be valid while its tree is not: bolt may have overwritten the tree.
             let errors = bolt.reachability()?.report.count(Severity::Error);
@@ -100,6 +99,19 @@ impl Bolt {
             bolt.notices.retain(|finding| finding.code == older);
         }
         Ok(bolt)
+    }
+
+    /// A file that is read by the current one of `metas`.
+    fn by(file: PageFile, metas: Metas) -> Self {
+        Self {
+            file,
+            metas,
+            notices: Vec::new(),
+            top_level: OnceLock::new(),
+            page_owners: PageOwners::default(),
+            reachability: OnceLock::new(),
+            examined: OnceLock::new(),
+        }
     }
 
     /// Everything that the current meta reaches. The trees are walked on the first call only.
@@ -139,6 +151,14 @@ impl Bolt {
         write::commit(self, device, changes, protected)
     }
 
+    /// The file as the other meta describes it, or why it can't be read so.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(super) fn previous(&self) -> Result<Result<Self, String>> {
+        previous::previous(self)
+    }
+
     /// Findings about the choice of the meta page.
     #[must_use]
     pub fn notices(&self) -> Vec<Finding> {
@@ -171,5 +191,20 @@ impl Inspect for Bolt {
 
     fn is_compact(&self) -> Result<bool> {
         compact::is_compact(self)
+    }
+
+    fn orphans(&self, visit: &mut dyn FnMut(StaleElement<'_>)) -> Result<Orphans> {
+        orphans::orphans(self, visit)
+    }
+
+    fn previous(&self) -> Result<Previous> {
+        Ok(match previous::previous(self)? {
+            Ok(bolt) => Previous::Whole(Box::new(bolt)),
+            Err(why) => Previous::Unreadable(why),
+        })
+    }
+
+    fn unchanged_since_previous(&self, bucket: &[u8]) -> Result<bool> {
+        previous::is_unchanged(self, bucket)
     }
 }

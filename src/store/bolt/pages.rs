@@ -2,14 +2,16 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::ReadAt;
 use crate::store::bolt::layout::PageId;
 
-/// A file whose page size is known.
+/// A file whose page size is known. Clones read the same file.
+#[derive(Clone)]
 pub(super) struct PageFile {
-    source: Box<dyn ReadAt>,
+    source: Arc<dyn ReadAt>,
     path: PathBuf,
     page_size: usize,
 }
@@ -18,7 +20,7 @@ impl PageFile {
     /// `path` is for messages only.
     pub(super) fn new(source: Box<dyn ReadAt>, path: &Path, page_size: usize) -> Self {
         Self {
-            source,
+            source: Arc::from(source),
             path: path.to_path_buf(),
             page_size,
         }

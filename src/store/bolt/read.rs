@@ -103,6 +103,29 @@ enum BucketLocation {
     Inline(PageId, Range<u64>),
 }
 
+/// The page of the tree of bucket `name`, among those below `root`; none for an inline bucket or
+/// one that is not there.
+///
+/// # Errors
+/// When a page on the way is damaged or can't be read.
+pub(super) fn content_of(bolt: &Bolt, root: PageId, name: &[u8]) -> Result<Option<PageId>> {
+    let mut batch = Batch::new(&bolt.file);
+    let Some(place) = bolt.search(&mut batch, root, name)? else {
+        return Ok(None);
+    };
+    let node = bolt.node(&mut batch, place.leaf)?;
+    let element = node.element(place.index).map_err(|d| bolt.corrupt(&d))?;
+    if !element.is_bucket() {
+        return Ok(None);
+    }
+    Ok(
+        match node.bucket(&element).map_err(|d| bolt.corrupt(&d))?.1 {
+            BucketContent::Tree(root) => Some(root),
+            BucketContent::Inline(..) => None,
+        },
+    )
+}
+
 /// The leaf and the index of the element that has a key.
 struct ElementLocation {
     leaf: PageId,
@@ -146,6 +169,10 @@ impl Bolt {
                     }
                 };
                 buckets.push((bucket, at));
+            } else {
+                // Bolt has none there: the page belongs to another tree.
+                let what = "is a plain value beside the buckets";
+                return Err(node.element_defect(Code::RootValue, element.index, what));
             }
             Ok(ControlFlow::Continue(()))
         });

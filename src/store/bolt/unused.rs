@@ -6,7 +6,6 @@ use std::thread;
 
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
-use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::freelist::Freelist;
 use crate::store::bolt::layout::{BUCKET_HEADER, HEADER, Header, PageId, meta_at};
 use crate::store::bolt::node::{BucketContent, Element, Kind, Node, bucket};
@@ -40,11 +39,9 @@ fn found(bolt: &Bolt, show: impl FnOnce(&Ranges<'_>) -> Result<()>) -> Result<Ve
         }
         Freelist::Absent | Freelist::Damaged => 0..0,
     };
-    let outside = Outside {
-        file,
-        used: &reachability.used,
-        freelist: list,
-    };
+    let used = &reachability.used;
+    let has = |page: u64| page >= 2 && !list.contains(&page) && !used.has(PageId(page));
+    let outside = Outside { file, has: &has };
     outside.add_pages(&mut gaps);
     show(&Ranges {
         ranges: merged(gaps, file.size()),
@@ -53,6 +50,30 @@ fn found(bolt: &Bolt, show: impl FnOnce(&Ranges<'_>) -> Result<()>) -> Result<Ve
     let mut findings = report.into_findings();
     findings.retain(|finding| finding.severity == Severity::Error);
     Ok(findings)
+}
+
+/// Shows the elements of every node that begins on such a page, and nothing else.
+///
+/// # Errors
+/// When the file can't be read.
+pub(super) fn show_elements(
+    outside: &Outside<'_>,
+    visit: &mut dyn FnMut(StaleElement<'_>),
+) -> Result<()> {
+    let mut ranges = Vec::new();
+    outside.add_pages(&mut ranges);
+    let ranges = merged(ranges, outside.file.size());
+    let mut search = UnusedScan {
+        outside,
+        buffer: Vec::new(),
+        spare: outside.file.size().saturating_mul(2),
+        visit: &mut |unused| {
+            if let Unused::Element(element) = unused {
+                visit(element);
+            }
+        },
+    };
+    search.ranges(&ranges)
 }
 
 /// The ranges of unused bytes, ascending, not touching each other.
@@ -104,16 +125,16 @@ impl Ranges<'_> {
 /// The smallest part of the file for which a thread is started, in bytes.
 const LEAST_STRETCH: u64 = 8 << 20;
 
-/// The pages that are not live: free ones, leaked ones, those beyond the high-water mark.
-struct Outside<'f> {
-    file: &'f PageFile,
-    used: &'f Bitmap,
-    freelist: Range<u64>,
+/// Pages that are not live, such as free ones, leaked ones, those beyond the high-water mark.
+pub(super) struct Outside<'f> {
+    pub(super) file: &'f PageFile,
+    /// Whether a page is one of them.
+    pub(super) has: &'f (dyn Fn(u64) -> bool + Sync),
 }
 
 impl Outside<'_> {
     fn has(&self, page: u64) -> bool {
-        page >= 2 && !self.freelist.contains(&page) && !self.used.has(PageId(page))
+        (self.has)(page)
     }
 
     /// Adds the byte ranges of these pages.

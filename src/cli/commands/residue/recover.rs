@@ -45,8 +45,12 @@ struct Recovery {
 pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
     let options = args.files.options(session);
     let output = args.out.open(session)?;
-    let store = session.open_metadata()?;
+    let store = session.open_damaged()?;
     let recovered = recover(&store, &options)?;
+    if recovered.tokens.is_empty() {
+        // Where damage hides everything, nothing found is no answer.
+        session.is_readable(&store)?;
+    }
     drop(store);
     session.ui().warn(&recovered.findings);
     let nothing = recovered.tokens.is_empty();

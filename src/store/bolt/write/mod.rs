@@ -25,7 +25,7 @@ pub use create::{USUAL_PAGE_SIZE, create};
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -33,13 +33,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Severity;
 use crate::store::bolt::Bolt;
 use crate::store::bolt::bitmap::Bitmap;
-use crate::store::bolt::check::{Examined, examine, shared_with_tree};
+use crate::store::bolt::check::{examine, shared_with_tree};
 use crate::store::bolt::codes::{Code, Report};
 use crate::store::bolt::freelist::{Freelist, read as read_freelist};
 use crate::store::bolt::layout::{NO_FREELIST, PageId, TxId, all_zero};
 use crate::store::bolt::meta::{Meta, Metas};
 use crate::store::bolt::node::{BucketContent, BucketHeader, bucket};
-use crate::store::bolt::page_owners::PageOwners;
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::reachability::find_reachable;
 use crate::store::bolt::unused::unused;
@@ -96,7 +95,7 @@ fn prepare(
     let examined = examine(bolt)?;
     refuse_damage(file, &examined.report)?;
 
-    let used = &examined.reachability.used;
+    let used = &bolt.reachability()?.used;
     let taken = |page: PageId| {
         used.has(page)
             || examined.list.is_stored_in(page)
@@ -108,7 +107,6 @@ fn prepare(
     let mut out = NodeWriter::new(file, &**device, space);
     let root = match build(
         bolt,
-        &examined,
         changes,
         unused_bytes == UnusedBytes::InLivePages,
         &mut out,
@@ -324,7 +322,6 @@ fn does_not_read_back(file: &PageFile, what: &str) -> Error {
 /// the root bucket. Returns the page of the new root, or `None` when nothing changes.
 fn build(
     bolt: &Bolt,
-    examined: &Examined<'_>,
     changes: &ChangeSet,
     whole: bool,
     out: &mut NodeWriter<'_>,
@@ -332,7 +329,7 @@ fn build(
     let old = Checked {
         file: &bolt.file,
         hwm: bolt.metas.current.hwm,
-        balanced: examined.reachability.balanced,
+        balanced: bolt.reachability()?.balanced,
     };
     let mut elements: BTreeMap<Vec<u8>, Edit> = BTreeMap::new();
     for (name, change) in changes.buckets() {
@@ -434,18 +431,12 @@ fn write_freelist(
 /// [`ErrorKind::Io`] when it does not, or when the file can't be read.
 fn verify_edits(file: PageFile, next: &Meta, changes: &ChangeSet) -> Result<()> {
     let path = file.path().to_path_buf();
-    let new = Bolt {
-        file,
-        metas: Metas {
-            slots: [Ok(*next), Ok(*next)],
-            current: *next,
-            other: None,
-        },
-        notices: Vec::new(),
-        top_level: OnceLock::new(),
-        page_owners: PageOwners::default(),
-        reachability: OnceLock::new(),
+    let metas = Metas {
+        slots: [Ok(*next), Ok(*next)],
+        current: *next,
+        other: None,
     };
+    let new = Bolt::by(file, metas);
     for (name, change) in changes.buckets() {
         let exists = new.bucket_value(name)?.is_some();
         let mut right = exists != change.delete || (!exists && !change.create);
