@@ -292,7 +292,7 @@ func stripped(t *testing.T, db, command string) map[string]any {
 	t.Helper()
 	var report map[string]any
 	answer(t, &report, []int{0, 3}, "", command, "--db", db)
-	for _, of := range []string{"database", "pages", "residue"} {
+	for _, of := range []string{"database", "pages", "residue", "previous"} {
 		delete(report, of)
 	}
 	findings, ok := report["findings"].([]any)
