@@ -1,15 +1,27 @@
 //! Offline admin and recovery for the token store of InfluxDB OSS 2.x.
 //!
-//! The layers, top to bottom; each may use what stands below it, never above:
+//! This crate is for the `boltkey` program, its tests and its fuzz targets. It promises no stability
+//! to other users: anything here may change in any release. Scripts rely on the program: command
+//! names, options, exit codes and JSON fields.
+//!
+//! It promises these things to its callers:
+//!
+//! * No `unsafe` code. A damaged or hostile file causes an error or a finding, never a panic.
+//! * Below [`cli`], nothing prints, prompts, reads the environment or ends the process.
+//! * An [`Error`] says what happened to the database ([`error::Effect`]).
+//! * A secret is a [`secret::Token`], which can't be printed by accident.
+//!
+//! The layers, top to bottom. A layer uses the layers below it, never those above:
 //!
 //! | module | knows |
 //! | --- | --- |
 //! | [`cli`] | arguments, terminal, environment, exit codes, tables and JSON text |
-//! | [`ops`] | one file per command: options in, report out, both plain data |
+//! | [`ops`] | what each command does: options in, report out, both plain data |
 //! | [`metadata`] | InfluxDB's records: authorizations, users, organizations, … |
 //! | [`store`] | named buckets of bytes, snapshots, locks, page-level inspection |
 //!
-//! Beside them, usable by all: [`error`], [`finding`], [`secret`].
+//! All layers may use [`error`], [`finding`] and [`secret`]. `CONTRIBUTING.md` maps the files, and
+//! `docs/design.md` says how a change is made and why it survives a crash.
 
 #[cfg(windows)]
 compile_error!(
