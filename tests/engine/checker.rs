@@ -1,9 +1,9 @@
-//! Completeness of the structure check: for every code one change to a sound file that makes this
-//! finding appear. The changed files stand in `fixtures/damaged` as well, named for their defect,
-//! each with all findings expected of it.
+//! Completeness of the structure check: for every code, one change to a sound file that causes this
+//! finding. `fixtures/damaged` has the changed files, named for the defect, each with all its
+//! findings.
 //!
-//! With `BOLTKEY_WRITE_DAMAGED` set, the folder and its entries in the MANIFEST are written anew
-//! instead of compared.
+//! With `BOLTKEY_WRITE_DAMAGED` set, the folder and its entries in the MANIFEST are written instead
+//! of compared.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -86,7 +86,7 @@ const MUTATORS: &[(Code, &str, Mutator)] = &[
         i.set_meta(i.meta(), 56, first + 64);
     }),
     (Code::TreeUneven, BRANCH, |i| {
-        // Between the root and its last leaf stands one more branch.
+        // One more branch is between the root and its last leaf.
         let last = i.element(i.tree_of("fill"), 2);
         let (key, leaf, new) = (i.key_of_branch(last), i.u64(last + 8), i.hwm());
         i.bytes.truncate(i.page(new));
@@ -189,7 +189,7 @@ fn findings(bytes: &[u8]) -> BTreeSet<String> {
     }
 }
 
-/// Reads what can be read; that it returns is the point.
+/// Reads everything readable. It must return.
 fn look_at_everything(bolt: &Bolt) {
     for bucket in bolt.buckets().unwrap().0 {
         let _ = bolt
@@ -231,7 +231,7 @@ fn every_code_has_a_change_that_makes_it() {
         let before = findings(&sound.bytes);
         let after = findings(&image.bytes);
         assert!(after.contains(code.name()), "{code:?}: {after:?}");
-        // A file that is no different shows a code that is no damage.
+        // An unchanged file means that the code is not about damage.
         if image.bytes != sound.bytes {
             assert!(!before.contains(code.name()), "{code:?} before: {before:?}");
             let path = damaged(code);
@@ -261,7 +261,7 @@ fn write(path: &Path, bytes: &[u8], findings: &BTreeSet<String>) {
 fn entry(code: Code, base: &str, path: &Path, findings: &BTreeSet<String>) -> String {
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     let findings: Vec<&str> = findings.iter().map(String::as_str).collect();
-    let command = "command\tBOLTKEY_WRITE_DAMAGED=1 cargo test --test checker";
+    let command = "command\tBOLTKEY_WRITE_DAMAGED=1 cargo test --test engine checker";
     format!(
         "{file}\tproducer\tbbolt v1.3.6, then tests/engine/checker.rs\t{command}\tcontent\tbbolt/{base} \
          with one change\tdefect\t{}\tfindings\t{}\n\
