@@ -62,9 +62,9 @@ kind = "operator"
 generate = "root.token"
 `
 
-// What a list declares is there on real servers and works: users sign in, tokens may do exactly
-// what the list says. A second run writes nothing; a changed value works and the old one does not;
-// what the list no longer names is gone; and no other record is touched.
+// A list works on real servers: users sign in, and tokens have exactly the permissions of the list. A
+// second run writes nothing. A changed value works and the old one does not. What the list no longer
+// names is deleted. No other record changes.
 func TestServersActOnWhatApplyMade(t *testing.T) {
 	t.Parallel()
 	stores, starts := 0, 0

@@ -64,9 +64,9 @@ type expected struct {
 	known, write, config int
 }
 
-// Tokens that were created, cloned, rotated, chosen, or made from a hash work on real servers as
-// their permissions say, and are listed as we list them; old values and deleted ones are unknown,
-// deactivated ones refused; all other records are byte for byte what they were.
+// Tokens that were created, cloned, rotated, chosen, or made from a hash work on real servers with
+// their permissions, and are listed as boltkey lists them. Old and deleted values are unknown, inactive
+// ones refused. All other records stay the same byte for byte.
 func TestTokensMadeOfflineServe(t *testing.T) {
 	t.Parallel()
 	stores, starts := 0, 0

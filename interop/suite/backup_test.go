@@ -121,7 +121,7 @@ func restoredWith(t *testing.T, s *server.Server, token, backup, operator string
 	return status == 200 || status == 204
 }
 
-// knowsAll expects that a server knows every token as it is said to be.
+// knowsAll expects the server to accept every token as described.
 func knowsAll(t *testing.T, s *server.Server, facts *server.Facts) {
 	t.Helper()
 	known := 0
@@ -155,7 +155,7 @@ func knowsAll(t *testing.T, s *server.Server, facts *server.Facts) {
 	}
 }
 
-// What `influx backup` writes is inspected, and what is said of a full restore is what happens.
+// `backup inspect` reads what `influx backup` writes, and predicts the result of a full restore.
 func TestInfluxBackupsAreInspected(t *testing.T) {
 	eachLivedStore(t, func(t *testing.T, l lived) {
 		check(t, l.server.Must(l.facts.Operator(), "POST", "/api/v2/write?org=acme&bucket=metrics", "m,h=b v=2", nil))
@@ -205,8 +205,8 @@ func TestInfluxBackupsAreInspected(t *testing.T) {
 	})
 }
 
-// What we export is taken by a full restore into a running server: as it is where the first
-// operator token is in plaintext, after `backup token` everywhere. No plaintext comes with it.
+// A full restore into a running server accepts our exports: directly if the first operator token is
+// in plaintext, and always after `backup token`. No plaintext comes with it.
 func TestExportsAreRestoredByTheInfluxCLI(t *testing.T) {
 	eachLivedStore(t, func(t *testing.T, l lived) {
 		stop(t, l.server)

@@ -24,7 +24,7 @@ func peer(t *testing.T, name string, args ...string) {
 	}
 }
 
-// sound expects both checks, Bolt's and ours, to be content with a file.
+// sound expects no errors from Bolt's check and from ours.
 func sound(t *testing.T, file string) {
 	t.Helper()
 	for _, judge := range []string{"bbolt136", "bbolt150"} {
@@ -62,7 +62,7 @@ func TestChecksAgreeOnSoundFiles(t *testing.T) {
 	}
 }
 
-// Of a damaged file ours names page or record, within ten seconds.
+// Our check of a damaged file names the page or record, within ten seconds.
 func TestDamageIsNamed(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "..", "fixtures", "damaged", "*.bolt.gz"))
 	check(t, err)

@@ -1,4 +1,4 @@
-// Package suite judges boltkey by real servers and by Bolt itself.
+// Package suite tests boltkey against real servers and Bolt itself.
 package suite
 
 import (

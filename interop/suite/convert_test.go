@@ -51,9 +51,8 @@ func plain(t *testing.T, fixture string) string {
 	return file
 }
 
-// Every bucket, key, value and sequence comes through `convert` to redb and back, and through
-// `compact`, as Bolt's own dump tells; Bolt finds the results sound. What Bolt itself compacts
-// holds the same.
+// Every bucket, key, value and sequence survives `convert` to redb and back, and `compact`, by Bolt's
+// own dump. Bolt finds the results sound. A file that Bolt compacts has the same contents.
 func TestConversionsHoldTheSame(t *testing.T) {
 	t.Parallel()
 	files := soundFixtures(t)
@@ -127,8 +126,8 @@ func hasNested(t *testing.T, file string) bool {
 	})
 }
 
-// A real server starts on what `compact` wrote, on what came back from redb, and on a redb store
-// that got its new operator token before; it answers all tokens as on the store itself.
+// A real server starts on the result of `compact`, of `convert` to redb and back, and of a redb store
+// with a new operator token. It answers all tokens as on the original.
 func TestServersStartOnCopies(t *testing.T) {
 	t.Parallel()
 	stores, starts, seen := 0, 0, map[string]int{}
@@ -174,8 +173,8 @@ func TestServersStartOnCopies(t *testing.T) {
 	}
 }
 
-// Every command answers on a conversion as on the store itself, but for what is of the file: its
-// path, engine and size, the number of its pages, and what only its unused parts show.
+// Every command answers on a conversion as on the original, except for path, engine, size, number of
+// pages and unused parts.
 func TestCommandsAnswerTheSameOnAConversion(t *testing.T) {
 	t.Parallel()
 	fixtures, err := filepath.Glob(filepath.Join("..", "..", "fixtures", "real", "*.bolt*"))
@@ -305,8 +304,7 @@ func stripped(t *testing.T, db, command string) map[string]any {
 	return report
 }
 
-// While influxd runs, nothing is copied from its database: a copy of what changes meanwhile would
-// be of no moment at all.
+// While influxd runs, nothing is copied from its database: the copy would mix several states.
 func TestARunningServersDatabaseIsNotCopied(t *testing.T) {
 	dir, outputs := t.TempDir(), t.TempDir()
 	db, out := server.Bolt(dir), filepath.Join(outputs, "out")

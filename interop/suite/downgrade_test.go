@@ -87,8 +87,8 @@ func refuses(t *testing.T, release server.Release, dir, words string) {
 
 const unknownMigration = "DB contains record of unknown migration"
 
-// A real 2.7.12, started on what `downgrade apply` leaves of a store of 2.9.1, answers 401 to the
-// tokens that `downgrade check` named and to no other one that was known.
+// A real 2.7.12, started on a downgraded store of 2.9.1, answers 401 to the tokens that `downgrade
+// check` named and to no other known token.
 func TestDowngradeLosesWhatCheckNames(t *testing.T) {
 	t.Parallel()
 	stores, lossy := 0, 0
@@ -156,9 +156,9 @@ func read(t *testing.T, path string) []byte {
 	return text
 }
 
-// Tokens that 2.9.1 hashed are put back, from a capture and from each place where an upgrade that
-// nobody prepared leaves them. Then a real 2.7.12 takes every one that was put back for what it
-// was before, and so does 2.9.1 when it has hashed them again.
+// Tokens that 2.9.1 hashed are restored, from a capture and from each place where an unprepared
+// upgrade leaves them. Then a real 2.7.12 accepts each as before, and so does 2.9.1 after it has hashed
+// them again.
 func TestPreparedTokensSurvive(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -250,7 +250,7 @@ func TestPreparedTokensSurvive(t *testing.T) {
 	}
 }
 
-// Of a large store, unused bytes show some of the tokens. Those, and no others, go along.
+// The unused bytes of a large store contain some of the tokens. Exactly those survive.
 func TestWhatTheFileShowsSurvives(t *testing.T) {
 	t.Parallel()
 	dir, facts := hashedByStart(t, 1000)
@@ -310,8 +310,8 @@ func TestPrepareRevivesAfterInfluxdDowngrade(t *testing.T) {
 	}
 }
 
-// The commands that `downgrade check` lists lead where it says: they run as they stand, a real
-// influxd undoes what was announced, and the rows that were called lost are gone.
+// The commands that `downgrade check` lists run without change: a real influxd undoes the announced
+// migrations, and the rows that were called lost are gone.
 func TestCheckListsCommandsThatRun(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "it's a folder")

@@ -9,9 +9,9 @@ import (
 	"boltkey/interop/suite/server"
 )
 
-// After `hash`, a server of the release that hashes finds nothing to do on the store, whether it
-// is to hash or not, and answers every token as before; the file shows none of them. The same
-// check of the log is seen to fail on the store as it was. On redb it is the same.
+// After `hash`, a server that hashes has nothing to do on the store, with hashing on or off, and
+// answers every token as before. The file contains none of them. The same check of the log fails on the
+// original store. This also holds for redb.
 func TestHashLeavesTheServerNothingToDo(t *testing.T) {
 	t.Parallel()
 	stores, refused, starts, embedded, seen := 0, 0, 0, 0, map[string]int{}
@@ -149,7 +149,7 @@ func scrubs(t *testing.T, dir string, facts *server.Facts, shown int) {
 
 // There and back: a store of 2.7.12 is hashed with a capture, 2.9.1 runs on it, the capture puts
 // the tokens back, the migration is undone, 2.7.12 runs on it, 2.9.1 hashes it again by itself.
-// Every server takes every token for what it was.
+// Every server accepts every token as before.
 func TestThereAndBackAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -34,8 +34,8 @@ func locate(t *testing.T, file string, args ...string) *located {
 	return nil
 }
 
-// The store of a running server is found by its process alone, wherever it is, and said to be in
-// use by it; the one that stays when the server is gone is read. Neither look changes a byte.
+// The store of a running server is found by its process, at any path, and shown as in use. The store
+// of a stopped server is read. Neither changes a byte.
 func TestLocateFindsWhatServersUse(t *testing.T) {
 	t.Parallel()
 	for _, release := range []server.Release{server.V27, server.V29} {

@@ -42,9 +42,9 @@ func as(t *testing.T, s *server.Server, cookie *http.Cookie, method, path, body 
 	return response.StatusCode
 }
 
-// Users and organizations that were made offline are as good as those that a server makes: servers
-// start on the store, users sign in and see what is theirs and nothing else, a new organization
-// takes buckets and points, by 1.x endpoints as well.
+// Users and organizations made offline work like those of a server: servers start on the store, users
+// sign in and see only what belongs to them, and a new organization accepts buckets and points, also
+// by the 1.x endpoints.
 func TestUsersAndOrganizationsMadeOffline(t *testing.T) {
 	t.Parallel()
 	stores, starts := 0, 0

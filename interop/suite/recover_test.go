@@ -13,7 +13,7 @@ import (
 	"boltkey/interop/suite/server"
 )
 
-// judge is a server that a store is shown to.
+// judge is a server that is started on a store.
 type judge struct {
 	name    string
 	release server.Release
@@ -231,8 +231,8 @@ func whose(facts *server.Facts) []string {
 	return nil
 }
 
-// After `recover operator` on a store of any release, the server takes the new token for an
-// operator's and every older one for what it was; nothing else in the file is another.
+// After `recover operator` on a store of any release, the server accepts the new token as an operator
+// token and every older one as before. Nothing else in the file changes.
 func TestRecoverOperatorLetsTheServerIn(t *testing.T) {
 	t.Parallel()
 	stores, starts, seen := 0, 0, map[string]int{}
@@ -284,8 +284,8 @@ func places(a authorization) int {
 	return 2
 }
 
-// On a store that 2.9.1 hashed, `residue recover` finds after `recover operator` what it found
-// before it, however often that is done.
+// On a store that 2.9.1 hashed, `residue recover` finds the same after any number of `recover
+// operator` runs.
 func TestRecoverOperatorKeepsLastCopies(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{3, 50, 1000} {

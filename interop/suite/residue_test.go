@@ -17,9 +17,9 @@ type capture struct {
 	Tokens []struct{ ID, Token string }
 }
 
-// A real 2.9.1 hashes the tokens of a store; what a plain byte search still finds in its file,
-// `residue recover` gets back, no more and no less, and the server accepts every one. After
-// `residue scrub` the search finds none.
+// A real 2.9.1 hashes the tokens of a store. `residue recover` finds exactly the tokens that a plain
+// byte search finds in the file, and the server accepts each. After `residue scrub` the search finds
+// none.
 func TestRecoverGetsBackWhatTheFileShows(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{3, 50, 1000, 20000} {

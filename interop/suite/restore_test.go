@@ -38,8 +38,8 @@ func token(t *testing.T, facts *server.Facts, name string) string {
 	return ""
 }
 
-// What `influx backup` wrote from a running server becomes the store of another one, which knows
-// every token, lets every user in, and takes the points afterwards.
+// A backup by `influx backup` becomes the store of another server, which accepts every token and every
+// login, and then the points.
 func TestBackupsAreRestored(t *testing.T) {
 	eachLivedStore(t, func(t *testing.T, l lived) {
 		check(t, l.server.Must(l.facts.Operator(), "POST", "/api/v2/write?org=acme&bucket=metrics", "m,h=b v=2", nil))
@@ -102,8 +102,8 @@ func TestBackupsAreRestored(t *testing.T) {
 	})
 }
 
-// A store of an older day, restored beside shards that were made since, does not give out their
-// numbers again. Put there by hand it does, and one bucket reads another's points.
+// An older store, restored beside newer shards, does not use their numbers again. If it is copied
+// there by hand, it does, and one bucket shows the points of another.
 func TestShardNumbersAreNotGivenOutTwice(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, server.V29, dir)

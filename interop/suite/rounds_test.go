@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Bolt and we change the same file in turns, whatever its page size and freelist form; after each
-// turn both find it sound, and every token that we made verifies.
+// Bolt and boltkey change the same file in turns, for every page size and freelist form. After each
+// turn both find it sound, and every token that boltkey made verifies.
 func TestBoltGoesOnWithWhatWeChanged(t *testing.T) {
 	t.Parallel()
 	rounds := 0

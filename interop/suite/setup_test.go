@@ -130,8 +130,8 @@ func masked(t *testing.T, file string) []string {
 	return lines
 }
 
-// What `setup` writes is what a server's own setup writes, but for IDs, times, salts and the token:
-// all buckets, all records. So it is with hashed tokens and with plaintext ones.
+// `setup` writes what a server's own setup writes, except IDs, times, salts and the token: all buckets
+// and all records, with hashed tokens and with plaintext ones.
 func TestSetupWritesWhatInfluxdWrites(t *testing.T) {
 	t.Parallel()
 	records := 0
@@ -180,8 +180,8 @@ func TestSetupWritesWhatInfluxdWrites(t *testing.T) {
 	t.Logf("cases: TestSetupWritesWhatInfluxdWrites %d", records)
 }
 
-// A server starts on a new store with nothing to migrate and nothing to hash, and takes the login,
-// the token, a write and a query; so it does on one that was made on redb and converted.
+// A server starts on a new store with nothing to migrate and nothing to hash, and accepts the login,
+// the token, a write and a query. It does so too on a store made with redb and converted.
 func TestServersStartOnWhatSetupMade(t *testing.T) {
 	t.Parallel()
 	for _, made := range []struct {
@@ -273,8 +273,8 @@ func shardsIn(t *testing.T, dir string) map[string][]int {
 	return found
 }
 
-// Beside the points of an older store no number of a shard is given out twice: the new store's
-// bucket shows its own points alone. A server's own setup there gives number 1 out again.
+// Beside the points of an older store no shard number is used twice: the new store's bucket shows
+// only its own points. A server's own setup uses number 1 again.
 func TestSetupGivesNoShardNumberOutTwice(t *testing.T) {
 	t.Parallel()
 	old := t.TempDir()

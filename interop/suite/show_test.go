@@ -7,8 +7,8 @@ import (
 	"boltkey/interop/suite/server"
 )
 
-// `auth show` names exactly the tokens to which the server shows an authorization. It shows one
-// whose user or organization was deleted to nobody.
+// `auth show` names exactly the tokens that can see an authorization on the server. No token sees one
+// whose user or organization was deleted.
 func TestVisibilityIsTheServers(t *testing.T) {
 	eachLivedStore(t, func(t *testing.T, l lived) {
 		type pair struct{ whose, by string }

@@ -68,8 +68,8 @@ type authorization struct {
 
 type listing struct{ Authorizations []authorization }
 
-// What `auth list` shows equals what the server answers, and beyond that holds only what the
-// server hides: authorizations whose user or organization was deleted.
+// `auth list` equals the server's answer. It also lists what the server hides: authorizations whose
+// user or organization was deleted.
 func TestListingEqualsTheServers(t *testing.T) {
 	eachLivedStore(t, func(t *testing.T, l lived) {
 		var theirs, ours listing
@@ -116,7 +116,8 @@ func TestListingEqualsTheServers(t *testing.T) {
 	})
 }
 
-// `auth verify` agrees with the server on every token, whatever became of it and its owner.
+// `auth verify` agrees with the server on every token, also on inactive ones and those of deleted
+// owners.
 func TestVerifyAgreesWithTheServer(t *testing.T) {
 	eachLivedStore(t, func(t *testing.T, l lived) {
 		known := map[string]bool{}
@@ -205,7 +206,7 @@ func TestNothingIsChanged(t *testing.T) {
 	})
 }
 
-// While influxd runs, every command says who holds the database, and ends with 4.
+// While influxd runs, every command names the process and ends with exit code 4.
 func TestARunningServerIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, server.V29, dir)
@@ -256,7 +257,7 @@ func TestServersStoresAreSound(t *testing.T) {
 	})
 }
 
-// picture is everything about a database that reading must leave alone.
+// picture is everything about a database that reading must not change.
 func picture(t *testing.T, dir, db string) string {
 	t.Helper()
 	text, err := os.ReadFile(db)

@@ -98,8 +98,8 @@ func TestARunningServerIsNotWrittenTo(t *testing.T) {
 	stop(t, s)
 }
 
-// While we change a store, influxd, Bolt and a second of us are kept out; afterwards the change
-// holds. A writer is caught in the act by letting it run for a moment at a time.
+// While boltkey changes a store, influxd, Bolt and a second boltkey can't open it. Afterwards the
+// change is there. The test runs the writer in short slices to stop it in the middle.
 func TestNobodyElseGetsInWhileWeWrite(t *testing.T) {
 	origin := t.TempDir()
 	s := start(t, server.V29, origin)
