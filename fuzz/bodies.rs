@@ -1,5 +1,5 @@
-//! What the fuzz targets do with their bytes. `tests/repo/corpora.rs` replays the corpora through the
-//! same functions, so that what was found once is tried by every `cargo test`.
+//! What the fuzz targets do with their input. `tests/repo/corpora.rs` replays the corpora through the
+//! same functions, so every `cargo test` tries each input that was found once.
 
 #![allow(clippy::indexing_slicing, clippy::expect_used)] // test code
 
@@ -197,8 +197,8 @@ impl Device for Memory {
     }
 }
 
-/// Opens and reads a redb store in which these bytes have overwritten some: each five of them are
-/// a place and what stands there.
+/// Opens and reads a redb store with overwritten bytes. Each five bytes of the input are an offset
+/// and its new content.
 pub fn redb(data: &[u8]) {
     let mut content = sound_redb().clone();
     for patch in data.chunks_exact(5) {
@@ -244,7 +244,7 @@ fn sound_redb() -> &'static Vec<u8> {
     })
 }
 
-/// Writes the checksum that belongs there into both places a meta page may stand.
+/// Corrects the checksums of both meta pages.
 fn mend_checksums(data: &[u8]) -> Option<Vec<u8>> {
     let mut mended = data.to_vec();
     let page_size = u32::from_le_bytes(data.get(24..28)?.try_into().ok()?) as usize;

@@ -1,5 +1,5 @@
-//! What becomes of bytes that nothing uses when a backup is restored: a store that has none is
-//! taken as it is, every other one is laid out anew, and what it showed beside its content is gone.
+//! Bytes that nothing uses, when a backup is restored. A store without such bytes is used as it is.
+//! Every other store is copied to a new file, and the unused bytes are gone.
 
 use std::fs;
 use std::path::Path;

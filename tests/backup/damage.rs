@@ -1,5 +1,5 @@
-//! Backups in which one bit is wrong, or whose end is missing: refused, or restored as if nothing
-//! were wrong with them.
+//! Backups with one wrong bit or a missing end. They are refused, or restored as if they were
+//! sound.
 
 use std::collections::BTreeMap;
 use std::fs;

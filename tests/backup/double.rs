@@ -1,5 +1,5 @@
-//! A double of the disk that export and restore write to: it counts every call, fails the one it
-//! is told to, writes down the order, and stops at each step that changes names.
+//! A simulated disk for export and restore. It counts every call, fails a chosen one, records the
+//! order, and stops at each step that changes names.
 
 use std::fs::File;
 use std::io;
@@ -128,7 +128,7 @@ trait Call {
 }
 
 impl Call for Mutex<State> {
-    /// Counts a call, and tells how it is to fail; `change` is none for what only reads.
+    /// Counts a call and returns how it fails. `change` is none for a call that only reads.
     fn call(&self, change: Option<&Done>) -> Option<Fault> {
         let mut state = self.lock().unwrap();
         let number = state.calls;

@@ -1,5 +1,5 @@
-//! Every single call of an export or a restore fails, or lies: nothing was changed, or it is told
-//! what was, and the next run finishes it.
+//! Every call of an export or a restore fails, or does the wrong thing without an error. Either
+//! nothing was changed, or the text says what was, and the next run finishes it.
 
 use std::fs;
 use std::io::{self, Write};

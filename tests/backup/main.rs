@@ -1,5 +1,5 @@
-//! Backups there and back, and where something fails: the disk is full at any write, the program
-//! is killed, a backup is damaged. What is left is nothing, or whole; and what stood there stays.
+//! Backup and restore: round trips, full disks, kills at any moment, damaged backups. The result is
+//! nothing or complete, and existing files stay.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What is exported and restored, by the program or by its operations on a double of the disk.
+//! What the tests export and restore, with the program or with its operations on a simulated disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,7 +45,7 @@ pub struct BackupScene {
 pub struct RestoreCase {
     pub engine: Engine,
     pub hash: bool,
-    /// Whether an old pair with a journal stands there.
+    /// Whether there is an old pair with a journal.
     pub force: bool,
 }
 
@@ -220,7 +220,7 @@ pub fn into_empty(to: &Path) -> Options {
     }
 }
 
-/// Works out a restore to where nothing stands.
+/// Plans a restore to an empty place.
 pub fn planned(backup: &Backup, opener: OperatorSource, options: &Options) -> Result<Planned> {
     let means = RestoreContext {
         open: &OpenOptions::default(),

@@ -1,6 +1,6 @@
-//! The calls that no recorder of a file's bytes sees, by name and in their order; and a run that is
-//! killed before each of them, the two renames of `restore --force` among them: the next run
-//! finishes it.
+//! The calls that change names, in order, which no recorder of file bytes sees. A run is killed
+//! before each of them, including the two renames of `restore --force`, and the next run finishes
+//! it.
 
 use std::fs;
 use std::path::Path;
@@ -152,7 +152,7 @@ fn a_restore_that_is_killed_at_a_step() {
                 assert_eq!(refused.kind(), ErrorKind::Refused, "{place}: {refused}");
                 let hint = refused.hint().unwrap();
                 let told = hint.contains("was interrupted");
-                // Both halves of the new pair stand there, or nothing is known of another run.
+                // Otherwise the new pair is complete, or there is no trace of another run.
                 let begun = force && number > 0 && database;
                 assert_eq!(told, begun, "{place}: {hint}");
             }

@@ -1,5 +1,5 @@
-//! What was exported and restored is what it was: in every bucket, key, value and sequence, by way
-//! of either engine, of every sound store among the fixtures.
+//! An exported and restored store is the same in every bucket, key, value and sequence: every sound
+//! store of the fixtures, by way of either engine.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `apply`: a declarative list and the store that it describes.
+//! `apply`: a declarative list, and the store after it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -534,7 +534,7 @@ fn a_token_of_others_is_handed_over_and_not_taken() {
     scene.run(&["auth", "update", id], &database, &name).ok();
     let report = apply(&scene, &database, &list, &["-n"]);
     assert_eq!(brief(&report)[2], "replace token telegraf");
-    // Made inactive by hand it stays so, and that is told.
+    // A token that was deactivated by hand stays inactive, and the report says so.
     apply(&scene, &database, &list, &["-y"]);
     let all = listed(&scene, &database);
     let ours = all

@@ -1,4 +1,4 @@
-//! `auth create`, and what the tests of all commands for tokens share.
+//! `auth create`, and helpers for the tests of all token commands.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -123,7 +123,7 @@ fn descriptions_are_made_from_permissions() {
         let report = made(&scene, CREATE, &database, &extra);
         assert_eq!(report["authorization"]["description"], description);
     }
-    // A bucket that is not there is none of the server's business, but told.
+    // The server accepts a bucket that does not exist. The command warns.
     let extra = [FOR_ALICE, &["--read-bucket", "00000000deadbeef"]].concat();
     let ran = scene.run(CREATE, &database, &extra).code(0);
     ran.tells(&["there is no bucket 00000000deadbeef"]);
@@ -279,7 +279,7 @@ fn values_that_are_none() {
         .run(CREATE, &database, &["--operator", "--hashed-token", short])
         .code(1);
     ran.tells(&["length of its kind", "--allow-unusable"]);
-    // What may be a token that was given by mistake is not repeated.
+    // The value may be a token passed by mistake, so the message does not repeat it.
     let ran = scene
         .run(
             CREATE,

@@ -1,5 +1,5 @@
-//! `backup export`, `backup inspect` and `backup token`, on backups of every form, and on what is
-//! none.
+//! `backup export`, `backup inspect` and `backup token`, on backups of every form and on files that
+//! are not backups.
 
 use std::fs;
 use std::path::{Path, PathBuf};

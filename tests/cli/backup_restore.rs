@@ -1,5 +1,5 @@
-//! `backup restore`: nothing is written before it is known who can get in, and nothing that stood
-//! there is lost.
+//! `backup restore`: it verifies the operator token before it writes, and keeps the files that it
+//! replaces.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -1,5 +1,5 @@
-//! Who may restore: every kind of token that opens nothing, in every form that a backup has.
-//! Nothing is changed then, wherever it was to go.
+//! `backup restore` with every kind of token that does not open the backup, for every form of
+//! backup and destination. Nothing is changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::fixtures::facts;
 use crate::fixtures::token_of;
 use crate::scene::{Scene, text};
 
-/// A token, and what is to be said of it.
+/// A token, and the expected text about it.
 struct Case {
     what: &'static str,
     token: String,
@@ -69,7 +69,7 @@ fn forms(scene: &Scene, database: &Path, name: &str) -> Vec<PathBuf> {
     vec![folder, archive, database.to_path_buf()]
 }
 
-/// What stands in the folder, to the last byte.
+/// All bytes of the folder.
 fn standing(scene: &Scene) -> Vec<(String, Vec<u8>)> {
     let read = |name: String| {
         let content = fs::read(scene.path(&name)).unwrap();

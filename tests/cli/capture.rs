@@ -297,7 +297,7 @@ fn nothing_is_called_the_last_copy_beside_another_one() {
     );
 }
 
-/// One of the tokens stands in a telegraf configuration as well, which is live.
+/// One of the tokens is also in a live telegraf configuration.
 #[test]
 fn what_a_live_record_shows_is_written_out_and_not_called_lost() {
     let sandbox = Sandbox::new();

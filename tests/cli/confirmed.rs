@@ -1,5 +1,5 @@
-//! What was confirmed is what is done: every command that asks is asked, the store is changed by
-//! another run before the answer, and the answer changes nothing any more.
+//! Every command that asks: another run changes the store before the answer, and then the answer
+//! changes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `convert` and `compact`, which make a new database, and what becomes of unsound redb stores.
+//! `convert` and `compact`, which make a new database, and unsound redb stores.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -111,7 +111,7 @@ fn a_copy_takes_no_other_file_s_place() {
     let extra = ["--out", text(&out), "-n", "--json"];
     let report = scene.run(&["convert"], &database, &extra).ok().json();
     assert_eq!(report["dryRun"], true);
-    // One of the 36 stands in a live record as well.
+    // One of the 36 is also in a live record.
     assert_eq!(report["recoverableLeft"], 35);
     assert_eq!(scene.names(), names);
 }

@@ -1,4 +1,4 @@
-//! Finding the database that is not named.
+//! Finding the database without `--db`.
 
 use crate::{Ran, Sandbox};
 

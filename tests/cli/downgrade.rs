@@ -1,4 +1,4 @@
-//! `downgrade`: check and apply. `prepare` has a file of its own.
+//! `downgrade check` and `downgrade apply`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -78,7 +78,7 @@ fn check(scene: &Scene, database: &Path, to: &str, extra: &[&str], code: i32) ->
     scene.run(CHECK, database, &extra).code(code).json()
 }
 
-/// Takes a store of schema 21 back as far as the records of migrations are concerned.
+/// Removes the migration records above `schema` from a store of schema 21.
 fn back_to(database: &Path, schema: u64) {
     edit(database, |_, changes| {
         for number in schema + 1..=21 {
@@ -433,7 +433,7 @@ fn apply_undoes_what_keeps_2_7_from_starting_and_nothing_else() {
             json!({"migrations": 20, "release": "2.3–2.7", "known": true})
         );
 
-        // Again, by whatever name: nothing to do, and no question.
+        // A second run for any release: nothing to do, and no question.
         let bytes = fs::read(&database).unwrap();
         for to in ["2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9"] {
             let ran = scene.run(APPLY, &database, &["--to", to]).ok();

@@ -1,4 +1,4 @@
-//! `downgrade prepare`: every source, and what is wrong with some.
+//! `downgrade prepare`: every source of tokens, and sources with errors.
 
 use std::fs;
 use std::path::Path;
@@ -198,7 +198,7 @@ fn lists_as_people_keep_them() {
     let arguments = arguments(PREPARE, &database, &["--tokens", "-", "--yes", "--json"]);
     let ran = scene.sandbox.run_with(&arguments, list.as_bytes()).ok();
     expect(&ran.json(), [4, 0, 1, 32]);
-    // Standard input is no terminal, so nobody can be asked.
+    // Standard input is not a terminal, so the command can't ask.
     let unconfirmed: Vec<String> = arguments
         .iter()
         .filter(|argument| *argument != "--yes")

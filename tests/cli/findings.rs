@@ -1,4 +1,4 @@
-//! Findings about files, backups and the ways in: each is produced here at least once.
+//! Findings about files, backups and ways in. Each is caused here at least once.
 
 use std::fs;
 use std::path::Path;
@@ -121,7 +121,7 @@ fn a_table_of_somebody_else() {
     has(&check.json(), Code::ForeignTable);
 }
 
-/// A restore tells these on standard error, in words: `Code::HashMigrates`, `Code::HashEmbedded`
+/// A restore reports these on standard error, as text: `Code::HashMigrates`, `Code::HashEmbedded`
 /// and `Code::TargetUnread`.
 #[test]
 fn what_a_restore_warns_of() {

@@ -1,4 +1,4 @@
-//! `hash`: what it takes, what it refuses, what it says, and what the file shows afterwards.
+//! `hash`: what it accepts, refuses and prints, and what the file contains afterwards.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -664,7 +664,7 @@ fn tokens_that_people_chose() {
                 held.iter()
                     .any(|one| one["token"] == token && one["id"] == id(n).as_str())
             );
-            // Shorter ones stand in other texts.
+            // Shorter ones can be in other texts.
             if token.len() > 5 {
                 assert!(!shows(&database, token), "{token:?}");
                 assert!(!ran.stdout.contains(token), "{token:?}");
@@ -757,7 +757,7 @@ fn where_hashing_does_not_reach_is_named() {
         for (n, token) in (1..).zip(all) {
             assert_eq!(finds(&database, token), Some(id(n)));
         }
-        // They stay readable, are no residue, and are told each time as far as it can be known.
+        // They stay readable, are not residues, and are named each time if they can be recognized.
         let bytes = fs::read(&database).unwrap();
         let ran = scene.run(HASH, &database, NOWHERE).code(0);
         no_token(&ran);
@@ -799,7 +799,7 @@ fn records_and_entries_of_every_kind() {
             put(3, "\"hashedToken\":\"\"");
             // Hashed, without an entry.
             put(4, &field("hashedToken", &hash_of(&bare)));
-            // A hash of a kind that nobody knows.
+            // A hash of an unknown kind.
             put(5, &field("hashedToken", unknown));
             // The same token twice.
             put(6, &field("token", &twin));
@@ -889,7 +889,7 @@ fn what_can_not_be_judged_stops_all() {
                 "nothing was changed",
             ],
         ),
-        // A hash of a kind that nobody knows, beside a token.
+        // A hash of an unknown kind, beside a token.
         (
             &format!(
                 "{},{}",

@@ -1,5 +1,5 @@
-//! Backups that somebody made to do harm, as `backup restore` and `backup token` meet them: an
-//! error that says what is wrong, and not a byte anywhere but in private temporary files.
+//! Backups that were made to do harm, with `backup restore` and `backup token`: an error says what
+//! is wrong, and nothing is written outside private temporary files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ fn archive(entries: &[Entry<'_>], link: &Path) -> Vec<u8> {
         header.set_size(content.len() as u64);
         header.set_entry_type(*kind);
         header.set_mode(0o600);
-        // The library would refuse to write what it is to be tested with.
+        // The library refuses to write such an archive.
         header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
         if kind.is_symlink() || kind.is_hard_link() {
             header.set_link_name(link).unwrap();

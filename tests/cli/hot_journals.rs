@@ -1,5 +1,5 @@
-//! What SQLite left beside a file when its server was killed: a journal that rolls back whatever
-//! file of that name it finds. It is moved away before the restored file comes to stand there.
+//! A journal that SQLite left when its server was killed. It would roll back any file of that name,
+//! so it is moved away before the restored file gets its name.
 
 use std::fs;
 use std::path::Path;
@@ -91,7 +91,7 @@ fn a_hot_journal_does_not_roll_the_new_file_back() {
         restore(&[])
             .code(1)
             .tells(&["influxd.sqlite", "nothing was changed"]);
-        // The journal alone is in the way as well.
+        // The journal alone is refused too.
         let away = scene.path("away");
         fs::rename(&sql, &away).unwrap();
         let journal = format!("influxd.sqlite{suffix}");

@@ -1,4 +1,4 @@
-//! A database that several runs of the program change, and nothing watches over.
+//! Several runs change one database at the same time.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -96,7 +96,7 @@ impl LiveStore {
         assert!(ran.status.success(), "{ran:?}");
     }
 
-    /// The names of all that stands in the folder, ascending.
+    /// The names of all files in the folder, ascending.
     pub fn names(&self) -> Vec<String> {
         names_in(self.folder.path())
     }

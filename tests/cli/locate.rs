@@ -1,4 +1,4 @@
-//! `locate`. This host's own stores may be found as well: only those of the sandbox are looked at.
+//! `locate`. It may also find stores of this host, so only those of the sandbox are compared.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -63,7 +63,7 @@ fn the_stores_of_a_host() {
     );
     assert_eq!(found["work/copy.bolt"]["wouldOpen"], false);
 
-    // What influxd is told to open counts; what only we are told is found.
+    // The path in influxd's variable is what influxd would open. One in ours is only listed.
     let found = located(&sandbox, &[("INFLUXD_BOLT_PATH", &elsewhere)]);
     let chosen = &found["elsewhere/influxd.bolt"];
     assert_eq!(

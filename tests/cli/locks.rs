@@ -1,5 +1,5 @@
-//! Several processes want one database at once: each gets it for itself, waits, or is told who
-//! holds it; and what each was told is what the database holds in the end.
+//! Several processes want one database at once. Each gets it alone, waits, or is told who holds it,
+//! and the database matches what each was told.
 
 use std::fs::{self, File};
 use std::process::{Child, Output};

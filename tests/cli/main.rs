@@ -1,5 +1,5 @@
-//! The program as users and scripts see it: exit codes, streams, JSON, and that nothing is ever
-//! written. Each test has a sandbox of its own.
+//! The program as users and scripts see it: exit codes, streams, JSON, and that reading writes
+//! nothing. Each test has its own sandbox.
 
 #![allow(
     clippy::unwrap_used,

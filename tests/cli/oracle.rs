@@ -1,5 +1,4 @@
-//! What the real influx CLI and the real server's API stored, or refused: `auth create` stores and
-//! refuses the same.
+//! `auth create` stores and refuses the same as the real influx CLI and the real server's API.
 
 use std::fs;
 use std::path::Path;
@@ -98,7 +97,7 @@ fn argument_lists_of_the_influx_cli() {
         } else {
             assert!([1, 2].contains(&ran.code), "{given:?}: {ran:?}");
             assert_eq!(fs::read(&database).unwrap(), before, "{given:?}");
-            // The words of the server stand at the end of what the CLI says.
+            // The CLI's text ends with the text of the server.
             let told = case["stderr"].as_str().unwrap();
             let words = told.rsplit(": ").next().unwrap();
             let words = words.split(" (did").next().unwrap();

@@ -1,5 +1,5 @@
-//! Secrets that a command is given stand in no output of it, whatever it does with them: done, dry
-//! run, refused, at a full standard output; nor in any file that it leaves.
+//! Secrets that a command reads are in no output and in no file that it leaves: on success, in a
+//! dry run, when it refuses, and when standard output is full.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -121,7 +121,7 @@ kind = "operator"
 tokenFile = "token"
 "#;
 
-/// Fails if one of the secrets stands in the text.
+/// Fails if the text contains one of the secrets.
 #[track_caller]
 fn is_silent(what: &str, text: &[u8]) {
     for secret in [TOKEN, PASSWORD] {

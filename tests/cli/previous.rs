@@ -1,4 +1,4 @@
-//! `--previous`, and what is said of a store whose last transaction lost a page.
+//! `--previous`, and the reports about a store whose last transaction lost a page.
 
 use std::fs;
 

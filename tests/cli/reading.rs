@@ -112,7 +112,7 @@ fn a_reader_without_any_right_to_write_is_enough() {
     mode(&sandbox.path("work"), 0o555);
     let as_root = rustix::process::geteuid().is_root();
     if as_root {
-        // Root may write whatever the mode says, so another user runs a copy that it can reach.
+        // Root may write any file, so another user runs a copy in a folder that it can read.
         sandbox.program();
     }
     for reader in READERS {

@@ -1,4 +1,4 @@
-//! `recover operator`, the command that changes a database.
+//! `recover operator`.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -129,7 +129,7 @@ fn a_token_goes_into_a_new_private_file() {
     assert!(ran.stdout.contains(text(&out)));
     assert!(scene.is_operator(&database, &token));
 
-    // Nothing that stands there already is touched, nor the database then.
+    // An existing file stays the same, and so does the database.
     let (before, operators) = (fs::read(&database).unwrap(), scene.operators(&database));
     symlink(scene.path("nowhere"), scene.path("link")).unwrap();
     fs::create_dir(scene.path("folder")).unwrap();
@@ -196,7 +196,7 @@ fn a_copy_is_kept_of_the_database_as_it_was() {
         ran.tells(&[text(&copy), "exists already", "nothing was changed"]);
         assert_eq!(fs::read(&database).unwrap(), before);
 
-        // Where the token's file can't be made, the copy that is complete stays and is told.
+        // If the token's file can't be made, the complete copy stays and is named.
         let (second, token) = (scene.path("second"), scene.path("missing/token"));
         let extra = ["--keep-copy", text(&second), "--token-out", text(&token)];
         let ran = scene.run(RECOVER, &database, &extra).code(1);
@@ -364,7 +364,7 @@ fn a_database_that_may_only_be_read_is_not_changed() {
     fs::set_permissions(&database, fs::Permissions::from_mode(0o444)).unwrap();
     let mut command = scene.sandbox.command(on(RECOVER, &database));
     if rustix::process::geteuid().is_root() {
-        // Root may write whatever the mode says, so another user runs a copy.
+        // Root may write any file, so another user runs a copy.
         let mut other = Command::new(scene.sandbox.program());
         other.args(command.get_args()).env_clear();
         other.current_dir("/").uid(65534).gid(65534);

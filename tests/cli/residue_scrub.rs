@@ -12,7 +12,7 @@ use crate::scene::{SEVERAL, Scene, is_sound, text};
 
 const SCRUB: &[&str] = &["residue", "scrub"];
 
-/// One token of the store stands in a telegraf configuration too.
+/// One token of the store is also in a telegraf configuration.
 const EMBEDDED: &str = "11af8a5134c48000";
 
 #[test]
@@ -112,7 +112,7 @@ fn the_other_engine_is_scrubbed_as_well() {
 fn one_is_one() {
     let scene = Scene::new();
     let database = scene.store("fresh-2.9.1-plaintext");
-    // A token that is nobody's any more is no last copy.
+    // A token of no record is not a last copy.
     edit(&database, |changes| {
         add(changes, "0a00000000000001", &generated(1), "x");
     });

@@ -1,4 +1,4 @@
-//! How secrets come in, and what is said when they can't.
+//! How secrets are read, and the messages when they can't be.
 
 use crate::Sandbox;
 

@@ -1,4 +1,4 @@
-//! `setup`: a new store where none was.
+//! `setup`: a new store.
 
 use std::fs;
 use std::os::unix::fs::symlink;

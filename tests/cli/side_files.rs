@@ -1,5 +1,5 @@
-//! Files beside the database can't be written, or the disk is full, or nobody reads what is
-//! printed: the change is not made, or it is and no new token is lost.
+//! Files beside the database can't be written, the disk is full, or nobody reads the output. Either
+//! the change is not made, or it is made and no new token is lost.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -140,7 +140,7 @@ fn a_folder_that_takes_no_files() {
             let bin = tempfile::tempdir().unwrap();
             let mut command = store.recovery(&[option, "out"]);
             if rustix::process::geteuid().is_root() {
-                // Root may write whatever the mode says, so another user runs a copy.
+                // Root may write any file, so another user runs a copy.
                 // By another process: one that is forked meanwhile would keep the file busy.
                 let copy = Command::new("cp").arg(BOLTKEY).arg(bin.path()).status();
                 assert!(copy.unwrap().success());
@@ -213,7 +213,7 @@ fn what_is_printed_is_lost() {
     println!("cases: files {runs}");
 }
 
-/// A token stands in its file and on standard output; nowhere else in the folder.
+/// The token is in its file and on standard output, and nowhere else in the folder.
 #[test]
 fn a_token_is_where_it_was_asked_for_and_nowhere_else() {
     for engine in ENGINES {

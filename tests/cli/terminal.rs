@@ -1,4 +1,4 @@
-//! The program at a real terminal: its questions are read, and answered.
+//! The program at a real terminal: the test reads its questions and answers them.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ pub struct Terminal {
     child: Child,
     master: File,
     output: Receiver<Vec<u8>>,
-    /// What was said on standard error, with the answers as the terminal echoes them.
+    /// The text on standard error, with the answers as the terminal echoes them.
     said: String,
     /// How much of it was waited for.
     read: usize,
@@ -48,7 +48,7 @@ impl Terminal {
         let (send, output) = channel();
         thread::spawn(move || {
             let mut buffer = [0; 4096];
-            // The end is an error: nobody has the terminal any more.
+            // The end is an error: no process has the terminal open.
             while let Ok(length @ 1..) = source.read(&mut buffer) {
                 if send.send(buffer[..length].to_vec()).is_err() {
                     return;

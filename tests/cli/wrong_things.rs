@@ -1,4 +1,4 @@
-//! What people name by mistake, and what goes wrong around the program.
+//! Wrong paths and wrong files, and failures outside the program.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -14,8 +14,8 @@ use crate::fixtures::{fixture, gzip};
 use crate::sandbox::{READERS, on};
 use crate::support::program::BOLTKEY;
 
-/// Runs every reader on `database`: as text and as JSON the answer is this exit code with these
-/// words, standard output is empty, and it comes within ten seconds.
+/// Runs every reader on `database`, as text and as JSON. Each ends within ten seconds with this exit
+/// code and these words, and an empty standard output.
 fn refused_by_all(sandbox: &Sandbox, database: &Path, code: i32, words: &[&str]) {
     refused_by(READERS, sandbox, database, code, words);
 }
@@ -286,7 +286,7 @@ fn no_permission() {
     let run = |reader: &[&str]| {
         let mut command = sandbox.command(on(reader, &database));
         if rustix::process::geteuid().is_root() {
-            // Root may read whatever the mode says, so another user runs a copy.
+            // Root may read any file, so another user runs a copy.
             let mut other = Command::new(&program);
             other
                 .args(command.get_args())
@@ -341,7 +341,7 @@ fn standard_output_full_closed_or_gone() {
             assert_eq!(output.status.code(), Some(0), "{arguments:?}");
             assert!(output.stderr.is_empty());
 
-            // A report that nobody wants to see is no loss.
+            // Nobody reads the report, so nothing is lost.
             let output = redirected(&prepare(), ">&-");
             assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         }

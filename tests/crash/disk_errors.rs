@@ -1,5 +1,6 @@
-//! The disk fails at every single call of a command that changes tokens: what the command says of its change
-//! is what the file holds, whatever of it survives, and nothing is written after the failure.
+//! The disk fails at each call of a command that changes tokens, users or organizations. The file
+//! matches what the command reports, also after a power failure, and nothing is written after the
+//! error.
 
 use std::fs;
 use std::path::Path;
@@ -276,8 +277,8 @@ fn secrets_of(base: &StoreImage) -> Vec<Vec<u8>> {
     secrets
 }
 
-/// Pretends that each write is done, which is not, or is done wrongly. No success is told unless
-/// the change holds, and no refusal unless all is as it was.
+/// Skips a write, or writes wrong bytes, without an error. The command reports success only if the
+/// change was made, and a failure only if nothing was changed.
 fn lie_everywhere(base: &StoreImage, most: usize) -> usize {
     let operation = Operation::Recover;
     let mut cases = 0;
@@ -345,8 +346,8 @@ fn fail_all(engine: Engine, operations: &[Operation], only: &[&str], most: usize
         "{engine:?}: {unchanged} unchanged, {unknown} unknown, {incomplete} incomplete, {unharmed} unharmed"
     );
     assert!(unchanged > 0 && unknown > 0 && incomplete > 0);
-    // It is said of few moments that they can't be judged: the write that makes a change hold and
-    // the sync after it, each failing in three ways.
+    // The outcome is unknown in few cases: the write of the commit and the sync after it, each
+    // failing in three ways.
     assert!(unknown <= 6 * runs, "{unknown} in {runs} runs");
     cases
 }

@@ -1,6 +1,6 @@
-//! Power or the disk fails at any moment of `downgrade prepare` and `downgrade apply`: what is left
-//! is the old store or the new one, as the command has said, and no last copy is gone before its
-//! token stands in the store again.
+//! Power or the disk fails at any moment of `downgrade prepare` and `downgrade apply`. The result
+//! is the old store or the new one, as the command reports. A last copy is overwritten only when
+//! its token is in the store again.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

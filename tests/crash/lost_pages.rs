@@ -1,5 +1,5 @@
-//! Pages that were lost, zeroed or torn: the store is never called sound while records stand where
-//! no tree leads to, everything that can be read is offered, and no writer destroys it.
+//! Pages that were lost, zeroed or torn. The store is never called sound while records are outside
+//! its trees, everything readable is offered, and no changing command destroys it.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! Changes that are interrupted: power fails and disks fail or lie at every call.
+//! Interrupted changes: a power failure or a disk error at every call.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Power fails at any moment of a command that changes tokens, users or organizations: what is left is the old store or the
-//! new one, and the new one once the command has said so.
+//! Power fails at any moment of a command that changes tokens, users or organizations. The result
+//! is the old store or the new one, and the new one if the command has reported success.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

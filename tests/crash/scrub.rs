@@ -1,5 +1,5 @@
-//! Scrubbing a redb store: of what it no longer holds not a byte can be read in the file, what it
-//! holds stays, and power may fail at any moment.
+//! Scrubbing a redb store: the file contains no old byte, the records stay, and power may fail at
+//! any moment.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -205,7 +205,7 @@ fn the_disk_fails_while_scrubbing() {
     println!("cases: fault-scrub {failures}");
 }
 
-/// A table of somebody else's, and a run that was interrupted, are told apart.
+/// A foreign table and an interrupted run cause different findings.
 #[test]
 fn an_interrupted_run_is_seen() {
     let (recorder, store) = lived(30);

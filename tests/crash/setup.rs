@@ -1,4 +1,5 @@
-//! A new store on a disk that fails, or lies: `setup` tells, or the file is what it should be.
+//! A new store on a disk that fails, or does the wrong thing without an error. `setup` reports it,
+//! or the file is right.
 
 use std::fs;
 use std::path::Path;

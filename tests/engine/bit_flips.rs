@@ -1,6 +1,6 @@
-//! One bit flipped at every offset of small files. Bolt has no checksums on its data, so a flip
-//! may go unnoticed; but then it shows in nothing else than the one name, sequence, or key with its
-//! value that holds the byte. It never makes anything panic or hang.
+//! One bit is flipped at every offset of small files. Bolt has no checksums on its data, so a flip
+//! may cause no finding. Then it changes at most one name, one sequence, or one key with its value.
+//! It never causes a panic or a hang.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,6 +1,6 @@
-//! Random changes to files of every page size, freelist form and shape: afterwards the contents
-//! are what a model says, the structure is sound, no page is lost or used twice, what was protected
-//! is as it was, and of what was replaced nothing is left.
+//! Random changes to files of every page size, freelist form and shape. Afterwards the contents
+//! equal the model, the structure is sound, no page is lost or used twice, protected bytes are
+//! unchanged, and replaced bytes are gone.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

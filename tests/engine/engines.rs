@@ -1,5 +1,5 @@
-//! One interface, three implementations: the model, Bolt and redb hold the same after the same
-//! changes, and a store goes from one engine to the other and back without losing anything.
+//! One interface, three implementations: model, Bolt and redb are equal after the same changes. A
+//! store converted to the other engine and back loses nothing.
 
 use std::fs;
 use std::ops::ControlFlow;

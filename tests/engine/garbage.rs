@@ -1,5 +1,5 @@
-//! Files that are nothing but damage are handled in bounded work: whatever a tree made of
-//! garbage leads to, its pages are read a few times, not once for every bucket that is looked for.
+//! Files full of damage are handled in bounded work: each page is read a few times, not once for
+//! every bucket that is looked up.
 
 use std::cell::Cell;
 use std::io;
@@ -136,7 +136,7 @@ fn leaf_element(left: u64, key: usize, value: usize) -> [u8; 16] {
     element
 }
 
-/// An element whose key of one byte stands at the end of the array of 28.
+/// An element with a key of one byte, at the end of the array of 28.
 fn branch_element(index: u64, child: u64) -> [u8; 16] {
     let mut element = [0; 16];
     element[..4].copy_from_slice(&(16 * (28 - index) as u32).to_le_bytes());

@@ -1,5 +1,4 @@
-//! The engines by themselves, without the meaning of what they hold: what they read, what they
-//! commit, and what they say about damage.
+//! The storage engines without InfluxDB's records: reading, commits, and reports about damage.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! A large file is searched on several processors at once, each a part of it: together they are
-//! shown what one alone is shown, and find the same.
+//! A large file is searched on several processors. Together they are passed the same bytes as one
+//! alone, and find the same tokens.
 
 use std::path::Path;
 use std::sync::Arc;

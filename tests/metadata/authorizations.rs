@@ -1,5 +1,5 @@
-//! Listing and verification on stores that real servers wrote, against what those servers
-//! answered.
+//! Listing and verification on stores that real servers wrote, compared with the answers of those
+//! servers.
 
 use boltkey::metadata::{Id, Kind};
 use boltkey::ops::auth::list::{Filters, Lister};
@@ -56,7 +56,7 @@ fn the_list_is_the_servers_answer() {
     for (file, answer) in stores(".authorizations.json") {
         let mut ours = listed(&open(&file), Filters::default()).into_iter();
         for theirs in answer["authorizations"].as_array().unwrap() {
-            // What the server hides, and nothing else, may stand in between.
+            // Only entries that the server hides may be in between.
             let ours = loop {
                 let ours = ours.next().unwrap();
                 if ours["id"] == theirs["id"] {

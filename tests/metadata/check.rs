@@ -1,5 +1,5 @@
-//! Completeness of the metadata checker: for every code one change to a sound store that makes
-//! exactly this finding appear.
+//! Completeness of the metadata check: for every code, one change to a sound store that causes
+//! exactly this finding.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -234,7 +234,7 @@ const MUTATORS: &[(&str, Mutator)] = &[
     }),
 ];
 
-/// The codes of records. The others of `metadata.` are told of pages, of files and by `status`.
+/// The codes of records. The other `metadata.` codes are about pages, files and `status`.
 fn codes() -> impl Iterator<Item = Code> {
     let elsewhere = [
         Code::NobodyGetsIn,

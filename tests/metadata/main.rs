@@ -1,5 +1,5 @@
-//! What the records of real servers mean: authorizations, what their check finds, and tokens that
-//! unused bytes show.
+//! The records of real servers: authorizations, the findings of their check, and tokens in unused
+//! bytes.
 
 #![allow(
     clippy::unwrap_used,

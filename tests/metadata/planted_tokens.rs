@@ -1,5 +1,5 @@
-//! Tokens planted in one single place of a file that shows them nowhere else: whatever kind of
-//! unused byte it is, and whatever form they have there, they are found.
+//! A token is planted in one place of a file that contains it nowhere else. It is found in every
+//! kind of unused byte and in every form.
 
 use std::ops::Range;
 use std::path::Path;
@@ -118,7 +118,7 @@ fn branch(page: usize, key: &[u8]) -> Vec<u8> {
     node(page, 1, element, key)
 }
 
-/// A stale leaf whose element array stands on one page and whose second key on the next.
+/// A stale leaf with its element array on one page and its second key on the next.
 fn overflowing(page: usize, id: &[u8]) -> Vec<u8> {
     let first = vec![b'a'; PAGE];
     let mut node = leaf(page, 0, &first, id);

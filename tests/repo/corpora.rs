@@ -1,4 +1,4 @@
-//! Replays the corpora of the fuzz targets: no input may make the library panic or hang.
+//! Replays the corpora of the fuzz targets: no input makes the library panic or hang.
 
 #[path = "../../fuzz/bodies.rs"]
 mod bodies;

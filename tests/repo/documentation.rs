@@ -1,5 +1,5 @@
-//! Runs the commands of the README and of `docs/` as they stand, in a scratch home, and compares
-//! what they print.
+//! Runs the commands of the README and of `docs/` in a scratch home and compares their output with
+//! the page. Checks that the pages name only files that exist, and that the README links every page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use std::process::Command;
 use crate::support::fixtures::{fixture, operator_token};
 use crate::support::program::BOLTKEY;
 
-/// One `$ command` of a `console` block, with the lines that follow it. A block of another
-/// language with a name after it, as in `toml list.toml`, is a file of that name: the step that
-/// writes it has no command.
+/// One `$ command` of a `console` block, and the output that follows it. A block of another language
+/// with a name, as in `toml list.toml`, is a file of that name. The step that writes it has no
+/// command.
 struct Step {
     line: usize,
     command: String,
@@ -48,7 +48,7 @@ fn steps(text: &str) -> Vec<Step> {
     steps
 }
 
-/// Identifiers and generated tokens differ from one making of the fixtures to the next.
+/// The text with IDs and times masked. They change when the fixtures are made again.
 fn masked(text: &str) -> String {
     let is_id = |word: &str| {
         word.len() == 16
@@ -56,7 +56,7 @@ fn masked(text: &str) -> String {
                 .bytes()
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
-    // As names of backups begin.
+    // The beginning of the names of backups.
     let is_time = |word: &str| {
         let form: String = word
             .chars()
@@ -82,7 +82,7 @@ fn masked(text: &str) -> String {
     masked.trim_end_matches('\0').to_owned()
 }
 
-/// A home with the stores that the commands speak of.
+/// A home with the stores that the commands use.
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     for (file, store) in [
@@ -131,15 +131,19 @@ fn run(file: &Path) -> usize {
     steps.len()
 }
 
+/// The pages of `docs/`.
+fn docs() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("docs")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
+}
+
 #[test]
 fn the_commands_print_what_the_pages_say() {
     let mut pages: Vec<PathBuf> = vec![root().join("README.md")];
-    for entry in fs::read_dir(root().join("docs")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "md") {
-            pages.push(path);
-        }
-    }
+    pages.extend(docs());
     let tried: usize = pages.iter().map(|page| run(page)).sum();
     assert!(tried >= 9);
     println!("cases: documented-commands {tried}");
@@ -160,4 +164,66 @@ fn the_two_commands_stand_in_the_readme() {
         assert!(command.starts_with(start), "{command}");
         assert!(!command.contains('\n'), "one line: {command}");
     }
+}
+
+#[test]
+fn the_readme_links_every_page() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    for page in docs() {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(text.contains(&format!("](docs/{name})")), "{name}");
+    }
+}
+
+/// The paths in backquotes that begin with a folder of the repository, and the targets of links to
+/// files.
+fn named_paths(text: &str) -> Vec<&str> {
+    const FOLDERS: [&str; 8] = [
+        "src/",
+        "tests/",
+        "docs/",
+        "fixtures/",
+        "fuzz/",
+        "interop/",
+        "benches/",
+        ".ci/",
+    ];
+    let quoted = text.split('`').skip(1).step_by(2);
+    let quoted = quoted.filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)));
+    let links = text.split("](").skip(1);
+    let links = links.filter_map(|rest| rest.split([')', '#']).next());
+    let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+    // A command may follow the path.
+    let words = quoted.filter_map(|word| word.split_whitespace().next());
+    words.chain(links).collect()
+}
+
+#[test]
+fn every_file_that_a_page_names_exists() {
+    let mut pages = docs();
+    let others = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "fixtures/README.md",
+        "interop/README.md",
+    ];
+    pages.extend(others.map(|page| root().join(page)));
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for path in named_paths(&text) {
+            // NAME stands for any name.
+            if path.contains("NAME") {
+                continue;
+            }
+            let there = root().join(path).exists() || page.with_file_name(path).exists();
+            assert!(there, "{}: {path}", page.display());
+        }
+    }
+}
+
+#[test]
+fn paths_are_found_in_a_page() {
+    let text = "See `tests/a.rs` and [b](docs/b.md#top), `cargo test`, `benches/c [--runs N]`, \
+                [here](#here) and [web](https://example.com).";
+    assert_eq!(named_paths(text), ["tests/a.rs", "benches/c", "docs/b.md"]);
 }

@@ -1,4 +1,4 @@
-//! `docs/findings.md` is made from the table of codes, and every code is produced by a test.
+//! `docs/findings.md` is made from the table of codes, and a test causes every code.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
-//! Holds that no files import each other in a circle: each can be read, and changed, with only
-//! those below it in mind.
+//! Files don't import each other in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +139,7 @@ fn leaves(tree: &str) -> Vec<Path> {
         .collect()
 }
 
-/// The paths that stand in a line of code.
+/// The paths in a line of code.
 fn written_paths(code: &str) -> Vec<Path> {
     code.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
         .map(|word| {

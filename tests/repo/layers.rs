@@ -1,10 +1,9 @@
-//! Holds the layers of `docs/design.md`: who may use whom, read from the source itself.
+//! The layers of `docs/design.md`: which layer may use which, read from the source.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms of the house, by height. A room uses none above its own; those of height 0 are
-/// usable by all.
+/// The layers, by height. A layer uses none above its own. All layers may use those of height 0.
 const ROOMS: [(&str, u8); 8] = [
     ("main", 5),
     ("cli", 4),
@@ -16,7 +15,7 @@ const ROOMS: [(&str, u8); 8] = [
     ("secret", 0),
 ];
 
-/// What only `cli` may touch: the terminal, the environment, the end of the process.
+/// What only `cli` may use: the terminal, the environment, the end of the process.
 const ONLY_CLI: [&str; 14] = [
     "println!",
     "eprintln!",
@@ -34,7 +33,7 @@ const ONLY_CLI: [&str; 14] = [
     "process::exit",
 ];
 
-/// What `metadata`, which knows no files, has no use for.
+/// What `metadata` must not use, because it knows no files.
 const OF_FILES: [&str; 3] = ["rustix::", "flate2::", "rusqlite::"];
 
 fn height(room: &str) -> Option<u8> {
@@ -56,7 +55,7 @@ impl Source {
     }
 }
 
-/// A line of code outside comments, and how deep it stands in modules inside the file.
+/// A line of code outside comments, and the depth of modules inside the file.
 pub struct Line<'a> {
     number: usize,
     pub code: &'a str,
@@ -169,10 +168,7 @@ fn violations(source: &Source) -> Vec<String> {
         return if room == "lib" {
             found
         } else {
-            vec![format!(
-                "{}: {room} is not a room of the house",
-                source.path
-            )]
+            vec![format!("{}: {room} is not a layer", source.path)]
         };
     };
     for line in lines(&join_uses(&source.text)) {
@@ -234,7 +230,7 @@ pub fn join_uses(text: &str) -> String {
     joined
 }
 
-/// Whether `word` stands in `code` and is not the end of a longer name.
+/// Whether `code` contains `word` as a whole word, not as the end of a longer name.
 fn uses(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(at, _)| {
         !code[..at]

@@ -1,5 +1,5 @@
-//! Every file below `tests/` belongs to a test program: one that no `mod` line names is compiled
-//! by nobody, and its tests never run.
+//! Every file below `tests/` belongs to a test program. A file that no `mod` line names is never
+//! compiled, and its tests never run.
 
 use std::collections::BTreeSet;
 use std::fs;

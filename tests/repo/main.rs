@@ -1,4 +1,4 @@
-//! The repository agrees with itself: layers, fixtures, corpora and documentation.
+//! Layers, imports, fixtures, corpora and documentation match each other.
 
 #![allow(
     clippy::unwrap_used,

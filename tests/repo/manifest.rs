@@ -1,4 +1,4 @@
-//! `fixtures/MANIFEST` tells of every fixture where it comes from, and of nothing else.
+//! `fixtures/MANIFEST` has an entry for every fixture, and no other entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,5 @@
-//! The one device double of all tests: a file in memory that writes down every call which changes
-//! it, fails the call it is told to, and shows what a power failure could leave behind.
+//! The simulated disk of all tests: a file in memory that records every changing call, fails a
+//! chosen call, and produces what a power failure could leave.
 
 #![allow(dead_code)]
 
@@ -16,7 +16,7 @@ pub enum Call {
     Sync,
 }
 
-/// How far a commit has come. The moment at which a change comes to hold lies inside `During`.
+/// The progress of a commit. The commit point is in `During`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// No meta page was touched.
@@ -131,7 +131,7 @@ impl Recorder {
         crash_images(&before, &log, effort, visit);
     }
 
-    /// What may stand on the disk now, were power to fail: all that was written, what was synced,
+    /// What the disk could contain after a power failure now: all that was written, what was synced,
     /// and `mixed` random mixtures.
     pub fn reboot_images(&self, mixed: usize, visit: &mut dyn FnMut(&[u8])) {
         let (mut durable, log) = {
@@ -362,7 +362,7 @@ pub struct Crash<'i> {
     pub seeded: bool,
 }
 
-/// Where in a log the steps stand at which something changes for good.
+/// The positions in a log of the steps that make a change durable.
 #[derive(Clone, Copy, Debug)]
 pub struct Steps {
     /// The first new meta page is written.

@@ -1,4 +1,4 @@
-//! What the real programs wrote: stores, what is known about them, and damaged files.
+//! Files that real programs wrote: stores, the facts about them, and damaged files.
 
 use std::fs;
 use std::io::{Read, Write};

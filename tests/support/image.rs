@@ -103,7 +103,7 @@ impl Image {
         self.u64(self.meta() + 56)
     }
 
-    /// Where element `index` of the node at `node` stands.
+    /// The offset of element `index` of the node at `node`.
     pub fn element(&self, node: usize, index: usize) -> usize {
         assert!(
             index < usize::from(self.u16(node + 10)),
@@ -159,7 +159,7 @@ impl Image {
         node
     }
 
-    /// The element of the bucket `name` in the root bucket, and the node it stands in.
+    /// The element of the bucket `name` in the root bucket, and its node.
     pub fn bucket(&self, name: &str) -> usize {
         self.all_root_elements()
             .into_iter()

@@ -1,4 +1,4 @@
-//! What the test programs share: fixtures, doubles of the disk, and the program in a sandbox.
+//! Shared by the test programs: fixtures, simulated disks, and the program in a sandbox.
 
 #![allow(
     dead_code,

@@ -1,4 +1,4 @@
-//! The commands that change tokens, users and organizations, as tests interrupt them.
+//! The commands that change tokens, users and organizations, for tests that interrupt them.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -184,7 +184,7 @@ impl Operation {
         })
     }
 
-    /// Hashed tokens that unused bytes show, and that still stand in the store afterwards.
+    /// Hashed tokens with plaintext in unused bytes that are in the store before and after.
     pub fn lost_after(self, image: &StoreImage) -> Vec<Id> {
         let replaced = matches!(self, Self::Rotate | Self::Delete);
         let target = self.target(&image.old).filter(|_| replaced);

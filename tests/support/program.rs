@@ -1,4 +1,4 @@
-//! The program itself, free of this host's environment.
+//! The program, run without the environment of this host.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub fn program(work: &Path, home: &Path) -> Command {
     command
 }
 
-/// What a command said on standard error.
+/// The text of a command on standard error.
 pub fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }

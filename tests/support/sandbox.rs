@@ -1,5 +1,5 @@
-//! A folder with a home and a working directory, in which the program runs without any of this
-//! host's environment. After each run everything in it must be as it was.
+//! A folder with a home and a working directory, in which the program runs without the environment
+//! of this host. After each run nothing in it may have changed.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -193,7 +193,7 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|cause| panic!("{cause}: {self:?}"))
     }
 
-    /// The failure that the last line of standard error tells; standard output must be empty.
+    /// The failure in the last line of standard error. Standard output must be empty.
     #[track_caller]
     pub fn failure(&self) -> Value {
         assert_eq!(self.stdout, "");

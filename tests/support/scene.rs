@@ -1,4 +1,4 @@
-//! A database that may be changed, beside a sandbox in which nothing may.
+//! A database that may change, beside a sandbox that may not.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +19,7 @@ pub const SEVERAL: &str = "upgraded-2.9.1";
 /// One user and one organization of that store.
 pub const FOR_ALICE: &[&str] = &["--user", "alice", "--org", "acme"];
 
-/// A sandbox, in which nothing may change, and a folder beside it for what is to be changed.
+/// A sandbox, in which nothing may change, and a folder beside it for files that may change.
 pub struct Scene {
     pub sandbox: Sandbox,
     pub folder: TempDir,
@@ -57,7 +57,7 @@ impl Scene {
         self.sandbox.run(arguments(command, database, extra))
     }
 
-    /// Names of what stands in the folder.
+    /// The names of the files in the folder.
     pub fn names(&self) -> Vec<String> {
         names_in(self.folder.path())
     }

@@ -1,4 +1,4 @@
-//! Stores in memory: those on which changes are interrupted, and what is asked of what is left.
+//! Stores in memory: the stores that tests interrupt, and checks of the result.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Cases that wait more than they compute run side by side, and do not mind each other's locks.
+//! Runs waiting test cases in parallel. The locks of one case don't affect the others.
 
 use std::sync::Mutex;
 use std::thread;

@@ -1,5 +1,5 @@
-//! On random stores: each token that authenticated before does so after, and leads to the same
-//! authorization; none else does, but those that a broken index kept from it.
+//! On random stores: each token that authenticated before does so after, as the same authorization.
+//! No other token does, except those that a broken index had made unusable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,9 +31,9 @@ enum Kept {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Indexed {
     Rightly,
-    /// By the raw token, whatever the record holds.
+    /// By the raw token, for any record.
     Raw,
-    /// By the hash, whatever the record holds.
+    /// By the hash, for any record.
     Hash,
     Nowhere,
     /// To another authorization.

@@ -1,5 +1,5 @@
-//! The disk fails at every single call: what the command says is what the file holds, the capture
-//! stays where it may be all that is left, and nothing is written after the failure.
+//! The disk fails at every call: the file matches what the command reports, the capture stays if it
+//! may be the only copy, and nothing is written after the failure.
 
 use std::fs;
 
@@ -229,8 +229,8 @@ fn scrub_on_either() {
     println!("cases: fault-scrub-command {}", tally.cases);
 }
 
-/// Pretends that a write is done, which is not, or is done wrongly. No success is told unless
-/// everything is hashed and nothing shown.
+/// Skips a write, or writes wrong bytes, without an error. The command reports success only if
+/// everything is hashed and no plaintext is left.
 fn lie_everywhere(stored: &PlantedStore, most: usize) -> usize {
     let mut cases = 0;
     let recorder = Recorder::new(stored.bytes.clone());

@@ -1,5 +1,5 @@
-//! `hash` and `residue scrub` on a device of the tests: power fails and disks fail at any moment,
-//! tokens are searched for byte by byte, and what authenticated before authenticates after.
+//! `hash` and `residue scrub` on a simulated disk: power or the disk fails at any moment, the file is
+//! searched for tokens byte by byte, and tokens that authenticated before do so after.
 
 mod authenticates;
 mod disk_errors;

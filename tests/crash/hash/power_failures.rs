@@ -1,5 +1,5 @@
-//! Power fails at any moment: what is left is the old store or the new one; once success was told
-//! it is the new one, and shows no token.
+//! Power fails at any moment: the result is the old store or the new one. After success it is the new
+//! one, and contains no plaintext token.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

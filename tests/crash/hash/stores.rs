@@ -29,9 +29,9 @@ use boltkey::store::Engine;
 /// A store, and the tokens that its file shows.
 pub struct PlantedStore {
     store: StoreImage,
-    /// Every token it has or had, as it stands in records and in indexes.
+    /// Every token it has or had, in the forms of records and indexes.
     pub planted: BTreeSet<Vec<u8>>,
-    /// Those of them that stand in live records which hashing does not reach.
+    /// Those of them in live records that hashing does not change.
     pub embedded: BTreeSet<Vec<u8>>,
 }
 
@@ -54,7 +54,7 @@ impl PlantedStore {
         let store = StoreImage::new(format!("{name} of {engine:?}"), engine, bytes);
         let mut planted = BTreeSet::new();
         let mut plant = |token: &str| {
-            // What stands in other texts by chance is no proof of anything.
+            // A short token can be in other texts by chance.
             if token.len() >= 6 {
                 planted.insert(token.as_bytes().to_vec());
                 planted.insert(escaped(token));
