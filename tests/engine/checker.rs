@@ -261,7 +261,7 @@ fn write(path: &Path, bytes: &[u8], findings: &BTreeSet<String>) {
 fn entry(code: Code, base: &str, path: &Path, findings: &BTreeSet<String>) -> String {
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     let findings: Vec<&str> = findings.iter().map(String::as_str).collect();
-    let command = "command\tBOLTKEY_WRITE_DAMAGED=1 cargo test --test engine checker";
+    let command = "command\tBOLTKEY_WRITE_DAMAGED=1 cargo test --test engine every_code";
     format!(
         "{file}\tproducer\tbbolt v1.3.6, then tests/engine/checker.rs\t{command}\tcontent\tbbolt/{base} \
          with one change\tdefect\t{}\tfindings\t{}\n\
