@@ -321,7 +321,11 @@ fn what_can_not_be_printed_is_told_with_the_way_on() {
             false,
             &["boltkey auth create again"][..],
         ),
-        (&["auth", "create", "--operator"], true, &["the value you supplied"]),
+        (
+            &["auth", "create", "--operator"],
+            true,
+            &["the value you supplied"],
+        ),
         (
             &["auth", "rotate", "ID", "--yes"],
             false,

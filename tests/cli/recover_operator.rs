@@ -216,7 +216,8 @@ fn a_dry_run_says_all_and_changes_nothing() {
         let extra = [FOR_ALICE, extra, &["-n"]].concat();
         let ran = scene.run(RECOVER, &database, &extra).ok();
         assert!(
-            ran.stdout.contains("would create a new operator token; nothing was changed"),
+            ran.stdout
+                .contains("would create a new operator token; nothing was changed"),
             "{ran:?}"
         );
         assert!(ran.stdout.contains("Token:        (not shown)"), "{ran:?}");

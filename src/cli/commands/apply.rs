@@ -265,9 +265,7 @@ fn question(plan: &Plan) -> String {
     let (deleted, text) = names(Action::Delete);
     if deleted > 0 {
         let tokens = counted(deleted, "token");
-        parts.push(format!(
-            "Delete {tokens} no longer in the list: {text}?"
-        ));
+        parts.push(format!("Delete {tokens} no longer in the list: {text}?"));
     }
     let (replaced, text) = names(Action::Replace);
     if replaced > 0 {
