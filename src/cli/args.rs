@@ -1,4 +1,4 @@
-//! The command line: the list of commands. Only this file knows them all; no command imports it.
+//! The list of all commands and its dispatch. No command imports this file.
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -8,73 +8,77 @@ use crate::cli::globals::Globals;
 use crate::cli::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What stands below the long help, and so on the manual page.
+/// Text after the long help and on the manual page.
 const AFTER_HELP: &str = "\
 EXAMPLES
-  What is this file, and who can still get in:
+  Show what a file is and who has access:
       boltkey status --db /var/lib/influxdb/influxd.bolt
-  Every token's owner, kind and permissions:
+  List every token with its owner, kind and permissions:
       boltkey auth list --db influxd.bolt
-  Is this token known, and would a server accept it:
+  Check whether a server would accept a token:
       boltkey auth verify --db influxd.bolt --token-file token.txt
-  A token known in advance that may write one bucket:
+  Create a token with a chosen value that can write to one bucket:
       boltkey auth create --db influxd.bolt --write-bucket ID --token-file F
-  A new operator token, when the old one is lost:
+  Create a new operator token when the old one is lost:
       boltkey recover operator --db influxd.bolt
-  Tokens that influxd 2.9 hashed and the file still shows:
+  Recover tokens that influxd 2.9 hashed, from unused parts of the file:
       boltkey residue recover --db influxd.bolt --out recovered.json
-  What would become of the tokens on InfluxDB 2.7, and how to get there:
+  Show which tokens a downgrade to InfluxDB 2.7 would lose, and the steps:
       boltkey downgrade check --to 2.7 --db influxd.bolt
-  A backup without any token, and whether a token opens it:
+  Back up without a token, then check that an operator token opens it:
       boltkey backup export --db influxd.bolt --out backups
       boltkey backup inspect backups --operator-token-file token.txt
-  For scripts:
+  Print JSON for a script:
       boltkey user list --db influxd.bolt --json
 
-WHERE THE DATABASE IS
-  --db, else BOLTKEY_DB, else INFLUXD_BOLT_PATH, else bolt-path in influxd's
-  configuration (the file or folder of INFLUXD_CONFIG_PATH, else the package's
-  or the container image's), else the default paths of influxd, its packages
-  and its image. The path chosen, and why, is told on standard error.
-  boltkey locate names every store of this host, and the one influxd would open.
+HOW THE DATABASE IS FOUND
+  The first of these that is set or exists: --db, BOLTKEY_DB,
+  INFLUXD_BOLT_PATH, bolt-path in influxd's configuration (the file or folder
+  in INFLUXD_CONFIG_PATH, or else the configuration of the package or container
+  image), the default paths of influxd, its packages and its image. The chosen
+  path, and the reason, are printed on standard error.
+  boltkey locate lists every store on this host and marks the one that influxd
+  would open.
 
 EXIT CODES
-  0  done, or nothing to do, or nothing found
-  1  failed: I/O error, no such file or record, refused; no change was made
-  2  usage: bad arguments
-  3  the answer is \"no\": findings, or a token that is not accepted
+  0  success: done, nothing to do, or nothing found
+  1  failed: I/O error, no such file or record, or refused; nothing changed
+  2  usage: invalid arguments
+  3  negative result: errors found, or token not accepted
   4  locked: another process holds the database
-  5  unreadable: not a metadata store, or damaged beyond reading
-  6  a question had to be asked and nobody was there
-  7  incomplete: done, but a later step failed, or it can't be known whether
-     it is done; the text says what holds
-  With --json the last line of standard error tells a failure:
+  5  unreadable: not a metadata store, or too damaged to read
+  6  confirmation: an answer is required, but there is no terminal
+  7  incomplete: the change was committed but a later step failed, or it is
+  unknown whether it was committed; the message explains which
+  With --json, a failure is reported on the last line of standard error:
   {\"error\":{\"code\":\"locked\",\"message\":\"...\",\"hint\":\"...\"}}
 
-WHEN INFLUXD SAYS
+ERROR MESSAGES OF INFLUXD
   \"timeout\", \"unable to open boltdb\"
-      Another process holds the file. Any command here names it (exit 4).
+      Another process holds the file. Every command names that process (exit 4).
   \"bucket not found\"
-      The file is no metadata store, often one made by a wrong path.
-      boltkey status tells what it is, boltkey locate where the others are.
+      The file is not a metadata store. influxd creates such a file when its
+      path is wrong. boltkey status identifies the file; boltkey locate lists
+      the other stores.
   \"unauthorized access\", \"authorization not found\"
-      boltkey auth verify tells which step refuses the token.
+      boltkey auth verify shows why the token is rejected.
   \"Missing metadata for bucket\"
-      boltkey check names the records.
+      boltkey check lists the affected records.
   \"DB contains record of unknown migration\"
-      A newer influxd was here. boltkey downgrade check tells the way back.";
+      A newer influxd used this file. boltkey downgrade check lists the steps
+      to go back.";
 
-/// Offline admin and recovery for the token store of InfluxDB OSS 2.x.
+/// Offline administration and recovery for the token store of InfluxDB OSS 2.x
 ///
-/// Works on the database file of a stopped instance, on copies and on backups; never over the
-/// network. Reading never writes a byte and never creates a missing file; a command that changes
-/// the database does so once, entirely or not at all.
+/// Works on the database file of a stopped instance, on copies and on backups. Never uses the
+/// network. Commands that read never write to the database and never create it. Commands that
+/// change the database make one atomic commit.
 #[derive(Debug, Parser)]
 #[command(
     name = "boltkey",
     version,
     max_term_width = 80,
-    after_help = "See boltkey --help for examples, exit codes and what influxd's messages mean.",
+    after_help = "See boltkey --help for examples, exit codes and influxd's error messages.",
     after_long_help = AFTER_HELP
 )]
 pub struct Cli {
@@ -87,62 +91,61 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say what a file is, who can still get in, and what it still shows
+    /// Show file type, who has access, and exposed tokens
     Status,
-    /// Show every metadata store of this host, and which one influxd would open
+    /// List the metadata stores on this host and mark the one influxd would open
     Locate,
-    /// Tokens: list, show, verify, create, clone, rotate, update, delete
+    /// Manage tokens: list, show, verify, create, clone, rotate, update, delete
     #[command(subcommand, visible_alias = "authorization")]
     Auth(commands::auth::Command),
-    /// Check the structure of the file and the sense of the metadata
+    /// Check file structure and metadata consistency
     Check(commands::check::CheckArgs),
-    /// Explain a finding, or an error text of influxd, influx or bbolt
+    /// Explain a finding code or an error message of influxd, influx or bbolt
     Explain(commands::explain::ExplainArgs),
-    /// Users: list, create, delete, give them a password
+    /// Manage users: list, create, set a password, delete
     #[command(subcommand)]
     User(commands::user::Command),
-    /// Organizations: list, create
+    /// Manage organizations: list, create
     #[command(subcommand)]
     Org(commands::org::Command),
-    /// List InfluxDB buckets
+    /// List buckets
     #[command(subcommand)]
     Bucket(commands::bucket::Command),
-    /// Make a new store with a first user, organization, bucket and operator token
+    /// Create a new store with an initial user, organization, bucket and operator token
     Setup(Box<commands::setup::SetupArgs>),
-    /// Make organizations, users and tokens be as a list says; a second run changes nothing
+    /// Apply a declarative list of organizations, users and tokens (idempotent)
     Apply(commands::apply::ApplyArgs),
-    /// Write out every token that is stored in plaintext
+    /// Export the tokens that are stored in plaintext
     Capture(commands::capture::CaptureArgs),
-    /// Replace every plaintext token by its hash, as InfluxDB 2.8 and later do, and leave none
-    /// readable
+    /// Replace plaintext tokens with hashes (InfluxDB 2.8 and later) and erase the plaintext
     Hash(commands::hash::HashArgs),
-    /// Get back in: make a new operator token without an old one
+    /// Regain access: create an operator token without an existing token
     #[command(subcommand)]
     Recover(commands::recover::Command),
-    /// Find, and get back, plaintext tokens that only unused parts of a file still show
+    /// Find, recover or erase plaintext tokens left in unused parts of a file
     #[command(subcommand)]
     Residue(commands::residue::Command),
-    /// Go back to an older release, and take the tokens along
+    /// Downgrade the store to an older InfluxDB release and keep its tokens
     #[command(subcommand)]
     Downgrade(commands::downgrade::Command),
-    /// Write the whole store into a new file of the other engine, redb or bolt
+    /// Copy the store to a new file of the other engine (bolt or redb)
     Convert(commands::convert::ConvertArgs),
-    /// Write the whole store into a new, small file without unused parts
+    /// Copy the store to a new file without unused space
     Compact(commands::compact::CompactArgs),
-    /// Back up metadata, look into backups, restore them
+    /// Export, inspect and restore metadata backups
     #[command(subcommand)]
     Backup(commands::backup::Command),
-    /// Make or hash a token; no database needed
+    /// Generate or hash a token (needs no database)
     #[command(subcommand)]
     Token(commands::token::Command),
-    /// Print the completion script for a shell
+    /// Print a shell completion script
     Completions(commands::completions::CompletionsArgs),
-    /// Write the manual pages into a folder
+    /// Write the manual pages to a folder
     Man(commands::man::ManArgs),
 }
 
 impl Command {
-    /// Whether it reads the database and nothing else, so that `--previous` makes sense.
+    /// Whether the command only reads the database. `--previous` requires this.
     fn only_reads(&self) -> bool {
         use crate::cli::commands::{auth, backup, bucket, downgrade, org, residue, user};
         match self {
@@ -166,10 +169,11 @@ impl Command {
     }
 }
 
-/// Hands the command to its module.
+/// Runs the command.
 ///
 /// # Errors
-/// As the command; [`ErrorKind::Usage`] for `--previous` with one that does not read a database.
+/// The errors of the command; [`ErrorKind::Usage`] for `--previous` with a command that changes
+/// the database or does not read one.
 pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
     if session.previous() && !command.only_reads() {
         return Err(Error::new(
@@ -211,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         Cli::command().debug_assert();
     }
 }

@@ -1,16 +1,15 @@
-//! The protocol of every command that changes a store.
+//! The protocol for all commands that change a store.
 //!
-//! 1. The store is read under its shared lock, and everything that can refuse the change refuses
-//!    it: damage, schema, names, outputs that exist.
-//! 2. A dry run ends here with the report. Otherwise one question says everything that is about to
-//!    happen.
-//! 3. The exclusive lock is taken and the change is planned again.
-//! 4. What was confirmed is compared with what would be done now. If it differs, the command ends
-//!    with exit 1.
-//! 5. Side files, commit, proof, report.
+//! 1. Read the store under its shared lock and check everything that can refuse the change:
+//!    damage, schema, names, existing output files.
+//! 2. A dry run prints its report and ends here. Otherwise, ask one question that describes all
+//!    effects of the change.
+//! 3. Take the exclusive lock and plan the change again.
+//! 4. Compare the new plan with the confirmed one. If they differ, end with exit code 1.
+//! 5. Write the side files, commit, verify, report.
 //!
-//! A command implements [`ChangeCommand`], and [`run`] does the rest. No command can leave the
-//! comparison out.
+//! A command implements [`ChangeCommand`]. [`run`] performs these steps, so no command can skip
+//! the comparison.
 
 use std::path::Path;
 
@@ -24,7 +23,7 @@ use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::ui::printable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
-use crate::ops::commit::{SideFiles, sound_structure};
+use crate::ops::commit::{SideFiles, verify_structure};
 use crate::ops::lockout::locks_out;
 use crate::ops::timestamp::Timestamp;
 use crate::store;
@@ -32,7 +31,7 @@ use crate::store::{
     ChangeSet, Committed, Description, FileIdentity, Inspect, Snapshot, Store, WritableStore,
 };
 
-/// A store as a plan sees it. It is the same whether the store is open for reading or for writing.
+/// The input of a plan. It is the same for a store opened for reading and for writing.
 pub struct View<'a> {
     /// The records.
     pub snapshot: &'a dyn Snapshot,
@@ -40,7 +39,7 @@ pub struct View<'a> {
     pub inspect: &'a dyn Inspect,
     /// The file.
     pub description: &'a Description,
-    /// When the plan is made.
+    /// The current time.
     pub now: Timestamp,
 }
 
@@ -64,37 +63,37 @@ impl<'a> View<'a> {
     }
 }
 
-/// When a command reads the store before it takes the exclusive lock. A dry run always does, and
-/// so does a command that has to ask about the path.
+/// When a command reads the store before it takes the exclusive lock. A dry run always does. So
+/// does a command that must ask about the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// Always: the exclusive lock is not needed if there is nothing to do, or something must be
-    /// asked that `--yes` does not answer.
+    /// Always. The exclusive lock is not needed if there is nothing to do. Some questions are not
+    /// answered by `--yes`.
     Always,
-    /// Unless `--yes` has answered the question.
+    /// Unless `--yes` answers the question.
     ToAsk,
-    /// Never: the command has no question of its own.
+    /// Never. The command has no question of its own.
     Never,
 }
 
-/// What a plan leads to.
+/// The step after planning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// The commit.
+    /// Commit the change.
     Commit,
-    /// The report: the store is as it should be. Nothing is asked.
+    /// Report without a question: nothing to do.
     Nothing,
-    /// The report, with exit code 3: the answer is "no".
+    /// Report with exit code 3: the result is negative.
     Refused,
 }
 
-/// How a command ended, for its report.
+/// How a command ended. Input of its report.
 pub struct Ending<'d, D> {
-    /// Whether the store was changed, or would be; none if it can't be known.
+    /// Whether the store was changed, or would be. None if unknown.
     pub changed: Option<bool>,
     /// Whether this is a dry run.
     pub dry_run: bool,
-    /// What [`ChangeCommand::apply`] returned; none if there was no commit.
+    /// The result of [`ChangeCommand::apply`]. None if there was no commit.
     pub done: Option<&'d D>,
 }
 
@@ -102,10 +101,10 @@ pub struct Ending<'d, D> {
 pub trait ChangeCommand {
     /// The change, worked out from the records of the store.
     type Plan;
-    /// Everything in the store that the question rests on. If it differs after the answer, the
+    /// Everything in the store that the question depends on. If it differs after the answer, the
     /// command ends.
     type Confirmed: Eq;
-    /// What is known after the commit, beside whether it succeeded.
+    /// Additional results of the commit.
     type Done;
 
     /// When the store is read before the exclusive lock is taken.
@@ -113,16 +112,16 @@ pub trait ChangeCommand {
         Look::ToAsk
     }
 
-    /// What a progress line says, for commands that may take long.
+    /// Progress message of a command that may take long.
     fn working(&self) -> Option<&'static str> {
         None
     }
 
-    /// Lets a person choose among the records of the store. Returns what the plan must confirm; none
-    /// if nothing was chosen. Called first, without a lock.
+    /// Lets the user choose records of the store. Returns the choice, which the plan must match.
+    /// None if there was no choice to make. Called first, without a lock.
     ///
     /// # Errors
-    /// When the store can't be read, or nobody is there to choose.
+    /// When the store can't be read, or there is no terminal.
     fn choose(
         &mut self,
         session: &Session,
@@ -132,10 +131,10 @@ pub trait ChangeCommand {
         Ok(None)
     }
 
-    /// Works out the change.
+    /// Plans the change.
     ///
     /// # Errors
-    /// For everything that can be refused.
+    /// When the change is refused.
     fn plan(&self, store: &View<'_>) -> Result<Self::Plan>;
 
     /// What the plan leads to.
@@ -144,32 +143,31 @@ pub trait ChangeCommand {
         Next::Commit
     }
 
-    /// Asks for what the plan lacks and `--yes` can't answer: a secret, a file name. Returns whether
-    /// something was asked. Called without a lock, after everything else was checked and before the
-    /// question.
+    /// Prompts for values that `--yes` can't supply: a secret, a file name. Returns whether it
+    /// prompted. Called without a lock, after all other checks and before the question.
     ///
     /// # Errors
-    /// When nobody is there to answer, or the answer is refused.
+    /// When there is no terminal, or the answer is refused.
     fn complete(&mut self, session: &Session, plan: &Self::Plan) -> Result<bool> {
         let _ = (session, plan);
         Ok(false)
     }
 
-    /// The edits that may take the last usable operator token away. None for a command that never
-    /// takes a token away.
+    /// The edits that may remove the last usable operator token. None for a command that never
+    /// removes a token.
     fn edits<'p>(&self, plan: &'p Self::Plan) -> Option<&'p ChangeSet>;
 
-    /// The question, made safe for a terminal; `database` is the path, made safe too. None if the
+    /// The question, with escaped control characters. `database` is the escaped path. None if the
     /// change needs no confirmation.
     ///
     /// # Errors
-    /// When the plan can't be shown.
+    /// When a planned record can't be decoded.
     fn question(&self, plan: &Self::Plan, database: &str) -> Result<Option<String>>;
 
-    /// Everything that the question rests on.
+    /// The part of the plan that the question depends on.
     ///
     /// # Errors
-    /// When the plan can't be shown.
+    /// When a planned record can't be decoded.
     fn confirmed(&self, plan: &Self::Plan) -> Result<Self::Confirmed>;
 
     /// The files to write before the commit.
@@ -181,19 +179,19 @@ pub trait ChangeCommand {
         }
     }
 
-    /// Whether the files could be written. Nothing is written.
+    /// Checks that the side files can be written, without writing them.
     ///
     /// # Errors
-    /// As [`SideFiles::could_be_made`].
+    /// The errors of [`SideFiles::could_be_made`].
     fn could_write(&self, session: &Session, store: &View<'_>, plan: &Self::Plan) -> Result<()> {
         let _ = store;
         self.side_files(session, plan).could_be_made()
     }
 
-    /// Commits the change and proves it.
+    /// Commits the change and verifies it.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was not committed.
     fn apply(
         &self,
         plan: &Self::Plan,
@@ -201,10 +199,10 @@ pub trait ChangeCommand {
         side_files: &SideFiles<'_>,
     ) -> Result<(Committed, Self::Done)>;
 
-    /// Renders the report. No lock is held.
+    /// Renders the report. Called without a lock.
     ///
     /// # Errors
-    /// When it can't be rendered.
+    /// When the report can't be rendered.
     fn report(
         &self,
         session: &Session,
@@ -212,17 +210,17 @@ pub trait ChangeCommand {
         ending: &Ending<'_, Self::Done>,
     ) -> Result<Zeroizing<Vec<u8>>>;
 
-    /// The token that the report shows and that exists nowhere else, if there is one.
+    /// The new token whose only copy is in the report, if there is one.
     fn new_token(&self, plan: &Self::Plan) -> Option<NewToken<'_>> {
         let _ = plan;
         None
     }
 }
 
-/// Runs a command on the database that was named, or found.
+/// Runs a command on the given or discovered database.
 ///
 /// # Errors
-/// As [`run_on`]; [`ErrorKind::NotFound`] when no database was named and none found.
+/// The errors of [`run_on`]; [`ErrorKind::NotFound`] when no database was given or found.
 pub fn run<C: ChangeCommand>(command: C, session: &Session) -> Result<Outcome> {
     run_on(command, session, &session.database()?)
 }
@@ -230,9 +228,9 @@ pub fn run<C: ChangeCommand>(command: C, session: &Session) -> Result<Outcome> {
 /// Runs a command on this database.
 ///
 /// # Errors
-/// * as [`ChangeCommand::plan`] and [`ChangeCommand::apply`]
-/// * [`ErrorKind::Confirmation`] when a question has to be asked and nobody is there
-/// * [`ErrorKind::Refused`] for a no, and when the store was changed after the question
+/// * the errors of [`ChangeCommand::plan`] and [`ChangeCommand::apply`]
+/// * [`ErrorKind::Confirmation`] when a question must be asked and there is no terminal
+/// * [`ErrorKind::Refused`] when the answer is no, or the store changed after the question
 /// * [`ErrorKind::Incomplete`] when a step at or after the commit failed
 pub fn run_on<C: ChangeCommand>(
     mut command: C,
@@ -278,7 +276,10 @@ pub fn run_on<C: ChangeCommand>(
         if ask && (state.must_ask || !concerns.is_empty()) {
             let path = printable(&path.display().to_string());
             let own = command.question(&plan, &path)?;
-            confirm(false, &whole(&concerns, own, state.locks_out, &path))?;
+            confirm(
+                false,
+                &full_question(&concerns, own, state.locks_out, &path),
+            )?;
             answered = Answer::to(state);
         } else if completed || has_chosen {
             answered = Answer::to(state);
@@ -300,7 +301,7 @@ pub fn run_on<C: ChangeCommand>(
     };
     answered.must_hold(&state, path)?;
     if answered.is_none() && state.must_ask {
-        // Nothing had to be asked before.
+        // The first plan needed no question.
         return Err(changed_meanwhile(path));
     }
     if state.next != Next::Commit {
@@ -324,16 +325,16 @@ pub fn run_on<C: ChangeCommand>(
     )
 }
 
-/// What an answer depends on.
+/// Everything that an answer depends on.
 #[derive(PartialEq, Eq)]
 struct State<C> {
-    /// The file that the path leads to.
+    /// The identity of the file at the path.
     file: Option<FileIdentity>,
     next: Next,
     confirmed: C,
-    /// Whether the change takes the last usable operator token away. False if nobody is asked.
+    /// Whether the change removes the last usable operator token. False if there is no question.
     locks_out: bool,
-    /// Whether the change itself needs a confirmation. False if nobody is asked.
+    /// Whether the change itself needs a confirmation. False if there is no question.
     must_ask: bool,
 }
 
@@ -358,7 +359,7 @@ impl<C: Eq> State<C> {
     }
 }
 
-/// Reads the store under its shared lock and refuses what can be refused.
+/// Plans under the shared lock and refuses the change if it can't be made.
 fn look<C: ChangeCommand>(
     command: &C,
     session: &Session,
@@ -367,7 +368,7 @@ fn look<C: ChangeCommand>(
 ) -> Result<(C::Plan, State<C::Confirmed>)> {
     let path = database.path();
     let store = session.open_metadata_at(database)?;
-    sound_structure(store.snapshot(), store.inspect()).map_err(|error| error.about(path))?;
+    verify_structure(store.snapshot(), store.inspect()).map_err(|error| error.about(path))?;
     let view = View::of(&store);
     let named = |error: Error| error.about(path);
     let plan = command.plan(&view).map_err(named)?;
@@ -398,39 +399,39 @@ fn show<C: ChangeCommand>(
     })
 }
 
-/// One question that says everything that is about to happen.
-fn whole(concerns: &[String], own: Option<String>, locks_out: bool, path: &str) -> String {
+/// The complete question: concerns about the path, the command's own question, lockout.
+fn full_question(concerns: &[String], own: Option<String>, locks_out: bool, path: &str) -> String {
     let mut parts = concerns.to_vec();
     parts.push(own.unwrap_or_else(|| format!("Write to {path}?")));
     if locks_out {
-        parts.push("No usable operator token is left then.".into());
+        parts.push("No usable operator token will remain.".into());
     }
     parts.join(" ")
 }
 
-/// What a person has confirmed, if a person was asked.
+/// The state that the user has confirmed, if there was a question.
 pub struct Answer<C>(Option<C>);
 
 impl<C: Eq> Answer<C> {
-    /// Nobody was asked.
+    /// There was no question.
     #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// Whether nobody was asked.
+    /// Whether there was no question.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Somebody was asked about `confirmed`, or would have been if it were otherwise.
+    /// The user confirmed `confirmed`, or it needed no confirmation.
     #[must_use]
     pub fn to(confirmed: C) -> Self {
         Self(Some(confirmed))
     }
 
-    /// Compares what was confirmed with what is there now, under the exclusive lock.
+    /// Compares the confirmed state with the state under the exclusive lock.
     ///
     /// # Errors
     /// [`ErrorKind::Refused`] when it differs.
@@ -442,7 +443,7 @@ impl<C: Eq> Answer<C> {
     }
 }
 
-/// The store no longer holds what was confirmed.
+/// The state changed after it was confirmed.
 fn changed_meanwhile(database: &Path) -> Error {
     Error::new(
         ErrorKind::Refused,
@@ -452,11 +453,11 @@ fn changed_meanwhile(database: &Path) -> Error {
         ),
     )
     .naming(database)
-    .with_hint("run the command again: it asks about what the store holds now")
+    .with_hint("run the command again to confirm the current state")
 }
 
-/// What could be planned before the question and can't be planned after it. Failures of the system,
-/// and damage, keep their kind.
+/// The plan succeeded before the question and failed after it. I/O errors and damage keep their
+/// kind.
 fn failed_meanwhile(error: Error, database: &Path) -> Error {
     match error.kind() {
         ErrorKind::Refused
@@ -467,19 +468,19 @@ fn failed_meanwhile(error: Error, database: &Path) -> Error {
     }
 }
 
-/// A token that this command has put into a store or backup.
+/// A token that this command has stored.
 pub struct NewToken<'a> {
     /// Its authorization.
     pub id: Id,
-    /// The file that holds it too.
+    /// The `--token-out` file that holds it.
     pub token_out: Option<&'a Path>,
-    /// Whether it was given to this command; else it exists nowhere but in its output.
+    /// Whether the user supplied it. If not, the output is its only copy.
     pub given: bool,
-    /// The command that makes another one.
+    /// The command that creates another one.
     pub again: &'a str,
 }
 
-/// Whether a store was changed, as reports say it; none if it can't be known.
+/// The `changed` field of reports. None if unknown.
 #[must_use]
 pub fn changed(committed: &Committed) -> Option<bool> {
     match committed.outcome {
@@ -489,12 +490,12 @@ pub fn changed(committed: &Committed) -> Option<bool> {
     }
 }
 
-/// Prints the report of a command that made a change and ends the command. A new token must reach
-/// its reader; any other report may find that its reader has gone away.
+/// Prints the report of a change and ends the command. A closed pipe is an error only if the
+/// report contains a new token.
 ///
 /// # Errors
 /// [`ErrorKind::Incomplete`] when a step at or after the commit failed, or the report of a change
-/// could not be printed.
+/// can't be printed.
 pub fn end(
     session: &Session,
     report: Result<Zeroizing<Vec<u8>>>,
@@ -519,14 +520,14 @@ pub fn end(
         return Err(cause);
     }
     let cause = cause.to_string();
-    let message = format!("the change is committed and holds, but: {cause}");
+    let message = format!("the change is committed, but: {cause}");
     Err(Error::new(ErrorKind::Incomplete, message)
         .committed()
-        .with_hint("boltkey status tells what the store holds now"))
+        .with_hint("run boltkey status to see the current state"))
 }
 
 impl NewToken<'_> {
-    /// The failure of a command whose report could not be printed.
+    /// The error for a new token that could not be printed.
     fn lost(&self, cause: &Error, failure: Option<&Error>) -> Error {
         let cause = cause.to_string();
         let mut error = Error::new(
@@ -539,12 +540,12 @@ impl NewToken<'_> {
         }
         match self.token_out {
             Some(path) => error.with_hint(format!("the token is in {}", path.display())),
-            None if self.given => {
-                error.with_hint("its value is the given one; boltkey auth verify tells more")
-            }
+            None if self.given => error.with_hint(
+                "the token has the value you supplied; check it with boltkey auth verify",
+            ),
             None => error.with_hint(format!(
-                "its value is lost: run {} again for another one, with --token-out FILE where \
-                 output may fail; {} then is a token that nobody knows",
+                "its value is lost; run {} --token-out FILE to create another token, and delete \
+                 {}",
                 self.again, self.id
             )),
         }

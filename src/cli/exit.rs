@@ -1,15 +1,15 @@
-//! The one table from what happened to the exit code and its name.
+//! Exit codes and their names.
 
 use std::process::ExitCode;
 
 use crate::error::ErrorKind;
 
-/// How a command ended that did not fail.
+/// The result of a command that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Done, or nothing to do, or nothing found: exit 0.
     Done,
-    /// The answer is "no": exit 3. The report stands on standard output all the same.
+    /// Negative result: exit 3. The report is on standard output, as with exit 0.
     No,
 }
 
@@ -22,7 +22,7 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// The exit code of a failure and the name scripts see as `error.code`.
+/// The exit code of a failure and its name in the JSON field `error.code`.
 #[must_use]
 pub fn code_of(kind: ErrorKind) -> (u8, &'static str) {
     match kind {

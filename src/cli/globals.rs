@@ -1,16 +1,16 @@
-//! The global options, which every command takes.
+//! The global options.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-/// Options that every command takes, before or after its name.
+/// Options of every command. They may precede or follow the command name.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// The database: an influxd.bolt file, a redb store, or for reading a gzipped copy of either;
-    /// found if not given
+    /// Database: an influxd.bolt file or a redb store; commands that only read also accept a
+    /// gzipped copy [default: discovered, see boltkey --help]
     #[arg(
         short = 'd',
         long = "db",
@@ -19,39 +19,39 @@ pub struct Globals {
         value_name = "PATH"
     )]
     pub db: Option<PathBuf>,
-    /// Machine-readable output: one JSON document on standard output
+    /// Print one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// Do everything short of changing the database, and report what would be changed
+    /// Report what would change, without changing anything
     #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
-    /// Yes to every yes-or-no question; choices are never guessed
+    /// Answer yes to every yes-or-no question
     #[arg(short, long, global = true)]
     pub yes: bool,
-    /// Before changing the database, put a verified copy of it into this new file
+    /// Save a verified copy of the database to this new file before changing it
     #[arg(long, global = true, value_name = "FILE")]
     pub keep_copy: Option<PathBuf>,
-    /// Wait that long for the lock (500ms, 5s, 2m); default: do not wait
+    /// Time to wait for the lock, such as 500ms, 5s or 2m [default: don't wait]
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
-    /// Go on where the file system has no locks
+    /// Continue without file locking if the file system does not support it
     #[arg(long, global = true)]
     pub no_lock: bool,
-    /// For reading commands: read the transaction before the current one, if it is whole
+    /// Read the previous transaction, if it is intact (commands that only read)
     #[arg(long, global = true)]
     pub previous: bool,
-    /// No status lines on standard error
+    /// Print no status messages
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// More status lines on standard error
+    /// Print more status messages
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// When to use colour; by default on a terminal, unless NO_COLOR is set
+    /// When to use color; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
 }
 
-/// When to use colour.
+/// When to use color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ColorWhen {
     Auto,

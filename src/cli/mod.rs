@@ -1,4 +1,5 @@
-//! Arguments, terminal, environment, exit codes. Knows nothing of bytes, pages or engines.
+//! The command line: arguments, terminal, environment, exit codes. Does not depend on pages or
+//! engines.
 
 mod args;
 mod change;
@@ -16,7 +17,7 @@ use clap::{CommandFactory, Parser};
 use crate::cli::session::Session;
 use crate::cli::terminal::ui::Ui;
 
-/// The definition of the command line, for whoever has to know every command.
+/// The complete command definition, for completions, manual pages and tests.
 #[must_use]
 pub fn command() -> clap::Command {
     args::Cli::command()

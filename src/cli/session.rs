@@ -1,4 +1,4 @@
-//! What every command has at hand: the global options, the streams, the database.
+//! The context of one run: global options, output streams, database.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -9,23 +9,23 @@ use crate::cli::terminal::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::{Schema, lost, names};
-use crate::ops::commit::{nothing_lost, sound_structure};
+use crate::ops::commit::{nothing_lost, verify_structure};
 use crate::ops::previous;
 use crate::store::{
     Description, Inspect, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
 };
 
-/// The global options and the streams of one run.
+/// The global options and output streams of one run.
 #[derive(Debug)]
 pub struct Session {
     globals: Globals,
     ui: Ui,
-    /// The database that was opened last.
+    /// The most recently opened database.
     opened: OnceLock<PathBuf>,
 }
 
 impl Session {
-    /// A run with these options.
+    /// Creates the session.
     #[must_use]
     pub fn new(globals: Globals, ui: Ui) -> Self {
         Self {
@@ -35,25 +35,25 @@ impl Session {
         }
     }
 
-    /// Where output goes.
+    /// The output streams.
     #[must_use]
     pub fn ui(&self) -> &Ui {
         &self.ui
     }
 
-    /// Whether to stop short of changing anything.
+    /// Whether `--dry-run` is set.
     #[must_use]
     pub fn dry_run(&self) -> bool {
         self.globals.dry_run
     }
 
-    /// Whether the transaction before the current one is read.
+    /// Whether `--previous` is set.
     #[must_use]
     pub fn previous(&self) -> bool {
         self.globals.previous
     }
 
-    /// Adds to a failure over a damaged database what its previous transaction is good for.
+    /// Adds a hint to an error about a damaged database: whether its previous transaction is usable.
     #[must_use]
     pub fn advise(&self, error: Error) -> Error {
         let Some(path) = self.opened.get().filter(|_| !self.previous()) else {
@@ -68,10 +68,10 @@ impl Session {
             return error;
         }
         let advice = Store::open(path, &self.open_options()).and_then(|store| {
-            let sound = sound_structure(store.snapshot(), store.inspect());
+            let sound = verify_structure(store.snapshot(), store.inspect());
             sound.err().map(|_| previous::advice(&store)).transpose()
         });
-        // The failure itself counts, and not what else fails over it.
+        // Errors of this extra check are ignored. The original error matters.
         let Ok(Some(advice)) = advice else {
             return error;
         };
@@ -82,22 +82,22 @@ impl Session {
         error.with_hint(hint)
     }
 
-    /// Whether every yes-or-no question is answered with yes.
+    /// Whether `--yes` is set.
     #[must_use]
     pub fn yes(&self) -> bool {
         self.globals.yes
     }
 
-    /// Where a copy of the database goes before it is changed.
+    /// The value of `--keep-copy`.
     #[must_use]
     pub fn keep_copy(&self) -> Option<&Path> {
         self.globals.keep_copy.as_deref()
     }
 
-    /// The database that was named, or found.
+    /// The given or discovered database.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when none was named and none found.
+    /// [`ErrorKind::NotFound`] when no database was given or found.
     pub fn database(&self) -> Result<Database> {
         match &self.globals.db {
             Some(path) => Ok(Database {
@@ -108,10 +108,10 @@ impl Session {
         }
     }
 
-    /// Opens the database for reading and says on standard error what opening found.
+    /// Opens the database for reading and prints warnings on standard error.
     ///
     /// # Errors
-    /// As [`Store::open`]; [`ErrorKind::NotFound`] when none was named and none found.
+    /// The errors of [`Store::open`]; [`ErrorKind::NotFound`] when no database was given or found.
     pub fn open(&self) -> Result<Store> {
         self.open_at(&self.database()?)
     }
@@ -122,25 +122,24 @@ impl Session {
         self.opened(store.notices(), store.description());
         if self.previous() {
             store = previous::open(&store)?;
-            self.ui
-                .status("reading the transaction before the current one");
+            self.ui.status("reading the previous transaction");
         }
         self.warn_of_schema(&store)?;
         Ok(store)
     }
 
-    /// What is read from a schema of the future may lack, or misread, what is new in it.
+    /// Warns that records of a newer schema may be missed or misread.
     fn warn_of_schema(&self, store: &Store) -> Result<()> {
         let schema = Schema::load(store.snapshot())?;
-        // Any Bolt file may be looked at, and one without migrations is none of InfluxDB's. Where
-        // damage hides them nothing can be said of the schema, and the damage is told elsewhere.
+        // A Bolt file without migrations is not an InfluxDB store. If damage hides the
+        // migrations, the schema is unknown, and other warnings report the damage.
         let of_damage = |finding: &Finding| finding.code.is_structure();
         if schema.known || (schema.migrations == 0 && schema.findings.iter().all(of_damage)) {
             return Ok(());
         }
         self.ui.warning(&format!(
-            "{} has a schema that this version of boltkey does not know; what is new in it is not \
-             seen (boltkey check tells more)",
+            "{} has a schema that this version does not know; newer records are ignored (see \
+             boltkey check)",
             store.description().path.display()
         ));
         Ok(())
@@ -157,9 +156,8 @@ impl Session {
         ));
     }
 
-    /// What a person has to know of the path before the database is written to, as sentences made
-    /// safe for a terminal: that it was found rather than given, and that the file system has no
-    /// locks. Empty if there is nothing to confirm.
+    /// Facts about the path that the user must confirm before a write, as escaped sentences: the path
+    /// was discovered rather than given; the file system has no locks. Empty if there are none.
     ///
     /// # Errors
     /// When the file can't be opened.
@@ -172,19 +170,18 @@ impl Session {
         }
         if self.globals.no_lock && !has_locks(&database.path)? {
             concerns.push(format!(
-                "{path} can't be locked, so a running influxd would not be noticed: it must be \
-                 stopped, on every host."
+                "{path} can't be locked, so a running influxd can't be detected. Make sure that \
+                 influxd is stopped on every host."
             ));
         }
         Ok(concerns)
     }
 
-    /// Opens the database for changing: its exclusive lock is held from here on.
+    /// Opens the database for writing and takes its exclusive lock.
     ///
     /// # Errors
-    /// As [`WritableStore::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's
-    /// buckets; [`ErrorKind::Corrupt`] when records were lost that pages outside its trees still
-    /// show.
+    /// The errors of [`WritableStore::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's
+    /// buckets; [`ErrorKind::Corrupt`] when unreachable pages show that records were lost.
     pub fn open_writable(&self, database: &Database) -> Result<WritableStore> {
         let _ = self.opened.set(database.path.clone());
         let store = WritableStore::open(&database.path, &self.open_options())?;
@@ -194,32 +191,32 @@ impl Session {
         Ok(store)
     }
 
-    /// What an explicit `use-hashed-tokens` of influxd says, in its environment or configuration.
+    /// An explicit `use-hashed-tokens` in influxd's environment or configuration.
     #[must_use]
     pub fn use_hashed_tokens(&self) -> Option<bool> {
         use_hashed_tokens(&Environment::of_process()).unwrap_or_else(|error| {
-            self.ui.warning(&format!("{error}; it is left aside"));
+            self.ui.warning(&format!("{error}; ignoring this file"));
             None
         })
     }
 
-    /// Whether an explicit `strong-passwords` of influxd demands strong passwords.
+    /// Whether `strong-passwords` is set in influxd's environment or configuration.
     #[must_use]
     pub fn strong_passwords(&self) -> bool {
         let found = strong_passwords(&Environment::of_process());
         found.unwrap_or_else(|error| {
-            self.ui.warning(&format!("{error}; it is left aside"));
+            self.ui.warning(&format!("{error}; ignoring this file"));
             None
         }) == Some(true)
     }
 
-    /// The database that was named, if one was.
+    /// The value of `--db`.
     #[must_use]
     pub fn named(&self) -> Option<&Path> {
         self.globals.db.as_deref()
     }
 
-    /// How databases are opened in this run.
+    /// Options for opening databases.
     #[must_use]
     pub fn open_options(&self) -> OpenOptions {
         OpenOptions {
@@ -230,11 +227,11 @@ impl Session {
         }
     }
 
-    /// Finds the database that was not named, and says which one and why.
+    /// Discovers the database and prints its path and the reason.
     fn find(&self) -> Result<Database> {
         let found = discover(&Environment::of_process())?;
         for place in &found.looked {
-            self.ui.detail(&format!("looked at {place}"));
+            self.ui.detail(&format!("searched {place}"));
         }
         let path = found.path.display();
         self.ui.status(&format!("using {path} ({})", found.why));
@@ -247,21 +244,22 @@ impl Session {
         })
     }
 
-    /// Opens the database for commands that need InfluxDB's records in it.
+    /// Opens the database for reading. It must contain InfluxDB's buckets.
     ///
     /// # Errors
-    /// As [`Session::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's buckets.
+    /// The errors of [`Session::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's
+    /// buckets.
     pub fn open_metadata(&self) -> Result<Store> {
         let store = self.open_at(&self.database()?)?;
         self.is_readable(&store)?;
         Ok(store)
     }
 
-    /// The same for commands to which a file whose buckets can't be read is no error: `check`, and
-    /// those that get out what is left.
+    /// Opens the database for reading, even if damage hides all buckets. For `check` and for
+    /// commands that recover records.
     ///
     /// # Errors
-    /// As [`Session::open_metadata`].
+    /// The errors of [`Session::open_metadata`], except for unreadable buckets.
     pub fn open_damaged(&self) -> Result<Store> {
         let database = self.database()?;
         let store = self.open_at(&database)?;
@@ -269,7 +267,7 @@ impl Session {
         Ok(store)
     }
 
-    /// Whether any of InfluxDB's buckets of an open database can be read.
+    /// Checks that at least one of InfluxDB's buckets can be read.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] when damage hides them all, [`ErrorKind::NotAStore`] when there are
@@ -279,11 +277,11 @@ impl Session {
         is_metadata(store.snapshot(), store.inspect(), path)?.or_unreadable()
     }
 
-    /// Opens, for reading, a database that is going to be changed: for a question or a dry run.
+    /// Opens a database for reading, before it is changed or in a dry run.
     ///
     /// # Errors
-    /// As [`Session::open_metadata`]; [`ErrorKind::Corrupt`] when records were lost that pages
-    /// outside its trees still show.
+    /// The errors of [`Session::open_metadata`]; [`ErrorKind::Corrupt`] when unreachable pages show
+    /// that records were lost.
     pub fn open_metadata_at(&self, database: &Database) -> Result<Store> {
         let store = self.open_at(database)?;
         self.is_readable(&store)?;
@@ -293,24 +291,24 @@ impl Session {
     }
 }
 
-/// A database, and how its path came to be known.
+/// The path of a database and where it came from.
 pub struct Database {
     path: PathBuf,
-    /// Why this one, if it was found rather than given.
+    /// Why this path was chosen. None if it was given.
     found: Option<String>,
 }
 
 impl Database {
-    /// Where it is.
+    /// The path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Whether the buckets of a store can be read.
+/// Whether InfluxDB's buckets can be read.
 enum Readable {
     Yes,
-    /// None of them; the error says why.
+    /// No bucket can be read.
     No(Error),
 }
 
@@ -323,7 +321,7 @@ impl Readable {
     }
 }
 
-/// Refuses a file that has none of InfluxDB's buckets; where damage may hide them, tells.
+/// Refuses a file without InfluxDB's buckets. Returns the damage that may hide them.
 fn is_metadata(snapshot: &dyn Snapshot, inspect: &dyn Inspect, path: &Path) -> Result<Readable> {
     let (buckets, damage) = snapshot.buckets()?;
     let is_metadata = buckets
@@ -341,29 +339,28 @@ fn is_metadata(snapshot: &dyn Snapshot, inspect: &dyn Inspect, path: &Path) -> R
             Error::new(
                 ErrorKind::Corrupt,
                 format!(
-                    "none of the buckets of {} can be read: the tree they stand in is damaged at \
-                     {}: {}",
+                    "can't read any bucket of {}: the bucket tree is damaged at {}: {}",
                     path.display(),
                     first.place,
                     first.message
                 ),
             )
             .with_hint(
-                "boltkey check lists all damage, and boltkey residue scan counts the tokens that \
-                 the file still shows; if there is a backup, restore it",
+                "restore a backup if you have one; boltkey check lists the damage, boltkey residue \
+                 scan counts the tokens that are still in the file",
             ),
         ));
     }
     Err(Error::new(
         ErrorKind::NotAStore,
         format!(
-            "{} is a Bolt file, but no InfluxDB metadata store: it has none of InfluxDB's buckets \
-             (influxd recovery says: bucket \"authorizationsv1\": bucket not found)",
+            "{} is a Bolt file but not an InfluxDB metadata store: it has none of InfluxDB's \
+             buckets (influxd recovery reports: bucket \"authorizationsv1\": bucket not found)",
             path.display()
         ),
     )
     .with_hint(
-        "influxd recovery creates such an empty file when its path is wrong; boltkey locate shows \
-         every store of this host, and the one that influxd would open",
+        "influxd recovery creates such an empty file when its path is wrong; run boltkey locate to \
+         list the stores on this host",
     ))
 }

@@ -13,7 +13,7 @@ use crate::metadata::new_records::{
 use crate::metadata::permission::of_operator;
 use crate::metadata::tsm::{Highest, Placed};
 use crate::metadata::{Catalog, names, new_store, tsm_edit};
-use crate::ops::commit::{sound_structure, write_token};
+use crate::ops::commit::{verify_structure, write_token};
 use crate::ops::files::output::OutputFile;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan;
@@ -200,7 +200,7 @@ impl Plan {
         let file = output.file().at("read", path)?;
         let metadata = file.metadata().at("look at", path)?;
         let store = Store::of_file(file, path)?;
-        sound_structure(store.snapshot(), store.inspect())?;
+        verify_structure(store.snapshot(), store.inspect())?;
         if self.made.found(store.snapshot())? != Some(self.made.id()) {
             return Err(Error::new(
                 ErrorKind::Io,

@@ -437,7 +437,7 @@ mod tests {
         CREATE TABLE remotes(id TEXT PRIMARY KEY, remote_org_id TEXT, remote_api_token TEXT);
         INSERT INTO remotes VALUES ('1', NULL, 'x'), ('2', 'o', 'y'), ('3', NULL, 'z');";
 
-    fn made(sql: &str) -> (TempDir, PathBuf) {
+    fn token_options(sql: &str) -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("influxd.sqlite");
         let connection = Connection::open(&path).unwrap();

@@ -163,7 +163,7 @@ fn a_store_matches_and_a_second_run_changes_nothing() {
         );
         assert_eq!(state(&database), untouched, "{store}: a second run writes");
         let said = scene.run(&["apply"], &database, &[text(&list)]).ok().stdout;
-        assert_eq!(said, "nothing to change: 5 things are as the list says\n");
+        assert_eq!(said, "nothing to change: 5 things already match the list\n");
     }
 }
 
@@ -281,7 +281,7 @@ fn prune_takes_away_what_an_earlier_run_made_and_nothing_else() {
     let ran = scene
         .run(&["apply", "--prune"], &database, &[text(&one)])
         .code(6);
-    ran.tells(&["Delete 1 token that the list no longer names: two in acme?"]);
+    ran.tells(&["Delete 1 token no longer in the list: two in acme?"]);
     let report = apply(&scene, &database, &one, &["--prune", "-y"]);
     assert_eq!(brief(&report), ["delete token two"]);
     let after = listed(&scene, &database);
@@ -434,7 +434,7 @@ fn what_is_wrong_is_told_with_its_line_and_nothing_is_written() {
             "line 12",
             "unknown key \"token\"",
         ),
-        (format!("{}\n", VALUE), "line 7", "this is no TOML"),
+        (format!("{}\n", VALUE), "line 7", "invalid TOML"),
         (
             "[[user]]\nname = \"carol\"\n".into(),
             "line 8",
@@ -545,7 +545,7 @@ fn a_token_of_others_is_handed_over_and_not_taken() {
     let id = ours["id"].as_str().unwrap();
     scene.run(&["auth", "update", id], &database, &off).ok();
     let ran = scene.run(&["apply", text(&list)], &database, &[]).code(0);
-    ran.tells(&["is there, but a server refuses it", "inactive"]);
+    ran.tells(&["exists, but a server rejects it", "inactive"]);
 }
 
 #[test]
@@ -581,7 +581,7 @@ fn exposed_secrets_are_warned_about_and_failed_printing_is_told() {
     let ran = scene
         .run(&["apply", text(&list)], &database, &["-n"])
         .code(0);
-    ran.tells(&["value can be read by others: a token in it"]);
+    ran.tells(&["value contains a token and is readable by other users"]);
     fs::set_permissions(scene.path("carol.pw"), fs::Permissions::from_mode(0o604)).unwrap();
     let mut full = scene.sandbox.command(crate::scene::arguments(
         &["apply"],
@@ -596,9 +596,9 @@ fn exposed_secrets_are_warned_about_and_failed_printing_is_told() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(7), "{told}");
     assert!(
-        told.contains("carol.pw can be read by others: a password in it"),
+        told.contains("carol.pw contains a password and is readable by other users"),
         "{told}"
     );
-    assert!(told.contains("the change is committed and holds"), "{told}");
+    assert!(told.contains("the change is committed"), "{told}");
     assert_eq!(verified(&scene, &database, VALUE, "write").0, 0);
 }

@@ -304,7 +304,7 @@ fn a_file_that_others_may_read_is_warned_about() {
         &["--operator", "--token-file", text(&file)],
     );
     let ran = ran.code(0);
-    ran.tells(&["can be read by others"]);
+    ran.tells(&["readable by other users"]);
     assert!(!ran.stdout.contains("everybody's"), "{ran:?}");
 }
 

@@ -168,12 +168,12 @@ fn a_dry_run_of_each_changes_nothing() {
     let id = id.as_str();
     let create = [CREATE, &["--operator"], FOR_ALICE].concat();
     for (command, told) in [
-        (&create[..], "would be made; nothing was changed"),
-        (&["auth", "clone", id], "would be made; nothing was changed"),
-        (&["auth", "rotate", id], "would get a new token"),
+        (&create[..], "would create a new"),
+        (&["auth", "clone", id], "would create a new"),
+        (&["auth", "rotate", id], "would replace the token"),
         (
             &["auth", "update", id, "--status", "inactive"],
-            "would be changed; nothing was changed",
+            "would update",
         ),
         (
             &["auth", "delete", id],
@@ -221,7 +221,7 @@ fn switched_off_and_on_again() {
     let ran = scene
         .run(&update, &database, &["--status", "inactive"])
         .ok();
-    assert!(ran.stdout.contains("is like that already"), "{ran:?}");
+    assert!(ran.stdout.contains("already has these values"), "{ran:?}");
     assert_eq!(fs::read(&database).unwrap(), before);
     let extra = ["--status", "active", "--description", "Zähler <&>"];
     let report = made(&scene, &update, &database, &extra);
@@ -321,7 +321,11 @@ fn what_can_not_be_printed_is_told_with_the_way_on() {
             false,
             &["boltkey auth create again"][..],
         ),
-        (&["auth", "create", "--operator"], true, &["the given one"]),
+        (
+            &["auth", "create", "--operator"],
+            true,
+            &["the value you supplied"],
+        ),
         (
             &["auth", "rotate", "ID", "--yes"],
             false,

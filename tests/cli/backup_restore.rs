@@ -434,7 +434,7 @@ fn other_forms_and_what_is_none() {
     assert!(scene.is_operator(&to, &token));
     fs::remove_dir_all(scene.folder.path()).unwrap();
     let ran = restore(&scene, &from, &to, &token, &[]).code(1);
-    ran.tells(&["there is no folder", "nothing was changed"]);
+    ran.tells(&["does not exist", "nothing was changed"]);
     fs::create_dir(scene.folder.path()).unwrap();
     let damaged = scene.sandbox.path("work/damaged");
     fs::create_dir(&damaged).unwrap();

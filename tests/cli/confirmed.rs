@@ -124,7 +124,7 @@ const ASK: &[Case] = &[
     Case {
         command: "auth update",
         store: ONE,
-        answers: &[("No usable operator token is left then. [y/N] ", "y")],
+        answers: &[("No usable operator token will remain. [y/N] ", "y")],
         arguments: |scene, database| {
             let id = &operators(scene, database)[0];
             words(&["auth", "update", id, "--status", "inactive"])
@@ -492,7 +492,7 @@ fn one_question_tells_the_path_and_the_change() {
     terminal.wait_for(text(&database));
     terminal.wait_for("from BOLTKEY_DB");
     terminal.wait_for("Delete this token");
-    terminal.wait_for("No usable operator token is left then. [y/N] ");
+    terminal.wait_for("No usable operator token will remain. [y/N] ");
     terminal.answer("y");
     let ran = terminal.end().code(0);
     assert_eq!(ran.stderr.matches("[y/N]").count(), 1, "{ran:?}");
@@ -538,7 +538,7 @@ fn a_yes_beforehand_is_an_answer_to_whatever_is_there() {
     let update = ["auth", "update", &id, "--status", "inactive"];
     // It takes the last usable operator token away.
     let ran = scene.run(&update, &database, &[]).code(6);
-    ran.tells(&["No usable operator token is left then.", "--yes"]);
+    ran.tells(&["No usable operator token will remain.", "--yes"]);
     scene.run(&update, &database, &["--yes"]).ok();
     // Nothing is asked where there is nothing to do.
     scene.run(&update, &database, &[]).ok();
@@ -566,7 +566,7 @@ fn a_password_that_is_typed_comes_after_all_that_can_refuse() {
         let mut terminal = typed("alice").unwrap();
         terminal.wait_for("password (not shown): ");
         terminal.answer("another password");
-        terminal.wait_for("same again (not shown): ");
+        terminal.wait_for("repeat (hidden): ");
         if changed {
             run(&scene, &database, &["user", "delete", "--name", "alice"]);
             run(&scene, &database, &["user", "create", "--name", "alice"]);

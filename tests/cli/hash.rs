@@ -586,7 +586,7 @@ fn what_was_interrupted_is_finished() {
             ran.tells(&["can still be read"]);
             assert!(
                 ran.stdout
-                    .contains("but unused parts of the file still show"),
+                    .contains("but unused parts of the file still contain"),
                 "{ran:?}"
             );
             narrow(&ran);
@@ -1016,7 +1016,7 @@ fn a_copy_holds_what_was() {
     let copy = scene.path("influxd.bolt.copy");
     let extra = [NOWHERE, &["--keep-copy", text(&copy)]].concat();
     let ran = scene.run(HASH, &database, &extra).code(0);
-    ran.tells(&["warning", text(&copy), "holds every token in plaintext"]);
+    ran.tells(&["warning", text(&copy), "contains every token in plaintext"]);
     assert!(fs::read(&copy).unwrap() == before);
     let (_, token) = &tokens(PLAIN)[0];
     assert!(shows(&copy, token) && !shows(&database, token));

@@ -112,7 +112,7 @@ fn what_a_wrong_path_leaves_is_told() {
     let text = sandbox.finish(command).code(0).stdout;
     let unwrapped = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        unwrapped.contains("where nothing is: it would make a new, empty store"),
+        unwrapped.contains("where no file exists; it would create an empty store"),
         "{text}"
     );
 

@@ -216,7 +216,8 @@ fn a_dry_run_says_all_and_changes_nothing() {
         let extra = [FOR_ALICE, extra, &["-n"]].concat();
         let ran = scene.run(RECOVER, &database, &extra).ok();
         assert!(
-            ran.stdout.contains("would be made; nothing was changed"),
+            ran.stdout
+                .contains("would create a new operator token; nothing was changed"),
             "{ran:?}"
         );
         assert!(ran.stdout.contains("Token:        (not shown)"), "{ran:?}");
@@ -435,7 +436,7 @@ fn a_schema_that_is_not_known_is_not_edited() {
     let ran = scene
         .run(&["compact"], &database, &["--out", text(&out)])
         .code(0);
-    ran.tells(&["has a schema that this version of boltkey does not know"]);
+    ran.tells(&["has a schema that this version does not know"]);
     assert!(out.exists());
 }
 

@@ -125,7 +125,7 @@ fn where_the_token_comes_from_and_goes_to() {
     let token = fs::read_to_string(&out).unwrap();
     assert_eq!(mode(&out), 0o600);
     assert!(!ran.stdout.contains(token.trim()));
-    assert!(ran.stdout.contains("its operator token is in"), "{ran:?}");
+    assert!(ran.stdout.contains("the operator token is in"), "{ran:?}");
     assert!(scene.is_operator(&database, token.trim()));
 
     // What is not made leaves no token behind.
@@ -154,7 +154,7 @@ fn a_dry_run_makes_nothing() {
     assert_eq!(report["dryRun"], true);
     assert_eq!(report["authorization"]["token"], json!(null));
     let ran = setup(&scene, &database, &["-n"], "").ok();
-    assert!(ran.stdout.contains("would be made") && ran.stdout.contains("nothing was changed"));
+    assert!(ran.stdout.contains("would be created") && ran.stdout.contains("nothing was changed"));
     assert_eq!(scene.names().len(), 0);
     fs::write(&database, "theirs").unwrap();
     setup(&scene, &database, &["-n"], "").code(1);

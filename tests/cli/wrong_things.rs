@@ -220,7 +220,7 @@ fn a_schema_of_the_future_is_read_with_a_word_about_it() {
         let mut arguments = on(reader, &database);
         arguments.push("--json".into());
         let ran = sandbox.run(&arguments);
-        let warned = "warning: {} has a schema that this version of boltkey does not know";
+        let warned = "warning: {} has a schema that this version does not know";
         ran.tells(&[&warned.replace("{}", database.to_str().unwrap())]);
         assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
         match reader {

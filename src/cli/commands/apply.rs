@@ -29,10 +29,10 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct ApplyArgs {
-    /// The list, TOML or JSON, or - for standard input; paths in it are relative to it
+    /// TOML or JSON file with the list (- for standard input); paths in it are relative to it
     #[arg(value_name = "FILE")]
     list: PathBuf,
-    /// Delete tokens that an earlier apply made and the list no longer names; nothing else
+    /// Delete tokens created by an earlier apply that are no longer in the list; nothing else
     #[arg(long)]
     prune: bool,
 }
@@ -42,8 +42,8 @@ const EXAMPLE: &str = r#"A list:
   name = "acme"
   [[user]]
   name = "alice"
-  orgs = ["acme"]                       # those that alice is to own
-  passwordFile = "alice.pw"             # without it alice can't sign in
+  orgs = ["acme"]                       # organizations that alice owns
+  passwordFile = "alice.pw"             # without it, alice can't sign in
   [[token]]
   name = "telegraf"                     # kept in the description
   org = "acme"
@@ -55,14 +55,14 @@ const EXAMPLE: &str = r#"A list:
   org = "acme"
   user = "alice"
   kind = "operator"                     # or "all-access"
-  generate = "admin.token"              # made on the first run
+  generate = "admin.token"              # file created on the first run
 
-A second run changes nothing. A token is known again by its name and organization."#;
+A second run changes nothing. Tokens are matched by name and organization."#;
 
 /// Runs `apply`.
 ///
 /// # Errors
-/// As the operation, for what is wrong with the list, and when nobody says yes to deletions.
+/// The errors of the operation and of reading the list; an error when deletions are not confirmed.
 pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
     let (list, _) = read_list(&args.list, session)?;
     let options = Options {
@@ -82,7 +82,7 @@ struct ApplyList<'a> {
 #[derive(PartialEq, Eq)]
 struct Ended {
     deleted: Vec<DeletedAuthorization>,
-    /// As the question names them: what is done, name, organization, and what is there instead.
+    /// Action, name, organization and replacement, as in the question.
     named: Vec<(Action, String, Option<String>, Vec<String>)>,
 }
 
@@ -91,7 +91,7 @@ impl ChangeCommand for ApplyList<'_> {
     type Confirmed = Ended;
     type Done = ();
 
-    /// A second run finds nothing to change and needs no lock to say so.
+    /// A second run finds nothing to change and needs no exclusive lock.
     fn look(&self) -> Look {
         Look::Always
     }
@@ -133,7 +133,7 @@ impl ChangeCommand for ApplyList<'_> {
     }
 
     fn side_files<'p>(&'p self, session: &'p Session, plan: &'p Plan) -> SideFiles<'p> {
-        let made = plan.made.iter();
+        let made = plan.generated.iter();
         SideFiles {
             keep_copy: session.keep_copy(),
             tokens_out: made.map(|(path, token)| (&**path, token)).collect(),
@@ -163,9 +163,9 @@ impl ChangeCommand for ApplyList<'_> {
     }
 }
 
-/// Reads the list and its secrets; returns what it is called in messages as well.
+/// Reads the list and its secrets. Returns the list and its name for messages.
 fn read_list(path: &Path, session: &Session) -> Result<(List, String)> {
-    /// Enough for a hundred thousand tokens.
+    /// Enough for 100,000 tokens.
     const LONGEST: u64 = 64 << 20;
     let read = |source: &mut dyn Read| {
         let mut bytes = Zeroizing::new(Vec::new());
@@ -186,7 +186,7 @@ fn read_list(path: &Path, session: &Session) -> Result<(List, String)> {
     if bytes.len() as u64 > LONGEST {
         return Err(refused("is longer than 64 MiB"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| refused("is no UTF-8 text"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| refused("is not UTF-8 text"))?;
     let mut files = Files { folder, session };
     let list = List::read(text, &name, &mut files)?;
     Ok((list, name))
@@ -194,7 +194,7 @@ fn read_list(path: &Path, session: &Session) -> Result<(List, String)> {
 
 /// The files that a list refers to.
 struct Files<'a> {
-    /// Where the list stands.
+    /// The folder of the list.
     folder: &'a Path,
     session: &'a Session,
 }
@@ -202,7 +202,7 @@ struct Files<'a> {
 impl Files<'_> {
     fn path(&self, path: &Path) -> PathBuf {
         let path = self.folder.join(path);
-        // A file of this name, which elsewhere stands for standard input.
+        // A file named -, which elsewhere means standard input.
         if path == Path::new("-") {
             return PathBuf::from("./-");
         }
@@ -213,7 +213,7 @@ impl Files<'_> {
         let path = self.path(path);
         if is_exposed(&path) {
             self.session.ui().warning(&format!(
-                "{} can be read by others: a {} in it is a secret of theirs too",
+                "{} contains a {} and is readable by other users; run chmod 600",
                 path.display(),
                 secret.name(),
             ));
@@ -242,7 +242,7 @@ impl Secrets for Files<'_> {
     }
 }
 
-/// Names what would stop working.
+/// The question. It lists the tokens that stop working.
 fn question(plan: &Plan) -> String {
     const MOST: usize = 20;
     let names = |action: Action| {
@@ -265,21 +265,19 @@ fn question(plan: &Plan) -> String {
     let (deleted, text) = names(Action::Delete);
     if deleted > 0 {
         let tokens = counted(deleted, "token");
-        parts.push(format!(
-            "Delete {tokens} that the list no longer names: {text}?"
-        ));
+        parts.push(format!("Delete {tokens} no longer in the list: {text}?"));
     }
     let (replaced, text) = names(Action::Replace);
     if replaced > 0 {
         parts.push(format!(
-            "Replace {} by what the list says, with other permissions or another owner: {text}?",
+            "Replace {} to change permissions or owner: {text}?",
             counted(replaced, "token")
         ));
     }
     parts.join(" ")
 }
 
-/// A thing by its name, and a token by its organization too.
+/// The name, and for a token also its organization.
 fn named(planned: &PlannedChange) -> String {
     let name = printable(&planned.name);
     match &planned.org {
@@ -288,18 +286,18 @@ fn named(planned: &PlannedChange) -> String {
     }
 }
 
-/// What was done, or would be.
+/// The report of `apply`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     changes: Vec<Change<'a>>,
-    /// How many things were as the list says.
+    /// Number of list entries that needed no change.
     unchanged: usize,
-    /// Whether this leaves no usable operator token, though there was one.
+    /// Whether the last usable operator token is deleted.
     last_operator: bool,
 }
 
@@ -307,7 +305,7 @@ struct Report<'a> {
 struct Change<'a> {
     action: Action,
     kind: Kind,
-    /// Null for what would be made.
+    /// Null for a creation in a dry run.
     id: Option<Id>,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -348,10 +346,14 @@ impl Human for Report<'_> {
             return writeln!(out, "nothing to change: the list is empty");
         }
         if self.changes.is_empty() {
-            let verb = if self.unchanged == 1 { "is" } else { "are" };
+            let verb = if self.unchanged == 1 {
+                "matches"
+            } else {
+                "match"
+            };
             return writeln!(
                 out,
-                "nothing to change: {} {verb} as the list says",
+                "nothing to change: {} already {verb} the list",
                 things(self.unchanged)
             );
         }
@@ -359,10 +361,10 @@ impl Human for Report<'_> {
         match self.dry_run {
             true => writeln!(
                 out,
-                "would make {}; {NOTHING_CHANGED}",
+                "would apply {}; {NOTHING_CHANGED}",
                 counted(number, "change")
             )?,
-            false => writeln!(out, "made {}", counted(number, "change"))?,
+            false => writeln!(out, "applied {}", counted(number, "change"))?,
         }
         for change in &self.changes {
             let verb = match (change.action, self.dry_run) {
@@ -390,18 +392,18 @@ impl Human for Report<'_> {
             }
         }
         if self.unchanged > 0 {
-            let verb = if self.unchanged == 1 { "is" } else { "are" };
-            writeln!(
-                out,
-                "{} {verb} as the list says already",
-                things(self.unchanged)
-            )?;
+            let verb = if self.unchanged == 1 {
+                "matches"
+            } else {
+                "match"
+            };
+            writeln!(out, "{} already {verb} the list", things(self.unchanged))?;
         }
         if self.last_operator {
             let verb = if self.dry_run { "would be" } else { "is" };
             writeln!(
                 out,
-                "no usable operator token {verb} left; boltkey recover operator makes a new one"
+                "no usable operator token {verb} left; boltkey recover operator creates one"
             )?;
         }
         Ok(())

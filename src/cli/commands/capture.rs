@@ -1,4 +1,4 @@
-//! `boltkey capture`, and the options that every output of tokens has.
+//! `boltkey capture`, and the output options for tokens.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,24 +18,24 @@ use crate::ops::capture::seal::Seal;
 use crate::ops::capture::{Captured, Format, capture, write};
 use crate::ops::files::output::OutputFile;
 
-/// What the stream is called in messages.
+/// The name of the stream in messages.
 const STDOUT: &str = "standard output";
 
-/// Where tokens are written, and how.
+/// Output options for tokens.
 #[derive(Debug, Args)]
 pub struct OutArgs {
-    /// The file to write, new and readable by its owner only; - for standard output
+    /// Output file, which must not exist; created with mode 0600 (- for standard output)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// json and env are for programs; csv is for people: a field that a spreadsheet would take
-    /// for a formula gets an apostrophe in front
+    /// Output format; json and env are for programs; in csv, an apostrophe precedes fields that a
+    /// spreadsheet would run as a formula
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     format: FormatArg,
     #[command(flatten)]
     seal: SealArgs,
 }
 
-/// The formats by their names.
+/// The output formats.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum FormatArg {
     Json,
@@ -53,7 +53,7 @@ impl From<FormatArg> for Format {
     }
 }
 
-/// An output that is open, and how it is written.
+/// An open output.
 pub struct Output {
     /// None in a dry run.
     file: Option<OutputFile>,
@@ -63,19 +63,21 @@ pub struct Output {
 }
 
 impl OutArgs {
-    /// Opens the output and asks for what it needs, before the lock is taken.
+    /// Opens the output and reads the passphrase, before the lock is taken.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when report and tokens would both go to standard output; else as
-    /// [`OutputFile::create`] and [`read_secret`].
+    /// [`ErrorKind::Usage`] when report and tokens would both go to standard output; otherwise the
+    /// errors of [`OutputFile::create`] and [`read_secret`].
     pub fn open(&self, session: &Session) -> Result<Output> {
         let to_stdout = self.out == Path::new("-");
         if to_stdout && session.ui().json() {
             return Err(Error::new(
                 ErrorKind::Usage,
-                "--json and --out - would both write to standard output",
+                "--json and --out - can't both write to standard output",
             )
-            .with_hint("name a file with --out; --format json makes the tokens themselves JSON"));
+            .with_hint(
+                "write the tokens to a file with --out FILE; use --format json for JSON tokens",
+            ));
         }
         if stdout::is_named_by(&self.out) && !session.dry_run() {
             stdout::ensure_open()?;
@@ -100,7 +102,7 @@ impl OutArgs {
 }
 
 impl Output {
-    /// Whether tokens are written to standard output, which is then not for the report.
+    /// Whether tokens are written to standard output. Then the report is not printed there.
     #[must_use]
     pub fn is_stdout(&self) -> bool {
         self.path == Path::new("-") && self.file.is_some()
@@ -112,11 +114,10 @@ impl Output {
         self.seal.is_closed()
     }
 
-    /// Writes the tokens; the file has its name only when it is complete. Does nothing in a dry
-    /// run.
+    /// Writes the tokens. The file gets its name when it is complete. Does nothing in a dry run.
     ///
     /// # Errors
-    /// When the output can't be written; nothing is left behind then.
+    /// When the output can't be written. No file is left behind.
     pub fn write(self, tokens: &[Captured]) -> Result<()> {
         let what = if self.is_stdout() {
             STDOUT.into()
@@ -143,7 +144,7 @@ pub struct CaptureArgs {
     filters: FilterArgs,
 }
 
-/// What `capture` did.
+/// The report of `capture`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -158,13 +159,13 @@ struct Report {
 /// Runs `capture`.
 ///
 /// # Errors
-/// As the operation, and when the output can't be written.
+/// The errors of the operation, and an error when the output can't be written.
 pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
     let output = args.out.open(session)?;
     let store = session.open_damaged()?;
     let (tokens, skipped) = capture(store.snapshot(), store.inspect(), args.filters.into())?;
     if tokens.is_empty() {
-        // Where damage hides everything, nothing found is no answer.
+        // If damage hides all records, an empty result would be wrong.
         session.is_readable(&store)?;
     }
     drop(store);

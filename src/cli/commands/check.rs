@@ -16,7 +16,7 @@ use crate::ops::previous::PreviousState;
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Only the structure of the file, not the sense of the records; works on any Bolt file
+    /// Check only the file structure, not the records; works on any Bolt file
     #[arg(long)]
     structure_only: bool,
 }
@@ -24,7 +24,7 @@ pub struct CheckArgs {
 /// Runs `check`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: &CheckArgs, session: &Session) -> Result<Outcome> {
     let store = if args.structure_only {
         session.open()?
@@ -77,13 +77,16 @@ impl Human for Checked {
     }
 }
 
-/// One line on the transaction before the current one.
+/// Writes one line about the previous transaction.
 pub(crate) fn write_previous(previous: &PreviousState, out: &mut dyn Write) -> io::Result<()> {
     let text = match (previous.readable, previous.tokens, &previous.why) {
         (true, Some(tokens), _) => {
-            format!("whole, {}; --previous reads it", counted(tokens, "token"))
+            format!(
+                "intact, {}; read it with --previous",
+                counted(tokens, "token")
+            )
         }
-        (true, None, _) => String::from("whole; --previous reads it"),
+        (true, None, _) => String::from("intact; read it with --previous"),
         (false, _, Some(why)) => format!("can't be read: {}", printable(why)),
         (false, _, None) => String::from("can't be read"),
     };
@@ -100,7 +103,7 @@ fn section(findings: &[&Finding], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// One finding: severity, place and code, then what it is and what to do, below each other.
+/// Writes one finding: severity, place and code, then message and hint on separate lines.
 pub(crate) fn write_finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let word = match finding.severity {
         Severity::Error => "ERROR",

@@ -12,7 +12,7 @@ use crate::error::Result;
 /// Options of `compact`.
 #[derive(Debug, Args)]
 pub struct CompactArgs {
-    /// The file to write, new and readable by its owner only
+    /// Output file, which must not exist; created with mode 0600
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -20,7 +20,7 @@ pub struct CompactArgs {
 /// Runs `compact`.
 ///
 /// # Errors
-/// As the operation.
+/// The errors of the operation.
 pub fn run(args: CompactArgs, session: &Session) -> Result<Outcome> {
     copy(args.out, None, "compacting", session, |now| now)
 }

@@ -14,12 +14,12 @@ use crate::error::Result;
 /// Options of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// The shell that is to complete boltkey's arguments
+    /// Shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-/// Runs `completions`: prints the script that completes `program`, the whole command line.
+/// Runs `completions`: prints the completion script of `program`.
 ///
 /// # Errors
 /// When standard output can't be written.

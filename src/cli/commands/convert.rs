@@ -1,4 +1,4 @@
-//! `boltkey convert`, and what `boltkey compact` shares with it.
+//! `boltkey convert`, and the code shared with `boltkey compact`.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -18,15 +18,15 @@ use crate::store::{Engine, Progress};
 /// Options of `convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The file to write, new and readable by its owner only
+    /// Output file, which must not exist; created with mode 0600
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The engine of the new file; by default the one that the database is not
+    /// Engine of the new file [default: the other engine]
     #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineArg>,
 }
 
-/// An engine, as options name it.
+/// The engines.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[allow(missing_docs)]
 pub enum EngineArg {
@@ -46,7 +46,7 @@ impl From<EngineArg> for Engine {
 /// Runs `convert`.
 ///
 /// # Errors
-/// As the operation.
+/// The errors of the operation.
 pub fn run(args: ConvertArgs, session: &Session) -> Result<Outcome> {
     let engine = args.engine.map(Engine::from);
     copy(args.out, engine, "converting", session, |now| match now {
@@ -55,11 +55,11 @@ pub fn run(args: ConvertArgs, session: &Session) -> Result<Outcome> {
     })
 }
 
-/// Copies the database to `out` and reports it. Without an `engine` it is the one that
-/// `otherwise` makes of the database's; `doing` is said while it is copied.
+/// Copies the database to `out` and prints a report. Without `engine`, `otherwise` chooses it from
+/// the current engine. `doing` is the progress message.
 ///
 /// # Errors
-/// As the operation.
+/// The errors of the operation.
 pub fn copy(
     out: PathBuf,
     engine: Option<Engine>,
@@ -105,7 +105,7 @@ impl Human for Report {
         if self.dry_run {
             writeln!(
                 out,
-                "{path} would be written as a {engine} store; nothing was written"
+                "would write {path} as a {engine} store; nothing was written"
             )?;
         } else {
             writeln!(
@@ -117,8 +117,8 @@ impl Human for Report {
         if self.copied.recoverable_left > 0 {
             writeln!(
                 out,
-                "the copy has none of the {} that only unused parts of the source still \
-                 show;\nboltkey residue recover --out FILE gets them from the source",
+                "the copy does not contain the {} left in unused parts of the source;\n\
+                 boltkey residue recover --out FILE recovers them from the source",
                 counted(self.copied.recoverable_left, "lost token")
             )?;
         }

@@ -15,12 +15,12 @@ use crate::ops::explain::{Explanation, explain};
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 EXAMPLES
-  The code of a finding:
+  Explain a finding code:
       boltkey explain metadata.token-index-absent
-  An error text, pasted whole:
+  Explain a complete error message:
       boltkey explain 'panic: invalid page type: 41: 10'")]
 pub struct ExplainArgs {
-    /// The code of a finding, or an error text of influxd, influx or bbolt
+    /// Finding code, or error message of influxd, influx or bbolt
     #[arg(value_name = "CODE|TEXT", required = true)]
     asked: Vec<String>,
 }
@@ -28,7 +28,7 @@ pub struct ExplainArgs {
 /// Runs `explain`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: &ExplainArgs, session: &Session) -> Result<Outcome> {
     session.ui().report(&explain(&args.asked.join(" "))?)?;
     Ok(Outcome::Done)

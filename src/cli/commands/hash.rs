@@ -28,36 +28,36 @@ use crate::ops::hash::{Numbers, Options, Plan, Proof, TokenAction, actions, plan
 use crate::ops::residue::siblings::{Sibling, look_beside};
 use crate::store::{ChangeSet, Committed, WritableStore};
 
-/// What stands below the long help.
+/// Text after the long help.
 const AFTER_HELP: &str = "\
-InfluxDB 2.9 does this by itself when it starts, in batches, without asking, and leaves thousands
-of the old tokens readable in unused parts of the file. Here it is one change: before it the store
-is as it was, after it every token works by its hash and none can be read. Whoever needs a token's
-value again needs the capture.
+InfluxDB 2.9 hashes tokens when it starts, in several transactions and without confirmation. It
+leaves old tokens readable in unused parts of the file. This command hashes all tokens in one
+transaction and then overwrites the plaintext. Afterwards, token values can only be read from the
+capture.
 
 EXAMPLES
-  What would happen to whom:
+  Show the effect on each token:
       boltkey hash --db influxd.bolt --dry-run
-  Put the tokens away, encrypted for a key of age-keygen, then hash:
+  Save the tokens, encrypted for a key of age-keygen, then hash them:
       boltkey hash --db influxd.bolt --capture tokens.age --recipient age1...
-  Run again after it was interrupted, with the same capture:
+  Continue after an interruption, with the same capture:
       boltkey hash --db influxd.bolt --capture tokens.age --identity key.txt";
 
 /// Options of `hash`.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub struct HashArgs {
-    /// The hash function; sha256 is what influxd itself writes, sha512 works after its next start
+    /// Hash function; influxd uses sha256 and accepts sha512 after its next start
     #[arg(long, value_name = "VARIANT", default_value = "sha256")]
     variant: VariantArg,
-    /// Put every token into this file first, also those that only unused parts of the database
-    /// still show; new and readable by its owner only, or there already with all of them in it
+    /// Save every token to this file first, including tokens left in unused parts of the database;
+    /// created with mode 0600, or an existing capture that holds all tokens
     #[arg(long, value_name = "FILE", conflicts_with = "no_capture")]
     capture: Option<PathBuf>,
-    /// Put the tokens nowhere: nobody can read them afterwards
+    /// Don't save the tokens; their values are lost
     #[arg(long)]
     no_capture: bool,
-    /// The format of the capture
+    /// Format of the capture
     #[arg(
         long,
         value_name = "FORMAT",
@@ -67,10 +67,10 @@ pub struct HashArgs {
     format: FormatArg,
     #[command(flatten)]
     seal: SealArgs,
-    /// The age key that opens a capture which is there already
+    /// age private key file for an existing encrypted capture
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
-    /// Leave what unused parts of the file show of the old tokens
+    /// Keep old tokens in unused parts of the file
     #[arg(long)]
     keep_residue: bool,
 }
@@ -78,7 +78,7 @@ pub struct HashArgs {
 /// Runs `hash`.
 ///
 /// # Errors
-/// As the operation, and when a question is not answered with yes.
+/// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
     let database = session.database()?;
     let options = Options {
@@ -98,37 +98,37 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
 struct Hash {
     args: HashArgs,
     options: Options,
-    /// Where the tokens go first; none for nowhere, or if it is not known yet.
+    /// The capture. None without one, or if it is not known yet.
     capture: Option<CaptureFirst>,
     dry_run: bool,
 }
 
-/// The plan, and what the report of a dry run shows beside.
+/// The plan, and additional data for the report of a dry run.
 struct HashPlan {
     plan: Plan,
-    /// What would be done to each record; in a dry run only.
+    /// The action for each record, in a dry run only.
     actions: Option<Vec<TokenAction>>,
     database: PathBuf,
 }
 
-/// What is hashed and what is destroyed.
+/// The hashed and the destroyed tokens.
 #[derive(PartialEq, Eq)]
 struct Affected {
     numbers: Numbers,
-    /// Authorizations whose plaintext goes to the capture, or is destroyed.
+    /// Authorizations whose plaintext is captured or destroyed.
     recovered: Vec<Id>,
     without_token: Vec<Id>,
     embedded: BTreeSet<Embedded>,
 }
 
-/// What is known after the commit.
+/// Results of the commit.
 struct Done {
     proof: Option<Proof>,
     capture: Option<CaptureFile>,
 }
 
 impl Hash {
-    /// Whether it was not said where the tokens go.
+    /// Whether neither `--capture` nor `--no-capture` was given.
     fn is_undecided(&self) -> bool {
         self.capture.is_none() && !self.args.no_capture && !self.dry_run
     }
@@ -240,7 +240,7 @@ impl ChangeCommand for Hash {
             report.done(done, capture);
             if let Some(copy) = session.keep_copy() {
                 ui.warning(&format!(
-                    "the copy {} holds every token in plaintext",
+                    "the copy {} contains every token in plaintext",
                     copy.display()
                 ));
             }
@@ -259,25 +259,25 @@ impl ChangeCommand for Hash {
     }
 }
 
-/// Says that tokens are left, where they were to be left.
+/// Warns about tokens left by `--keep-residue`.
 fn warn_of_residue(tokens: u64, session: &Session) {
     if tokens > 0 {
         session.ui().warning(&format!(
-            "{} can still be read in unused parts of the file; boltkey residue scrub overwrites \
+            "{} left in unused parts of the file; boltkey residue scrub overwrites \
              them",
             counted(tokens, "plaintext token")
         ));
     }
 }
 
-/// Where the options say that the tokens go; none for nowhere, and if they say nothing.
+/// The capture requested by the options. None without `--capture`.
 fn capture_first(args: &HashArgs) -> Result<Option<CaptureFirst>> {
     if args.no_capture && (args.seal.is_given() || args.identity.is_some()) {
         return Err(Error::new(
             ErrorKind::Usage,
-            "with --no-capture there is nothing to encrypt or to open",
+            "encryption options can't be combined with --no-capture",
         )
-        .with_hint("give --capture FILE, or leave the key and the passphrase out"));
+        .with_hint("use --capture FILE, or omit the key and the passphrase"));
     }
     match &args.capture {
         Some(path) => capture_at(path.clone(), args).map(Some),
@@ -285,18 +285,17 @@ fn capture_first(args: &HashArgs) -> Result<Option<CaptureFirst>> {
     }
 }
 
-/// Asks where the tokens go; none for nowhere.
+/// Asks for the capture file. None if the answer is "none".
 fn ask_for_capture() -> Result<Option<PathBuf>> {
     let nobody = || {
         Error::new(
             ErrorKind::Confirmation,
-            "it has to be said whether the tokens are put away first, and nobody is there to be \
-             asked",
+            "--capture or --no-capture required, because standard input is not a terminal",
         )
-        .with_hint("give --capture FILE, or --no-capture to put them nowhere")
+        .with_hint("use --capture FILE to save the tokens, or --no-capture to discard their values")
     };
     let answer = text(
-        "Where do the tokens go before they are hashed? A new file, or none: ",
+        "File to save the tokens to before hashing (new file, or none): ",
         nobody,
     )?;
     Ok((answer != "none").then(|| PathBuf::from(answer)))
@@ -306,8 +305,8 @@ fn capture_at(path: PathBuf, args: &HashArgs) -> Result<CaptureFirst> {
     if path == Path::new("-") {
         return Err(Error::new(
             ErrorKind::Usage,
-            "--capture needs a file that stays: it is complete and on disk before anything is \
-             changed",
+            "--capture needs a file, because the capture must be on disk before the database \
+             is changed",
         )
         .with_hint("boltkey capture --out - writes the tokens to standard output"));
     }
@@ -320,36 +319,36 @@ fn capture_at(path: PathBuf, args: &HashArgs) -> Result<CaptureFirst> {
     })
 }
 
-/// `path` is safe for a terminal.
+/// `path` is escaped.
 fn question(numbers: &Numbers, options: Options, has_capture: bool, path: &str) -> String {
     let mut question = String::new();
     if numbers.migrates {
         question.push_str(
-            "InfluxDB 2.7 and older will not start on the store until boltkey downgrade apply. ",
+            "InfluxDB 2.7 and older will not start on this store until boltkey downgrade apply. ",
         );
     }
     if !has_capture && numbers.to_hash > 0 {
-        question.push_str("The tokens are put nowhere: nobody can read them afterwards. ");
+        question.push_str("The tokens are not saved; their values will be lost. ");
     }
     if numbers.recovered > 0 && !options.keep_residue {
         let tokens = counted(numbers.recovered, "hashed token");
         question.push_str(&match has_capture {
             false => format!(
-                "Unused parts of the file show the last copy of {tokens}, which is destroyed. "
+                "Unused parts of the file hold the last copy of {tokens}; it will be destroyed. "
             ),
-            true => format!("{tokens} that only unused parts of the file show go there too. "),
+            true => format!("{tokens} found in unused parts of the file will be saved too. "),
         });
     }
-    let hashed = format!("Every token of {path} is hashed");
+    let hashed = format!("Every token of {path} is already hashed");
     question.push_str(&match numbers.to_hash {
-        0 if options.keep_residue => format!("{hashed}; bring its records in order?"),
-        0 => format!("{hashed}; overwrite what unused parts of it show?"),
+        0 if options.keep_residue => format!("{hashed}; repair its records and indexes?"),
+        0 => format!("{hashed}; overwrite plaintext in unused parts of the file?"),
         n => format!("Hash {} of {path}?", counted(n, "token")),
     });
     question
 }
 
-/// What was done, or would be.
+/// The report of `hash`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -359,11 +358,11 @@ struct Report {
     without_token: usize,
     variant: Variant,
     residue_removed: u64,
-    /// Null where it was not looked for: in a dry run, or when it failed.
+    /// Null if unknown: in a dry run, or when the check failed.
     plaintext_remaining: Option<u64>,
     embedded: Vec<Embedded>,
     siblings: Vec<Sibling>,
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -376,7 +375,7 @@ struct Report {
     tokens: Option<Vec<TokenAction>>,
     #[serde(skip)]
     dead: Vec<String>,
-    /// Tokens that unused parts of the file show and are to show.
+    /// Tokens left in unused parts of the file.
     #[serde(skip)]
     residue_kept: u64,
 }
@@ -385,7 +384,7 @@ struct Report {
 struct CaptureReport {
     path: String,
     encrypted: bool,
-    /// It was there already and holds all tokens.
+    /// Whether an existing capture holds all tokens.
     kept: bool,
 }
 
@@ -441,9 +440,9 @@ impl Report {
                 _ => format!("{already} tokens are"),
             };
             let rest = match self.residue_kept {
-                0 => String::from("and no unused part of the file shows one"),
+                0 => String::from("and unused parts of the file contain none"),
                 left => format!(
-                    "but unused parts of the file still show {}, which --keep-residue leaves there",
+                    "but unused parts of the file still contain {} (--keep-residue)",
                     counted(left, "plaintext token")
                 ),
             };
@@ -456,7 +455,7 @@ impl Report {
         };
         writeln!(
             out,
-            "{hashed} {verb} ({variant}); hashed already: {already}{end}"
+            "{hashed} {verb} ({variant}); already hashed: {already}{end}"
         )?;
         if self.migrated {
             let becomes = if self.dry_run { "would become" } else { "is" };
@@ -469,9 +468,9 @@ impl Report {
             let path = printable(&capture.path);
             let encrypted = if capture.encrypted { ", encrypted" } else { "" };
             if capture.kept {
-                writeln!(out, "{path} holds all of them and is left as it is")?;
+                writeln!(out, "{path} already contains all of them; kept unchanged")?;
             } else {
-                writeln!(out, "all of them are in {path}{encrypted}")?;
+                writeln!(out, "all of them are saved in {path}{encrypted}")?;
             }
         }
         Ok(())
@@ -487,19 +486,19 @@ impl Human for Report {
             let text = format!(
                 "unused parts of the file {} {more}, {} of them of hashed tokens; \
                  {would}overwritten",
-                if self.dry_run { "show" } else { "showed" },
+                if self.dry_run { "contain" } else { "contained" },
                 self.recovered
             );
             write_wrapped(out, "", 2, &text)?;
         }
         if self.revived > 0 {
             let tokens = counted(self.revived, "hashed token");
-            writeln!(out, "{tokens} had no index entry; {would}given one")?;
+            writeln!(out, "{tokens} had no index entry; {would}added")?;
         }
         if self.stray_index_entries > 0 {
             writeln!(
                 out,
-                "index entries that lead nowhere: {}; {would}removed",
+                "dangling index entries: {}; {would}removed",
                 self.stray_index_entries
             )?;
         }
@@ -509,15 +508,15 @@ impl Human for Report {
                     out,
                     "",
                     2,
-                    "proved: every token is found by its hash; no token record, index or unused \
-                     part of the file shows one",
+                    "verified: every token is found by its hash; no plaintext token is left in token \
+                     records, indexes or unused parts of the file",
                 )?,
-                Some(_) => writeln!(out, "proved: every token is found by its hash")?,
+                Some(_) => writeln!(out, "verified: every token is found by its hash")?,
                 None => {}
             }
         }
         if !self.dead.is_empty() {
-            let text = format!("without any token, and dead: {}", self.dead.join(", "));
+            let text = format!("without a token, unusable: {}", self.dead.join(", "));
             write_wrapped(out, "", 2, &text)?;
         }
         for place in &self.embedded {
@@ -527,14 +526,14 @@ impl Human for Report {
                 key => format!("{bucket}/{}", printable(key)),
             };
             let text = format!(
-                "still readable in a live record: {record} shows token {}",
+                "still readable in a live record: {record} contains token {}",
                 place.id
             );
             write_wrapped(out, "", 2, &text)?;
         }
         for sibling in &self.siblings {
             let text = format!(
-                "still readable beside the database: {} shows {}",
+                "still readable beside the database: {} contains {}",
                 printable(&sibling.path.display().to_string()),
                 counted(sibling.plaintext_tokens, "token")
             );
@@ -542,7 +541,7 @@ impl Human for Report {
         }
         if let Some(tokens) = &self.tokens {
             writeln!(out)?;
-            let mut table = Table::new(&["ID", "What", "Description"], true);
+            let mut table = Table::new(&["ID", "Action", "Description"], true);
             for token in tokens {
                 let id = token.id.to_string();
                 table.row([&id, token.action.name(), &token.description]);

@@ -37,9 +37,9 @@ impl Human for Located {
                 out,
                 "",
                 0,
-                "no metadata store was found: not among what influxd's processes, services and \
-                 configuration name, nor in home folders, the folders of packages and containers, \
-                 or the working directory",
+                "no metadata store was found; searched influxd's processes, services and \
+                 configuration, home folders, folders of packages and containers, and the working \
+                 directory",
             )?,
             number => writeln!(out, "{} found", counted(number as u64, "store"))?,
         }
@@ -48,7 +48,7 @@ impl Human for Located {
         }
         if let Some((path, why)) = &self.missing {
             let text = format!(
-                "influxd would open {} ({}), where nothing is: it would make a new, empty store \
+                "influxd would open {} ({}), where no file exists; it would create an empty store \
                  there",
                 printable(path),
                 printable(why)
@@ -85,13 +85,13 @@ impl LocatedStore {
             line("Holds", &text)?;
         }
         if let Some(in_use) = &self.in_use_by {
-            line("In use", &format!("by {}: not read", holder(in_use)))?;
+            line("In use", &format!("by {}; not read", holder(in_use)))?;
         }
         if let Some(why) = &self.unread {
             line("Not read", why)?;
         }
         if let Some(why) = &self.abandoned {
-            line("Abandoned", &format!("it seems: {why}"))?;
+            line("Abandoned", &format!("probably: {why}"))?;
         }
         for name in &self.also {
             line("Also", name)?;
@@ -104,7 +104,7 @@ fn holder(in_use: &InUse) -> String {
     match (in_use.pid, &in_use.program) {
         (Some(pid), Some(program)) => format!("{program} (pid {pid})"),
         (Some(pid), None) => format!("the process {pid}"),
-        (None, _) => "a process that this system does not show".into(),
+        (None, _) => "an unknown process".into(),
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
              \x20 File:      bolt, 65536 bytes\n\
              \x20 Changed:   2026-01-02T03:04:05Z\n\
              \x20 Owner:     influxdb\n\
-             \x20 In use:    by influxd (pid 7): not read\n"
+             \x20 In use:    by influxd (pid 7); not read\n"
         ));
         assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         assert!(

@@ -15,18 +15,18 @@ use crate::finding::counted;
 /// Options of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The folder to write them into, which must exist; older pages of boltkey are replaced
+    /// Existing folder for the pages; replaces older pages of boltkey
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
 
-/// Runs `man`: a page for `program`, the whole command line, and for each command below it.
+/// Runs `man`: writes a page for `program` and for each of its subcommands.
 ///
 /// # Errors
 /// When a page can't be written.
 pub fn run(args: &ManArgs, program: clap::Command, session: &Session) -> Result<Outcome> {
     let mut command = program.disable_help_subcommand(true);
-    // Gives each subcommand its full name, options that it inherits included.
+    // Sets the full name and the inherited options of each subcommand.
     command.build();
     let mut pages = Vec::new();
     write_pages(&command, &args.out, &mut pages)?;
@@ -37,7 +37,7 @@ pub fn run(args: &ManArgs, program: clap::Command, session: &Session) -> Result<
     Ok(Outcome::Done)
 }
 
-/// One page for a command, and one for each below it; the depth is that of our own commands.
+/// Writes a page for a command and its subcommands. The depth is that of our own commands.
 fn write_pages(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) -> Result<()> {
     let page = clap_mangen::Man::new(command.clone());
     let name = page.get_filename();
@@ -48,7 +48,7 @@ fn write_pages(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) 
         .at("write", &path)
         .map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
-                error.with_hint("the folder must exist: make it first, or name another one")
+                error.with_hint("create the folder first, or choose another one")
             }
             _ => error,
         })?;

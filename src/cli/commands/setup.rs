@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::cli::change::{changed, end};
 use crate::cli::commands::convert::EngineArg;
-use crate::cli::commands::token_report::{Action, Source, TokenOptions, ValueArgs, how_kept};
-use crate::cli::commands::user::read_password;
+use crate::cli::commands::token_report::{Action, Source, TokenOptions, ValueArgs, storage_text};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::password_input::read_password;
 use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,19 +28,19 @@ use crate::store::Engine;
 /// Options of `setup`.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// The first user, owner of the whole instance
+    /// First user, owner of the instance
     #[arg(long, short = 'u', value_name = "NAME", alias = "user")]
     username: String,
     /// Take that user's password from this file, or from standard input for -; else it is asked
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// The first organization
+    /// First organization
     #[arg(long, short = 'o', value_name = "NAME")]
     org: String,
-    /// The first bucket
+    /// First bucket
     #[arg(long, short = 'b', value_name = "NAME")]
     bucket: String,
-    /// How long that bucket keeps points: 72h, 30d, 4w; 0: for ever
+    /// Retention period of the bucket, such as 72h, 30d or 4w (0: infinite)
     #[arg(
         long,
         short = 'r',
@@ -49,7 +49,7 @@ pub struct SetupArgs {
         value_parser = retention
     )]
     retention: i64,
-    /// The engine of the new file; by default bolt if its name ends in .bolt, else redb
+    /// Engine of the new file [default: bolt if its name ends in .bolt, otherwise redb]
     #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineArg>,
     /// Where points will lie, and those of an older store may: no number of a shard that is there
@@ -63,18 +63,18 @@ pub struct SetupArgs {
 /// Runs `setup`.
 ///
 /// # Errors
-/// As the operation, and when the token can't be printed.
+/// The errors of the operation, and an error when the token can't be printed.
 pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
     let Some(path) = session.named() else {
         return Err(Error::new(
             ErrorKind::Usage,
-            "setup needs --db PATH: a new store is made only where it is asked for",
+            "setup requires --db PATH for the new store",
         ));
     };
     if session.keep_copy().is_some() {
         return Err(Error::new(
             ErrorKind::Usage,
-            "--keep-copy keeps a copy of a database that is changed, and setup makes a new one",
+            "--keep-copy can't be used with setup, because there is no database to copy",
         ));
     }
     let from_stdin = args.password_file.as_deref() == Some(Path::new("-"));
@@ -97,12 +97,12 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
         again: "boltkey auth create --operator",
     };
     made.can_be_told(session)?;
-    // Before anybody is asked for a password in vain.
+    // Check this before the password prompt.
     could_be_made(&target)?;
     let engine_path = args.engine_path.clone();
     let engine_path = engine_path.unwrap_or_else(|| path.with_file_name("engine"));
     let shards = engine_folder::shards(&engine_path)
-        .map_err(|error| error.with_hint("name another folder with --engine-path"))?;
+        .map_err(|error| error.with_hint("choose another folder with --engine-path"))?;
     let making = args.value.read(session)?;
     let options = Options {
         password: read_password(args.password_file.as_deref(), session)?,
@@ -133,7 +133,7 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
     end(session, report, committed, token.as_ref())
 }
 
-/// influxd opens Bolt files, whose names usually end so.
+/// The default engine. influxd uses Bolt files, usually named .bolt.
 fn by_name(path: &Path) -> Engine {
     match path.extension() {
         Some(extension) if extension == "bolt" => Engine::Bolt,
@@ -141,7 +141,7 @@ fn by_name(path: &Path) -> Engine {
     }
 }
 
-/// All that reports and warnings speak of.
+/// The data of reports and warnings.
 struct Scene<'a> {
     target: &'a Target<'a>,
     options: &'a Options,
@@ -153,16 +153,16 @@ impl Scene<'_> {
         if !self.options.shards.is_empty() {
             let number = self.options.shards.len() as u64;
             session.ui().warning(&format!(
-                "{} holds {} of an older store: what lies there stays, unknown to the new store, \
-                 and no number of it is given out again",
+                "{} contains {} of an older store; they are kept but are not visible in the new \
+                 store, and their IDs are not reused",
                 self.engine_path.display(),
                 counted(number, "shard")
             ));
         }
         if let Some(sqlite) = stranger_beside(self.target.path) {
             session.ui().warning(&format!(
-                "{} belongs to another store, and influxd would use it with the new one; move it \
-                 away, a new one is made",
+                "{} belongs to another store and influxd would use it with the new one; move it \
+                 away, influxd then creates a new one",
                 sqlite.display()
             ));
         }
@@ -190,7 +190,7 @@ impl Scene<'_> {
                     .token_out
                     .filter(|_| !dry_run)
                     .map(|path| path.display().to_string()),
-                kept: how_kept(made),
+                kept: storage_text(made),
                 source: of.source,
                 options: self.options,
             })
@@ -198,7 +198,7 @@ impl Scene<'_> {
     }
 }
 
-/// What was set up, or would be.
+/// The report of `setup`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
@@ -207,7 +207,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     database: Database,
-    /// Those that lie in the engine folder.
+    /// Shards found in the engine folder.
     shards: Vec<Shard<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_out: Option<String>,
@@ -247,9 +247,9 @@ impl Human for Report<'_> {
             "{} {} as a {} store, with user {}, organization {} and bucket {}",
             printable(&self.database.path),
             if self.dry_run {
-                "would be made"
+                "would be created"
             } else {
-                "was made"
+                "was created"
             },
             self.database.engine.name(),
             printable(&options.user),
@@ -259,17 +259,17 @@ impl Human for Report<'_> {
         write_wrapped(out, "", 0, &text)?;
         let token = match (&self.token_out, self.source) {
             _ if self.dry_run => NOTHING_CHANGED.into(),
-            (Some(path), _) => format!("its operator token is in {}", printable(path)),
-            (None, Source::Generated) => "its operator token is shown only now".into(),
-            (None, Source::Given) => "its operator token is the given one".into(),
-            (None, Source::Hash) => "its operator token is that of the given hash".into(),
+            (Some(path), _) => format!("the operator token is in {}", printable(path)),
+            (None, Source::Generated) => "the operator token is shown only once".into(),
+            (None, Source::Given) => "the operator token has the value you supplied".into(),
+            (None, Source::Hash) => "the operator token has the hash you supplied".into(),
         };
         writeln!(out, "{token}\n")?;
         let shown = self.source == Source::Generated && self.token_out.is_none();
         write_auth_details(self.authorization, self.dry_run || !shown, out)?;
-        writeln!(out, "Kept:         {}", self.kept)?;
+        writeln!(out, "Storage:      {}", self.kept)?;
         if !self.shards.is_empty() {
-            writeln!(out, "\nShards of an older store, left as they are:")?;
+            writeln!(out, "\nShards of an older store, kept unchanged:")?;
             for Shard { shard, bucket } in &self.shards {
                 writeln!(out, "  {shard} of bucket {}", printable(bucket))?;
             }
@@ -278,8 +278,8 @@ impl Human for Report<'_> {
     }
 }
 
-/// Reads how long points are kept, in nanoseconds, as the influx CLI does: whole numbers with
-/// units, added up; 0 for ever. What is kept is kept for an hour at least.
+/// Parses a retention period into nanoseconds, as the influx CLI does: a sum of whole numbers with
+/// units. 0 means infinite; the minimum is one hour.
 fn retention(text: &str) -> std::result::Result<i64, String> {
     const SECOND: i64 = 1_000_000_000;
     if text == "0" {
@@ -307,15 +307,15 @@ fn retention(text: &str) -> std::result::Result<i64, String> {
         let number: i64 = number.parse().map_err(|_| wrong())?;
         let part = number.checked_mul(unit);
         let added = part.and_then(|part| sum.checked_add(part));
-        sum = added.ok_or("that is longer than InfluxDB can tell; 0 is for ever")?;
+        sum = added.ok_or("too long for InfluxDB; use 0 for infinite retention")?;
         rest = after;
     }
     match sum {
         _ if text.is_empty() => Err(wrong()),
         0 => Ok(0),
-        // influxd is told whole seconds.
+        // influxd accepts whole seconds only.
         sum if sum >= 3_600 * SECOND => Ok(sum - sum % SECOND),
-        _ => Err("InfluxDB keeps points for an hour at least; 0 is for ever".into()),
+        _ => Err("the minimum retention is one hour; use 0 for infinite retention".into()),
     }
 }
 
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_points_are_kept() {
+    fn retention_periods() {
         const HOUR: i64 = 3_600_000_000_000;
         for (text, hours) in [
             ("0", 0),

@@ -15,7 +15,7 @@ use crate::ops::status::{Status, status};
 /// Runs `status`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
     let mut report = status(&store)?;
@@ -38,9 +38,9 @@ impl Human for Status {
         let schema = &self.schema;
         let (number, release) = (schema.migrations, schema.release);
         if schema.known {
-            writeln!(out, "Schema:    {number}, as InfluxDB {release} writes it")?;
+            writeln!(out, "Schema:    {number}, written by InfluxDB {release}")?;
         } else {
-            writeln!(out, "Schema:    {number}, not one that this version knows")?;
+            writeln!(out, "Schema:    {number}, not known to this version")?;
         }
         self.write_tokens(out)?;
         write_previous(&self.previous, out)?;
@@ -72,7 +72,7 @@ impl Status {
         if tokens.legacy > 0 {
             writeln!(
                 out,
-                "           {} 1.x-compatible beside them",
+                "           {} 1.x-compatible in addition",
                 tokens.legacy
             )?;
         }
@@ -84,7 +84,7 @@ impl Status {
     }
 
     fn write_ways_in(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "\nWho can still get in:")?;
+        writeln!(out, "\nAccess:")?;
         if self.operator_tokens.is_empty() && self.logins.is_empty() {
             return writeln!(out, "  nobody: no operator token, no user with a password");
         }
@@ -126,7 +126,7 @@ impl Status {
         writeln!(out, "\nPlaintext still readable:")?;
         writeln!(
             out,
-            "  in unused parts of this file: {}, {} of them the last copy in it",
+            "  in unused parts of this file: {}, {} of them the last copy",
             counted(residue.plaintext_tokens, "token"),
             residue.recoverable
         )?;

@@ -1,4 +1,4 @@
-//! What the commands have in common that make a token, or give one a new value.
+//! Options and report of the commands that create a token or replace its value.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -25,11 +25,11 @@ use crate::ops::token_plan::token_storage::{StorageChoice, StorageReason};
 use crate::ops::token_plan::{TokenPlan, Value};
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
-/// Where a new token goes beside standard output.
+/// The output file for a new token.
 #[derive(Debug, Args)]
 pub struct TokenOutArgs {
-    /// Put the new token into this file, new and readable by its owner only, before anything is
-    /// changed
+    /// Write the new token to this file before changing the database; the file must not exist and
+    /// is created with mode 0600
     #[arg(long, value_name = "FILE")]
     token_out: Option<PathBuf>,
 }
@@ -42,31 +42,31 @@ impl TokenOutArgs {
     }
 }
 
-/// The value of a token, and how it is kept.
+/// The value of a token, and how it is stored.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Value")]
 pub struct ValueArgs {
-    /// Take the value from this file, or from standard input for -; else one is made
+    /// File with the token value (- for standard input) [default: generated]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Take a hash, as boltkey token hash prints it, so that the token never touches this host
+    /// Store this hash, as printed by boltkey token hash; this host never sees the token
     #[arg(
         long,
         value_name = "PHC",
         conflicts_with_all = ["token_file", "token_out"]
     )]
     hashed_token: Option<Unshown>,
-    /// How to keep it; auto: as use-hashed-tokens says, else as the store's other tokens
+    /// How to store the token; auto: as use-hashed-tokens, otherwise as the other tokens
     #[arg(long, value_name = "HOW", default_value = "auto")]
     store: StoreArg,
-    /// Take a value, or an owner, that no server accepts
+    /// Allow a value or an owner that servers reject
     #[arg(long)]
     allow_unusable: bool,
     #[command(flatten)]
     token_out: TokenOutArgs,
 }
 
-/// A text that may be a secret given by mistake.
+/// A text that may be a secret passed by mistake.
 #[derive(Clone)]
 struct Unshown(String);
 
@@ -102,7 +102,7 @@ impl ValueArgs {
         self.token_file.as_deref() == Some(Path::new("-"))
     }
 
-    /// Where the value comes from.
+    /// The source of the value.
     #[must_use]
     pub fn source(&self) -> Source {
         match (&self.token_file, &self.hashed_token) {
@@ -112,10 +112,10 @@ impl ValueArgs {
         }
     }
 
-    /// Reads the value, before the lock is taken.
+    /// Reads the value before the lock is taken.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for what is no hash; else as [`read_secret`].
+    /// [`ErrorKind::Usage`] for an invalid hash; otherwise the errors of [`read_secret`].
     pub fn read(&self, session: &Session) -> Result<Making> {
         let wanted = match self.store {
             StoreArg::Auto => StorageChoice::Auto,
@@ -126,15 +126,15 @@ impl ValueArgs {
             (_, Some(_)) if wanted == StorageChoice::Plaintext => {
                 return Err(Error::new(
                     ErrorKind::Usage,
-                    "--store plaintext and --hashed-token exclude each other: of a hash the token \
-                     is not known",
+                    "--store plaintext can't be combined with --hashed-token, because a hash does \
+                     not contain the token",
                 ));
             }
             (_, Some(Unshown(text))) => Value::Hash(parse_hash(text)?),
             (Some(path), None) => {
                 if is_exposed(path) {
                     session.ui().warning(&format!(
-                        "{} can be read by others: a token in it is a secret of theirs too",
+                        "{} contains a token and is readable by other users; run chmod 600",
                         path.display()
                     ));
                 }
@@ -152,67 +152,64 @@ impl ValueArgs {
     }
 }
 
-/// The text may be a token, given by mistake: it is never quoted.
+/// Never quotes the text, which may be a token passed by mistake.
 fn parse_hash(text: &str) -> Result<TokenHash> {
     TokenHash::parse(text).map_err(|cause| {
         Error::new(
             ErrorKind::Usage,
-            format!("what --hashed-token gives is no hash that influxd knows: {cause}"),
+            format!("--hashed-token is not a hash that influxd supports: {cause}"),
         )
-        .with_hint(
-            "boltkey token hash prints one: $influxdb2-sha256$…, in single quotes in a shell",
-        )
+        .with_hint("use the output of boltkey token hash, in single quotes: '$influxdb2-sha256$…'")
     })
 }
 
-/// Where the value of a token comes from.
+/// The source of a token value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// Generated by this command: it is stored nowhere else.
+    /// Generated by this command. There is no other copy.
     Generated,
-    /// Given to this command.
+    /// Supplied by the user.
     Given,
-    /// Only its hash was given.
+    /// Only the hash was supplied.
     Hash,
 }
 
-/// What was done.
+/// The kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// A new authorization.
     Create,
-    /// A new value for one that was there.
+    /// A new value for an existing authorization.
     Rotate,
 }
 
-/// What the command line says of a new token.
+/// The options for a new token.
 pub struct TokenOptions<'a> {
-    /// Where its value comes from.
+    /// The source of its value.
     pub source: Source,
-    /// The file for it.
+    /// The output file.
     pub token_out: Option<&'a Path>,
-    /// What is done.
+    /// The kind of change.
     pub action: Action,
-    /// The command that makes another one.
+    /// The command that creates another one.
     pub again: &'a str,
 }
 
 impl TokenOptions<'_> {
-    /// Fails if there is nothing that could take the token, before anything is done.
+    /// Fails early if the token could be printed only to a closed standard output.
     ///
     /// # Errors
-    /// When standard output is closed and would be the only trace of it.
+    /// When standard output is closed and is the only output.
     pub fn can_be_told(&self, session: &Session) -> Result<()> {
         if self.source != Source::Generated || self.token_out.is_some() || session.dry_run() {
             return Ok(());
         }
-        stdout::ensure_open().map_err(|error| {
-            error.with_hint("the new token would be lost: give --token-out FILE for it")
-        })
+        stdout::ensure_open()
+            .map_err(|error| error.with_hint("the new token would be lost; use --token-out FILE"))
     }
 
-    /// What [`end`](crate::cli::change::end) has to know of it; none where the value is not known
-    /// here and can't be lost.
+    /// The input of [`end`](crate::cli::change::end). None if only the hash is known, so that no value
+    /// can be lost.
     #[must_use]
     pub fn new_token(&self, id: Id) -> Option<NewToken<'_>> {
         (self.source != Source::Hash).then_some(NewToken {
@@ -224,21 +221,21 @@ impl TokenOptions<'_> {
     }
 }
 
-/// A command that makes a token, or gives one a new value.
+/// A command that creates a token or replaces its value.
 pub trait TokenCommand {
-    /// Everything in the store that the question, or the choice, rests on.
+    /// Everything in the store that the question or the choice depends on.
     type Confirmed: Eq;
 
-    /// The token as the command line sees it.
-    fn made(&self) -> &TokenOptions<'_>;
+    /// The options for the token.
+    fn token_options(&self) -> &TokenOptions<'_>;
 
-    /// Works out the token and its record.
+    /// Plans the token and its record.
     ///
     /// # Errors
-    /// As the operation.
+    /// The errors of the operation.
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan>;
 
-    /// What a confirmation rests on; `entry` is the authorization as it will be.
+    /// The state that a confirmation depends on. `entry` is the planned authorization.
     fn confirmed(&self, entry: &AuthDetails<'_>) -> Self::Confirmed;
 
     /// When the store is read before the exclusive lock is taken.
@@ -246,10 +243,10 @@ pub trait TokenCommand {
         Look::Never
     }
 
-    /// As [`ChangeCommand::choose`].
+    /// See [`ChangeCommand::choose`].
     ///
     /// # Errors
-    /// As [`ChangeCommand::choose`].
+    /// The errors of [`ChangeCommand::choose`].
     fn choose(
         &mut self,
         session: &Session,
@@ -259,14 +256,14 @@ pub trait TokenCommand {
         Ok(None)
     }
 
-    /// The question, if there is one; `entry` is the authorization as it will be.
+    /// The question, if there is one. `entry` is the planned authorization.
     fn question(&self, entry: &AuthDetails<'_>) -> Option<String> {
         let _ = entry;
         None
     }
 }
 
-/// A [`TokenCommand`] as the protocol of changes takes it.
+/// Adapts a [`TokenCommand`] to [`ChangeCommand`].
 pub struct TokenChange<T>(pub T);
 
 impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
@@ -291,22 +288,22 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
     }
 
     fn edits<'p>(&self, plan: &'p TokenPlan) -> Option<&'p ChangeSet> {
-        match self.0.made().action {
+        match self.0.token_options().action {
             Action::Create => None,
             Action::Rotate => Some(&plan.changes),
         }
     }
 
     fn question(&self, plan: &TokenPlan, _: &str) -> Result<Option<String>> {
-        plan.show(false, |made| self.0.question(&made.entry))
+        plan.show(false, |token| self.0.question(&token.entry))
     }
 
     fn confirmed(&self, plan: &TokenPlan) -> Result<T::Confirmed> {
-        plan.show(false, |made| self.0.confirmed(&made.entry))
+        plan.show(false, |token| self.0.confirmed(&token.entry))
     }
 
     fn side_files<'p>(&'p self, session: &'p Session, plan: &'p TokenPlan) -> SideFiles<'p> {
-        let token_out = self.0.made().token_out;
+        let token_out = self.0.token_options().token_out;
         SideFiles {
             keep_copy: session.keep_copy(),
             tokens_out: token_out.zip(plan.token()).into_iter().collect(),
@@ -332,21 +329,21 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
         for note in &plan.notes {
             ui.warning(note);
         }
-        plan.show(!ending.dry_run, |made| {
-            let of = self.0.made();
-            ui.render(&Report::new(of, made, ending.changed, ending.dry_run))
+        plan.show(!ending.dry_run, |token| {
+            let of = self.0.token_options();
+            ui.render(&Report::new(of, token, ending.changed, ending.dry_run))
         })?
     }
 
     fn new_token(&self, plan: &TokenPlan) -> Option<NewToken<'_>> {
-        self.0.made().new_token(plan.id())
+        self.0.token_options().new_token(plan.id())
     }
 }
 
-/// The user and the organization of a token: IDs, and names where they exist.
+/// User and organization of a token: ID and name each. The name is None if the record is missing.
 pub type Owner = (Option<Id>, Option<String>, Id, Option<String>);
 
-/// The user and the organization of this authorization.
+/// The owner of this authorization.
 #[must_use]
 pub fn owner(entry: &AuthDetails<'_>) -> Owner {
     (
@@ -357,16 +354,16 @@ pub fn owner(entry: &AuthDetails<'_>) -> Owner {
     )
 }
 
-/// What was made, or would be.
+/// The report.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
     authorization: &'a AuthDetails<'a>,
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
-    /// Only where somebody's login may gain something.
+    /// Set if a login may gain permissions.
     #[serde(flatten)]
     login: Option<Login<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -379,7 +376,7 @@ struct Report<'a> {
     action: Action,
 }
 
-/// Whose login has the token's permissions, as long as it exists.
+/// The user whose login has the token's permissions while the token exists.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Login<'a> {
@@ -391,52 +388,52 @@ struct Login<'a> {
 impl<'a> Report<'a> {
     fn new(
         of: &TokenOptions<'_>,
-        made: &'a token_plan::PlannedToken<'a>,
+        token: &'a token_plan::PlannedToken<'a>,
         changed: Option<bool>,
         dry_run: bool,
     ) -> Self {
         let token_out = of.token_out.filter(|_| !dry_run);
         Self {
-            authorization: &made.entry,
+            authorization: &token.entry,
             changed,
             dry_run,
-            login: made.login_had_power.map(|login_had_power| Login {
-                login: made.entry.user,
+            login: token.login_had_power.map(|login_had_power| Login {
+                login: token.entry.user,
                 login_had_power,
             }),
             token_out: token_out.map(|path| path.display().to_string()),
-            kept: how_kept(made),
+            kept: storage_text(token),
             source: of.source,
             action: of.action,
         }
     }
 
-    /// Where the value is.
+    /// Says where the value is.
     fn whereabouts(&self) -> String {
         match (&self.token_out, self.source) {
             (Some(path), _) => format!("it is in {}", printable(path)),
-            (None, Source::Generated) => "it is shown only now".into(),
-            (None, Source::Given) => "its value is the given one".into(),
-            (None, Source::Hash) => "its value is that of the given hash".into(),
+            (None, Source::Generated) => "it is shown only once".into(),
+            (None, Source::Given) => "it has the value you supplied".into(),
+            (None, Source::Hash) => "it has the hash you supplied".into(),
         }
     }
 }
 
-/// How a token is kept, and why.
-pub fn how_kept(made: &token_plan::PlannedToken<'_>) -> String {
-    let how = made.entry.storage.name();
-    match (made.storage_reason, made.entry.storage) {
+/// How a token is stored, and why.
+pub fn storage_text(token: &token_plan::PlannedToken<'_>) -> String {
+    let how = token.entry.storage.name();
+    match (token.storage_reason, token.entry.storage) {
         (StorageReason::Schema, _) => {
             format!(
-                "{how}: releases of schema {} know no hashed tokens",
-                made.schema
+                "{how}, because releases of schema {} don't support hashed tokens",
+                token.schema
             )
         }
-        (StorageReason::Asked, _) => format!("{how}, as asked for"),
-        (StorageReason::Setting, _) => format!("{how}, as use-hashed-tokens says"),
-        (StorageReason::Store, Storage::Hashed) => format!("{how}, as other tokens of the store"),
-        (StorageReason::NewStore, _) => format!("{how}, as InfluxDB 2.9 makes new stores"),
-        (StorageReason::Store, _) => format!("{how}: the store holds no hashed tokens"),
+        (StorageReason::Asked, _) => format!("{how}, as requested"),
+        (StorageReason::Setting, _) => format!("{how}, as set by use-hashed-tokens"),
+        (StorageReason::Store, Storage::Hashed) => format!("{how}, like other tokens in the store"),
+        (StorageReason::NewStore, _) => format!("{how}, as in new stores of InfluxDB 2.9"),
+        (StorageReason::Store, _) => format!("{how}, because the store has no hashed tokens"),
     }
 }
 
@@ -449,26 +446,26 @@ impl Human for Report<'_> {
         };
         match (self.action, self.dry_run) {
             (Action::Create, true) => {
-                writeln!(out, "a new {kind}token would be made; {NOTHING_CHANGED}")?
+                writeln!(out, "would create a new {kind}token; {NOTHING_CHANGED}")?
             }
             (Action::Create, false) => {
-                writeln!(out, "a new {kind}token was made; {}", self.whereabouts())?;
+                writeln!(out, "created a new {kind}token; {}", self.whereabouts())?;
             }
             (Action::Rotate, true) => writeln!(
                 out,
-                "{id} would get a new token, and the old one would open nothing any more;\n\
+                "would replace the token of {id}; the old value would stop working;\n\
                  {NOTHING_CHANGED}"
             )?,
             (Action::Rotate, false) => writeln!(
                 out,
-                "{id} has a new token, and the old one opens nothing any more;\n{}",
+                "replaced the token of {id}; the old value no longer works;\n{}",
                 self.whereabouts()
             )?,
         }
         writeln!(out)?;
         let shown = self.source == Source::Generated && self.token_out.is_none();
         write_auth_details(self.authorization, self.dry_run || !shown, out)?;
-        writeln!(out, "Kept:         {}", self.kept)?;
+        writeln!(out, "Storage:      {}", self.kept)?;
         if let Some(Login {
             login: Some(user),
             login_had_power,
@@ -487,8 +484,8 @@ impl Human for Report<'_> {
             } else {
                 writeln!(
                     out,
-                    "Login:        {user} gains {power} when signed in, for as long as the \
-                     token exists"
+                    "Login:        {user} gains {power} when signed in, while the token \
+                     exists"
                 )?;
             }
         }

@@ -1,4 +1,4 @@
-//! Reads of files and folders that belong to others, with bounds on what is read.
+//! Bounded reads of untrusted files and folders.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// Longest file that is read, in bytes.
+/// Maximum file size, in bytes.
 const LONGEST: u64 = 4 << 20;
-/// Most entries of a folder that are looked at.
+/// Maximum number of folder entries.
 pub(crate) const MOST_ENTRIES: usize = 10_000;
 
-/// The paths of what stands in a folder, ascending.
+/// The paths in a folder, ascending.
 ///
 /// # Errors
-/// As the system says.
+/// When the folder can't be read.
 pub(crate) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)?.take(MOST_ENTRIES);
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -22,9 +22,9 @@ pub(crate) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The content of a file, which may hold secrets; none if it can't be read, or is too long.
+/// The content of a file, which may hold secrets. None if it can't be read or is too long.
 pub(crate) fn read_bounded(file: &Path) -> Option<Zeroizing<Vec<u8>>> {
-    // A pipe would keep us waiting for its other end.
+    // Opening a pipe would block.
     if !fs::metadata(file).ok()?.is_file() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What the configuration of influxd says about the database, in any format influxd reads.
+//! Reads the relevant settings of influxd's configuration, in every format that influxd reads.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// A format of influxd's configuration, told by the file's extension.
+/// A configuration format, chosen by the file extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `.json`
@@ -18,10 +18,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// The extensions in the order in which influxd looks for `config.EXTENSION` in a folder.
+    /// The extensions of `config.EXTENSION`, in influxd's search order.
     pub const EXTENSIONS: [&str; 4] = ["json", "toml", "yaml", "yml"];
 
-    /// The format of the file at `path`; none if influxd takes such a path for a folder.
+    /// The format of the file at `path`. None if influxd would treat the path as a folder.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
@@ -44,13 +44,13 @@ impl fmt::Display for Format {
     }
 }
 
-/// Why a configuration can't be used. Never quotes its text, which may hold a Vault token.
+/// An invalid configuration. The message never quotes the file, which may hold a Vault token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it is not valid {format}, or its keys don't have the right types{}", at(*.line))]
+#[error("not valid {format}, or a key has the wrong type{}", at(*.line))]
 pub struct InvalidConfig {
-    /// The format it was read as.
+    /// The expected format.
     pub format: Format,
-    /// The line, from 1, where reading stopped, if that is known.
+    /// The line of the error, from 1, if known.
     pub line: Option<usize>,
 }
 
@@ -59,27 +59,27 @@ fn at(line: Option<usize>) -> String {
         .unwrap_or_default()
 }
 
-/// The settings that matter here; influxd's file may hold many more.
+/// The settings used here. influxd has many more.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// `bolt-path`, if there is one that is not empty.
+    /// `bolt-path`, unless missing or empty.
     pub bolt_path: Option<PathBuf>,
-    /// `use-hashed-tokens`, if there is one.
+    /// `use-hashed-tokens`, if set.
     pub use_hashed_tokens: Option<bool>,
-    /// `strong-passwords`, if there is one.
+    /// `strong-passwords`, if set.
     pub strong_passwords: Option<bool>,
 }
 
-/// Reads a configuration. Letter case of keys does not matter, as for influxd.
+/// Parses a configuration. Keys are case-insensitive, as in influxd.
 ///
 /// # Errors
-/// When the text is not of this format, or a value not of its kind.
+/// When the text does not have this format or a value has the wrong type.
 pub fn settings(text: &str, format: Format) -> Result<Settings, InvalidConfig> {
     if text.trim().is_empty() {
         return Ok(Settings::default());
     }
     let invalid = |line| InvalidConfig { format, line };
-    // An empty YAML document, or one of comments alone, is null.
+    // A YAML document that is empty or has only comments is null.
     let settings: Option<Settings> = match format {
         Format::Json => serde_json::from_str(text).map_err(|cause| invalid(Some(cause.line())))?,
         Format::Toml => Some(
@@ -94,7 +94,7 @@ pub fn settings(text: &str, format: Format) -> Result<Settings, InvalidConfig> {
     Ok(settings.unwrap_or_default())
 }
 
-/// A truth value as influxd reads one from its environment (Go's `strconv.ParseBool`).
+/// Parses a boolean as influxd does for environment variables (Go's `strconv.ParseBool`).
 #[must_use]
 pub fn truth(text: &str) -> Option<bool> {
     match text {
@@ -109,7 +109,7 @@ fn line_of(text: &str, offset: usize) -> usize {
     1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// A truth value, or a text that stands for one.
+/// A boolean, or a text with a boolean value.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Truth {
@@ -121,7 +121,7 @@ impl From<Truth> for bool {
     fn from(value: Truth) -> Self {
         match value {
             Truth::Plain(value) => value,
-            // influxd takes any other word for "false".
+            // influxd treats any other word as false.
             Truth::Text(text) => truth(&text).unwrap_or(false),
         }
     }
@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for Settings {
     }
 }
 
-/// Written out because derived code can't ignore the letter case of keys.
+/// Hand-written because derived code can't compare keys case-insensitively.
 struct SettingsVisitor;
 
 impl<'de> Visitor<'de> for SettingsVisitor {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_tokens_are_hashed() {
+    fn use_hashed_tokens_is_read() {
         for (format, text, expected) in [
             (Format::Toml, "use-hashed-tokens = true", Some(true)),
             (Format::Toml, "use-hashed-tokens = \"false\"", Some(false)),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_in_any_letter_case() {
+    fn keys_are_case_insensitive_in_every_format() {
         let cases = [
             (
                 Format::Toml,
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_by_its_line_and_never_quoted() {
+    fn errors_name_the_line_and_never_quote_the_file() {
         let cases = [
             (Format::Toml, "a = 1\nvault-token = s3cret\n", Some(2)),
             (Format::Toml, "a = 1\nbolt-path = 7\n", Some(2)),
@@ -262,7 +262,7 @@ mod tests {
         let bombs = [
             (Format::Yaml, aliases, false),
             (Format::Yaml, format!("a: {}", deep("[", "]")), false),
-            // What is not looked at is skipped without recursion, however deep.
+            // Unused values are skipped without recursion.
             (Format::Json, format!("{{\"a\":{}}}", deep("[", "]")), true),
             (Format::Toml, format!("a = {}", deep("[", "]")), false),
         ];

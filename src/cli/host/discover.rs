@@ -1,5 +1,5 @@
-//! Where the database is when the command line doesn't say: what influxd would open on this
-//! host, found the way influxd finds it.
+//! Discovers the database that influxd would open on this host, by influxd's own rules. Used without
+//! `--db`.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use crate::cli::host::config::{Format, Settings, settings, truth};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 
-/// No configuration is longer; more is not read.
+/// Maximum size of a configuration file, in bytes.
 const LONGEST_CONFIG: u64 = 1 << 20;
 
-/// Tells the value of an environment variable.
+/// Looks up an environment variable.
 pub type Variables = dyn Fn(&str) -> Option<OsString>;
 
-/// What the search depends on: the process's surroundings, or a test's.
+/// The inputs of the search, replaceable in tests.
 pub struct Environment {
-    /// The value of an environment variable.
+    /// Looks up an environment variable.
     pub variable: Box<Variables>,
-    /// The folder that absolute paths of packages and images are below: `/`.
+    /// The root folder, `/`.
     pub root: PathBuf,
     /// The user's home folder.
     pub home: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The surroundings of this process.
+    /// The inputs of this process.
     #[must_use]
     pub fn of_process() -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Environment {
         }
     }
 
-    /// A variable's value as a path; an empty one counts as not set, as it does for influxd.
+    /// A variable's value as a path. An empty value counts as unset, as in influxd.
     fn path(&self, variable: &str) -> Option<PathBuf> {
         (self.variable)(variable)
             .filter(|value| !value.is_empty())
@@ -47,16 +47,16 @@ impl Environment {
     }
 }
 
-/// A database that was found.
+/// A discovered database.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its path. Something may or may not be there: a configured path is taken as it is.
+    /// Its path. A configured path is used even if no file exists there.
     pub path: PathBuf,
-    /// Where the path comes from, to be put after it: "from …" or "…".
+    /// The source of the path, as text to print after it.
     pub why: String,
-    /// What else was seen that the user should know, one sentence each.
+    /// Warnings for the user, one sentence each.
     pub warnings: Vec<String>,
-    /// The places that were looked at before, in order, and what was there.
+    /// The places searched before this one, in order, with the results.
     pub looked: Vec<String>,
 }
 
@@ -64,16 +64,16 @@ pub struct Found {
 /// influxd's default paths.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`], listing where it looked; any kind when the configuration that
-/// `INFLUXD_CONFIG_PATH` names can't be read or understood.
+/// [`ErrorKind::NotFound`], listing the searched places; other kinds when the configuration file
+/// in `INFLUXD_CONFIG_PATH` can't be read or parsed.
 pub fn discover(environment: &Environment) -> Result<Found> {
     find(environment, &["BOLTKEY_DB", "INFLUXD_BOLT_PATH"])
 }
 
-/// The same without the variable that is our own: what influxd would open.
+/// Like [`discover`], without `BOLTKEY_DB`: the database that influxd would open.
 ///
 /// # Errors
-/// As [`discover`].
+/// The errors of [`discover`].
 pub fn discover_as_influxd(environment: &Environment) -> Result<Found> {
     find(environment, &["INFLUXD_BOLT_PATH"])
 }
@@ -93,27 +93,27 @@ fn find(environment: &Environment, variables: &[&str]) -> Result<Found> {
     })
 }
 
-/// What an explicit `use-hashed-tokens` says: `INFLUXD_USE_HASHED_TOKENS`, else influxd's
-/// configuration. `None` when neither does.
+/// The explicit value of `use-hashed-tokens`: from `INFLUXD_USE_HASHED_TOKENS` or influxd's
+/// configuration. None if neither sets it.
 ///
 /// # Errors
-/// When the configuration that `INFLUXD_CONFIG_PATH` names can't be read or understood.
+/// When the configuration file in `INFLUXD_CONFIG_PATH` can't be read or parsed.
 pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
     let take = |settings: Settings| settings.use_hashed_tokens;
     setting(environment, "use-hashed-tokens", take)
 }
 
-/// What an explicit `strong-passwords` says: `INFLUXD_STRONG_PASSWORDS`, else influxd's
-/// configuration. `None` when neither does.
+/// The explicit value of `strong-passwords`: from `INFLUXD_STRONG_PASSWORDS` or influxd's
+/// configuration. None if neither sets it.
 ///
 /// # Errors
-/// As [`use_hashed_tokens`].
+/// The errors of [`use_hashed_tokens`].
 pub fn strong_passwords(environment: &Environment) -> Result<Option<bool>> {
     let take = |settings: Settings| settings.strong_passwords;
     setting(environment, "strong-passwords", take)
 }
 
-/// A setting that is true or false.
+/// A boolean setting.
 fn setting(
     environment: &Environment,
     name: &str,
@@ -153,22 +153,19 @@ impl SettingSearch<'_> {
         self.by_default().ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
-                format!("no database found; looked at {}", self.looked.join(", ")),
+                format!("no database found; searched {}", self.looked.join(", ")),
             )
-            .with_hint(
-                "name it with --db PATH; boltkey locate shows every store of this host, and none \
-                 is ever created where it is missing",
-            )
+            .with_hint("pass --db PATH; boltkey locate lists the stores on this host")
         })
     }
 
-    /// `bolt-path` of the configuration that influxd would read. The path is taken even where
-    /// nothing is there: to open another store instead would be the worse surprise.
+    /// `bolt-path` in the configuration that influxd would read. The path is used even if no file
+    /// exists there. Opening another store instead would be more dangerous.
     fn configured(&mut self) -> Result<Option<(PathBuf, String)>> {
         self.in_configuration("bolt-path", |settings| settings.bolt_path)
     }
 
-    /// A setting of the configuration that influxd would read, and where it comes from.
+    /// A setting in the configuration that influxd would read, and its source.
     fn in_configuration<T>(
         &mut self,
         name: &str,
@@ -186,14 +183,14 @@ impl SettingSearch<'_> {
                         self.looked.push(format!("{} (no {name})", file.display()));
                         return Ok(None);
                     }
-                    // influxd goes on without a configuration that is missing, and so do we.
+                    // Like influxd, ignore a missing configuration file.
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         self.looked.push(format!("{} (missing)", file.display()));
                     }
                     Err(error) => {
                         return Err(error.with_hint(
-                            "INFLUXD_CONFIG_PATH names this file; mend it, unset the variable, \
-                             or name the database with --db PATH",
+                            "INFLUXD_CONFIG_PATH names this file; correct the file, unset the \
+                             variable, or pass --db PATH",
                         ));
                     }
                 }
@@ -202,8 +199,8 @@ impl SettingSearch<'_> {
         }
         self.looked.push("INFLUXD_CONFIG_PATH (not set)".into());
 
-        // The package's service and the image's entry point name these; each of them is the
-        // whole configuration, so the first that exists decides.
+        // The package's service and the image's entry point use these. influxd reads only one
+        // file, so the first existing file decides.
         let root = &environment.root;
         let mut files = vec![root.join("etc/influxdb/config.toml")];
         files.extend(candidates(&root.join("etc/influxdb2")));
@@ -221,7 +218,7 @@ impl SettingSearch<'_> {
                     self.looked.push(format!("{} (missing)", file.display()));
                 }
                 Err(error) => {
-                    self.warnings.push(format!("{error}; it is left aside"));
+                    self.warnings.push(format!("{error}; ignoring this file"));
                     self.looked
                         .push(format!("{} (not readable)", file.display()));
                 }
@@ -230,9 +227,9 @@ impl SettingSearch<'_> {
         Ok(None)
     }
 
-    /// The first file at a path that influxd, its packages and its images use by default. Where
-    /// several hold one, the others are named: after a change of package or image the data that
-    /// seems lost is usually in the other.
+    /// The first existing default path of influxd, its packages and its images. Other existing files
+    /// produce a warning: after a change of package or image, data that seems lost is usually in
+    /// one of them.
     fn by_default(&mut self) -> Option<(PathBuf, String)> {
         let root = &self.environment.root;
         let homes = self.environment.home.iter().cloned();
@@ -249,13 +246,13 @@ impl SettingSearch<'_> {
             match (fs::metadata(&path), &found) {
                 (Ok(_), None) => found = Some(path),
                 (Ok(_), Some(_)) => self.warnings.push(format!(
-                    "there is also {}; name the one you mean with --db PATH",
+                    "{} exists too; use --db PATH to choose a database",
                     path.display()
                 )),
                 (Err(cause), _) => {
                     let state = match cause.kind() {
                         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "missing",
-                        io::ErrorKind::PermissionDenied => "not allowed to look",
+                        io::ErrorKind::PermissionDenied => "permission denied",
                         _ => "not readable",
                     };
                     self.looked.push(format!("{} ({state})", path.display()));
@@ -265,8 +262,8 @@ impl SettingSearch<'_> {
         Some((found?, String::from("a default path of influxd")))
     }
 
-    /// Whether a running influxd has our working directory as its own. Only then does a
-    /// configuration in it mean anything.
+    /// Whether a running influxd has the same working directory. Only then does influxd use a
+    /// configuration in it.
     fn influxd_runs_here(&self) -> bool {
         let Ok(here) = fs::canonicalize(&self.environment.working_directory) else {
             return false;
@@ -282,8 +279,8 @@ impl SettingSearch<'_> {
     }
 }
 
-/// The files that influxd tries for a configuration path: the path itself if its extension is
-/// one of a configuration, else `config.*` in that folder.
+/// The files that influxd tries for a configuration path: the path itself if it has a known
+/// extension, otherwise `config.*` in that folder.
 fn candidates(path: &Path) -> Vec<PathBuf> {
     if Format::of(path).is_some() {
         return vec![path.to_path_buf()];
@@ -294,8 +291,8 @@ fn candidates(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The database that a configuration names, at a path as `INFLUXD_CONFIG_PATH` may have it, and the
-/// file that says so. None where there is none, or it can't be read or understood.
+/// The database named by a configuration, and the configuration file. `path` has the form of
+/// `INFLUXD_CONFIG_PATH`. None if there is no such setting or the file is missing or invalid.
 pub(crate) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
     for file in candidates(path) {
         match read_config(&file) {
@@ -307,7 +304,7 @@ pub(crate) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
     None
 }
 
-/// What a configuration file says.
+/// Reads a configuration file.
 fn read_config(file: &Path) -> Result<Settings> {
     let refused = |why: &str| {
         Error::new(
@@ -315,17 +312,17 @@ fn read_config(file: &Path) -> Result<Settings> {
             format!("can't use the configuration {}: {why}", file.display()),
         )
     };
-    let format = Format::of(file).ok_or_else(|| refused("its format is not known"))?;
-    // A pipe would keep us waiting for its other end.
+    let format = Format::of(file).ok_or_else(|| refused("unknown format"))?;
+    // Opening a pipe would block.
     if !fs::metadata(file).at("read", file)?.is_file() {
-        return Err(refused("it is not a regular file"));
+        return Err(refused("not a regular file"));
     }
     let mut text = String::new();
     File::open(file)
         .and_then(|opened| opened.take(LONGEST_CONFIG + 1).read_to_string(&mut text))
         .at("read", file)?;
     if text.len() as u64 > LONGEST_CONFIG {
-        return Err(refused("it is longer than 1 MiB"));
+        return Err(refused("longer than 1 MiB"));
     }
     settings(&text, format).map_err(|invalid| refused(&invalid.to_string()))
 }

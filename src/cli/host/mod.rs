@@ -1,5 +1,5 @@
-//! What the host tells about its databases: influxd's configuration, processes, services, and
-//! the paths where a store may be.
+//! Finds the databases of this host by influxd's configuration, processes, services and default
+//! paths.
 
 mod bounded_reads;
 pub mod config;

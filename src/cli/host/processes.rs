@@ -1,5 +1,5 @@
-//! The influxd processes of this host: what their command lines, environments and open files tell
-//! of the stores they use. Read from Linux's `/proc`; where there is none, there are none.
+//! Finds stores in the command lines, environments and open files of running influxd processes.
+//! Reads Linux's `/proc`. Without `/proc`, finds nothing.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,18 +14,18 @@ use crate::cli::host::discover::configured_bolt;
 use crate::ops::locate::Place;
 use crate::store::{Holder, engine_of};
 
-/// More open files than that are not looked at, one by one.
+/// Maximum number of open files examined per process.
 const MOST_FILES: usize = 65_536;
 
-/// What the processes tell.
+/// The result of the search.
 #[derive(Default)]
 pub(crate) struct Processes {
     pub(crate) places: Vec<Place>,
-    /// What could not be seen, one sentence each.
+    /// Information that could not be read, one sentence each.
     pub(crate) unseen: Vec<String>,
 }
 
-/// Looks at every process below `root` whose program is influxd.
+/// Examines every influxd process below `root`.
 pub(crate) fn influxd(root: &Path) -> Processes {
     let mut found = Processes::default();
     for folder in entries(&root.join("proc")).unwrap_or_default() {
@@ -51,7 +51,7 @@ pub(crate) fn influxd(root: &Path) -> Processes {
     found
 }
 
-/// The program's name: as the system has it, else of the command line.
+/// The program's name, from `comm` or the command line.
 fn program(folder: &Path, command: &[u8]) -> String {
     let name = fs::read(folder.join("comm")).unwrap_or_default();
     let name = match name.trim_ascii_end() {
@@ -97,7 +97,7 @@ impl Process {
         }
         if !unseen.is_empty() {
             found.unseen.push(format!(
-                "of {} the {} can't be read; root may read {}",
+                "can't read the {1} of {0}; root can read {2}",
                 self.name,
                 unseen.join(" and the "),
                 if unseen.len() == 1 { "it" } else { "them" }
@@ -105,7 +105,7 @@ impl Process {
         }
     }
 
-    /// Only what names a database is taken out of it; passwords stand there as well.
+    /// Uses only the variables that name a database. Others may hold passwords.
     fn look_into_environment(&self, environment: &[u8], found: &mut Processes) {
         let value = |name: &str| {
             let values = environment.split(|byte| *byte == 0);
@@ -130,7 +130,7 @@ impl Process {
         }
     }
 
-    /// Adds a path that the process knows by this name.
+    /// Adds a path as the process sees it.
     fn add(&self, path: &Path, how: &str, found: &mut Processes) {
         found.places.push(Place {
             path: self.reachable(path),
@@ -140,8 +140,8 @@ impl Process {
         });
     }
 
-    /// The name by which this process can reach a file of that one, which may live in a container:
-    /// the same where it leads to the same file.
+    /// The path of the process's file as seen from this process. They differ for a process in a
+    /// container.
     fn reachable(&self, path: &Path) -> PathBuf {
         let path = if path.is_absolute() {
             path.to_path_buf()
@@ -157,7 +157,7 @@ impl Process {
         }
     }
 
-    /// A database among the open files is one that the process uses, whatever its name.
+    /// Adds an open file if its content is a database, whatever its name.
     fn look_at_open_file(&self, file: &Path, found: &mut Processes) {
         let is_file = fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
         if !is_file || !matches!(engine_of(file), Ok(Some(_))) {
@@ -166,8 +166,8 @@ impl Process {
         let named = fs::read_link(file).map(|name| self.reachable(&name));
         let (path, state) = match named {
             Ok(name) if inode(&name) == inode(file) => (name, ""),
-            // It has been deleted, or stands where this process can't get to.
-            _ => (file.to_path_buf(), ", which have no other name here"),
+            // The file was deleted, or it is not reachable from this process.
+            _ => (file.to_path_buf(), " (deleted or not reachable)"),
         };
         found.places.push(Place {
             path,
@@ -183,7 +183,7 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// What `--bolt-path` names, in either of its forms.
+/// The values of `--bolt-path PATH` and `--bolt-path=PATH`.
 fn in_command_line(command: &[u8]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut words = command.split(|byte| *byte == 0);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_tells_of_its_store() {
+    fn stores_of_a_process_are_found() {
         let root = TempDir::new().unwrap();
         let host = root.path();
         let by_flag = file(&root, "srv/flag.bolt", bolt());
@@ -251,7 +251,7 @@ mod tests {
         symlink(&open, host.join("proc/12/fd/3")).unwrap();
         symlink(host.join("srv/points.tsm"), host.join("proc/12/fd/4")).unwrap();
         symlink("socket:[1]", host.join("proc/12/fd/5")).unwrap();
-        // Another program, and one that can't be looked into.
+        // Another program, and a process that can't be read.
         file(&root, "proc/13/comm", "influx\n");
         file(&root, "proc/14/comm", "influxd\n");
         file(&root, "proc/version", "Linux\n");
@@ -295,7 +295,7 @@ mod tests {
         symlink("/var/lib/influxdb2", host.join("proc/7/cwd")).unwrap();
         fs::create_dir_all(host.join("proc/7/fd")).unwrap();
         let [place] = &influxd(host).places[..] else {
-            panic!("not one place");
+            panic!("expected one place");
         };
         let through = host.join("proc/7/root/var/lib/influxdb2/influxd.bolt");
         assert_eq!(place.path, through);

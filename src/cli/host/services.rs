@@ -1,5 +1,4 @@
-//! What the services of this host tell of influxd's database: systemd's units and the files with
-//! variables that they read.
+//! Finds databases in systemd units, start scripts and the environment files that they read.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::host::bounded_reads::{entries, read_bounded};
 use crate::cli::host::discover::configured_bolt;
 
-/// Folders of units and start scripts, below the root.
+/// Folders with units and start scripts, relative to the root.
 const FOLDERS: [&str; 6] = [
     "etc/systemd/system",
     "run/systemd/system",
@@ -18,10 +17,10 @@ const FOLDERS: [&str; 6] = [
     "etc/init.d",
 ];
 
-/// Folders of files with variables, below the root.
+/// Folders with environment files, relative to the root.
 const VARIABLES: [&str; 2] = ["etc/default", "etc/sysconfig"];
 
-/// The databases that the services' files name, each with the file that does.
+/// The databases named in service files, each with the name of that file.
 pub(crate) fn named(root: &Path) -> Vec<(PathBuf, String)> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in FOLDERS.iter().chain(&VARIABLES) {
@@ -39,7 +38,7 @@ pub(crate) fn named(root: &Path) -> Vec<(PathBuf, String)> {
     }
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    // Grows while it is walked: units name files with variables.
+    // The list grows during the loop, because units name environment files.
     while let Some(file) = files.pop() {
         if !seen.insert(file.clone()) {
             continue;
@@ -52,7 +51,7 @@ pub(crate) fn named(root: &Path) -> Vec<(PathBuf, String)> {
         found.extend(clues.databases.into_iter().map(|path| (path, by.clone())));
         for config in clues.configurations {
             if let Some((path, config)) = configured_bolt(&config) {
-                found.push((path, format!("{}, which {by} names", config.display())));
+                found.push((path, format!("{}, named by {by}", config.display())));
             }
         }
         files.extend(clues.files);
@@ -61,12 +60,12 @@ pub(crate) fn named(root: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// What a file says.
+/// The paths found in one file.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Clues {
     databases: Vec<PathBuf>,
     configurations: Vec<PathBuf>,
-    /// More files that may say something.
+    /// Environment files to read.
     files: Vec<PathBuf>,
 }
 
@@ -86,7 +85,7 @@ impl Clues {
                     continue;
                 }
                 let mut value = |start: &str| match word.split_once(start) {
-                    // In quotes the value is the next word.
+                    // A quoted value is the next word.
                     Some((_, "")) => words.next(),
                     after => after.map(|(_, value)| value),
                 };
@@ -104,7 +103,7 @@ impl Clues {
     }
 }
 
-/// Only whole paths: what a shell or systemd would fill in is not known here.
+/// Adds absolute paths only. Variables of a shell or of systemd are not expanded.
 fn push(paths: &mut Vec<PathBuf>, path: Option<&str>) {
     let path = path.filter(|path| path.starts_with('/') && !path.contains(['$', '%', '*']));
     paths.extend(path.map(PathBuf::from));
@@ -119,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_units_and_variables_say() {
+    fn units_and_variables_are_parsed() {
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
         let clues = Clues::of(
             "# INFLUXD_BOLT_PATH=/comment\n\

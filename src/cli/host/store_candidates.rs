@@ -1,5 +1,5 @@
-//! Every file of this host that may be a metadata store: named by somebody, or in a folder where
-//! influxd, its packages and its containers keep them.
+//! Lists every file of this host that may be a metadata store: named in a configuration, or in a
+//! default folder of influxd, its packages or its containers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -13,10 +13,10 @@ use crate::cli::host::processes::influxd;
 use crate::cli::host::services;
 use crate::ops::locate::Place;
 
-/// The name that influxd gives to its database.
+/// The default file name of the database.
 const BOLT: &str = "influxd.bolt";
 
-/// Folders of packages and images, below the root.
+/// Default folders of packages and images, relative to the root.
 const OF_PACKAGES: [&str; 5] = [
     "var/lib/influxdb",
     "var/lib/influxdb2",
@@ -25,7 +25,7 @@ const OF_PACKAGES: [&str; 5] = [
     "bitnami/influxdb/data",
 ];
 
-/// Folders in which containers keep their volumes, below the root.
+/// Folders of container volumes, relative to the root.
 const OF_VOLUMES: [&str; 7] = [
     "var/lib/docker/volumes/*/_data",
     "var/snap/docker/common/var-lib-docker/volumes/*/_data",
@@ -36,13 +36,13 @@ const OF_VOLUMES: [&str; 7] = [
     "var/openebs/local/*",
 ];
 
-/// The same below a home folder, where containers run without root.
+/// Folders of volumes of rootless containers, relative to a home folder.
 const OF_VOLUMES_AT_HOME: [&str; 2] = [
     ".local/share/docker/volumes/*/_data",
     ".local/share/containers/storage/volumes/*/_data",
 ];
 
-/// Folders with the file systems of containers that keep their data in themselves, below the root.
+/// Folders with the file systems of containers, relative to the root.
 const OF_CONTAINERS: [&str; 4] = [
     "var/lib/docker/overlay2/*/diff",
     "var/lib/containers/storage/overlay/*/diff",
@@ -50,7 +50,7 @@ const OF_CONTAINERS: [&str; 4] = [
     "run/containerd/io.containerd.runtime.v2.task/*/*/rootfs",
 ];
 
-/// Where an image keeps its database, in such a file system.
+/// Folders of the database in a container's file system.
 const IN_CONTAINERS: [&str; 4] = [
     "var/lib/influxdb2",
     "var/lib/influxdb",
@@ -58,23 +58,23 @@ const IN_CONTAINERS: [&str; 4] = [
     "bitnami/influxdb",
 ];
 
-/// What was gathered.
+/// The candidates.
 #[derive(Default)]
 pub(crate) struct Places {
-    /// In the order in which names of one file are preferred.
+    /// In order of preference, if one file has several names.
     pub(crate) places: Vec<Place>,
     /// The one that influxd would open, and why.
     pub(crate) would_open: Option<(PathBuf, String)>,
-    /// Names of users by their numbers.
+    /// User names by user ID.
     pub(crate) owners: BTreeMap<u32, String>,
-    /// What could not be seen, one sentence each.
+    /// Information that could not be read, one sentence each.
     pub(crate) unseen: Vec<String>,
-    /// Folders that are closed to this user.
+    /// Folders that this user can't read.
     denied: BTreeSet<PathBuf>,
 }
 
-/// Gathers them all. Nothing but names is looked at, and what the configurations, services and
-/// processes of influxd say.
+/// Collects the candidates by name, and from influxd's configurations, services and processes. Does
+/// not read the candidates.
 pub(crate) fn gather(environment: &Environment, named: Option<&Path>) -> Places {
     let mut found = Places::default();
     if let Some(path) = named {
@@ -122,7 +122,7 @@ pub(crate) fn gather(environment: &Environment, named: Option<&Path>) -> Places 
     found.places.extend(processes.places);
     found.unseen.extend(processes.unseen);
     found.tell_denied();
-    // As a list for other commands, from whatever folder they are run.
+    // Absolute paths, so that they can be passed to other commands.
     let here = &environment.working_directory;
     let relative = found.places.iter_mut().map(|place| &mut place.path);
     let chosen = found.would_open.iter_mut().map(|(path, _)| path);
@@ -146,7 +146,7 @@ impl Places {
         });
     }
 
-    /// Which one influxd would open. A variable of our own means nothing to it.
+    /// Finds the store that influxd would open. `BOLTKEY_DB` does not affect influxd.
     fn ask_as_influxd(&mut self, environment: &Environment) {
         match discover_as_influxd(environment) {
             Ok(found) => {
@@ -161,7 +161,7 @@ impl Places {
         }
     }
 
-    /// What the configurations of packages and images say, whichever of them counts.
+    /// Adds the databases named by the configurations of packages and images.
     fn configurations(&mut self, environment: &Environment) {
         let root = &environment.root;
         let files = [
@@ -177,7 +177,7 @@ impl Places {
         }
     }
 
-    /// The files of a folder that look like databases by their names.
+    /// Adds the files of a folder whose names look like a database.
     fn folder(&mut self, folder: &Path, why: &str) {
         for path in self.list(folder) {
             let is_named = path.file_name() == Some(OsStr::new(BOLT));
@@ -193,7 +193,7 @@ impl Places {
         }
     }
 
-    /// The folders below `root` that match a pattern, in which `*` stands for any one name.
+    /// The folders below `root` that match a pattern. `*` matches any single name.
     fn expand(&mut self, root: &Path, pattern: &str) -> Vec<PathBuf> {
         let mut folders = vec![root.to_path_buf()];
         for part in pattern.split('/') {
@@ -220,7 +220,7 @@ impl Places {
         })
     }
 
-    /// One sentence about all folders that are closed to this user.
+    /// Adds one sentence about the folders that this user can't read.
     fn tell_denied(&mut self) {
         const NAMED: usize = 5;
         if self.denied.is_empty() {
@@ -233,13 +233,13 @@ impl Places {
             more => format!(" and {more} more"),
         };
         self.unseen.push(format!(
-            "not allowed to look into {}{more}; root may",
+            "permission denied: {}{more}; root can read them",
             names.join(", ")
         ));
     }
 }
 
-/// The folder that keeps this user out of `folder`: it, or one above it.
+/// The folder that denies access to `folder`: itself or a parent.
 fn closed(folder: &Path) -> PathBuf {
     let open = folder.ancestors().find(|folder| folder.metadata().is_ok());
     open.unwrap_or(folder).to_path_buf()
@@ -252,7 +252,7 @@ struct User {
     home: PathBuf,
 }
 
-/// The users that `/etc/passwd` names.
+/// The users in `/etc/passwd`.
 fn users(root: &Path) -> Vec<User> {
     let text = read_bounded(&root.join("etc/passwd")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -270,7 +270,7 @@ fn users(root: &Path) -> Vec<User> {
     text.lines().filter_map(user).collect()
 }
 
-/// Every home folder, once, and whose it is.
+/// Every home folder, without duplicates, and its description.
 fn homes(environment: &Environment, users: &[User]) -> Vec<(PathBuf, String)> {
     let root = &environment.root;
     let own = environment.home.iter();

@@ -1,4 +1,4 @@
-//! The lines that all commands share which show one authorization.
+//! The details of one authorization, shared by all commands that print them.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use crate::cli::terminal::ui::printable;
 use crate::metadata::Id;
 use crate::ops::auth::list::{AuthDetails, NamedPermission};
 
-/// Writes them. A token that is `hidden` stands elsewhere, or nowhere yet.
+/// Writes the details. `hidden` omits the token.
 pub(crate) fn write_auth_details(
     entry: &AuthDetails<'_>,
     hidden: bool,
@@ -46,8 +46,8 @@ pub(crate) fn write_auth_details(
     writeln!(out, "Updated:      {}", printable(entry.updated_at))
 }
 
-/// One permission as text: `read:orgs/ID/buckets/ID`; with `names`, the names of what it is for
-/// behind it. Not yet [`printable`].
+/// One permission as text: `read:orgs/ID/buckets/ID`. `names` appends the names of the bucket and
+/// organization. The text is not escaped; see [`printable`].
 #[must_use]
 pub fn permission_text(permission: &NamedPermission<'_>, names: bool) -> String {
     let resource = &permission.resource;

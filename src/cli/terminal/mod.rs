@@ -1,6 +1,7 @@
-//! Streams and people: reports, tables, progress, questions, secrets that are typed in.
+//! Terminal input and output: reports, tables, progress, questions, secret prompts.
 
 pub(crate) mod auth_details;
+pub(crate) mod password_input;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod sealing;

@@ -1,4 +1,4 @@
-//! How far a long command is, for people at a terminal.
+//! Progress display on a terminal.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -7,24 +7,24 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::terminal::ui::Ui;
 
-/// A line on standard error that says how far a command is. Not there when nobody watches.
+/// A progress line on standard error. Hidden if standard error is not a terminal.
 pub struct Bar(ProgressBar);
 
 impl Bar {
-    /// Says what is `doing`; there are `total` bytes to be done, more or less.
+    /// A bar with the message `doing` and an estimated `total` in bytes.
     #[must_use]
     pub fn new(ui: &Ui, doing: &'static str, total: u64) -> Self {
         let template = "{msg} {percent:>3} %  {bytes}, {bytes_per_sec}";
         Self::of(ui, doing, Some(total), template)
     }
 
-    /// The same for bytes of which it can't be told how many there will be.
+    /// A byte counter without a known total.
     #[must_use]
     pub fn counting(ui: &Ui, doing: &'static str) -> Self {
         Self::of(ui, doing, None, "{msg} {bytes}, {bytes_per_sec}")
     }
 
-    /// The same for work of which it can't be told how much of it is done.
+    /// A spinner for work without measurable progress.
     #[must_use]
     pub fn working(ui: &Ui, doing: &'static str) -> Self {
         Self::of(ui, doing, None, "{spinner} {msg} {elapsed}")
@@ -38,7 +38,7 @@ impl Bar {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(total, target);
-        // The template is constant and right; if not, the default serves.
+        // The templates are constant and valid. The default style is a fallback.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -49,7 +49,7 @@ impl Bar {
         Self(bar)
     }
 
-    /// So many bytes are done.
+    /// Sets the number of bytes done.
     pub fn at(&self, done: u64) {
         self.0
             .set_position(done.min(self.0.length().unwrap_or(done)));

@@ -1,17 +1,18 @@
-//! Questions at the terminal. Without one, and without `--yes`, they end the command.
+//! Questions on the terminal. Without a terminal, a question ends the command unless `--yes` answers
+//! it.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::cli::terminal::ui::printable;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How often an answer that is none may be given.
+/// Number of attempts to answer a question.
 const TRIES: u32 = 3;
 
-/// Asks for a yes, unless `--yes` has given it.
+/// Asks a yes-or-no question, unless `yes` is set.
 ///
 /// # Errors
-/// [`ErrorKind::Confirmation`] when nobody is there to answer, [`ErrorKind::Refused`] for a no.
+/// [`ErrorKind::Confirmation`] without a terminal, [`ErrorKind::Refused`] when the answer is no.
 pub fn confirm(yes: bool, question: &str) -> Result<()> {
     if yes {
         return Ok(());
@@ -19,9 +20,9 @@ pub fn confirm(yes: bool, question: &str) -> Result<()> {
     let answer = ask(&format!("{question} [y/N] "), || {
         Error::new(
             ErrorKind::Confirmation,
-            format!("this has to be confirmed: {question} Nobody is there to be asked"),
+            format!("confirmation required, but standard input is not a terminal: {question}"),
         )
-        .with_hint("give --yes if the answer is yes")
+        .with_hint("pass --yes to confirm")
     })?;
     if ["y", "yes"].contains(&answer.to_ascii_lowercase().as_str()) {
         Ok(())
@@ -30,14 +31,17 @@ pub fn confirm(yes: bool, question: &str) -> Result<()> {
     }
 }
 
-/// Lets one of several names be chosen, by its number or as it is. Never guesses, whatever
-/// `--yes` says.
+/// Asks for one of several names, by number or by name. `--yes` does not answer this.
 ///
 /// # Errors
-/// `nobody` when nobody is there to answer, [`ErrorKind::Refused`] when no answer is one.
-pub fn choose<'n>(what: &str, names: &[&'n str], nobody: impl Fn() -> Error) -> Result<&'n str> {
+/// `no_terminal` without a terminal, [`ErrorKind::Refused`] without a valid answer.
+pub fn choose<'n>(
+    what: &str,
+    names: &[&'n str],
+    no_terminal: impl Fn() -> Error,
+) -> Result<&'n str> {
     if !is_possible() {
-        return Err(nobody());
+        return Err(no_terminal());
     }
     let mut list = String::new();
     for (number, name) in (1..).zip(names) {
@@ -45,7 +49,7 @@ pub fn choose<'n>(what: &str, names: &[&'n str], nobody: impl Fn() -> Error) -> 
     }
     say(&format!("There are several {what}s:\n{list}"));
     for _ in 0..TRIES {
-        let answer = ask(&format!("Which {what}? Number or name: "), &nobody)?;
+        let answer = ask(&format!("Which {what}? Number or name: "), &no_terminal)?;
         let by_number = answer
             .parse::<usize>()
             .ok()
@@ -53,45 +57,45 @@ pub fn choose<'n>(what: &str, names: &[&'n str], nobody: impl Fn() -> Error) -> 
         if let Some(name) = names.iter().find(|name| **name == answer).or(by_number) {
             return Ok(name);
         }
-        say(&format!("{} is none of them.\n", printable(&answer)));
+        say(&format!("{} is not in the list.\n", printable(&answer)));
     }
     Err(Error::new(
         ErrorKind::Refused,
-        format!("no {what} was chosen"),
+        format!("no {what} selected"),
     ))
 }
 
-/// Asks for a text that has no default.
+/// Asks for a text.
 ///
 /// # Errors
-/// `nobody` when nobody is there to answer, [`ErrorKind::Refused`] when the answer is empty.
-pub fn text(question: &str, nobody: impl Fn() -> Error) -> Result<String> {
-    let answer = ask(question, nobody)?;
+/// `no_terminal` without a terminal, [`ErrorKind::Refused`] when the answer is empty.
+pub fn text(question: &str, no_terminal: impl Fn() -> Error) -> Result<String> {
+    let answer = ask(question, no_terminal)?;
     if answer.is_empty() {
-        return Err(Error::new(ErrorKind::Refused, "nothing was answered"));
+        return Err(Error::new(ErrorKind::Refused, "the answer is empty"));
     }
     Ok(answer)
 }
 
-/// Whether somebody is there to answer.
+/// Whether a question can be asked: standard input and standard error are terminals.
 fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Standard output is for reports, so questions go to standard error.
+/// Prints a question on standard error. Standard output is for reports.
 fn say(text: &str) {
     let mut err = anstream::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
-fn ask(question: &str, nobody: impl Fn() -> Error) -> Result<String> {
+fn ask(question: &str, no_terminal: impl Fn() -> Error) -> Result<String> {
     if !is_possible() {
-        return Err(nobody());
+        return Err(no_terminal());
     }
     say(question);
     let mut answer = String::new();
     match io::stdin().lock().read_line(&mut answer) {
-        Ok(0) | Err(_) => Err(nobody()),
+        Ok(0) | Err(_) => Err(no_terminal()),
         Ok(_) => Ok(answer.trim().to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! The options that encrypt what is written, and open what was.
+//! Options for encrypted output and input.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,42 +11,42 @@ use crate::ops::capture::read::Unseal;
 use crate::ops::capture::seal::Seal;
 use crate::secret::Token;
 
-/// How an output is encrypted.
+/// Encryption options.
 #[derive(Debug, Args)]
 pub struct SealArgs {
-    /// Encrypt in age's format for the holder of this key (age1…); may be repeated
+    /// Encrypt with age for this public key (age1…); may be repeated
     #[arg(
         long = "recipient",
         value_name = "AGE-KEY",
         conflicts_with = "passphrase_file"
     )]
     recipients: Vec<String>,
-    /// Encrypt in age's format with the passphrase in this file, or from standard input for -;
-    /// `BOLTKEY_PASSPHRASE` does the same
+    /// Encrypt with age and the passphrase in this file (- for standard input) [env:
+    /// `BOLTKEY_PASSPHRASE`]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl SealArgs {
-    /// Whether any of them is there.
+    /// Whether encryption is requested.
     #[must_use]
     pub fn is_given(&self) -> bool {
         !self.recipients.is_empty() || self.passphrase_file.is_some()
     }
 
-    /// Asks for what is needed.
+    /// Reads the passphrase if needed and returns the encryption.
     ///
     /// # Errors
-    /// As [`read_secret`] and [`Seal::for_recipients`].
+    /// The errors of [`read_secret`] and [`Seal::for_recipients`].
     pub fn seal(&self) -> Result<Seal> {
         Ok(self.seal_and_unseal(None)?.0)
     }
 
-    /// The same, and what opens an output that was encrypted so; `identity` is the file with the
-    /// key of one of the recipients.
+    /// Returns the encryption and the matching decryption. `identity` is the file with the private
+    /// key of a recipient.
     ///
     /// # Errors
-    /// As [`Self::seal`], and when `identity` can't be read.
+    /// The errors of [`Self::seal`], and an error when `identity` can't be read.
     pub fn seal_and_unseal(&self, identity: Option<&Path>) -> Result<(Seal, Unseal)> {
         let passphrase = passphrase(self.passphrase_file.as_deref())?;
         let unseal = unseal(identity, passphrase.as_ref())?;
@@ -61,10 +61,10 @@ impl SealArgs {
     }
 }
 
-/// The passphrase, if one is given by file or in the environment; it is never asked for.
+/// The passphrase from the file or the environment, without a prompt.
 ///
 /// # Errors
-/// As [`read_secret`].
+/// The errors of [`read_secret`].
 pub fn passphrase(file: Option<&Path>) -> Result<Option<Token>> {
     if file.is_none() && !Secret::PASSPHRASE.is_set() {
         return Ok(None);
@@ -72,10 +72,10 @@ pub fn passphrase(file: Option<&Path>) -> Result<Option<Token>> {
     read_secret(&Secret::PASSPHRASE, file).map(Some)
 }
 
-/// What opens encrypted captures.
+/// The decryption for captures.
 ///
 /// # Errors
-/// When the file with the identity can't be read, or holds none.
+/// When the identity file can't be read or contains no identity.
 pub fn unseal(identity: Option<&Path>, passphrase: Option<&Token>) -> Result<Unseal> {
     let mut unseal = Unseal::default();
     if let Some(path) = identity {

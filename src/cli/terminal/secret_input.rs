@@ -1,4 +1,4 @@
-//! Secrets come in by file, standard input, environment or prompt, never as an argument.
+//! Reads secrets from a file, standard input, the environment or a prompt, never from arguments.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -10,14 +10,14 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::secret::Token;
 use crate::store::MAX_KEY_SIZE;
 
-/// A secret the program may ask for.
+/// A kind of secret and its sources.
 #[derive(Debug)]
 pub struct Secret {
-    /// What it is called in prompts and errors.
+    /// Its name in prompts and errors.
     name: &'static str,
-    /// The option that names its file.
+    /// The option for its file.
     option: &'static str,
-    /// The environment variable that may hold it.
+    /// Its environment variable.
     variable: &'static str,
 }
 
@@ -28,7 +28,7 @@ impl Secret {
         option: "--token-file",
         variable: "BOLTKEY_TOKEN",
     };
-    /// The operator token that is to open a backup.
+    /// The operator token of a backup.
     pub const OPERATOR_TOKEN: Self = Self {
         name: "operator token",
         option: "--operator-token-file",
@@ -48,12 +48,12 @@ impl Secret {
     };
 }
 
-/// Reads a secret: from `file` (standard input for `-`), else from its environment variable,
-/// else from the terminal without echo. One LF or CRLF at the end is dropped.
+/// Reads a secret from `file` (`-` for standard input), its environment variable, or the terminal
+/// without echo, in this order. Drops one LF or CRLF at the end.
 ///
 /// # Errors
-/// [`ErrorKind::Confirmation`] when it would have to be asked for and there is no terminal;
-/// [`ErrorKind::Refused`] when it is empty, too long, or no UTF-8.
+/// [`ErrorKind::Confirmation`] when a prompt is needed and there is no terminal;
+/// [`ErrorKind::Refused`] when the secret is empty, too long, or not UTF-8.
 pub fn read_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
     let (token, place) = read(secret, file)?;
     if token.reveal().is_empty() {
@@ -62,15 +62,15 @@ pub fn read_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
     Ok(token)
 }
 
-/// The same for a secret that is compared with others: an empty one is a wrong one.
+/// Like [`read_secret`], but allows an empty secret, which then matches nothing.
 ///
 /// # Errors
-/// As [`read_secret`], but for empty ones.
+/// The errors of [`read_secret`], except for an empty secret.
 pub fn read_secret_or_empty(secret: &Secret, file: Option<&Path>) -> Result<Token> {
     Ok(read(secret, file)?.0)
 }
 
-/// The secret, and where it was.
+/// The secret and its source.
 fn read(secret: &Secret, file: Option<&Path>) -> Result<(Token, String)> {
     let (bytes, place) = match file {
         Some(path) if path == Path::new("-") => {
@@ -87,30 +87,30 @@ fn read(secret: &Secret, file: Option<&Path>) -> Result<(Token, String)> {
                 Zeroizing::new(value.into_encoded_bytes()),
                 format!("in {}", secret.variable),
             ),
-            None => (secret.ask(secret.name)?, String::from("that was typed")),
+            None => (secret.ask(secret.name)?, String::from("that was entered")),
         },
     };
     Ok((secret.check(bytes, &place)?, place))
 }
 
-/// As [`read_secret`] for a secret that is new: what is typed is asked for twice.
+/// Like [`read_secret`], for a new secret: the prompt asks twice.
 ///
 /// # Errors
-/// As [`read_secret`]; [`ErrorKind::Refused`] when the two are not the same.
+/// The errors of [`read_secret`]; [`ErrorKind::Refused`] when the two entries differ.
 pub fn read_new_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
     let first = read_secret(secret, file)?;
     if file.is_some() || secret.is_set() {
         return Ok(first);
     }
-    if secret.check(secret.ask("same again")?, "that was typed")? == first {
+    if secret.check(secret.ask("repeat")?, "that was entered")? == first {
         return Ok(first);
     }
-    let message = format!("the two {}s differ", secret.name);
+    let message = format!("the {} entries do not match", secret.name);
     Err(Error::new(ErrorKind::Refused, message))
 }
 
-/// Whether others than its owner may read a file that holds a secret. What can't be looked at does
-/// not count: reading it will tell.
+/// Whether users other than the owner can read a file. False if its mode can't be read; reading
+/// the file reports that error.
 #[must_use]
 pub fn is_exposed(file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -119,8 +119,8 @@ pub fn is_exposed(file: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & OTHERS_READ != 0)
 }
 
-/// Reads a little more than may be, so that too much is noticed. The buffer never grows: a
-/// smaller one would be left behind in memory as it was.
+/// Reads one byte more than the limit allows, to detect longer input. The buffer never grows,
+/// because reallocation would leave a copy of the secret in memory.
 fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let most = MAX_KEY_SIZE + "\r\n".len() + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(2 * most));
@@ -129,13 +129,13 @@ fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 impl Secret {
-    /// What it is called.
+    /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Whether the environment holds it.
+    /// Whether its environment variable is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
         std::env::var_os(self.variable).is_some()
@@ -146,8 +146,8 @@ impl Secret {
         Error::new(ErrorKind::Refused, message)
     }
 
-    /// Drops one line end and refuses what can be no secret, though not an empty one; `place` says
-    /// where it was.
+    /// Drops one line end and refuses text that can't be a secret. Allows an empty one. `place` is its
+    /// source, for errors.
     fn check(&self, bytes: Zeroizing<Vec<u8>>, place: &str) -> Result<Token> {
         let refused = |why: &str| self.refused(place, why);
         let text = bytes
@@ -159,23 +159,26 @@ impl Secret {
         }
         match std::str::from_utf8(text) {
             Ok(text) => Ok(Token::new(text.to_owned())),
-            Err(_) => Err(refused("is no UTF-8 text")),
+            Err(_) => Err(refused("is not UTF-8 text")),
         }
     }
 
-    /// Asks at the terminal, without echo, for what `prompt` calls it.
+    /// Prompts on the terminal without echo.
     fn ask(&self, prompt: &str) -> Result<Zeroizing<Vec<u8>>> {
         let nobody = || {
-            let message = format!("a {} is needed and nobody is there to be asked", self.name);
+            let message = format!(
+                "{} required, but there is no terminal to ask for it",
+                self.name
+            );
             Error::new(ErrorKind::Confirmation, message).with_hint(format!(
-                "give it by {} FILE, - for standard input, or in {}",
+                "use {} FILE (- for standard input) or set {}",
                 self.option, self.variable
             ))
         };
         if !io::stdin().is_terminal() {
             return Err(nobody());
         }
-        rpassword::prompt_password(format!("{prompt} (not shown): "))
+        rpassword::prompt_password(format!("{prompt} (hidden): "))
             .map(|text| Zeroizing::new(text.into_bytes()))
             .map_err(|_| nobody())
     }
@@ -186,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_end_is_dropped_and_what_can_be_no_secret_is_refused() {
+    fn one_line_end_is_dropped_and_invalid_secrets_are_refused() {
         let check = |bytes: &[u8]| {
             let token = Secret::TOKEN.check(Zeroizing::new(bytes.to_vec()), "here");
             token.map(|token| token.reveal().to_owned())

@@ -1,8 +1,8 @@
-//! Whether there is a standard output that could take a secret.
+//! Detects a closed standard output, which would lose a secret.
 //!
-//! Before `main` runs, Rust's library opens the null device, for reading and writing, in the place
-//! of a stream that the caller closed (`>&-`). A token printed there would be lost and nothing
-//! would tell. `>/dev/null`, which somebody asked for, is open for writing alone.
+//! Before `main` runs, Rust's standard library replaces a closed stream (`>&-`) with the null
+//! device, open for reading and writing. A token printed there would be lost without an error.
+//! An explicit `>/dev/null` is open only for writing.
 
 use std::io;
 use std::path::Path;
@@ -12,14 +12,14 @@ use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
 use crate::cli::terminal::ui::stdout_failed;
 use crate::error::Result;
 
-/// Where the system keeps what is thrown away.
+/// The null device.
 const NULL: &str = "/dev/null";
 
-/// Fails if this process was started without a standard output. Called before anything is done
-/// whose only trace would be printed there.
+/// Fails if this process was started without a standard output. Called before creating a secret
+/// that is only printed.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Io`] when it was.
+/// [`crate::ErrorKind::Io`] when standard output is closed.
 pub(crate) fn ensure_open() -> Result<()> {
     if is_closed() {
         Err(stdout_failed(&io::Error::other("it is closed")))
@@ -28,7 +28,7 @@ pub(crate) fn ensure_open() -> Result<()> {
     }
 }
 
-/// What can't be looked at counts as open: writing to it will tell.
+/// False if the stream can't be examined; writing to it reports the error.
 fn is_closed() -> bool {
     let stdout = io::stdout();
     let (Ok(flags), Ok(stream), Ok(null)) = (fcntl_getfl(&stdout), fstat(&stdout), stat(NULL))

@@ -1,4 +1,4 @@
-//! Columns for people, aligned with spaces, without borders.
+//! Plain tables, aligned with spaces, without borders.
 
 use std::io::{self, Write};
 
@@ -20,7 +20,7 @@ impl Table {
         }
     }
 
-    /// Adds a row. What stands in it is made safe for a terminal here.
+    /// Adds a row. Control characters in the cells are escaped.
     pub fn row<const N: usize>(&mut self, cells: [&str; N]) {
         self.rows.push(cells.map(printable).to_vec());
     }
@@ -52,7 +52,7 @@ impl Table {
     }
 }
 
-/// How many columns a terminal gives to `text`.
+/// The width of `text` on a terminal, in columns.
 fn display_width(text: &str) -> usize {
     unicode_width::UnicodeWidthStr::width(text)
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_align_by_what_the_terminal_shows() {
+    fn columns_align_by_display_width() {
         let mut table = Table::new(&["ID", "Name"], true);
         table.row(["1", "日本"]);
         table.row(["日本", "x"]);

@@ -1,4 +1,4 @@
-//! The terminal side: reports to standard output, everything else to standard error.
+//! Prints reports on standard output and all other messages on standard error.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// A report that people can read. The same value, serialized, is what scripts get.
+/// A report as text. The same value, serialized, is its JSON form.
 pub trait Human {
     /// Writes the report as text. Names from the database go through [`printable`].
     ///
@@ -25,7 +25,7 @@ pub trait Human {
     fn write(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// Where output goes and how.
+/// Output streams and verbosity.
 #[derive(Debug, Clone)]
 pub struct Ui {
     json: bool,
@@ -34,7 +34,7 @@ pub struct Ui {
 }
 
 impl Ui {
-    /// The streams of this process, by the global options.
+    /// The streams of this process, configured by the global options.
     #[must_use]
     pub fn new(globals: &Globals) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Ui {
         }
     }
 
-    /// For arguments that did not parse: only what raw arguments tell is known.
+    /// For arguments that failed to parse: only `--json` is known.
     pub(crate) fn of_raw_arguments(json: bool) -> Self {
         Self {
             json,
@@ -53,19 +53,19 @@ impl Ui {
         }
     }
 
-    /// Whether machine-readable output was asked for.
+    /// Whether `--json` is set.
     #[must_use]
     pub fn json(&self) -> bool {
         self.json
     }
 
-    /// Whether status lines are not wanted.
+    /// Whether `--quiet` is set.
     #[must_use]
     pub fn quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Puts a report on standard output: as text, or as one JSON document.
+    /// Prints a report as text or as one JSON document.
     ///
     /// # Errors
     /// When standard output can't be written.
@@ -73,8 +73,8 @@ impl Ui {
         self.print([&self.render(report)?])
     }
 
-    /// A report as it would be printed. To render first and print after the store is closed
-    /// keeps a slow reader of standard output from keeping the lock.
+    /// Renders a report for printing. Render while the store is open and print after it is closed, so
+    /// that a slow reader of standard output does not hold the lock.
     ///
     /// # Errors
     /// When the report can't be rendered.
@@ -93,7 +93,7 @@ impl Ui {
         Ok(text)
     }
 
-    /// Puts rendered text on standard output. A reader that has gone away is no failure.
+    /// Prints rendered text. A closed pipe is not an error.
     ///
     /// # Errors
     /// When standard output can't be written.
@@ -104,8 +104,7 @@ impl Ui {
         }
     }
 
-    /// Puts rendered text on standard output that stands nowhere else, such as a token just made:
-    /// a reader that has gone away is a failure too.
+    /// Prints rendered text that has no other copy, such as a new token. A closed pipe is an error.
     ///
     /// # Errors
     /// When standard output can't be written.
@@ -115,7 +114,7 @@ impl Ui {
 
     fn send<T: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = T>) -> io::Result<()> {
         let mut out: Box<dyn Write> = if self.json {
-            // Nothing in JSON has to be adapted to a terminal.
+            // JSON contains no styles.
             Box::new(io::stdout().lock())
         } else {
             Box::new(anstream::stdout().lock())
@@ -126,7 +125,7 @@ impl Ui {
         out.flush()
     }
 
-    /// Puts text on standard output that is not a report.
+    /// Prints text that is not a report.
     ///
     /// # Errors
     /// When standard output can't be written.
@@ -138,27 +137,26 @@ impl Ui {
         self.print([&text])
     }
 
-    /// A status line on standard error, left out by `--quiet`.
+    /// Prints a status message on standard error unless `--quiet` is set.
     pub fn status(&self, text: &str) {
         if !self.quiet {
             self.line(&printable(text));
         }
     }
 
-    /// A line on standard error for those who asked for more with `--verbose`.
+    /// Prints a message on standard error if `--verbose` is set.
     pub fn detail(&self, text: &str) {
         if self.verbose {
             self.line(&printable(text));
         }
     }
 
-    /// A warning on standard error.
+    /// Prints a warning on standard error.
     pub fn warning(&self, text: &str) {
         self.line(&format!("{WARNING}warning:{WARNING:#} {}", printable(text)));
     }
 
-    /// Findings about the file as a whole, on standard error; mere notes are left out by
-    /// `--quiet`.
+    /// Prints findings on standard error. `--quiet` omits those of severity info.
     pub fn warn(&self, findings: &[Finding]) {
         for finding in findings {
             let text = format!("{}: {}", finding.place, finding.message);
@@ -173,7 +171,7 @@ impl Ui {
         }
     }
 
-    /// Says on standard error why the command failed; the exit code follows from the kind.
+    /// Prints the error on standard error and returns its exit code.
     #[must_use]
     pub fn fail(&self, error: &Error) -> ExitCode {
         let (number, code) = exit::code_of(error.kind());
@@ -193,24 +191,24 @@ impl Ui {
         ExitCode::from(number)
     }
 
-    /// Standard error may be closed; there is nobody left to tell then.
+    /// Prints one line on standard error. Errors are ignored, since they can't be reported.
     fn line(&self, text: &str) {
         let mut err = anstream::stderr().lock();
         let _ = writeln!(err, "{text}");
     }
 }
 
-/// What reports and failures say of a database that is as it was.
+/// The text for an unchanged database, in reports and errors.
 pub const NOTHING_CHANGED: &str = "nothing was changed";
 
-/// The end of a report's sentence about what would be done: a dry run changes nothing.
+/// The end of a report's sentence in a dry run.
 #[must_use]
 pub fn unchanged(dry_run: bool) -> &'static str {
     if dry_run { "; nothing was changed" } else { "" }
 }
 
-/// A failure in one sentence: what happened, what became of the database, what else to know.
-/// Wrong arguments do nothing, so of them nothing is said.
+/// An error as one sentence: the cause, its effect on the database, further notes. Usage errors
+/// have no effect, so none is printed.
 fn sentence(error: &Error) -> String {
     let mut sentence = error.what();
     if error.effect() == Effect::Nothing && error.kind() != ErrorKind::Usage {
@@ -224,7 +222,7 @@ fn sentence(error: &Error) -> String {
     sentence
 }
 
-/// The failure to write to standard output. Whatever is printed was read, not changed.
+/// The error for a failed write to standard output.
 pub(crate) fn stdout_failed(cause: &io::Error) -> Error {
     Error::new(
         ErrorKind::Io,
@@ -232,8 +230,7 @@ pub(crate) fn stdout_failed(cause: &io::Error) -> Error {
     )
 }
 
-/// Text from a database, made safe for a terminal: control characters and those that change the
-/// direction of writing are shown as `\u{…}`.
+/// Escapes text for a terminal: control characters and bidirectional controls become `\u{…}`.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let hostile = |c: char| {
@@ -261,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_characters_are_shown_not_sent() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
         assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(printable("Zähler 日本"), "Zähler 日本");

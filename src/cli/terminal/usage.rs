@@ -1,4 +1,4 @@
-//! Arguments that did not parse: help and version, which were asked for, and usage errors.
+//! Output of the argument parser: help, version and usage errors.
 
 use std::io::ErrorKind as IoErrorKind;
 use std::process::ExitCode;
@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use crate::cli::terminal::ui::{Ui, stdout_failed};
 use crate::error::{Error, ErrorKind};
 
-/// Prints what the parser has to say, and tells how the program ends.
+/// Prints the parser's output and returns the exit code.
 pub(crate) fn answer(refused: &clap::Error) -> ExitCode {
     let ui = Ui::of_raw_arguments(json_was_asked_for());
     if refused.use_stderr() {
         return if ui.json() {
             ui.fail(&usage_error(refused))
         } else {
-            let _ = refused.print(); // if standard error is closed, nobody is left to tell
+            let _ = refused.print(); // a closed standard error can't be reported
             ExitCode::from(2)
         };
     }
@@ -23,7 +23,7 @@ pub(crate) fn answer(refused: &clap::Error) -> ExitCode {
     }
 }
 
-/// Whether `--json` stands among the arguments, which could not be parsed as a whole.
+/// Whether `--json` is among the raw arguments.
 fn json_was_asked_for() -> bool {
     std::env::args_os()
         .skip(1)
@@ -31,12 +31,12 @@ fn json_was_asked_for() -> bool {
         .any(|argument| argument == "--json")
 }
 
-/// The parser's text: its first paragraph says what is wrong, the others what would be right.
+/// Splits the parser's text: the first paragraph is the message, the rest is the hint.
 fn usage_error(refused: &clap::Error) -> Error {
     if refused.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // Its text is the whole help.
-        return Error::new(ErrorKind::Usage, "a subcommand is missing")
-            .with_hint("the same with --help lists them");
+        // The text of this error is the complete help.
+        return Error::new(ErrorKind::Usage, "subcommand required")
+            .with_hint("add --help to list the subcommands");
     }
     let text = refused.render().to_string();
     let mut paragraphs = text

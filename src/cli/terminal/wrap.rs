@@ -1,12 +1,12 @@
-//! Sentences that fit a terminal.
+//! Line wrapping.
 
 use std::io::{self, Write};
 
-/// Columns that every terminal has.
+/// Maximum line width.
 const WIDTH: usize = 80;
 
-/// Writes `text` as lines of at most 80 columns: `first` stands before the first, `indent` spaces
-/// before the others. A word that is longer than a line stays whole, so that paths can be copied.
+/// Writes `text` as lines of at most 80 columns. The first line begins with `first`, the others
+/// with `indent` spaces. Long words are not broken, so that paths can be copied.
 ///
 /// # Errors
 /// When `out` can't be written.
@@ -20,7 +20,7 @@ pub fn write_wrapped(
     let mut line = first.to_owned();
     let mut used = width(first);
     let mut fresh = true;
-    // Two spaces between columns stay two.
+    // Keeps double spaces between columns.
     for word in text.split_inclusive(' ') {
         let bare = word.trim_end();
         if !fresh && used + width(bare) > WIDTH {

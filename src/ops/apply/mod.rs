@@ -1,5 +1,5 @@
-//! `apply`: makes a store match a declarative list of organizations, users and tokens. What
-//! matches already is left alone, so that a second run changes nothing.
+//! `apply`: changes a store to match a declarative list of organizations, users and tokens. Matching
+//! entries are not changed, so a second run changes nothing.
 
 mod list;
 mod people;
@@ -21,33 +21,33 @@ use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 
-/// How a list is applied.
+/// Options of `apply`.
 pub struct Options<'a> {
-    /// What the store is to have.
+    /// The list.
     pub list: &'a List,
-    /// Whether tokens go that an earlier run made and the list no longer names.
+    /// Whether to delete tokens of an earlier run that are no longer in the list.
     pub prune: bool,
-    /// What an explicit `use-hashed-tokens` of influxd says.
+    /// The explicit value of influxd's `use-hashed-tokens`, if set.
     pub use_hashed_tokens: Option<bool>,
     /// InfluxDB's setting `strong-passwords`.
     pub strong_passwords: bool,
 }
 
-/// What is done to one thing.
+/// The kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It was not there.
+    /// The entry is new.
     Create,
-    /// It gets what it lacks.
+    /// An existing record is changed.
     Update,
-    /// Another record takes its place: of tokens whose permissions or owner differ.
+    /// A token is replaced, because its permissions or owner differ.
     Replace,
-    /// It goes.
+    /// A record is deleted.
     Delete,
 }
 
-/// What a thing is.
+/// The kind of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -59,44 +59,44 @@ pub enum Kind {
     Token,
 }
 
-/// One change, in words.
+/// One planned change, for reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedChange {
-    /// What is done.
+    /// The kind of change.
     pub action: Action,
-    /// To what sort of thing.
+    /// The kind of record.
     pub kind: Kind,
     /// Its identifier.
     pub id: Id,
     /// Its name.
     pub name: String,
-    /// A token's organization, if that exists.
+    /// The organization of a token, if it exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub org: Option<String>,
-    /// What it is, or gets.
+    /// Details for the report.
     pub details: Vec<String>,
 }
 
-/// All that is to be done.
+/// The planned changes.
 #[derive(Default)]
 pub struct Plan {
-    /// What is to be written; nothing if all is as the list says.
+    /// The edits. Empty if the store matches the list.
     pub changes: ChangeSet,
-    /// The same in words.
+    /// The changes for the report.
     pub planned: Vec<PlannedChange>,
-    /// How many things are as the list says.
+    /// Number of entries that need no change.
     pub same: usize,
-    /// Authorizations that go, those that are replaced included.
+    /// Deleted authorizations, including replaced ones.
     pub deleted: Vec<DeletedAuthorization>,
-    /// Whether this leaves no usable operator token, though there was one.
+    /// Whether the last usable operator token is deleted.
     pub last_operator: bool,
-    /// Values that were made, and the files they go to.
-    pub made: Vec<(PathBuf, Token)>,
-    /// What is to be told beside the report.
+    /// Generated values and their files.
+    pub generated: Vec<(PathBuf, Token)>,
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// What is worked out so far.
+/// The state of planning.
 struct Work<'a> {
     snapshot: &'a dyn Snapshot,
     schema: u64,
@@ -105,19 +105,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The store as it will be.
+    /// The store after the planned changes.
     fn preview(&self) -> Preview<'_> {
         Preview::new(self.snapshot, &self.plan.changes)
     }
 }
 
-/// Works out what is to be done.
+/// Plans the changes.
 ///
 /// # Errors
-/// * [`crate::ErrorKind::UnknownSchema`], [`crate::ErrorKind::Corrupt`] for stores that are not
+/// * [`crate::ErrorKind::UnknownSchema`], [`crate::ErrorKind::Corrupt`] for stores that can't be
 ///   edited
 /// * [`crate::ErrorKind::NoSuchRecord`] for names that do not exist, [`crate::ErrorKind::Refused`]
-///   for everything that the single commands would refuse; with line and field
+///   for everything that the single commands refuse; with line and field
 pub fn plan(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Timestamp) -> Result<Plan> {
     let schema = known_schema(snapshot)?.migrations;
     all_decoded(&Catalog::load(snapshot)?.skipped)?;
@@ -134,11 +134,10 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Timestamp) -> 
 }
 
 impl Plan {
-    /// Makes it hold, and proves that the file shows it. Values that were made are in their files
-    /// before.
+    /// Commits the changes and verifies them. Generated values are written to their files first.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,

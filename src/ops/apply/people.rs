@@ -13,7 +13,7 @@ use crate::ops::resolve::By;
 use crate::ops::{org, user};
 use crate::store::{ChangeSet, Snapshot};
 
-/// Makes the organizations that are not there.
+/// Creates missing organizations.
 pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
     let catalog = Catalog::load(work.snapshot)?;
     only_once(list.orgs.iter(), |name| name.trim().to_owned())?;
@@ -37,7 +37,7 @@ pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
     Ok(())
 }
 
-/// Makes the users that are not there, and gives those that are what they lack.
+/// Creates missing users and updates existing ones.
 pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> Result<()> {
     let catalog = Catalog::load(&work.preview())?;
     all_decoded(&catalog.skipped)?;
@@ -66,7 +66,7 @@ pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> 
                 let changes = new_password(work.snapshot, known.id, user, options)?;
                 if let Some(changes) = changes {
                     work.plan.changes.extend(changes);
-                    details.push("another password".into());
+                    details.push("new password".into());
                 }
                 known.id
             }
@@ -115,12 +115,12 @@ fn create(
     work.plan.changes.extend(plan.changes);
     details.push(match password {
         Some(_) => "with a password".into(),
-        None => "without a password, so without a login".into(),
+        None => "without a password, so the user can't sign in".into(),
     });
     Ok(plan.user.id)
 }
 
-/// What has to change for the password to open the login; nothing if it does already.
+/// The edit that sets the password. None if the password is already valid.
 fn new_password(
     snapshot: &dyn Snapshot,
     id: Id,
@@ -143,7 +143,7 @@ fn new_password(
     Ok(Some(changes))
 }
 
-/// Refuses a name that stands twice.
+/// Refuses duplicate names.
 fn only_once<'s>(
     names: impl Iterator<Item = &'s Said<String>>,
     key: impl Fn(&String) -> String,
@@ -151,7 +151,7 @@ fn only_once<'s>(
     let mut known = HashSet::new();
     for name in names {
         if !known.insert(key(&name.value)) {
-            return Err(name.place.refused("this name stands twice in the list"));
+            return Err(name.place.refused("duplicate name"));
         }
     }
     Ok(())

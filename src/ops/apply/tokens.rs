@@ -25,27 +25,27 @@ use crate::ops::token_plan::{Secret, Value, token_storage};
 use crate::ops::{commit, resolve};
 use crate::store::Snapshot;
 
-/// A token that an earlier run made.
+/// A token created by an earlier run.
 struct Found {
     id: Id,
     user: Option<Id>,
     permissions: BTreeSet<String>,
 }
 
-/// Those of an earlier run, by organization and name. One name may stand for several.
+/// Tokens of an earlier run, by organization and name. A name may have several tokens.
 type Earlier = HashMap<(Id, String), Vec<Found>>;
 
-/// What is to become of one token of the list.
+/// The action for one token of the list.
 enum TokenAction {
     Same(Id),
     Create,
-    /// Another value for the same record.
+    /// Replace the value in the same record.
     Rotate(Id),
-    /// A record with other permissions, or another owner: what a token may do can't be changed.
+    /// Create a new record, because the permissions or the owner of a token can't be changed.
     Replace(Id),
 }
 
-/// A token of the list with all that its words mean in this store.
+/// A token of the list with its names resolved to records.
 struct Meant<'a> {
     said: &'a Token,
     org: &'a Organization,
@@ -53,8 +53,8 @@ struct Meant<'a> {
     permissions: Vec<Permission<'static>>,
 }
 
-/// Makes the tokens that are not there, gives others what they lack, and takes those away that the
-/// list no longer names, if that is wanted.
+/// Creates missing tokens, updates others, and deletes tokens that are no longer in the list if
+/// requested.
 pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> Result<()> {
     let catalog = Catalog::load(&work.preview())?;
     commit::all_decoded(&catalog.skipped)?;
@@ -75,7 +75,7 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
 
     let mut actions = Vec::with_capacity(meant.len());
     for (number, meant) in meant.iter().enumerate() {
-        // A value is free that goes with its token: the list has given it another name.
+        // The value of a deleted token can be reused: the token may have a new name in the list.
         let in_use = existing.in_use(number);
         let in_use = in_use.filter(|in_use| !in_use.0.is_some_and(|id| pruned.contains(&id)));
         actions.push(action(meant, &earlier, in_use)?);
@@ -88,10 +88,10 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
         let id = put(work, meant, secret, action, hashed, &mut ids)?;
         touched.insert(id, (meant, matches!(action, TokenAction::Same(_))));
     }
-    judge_all(work, &touched)
+    validate_all(work, &touched)
 }
 
-/// Looks up what the words of the list stand for.
+/// Resolves the names in the list.
 fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Vec<Meant<'a>>> {
     let users = catalog.users.values().map(|user| (&*user.name, user));
     let users: HashMap<&str, &User> = users.collect();
@@ -118,7 +118,7 @@ fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Ve
         };
         let line = said.name.place.line();
         if let Some(first) = known.insert((org.id, &said.name.value), line) {
-            let why = format!("line {first} names a token of the same name and organization");
+            let why = format!("line {first} has a token with the same name and organization");
             return Err(said.name.place.refused(why));
         }
         let permissions = match &said.grants.value {
@@ -169,25 +169,25 @@ fn granted(
         "users" => resolve::no_such("user", &by, catalog.users.values().map(|user| &*user.name)),
         _ => Error::new(
             ErrorKind::Refused,
-            "resources of this type are named by their ID of 16 hex digits",
+            "resources of this type are identified by an ID of 16 hex digits",
         ),
     };
     Err(place.wrap(&error))
 }
 
-/// The values that must not be another's.
+/// The values that must not belong to another token.
 fn lookup<'s>(list: &List, secrets: &'s [Secret]) -> Result<TokenLookup<'s>> {
     let mut lookup = TokenLookup::default();
     for (number, (token, secret)) in list.tokens.iter().zip(secrets).enumerate() {
         let same = match (&token.value.value, secret) {
-            // 64 random bytes are nobody else's.
+            // 64 random bytes are unique.
             (Value::Generated, _) => None,
             (_, Secret::Token(token)) => lookup.add_token(number, token),
             (_, Secret::Hash(hash)) => lookup.add_hash(number, hash),
         };
         if let Some(first) = same.and_then(|same| list.tokens.get(same)) {
             let why = format!(
-                "this is the value of token {:?} (line {}) too; no two tokens have the same",
+                "token {:?} (line {}) has the same value; token values must be unique",
                 first.name.value,
                 first.value.place.line()
             );
@@ -215,12 +215,12 @@ fn earlier(snapshot: &dyn Snapshot) -> Result<Earlier> {
     Ok(earlier)
 }
 
-/// Permissions without their order.
+/// Permissions, ignoring their order.
 fn as_set(permissions: &[Permission<'_>]) -> BTreeSet<String> {
     permissions.iter().map(Permission::to_string).collect()
 }
 
-/// Those of an earlier run that the list does not name.
+/// Tokens of an earlier run that are not in the list.
 fn no_longer_named(meant: &[Meant<'_>], earlier: &Earlier) -> BTreeSet<Id> {
     let named = meant
         .iter()
@@ -232,7 +232,7 @@ fn no_longer_named(meant: &[Meant<'_>], earlier: &Earlier) -> BTreeSet<Id> {
         .collect()
 }
 
-/// `in_use` tells who has the value, if somebody has.
+/// Chooses the action. `in_use` is the token that already has the value.
 fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> Result<TokenAction> {
     let said = meant.said;
     let place = &said.value.place;
@@ -244,10 +244,10 @@ fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> R
                 let Some(id) = in_use.and_then(|in_use| in_use.0) else {
                     return error;
                 };
-                // The end of the description is all that makes it one of the list's.
+                // Only the suffix of the description marks a token as created by apply.
                 error.with_hint(format!(
-                    "if that is the token which the list means, boltkey auth update {id} \
-                     --description '{}{}' hands it over; boltkey auth show tells more about it",
+                    "if the list means this token, run boltkey auth update {id} --description \
+                     '{}{}' so that apply manages it; see also boltkey auth show",
                     shell(&said.name.value),
                     description_tags::APPLIED
                 ))
@@ -257,21 +257,21 @@ fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> R
         Some([found]) => found,
         Some([first, second, ..]) => {
             let why = format!(
-                "the store has several tokens of this name, {} and {}",
+                "the store has several tokens with this name: {} and {}",
                 first.id, second.id
             );
-            let hint = "boltkey auth update gives one of them another description, boltkey auth \
-                        delete removes it";
+            let hint = "change the description of one of them with boltkey auth update, or remove it \
+                        with boltkey auth delete";
             return Err(said.name.place.refused(why).with_hint(hint));
         }
     };
     if matches!(said.value.value, Value::Generated) {
         let why = format!(
-            "the store has this token ({}), but its file is gone; another one is not made for it",
+            "the store has this token ({}), but its file is missing; no new token is generated",
             found.id
         );
         return Err(place.refused(why).with_hint(format!(
-            "put the file back, or give it a new value: boltkey auth rotate {} --token-out FILE",
+            "restore the file, or replace the value: boltkey auth rotate {} --token-out FILE",
             found.id
         )));
     }
@@ -292,12 +292,12 @@ fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> R
     })
 }
 
-/// For single quotes in a shell.
+/// Escapes text for single quotes in a shell.
 fn shell(text: &str) -> String {
     text.replace('\'', r"'\''")
 }
 
-/// Takes away what is replaced, and what the list no longer names.
+/// Deletes tokens that are replaced or no longer in the list.
 fn delete(
     work: &mut Work<'_>,
     actions: &[TokenAction],
@@ -335,7 +335,7 @@ fn delete(
     Ok(())
 }
 
-/// Whether a token is kept as its hash.
+/// Whether a token is stored as a hash.
 fn keeps_hash(
     work: &Work<'_>,
     existing: &ExistingTokens,
@@ -373,9 +373,9 @@ fn put(
     let mut details = vec![format!("of user {:?}", user.name)];
     details.push(match &said.grants.value {
         Grants::Operator => {
-            "everything, in every organization; signing in as its user gives that too".into()
+            "all permissions in all organizations; the login of its user gets them too".into()
         }
-        Grants::AllAccess => "everything in its organization".into(),
+        Grants::AllAccess => "all permissions in its organization".into(),
         Grants::Each(each) => {
             let each: Vec<String> = each.iter().map(|can| can.value.to_string()).collect();
             each.join(", ")
@@ -396,7 +396,7 @@ fn put(
                 &mut work.plan.changes,
             )
             .map_err(|error| said.value.place.wrap(&error))?;
-            details = vec!["another value; the old one opens nothing any more".into()];
+            details = vec!["new value; the old value no longer works".into()];
             (Action::Update, *id)
         }
         TokenAction::Create | TokenAction::Replace(_) => {
@@ -414,7 +414,7 @@ fn put(
             new.put(&mut work.plan.changes);
             match action {
                 TokenAction::Replace(old) => {
-                    details.push(format!("instead of {old}, with the same name"));
+                    details.push(format!("replaces {old}"));
                     (Action::Replace, id)
                 }
                 _ => (Action::Create, id),
@@ -422,8 +422,8 @@ fn put(
         }
     };
     if let (Some(path), Secret::Token(token)) = (&said.out, secret) {
-        details.push(format!("its value goes to {}", path.display()));
-        work.plan.made.push((path.clone(), token.clone()));
+        details.push(format!("value written to {}", path.display()));
+        work.plan.generated.push((path.clone(), token.clone()));
     }
     work.plan.planned.push(PlannedChange {
         action,
@@ -436,9 +436,9 @@ fn put(
     Ok(id)
 }
 
-/// Refuses tokens that a server would refuse, and tells of those that were there already; as the
-/// store will be. `touched` tells of each token of the list whether it stays as it is.
-fn judge_all(work: &mut Work<'_>, touched: &HashMap<Id, (&Meant<'_>, bool)>) -> Result<()> {
+/// Checks the tokens as they will be stored. Refuses a new token that a server would reject; adds a
+/// note for an existing one. `touched` maps each token to whether it stays unchanged.
+fn validate_all(work: &mut Work<'_>, touched: &HashMap<Id, (&Meant<'_>, bool)>) -> Result<()> {
     let preview = work.preview();
     let catalog = Catalog::load(&preview)?;
     let (indexes, _) = TokenIndexes::load(&preview)?;
@@ -453,15 +453,15 @@ fn judge_all(work: &mut Work<'_>, touched: &HashMap<Id, (&Meant<'_>, bool)>) -> 
             return;
         }
         let why = judged.reasons.join("; ");
-        // Somebody made it inactive, and the list does not say that it is to be active.
+        // A user made it inactive, and a list can't set the status.
         if *stays || !record.is_active() {
             let name = &meant.said.name.value;
             let id = record.id;
             notes.push(format!(
-                "token {name:?} ({id}) is there, but a server refuses it: {why}"
+                "token {name:?} ({id}) exists, but a server rejects it: {why}"
             ));
         } else if refused.is_ok() {
-            let why = format!("a server would refuse this token: {why}");
+            let why = format!("a server would reject this token: {why}");
             refused = Err(meant.said.user.place.refused(why));
         }
     })?;

@@ -1,4 +1,4 @@
-//! The text of a list as a tree whose every value knows its line. TOML and JSON come out the same.
+//! Parses TOML or JSON into one tree. Every value has its line number.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,44 +10,43 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-/// No list has values that lie deeper: the document, `token`, one of them, `permissions`, one of
-/// these.
+/// Maximum depth of a list: document, `token`, one token, `permissions`, one permission.
 const DEEPEST: usize = 5;
 
-/// A value and the line, from 1, where it stands.
+/// A value and its line, from 1.
 pub(super) struct Node {
     pub(super) line: usize,
     pub(super) value: Value,
 }
 
-/// What a list can hold.
+/// A value in a list.
 pub(super) enum Value {
-    /// May be a secret that stands in the wrong place.
+    /// May be a secret in the wrong place.
     Text(Zeroizing<String>),
     List(Vec<Node>),
     Table(Vec<Field>),
-    /// A number, a date, whatever no field takes; what it is called.
+    /// A value that no field accepts, such as a number or a date. Holds its description.
     Other(&'static str),
 }
 
-/// A name and what is said of it.
+/// A name and its value.
 pub(super) struct Field {
     pub(super) name: String,
     pub(super) line: usize,
     pub(super) node: Node,
 }
 
-/// Why a text is no list at all, and where. Never quotes it.
+/// A syntax error and its line. Never quotes the text.
 pub(super) struct Invalid {
     pub(super) line: usize,
     pub(super) why: String,
 }
 
 impl Value {
-    /// What it is, in messages.
+    /// Its description in messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Text(_) => "a text",
+            Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Other(kind) => kind,
@@ -55,12 +54,12 @@ impl Value {
     }
 }
 
-/// Reads a text: as JSON if it begins with a brace, which no TOML does, else as TOML.
+/// Parses a text: JSON if it begins with a brace, which TOML never does, otherwise TOML.
 ///
 /// # Errors
-/// When it is neither.
+/// When the text is neither.
 pub(super) fn parse(text: &str) -> Result<Vec<Field>, Invalid> {
-    // Windows editors put a mark before the text.
+    // Windows editors write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = Lines::of(text);
     if text.trim_start().starts_with('{') {
@@ -71,18 +70,18 @@ pub(super) fn parse(text: &str) -> Result<Vec<Field>, Invalid> {
     if let Some(cause) = errors.iter().min_by_key(|cause| start(cause)) {
         return Err(Invalid {
             line: lines.at(start(cause)),
-            why: format!("this is no TOML: {}", one_line(cause.message())),
+            why: format!("invalid TOML: {}", one_line(cause.message())),
         });
     }
     Ok(table_of_toml(document.into_inner(), &lines, 0))
 }
 
-/// Parsers break their messages over lines.
+/// Joins the lines of a parser message.
 fn one_line(message: &str) -> String {
     message.lines().collect::<Vec<_>>().join(", ")
 }
 
-/// Where each line begins.
+/// The offset of each line.
 struct Lines(Vec<usize>);
 
 impl Lines {
@@ -91,7 +90,7 @@ impl Lines {
         Self(ends.collect())
     }
 
-    /// The line, from 1, in which a byte stands.
+    /// The line of a byte, from 1.
     fn at(&self, offset: usize) -> usize {
         1 + self.0.partition_point(|end| *end < offset)
     }
@@ -106,7 +105,7 @@ fn table_of_toml(table: DeTable<'_>, lines: &Lines, depth: usize) -> Vec<Field> 
             node: node_of_toml(value, lines, depth),
         })
         .collect();
-    // The parser sorts by name.
+    // The parser sorts by name. Restore the order of the text.
     fields.sort_by_key(|field| field.line);
     fields
 }
@@ -132,14 +131,14 @@ fn node_of_toml(value: Spanned<DeValue<'_>>, lines: &Lines, depth: usize) -> Nod
     Node { line, value }
 }
 
-const TOO_DEEP: &str = "something deeper than any list";
+const TOO_DEEP: &str = "a value nested too deeply";
 
 fn from_json(text: &str, lines: &Lines) -> Result<Vec<Field>, Invalid> {
     let invalid = |cause: serde_json::Error| Invalid {
         line: cause.line().max(1),
         why: match cause.is_data() {
             true => without_place(&cause),
-            false => format!("this is no JSON: {}", without_place(&cause)),
+            false => format!("invalid JSON: {}", without_place(&cause)),
         },
     };
     let document: &RawValue = serde_json::from_str(text).map_err(invalid)?;
@@ -156,7 +155,7 @@ fn from_json(text: &str, lines: &Lines) -> Result<Vec<Field>, Invalid> {
     }
 }
 
-/// The parser's message without the place, which counts from where it was called.
+/// The parser's message without its place, which is relative to the parsed part.
 fn without_place(cause: &serde_json::Error) -> String {
     let text = cause.to_string();
     match text.rsplit_once(" at line ") {
@@ -165,16 +164,16 @@ fn without_place(cause: &serde_json::Error) -> String {
     }
 }
 
-/// A JSON document whose parts are read one level after the other.
+/// A JSON document, parsed level by level.
 struct Json<'t> {
     document: &'t str,
-    /// Where it begins in the text.
+    /// Its offset in the text.
     start: usize,
     lines: &'t Lines,
 }
 
 impl Json<'_> {
-    /// Parts are slices of the document, so that their addresses tell where they stand.
+    /// The line of a part. Parts are slices of the document, so their addresses give their offset.
     fn line(&self, part: &RawValue) -> usize {
         let within = (part.get().as_ptr() as usize).wrapping_sub(self.document.as_ptr() as usize);
         self.lines.at(self.start + within.min(self.document.len()))
@@ -217,7 +216,7 @@ impl Json<'_> {
     }
 }
 
-/// The members of an object in their order, each name once.
+/// The members of an object in order, without duplicate names.
 struct Parts<'t>(Vec<(String, &'t RawValue)>);
 
 impl<'de> Deserialize<'de> for Parts<'de> {
@@ -240,7 +239,7 @@ impl<'de> Visitor<'de> for PartsVisitor {
         let mut known = BTreeSet::new();
         while let Some((name, part)) = map.next_entry::<String, _>()? {
             if !known.insert(name.clone()) {
-                return Err(A::Error::custom("a name stands twice in one object"));
+                return Err(A::Error::custom("duplicate name in an object"));
             }
             parts.push((name, part));
         }

@@ -16,7 +16,7 @@ use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{Summary, look};
 use crate::ops::backup::token::{Plan, refused};
 use crate::ops::backup::{Compression, checksum_manifest, manifest};
-use crate::ops::commit::sound_structure;
+use crate::ops::commit::verify_structure;
 use crate::ops::files::checksums::{Checksum, reads_back};
 use crate::ops::files::copy::copy;
 use crate::ops::files::new_file::{folder_of, temporary_name};
@@ -118,7 +118,7 @@ impl NewFolder {
         store.copy_changed_to(plan.changes(), Engine::Bolt, device()?, &path, &progress)?;
         let new = WritableStore::on(device()?, &path)?;
         let holds = find(&new, plan.token())? == Some(plan.id());
-        sound_structure(&new, new.inspect())?;
+        verify_structure(&new, new.inspect())?;
         if !holds {
             return Err(Error::new(
                 ErrorKind::Io,

@@ -12,7 +12,7 @@ use crate::ops::backup::restore_target::NewTargetFile;
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{Looked, look};
 use crate::ops::backup::verify::open_verified;
-use crate::ops::commit::sound_structure;
+use crate::ops::commit::verify_structure;
 use crate::ops::files::disk::Disk;
 use crate::ops::files::new_file::{NewFile, folder_of};
 use crate::ops::files::output::new_beside;
@@ -79,7 +79,7 @@ impl BackupStore {
         let looked = thread::scope(|scope| {
             let (inspect, snapshot) = (from.inspect(), from.snapshot());
             let checking = scope.spawn(|| {
-                sound_structure(snapshot, inspect)?;
+                verify_structure(snapshot, inspect)?;
                 match &from {
                     From::Unpacked { stays: Some(_), .. } => inspect.is_compact(),
                     _ => Ok(false),
@@ -166,7 +166,7 @@ impl BackupStore {
                     }
                 }
                 let store = WritableStore::on(device()?, to)?;
-                sound_structure(&store, store.inspect())?;
+                verify_structure(&store, store.inspect())?;
                 Ok((new, store))
             }
         }

@@ -110,7 +110,7 @@ impl ExportTarget for FolderTarget<'_> {
     fn put_text(&mut self, name: &str, text: &[u8]) -> Result<Checksum> {
         self.write(name, |out, path| {
             out.write_all(text).at("write", path)?;
-            Ok(sum_of_text(text))
+            Ok(checksum_of(text))
         })
     }
 }
@@ -199,14 +199,14 @@ impl ExportTarget for TarTarget<'_> {
     }
 
     fn put_text(&mut self, name: &str, mut text: &[u8]) -> Result<Checksum> {
-        let sum = sum_of_text(text);
+        let sum = checksum_of(text);
         let size = text.len() as u64;
         self.append(name, &mut text, size)?;
         Ok(sum)
     }
 }
 
-fn sum_of_text(text: &[u8]) -> Checksum {
+fn checksum_of(text: &[u8]) -> Checksum {
     let mut summed = ChecksumWriter::new(io::sink());
     // A sink takes everything.
     let _ = summed.write_all(text);

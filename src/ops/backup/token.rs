@@ -18,7 +18,7 @@ use crate::ops::backup::operator::{Answers, full_restore, supplied};
 use crate::ops::backup::source::{Backup, Kind};
 use crate::ops::backup::summary::{Looked, look};
 use crate::ops::backup::verify::open_verified;
-use crate::ops::commit::{all_decoded, known_schema, sound_structure};
+use crate::ops::commit::{all_decoded, known_schema, verify_structure};
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 use crate::store::{ChangeSet, OpenOptions, Preview, Snapshot, Store};
@@ -49,7 +49,7 @@ pub struct Plan {
 pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let snapshot = store.snapshot();
     let schema = known_schema(snapshot)?.migrations;
-    sound_structure(snapshot, store.inspect())?;
+    verify_structure(snapshot, store.inspect())?;
     let looked = look(snapshot)?;
     all_decoded(&looked.catalog.skipped)?;
     let mut reasons = Vec::new();

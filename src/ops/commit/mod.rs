@@ -100,7 +100,7 @@ pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when the structure is damaged, or as [`nothing_lost`].
-pub fn sound_structure(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()> {
+pub fn verify_structure(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()> {
     all_decoded(&inspect.check()?.findings)?;
     nothing_lost(snapshot, inspect)
 }
@@ -164,7 +164,7 @@ pub(crate) fn commit_after(
     let makes_files =
         capture.is_some() || side_files.keep_copy.is_some() || !side_files.tokens_out.is_empty();
     if makes_files && store.description().engine == Engine::Bolt {
-        sound_structure(store, store.inspect())?;
+        verify_structure(store, store.inspect())?;
     } else {
         nothing_lost(store, store.inspect())?;
     }

@@ -19,13 +19,13 @@ use crate::store::Snapshot;
 /// Options of `auth clone`.
 #[derive(Debug, Args)]
 pub struct CloneArgs {
-    /// The ID of the token that is to have a double, 16 hex digits
+    /// ID of the token to clone, 16 hex digits
     #[arg(value_name = "ID")]
     id: Id,
-    /// The new token's description; else the old one's
+    /// Description of the new token [default: the description of the old one]
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Mark the description, so that status and check list the token until it is removed
+    /// Mark the token as temporary in its description; status and check list it until removed
     #[arg(long)]
     temporary: bool,
     #[command(flatten)]
@@ -35,15 +35,15 @@ pub struct CloneArgs {
 /// Runs `auth clone`.
 ///
 /// # Errors
-/// As the operation.
+/// The errors of the operation.
 pub fn run(args: CloneArgs, session: &Session) -> Result<Outcome> {
-    let made = TokenOptions {
+    let token_options = TokenOptions {
         source: args.value.source(),
         token_out: args.value.token_out(),
         action: Action::Create,
         again: "boltkey auth clone",
     };
-    made.can_be_told(session)?;
+    token_options.can_be_told(session)?;
     let database = session.database()?;
     let options = Options {
         id: args.id,
@@ -52,22 +52,25 @@ pub fn run(args: CloneArgs, session: &Session) -> Result<Outcome> {
         making: args.value.read(session)?,
     };
     run_on(
-        TokenChange(CloneToken { made, options }),
+        TokenChange(CloneToken {
+            token_options,
+            options,
+        }),
         session,
         &database,
     )
 }
 
 struct CloneToken<'a> {
-    made: TokenOptions<'a>,
+    token_options: TokenOptions<'a>,
     options: Options,
 }
 
 impl TokenCommand for CloneToken<'_> {
     type Confirmed = Owner;
 
-    fn made(&self) -> &TokenOptions<'_> {
-        &self.made
+    fn token_options(&self) -> &TokenOptions<'_> {
+        &self.token_options
     }
 
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {

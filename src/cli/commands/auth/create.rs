@@ -25,32 +25,32 @@ use crate::store::Snapshot;
 /// Options of `auth create`.
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// The user who is to own the token; not needed if there is only one
+    /// User who will own the token [default: the only user]
     #[arg(long, short = 'u', value_name = "NAME", conflicts_with = "user_id")]
     user: Option<String>,
-    /// The same by ID
+    /// ID of that user
     #[arg(long, value_name = "ID")]
     user_id: Option<Id>,
-    /// The organization it is to belong to; not needed if there is only one
+    /// Organization of the token [default: the only organization]
     #[arg(long, short = 'o', value_name = "NAME", conflicts_with = "org_id")]
     org: Option<String>,
-    /// The same by ID
+    /// ID of that organization
     #[arg(long, value_name = "ID")]
     org_id: Option<Id>,
-    /// Its description; else one is made from the permissions
+    /// Description [default: a list of the permissions]
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Mark the description, so that status and check list the token until it is removed
+    /// Mark the token as temporary in its description; status and check list it until removed
     #[arg(long)]
     temporary: bool,
-    /// Everything, in every organization
+    /// All permissions in all organizations
     #[arg(long)]
     operator: bool,
-    /// Everything within the organization
+    /// All permissions in the organization
     #[arg(long)]
     all_access: bool,
-    /// What the body of POST /api/v2/authorizations in this file asks for, or on standard input
-    /// for -; options fill in what it lacks
+    /// File with the JSON body of a POST /api/v2/authorizations request (- for standard input);
+    /// other options supply missing fields
     #[arg(long, value_name = "FILE")]
     from_json: Option<PathBuf>,
     #[command(flatten)]
@@ -62,17 +62,17 @@ pub struct CreateArgs {
 /// Runs `auth create`.
 ///
 /// # Errors
-/// As the operation; [`ErrorKind::Usage`] for permissions that exclude each other, or none.
+/// The errors of the operation; [`ErrorKind::Usage`] for conflicting or missing permissions.
 pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
     let CreateArgs { value, .. } = &args;
-    let made = TokenOptions {
+    let token_options = TokenOptions {
         source: value.source(),
         token_out: value.token_out(),
         action: Action::Create,
         again: "boltkey auth create",
     };
     let grants = grants(&args)?;
-    made.can_be_told(session)?;
+    token_options.can_be_told(session)?;
     let database = session.database()?;
     let by = |name: &Option<String>, id: Option<Id>| name.clone().map(By::Name).or(id.map(By::Id));
     let options = Options {
@@ -84,22 +84,25 @@ pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
         making: value.read(session)?,
     };
     run_on(
-        TokenChange(CreateToken { made, options }),
+        TokenChange(CreateToken {
+            token_options,
+            options,
+        }),
         session,
         &database,
     )
 }
 
 struct CreateToken<'a> {
-    made: TokenOptions<'a>,
+    token_options: TokenOptions<'a>,
     options: Options,
 }
 
 impl TokenCommand for CreateToken<'_> {
     type Confirmed = Owner;
 
-    fn made(&self) -> &TokenOptions<'_> {
-        &self.made
+    fn token_options(&self) -> &TokenOptions<'_> {
+        &self.token_options
     }
 
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
@@ -111,7 +114,7 @@ impl TokenCommand for CreateToken<'_> {
     }
 }
 
-/// What the token may do, if it is said in one way.
+/// The requested permissions. They must come from one kind of option.
 fn grants(args: &CreateArgs) -> Result<Grants> {
     let usage = |why: &str| Error::new(ErrorKind::Usage, why);
     let flags = &args.permissions.grants;
@@ -126,7 +129,7 @@ fn grants(args: &CreateArgs) -> Result<Grants> {
     };
     if others(args.from_json.is_some()) {
         return Err(usage(
-            "--from-json and options for permissions exclude each other",
+            "--from-json can't be combined with permission options",
         ));
     }
     if others(args.all_access) {
@@ -148,24 +151,21 @@ fn grants(args: &CreateArgs) -> Result<Grants> {
     if let Some(path) = &args.from_json {
         if path == Path::new("-") && args.value.reads_stdin() {
             return Err(usage(
-                "--from-json - and --token-file - would both read standard input",
+                "--from-json - and --token-file - can't both read standard input",
             ));
         }
         return read_body(path).map(Grants::Body);
     }
     if flags.is_empty() {
-        return Err(usage(
-            "authorization must include permissions: nothing says what the token may do",
-        )
-        .with_hint(
-            "give --operator, --all-access, --from-json FILE, or what it may read and \
-                     write: boltkey auth create --help lists the options",
+        return Err(usage("authorization must include permissions").with_hint(
+            "pass --operator, --all-access, --from-json FILE or permission options such as \
+                     --read-buckets; see boltkey auth create --help",
         ));
     }
     Ok(Grants::Each(flags.clone()))
 }
 
-/// Reads the body of a request, which is never long.
+/// Reads the body of a request, up to 4 MiB.
 fn read_body(path: &Path) -> Result<Vec<u8>> {
     const LONGEST: u64 = 4 << 20;
     let read = |source: &mut dyn Read| {

@@ -21,7 +21,7 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Options of `auth delete`.
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
-    /// The tokens' IDs, 16 hex digits each
+    /// IDs of the tokens, 16 hex digits each
     #[arg(value_name = "ID", required = true)]
     ids: Vec<Id>,
 }
@@ -29,7 +29,7 @@ pub struct DeleteArgs {
 /// Runs `auth delete`.
 ///
 /// # Errors
-/// As the operation, and when nobody says yes.
+/// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: &DeleteArgs, session: &Session) -> Result<Outcome> {
     change::run(DeleteTokens { ids: &args.ids }, session)
 }
@@ -79,7 +79,7 @@ impl ChangeCommand for DeleteTokens<'_> {
     }
 }
 
-/// Names what would stop working.
+/// The question. It lists the tokens.
 fn question(plan: &Plan) -> String {
     let names: Vec<String> = plan.deleted.iter().map(named).collect();
     let these = match names.len() {
@@ -87,12 +87,12 @@ fn question(plan: &Plan) -> String {
         _ => "these tokens",
     };
     format!(
-        "Delete {these}: {}? Whatever uses what is usable stops working.",
+        "Delete {these}: {}? Clients that use a usable token lose access.",
         names.join(", ")
     )
 }
 
-/// One of them, in words.
+/// One token as text.
 fn named(deleted: &DeletedAuthorization) -> String {
     let Some(kind) = deleted.kind else {
         return format!("{} (can't be decoded)", deleted.id);
@@ -107,7 +107,7 @@ fn named(deleted: &DeletedAuthorization) -> String {
     }
     match &deleted.user {
         Some(user) => text.push_str(&format!(" of {user:?}")),
-        None => text.push_str(" of nobody"),
+        None => text.push_str(" without a user"),
     }
     if !deleted.usable {
         text.push_str(", not usable");
@@ -116,16 +116,16 @@ fn named(deleted: &DeletedAuthorization) -> String {
     printable(&text)
 }
 
-/// What went, or would go.
+/// The report of `auth delete`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     deleted: &'a [DeletedAuthorization],
-    /// Whether this leaves no usable operator token, though there was one.
+    /// Whether the last usable operator token is deleted.
     last_operator: bool,
 }
 
@@ -155,7 +155,7 @@ impl Human for Report<'_> {
             let verb = if self.dry_run { "would be" } else { "is" };
             writeln!(
                 out,
-                "no usable operator token {verb} left; boltkey recover operator makes a new one"
+                "no usable operator token {verb} left; boltkey recover operator creates one"
             )?;
         }
         Ok(())

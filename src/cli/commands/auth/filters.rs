@@ -1,42 +1,42 @@
-//! The options that choose authorizations, of `auth list` and of `capture`.
+//! The filter options of `auth list` and `capture`.
 
 use clap::{Args, ValueEnum};
 
 use crate::metadata::{Can, Id, Kind, Storage};
 use crate::ops::auth::list::Filters;
 
-/// Which authorizations; filters combine.
+/// Filters. An authorization must match all of them.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// The one with this ID
+    /// Authorization ID
     #[arg(long, short = 'i', value_name = "ID")]
     id: Option<Id>,
-    /// Of the user with this name
+    /// User name
     #[arg(long, short = 'u', value_name = "NAME", conflicts_with = "user_id")]
     user: Option<String>,
-    /// Of the user with this ID, deleted or not
+    /// User ID, deleted or not
     #[arg(long, value_name = "ID")]
     user_id: Option<Id>,
-    /// Of the organization with this name
+    /// Organization name
     #[arg(long, short = 'o', value_name = "NAME", conflicts_with = "org_id")]
     org: Option<String>,
-    /// Of the organization with this ID, deleted or not
+    /// Organization ID, deleted or not
     #[arg(long, value_name = "ID")]
     org_id: Option<Id>,
-    /// Active or inactive
+    /// Status
     #[arg(long, value_name = "STATUS")]
     status: Option<StatusArg>,
-    /// By what they may do
+    /// Kind of token
     #[arg(long, value_name = "KIND")]
     kind: Option<KindArg>,
-    /// By how the token is kept
+    /// How the token is stored
     #[arg(long, value_name = "STORAGE")]
     storage: Option<StorageArg>,
-    /// Whose user or organization was deleted
+    /// User or organization was deleted
     #[arg(long)]
     orphaned: bool,
-    /// That may do this, by permission alone: write, write:buckets, write:buckets/NAME
+    /// Has this permission, such as write, write:buckets or write:buckets/NAME
     #[arg(long, value_name = "ACTION[:TYPE[/NAME-OR-ID]]")]
     can: Option<Can>,
 }

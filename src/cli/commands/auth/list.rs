@@ -21,13 +21,13 @@ use crate::store::Store;
 pub struct ListArgs {
     #[command(flatten)]
     filters: FilterArgs,
-    /// The 1.x-compatible authorizations instead; their token is the 1.x user name
+    /// List 1.x-compatible authorizations instead; their token is the 1.x user name
     #[arg(long)]
     v1: bool,
-    /// Print tokens that are stored in plaintext
+    /// Show tokens that are stored in plaintext
     #[arg(long)]
     reveal: bool,
-    /// Leave the line with the columns' names out
+    /// Omit the header line
     #[arg(long)]
     hide_headers: bool,
 }
@@ -35,7 +35,7 @@ pub struct ListArgs {
 /// Runs `auth list`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
     if args.reveal {
         stdout::ensure_open()?;
@@ -59,19 +59,19 @@ pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Prints the list as JSON while it is read. A thread of its own writes, so that a slow reader
-/// of standard output does not keep the lock.
+/// Prints the list as JSON while it is read. A separate thread writes, so that a slow reader of
+/// standard output does not hold the lock.
 fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Result<Outcome> {
     let (texts, printed) = mpsc::channel::<Vec<u8>>();
     thread::scope(|scope| {
         let writer = scope.spawn(|| session.ui().print(printed));
-        // Sending fails when the writer has given up; it tells why when it is joined.
+        // Sending fails when the writer has failed. Joining it returns the error.
         let send = |text: Vec<u8>| drop(texts.send(text));
         send(b"{\"authorizations\":[".to_vec());
         let mut first = true;
         let mut sink = |mut text: Vec<u8>| {
             if first && !text.is_empty() {
-                // There is no comma before the first entry.
+                // Skip the comma before the first entry.
                 text.remove(0);
                 first = false;
             }
@@ -105,7 +105,7 @@ fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Resul
 
 fn append<P: Serialize>(entry: &AuthDetails<'_, P>, text: &mut Vec<u8>) {
     text.extend_from_slice(b",\n");
-    // Writing into memory does not fail, and the entry's types all serialize.
+    // Writing to memory can't fail, and all field types serialize.
     let _ = serde_json::to_writer(text, entry);
 }
 
@@ -152,7 +152,7 @@ fn add_row(table: &mut Table, entry: &AuthDetails<'_>) {
     ]);
 }
 
-/// The list in one cell, as `influxd recovery auth list` prints it.
+/// Formats the permissions as `influxd recovery auth list` does.
 fn permission_cell(permissions: &[NamedPermission<'_>]) -> String {
     let mut cell = String::from("[");
     for (n, permission) in permissions.iter().enumerate() {

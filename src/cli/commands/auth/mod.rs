@@ -30,31 +30,31 @@ use crate::error::Result;
 /// The subcommands of `auth`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List authorizations, also those that influxd hides
+    /// List authorizations, including those hidden by influxd
     #[command(visible_aliases = ["find", "ls"])]
     List(ListArgs),
-    /// Show one authorization in full: permissions, why it works or not, who may change it
+    /// Show one authorization: permissions, whether it works and why, who can change it
     Show(ShowArgs),
-    /// Tell which authorization a token is, and whether a server would accept it now
+    /// Find the authorization of a token and check whether a server would accept it
     Verify(VerifyArgs),
-    /// Make a token with chosen permissions
+    /// Create a token
     Create(Box<CreateArgs>),
-    /// Make another token with the same organization, user and permissions
+    /// Create a token with the organization, user and permissions of another one
     Clone(CloneArgs),
-    /// Give a token a new value; its ID, permissions and description stay
+    /// Replace the value of a token; keep its ID, permissions and description
     Rotate(RotateArgs),
-    /// Switch a token on or off, or describe it anew
+    /// Change the status or the description of a token
     Update(UpdateArgs),
     /// Delete tokens
     Delete(DeleteArgs),
-    /// Make a new operator token without an old one: the same as recover operator
+    /// Create an operator token without an existing token (same as recover operator)
     CreateOperator(CreateOperatorArgs),
 }
 
 /// Runs a subcommand.
 ///
 /// # Errors
-/// As the operation it calls, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::List(args) => list::run(args, session),

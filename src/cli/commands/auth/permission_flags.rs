@@ -1,5 +1,5 @@
-//! The permission flags of `influx auth create`: one to read and one to write for each type of
-//! resource.
+//! The permission flags of `influx auth create`: one for reading and one for writing, for each
+//! resource type.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
@@ -7,14 +7,14 @@ use crate::metadata::Id;
 use crate::metadata::permission::Action;
 use crate::ops::auth::create::Grant;
 
-/// The flags that were given, in the order in which the influx CLI asks for them.
+/// The given flags, in the order of the influx CLI.
 #[derive(Debug, Clone, Default)]
 pub struct PermissionFlags {
-    /// Empty if there were none.
+    /// Empty if there are none.
     pub grants: Vec<Grant>,
 }
 
-/// Type, flag to read, flag to write.
+/// Resource type, read flag, write flag.
 type Flags = (&'static str, &'static str, &'static str);
 
 macro_rules! flags {
@@ -23,17 +23,17 @@ macro_rules! flags {
     };
 }
 
-/// As the influx CLI orders them.
+/// In the order of the influx CLI.
 const TYPES: &[Flags] = flags!(
     "authorizations" "buckets" "dashboards" "orgs" "tasks" "telegrafs" "users" "variables"
     "secrets" "labels" "views" "documents" "notificationRules" "notificationEndpoints" "checks"
     "dbrp" "annotations" "sources" "scrapers" "notebooks" "remotes" "replications"
 );
 
-/// Types of InfluxDB Cloud, which the influx CLI has flags for and no OSS server knows.
+/// Resource types of InfluxDB Cloud. The influx CLI has flags for them; no OSS server knows them.
 const OF_CLOUD: &[Flags] = flags!("flows" "functions" "subscriptions");
 
-/// Single buckets, by ID.
+/// The flags for single buckets, by ID.
 const BUCKETS: [(Action, &str); 2] = [
     (Action::Read, "read-bucket"),
     (Action::Write, "write-bucket"),
@@ -49,13 +49,15 @@ impl Args for PermissionFlags {
                     .value_name("ID")
                     .action(ArgAction::Append)
                     .value_parser(bucket_id)
-                    .help(format!("To {action} this bucket; may be repeated")),
+                    .help(format!(
+                        "Permission to {action} this bucket; may be repeated"
+                    )),
             );
         }
         for (flags, hidden) in [(TYPES, false), (OF_CLOUD, true)] {
             for (kind, read, write) in flags {
                 let where_to = match *kind {
-                    "orgs" | "users" => "in every organization",
+                    "orgs" | "users" => "in all organizations",
                     _ => "of the organization",
                 };
                 for (action, name) in [(Action::Read, *read), (Action::Write, *write)] {
@@ -63,8 +65,8 @@ impl Args for PermissionFlags {
                         .long(name)
                         .action(ArgAction::SetTrue)
                         .hide(hidden)
-                        .help(format!("To {action} {kind} {where_to}"));
-                    // What the documentation of the influx CLI calls it.
+                        .help(format!("Permission to {action} {kind} {where_to}"));
+                    // The name in the influx CLI's documentation.
                     arg = match name {
                         "read-dbrp" => arg.alias("read-dbrps"),
                         "write-dbrp" => arg.alias("write-dbrps"),

@@ -20,7 +20,7 @@ use crate::store::Snapshot;
 /// Options of `auth rotate`.
 #[derive(Debug, Args)]
 pub struct RotateArgs {
-    /// The token's ID, 16 hex digits
+    /// ID of the token, 16 hex digits
     #[arg(value_name = "ID")]
     id: Id,
     #[command(flatten)]
@@ -30,33 +30,36 @@ pub struct RotateArgs {
 /// Runs `auth rotate`.
 ///
 /// # Errors
-/// As the operation, and when nobody says yes.
+/// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: RotateArgs, session: &Session) -> Result<Outcome> {
-    let made = TokenOptions {
+    let token_options = TokenOptions {
         source: args.value.source(),
         token_out: args.value.token_out(),
         action: Action::Rotate,
         again: "boltkey auth rotate",
     };
-    made.can_be_told(session)?;
+    token_options.can_be_told(session)?;
     let database = session.database()?;
     let options = Options {
         id: args.id,
         making: args.value.read(session)?,
     };
     run_on(
-        TokenChange(RotateToken { made, options }),
+        TokenChange(RotateToken {
+            token_options,
+            options,
+        }),
         session,
         &database,
     )
 }
 
 struct RotateToken<'a> {
-    made: TokenOptions<'a>,
+    token_options: TokenOptions<'a>,
     options: Options,
 }
 
-/// A record whose value is to be replaced.
+/// The record to change.
 #[derive(PartialEq, Eq)]
 struct Record {
     id: Id,
@@ -64,15 +67,15 @@ struct Record {
     kind: Kind,
     status: String,
     owner: Owner,
-    /// In their JSON form.
+    /// As JSON.
     permissions: String,
 }
 
 impl TokenCommand for RotateToken<'_> {
     type Confirmed = Record;
 
-    fn made(&self) -> &TokenOptions<'_> {
-        &self.made
+    fn token_options(&self) -> &TokenOptions<'_> {
+        &self.token_options
     }
 
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
@@ -83,14 +86,14 @@ impl TokenCommand for RotateToken<'_> {
         Look::ToAsk
     }
 
-    /// Names what would stop working.
+    /// The question. It names the token.
     fn question(&self, entry: &AuthDetails<'_>) -> Option<String> {
         let owner = match (entry.user, entry.org) {
             (Some(user), Some(org)) => format!(" of {user:?} in {org:?}"),
             _ => String::new(),
         };
         Some(printable(&format!(
-            "Give {} {:?} ({}{owner}) a new value? Whatever uses the old one stops working.",
+            "Replace the value of {} {:?} ({}{owner})? Clients that use the old value lose access.",
             entry.id,
             entry.description,
             entry.kind.name(),

@@ -17,10 +17,10 @@ use crate::ops::auth::show::{Other, Shown, show};
 /// Options of `auth show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The authorization's ID, 16 hex digits
+    /// ID of the authorization, 16 hex digits
     #[arg(value_name = "ID")]
     id: Id,
-    /// Print the token if it is stored in plaintext
+    /// Show the token if it is stored in plaintext
     #[arg(long)]
     reveal: bool,
 }
@@ -28,7 +28,7 @@ pub struct ShowArgs {
 /// Runs `auth show`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: &ShowArgs, session: &Session) -> Result<Outcome> {
     if args.reveal {
         stdout::ensure_open()?;
@@ -54,16 +54,19 @@ impl Human for Shown<'_> {
         match self.login {
             Some(user) => writeln!(
                 out,
-                "Login:        {} has these permissions when signed in, whatever the status \
-                 of the token",
+                "Login:        {} has these permissions when signed in, even if the token is \
+                 inactive",
                 printable(user)
             )?,
-            None => writeln!(out, "Login:        nobody's")?,
+            None => writeln!(
+                out,
+                "Login:        no user has these permissions through this token"
+            )?,
         }
         if self.orphaned {
             writeln!(
                 out,
-                "Visible to: no token; the server answers 404, since its user or organization \
+                "Visible to: no token; the server answers 404 because the user or organization \
                  was deleted"
             )?;
             return write_others("Deletable by", &self.changeable_by, out);

@@ -23,13 +23,13 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Options of `auth update`.
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
-    /// The token's ID, 16 hex digits
+    /// ID of the token, 16 hex digits
     #[arg(value_name = "ID")]
     id: Id,
-    /// Whether it is accepted; what it may do stays with its owner's login either way
+    /// New status; the owner's login keeps the permissions of an inactive token
     #[arg(long, value_name = "STATUS", required_unless_present = "description")]
     status: Option<StatusArg>,
-    /// Its new description
+    /// New description
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 }
@@ -43,7 +43,7 @@ enum StatusArg {
 /// Runs `auth update`.
 ///
 /// # Errors
-/// As the operation.
+/// The errors of the operation.
 pub fn run(args: UpdateArgs, session: &Session) -> Result<Outcome> {
     let options = Options {
         id: args.id,
@@ -58,7 +58,7 @@ struct UpdateToken {
 }
 
 impl UpdateToken {
-    /// Only such a token may be the last usable one of an operator.
+    /// Whether the token becomes inactive. It may be the last usable operator token.
     fn switches_off(&self) -> bool {
         self.options.active == Some(false)
     }
@@ -121,16 +121,16 @@ impl ChangeCommand for UpdateToken {
     }
 }
 
-/// What was changed, or would be.
+/// The report of `auth update`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
     authorization: &'a AuthDetails<'a>,
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
-    /// The user whose login has the permissions of this token, active or not.
+    /// The user whose login has the permissions of this token, even if it is inactive.
     login: Option<&'a str>,
 }
 
@@ -149,9 +149,9 @@ impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let id = self.authorization.id;
         match (self.changed, self.dry_run) {
-            (Some(false), _) => writeln!(out, "{id} is like that already; {NOTHING_CHANGED}")?,
-            (_, true) => writeln!(out, "{id} would be changed; {NOTHING_CHANGED}")?,
-            (_, false) => writeln!(out, "{id} was changed")?,
+            (Some(false), _) => writeln!(out, "{id} already has these values; {NOTHING_CHANGED}")?,
+            (_, true) => writeln!(out, "would update {id}; {NOTHING_CHANGED}")?,
+            (_, false) => writeln!(out, "updated {id}")?,
         }
         writeln!(out)?;
         write_auth_details(self.authorization, true, out)?;
@@ -159,7 +159,7 @@ impl Human for Report<'_> {
             writeln!(
                 out,
                 "Login:        {} keeps these permissions when signed in;\n              \
-                 only deleting the token ends that: boltkey auth delete",
+                 to remove them, delete the token: boltkey auth delete",
                 printable(user)
             )?;
         }

@@ -17,14 +17,13 @@ use crate::ops::auth::verify::{NOT_ALLOWED, Verified, verify};
 /// Options of `auth verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Read the token from this file, or from standard input for -; else from `BOLTKEY_TOKEN`,
-    /// else it is asked for
+    /// File with the token (- for standard input) [default: `BOLTKEY_TOKEN`, otherwise prompt]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Ask whether it may do this as well: write, write:buckets, write:buckets/NAME
+    /// Also check this permission, such as write, write:buckets or write:buckets/NAME
     #[arg(long, value_name = "ACTION[:TYPE[/NAME-OR-ID]]")]
     can: Option<Can>,
-    /// Look names in --can up in this organization; else in the token's own
+    /// Organization for names in --can [default: the organization of the token]
     #[arg(long, short = 'o', value_name = "NAME")]
     org: Option<String>,
 }
@@ -32,9 +31,9 @@ pub struct VerifyArgs {
 /// Runs `auth verify`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Outcome> {
-    // Asked for before the lock is taken.
+    // Prompt before taking the lock.
     let token = read_secret(&Secret::TOKEN, args.token_file.as_deref())?;
     let store = session.open_metadata()?;
     let (rendered, yes) = verify(
@@ -53,21 +52,21 @@ impl Human for Verified<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         match &self.authorization {
             Some(entry) if self.authenticates => {
-                writeln!(out, "yes: the token authenticates, as {}", entry.id)?;
+                writeln!(out, "yes: the token authenticates as {}", entry.id)?;
             }
-            Some(entry) => writeln!(out, "no: the token is {}, but it is refused", entry.id)?,
-            None => writeln!(out, "no: the token is not known to this store")?,
+            Some(entry) => writeln!(out, "no: the token belongs to {} but is rejected", entry.id)?,
+            None => writeln!(out, "no: the token is not in this store")?,
         }
         match self.allowed {
-            Some(true) => writeln!(out, "yes: its permissions allow what was asked")?,
-            Some(false) => writeln!(out, "no: its permissions do not allow what was asked")?,
+            Some(true) => writeln!(out, "yes: its permissions allow this")?,
+            Some(false) => writeln!(out, "no: its permissions do not allow this")?,
             None => {}
         }
         let of_entry = match &self.authorization {
             Some(entry) => &entry.problems[..],
             None => &[],
         };
-        // What the lines of the authorization tell below, or the answer above, is not told twice.
+        // Skip reasons that the lines above or below already show.
         let told = |reason: &&String| of_entry.contains(reason) || *reason == NOT_ALLOWED;
         for reason in self.reasons.iter().filter(|reason| !told(reason)) {
             writeln!(out, "  - {}", printable(reason))?;

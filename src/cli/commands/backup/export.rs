@@ -22,26 +22,26 @@ use crate::ops::files::disk::RealDisk;
 /// Options of `backup export`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-A backup here is metadata: tokens, users, organizations, buckets, dashboards,
-tasks. It holds no points, so influx restore --full, which replaces everything
-that a server has, deletes every shard of the server it is sent to. That is why
-its .manifest is written only when --influx-manifest asks for it, and why the
-report names the shards.
+The backup contains metadata: tokens, users, organizations, buckets, dashboards
+and tasks. It contains no points. influx restore --full replaces everything on a
+server, so with this backup it deletes all shards of that server. Therefore the
+.manifest file is written only with --influx-manifest, and the report lists the
+shards.
 
-The server must be stopped while this runs. The snapshot is laid out anew: it
-shows no token that only unused parts of the database still show.")]
+Stop the server first. The snapshot contains no unused pages, so tokens left in
+unused parts of the database are not in it.")]
 pub struct ExportArgs {
-    /// The folder to write to, made if it is not there; - for one tar stream on standard output
+    /// Output folder, created if missing (- for a tar stream on standard output)
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The SQLite file; by default influxd.sqlite beside the database, if it is there
+    /// SQLite file [default: influxd.sqlite beside the database, if it exists]
     #[arg(long, value_name = "PATH")]
     sqlite_path: Option<PathBuf>,
-    /// How to pack the files
+    /// Compression of the files
     #[arg(long, value_name = "HOW", default_value = "gzip")]
     compression: CompressionArg,
-    /// Write a .manifest too, so that influx restore --full takes the backup. That deletes every
-    /// shard of the server it is sent to
+    /// Write a .manifest too, so that influx restore --full accepts the backup (deletes all
+    /// shards of that server)
     #[arg(long)]
     influx_manifest: bool,
 }
@@ -64,15 +64,15 @@ impl From<CompressionArg> for Compression {
 /// Runs `backup export`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
     let to_stdout = args.out == Path::new("-");
     if to_stdout && session.ui().json() {
         return Err(Error::new(
             ErrorKind::Usage,
-            "--json and --out - would both write to standard output",
+            "--json and --out - can't both write to standard output",
         )
-        .with_hint("name a folder with --out"));
+        .with_hint("use --out with a folder"));
     }
     if to_stdout && !session.dry_run() {
         stdout::ensure_open()?;
@@ -128,7 +128,7 @@ pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The names of the files tell seconds, and so does all else.
+/// Truncates to seconds, as in the file names.
 fn whole_second(time: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
@@ -153,10 +153,10 @@ impl Human for Report {
         if self.dry_run {
             writeln!(
                 out,
-                "a backup would be written to {place}; nothing was written"
+                "would write a metadata backup to {place}; nothing was written"
             )?;
         } else {
-            writeln!(out, "wrote a backup of the metadata to {place}:")?;
+            writeln!(out, "wrote a metadata backup to {place}:")?;
         }
         for file in &exported.files {
             writeln!(out, "  {}  {} bytes", file.file_name, file.size)?;
@@ -164,8 +164,8 @@ impl Human for Report {
         if !exported.sqlite {
             writeln!(
                 out,
-                "there is no SQLite file: notebooks, annotations, remotes and replications,\n\
-                 if there are any, are not in it; --sqlite-path names the file"
+                "no SQLite file found; the backup has no notebooks, annotations, remotes or\n\
+                 replications; use --sqlite-path to set the file"
             )?;
         }
         if let Some(manifest) = &exported.influx_manifest {
@@ -174,8 +174,8 @@ impl Human for Report {
         if exported.recoverable_left > 0 {
             writeln!(
                 out,
-                "the backup has none of the {} that only unused parts of the source\n\
-                 still show; boltkey residue recover --out FILE gets them from the source",
+                "the backup does not contain the {} left in unused parts of the source;\n\
+                 boltkey residue recover --out FILE recovers them from the source",
                 counted(exported.recoverable_left, "lost token")
             )?;
         }
@@ -188,14 +188,14 @@ pub(crate) fn write_shards(shards: &[NamedShard], out: &mut dyn Write) -> io::Re
     if shards.is_empty() {
         return writeln!(
             out,
-            "influx restore --full deletes all points of the server it is sent to;\n\
-             this metadata names none"
+            "influx restore --full deletes all points of the target server;\n\
+             this metadata has no shards"
         );
     }
     writeln!(
         out,
-        "influx restore --full deletes all points of the server it is sent to; of the\n\
-         server whose metadata this is, {}:",
+        "influx restore --full deletes all points of the target server; on the server of\n\
+         this backup, {}:",
         counted(shards.len() as u64, "shard")
     )?;
     let mut left = shards;

@@ -23,8 +23,8 @@ use crate::ops::backup::summary::Summary;
 /// Options of `backup inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The folder that influx backup or boltkey backup export wrote, or a tar of it, or one
-    /// database file, gzipped or not; - for standard input
+    /// Folder written by influx backup or boltkey backup export, a tar of it, or a database file,
+    /// optionally gzipped (- for standard input)
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct InspectArgs {
 /// Runs `backup inspect`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: InspectArgs, session: &Session) -> Result<Outcome> {
     args.operator.beside(&args.backup)?;
     let token = args.operator.given()?;
@@ -58,9 +58,9 @@ impl Human for Inspected {
         let path = printable(&self.path.display().to_string());
         let base = self.base.as_deref().map(printable);
         let what = match self.kind {
-            Kind::Influx => "as influx backup writes it",
-            Kind::Boltkey => "as boltkey backup export writes it",
-            Kind::Database => "one database file",
+            Kind::Influx => "written by influx backup",
+            Kind::Boltkey => "written by boltkey backup export",
+            Kind::Database => "a database file",
         };
         writeln!(out, "Backup:    {path}")?;
         match base {
@@ -70,19 +70,19 @@ impl Human for Inspected {
         self.write_files(out)?;
         match &self.summary {
             MaybeSummary::Read(summary) => write_summary(summary, out)?,
-            MaybeSummary::Unreadable { .. } => writeln!(out, "Metadata:  it can't be read")?,
+            MaybeSummary::Unreadable { .. } => writeln!(out, "Metadata:  can't be read")?,
         }
         if let Some(token) = &self.operator_token {
             let text = match (token.matches, token.id) {
-                (true, Some(id)) => format!("it is that of {id} and opens this backup"),
-                (_, Some(id)) => format!("it is that of {id} and does NOT open this backup"),
-                (_, None) => String::from("it does NOT open this backup"),
+                (true, Some(id)) => format!("belongs to {id} and opens this backup"),
+                (_, Some(id)) => format!("belongs to {id} and does NOT open this backup"),
+                (_, None) => String::from("does NOT open this backup"),
             };
             let reason = token
                 .reason
                 .as_deref()
                 .map_or(String::new(), |why| format!(": {why}"));
-            writeln!(out, "\nThe operator token that was given:")?;
+            writeln!(out, "\nSupplied operator token:")?;
             write_wrapped(out, "  ", 4, &printable(&format!("{text}{reason}")))?;
         }
         if let Some(restore) = &self.full_restore {
@@ -101,12 +101,12 @@ impl Human for Inspected {
 impl Inspected {
     fn write_files(&self, out: &mut dyn Write) -> io::Result<()> {
         let whole = if self.complete {
-            "whole, as far as can be told"
+            "complete (no missing or damaged file found)"
         } else {
-            "NOT whole"
+            "NOT complete"
         };
         writeln!(out, "           {whole}")?;
-        // There may be thousands of shards.
+        // A backup can have thousands of shards.
         const MOST: usize = 20;
         for file in self.files.iter().take(MOST) {
             let state = match file.state {
@@ -131,9 +131,9 @@ fn write_summary(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let (schema, tokens) = (&summary.schema, &summary.tokens);
     let (number, release) = (schema.migrations, schema.release);
     if schema.known {
-        writeln!(out, "Schema:    {number}, as InfluxDB {release} writes it")?;
+        writeln!(out, "Schema:    {number}, written by InfluxDB {release}")?;
     } else {
-        writeln!(out, "Schema:    {number}, not one that this version knows")?;
+        writeln!(out, "Schema:    {number}, not known to this version")?;
     }
     writeln!(
         out,
@@ -176,13 +176,13 @@ fn write_summary(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_restore(restore: &FullRestore, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\ninflux restore --full would answer:")?;
+    writeln!(out, "\nResult of influx restore --full:")?;
     let text = |answer| match answer {
-        Answer::Ok => "it ends well",
+        Answer::Ok => "succeeds",
         Answer::NeedsOperatorToken => {
-            "it ends well with --operator-token and an operator token of this backup"
+            "succeeds with --operator-token and an operator token of this backup"
         }
-        Answer::Fails => "401, after it has replaced the metadata",
+        Answer::Fails => "fails with 401 after replacing the metadata",
     };
     for (cli, answer) in [
         ("  influx CLI before 2.8.0: ", restore.cli_before_28),

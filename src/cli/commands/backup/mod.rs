@@ -21,20 +21,20 @@ use crate::secret::Token;
 /// The subcommands of `backup`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Back up tokens, users, organizations and all other metadata, without any token
+    /// Back up all metadata (tokens, users, organizations, ...) without needing a token
     Export(export::ExportArgs),
-    /// Say what a backup holds, whether it is whole, and what opens it
+    /// Show the contents of a backup, whether it is complete, and its operator tokens
     Inspect(inspect::InspectArgs),
-    /// Make a backup the store of a stopped server, once it is known who can get in
+    /// Restore a backup after verifying the operator token
     Restore(restore::RestoreArgs),
-    /// Put an operator token into a copy of a backup, so that influx restore --full works
+    /// Copy a backup and add an operator token, so that influx restore --full works
     Token(token::TokenArgs),
 }
 
 /// Runs a subcommand.
 ///
 /// # Errors
-/// As the operation, and when an output can't be written.
+/// The errors of the operation, and an error when an output can't be written.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Export(args) => export::run(&args, session),
@@ -44,20 +44,20 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     }
 }
 
-/// The operator token that is to open a backup.
+/// The operator token of a backup.
 #[derive(Debug, Args)]
 struct OperatorTokenArgs {
-    /// The file that holds an operator token of the backup; - for standard input.
-    /// `BOLTKEY_OPERATOR_TOKEN` holds the token itself
+    /// File with an operator token of the backup (- for standard input) [env:
+    /// `BOLTKEY_OPERATOR_TOKEN`]
     #[arg(long, value_name = "FILE", conflicts_with = "operator_token")]
     operator_token_file: Option<PathBuf>,
-    /// The operator token itself, as influx restore takes it. A file is better: every user of
-    /// this host can see arguments, and shells keep them
+    /// Operator token as an argument, as in influx restore. Prefer a file: other users of this
+    /// host can see arguments, and the shell history stores them
     #[arg(long, value_name = "TOKEN", value_parser = parse_token, allow_hyphen_values = true)]
     operator_token: Option<Shown>,
 }
 
-/// A token that came by an argument.
+/// A token passed as an argument.
 #[derive(Clone)]
 struct Shown(Token);
 
@@ -78,14 +78,14 @@ impl OperatorTokenArgs {
         if backup == stdin && self.operator_token_file.as_deref() == Some(stdin) {
             return Err(Error::new(
                 ErrorKind::Usage,
-                "both the backup and the operator token would come from standard input",
+                "the backup and the operator token can't both be read from standard input",
             )
-            .with_hint("name a file for one of them"));
+            .with_hint("use a file for one of them"));
         }
         Ok(())
     }
 
-    /// The token, if one was given. An empty one is one that opens nothing.
+    /// The token, if given. An empty token opens nothing.
     fn given(self) -> Result<Option<Token>> {
         match (self.operator_token, self.operator_token_file) {
             (Some(token), _) => Ok(Some(token.0)),
@@ -101,15 +101,15 @@ impl OperatorTokenArgs {
 }
 
 impl OperatorTokenArgs {
-    /// The token; asked for if none was given.
+    /// The token. Prompts if it was not given.
     fn needed(self) -> Result<Token> {
         match self.given()? {
             Some(token) => Ok(token),
             None => read_secret_or_empty(&Secret::OPERATOR_TOKEN, None).map_err(|error| {
                 if error.kind() == ErrorKind::Confirmation {
                     error.with_hint(
-                        "give it by --operator-token-file FILE, - for standard input, or in \
-                         BOLTKEY_OPERATOR_TOKEN; or --new-operator for a new one",
+                        "use --operator-token-file FILE (- for standard input), BOLTKEY_OPERATOR_TOKEN, or \
+                         --new-operator to create a new token",
                     )
                 } else {
                     error

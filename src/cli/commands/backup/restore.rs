@@ -39,47 +39,46 @@ use crate::store::{Committed, Engine, Held, Store};
 /// Options of `backup restore`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Nothing gets a name before it is known that the operator token opens the backup.
-Metadata alone are restored: tokens, users, organizations, buckets, dashboards,
-tasks. The points of an influx backup are loaded afterwards, into the running
-server, by influx restore; no number of a shard that lies in the engine folder
-is given out again.
+Verifies that the operator token opens the backup before it creates any file.
+Restores metadata only: tokens, users, organizations, buckets, dashboards and
+tasks. To load the points of an influx backup, start the server afterwards and
+run influx restore. Shard IDs in the engine folder are not reused.
 
-With --force the database that stands there is locked, so influxd must be
-stopped, and kept under a name that ends in .before-restore- and the time.")]
+With --force, the existing database is locked (stop influxd first) and saved
+under a name that ends in .before-restore- and the time.")]
 pub struct RestoreArgs {
-    /// The folder that influx backup or boltkey backup export wrote, or a tar of it, or one
-    /// database file, gzipped or not; - for standard input
+    /// Folder written by influx backup or boltkey backup export, a tar of it, or a database file,
+    /// optionally gzipped (- for standard input)
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
-    /// Where the database belongs, usually /var/lib/influxdb/influxd.bolt; a redb store if it ends
-    /// in .redb
+    /// Path of the restored database, usually /var/lib/influxdb/influxd.bolt; a redb store if it
+    /// ends in .redb
     #[arg(long, value_name = "PATH")]
     to: PathBuf,
     #[command(flatten)]
     operator: OperatorTokenArgs,
-    /// Put a new operator token in instead of asking for one of the backup
+    /// Create a new operator token instead of using one of the backup
     #[arg(long, conflicts_with_all = ["operator_token", "operator_token_file"])]
     new_operator: bool,
-    /// Put the new operator token into this file too, new and readable by its owner only
+    /// Write the new operator token to this file, which must not exist; created with mode 0600
     #[arg(long, value_name = "FILE", requires = "new_operator")]
     token_out: Option<PathBuf>,
-    /// Replace every token in plaintext by its hash on the way, as InfluxDB 2.9 keeps them
+    /// Replace plaintext tokens with hashes, as InfluxDB 2.9 stores them
     #[arg(long)]
     hash: bool,
-    /// The engine of the database
+    /// Engine of the database
     #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineArg>,
-    /// Where the SQLite file belongs; by default influxd.sqlite beside the database
+    /// Path of the restored SQLite file [default: influxd.sqlite beside the database]
     #[arg(long, value_name = "PATH")]
     sqlite_path: Option<PathBuf>,
-    /// Where influxd keeps points; by default engine beside the database
+    /// Engine folder of influxd [default: engine beside the database]
     #[arg(long, value_name = "PATH")]
     engine_path: Option<PathBuf>,
-    /// Replace what stands there; it is kept under dated names
+    /// Replace existing files; they are saved under names with the date
     #[arg(long)]
     force: bool,
-    /// Buckets that the old metadata and the backup both have keep the shards they have now
+    /// Keep the current shards of buckets that exist both in the old metadata and in the backup
     #[arg(long, requires = "force")]
     keep_shards: bool,
 }
@@ -93,13 +92,13 @@ enum EngineArg {
 /// Runs `backup restore`.
 ///
 /// # Errors
-/// As the operation, and when the new token can't be printed.
+/// The errors of the operation, and an error when the new token can't be printed.
 pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     args.operator.beside(&args.backup)?;
     let dry_run = session.dry_run();
     if args.new_operator && args.token_out.is_none() && !dry_run {
         stdout::ensure_open().map_err(|error| {
-            error.with_hint("the new token would be lost: give --token-out FILE for it")
+            error.with_hint("the new token would be lost; use --token-out FILE")
         })?;
     }
     let options = options(&args, session);
@@ -113,7 +112,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     let stands = args.force && options.to.symlink_metadata().is_ok();
     let open_options = session.open_options();
     let old = if stands {
-        // The lock is let go again: the question that follows may take its time.
+        // Release the lock during the question.
         ReplacedStore::look(Store::open(&options.to, &open_options), &options.to)?
     } else {
         ReplacedStore::default()
@@ -184,7 +183,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
             let removed = kept_token.map(|file| (file.path().display().to_string(), file.remove()));
             return Err(match removed {
                 Some((path, Err(cause))) => error.and_note(&format!(
-                    "{path} could not be removed ({cause}) and holds a token that opens nothing"
+                    "can't remove {path} ({cause}); the token in it is not valid"
                 )),
                 _ => error,
             });
@@ -240,7 +239,7 @@ fn options(args: &RestoreArgs, session: &Session) -> Options {
     }
 }
 
-/// The folder that the database is to stand in, which has to be there.
+/// The folder of the database. It must exist.
 fn scratch_folder(to: &Path) -> Result<Option<&Path>> {
     let folder = folder_of(to);
     if folder.is_dir() {
@@ -248,12 +247,12 @@ fn scratch_folder(to: &Path) -> Result<Option<&Path>> {
     }
     Err(Error::new(
         ErrorKind::NotFound,
-        format!("there is no folder {} to restore to", folder.display()),
+        format!("folder {} does not exist", folder.display()),
     )
-    .with_hint("make it, as the user that influxd runs as"))
+    .with_hint("create it as the user that runs influxd"))
 }
 
-/// Refuses when the old metadata have changed since they were asked about.
+/// Refuses if the old metadata has changed since the question.
 fn still_the_same(held: &Held, old: &ReplacedStore, path: &Path) -> Result<()> {
     if ReplacedStore::look(held.store(), path)?.is_like(old) {
         return Ok(());
@@ -272,13 +271,13 @@ fn question(plan: &Plan, to: &Path) -> String {
     let lost = match plan.lost.len() as u64 {
         0 => String::new(),
         lost => format!(
-            " The new metadata do not know {} of the old: {}.",
+            " {} of the old metadata will be lost: {}.",
             counted(lost, "shard"),
             shards_text(&plan.lost)
         ),
     };
     format!(
-        "Replace {}, and keep it under a dated name?{lost}",
+        "Replace {} and save the old file under a name with the date?{lost}",
         printable(&to.display().to_string())
     )
 }
@@ -296,10 +295,10 @@ fn shards_text(shards: &[NamedShard]) -> String {
     printable(&text)
 }
 
-/// Where it came from.
+/// The source of the backup.
 struct Source {
     path: PathBuf,
-    /// Whether points may have come with it.
+    /// Whether the backup may include points.
     buckets: bool,
 }
 
@@ -325,7 +324,7 @@ fn render(
     match &plan.made {
         Some(made) => made.show(changed, |made| {
             let mut entry = made.entry.clone();
-            // It may have been hashed with all others.
+            // --hash may have hashed it.
             entry.storage = restored.operator_token.storage;
             with(Some(&entry))
         })?,
@@ -357,7 +356,7 @@ impl Human for Report<'_> {
         if self.dry_run {
             writeln!(
                 out,
-                "{database} would be restored as a {engine} store; {NOTHING_CHANGED}"
+                "would restore {database} as a {engine} store; {NOTHING_CHANGED}"
             )?;
         } else {
             writeln!(out, "restored {database}, a {engine} store")?;
@@ -374,22 +373,22 @@ impl Human for Report<'_> {
         if self.authorization.is_none() {
             writeln!(
                 out,
-                "the operator token opens it: it is that of {}, kept {how}",
+                "the operator token opens it; it belongs to {} and is stored {how}",
                 token.id
             )?;
         }
         if restored.hashed > 0 {
             let tokens = counted(restored.hashed, "token");
             let verb = if self.dry_run { "would be" } else { "were" };
-            writeln!(out, "{tokens} {verb} replaced by their hashes")?;
+            writeln!(out, "{tokens} {verb} hashed")?;
         }
         for kept in &restored.kept {
-            writeln!(out, "kept what stood there: {}", path(kept))?;
+            writeln!(out, "previous file saved as {}", path(kept))?;
         }
         if !restored.lost_shards.is_empty() {
             let text = format!(
-                "the new metadata do not know {} of the old, whose points stay in the engine \
-                 folder and are not found: {}",
+                "{} of the old metadata not in the new metadata; their points stay in the engine \
+                 folder but are not visible: {}",
                 counted(restored.lost_shards.len() as u64, "shard"),
                 shards_text(&restored.lost_shards)
             );
@@ -397,8 +396,8 @@ impl Human for Report<'_> {
         }
         if restored.shards.not_restored > 0 && self.from.buckets {
             let text = format!(
-                "{} of {} bytes in the backup were not restored: these are its points. With the \
-                 server running, influx restore loads a bucket's under another name:",
+                "{} of {} bytes in the backup not restored (these are the points). Start the server, \
+                 then load the points of a bucket under another name:",
                 counted(restored.shards.not_restored as u64, "shard"),
                 restored.shards.bytes
             );
@@ -412,10 +411,10 @@ impl Human for Report<'_> {
         if let Some(authorization) = self.authorization {
             match &self.token_out {
                 Some(path) => {
-                    writeln!(out, "a new operator token is in {}\n", printable(path))?;
+                    writeln!(out, "the new operator token is in {}\n", printable(path))?;
                 }
-                None if self.dry_run => writeln!(out, "a new operator token would be made\n")?,
-                None => writeln!(out, "a new operator token was made; it is shown only now\n")?,
+                None if self.dry_run => writeln!(out, "would create a new operator token\n")?,
+                None => writeln!(out, "created a new operator token; it is shown only once\n")?,
             }
             let hidden = self.dry_run || self.token_out.is_some();
             write_auth_details(authorization, hidden, out)?;
@@ -424,7 +423,7 @@ impl Human for Report<'_> {
     }
 }
 
-/// What is said of an operator token that does not open the backup.
+/// The report for an operator token that does not open the backup.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Refusal {
@@ -447,16 +446,16 @@ impl Refusal {
 impl Human for Refusal {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let token = &self.operator_token;
-        let reason = printable(token.reason.as_deref().unwrap_or("it opens nothing"));
+        let reason = printable(token.reason.as_deref().unwrap_or("not valid"));
         let whose = token
             .id
             .map_or(String::new(), |id| format!(" (authorization {id})"));
         let text = format!("the operator token does not open the backup{whose}: {reason}");
         write_wrapped(out, "", 2, &text)?;
-        writeln!(out, "{} is untouched; {NOTHING_CHANGED}", self.to)?;
+        writeln!(out, "{} is unchanged; {NOTHING_CHANGED}", self.to)?;
         writeln!(
             out,
-            "--new-operator puts a new one in; boltkey backup inspect lists what would do"
+            "use --new-operator to create one; boltkey backup inspect lists the operator tokens"
         )
     }
 }

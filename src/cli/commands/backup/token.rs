@@ -32,28 +32,27 @@ use crate::store::Committed;
 /// Options of `backup token`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-influx restore --full replaces the metadata of a server and goes on with the
-plaintext of the first operator token in it. Where that one is hashed, as 2.9
-keeps all tokens, every influx CLI before 2.8.0 ends with 401 Unauthorized,
-when the old metadata is gone already. The copy that this command makes has an
-operator token in plaintext that comes first.
+influx restore --full replaces the metadata of a server and then uses the
+plaintext of its first operator token. If that token is hashed, as in 2.9, every
+influx CLI before 2.8.0 fails with 401 Unauthorized after the old metadata was
+deleted. This command writes a copy whose first operator token is in plaintext.
 
-Influxd 2.9 hashes it at its next start, and it stays an operator token until
-it is deleted.")]
+InfluxDB 2.9 hashes the token at its next start. It stays an operator token
+until you delete it.")]
 pub struct TokenArgs {
-    /// The folder that influx backup or boltkey backup export wrote; it is not changed
+    /// Folder written by influx backup or boltkey backup export; it is not changed
     #[arg(value_name = "DIR")]
     backup: PathBuf,
-    /// The folder to write the copy to; it must not be there
+    /// Folder for the copy, which must not exist
     #[arg(long, value_name = "DIR2")]
     out: PathBuf,
-    /// The file that holds the token; - for standard input. `BOLTKEY_TOKEN` holds the token itself
+    /// File with the token (- for standard input) [env: `BOLTKEY_TOKEN`]
     #[arg(long, value_name = "FILE", conflicts_with = "generate")]
     token_file: Option<PathBuf>,
-    /// Make a new token
+    /// Generate a token
     #[arg(long)]
     generate: bool,
-    /// Put the new token into this file too, new and readable by its owner only
+    /// Write the new token to this file, which must not exist; created with mode 0600
     #[arg(long, value_name = "FILE")]
     token_out: Option<PathBuf>,
 }
@@ -68,20 +67,19 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
             ErrorKind::Usage,
             "a backup on standard input can't be copied",
         )
-        .with_hint("unpack it into a folder and name that"));
+        .with_hint("unpack it to a folder and pass the folder"));
     }
     let given = args.token_file.is_some() || Secret::TOKEN.is_set();
     if !args.generate && !given {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            "it has to be said which token: one in a file, or a new one",
-        )
-        .with_hint("give --token-file FILE (- for standard input) or --generate"));
+        return Err(
+            Error::new(ErrorKind::Usage, "--token-file or --generate required")
+                .with_hint("pass --token-file FILE (- for standard input) or --generate"),
+        );
     }
     let dry_run = session.dry_run();
     if args.generate && args.token_out.is_none() && !dry_run {
         stdout::ensure_open().map_err(|error| {
-            error.with_hint("the new token would be lost: give --token-out FILE for it")
+            error.with_hint("the new token would be lost; use --token-out FILE")
         })?;
     }
     let secret = if args.generate {
@@ -96,8 +94,8 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
     let has_manifest = backup.kind.has_manifest();
     if !has_manifest {
         session.ui().warning(&format!(
-            "{} has no .manifest, so influx restore takes neither it nor the copy; boltkey backup \
-             export --influx-manifest writes one",
+            "{} has no .manifest, so influx restore accepts neither it nor the copy; use boltkey \
+             backup export --influx-manifest",
             backup.path.display()
         ));
     }
@@ -118,7 +116,7 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
         return Err(
             match kept.map(|file| (file.path().display().to_string(), file.remove())) {
                 Some((path, Err(cause))) => error.and_note(&format!(
-                    "{path} could not be removed ({cause}) and holds a token that opens nothing"
+                    "can't remove {path} ({cause}); the token in it is not valid"
                 )),
                 _ => error,
             },
@@ -163,7 +161,7 @@ fn show<T>(
     })
 }
 
-/// What was put in, or would be.
+/// The report of `backup token`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
@@ -172,7 +170,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     out: String,
-    /// Whether the backup had the authorization already, with the token as a hash.
+    /// Whether the backup already had the authorization with a hashed token.
     existing: bool,
     full_restore: Restore,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,7 +204,7 @@ impl Human for Report<'_> {
         if self.dry_run {
             writeln!(
                 out,
-                "a copy with an operator token would be written to {copy}; nothing was\nwritten"
+                "would write a copy with an operator token to {copy}; nothing was\nwritten"
             )?;
         } else if self.existing {
             writeln!(
@@ -225,9 +223,9 @@ impl Human for Report<'_> {
         write_auth_details(self.authorization, hidden, out)?;
         writeln!(
             out,
-            "\ninflux restore --full ends well with the copy, with any influx CLI: it goes\n\
-             on with this token. It replaces everything that the server has, and the\n\
-             token stays one of an operator until it is deleted"
+            "\ninflux restore --full of the copy succeeds with every influx CLI and uses this\n\
+             token. It replaces everything on the server. The token stays an operator\n\
+             token until you delete it"
         )
     }
 }

@@ -18,7 +18,7 @@ pub struct ListArgs {}
 /// Runs `bucket list`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
     let report = list(store.snapshot())?;
@@ -59,7 +59,7 @@ impl Human for Buckets {
     }
 }
 
-/// Seconds the way the influx CLI prints them: `168h0m0s`.
+/// Formats seconds as the influx CLI does: `168h0m0s`.
 fn hours(seconds: i64) -> String {
     let (minutes, rest) = (seconds / 60, seconds % 60);
     format!("{}h{}m{rest}s", minutes / 60, minutes % 60)

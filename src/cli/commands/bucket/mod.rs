@@ -12,7 +12,7 @@ use crate::error::Result;
 /// The subcommands of `bucket`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List them all
+    /// List buckets
     #[command(visible_aliases = ["find", "ls"])]
     List(ListArgs),
 }
@@ -20,7 +20,7 @@ pub enum Command {
 /// Runs a subcommand.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::List(ListArgs {}) => list::run(session),

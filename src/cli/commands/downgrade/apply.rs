@@ -20,26 +20,26 @@ use crate::ops::commit::SideFiles;
 use crate::ops::downgrade::apply::{Applied, Plan, Settings, plan};
 use crate::store::{ChangeSet, Committed, WritableStore};
 
-/// What stands below its long help.
+/// Text after the long help.
 pub const APPLY_HELP: &str = "\
-Deletes the index of hashed tokens and the record of migration 21, nothing
-else: all that keeps InfluxDB 2.3 to 2.7 from starting on a store of 2.8 or 2.9.
-The SQLite file is left alone; 2.5 to 2.9 share its schema. Where it has to
-change too, the command of influxd that does both is told.
+Deletes only the index of hashed tokens and the record of migration 21. These
+prevent InfluxDB 2.3 to 2.7 from starting on a store of 2.8 or 2.9. The SQLite
+file is not changed; 2.5 to 2.9 share its schema. If it must change too, the
+report names the influxd command that changes both.
 
-Records of which only the hash is stored stay, since downgrade prepare can still
-bring them back; --drop-hashed removes them.";
+Records that hold only a hash are kept, because downgrade prepare can still
+restore them. --drop-hashed deletes them.";
 
 /// Options of `downgrade apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     #[command(flatten)]
     to: ToArgs,
-    /// Go on although tokens will be lost
+    /// Proceed even if tokens will be lost
     #[arg(long)]
     allow_loss: bool,
-    /// Remove the records of which only the hash is stored: the older release lists them with
-    /// empty tokens. Needs --allow-loss if there are any
+    /// Delete records that hold only a hash, which the older release lists with empty tokens
+    /// (requires --allow-loss if there are any)
     #[arg(long)]
     drop_hashed: bool,
 }
@@ -47,7 +47,7 @@ pub struct ApplyArgs {
 /// Runs `downgrade apply`.
 ///
 /// # Errors
-/// As the operation, and when nobody says yes.
+/// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: ApplyArgs, session: &Session) -> Result<Outcome> {
     let settings = Settings {
         to: args.to.into(),
@@ -66,7 +66,7 @@ impl ChangeCommand for Downgrade {
     type Confirmed = Applied;
     type Done = ();
 
-    /// A refusal, and that there is nothing to undo, are told without the exclusive lock.
+    /// A refusal or a plan without changes needs no exclusive lock.
     fn look(&self) -> Look {
         Look::Always
     }
@@ -128,13 +128,13 @@ impl ChangeCommand for Downgrade {
     }
 }
 
-/// What is undone and lost; `path` is safe for a terminal.
+/// The question. `path` is escaped.
 fn question(plan: &Plan, path: &str) -> String {
     let Applied { outlook, dropped } = &plan.applied;
     let mut parts = Vec::new();
     if !outlook.undo.database.is_empty() {
         parts.push(format!(
-            "Undo {} in {path}, so that {} starts on it (2.8 and newer make it again)?",
+            "Undo {} in {path}, so that {} can start on it (2.8 and newer repeat the migration)?",
             counted(outlook.undo.database.len() as u64, "migration"),
             outlook.target
         ));
@@ -145,18 +145,20 @@ fn question(plan: &Plan, path: &str) -> String {
     }
     if *dropped > 0 {
         let records = counted(*dropped, "hashed token");
-        parts.push(format!("{records} will be removed from {path} for good."));
+        parts.push(format!(
+            "{records} will be permanently deleted from {path}."
+        ));
     }
     parts.join(" ")
 }
 
-/// What was done, or would be.
+/// The report of `downgrade apply`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
     #[serde(flatten)]
     applied: &'a Applied,
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -197,7 +199,7 @@ impl Human for Report<'_> {
                 what.push(format!("{records} would be removed"));
             }
             format!(
-                "NOT done: {}; {NOTHING_CHANGED}. With --allow-loss it is done all the same",
+                "Aborted: {}; {NOTHING_CHANGED}. Use --allow-loss to proceed",
                 what.join(" and ")
             )
         } else if self.nothing {
@@ -206,7 +208,7 @@ impl Human for Report<'_> {
             let mut what = Vec::new();
             if !outlook.undo.database.is_empty() {
                 what.push(format!(
-                    "{undo} {verb} undone, and InfluxDB {target} starts on the store"
+                    "{undo} {verb} undone; InfluxDB {target} can start on the store"
                 ));
             }
             if *dropped > 0 {

@@ -1,4 +1,4 @@
-//! `boltkey downgrade check`, and how the report of `downgrade apply` tells the same things.
+//! `boltkey downgrade check`, and the report sections shared with `downgrade apply`.
 
 use std::io::{self, Write};
 
@@ -14,12 +14,12 @@ use crate::finding::counted;
 use crate::metadata::release_impact::Loss;
 use crate::ops::downgrade::check::{Outlook, check};
 
-/// What stands below its long help.
+/// Text after the long help.
 pub const CHECK_HELP: &str = "\
-InfluxDB 2.7 and older find no token by its hash. On such a release a hashed
-token answers 401, and stays dead after the next upgrade; influxd downgrade
-neither asks nor lists them. This command names each of them beforehand, with
-the commands that lead to the release, in order.
+InfluxDB 2.7 and older do not support hashed tokens. They reject a hashed token
+with 401, and it still does not work after the next upgrade. influxd downgrade
+does not list these tokens. This command lists them, and the commands to reach
+the older release, in order.
 
 Exit code 3 if any token would be lost.";
 
@@ -33,7 +33,7 @@ pub struct CheckArgs {
 /// Runs `downgrade check`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: CheckArgs, session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
     let (outlook, skipped) = check(&store, &args.to.into())?;
@@ -51,11 +51,11 @@ impl Human for Outlook {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let target = self.target;
         if !self.supported {
-            writeln!(out, "There is no way from here to InfluxDB {target}.")?;
+            writeln!(out, "A downgrade to InfluxDB {target} is not possible.")?;
         } else if self.undo.database.is_empty() && self.undo.sqlite.is_empty() {
-            writeln!(out, "Nothing has to be undone for InfluxDB {target}.")?;
+            writeln!(out, "InfluxDB {target} requires no migration to be undone.")?;
         } else {
-            writeln!(out, "To be undone for InfluxDB {target}:")?;
+            writeln!(out, "Migrations to undo for InfluxDB {target}:")?;
             for (place, names) in [
                 ("in the database", &self.undo.database),
                 ("in the SQLite file", &self.undo.sqlite),
@@ -72,7 +72,7 @@ impl Human for Outlook {
         } else {
             format!("{lost} would be LOST")
         };
-        writeln!(out, "It would know {kept}; {lost}.")?;
+        writeln!(out, "InfluxDB {target} would accept {kept}; {lost}.")?;
         write_losses("LOST", &self.lost, out)?;
         write_losses("With fewer permissions", &self.reduced, out)?;
         write_steps(&self.steps, out)?;
@@ -80,7 +80,7 @@ impl Human for Outlook {
     }
 }
 
-/// Tokens that the older release loses, those with the same reason together.
+/// Writes the tokens that the older release loses, grouped by reason.
 ///
 /// # Errors
 /// When `out` can't be written.
@@ -103,7 +103,7 @@ pub fn write_losses(title: &str, losses: &[Loss], out: &mut dyn Write) -> io::Re
     Ok(())
 }
 
-/// The commands that lead to the release, in order.
+/// Writes the commands to reach the release, in order.
 ///
 /// # Errors
 /// When `out` can't be written.
@@ -112,10 +112,10 @@ pub fn write_steps(steps: &[String], out: &mut dyn Write) -> io::Result<()> {
     if steps.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nThe way there:")?;
+    writeln!(out, "\nSteps:")?;
     for step in steps {
         let step = printable(step);
-        // In a form that a shell reads as one line.
+        // Break long commands so that a shell still reads one line.
         if step.chars().count() + 2 > WIDTH {
             writeln!(out, "  {}", step.replace(" --", " \\\n      --"))?;
         } else {
@@ -125,7 +125,7 @@ pub fn write_steps(steps: &[String], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// What is to be known beside.
+/// Writes the warnings.
 ///
 /// # Errors
 /// When `out` can't be written.
@@ -133,7 +133,7 @@ pub fn write_warnings(warnings: &[String], out: &mut dyn Write) -> io::Result<()
     if warnings.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nTo be known:")?;
+    writeln!(out, "\nWarnings:")?;
     for warning in warnings {
         write_wrapped(out, "  - ", 4, &printable(warning))?;
     }

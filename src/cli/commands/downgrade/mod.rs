@@ -17,13 +17,13 @@ use crate::error::Result;
 /// The subcommands of `downgrade`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Tell what an older release would see of the store, and the way there
+    /// Show the effect of a downgrade on each token, and the steps
     #[command(after_long_help = CHECK_HELP)]
     Check(CheckArgs),
-    /// Put plaintext tokens back in place of their hashes, so that they survive
+    /// Restore plaintext tokens in place of their hashes
     #[command(after_long_help = PREPARE_HELP)]
     Prepare(PrepareArgs),
-    /// Undo the schema change of 2.8, so that an older release starts
+    /// Undo the schema change of 2.8, so that an older release can start
     #[command(after_long_help = APPLY_HELP)]
     Apply(ApplyArgs),
 }
@@ -31,7 +31,7 @@ pub enum Command {
 /// Runs a subcommand.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Check(args) => check::run(args, session),

@@ -24,71 +24,65 @@ use crate::ops::commit::SideFiles;
 use crate::ops::downgrade::prepare::{Found, Plan, Prepared, TokenSearch, plan};
 use crate::store::{ChangeSet, Committed, Store, WritableStore};
 
-/// What standard input is called in messages.
+/// The name of standard input in messages.
 const STDIN: &str = "standard input";
 
-/// What stands below its long help.
+/// Text after the long help.
 pub const PREPARE_HELP: &str = "\
-A hash can't be turned back. But the plaintext may still stand somewhere: in a
-capture, in a list that was kept, in the copy that influxd made before it
-upgraded, in unused parts of this very file. Whatever a source says, a token is
-taken only if it has the hash that the store holds.
+A hash can't be reversed, but the plaintext may still exist: in a capture, in a
+list, in the copy that influxd saved before the upgrade, or in unused parts of
+the database file. A token from a source is used only if its hash is in the
+store.
 
 EXAMPLES
   From a capture, encrypted or not:
       boltkey downgrade prepare --tokens tokens.json --db influxd.bolt
-  From the copy of before the upgrade, and from this file's unused parts:
+  From the copy saved before the upgrade, and from unused parts of this file:
       boltkey downgrade prepare --from-residue --db influxd.bolt \\
           --from-db influxd.bolt.pre-v2.9.1-upgrade.backup
-  From a list on standard input, one token on each line:
+  From a list on standard input, one token per line:
       boltkey downgrade prepare --tokens - --yes --db influxd.bolt < tokens";
 
 /// Options of `downgrade prepare`.
 #[derive(Debug, Args)]
 pub struct PrepareArgs {
-    /// A capture, or a list with a token on each line; - for standard input; may be repeated
+    /// Capture, or list with one token per line (- for standard input); may be repeated
     #[arg(long, value_name = "FILE")]
     tokens: Vec<PathBuf>,
-    /// An older database or a backup of one, gzipped or not: .bolt, .bolt.gz, .redb, the copies
-    /// that influxd makes before it upgrades; may be repeated
+    /// Older database or backup, such as .bolt, .bolt.gz, .redb, or the copy that influxd saved
+    /// before an upgrade; may be repeated
     #[arg(long, value_name = "PATH")]
     from_db: Vec<PathBuf>,
     #[command(flatten)]
     files: FilesArgs,
-    /// What unused parts of this very file still show
+    /// Search unused parts of the database file
     #[arg(long)]
     from_residue: bool,
-    /// The key of an encrypted capture, as age-keygen writes it
+    /// age private key file (from age-keygen) for an encrypted capture
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
-    /// The passphrase of an encrypted capture; - for standard input; `BOLTKEY_PASSPHRASE` does the
-    /// same
+    /// File with the passphrase of an encrypted capture (- for standard input) [env:
+    /// `BOLTKEY_PASSPHRASE`]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PrepareArgs {
-    /// Refuses what can't be meant.
+    /// Refuses invalid combinations.
     fn make_sense(&self) -> Result<()> {
         let files = self.files.paths();
         let none = self.tokens.is_empty() && self.from_db.is_empty() && files.is_empty();
         if none && !self.from_residue {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "nothing is named that the tokens could be found in",
-            )
-            .with_hint(
-                "name a source: --tokens FILE, --from-db PATH, --files FILE, or --from-residue",
-            ));
+            return Err(Error::new(ErrorKind::Usage, "no source for the tokens")
+                .with_hint("pass --tokens FILE, --from-db PATH, --files FILE or --from-residue"));
         }
         let secrets = [&self.identity, &self.passphrase_file];
         let all = self.tokens.iter().chain(secrets.into_iter().flatten());
         if all.filter(|path| is_stdin(path)).count() > 1 {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "standard input can be read only once, and - stands for it more than once",
-            )
-            .with_hint("put the others into files"));
+            return Err(
+                Error::new(ErrorKind::Usage, "- (standard input) can be used only once")
+                    .with_hint("use files for the others"),
+            );
         }
         Ok(())
     }
@@ -123,20 +117,21 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
         return Ok(Box::new(io::stdin().lock()));
     }
     let opened = File::open(path).at("open", path);
-    let file = opened.map_err(|error| error.with_hint("check the path; - is standard input"))?;
+    let file =
+        opened.map_err(|error| error.with_hint("check the path; use - for standard input"))?;
     Ok(Box::new(file))
 }
 
 /// Runs `downgrade prepare`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
     args.make_sense()?;
     let database = session.database()?;
     let unseal = args.unseal()?;
 
-    // Sources may be slow to read, and nobody should wait for the lock meanwhile.
+    // Reading the sources may be slow, so the lock is not held.
     let store = session.open_metadata_at(&database)?;
     let (known, _) = Known::load(store.snapshot())?;
     drop(store);
@@ -153,7 +148,7 @@ struct Prepare {
     found: Found,
 }
 
-/// The tokens that are put back, and those that stay hashed.
+/// The restored tokens and those that stay hashed.
 #[derive(PartialEq, Eq)]
 struct Restored {
     ids: Vec<Id>,
@@ -165,7 +160,7 @@ impl ChangeCommand for Prepare {
     type Confirmed = Restored;
     type Done = ();
 
-    /// That nothing is to be put back is told without the exclusive lock.
+    /// A plan without changes needs no exclusive lock.
     fn look(&self) -> Look {
         Look::Always
     }
@@ -187,7 +182,7 @@ impl ChangeCommand for Prepare {
 
     fn question(&self, plan: &Plan, database: &str) -> Result<Option<String>> {
         Ok(Some(format!(
-            "Put {} back into {database} in plaintext? Whoever can read the file can use them then.",
+            "Restore {} in {database} in plaintext? Everyone who can read the file can then use them.",
             counted(plan.prepared.restored, "token"),
         )))
     }
@@ -225,7 +220,7 @@ impl ChangeCommand for Prepare {
     }
 }
 
-/// Reads all sources but the store's own file.
+/// Reads all sources except the store's own file.
 fn search<'k>(
     args: &PrepareArgs,
     known: &'k Known,
@@ -245,13 +240,13 @@ fn search<'k>(
     Ok(search)
 }
 
-/// What was put back, or would be.
+/// The report of `downgrade prepare`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
     #[serde(flatten)]
     prepared: &'a Prepared,
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -284,13 +279,13 @@ impl Human for Report<'_> {
         let mut parts = vec![restored];
         match *already_plaintext {
             0 => {}
-            1 => parts.push("1 token stood in plaintext before".into()),
-            number => parts.push(format!("{number} tokens stood in plaintext before")),
+            1 => parts.push("1 token was already in plaintext".into()),
+            number => parts.push(format!("{number} tokens were already in plaintext")),
         }
         match *unmatched {
             0 => {}
-            1 => parts.push("1 candidate matches nothing in this store".into()),
-            number => parts.push(format!("{number} candidates match nothing in this store")),
+            1 => parts.push("1 unrelated token-like value ignored".into()),
+            number => parts.push(format!("{number} unrelated token-like values ignored")),
         }
         if self.changed == Some(false) {
             parts.push(NOTHING_CHANGED.into());
@@ -298,12 +293,12 @@ impl Human for Report<'_> {
         let text = parts.join("; ");
         write_wrapped(out, "", 0, &text)?;
         if restored_any && !self.dry_run {
-            let text = "InfluxDB 2.9 would hash them again if it started now; boltkey downgrade \
-                        check tells the way on";
+            let text = "InfluxDB 2.9 would hash them again at its next start; boltkey downgrade check \
+                        lists the next steps";
             write_wrapped(out, "", 0, text)?;
         }
         if still_hashed.is_empty() {
-            return writeln!(out, "no token is hashed any more");
+            return writeln!(out, "no hashed tokens are left");
         }
         writeln!(
             out,

@@ -1,4 +1,4 @@
-//! The options that say which release to go back to.
+//! The options for the target release.
 
 use std::path::PathBuf;
 
@@ -8,13 +8,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::metadata::Release;
 use crate::ops::downgrade::check::Options;
 
-/// The release to go back to, and the SQLite file that goes back with the database.
+/// The target release, and the SQLite file.
 #[derive(Debug, Args)]
 pub struct ToArgs {
     /// The release to go back to
     #[arg(long, value_name = "RELEASE", value_parser = release())]
     to: Release,
-    /// InfluxDB's SQLite file; by default influxd.sqlite beside the database, if it is there
+    /// SQLite file [default: influxd.sqlite beside the database, if it exists]
     #[arg(long, value_name = "PATH")]
     sqlite_path: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Options of `org create`.
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// Its name; outer white space is dropped
+    /// Name of the organization; surrounding white space is removed
     #[arg(long, value_name = "NAME")]
     name: String,
 }
@@ -28,7 +28,7 @@ pub struct CreateArgs {
 /// Runs `org create`.
 ///
 /// # Errors
-/// As the operation.
+/// The errors of the operation.
 pub fn run(args: &CreateArgs, session: &Session) -> Result<Outcome> {
     change::run(CreateOrg { name: &args.name }, session)
 }
@@ -86,11 +86,11 @@ impl ChangeCommand for CreateOrg<'_> {
     }
 }
 
-/// What was made, or would be.
+/// The report of `org create`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -104,16 +104,16 @@ impl Human for Report<'_> {
         if self.dry_run {
             return writeln!(
                 out,
-                "organization {name} ({id}) would be made; {NOTHING_CHANGED}"
+                "would create organization {name} ({id}); {NOTHING_CHANGED}"
             );
         }
         writeln!(
             out,
-            "organization {name} ({id}) was made, with its buckets _tasks and _monitoring"
+            "created organization {name} ({id}) with the buckets _tasks and _monitoring"
         )?;
         writeln!(
             out,
-            "nobody owns it yet: boltkey user create --org makes an owner"
+            "it has no owner yet; boltkey user create --org creates one"
         )
     }
 }

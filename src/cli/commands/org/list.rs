@@ -18,7 +18,7 @@ pub struct ListArgs {}
 /// Runs `org list`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
     let report = list(store.snapshot())?;

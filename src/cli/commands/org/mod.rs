@@ -14,17 +14,17 @@ use crate::error::Result;
 /// The subcommands of `org`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List them all
+    /// List organizations
     #[command(visible_aliases = ["find", "ls"])]
     List(ListArgs),
-    /// Make an organization, with all that influxd needs to start on it
+    /// Create an organization and its system buckets
     Create(CreateArgs),
 }
 
 /// Runs a subcommand.
 ///
 /// # Errors
-/// As the operation it calls.
+/// The errors of the operation.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::List(ListArgs {}) => list::run(session),

@@ -12,14 +12,14 @@ use crate::error::Result;
 /// The subcommands of `recover`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a new operator token without an old one: the way back in
+    /// Create an operator token without an existing token
     Operator(OperatorArgs),
 }
 
 /// Runs a subcommand.
 ///
 /// # Errors
-/// As the operation, and when the token can't be printed.
+/// The errors of the operation, and an error when the token can't be printed.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Operator(args) => operator::run(args, session),

@@ -1,4 +1,4 @@
-//! `boltkey recover operator`, also spelled `boltkey auth create-operator`.
+//! `boltkey recover operator` and its alias `boltkey auth create-operator`.
 
 use clap::Args;
 
@@ -19,23 +19,23 @@ use crate::store::Snapshot;
 /// Options of `recover operator`.
 #[derive(Debug, Args)]
 pub struct OperatorArgs {
-    /// The user who is to own the token; not needed if there is only one
+    /// User who will own the token [default: the only user, otherwise prompt]
     #[arg(long, short = 'u', value_name = "NAME", alias = "username")]
     user: Option<String>,
-    /// The organization it is to belong to; not needed if there is only one
+    /// Organization of the token [default: the only organization, otherwise prompt]
     #[arg(long, short = 'o', value_name = "NAME")]
     org: Option<String>,
     #[command(flatten)]
     token_out: TokenOutArgs,
 }
 
-/// Options of `auth create-operator`, the words of `influxd recovery auth create-operator`.
+/// Options of `auth create-operator`, named as in `influxd recovery auth create-operator`.
 #[derive(Debug, Args)]
 pub struct CreateOperatorArgs {
-    /// The user who is to own the token; not needed if there is only one
+    /// User who will own the token [default: the only user, otherwise prompt]
     #[arg(long, short = 'u', value_name = "NAME", alias = "user")]
     username: Option<String>,
-    /// The organization it is to belong to; not needed if there is only one
+    /// Organization of the token [default: the only organization, otherwise prompt]
     #[arg(long, short = 'o', value_name = "NAME")]
     org: Option<String>,
     #[command(flatten)]
@@ -55,34 +55,40 @@ impl From<CreateOperatorArgs> for OperatorArgs {
 /// Runs `recover operator`.
 ///
 /// # Errors
-/// As the operation, and when the token can't be printed.
+/// The errors of the operation, and an error when the token can't be printed.
 pub fn run(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     let token_out = args.token_out.path();
-    let made = TokenOptions {
+    let token_options = TokenOptions {
         source: Source::Generated,
         token_out,
         action: Action::Create,
         again: "boltkey recover operator",
     };
-    made.can_be_told(session)?;
+    token_options.can_be_told(session)?;
     let options = Options {
         user: args.user,
         org: args.org,
         use_hashed_tokens: session.use_hashed_tokens(),
     };
-    change::run(TokenChange(RecoverOperator { made, options }), session)
+    change::run(
+        TokenChange(RecoverOperator {
+            token_options,
+            options,
+        }),
+        session,
+    )
 }
 
 struct RecoverOperator<'a> {
-    made: TokenOptions<'a>,
+    token_options: TokenOptions<'a>,
     options: Options,
 }
 
 impl TokenCommand for RecoverOperator<'_> {
     type Confirmed = Owner;
 
-    fn made(&self) -> &TokenOptions<'_> {
-        &self.made
+    fn token_options(&self) -> &TokenOptions<'_> {
+        &self.token_options
     }
 
     fn choose(&mut self, session: &Session, database: &Database) -> Result<Option<Owner>> {
@@ -92,13 +98,13 @@ impl TokenCommand for RecoverOperator<'_> {
         }
         let store = session.open_metadata_at(database)?;
         let (users, orgs) = choices(store.snapshot())?;
-        // Nobody should wait for the lock while somebody thinks.
+        // Release the lock before the prompt.
         drop(store);
         let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
         let chosen = choose_missing(&mut options.user, "user", "--user", &names)?;
         let names: Vec<&str> = orgs.iter().map(|org| org.name.as_str()).collect();
         let chosen = choose_missing(&mut options.org, "organization", "--org", &names)? || chosen;
-        // The names that were shown belong to these records.
+        // The records of the listed names.
         Ok(options
             .owner(&users, &orgs)
             .filter(|_| chosen)
@@ -121,7 +127,7 @@ impl TokenCommand for RecoverOperator<'_> {
     }
 }
 
-/// Asks for a name that was not given, if there are several. Returns whether it has asked.
+/// Prompts for a missing name if there are several. Returns whether it prompted.
 fn choose_missing(
     name: &mut Option<String>,
     what: &str,
@@ -141,7 +147,7 @@ fn choose_missing(
                 names.join(", ")
             ),
         )
-        .with_hint(format!("choose one with {option} NAME"))
+        .with_hint(format!("pass {option} NAME"))
     })?;
     *name = Some(chosen.to_owned());
     Ok(true)

@@ -1,4 +1,4 @@
-//! The option that names other files to look into, of `residue scan`, `residue recover` and others.
+//! The `--files` option of `residue scan`, `residue recover` and others.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,22 @@ use clap::Args;
 use crate::cli::session::Session;
 use crate::ops::residue::Options;
 
-/// Other places to look.
+/// Other files to search.
 #[derive(Debug, Args)]
 pub struct FilesArgs {
-    /// Look into these files too: old backups (gzipped or not), .pre-…-upgrade.backup copies, the
-    /// influx CLI's configs, anything that may show a token
+    /// Also search these files: old backups (gzipped or not), .pre-…-upgrade.backup copies, configs
+    /// of the influx CLI, or any file that may contain a token
     #[arg(long, num_args = 1.., value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 impl FilesArgs {
-    /// Those that were named.
+    /// The given files.
     pub fn paths(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// Where to look, for the operations; the files are opened as the global options say.
+    /// The search options for the operations.
     pub fn options(self, session: &Session) -> Options {
         Options {
             files: self.files,

@@ -17,18 +17,18 @@ use crate::error::Result;
 /// The subcommands of `residue`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Count plaintext tokens that the store no longer holds but the file still shows
+    /// Count plaintext tokens left in unused parts of the file
     Scan(ScanArgs),
-    /// Get back the plaintext of hashed tokens, wherever the file still shows it
+    /// Recover the plaintext of hashed tokens from the file
     Recover(RecoverArgs),
-    /// Overwrite what unused parts of the file still show
+    /// Overwrite unused parts of the file
     Scrub(ScrubArgs),
 }
 
 /// Runs a subcommand.
 ///
 /// # Errors
-/// As the operation, and when an output can't be written.
+/// The errors of the operation, and an error when an output can't be written.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Scan(args) => scan::run(args, session),

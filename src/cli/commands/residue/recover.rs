@@ -24,12 +24,12 @@ pub struct RecoverArgs {
     files: FilesArgs,
 }
 
-/// What `residue recover` did.
+/// The report of `residue recover`.
 #[derive(Serialize)]
 struct Recovery {
     #[serde(flatten)]
     counts: Counts,
-    /// Tokens written out: those that match, and those that stand in other live records.
+    /// Exported tokens: those that match a hash, and those in other live records.
     recovered: usize,
     /// None when there was nothing to write.
     out: Option<String>,
@@ -41,14 +41,14 @@ struct Recovery {
 /// Runs `residue recover`.
 ///
 /// # Errors
-/// As the operation, and when an output can't be written.
+/// The errors of the operation, and an error when an output can't be written.
 pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
     let options = args.files.options(session);
     let output = args.out.open(session)?;
     let store = session.open_damaged()?;
     let recovered = recover(&store, &options)?;
     if recovered.tokens.is_empty() {
-        // Where damage hides everything, nothing found is no answer.
+        // If damage hides all records, an empty result would be wrong.
         session.is_readable(&store)?;
     }
     drop(store);
@@ -62,7 +62,7 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
         dry_run: session.dry_run(),
     };
     let to_stdout = output.is_stdout();
-    // A file without tokens would only look like a success.
+    // An empty output file would look like success.
     if to_stdout || !nothing {
         output.write(&recovered.tokens)?;
     }
@@ -77,14 +77,14 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
 impl Recovery {
     fn sentence(&self) -> String {
         let unmatched = self.counts.unmatched;
-        let verb = if unmatched == 1 { "matches" } else { "match" };
+
         match &self.out {
             None => format!(
-                "nothing to recover; {} {verb} nothing in this store",
-                counted(unmatched, "candidate")
+                "nothing to recover; {} ignored",
+                counted(unmatched, "unrelated token-like value")
             ),
             Some(out) => format!(
-                "{} {} to {}{}; {} {verb} nothing in this store{}",
+                "{} {} to {}{}; {} ignored{}",
                 if self.dry_run {
                     "would recover"
                 } else {
@@ -93,7 +93,7 @@ impl Recovery {
                 counted(self.recovered as u64, "token"),
                 printable(out),
                 if self.encrypted { ", encrypted" } else { "" },
-                counted(unmatched, "more candidate"),
+                counted(unmatched, "unrelated token-like value"),
                 if self.dry_run {
                     "; nothing was written"
                 } else {

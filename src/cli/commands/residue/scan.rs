@@ -22,7 +22,7 @@ pub struct ScanArgs {
 /// Runs `residue scan`.
 ///
 /// # Errors
-/// As the operation, and when standard output can't be written.
+/// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: ScanArgs, session: &Session) -> Result<Outcome> {
     let options = args.files.options(session);
     let store = session.open()?;
@@ -41,21 +41,16 @@ impl Human for Counts {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
-            "{} {} still readable: {} of hashed tokens of this store, {} that {} nothing in it",
+            "{} {} still readable: {} of hashed tokens in this store, {} unrelated",
             counted(self.tokens, "plaintext token"),
             if self.tokens == 1 { "is" } else { "are" },
             self.matching,
-            self.unmatched,
-            if self.unmatched == 1 {
-                "matches"
-            } else {
-                "match"
-            }
+            self.unmatched
         )?;
         if self.matching > 0 {
             writeln!(
                 out,
-                "boltkey residue recover --out FILE gets the {} back",
+                "boltkey residue recover --out FILE recovers the {}",
                 self.matching
             )?;
         }

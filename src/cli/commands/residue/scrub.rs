@@ -22,15 +22,15 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Options of `residue scrub`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Free and leaked pages, bytes of live pages behind their records, the tree of the older meta page
-and the end of the file: everything that no live record uses is overwritten. What a server hashed
-can't be recovered from the file afterwards: boltkey residue recover --out FILE first.")]
+Overwrites everything that no live record uses: free and leaked pages, unused bytes of live pages,
+the tree of the older meta page, and the end of the file. Afterwards, hashed tokens can't be
+recovered from the file. Run boltkey residue recover --out FILE first.")]
 pub struct ScrubArgs {}
 
 /// Runs `residue scrub`.
 ///
 /// # Errors
-/// As the operation, and when the question is not answered with yes.
+/// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(_: ScrubArgs, session: &Session) -> Result<Outcome> {
     change::run(Scrub, session)
 }
@@ -40,7 +40,7 @@ struct Scrub;
 /// The tokens that are overwritten.
 #[derive(PartialEq, Eq)]
 struct Overwritten {
-    /// How many distinct ones.
+    /// Number of distinct tokens.
     tokens: u64,
     /// The authorizations that lose their last copy.
     last_copies: Vec<Id>,
@@ -73,8 +73,12 @@ impl ChangeCommand for Scrub {
     fn question(&self, plan: &Plan, database: &str) -> Result<Option<String>> {
         let warning = match plan.unused.residue.matching.len() {
             0 => String::new(),
-            1 => String::from("It shows the last copy of 1 hashed token, which is destroyed. "),
-            n => format!("It shows the last copies of {n} hashed tokens, which are destroyed. "),
+            1 => {
+                String::from("It holds the last copy of 1 hashed token, which will be destroyed. ")
+            }
+            n => {
+                format!("It holds the last copies of {n} hashed tokens, which will be destroyed. ")
+            }
         };
         Ok(Some(format!(
             "{warning}Overwrite all unused parts of {database}?"
@@ -110,14 +114,14 @@ impl ChangeCommand for Scrub {
     }
 }
 
-/// What was overwritten, or would be; numbers of distinct tokens.
+/// The report of `residue scrub`. Counts distinct tokens.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     tokens: u64,
     matching: u64,
     unmatched: u64,
-    /// Null if it can't be known.
+    /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -139,14 +143,17 @@ impl Report {
 impl Human for Report {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.changed == Some(false) {
-            return writeln!(out, "nothing to do: unused parts of the file show nothing");
+            return writeln!(
+                out,
+                "nothing to do: unused parts of the file contain no data"
+            );
         }
         let (are, end) = match self.dry_run {
             true => ("would be", unchanged(true)),
-            false => ("are", ""),
+            false => ("were", ""),
         };
         let text = format!(
-            "unused parts of the file {are} overwritten, {} in them: {} of hashed tokens, {} \
+            "unused parts of the file {are} overwritten with {} in them: {} of hashed tokens, {} \
              others{end}",
             counted(self.tokens, "plaintext token"),
             self.matching,

@@ -14,7 +14,7 @@ use crate::ops::token::generate::generate;
 /// Runs `token generate`.
 ///
 /// # Errors
-/// When the system gives no random bytes, or standard output can't be written.
+/// When the system provides no random bytes, or standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
     stdout::ensure_open()?;
     let token = generate()?;

@@ -17,16 +17,15 @@ use crate::ops::token::hash::hash;
 /// Options of `token hash`.
 #[derive(Debug, Args)]
 pub struct HashArgs {
-    /// The hash function; influxd itself writes sha256
+    /// Hash function; influxd uses sha256
     #[arg(long, value_name = "VARIANT", default_value = "sha256")]
     variant: VariantArg,
-    /// Read the token from this file, or from standard input for -; else from `BOLTKEY_TOKEN`,
-    /// else it is asked for
+    /// File with the token (- for standard input) [default: `BOLTKEY_TOKEN`, otherwise prompt]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
-/// The hash functions by their names.
+/// The hash functions.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum VariantArg {
     Sha256,

@@ -1,4 +1,4 @@
-//! `boltkey token`: its subcommands, which need no database.
+//! `boltkey token`: its subcommands. They need no database.
 
 mod generate;
 pub mod hash;
@@ -13,16 +13,16 @@ use crate::error::Result;
 /// The subcommands of `token`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a token as influxd does: 64 random bytes in URL-safe base64
+    /// Generate a token as influxd does: 64 random bytes in URL-safe base64
     Generate,
-    /// Print the hash of a token as InfluxDB 2.8 and later store it
+    /// Print the hash of a token, as InfluxDB 2.8 and later store it
     Hash(HashArgs),
 }
 
 /// Runs a subcommand.
 ///
 /// # Errors
-/// When the token can't be made or read, or standard output can't be written.
+/// When the token can't be generated or read, or standard output can't be written.
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::Generate => generate::run(session),

@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Look, View};
-use crate::cli::commands::user::{Action, Report, read_password};
+use crate::cli::commands::user::report::{Action, Report};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::password_input::read_password;
 use crate::cli::terminal::secret_input::Secret;
 use crate::cli::terminal::ui::printable;
 use crate::error::Result;
@@ -22,17 +23,17 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Options of `user create`.
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// The name to sign in with
+    /// User name
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// The organization the user is to own
+    /// Organization that the user will own
     #[arg(long, short = 'o', value_name = "NAME")]
     org: Option<String>,
-    /// Power over the whole instance: every organization, and everybody's tokens
+    /// Make the user owner of the instance: all organizations and all tokens
     #[arg(long)]
     instance_owner: bool,
-    /// Read the password from this file, or from standard input for -; else from
-    /// `BOLTKEY_PASSWORD`; without any there is no login
+    /// File with the password (- for standard input) [default: `BOLTKEY_PASSWORD`, otherwise the
+    /// user can't sign in]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
@@ -40,7 +41,7 @@ pub struct CreateArgs {
 /// Runs `user create`.
 ///
 /// # Errors
-/// As the operation, and when nobody says yes to `--instance-owner`.
+/// The errors of the operation, and an error when `--instance-owner` is not confirmed.
 pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
     let file = args.password_file.as_deref();
     let password = if file.is_some() || Secret::PASSWORD.is_set() {
@@ -64,7 +65,7 @@ struct CreateUser {
 
 impl ChangeCommand for CreateUser {
     type Plan = Plan;
-    /// The name, and the organizations that the user is to own.
+    /// The name and the owned organizations.
     type Confirmed = (String, Vec<OrgName>);
     type Done = ();
 
@@ -87,8 +88,8 @@ impl ChangeCommand for CreateUser {
         let name = printable(&format!("{:?}", plan.user.name));
         Ok(self.options.instance_owner.then(|| {
             format!(
-                "Give {name} power over the whole instance, over every organization and \
-                 everybody's tokens?"
+                "Make {name} owner of the instance, with access to all organizations and all \
+                 tokens?"
             )
         }))
     }

@@ -4,7 +4,8 @@ use zeroize::Zeroizing;
 
 use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, View};
-use crate::cli::commands::user::{Action, Report, WhoArgs};
+use crate::cli::commands::user::WhoArgs;
+use crate::cli::commands::user::report::{Action, Report};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::ui::printable;
@@ -20,7 +21,7 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Runs `user delete`.
 ///
 /// # Errors
-/// As the operation, and when nobody says yes.
+/// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: WhoArgs, session: &Session) -> Result<Outcome> {
     change::run(DeleteUser { by: By::from(args) }, session)
 }
@@ -29,7 +30,7 @@ struct DeleteUser {
     by: By,
 }
 
-/// A user, and the tokens that stop working with it.
+/// A user and the tokens that stop working.
 #[derive(PartialEq, Eq)]
 struct Deleted {
     user: User,
@@ -54,7 +55,7 @@ impl ChangeCommand for DeleteUser {
         let operators = plan.operator_tokens.len() as u64;
         let among = match operators {
             0 => String::new(),
-            _ => format!(", {} among them", counted(operators, "operator token")),
+            _ => format!(", including {}", counted(operators, "operator token")),
         };
         Ok(Some(format!(
             "Delete {}? The login and {} of that user stop working{among}.",

@@ -7,9 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Look, View};
-use crate::cli::commands::user::{Action, Report, WhoArgs, read_password};
+use crate::cli::commands::user::WhoArgs;
+use crate::cli::commands::user::report::{Action, Report};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::password_input::read_password;
 use crate::cli::terminal::secret_input::Secret;
 use crate::cli::terminal::ui::printable;
 use crate::error::Result;
@@ -25,8 +27,8 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 pub struct PasswordArgs {
     #[command(flatten)]
     who: WhoArgs,
-    /// Read the password from this file, or from standard input for -; else from
-    /// `BOLTKEY_PASSWORD`, else it is asked for twice
+    /// File with the password (- for standard input) [default: `BOLTKEY_PASSWORD`, otherwise
+    /// prompt]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
@@ -34,7 +36,7 @@ pub struct PasswordArgs {
 /// Runs `user password`.
 ///
 /// # Errors
-/// As the operation, and when nobody says yes.
+/// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: PasswordArgs, session: &Session) -> Result<Outcome> {
     let file = args.password_file.as_deref();
     let is_given = file.is_some() || Secret::PASSWORD.is_set();
@@ -48,12 +50,12 @@ pub fn run(args: PasswordArgs, session: &Session) -> Result<Outcome> {
 
 struct SetPassword {
     by: By,
-    /// None until it is typed.
+    /// None before the prompt.
     password: Option<Token>,
     strong: bool,
 }
 
-/// Whose password is replaced.
+/// The user whose password is replaced.
 #[derive(PartialEq, Eq)]
 struct Who {
     user: User,
@@ -99,13 +101,13 @@ impl ChangeCommand for SetPassword {
         let name = printable(&format!("{:?}", plan.user.name));
         Ok(plan
             .had_one
-            .then(|| format!("Give {name} a new password? The old password stops working.")))
+            .then(|| format!("Replace the password of {name}? The old password stops working.")))
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Who> {
         Ok(Who {
             user: User {
-                // The plan shows the user as it will be.
+                // The plan contains the user after the change.
                 has_password: plan.had_one,
                 ..plan.user.clone()
             },

@@ -1,0 +1,83 @@
+//! The report of the commands that change a user.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::cli::terminal::ui::{Human, printable, unchanged};
+use crate::metadata::Id;
+use crate::ops::user::list::User;
+
+/// The kind of change.
+#[derive(Clone, Copy)]
+pub(super) enum Action {
+    Create,
+    Password,
+    Delete,
+}
+
+/// The report of a change to a user.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report<'a> {
+    /// Null if unknown.
+    pub(super) changed: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) dry_run: bool,
+    pub(super) user: &'a User,
+    /// The authorizations of a deleted user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tokens: Option<&'a [Id]>,
+    #[serde(skip)]
+    pub(super) action: Action,
+}
+
+impl Human for Report<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let name = printable(&self.user.name);
+        let id = self.user.id;
+        let action = match (self.action, self.dry_run) {
+            (Action::Create, false) => "was created",
+            (Action::Create, true) => "would be created",
+            (Action::Password, false) => "has a new password",
+            (Action::Password, true) => "would get a new password",
+            (Action::Delete, false) => "was deleted",
+            (Action::Delete, true) => "would be deleted",
+        };
+        let end = unchanged(self.dry_run);
+        writeln!(out, "user {name} ({id}) {action}{end}")?;
+        if let Action::Delete = self.action {
+            let tokens = self.tokens.unwrap_or_default();
+            if !tokens.is_empty() {
+                writeln!(
+                    out,
+                    "these tokens of the user are kept, but no server accepts them; boltkey auth \
+                     delete\nremoves them:"
+                )?;
+                for id in tokens {
+                    writeln!(out, "  {id}")?;
+                }
+            }
+            return Ok(());
+        }
+        if !self.user.has_password {
+            writeln!(
+                out,
+                "the user has no password and can't sign in; boltkey user password sets one"
+            )?;
+        }
+        let orgs: Vec<&str> = self
+            .user
+            .owns
+            .iter()
+            .filter_map(|org| org.name.as_deref())
+            .collect();
+        if self.user.owns_instance {
+            writeln!(out, "owner of the instance")?;
+        }
+        match orgs.is_empty() {
+            true => writeln!(out, "owner of no organization"),
+            false => writeln!(out, "owner of {}", printable(&orgs.join(", "))),
+        }
+    }
+}
