@@ -1,6 +1,6 @@
 //! Offline admin and recovery for the token store of InfluxDB OSS 2.x.
 //!
-//! The layers, top to bottom; each may use what stands below it, never above:
+//! The layers, top to bottom; each may use the layers below it, never those above:
 //!
 //! | module | knows |
 //! | --- | --- |

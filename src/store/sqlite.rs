@@ -515,7 +515,7 @@ mod tests {
         file.read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes.len() as u64, length);
         assert!(!shows(&bytes));
-        // And again, as often as it is asked for.
+        // It can be called more than once.
         sqlite.single_file().unwrap();
         let again = folder.path().join("again.influxd.sqlite");
         fs::write(&again, bytes).unwrap();
@@ -546,7 +546,7 @@ mod tests {
             } else {
                 3
             };
-            // What a killed server leaves.
+            // The files that a killed server leaves.
             let (_killed, copy) = made("");
             for suffix in ["", "-journal", "-wal"] {
                 let from = with_suffix(&path, suffix);
