@@ -884,7 +884,7 @@ fn what_can_not_be_judged_stops_all() {
             ),
             1,
             &[
-                "holds a token and the hash of another one",
+                "holds a token and the hash of a different token",
                 "boltkey auth show",
                 "nothing was changed",
             ],
@@ -897,7 +897,7 @@ fn what_can_not_be_judged_stops_all() {
                 field("hashedToken", "$argon9$x")
             ),
             1,
-            &["holds a token and the hash of another one"],
+            &["holds a token and the hash of a different token"],
         ),
         (
             "\"token\":7",
