@@ -24,7 +24,7 @@ use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::ui::printable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
-use crate::ops::commit::{SideFiles, sound_structure};
+use crate::ops::commit::{SideFiles, must_be_intact};
 use crate::ops::lockout::locks_out;
 use crate::ops::timestamp::Timestamp;
 use crate::store;
@@ -367,7 +367,7 @@ fn look<C: ChangeCommand>(
 ) -> Result<(C::Plan, State<C::Confirmed>)> {
     let path = database.path();
     let store = session.open_metadata_at(database)?;
-    sound_structure(store.snapshot(), store.inspect()).map_err(|error| error.about(path))?;
+    must_be_intact(store.snapshot(), store.inspect()).map_err(|error| error.about(path))?;
     let view = View::of(&store);
     let named = |error: Error| error.about(path);
     let plan = command.plan(&view).map_err(named)?;

@@ -9,7 +9,7 @@ use crate::cli::terminal::ui::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::{Schema, lost, names};
-use crate::ops::commit::{nothing_lost, sound_structure};
+use crate::ops::commit::{must_be_intact, nothing_lost};
 use crate::ops::previous;
 use crate::store::{
     Description, Inspect, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
@@ -68,7 +68,7 @@ impl Session {
             return error;
         }
         let advice = Store::open(path, &self.open_options()).and_then(|store| {
-            let sound = sound_structure(store.snapshot(), store.inspect());
+            let sound = must_be_intact(store.snapshot(), store.inspect());
             sound.err().map(|_| previous::advice(&store)).transpose()
         });
         // The failure itself counts, and not what else fails over it.

@@ -322,9 +322,9 @@ fn render(
             from,
         })
     };
-    match &plan.made {
-        Some(made) => made.show(changed, |made| {
-            let mut entry = made.entry.clone();
+    match &plan.new_token {
+        Some(token) => token.show(changed, |planned| {
+            let mut entry = planned.entry.clone();
             // It may have been hashed with all others.
             entry.storage = restored.operator_token.storage;
             with(Some(&entry))
