@@ -6,8 +6,8 @@
 //!   secret, nor a whole value read from a file. It has no trailing full stop.
 //! * The hint says what to do next and names only commands this binary has.
 //! * No I/O error without the path it is about: use [`IoContext::at`].
-//! * What became of the database is the [`Effect`], a field. No message says it in prose, and no
-//!   code reads or edits the text of a message: the terminal makes the sentence.
+//! * The state of the database after the failure is a field, the [`Effect`]. No message describes
+//!   it, and no code reads or edits the text of a message: the terminal adds the sentence.
 //! * The kind, and nothing else, decides the exit code (`cli::exit`).
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::{fmt, io};
 /// Shorthand for results of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What sort of failure it was. `cli::exit` has the one table from kind to exit code.
+/// The kind of a failure. `cli::exit` maps kinds to exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -26,7 +26,7 @@ pub enum ErrorKind {
     NotFound,
     /// The system denied access.
     PermissionDenied,
-    /// The file or record is there, but a rule of this tool forbids what was asked.
+    /// The file or record exists, but a rule of this tool forbids the action.
     Refused,
     /// No such user, organization, bucket or authorization.
     NoSuchRecord,
@@ -38,22 +38,22 @@ pub enum ErrorKind {
     NotAStore,
     /// The structure of the file is damaged.
     Corrupt,
-    /// The schema is not one this version knows.
+    /// This version does not know the schema.
     UnknownSchema,
-    /// A question had to be asked and nobody was there to answer.
+    /// A question was necessary, but there was no terminal to ask it.
     Confirmation,
-    /// The change holds, or may hold, but a later step failed.
+    /// The change is committed, or may be, but a later step failed.
     Incomplete,
 }
 
-/// What a failure left behind in the database, or in the files that the command was to write.
+/// The state of the database, or of the files to write, after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Everything is as it was.
+    /// Everything is as before.
     Nothing,
     /// The change is committed; a later step failed.
     Changed,
-    /// Whether the change is committed can't be known, or only the message can tell.
+    /// It is not known whether the change is committed, or only the message says it.
     Unknown,
 }
 
@@ -66,7 +66,7 @@ enum Subject {
     Prefix(PathBuf),
 }
 
-/// A failure: what happened, to which file, what became of the database, and what to do next.
+/// A failure: what happened, to which file, the state of the database, and what to do next.
 pub struct Error {
     kind: ErrorKind,
     // Boxed, so that a result with an error stays small.
@@ -114,21 +114,21 @@ impl Error {
         self
     }
 
-    /// Says that the change is committed.
+    /// Marks the change as committed.
     #[must_use]
     pub fn committed(mut self) -> Self {
         self.effect = Effect::Changed;
         self
     }
 
-    /// Says which file the message names, so that nobody prefixes it with another.
+    /// Records the file that the message names, so that no other file is added in front.
     #[must_use]
     pub fn naming(mut self, path: &Path) -> Self {
         self.subject = Some(Box::new(Subject::Named(path.to_path_buf())));
         self
     }
 
-    /// Names the file, unless the failure has one already.
+    /// Adds the file, unless the failure already has one.
     #[must_use]
     pub fn about(mut self, path: &Path) -> Self {
         if self.subject.is_none() {
@@ -137,26 +137,26 @@ impl Error {
         self
     }
 
-    /// Adds what else the user has to know, such as a file that was left behind.
+    /// Adds a note, such as a file that was left behind.
     #[must_use]
     pub fn and_note(mut self, note: &str) -> Self {
         self.notes.push(note.to_owned());
         self
     }
 
-    /// What the failure left behind.
+    /// The state of the database after the failure.
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.effect
     }
 
-    /// What else the user has to know, in the order it was added.
+    /// The notes, in the order they were added.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// What happened, with the file it happened to; without effect and notes.
+    /// What happened, with the file; without effect and notes.
     #[must_use]
     pub fn what(&self) -> String {
         match self.subject.as_deref() {
@@ -171,7 +171,7 @@ impl Error {
         self.kind
     }
 
-    /// What happened, without the file it happened to.
+    /// What happened, without the file.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -213,7 +213,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// Gives an I/O result the path and the action it is about.
+/// Adds the action and the path to an I/O error.
 pub trait IoContext<T> {
     /// `action` is a verb phrase, as in "can't `read` /path: reason".
     ///

@@ -1,5 +1,5 @@
-//! Whether a server would accept a token, and why not: the rules of influxd's authentication,
-//! step by step (`http/authentication_middleware.go`, `authorization/storage_authorization.go`).
+//! Whether a server would accept a token, and why not: the rules of influxd's authentication in its
+//! order (`http/authentication_middleware.go`, `authorization/storage_authorization.go`).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,8 +17,8 @@ use crate::metadata::{
 use crate::secret::Token;
 use crate::store::Snapshot;
 
-/// Which authorization each key of a token index leads to. Holds digests of the keys only,
-/// since the keys of the raw index are tokens.
+/// A token index: the authorization of each key. Keys are kept as digests only, because keys of the
+/// raw index are tokens.
 #[derive(Default)]
 pub struct TokenIndex {
     /// The bucket it was read from.
@@ -46,7 +46,8 @@ impl TokenIndex {
         Ok((Self { name, entries }, skipped))
     }
 
-    /// Reads the entries for these keys only. One that can't be reached for damage is none.
+    /// Reads the entries for these keys only. An entry that can't be read because of damage counts
+    /// as missing.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -74,15 +75,15 @@ impl TokenIndex {
         Ok(Self { name, entries })
     }
 
-    /// Where the entry for `key` leads: `None` without an entry, `Some(None)` when its value is
-    /// no identifier.
+    /// The authorization in the entry for `key`: `None` without an entry, `Some(None)` when its
+    /// value is not an ID.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Option<Id>> {
         self.entries.get(&key_digest(key)).copied()
     }
 }
 
-/// What stands for a key that may be a token.
+/// The digest of a key that may be a token.
 pub(crate) type KeyDigest = [u8; 16];
 
 /// The first half of a key's SHA-256.
@@ -120,7 +121,7 @@ pub struct TokenIndexes {
 }
 
 impl TokenIndexes {
-    /// Reads both; a store of schema 20 and older has no second one.
+    /// Reads both. A store of schema 20 or older has no index of hashes.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -131,8 +132,7 @@ impl TokenIndexes {
         Ok((Self { raw, hashed }, skipped))
     }
 
-    /// Reads the entries that count for these authorizations only: a store may hold a million
-    /// others.
+    /// Reads only the entries for these authorizations: a store may hold a million others.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -144,7 +144,7 @@ impl TokenIndexes {
         for record in records {
             if !record.token.is_empty() {
                 let token = record.token.as_bytes();
-                // The server looks there too when the other index has no entry.
+                // The server also tries the hash when the other index has no entry.
                 hashed.extend(Variant::ALL.map(|variant| TokenHash::of(variant, token).to_phc()));
                 raw.push(Zeroizing::new(token.to_vec()));
             }
@@ -157,16 +157,16 @@ impl TokenIndexes {
     }
 }
 
-/// Whether some request with a token would be accepted, and what is to be said about it.
+/// Whether some request with a token would be accepted, and why or why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether some request would be accepted.
     pub authenticates: bool,
-    /// Why not, or where only some endpoints refuse it.
+    /// Why not, or which endpoints refuse it.
     pub reasons: Vec<String>,
 }
 
-/// Judges the token that `authorization` holds, as if somebody presented it.
+/// Checks the token of `authorization` as if a client sent it.
 #[must_use]
 pub fn judge<P>(
     authorization: &Authorization<'_, P>,
@@ -192,7 +192,7 @@ fn has_index_entry<P>(
 ) -> bool {
     let (index, key) = match authorization.storage() {
         Storage::Missing => {
-            reasons.push("the record holds no token at all".into());
+            reasons.push("the record has no token".into());
             return false;
         }
         Storage::Plaintext | Storage::Both => (&indexes.raw, &authorization.token),
@@ -212,7 +212,7 @@ fn has_index_entry<P>(
             false
         }
         Some(None) => {
-            reasons.push(format!("its entry in {name} holds no identifier"));
+            reasons.push(format!("its entry in {name} is not a valid ID"));
             false
         }
         None if by_hash(authorization, indexes) => true,
@@ -223,7 +223,7 @@ fn has_index_entry<P>(
     }
 }
 
-/// Whether a record that holds its token is found by the token's hash: the server looks there when
+/// Whether a record with a plaintext token is found by the token's hash: the server tries that when
 /// the index of raw tokens has no entry.
 fn by_hash<P>(authorization: &Authorization<'_, P>, indexes: &TokenIndexes) -> bool {
     let token = authorization.token.as_bytes();
@@ -234,7 +234,7 @@ fn by_hash<P>(authorization: &Authorization<'_, P>, indexes: &TokenIndexes) -> b
         })
 }
 
-/// Whether the server would serve a request once the record is found.
+/// Whether the server would accept a request after it has found the record.
 fn is_accepted<P>(
     authorization: &Authorization<'_, P>,
     catalog: &Catalog,
@@ -273,25 +273,31 @@ fn is_accepted<P>(
     accepted
 }
 
-/// Whether a token survives the way through an HTTP header and influxd's parser; what stops it
-/// is added to `reasons`.
+/// Whether a token can pass through an HTTP header and influxd's parser. Adds problems to
+/// `reasons`.
 pub fn can_be_sent(token: &str, reasons: &mut Vec<String>) -> bool {
     let no_header = |byte: u8| byte != b'\t' && byte.is_ascii_control();
     if token.trim_matches([' ', '\t']) != token || token.bytes().any(no_header) {
-        reasons.push("it has control characters or outer spaces: no header can carry it".into());
+        reasons.push(
+            "it has control characters, or spaces at its start or end: it can't be sent \
+                      in an HTTP header"
+                .into(),
+        );
         return false;
     }
     if looks_like_jwt(token) {
-        reasons.push("it has the form of a JSON Web Token: /api/v2 never looks it up".into());
+        reasons.push(
+            "it has the form of a JSON Web Token: /api/v2 never looks it up as a token".into(),
+        );
         return false;
     }
     if token.contains([' ', ':']) {
-        reasons.push("it contains a space or colon: 1.x endpoints can't take it".into());
+        reasons.push("it contains a space or colon: 1.x endpoints can't accept it".into());
     }
     true
 }
 
-/// Three parts between dots of which the first two are JSON in base64.
+/// Three parts separated by dots, of which the first two are JSON in base64.
 fn looks_like_jwt(token: &str) -> bool {
     let is_json = |part: &str| {
         URL_SAFE_NO_PAD
@@ -307,11 +313,11 @@ fn looks_like_jwt(token: &str) -> bool {
     is_json(header) && is_json(claims)
 }
 
-/// The record a presented token leads to, by the server's own steps: the raw index, then each
-/// hash variant's key in the hashed index, then the comparison with the record.
+/// The record of a token, found like in influxd: the raw index, then the key of each hash variant
+/// in the hashed index, then the comparison with the record.
 ///
 /// # Errors
-/// When the file can't be read, or a page or record on the way is damaged.
+/// When the file can't be read, or a needed page or record is damaged.
 pub fn find(snapshot: &dyn Snapshot, token: &Token) -> Result<Option<Id>> {
     let presented = token.reveal().as_bytes();
     if presented.is_empty() {
@@ -457,7 +463,7 @@ mod tests {
             );
             assert_eq!(find(&model, &token).unwrap(), ID.parse().ok());
             assert!(verdict(&model).authenticates);
-            // A stolen hash opens nothing.
+            // A hash is not accepted as a token.
             assert_eq!(find(&model, &Token::new(hash)).unwrap(), None);
         }
     }

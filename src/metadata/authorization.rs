@@ -17,8 +17,8 @@ use crate::store::Snapshot;
 
 /// An authorization record as it is stored, borrowed from the bytes of its value.
 ///
-/// It holds the token itself, so it has no `Debug`. Its permissions are decoded, or left as they
-/// stand ([`Undecoded`]) where records are many and most have the same.
+/// It contains the token, so it has no `Debug`. Its permissions are decoded, or kept as written
+/// ([`Undecoded`]) where there are many records with the same permissions.
 #[derive(Deserialize)]
 #[serde(
     rename_all = "camelCase",
@@ -46,7 +46,7 @@ pub struct Authorization<'a, P = Vec<Permission<'a>>> {
     /// Its owner; a few records have none.
     #[serde(default, rename = "userID")]
     pub user_id: Option<Id>,
-    /// What it may do; `null` is none.
+    /// Its permissions; `null` means none.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub permissions: P,
     /// RFC 3339, as written.
@@ -57,21 +57,21 @@ pub struct Authorization<'a, P = Vec<Permission<'a>>> {
     pub updated_at: Cow<'a, str>,
 }
 
-/// How a record keeps its token.
+/// How a record stores its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Storage {
-    /// In the clear.
+    /// In plaintext.
     Plaintext,
     /// Only its hash.
     Hashed,
-    /// Both: influxd compares with the plaintext only, and never hashes it away.
+    /// Both: influxd compares with the plaintext only, and never removes it.
     Both,
-    /// Neither: such a record authenticates nobody.
+    /// Neither: such a record can't authenticate.
     Missing,
 }
 
-/// What sort of token it is, by what it may do.
+/// The kind of a token, by its permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -84,7 +84,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for it, in reports and on the command line.
+    /// Its name in reports and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -96,7 +96,7 @@ impl Kind {
 }
 
 impl Storage {
-    /// The word for it, in reports and on the command line.
+    /// Its name in reports and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -108,13 +108,13 @@ impl Storage {
     }
 }
 
-/// A token's kind, and whether it lacks what newer releases added.
+/// A token's kind, and whether it lacks resource types of newer releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Class {
     /// The kind.
     pub kind: Kind,
-    /// It was complete on an older release; 2.1 and later refuse it what they added, backup and
-    /// restore among it.
+    /// It was complete on an older release, but lacks types that 2.1 and later added, so those
+    /// releases refuse it some actions, including backup and restore.
     pub old_vintage: bool,
 }
 
@@ -132,7 +132,7 @@ impl<'a> Undecoded<'a> {
     /// Decodes them.
     ///
     /// # Errors
-    /// When influxd could not decode them either.
+    /// When influxd can't decode them either.
     pub fn decode(self) -> Result<Vec<Permission<'a>>, serde_json::Error> {
         if self.0.is_empty() {
             return Ok(Vec::new());
@@ -151,14 +151,14 @@ impl<'a, P: Default + Deserialize<'a>> Authorization<'a, P> {
     /// Decodes the value at `key` of `bucket`.
     ///
     /// # Errors
-    /// The finding that says so, when influxd could not decode it either.
+    /// A finding, when influxd can't decode it either.
     pub fn decode(bucket: &[u8], key: &[u8], value: &'a [u8]) -> Result<Self, Finding> {
-        // A list of the fields' values would be taken for a record here, and not by influxd.
+        // serde accepts a list of the field values as a record, but influxd does not.
         if value.trim_ascii_start().first() != Some(&b'{') {
-            let cause = serde::de::Error::custom("no object");
+            let cause = serde::de::Error::custom("not an object");
             return Err(undecodable_record(bucket, key, &cause));
         }
-        // Text that is known to be UTF-8 as a whole is decoded faster.
+        // Text that was checked as UTF-8 is decoded faster.
         match std::str::from_utf8(value) {
             Ok(text) => serde_json::from_str(text),
             Err(_) => serde_json::from_slice(value),
@@ -168,7 +168,7 @@ impl<'a, P: Default + Deserialize<'a>> Authorization<'a, P> {
 }
 
 impl<P> Authorization<'_, P> {
-    /// How the token is kept.
+    /// How the token is stored.
     #[must_use]
     pub fn storage(&self) -> Storage {
         match (self.token.is_empty(), self.hashed_token.is_empty()) {
@@ -179,7 +179,7 @@ impl<P> Authorization<'_, P> {
         }
     }
 
-    /// Whether the server takes it for active: a missing status is, an unknown word is not.
+    /// Whether the server treats it as active: a missing status is active, an unknown word is not.
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(&*self.status, "" | "active")
@@ -197,20 +197,20 @@ impl<P> Authorization<'_, P> {
 }
 
 impl Authorization<'_> {
-    /// What sort of token it is.
+    /// The kind of token.
     #[must_use]
     pub fn class(&self) -> Class {
         classify(&self.permissions, self.org_id)
     }
 }
 
-/// What sort of token has these permissions in this organization. The first test is the
-/// server's own for an operator token.
+/// The kind of a token with these permissions in this organization. The first test is the server's
+/// own test for an operator token.
 #[must_use]
 pub fn classify(permissions: &[Permission<'_>], org: Id) -> Class {
     let class = |kind, old_vintage| Class { kind, old_vintage };
-    // An operator of the oldest release has 36 permissions, an organization's token 35; fewer
-    // can only do without types by way of `instance`.
+    // An operator token of the oldest release has 36 permissions, an all-access token 35. With
+    // fewer, only `instance` can replace missing types.
     let by_instance = permissions.iter().any(|p| p.resource.kind == INSTANCE);
     if !by_instance && permissions.len() < 2 * TYPES_OF_2_0 - 3 {
         return class(Kind::Custom, false);
@@ -244,8 +244,8 @@ pub fn classify(permissions: &[Permission<'_>], org: Id) -> Class {
 }
 
 /// Calls `visit` for every authorization of `bucket` ([`names::AUTHORIZATIONS`] or
-/// [`names::LEGACY_AUTHORIZATIONS`]), ascending by ID. Records that influxd could not decode
-/// either, and damaged parts of the bucket, are skipped and returned as findings.
+/// [`names::LEGACY_AUTHORIZATIONS`]), ascending by ID. Records that influxd can't decode either,
+/// and damaged parts of the bucket, are skipped and returned as findings.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -266,7 +266,7 @@ pub fn scan(
     Ok(skipped)
 }
 
-/// Calls `visit` for every description. What can't be decoded is skipped.
+/// Calls `visit` for every description. Records that can't be decoded are skipped.
 ///
 /// # Errors
 /// When the file can't be read; damage is in the findings.
@@ -283,7 +283,7 @@ pub fn scan_descriptions(
     })
 }
 
-/// The authorization with this ID, handed to `use_it`; `None` when there is none.
+/// Calls `use_it` with the authorization of this ID; `None` when there is none.
 ///
 /// # Errors
 /// When the file can't be read, or the record can't be decoded.
@@ -303,7 +303,7 @@ pub fn with<T>(
             crate::ErrorKind::Corrupt,
             format!("authorization {id} can't be decoded"),
         )
-        .with_hint("boltkey check lists all records that influxd could not read")),
+        .with_hint("boltkey check lists all records that influxd can't read")),
     }
 }
 
@@ -315,7 +315,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Go's zero time, as the API shows a record that has none.
+/// Go's zero time, which the API shows for a record without a time.
 fn zero_time<'a>() -> Cow<'a, str> {
     Cow::Borrowed("0001-01-01T00:00:00Z")
 }

@@ -1,4 +1,4 @@
-//! Questions of the form `ACTION[:TYPE[/NAME-OR-ID]]`: may a token do that?
+//! Permission questions of the form `ACTION[:TYPE[/NAME-OR-ID]]`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::permission::{Action, Permission, RESOURCE_TYPES, allows, of_type};
 use crate::metadata::{Bucket, Catalog, Id};
 
-/// The question. What is left out means "any": `write` asks for any write permission,
-/// `write:buckets` for one to any bucket, `write:buckets/metrics` for one single bucket.
+/// The question. A missing part means "any": `write` asks for any write permission, `write:buckets`
+/// for one on any bucket, `write:buckets/metrics` for one on this bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Can {
     action: Action,
@@ -27,10 +27,10 @@ impl FromStr for Can {
         let action = Action::ALL
             .into_iter()
             .find(|known| known.to_string() == action)
-            .ok_or("the action is read or write, as in write:buckets/NAME")?;
+            .ok_or("the action must be read or write, as in write:buckets/NAME")?;
         let (kind, target) = match rest.map(|rest| (rest, rest.split_once('/'))) {
             Some((_, Some((_, "")))) => {
-                return Err("after / a name or an ID is expected, as in write:buckets/NAME".into());
+                return Err("a name or an ID must follow the /, as in write:buckets/NAME".into());
             }
             Some((_, Some((kind, target)))) => (Some(kind), Some(target.to_owned())),
             Some((kind, None)) => (Some(kind), None),
@@ -43,7 +43,7 @@ impl FromStr for Can {
                     .find(|known| *known == kind)
                     .ok_or_else(|| {
                         format!(
-                            "no such resource type; there are {}",
+                            "unknown resource type; the types are {}",
                             RESOURCE_TYPES.join(", ")
                         )
                     })
@@ -71,20 +71,20 @@ impl fmt::Display for Can {
 }
 
 impl Can {
-    /// The type of resource it is about, if it names one.
+    /// The resource type, if the question names one.
     #[must_use]
     pub fn kind(&self) -> Option<&'static str> {
         self.kind
     }
 
-    /// The name or ID it is about, if it names one.
+    /// The name or ID, if the question names one.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()
     }
 
-    /// The permission that gives exactly this to a token of `org`: for a whole type as the influx
-    /// CLI asks for it, else for one resource. None when there is nothing of that name, or no type
+    /// The permission that grants exactly this to a token of `org`: for a whole type as the influx
+    /// CLI requests it, otherwise for one resource. `None` when the name does not exist, or no type
     /// is named.
     #[must_use]
     pub fn grant(&self, org: Id, catalog: &Catalog) -> Option<Permission<'static>> {
@@ -100,8 +100,8 @@ impl Can {
         Some(Permission::new(self.action, kind, id, org))
     }
 
-    /// Whether `granted` allows it by permission alone; names are looked up in `org`. `false`
-    /// when there is nothing of that name.
+    /// Whether the permissions `granted` allow it; names are looked up in `org`. `false` when the
+    /// name does not exist.
     #[must_use]
     pub fn allowed(&self, granted: &[Permission<'_>], org: Id, catalog: &Catalog) -> bool {
         let Some(kind) = self.kind else {
@@ -118,8 +118,8 @@ impl Can {
             .is_some_and(|request| allows(granted, &request))
     }
 
-    /// Fails when the question names something that does not exist in `org`, or in no
-    /// organization when that is `None`.
+    /// Refuses a question that names something that does not exist in `org`, or in any organization
+    /// when that is `None`.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchRecord`].
@@ -138,14 +138,17 @@ impl Can {
             return Ok(());
         }
         let hint = match kind {
-            "buckets" => "boltkey bucket list shows names and IDs; --org picks the organization",
+            "buckets" => {
+                "boltkey bucket list shows names and IDs; choose the organization with \
+                          --org"
+            }
             "orgs" => "boltkey org list shows names and IDs",
             "users" => "boltkey user list shows names and IDs",
-            _ => "resources of this type are named by their ID of 16 hex digits",
+            _ => "use the ID (16 hex digits) for resources of this type",
         };
         Err(Error::new(
             ErrorKind::NoSuchRecord,
-            format!("there is nothing called {target:?} among the {kind} asked about"),
+            format!("there is no {target:?} among the {kind}"),
         )
         .with_hint(hint))
     }
@@ -164,7 +167,8 @@ impl Can {
             "buckets" => {
                 let bucket = find_bucket(catalog, org, id, target)?;
                 if bucket.is_system() && self.action == Action::Read {
-                    // The server asks for the organization when a system bucket is read.
+                    // For reading a system bucket, the server checks the permission on the
+                    // organization.
                     return Some(request("orgs", Some(bucket.org_id), None));
                 }
                 Some(request(kind, Some(bucket.id), Some(bucket.org_id)))

@@ -1,4 +1,4 @@
-//! Users, organizations and buckets of a store, by ID: what other records refer to.
+//! Users, organizations and buckets of a store by ID.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ pub struct User {
     pub id: Id,
     /// Unique, as written.
     pub name: String,
-    /// `active`, `inactive`, or empty (made by `influxd recovery user create`).
+    /// `active`, `inactive`, or empty (created by `influxd recovery user create`).
     #[serde(default)]
     pub status: String,
 }
@@ -29,7 +29,7 @@ pub struct User {
 pub struct Organization {
     /// Its identifier.
     pub id: Id,
-    /// Unique up to outer white space.
+    /// Unique, ignoring white space at its start and end.
     pub name: String,
     /// May be empty.
     #[serde(default)]
@@ -59,7 +59,7 @@ pub struct Bucket {
     /// May be empty.
     #[serde(default)]
     pub description: String,
-    /// Nanoseconds; 0 for ever.
+    /// Nanoseconds; 0 for unlimited.
     #[serde(default)]
     pub retention_period: i64,
     /// Nanoseconds.
@@ -93,7 +93,7 @@ pub struct Catalog {
     pub orgs: BTreeMap<Id, Organization>,
     /// By ID.
     pub buckets: BTreeMap<Id, Bucket>,
-    /// What could not be decoded or read, skipped.
+    /// Findings about records that were skipped.
     pub skipped: Vec<Finding>,
 }
 
@@ -129,7 +129,7 @@ impl Catalog {
         self.users.values().find(|user| user.name == name)
     }
 
-    /// The organization of this name; outer white space does not count.
+    /// The organization of this name, ignoring white space at its start and end.
     #[must_use]
     pub fn org_by_name(&self, name: &str) -> Option<&Organization> {
         self.orgs
@@ -161,8 +161,8 @@ fn load<T: DeserializeOwned>(
     Ok(records)
 }
 
-/// Records that can't be decoded: the first ones of a bucket are told one by one, the others
-/// counted. Where a file is nothing but damage there may be millions.
+/// Records that can't be decoded. The first ones of a bucket are listed, the others only counted: a
+/// badly damaged file may have millions.
 #[derive(Default)]
 pub(crate) struct Undecodable {
     told: Vec<Finding>,
@@ -181,12 +181,12 @@ impl Undecodable {
         }
     }
 
-    /// The first ones, for commands that refuse what can't be decoded.
+    /// The listed ones, for commands that refuse undecodable records.
     pub(crate) fn told(&self) -> &[Finding] {
         &self.told
     }
 
-    /// Adds those of a later part of the bucket.
+    /// Adds the records of a later part of the bucket.
     pub(crate) fn append(&mut self, later: Self) {
         for finding in later.told {
             self.push(finding);
@@ -194,7 +194,7 @@ impl Undecodable {
         self.more += later.more;
     }
 
-    /// All of them, one finding for those that are only counted.
+    /// All of them, with one finding for those that are only counted.
     pub(crate) fn into_findings(mut self, bucket: &[u8]) -> Vec<Finding> {
         if self.more > 0 {
             self.told.push(Finding::new(
@@ -207,8 +207,8 @@ impl Undecodable {
     }
 }
 
-/// The finding for a record whose JSON can't be decoded. The cause's position is told, never
-/// its text, which may quote the value.
+/// The finding for a record whose JSON can't be decoded. It shows the position of the error, but
+/// not the library's text, which may quote the value.
 pub(crate) fn undecodable_record(bucket: &[u8], key: &[u8], cause: &serde_json::Error) -> Finding {
     let bucket = String::from_utf8_lossy(bucket);
     Finding::new(

@@ -1,5 +1,5 @@
-//! Tokens that stand in live records which are there for something else: a telegraf
-//! configuration, a task's script, a description. Hashing does not reach them.
+//! Tokens inside other live records: a telegraf configuration, a task's script, a description.
+//! Hashing does not change them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -15,20 +15,20 @@ use crate::metadata::{Authorization, Id, json, names};
 use crate::secret::Token;
 use crate::store::Snapshot;
 
-/// A live record that shows a token.
+/// A live record that contains a token.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Embedded {
     /// The KV bucket.
     pub bucket: String,
-    /// The record's key; empty where the key itself shows the token.
+    /// The record's key; empty if the key itself contains the token.
     pub key: String,
     /// The authorization whose token it is.
     pub id: Id,
 }
 
-/// Finds them: tokens of the generated form, and those in a field of that name, of any token of
-/// the store; others that somebody has chosen as long as the store still holds them in plaintext,
-/// from [`SHORTEST`] bytes on, as they are or as JSON writes them.
+/// Finds records with tokens of the store: tokens of the generated form, and any token in a field
+/// called `token`. Tokens chosen by users are also found in other texts, as they are or escaped as
+/// JSON, if they are still stored in plaintext and have at least [`SHORTEST`] bytes.
 ///
 /// # Errors
 /// When the file can't be read. Damaged parts are skipped.
@@ -48,7 +48,7 @@ pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<E
         }
         snapshot.scan(name, &mut |key, value| {
             if name == names::AUTHORIZATIONS {
-                // The token's own field is what hashing is about.
+                // Hashing handles the token field itself.
                 let record = Authorization::<'_, Undecoded<'_>>::decode(name, key, value);
                 if let Ok(record) = record {
                     search.look(name, key, record.description.as_bytes());
@@ -62,7 +62,7 @@ pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<E
     Ok(search.found)
 }
 
-/// Shorter tokens stand in other texts by chance.
+/// Shorter texts occur elsewhere by chance.
 pub const SHORTEST: usize = 6;
 
 struct RecordSearch<'s> {
@@ -100,14 +100,14 @@ impl RecordSearch<'_> {
     }
 }
 
-/// Texts to be looked for at every byte, by their first few.
+/// Texts to search for, grouped by their first bytes.
 struct Chosen<'s> {
     texts: HashMap<[u8; SHORTEST], Vec<(Id, Text<'s>)>>,
 }
 
 enum Text<'s> {
     AsIs(&'s Token),
-    /// As JSON writes it, without the quotes.
+    /// Escaped as in JSON, without the quotes.
     Escaped(Token),
 }
 

@@ -1,10 +1,9 @@
-//! Replacing tokens by their hashes, as InfluxDB 2.8 and later keep them: what has to be done to a
-//! store, and the changes that do it.
+//! Plans the replacement of tokens by their hashes, as InfluxDB 2.8 and later store them.
 //!
-//! Three buckets are concerned. Each record that holds a token holds its hash instead; the index
-//! of raw tokens becomes empty; the index of hashes has an entry for every hash, and no other.
-//! Source: `authorization/storage.go` in influxdata/influxdb, whose own migration leaves records
-//! alone that hold both, and index entries that lead nowhere.
+//! Three buckets change. Each record gets the hash instead of its token; the index of raw tokens
+//! becomes empty; the index of hashes gets exactly one entry for every hash. Source:
+//! `authorization/storage.go` in influxdata/influxdb. Unlike this module, influxd's own migration
+//! does not change records that have both, and dangling index entries.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -23,20 +22,20 @@ use crate::secret::Token;
 use crate::store::change::{PairAction, Transform};
 use crate::store::{Additions, ChangeSet, Snapshot};
 
-/// Characters of a digest in base64: SHA-256.
+/// Length of a SHA-256 digest in base64.
 const SHORT: usize = 44;
-/// The same: SHA-512.
+/// Length of a SHA-512 digest in base64.
 const LONG: usize = 88;
 
-/// What stands before the digest in the text of a hash.
+/// The text before the digest of a hash.
 const PREFIXES: [&[u8]; 2] = [b"$influxdb2-sha256$", b"$influxdb2-sha512$"];
 
-/// An entry that the index of hashes has to have: the digest's text, and where it leads.
+/// A required entry of the index of hashes: the digest as text, and its authorization.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry<const N: usize> {
     text: [u8; N],
     id: Id,
-    /// Whether the record holds the token now, and not only its hash.
+    /// Whether the record holds the plaintext token now.
     fresh: bool,
 }
 
@@ -45,7 +44,8 @@ struct Entry<const N: usize> {
 struct Entries {
     short: Vec<Entry<SHORT>>,
     long: Vec<Entry<LONG>>,
-    /// Of texts that influxd stores and looks up, and that are no hash of anything.
+    /// Entries for other texts in `hashedToken`, which influxd stores and looks up although they
+    /// are not valid hashes.
     odd: BTreeMap<Box<[u8]>, Id>,
 }
 
@@ -72,8 +72,8 @@ impl Entries {
         self.short.len() + self.long.len()
     }
 
-    /// Appends the key of the entry with this number, and returns where it leads and whether its
-    /// record holds the token now.
+    /// Appends the key of the entry with this number. Returns its authorization, and whether the
+    /// record holds the plaintext token now.
     fn get(&self, number: usize, key_out: &mut Vec<u8>) -> Option<(Id, bool)> {
         let [short, long] = PREFIXES;
         if let Some(entry) = self.short.get(number) {
@@ -87,7 +87,7 @@ impl Entries {
         Some((entry.id, entry.fresh))
     }
 
-    /// The authorization whose token has this hash, and whether its record holds the token now.
+    /// The authorization with this hash, and whether its record holds the plaintext token now.
     fn find(&self, hash: &[u8]) -> Option<(Id, bool)> {
         fn search<const N: usize>(entries: &[Entry<N>], text: &[u8]) -> Option<(Id, bool)> {
             let found = entries.binary_search_by(|entry| entry.text.as_slice().cmp(text));
@@ -104,32 +104,32 @@ impl Entries {
     }
 }
 
-/// How the records of a store keep their tokens.
+/// How the records of a store store their tokens.
 #[derive(Default)]
 pub struct StoredTokens {
-    /// Records that hold a token and nothing else.
+    /// Records with only a plaintext token.
     pub plaintext: u64,
-    /// Records that hold a token and its hash.
+    /// Records with a plaintext token and its hash.
     pub both: u64,
-    /// Records that hold a hash only.
+    /// Records with only a hash.
     pub hashed: u64,
-    /// Records that hold neither: they authenticate nobody.
+    /// Records with neither: they can't authenticate.
     pub missing: Vec<Id>,
-    /// Tokens in plaintext that were chosen by somebody, not generated.
+    /// Plaintext tokens that were chosen by a user, not generated.
     pub chosen: Vec<(Id, Token)>,
     /// Whether a description may hold a generated token.
     pub suspicious: bool,
     entries: Entries,
 }
 
-/// What one thread finds in its share of the records.
+/// The result of one thread for its share of the records.
 #[derive(Default)]
 struct Share {
     stored: StoredTokens,
     /// A record whose token and hash disagree.
     disagreeing: Option<Id>,
     undecodable: Undecodable,
-    /// Permissions that can be decoded, as written: most records have them in common.
+    /// Permissions as written that can be decoded: most records have the same ones.
     decodable: HashSet<Box<str>>,
 }
 
@@ -188,7 +188,7 @@ impl Share {
     }
 }
 
-/// Whether a token has the form of those that influxd generates.
+/// Whether a token has the form of a token generated by influxd.
 fn is_generated(token: &[u8]) -> bool {
     const BODY: usize = 86;
     token.split_at_checked(BODY).is_some_and(|(body, end)| {
@@ -219,14 +219,14 @@ fn hash_text(variant: Variant, token: &[u8]) -> Vec<u8> {
         ),
     };
     text.extend_from_slice(prefix);
-    // The buffer has room for the longer of the two.
+    // The buffer has room for the longer variant.
     text.extend_from_slice(digest.get(..length.unwrap_or(0)).unwrap_or_default());
     text
 }
 
 impl StoredTokens {
-    /// Reads what there is. Tokens in plaintext count with their hash by `variant`, unless their
-    /// record holds one already.
+    /// Reads the records. For plaintext tokens the hash of `variant` is computed, unless their
+    /// record already has one.
     ///
     /// # Errors
     /// * [`ErrorKind::Corrupt`] when a record can't be decoded, or the bucket is damaged
@@ -251,13 +251,13 @@ impl StoredTokens {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "authorizationsv1/{id} holds a token and the hash of another one: which of \
-                     them counts can't be told here (influxd goes by the token)"
+                    "authorizationsv1/{id} holds a token and the hash of a different token, so \
+                     it is not clear which one is right (influxd uses the token)"
                 ),
             )
             .with_hint(format!(
-                "boltkey auth show {id} tells more; delete that token, or have influxd of the \
-                 release that wrote it update it"
+                "see boltkey auth show {id}; delete that token, or update it with an influxd of \
+                 the release that wrote it"
             )));
         }
         stored.settle(snapshot)?;
@@ -274,26 +274,26 @@ impl StoredTokens {
         self.entries.append(more.entries);
     }
 
-    /// Sorts the entries, and leaves of several records with the same token the one that a server
-    /// finds today.
+    /// Sorts the entries. If several records have the same token, only the one that a server finds
+    /// today stays.
     fn settle(&mut self, snapshot: &dyn Snapshot) -> Result<()> {
         settle(&mut self.entries.short, snapshot, Variant::Sha256)?;
         settle(&mut self.entries.long, snapshot, Variant::Sha512)
     }
 
-    /// Tokens whose record will hold a hash and nothing else: all but the missing ones.
+    /// Number of records that will have only a hash: all except those without a token.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.plaintext + self.both + self.hashed
     }
 
-    /// The authorization that `token` belongs to, by its hash.
+    /// The authorization of `token`, found by its hash.
     #[must_use]
     pub fn owner(&self, token: &[u8]) -> Option<Id> {
         self.find(token).map(|(id, _)| id)
     }
 
-    /// The same, if the record holds the token's hash only.
+    /// The authorization of `token`, if its record has only the hash.
     #[must_use]
     pub fn hashed_owner(&self, token: &[u8]) -> Option<Id> {
         let (id, fresh) = self.find(token)?;
@@ -307,11 +307,11 @@ impl StoredTokens {
             .find_map(|variant| self.entries.find(&hash_text(variant, token)))
     }
 
-    /// Compares with the indexes, and gives the changes that bring all three buckets to where
-    /// they have to be. The bucket of hashes is made if it is not there.
+    /// Compares the records with the indexes, and returns the changes for all three buckets.
+    /// Creates the bucket of hashes if it does not exist.
     ///
     /// # Errors
-    /// When the file can't be read, or an index is too damaged to be read whole.
+    /// When the file can't be read, or an index is damaged.
     pub fn work(mut self, snapshot: &dyn Snapshot, variant: Variant) -> Result<Work> {
         let (raw_entries, stray) = self.raw_index(snapshot)?;
         let mut missing = vec![true; self.entries.len()];
@@ -369,8 +369,8 @@ impl StoredTokens {
         })
     }
 
-    /// How many entries the index of raw tokens has, and how many of them lead to no record with
-    /// that token.
+    /// The number of entries in the index of raw tokens, and how many of them lead to no record
+    /// with that token.
     fn raw_index(&self, snapshot: &dyn Snapshot) -> Result<(u64, u64)> {
         let mut entries = 0;
         let damage = snapshot.scan(names::AUTHORIZATION_INDEX, &mut |_, _| {
@@ -380,7 +380,7 @@ impl StoredTokens {
         readable(&damage)?;
         let fresh = self.plaintext + self.both;
         if self.hashed == 0 && entries == fresh {
-            // One for each record, as it should be; to look closer takes long.
+            // One entry for each record, as expected; checking each one would take long.
             return Ok((entries, 0));
         }
         let mut stray = 0;
@@ -397,11 +397,11 @@ impl StoredTokens {
         Ok((entries, stray))
     }
 
-    /// Whether the indexes of a store say what its records say, all of them hashed: an entry for
-    /// each hash, no other, and no raw token.
+    /// Verifies that all records are hashed and the indexes match them: one entry for each hash, no
+    /// other entry, and no raw token.
     ///
     /// # Errors
-    /// What is not so, as an error of `kind` [`ErrorKind::Incomplete`].
+    /// [`ErrorKind::Incomplete`] with the first difference.
     pub fn prove(&self, snapshot: &dyn Snapshot, expected: u64) -> Result<()> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Incomplete, what));
         if self.plaintext + self.both > 0 {
@@ -412,7 +412,7 @@ impl StoredTokens {
         }
         if self.hashed != expected {
             return wrong(format!(
-                "{} records hold a hash where {expected} should",
+                "{} records hold a hash instead of {expected}",
                 self.hashed
             ));
         }
@@ -445,12 +445,12 @@ impl StoredTokens {
 
 /// The changes that hash a store's tokens.
 pub struct Work {
-    /// To be committed. Empty when everything is as it should be.
+    /// The changes to commit. Empty if nothing has to change.
     pub changes: ChangeSet,
-    /// Tokens that were hashed before and had no entry in the index: they don't work now, and
-    /// will.
+    /// Tokens that were already hashed but had no index entry: they don't work now, but will work
+    /// after the change.
     pub revived: u64,
-    /// Entries of both indexes that lead to no record with that token. They go.
+    /// Entries of both indexes without a matching record. They are removed.
     pub stray_entries: u64,
 }
 
@@ -460,11 +460,11 @@ fn readable(damage: &[Finding]) -> Result<()> {
         Some(finding) => Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{}: {}; a store with such damage is not edited",
+                "{}: {}; a store with such damage can't be edited",
                 finding.place, finding.message
             ),
         )
-        .with_hint("boltkey check lists all damage; reading commands work all the same")),
+        .with_hint("boltkey check lists all damage; reading commands still work")),
     }
 }
 
@@ -472,8 +472,8 @@ fn snapshot_has(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<bool> {
     Ok(snapshot.buckets()?.0.iter().any(|b| b.name == bucket))
 }
 
-/// Sorts by key; of several entries with the same one, that stays which a server finds today: the
-/// one the raw index leads to, else the index of hashes, else the first.
+/// Sorts by key. Of several entries with the same key, the one that a server finds today stays: the
+/// one in the raw index, otherwise the one in the index of hashes, otherwise the first.
 fn settle<const N: usize>(
     entries: &mut Vec<Entry<N>>,
     snapshot: &dyn Snapshot,
@@ -553,7 +553,7 @@ impl Transform for HashTokens {
         }
         let Some(object) = Object::parse(value) else {
             let place = String::from_utf8_lossy(key);
-            let why = format!("authorizationsv1/{place}: record can't be taken apart");
+            let why = format!("authorizationsv1/{place}: the record can't be parsed");
             return Err(Error::new(ErrorKind::Corrupt, why));
         };
         if storage == Storage::Both {
@@ -566,7 +566,7 @@ impl Transform for HashTokens {
             into.copy_from_slice(&hash);
             hash.len() + 2
         });
-        // A hash has no character that JSON escapes.
+        // A hash needs no JSON escapes.
         let quoted = text.get(..quoted.unwrap_or(0)).unwrap_or_default();
         let quoted = std::str::from_utf8(quoted).unwrap_or_default();
         let hashed = Edit::Become("hashedToken", quoted);
@@ -587,7 +587,7 @@ impl Transform for DropAll {
     }
 }
 
-/// Entries that the index of hashes lacks.
+/// The missing entries of the index of hashes.
 struct NewEntries(Entries);
 
 impl Additions for NewEntries {

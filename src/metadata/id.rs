@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A 64-bit identifier, never 0; in text 16 lower-case hex digits (capitals are read, never
+/// A 64-bit identifier, never 0. As text it has 16 lower-case hex digits (upper case is read, never
 /// written).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(std::num::NonZeroU64);
 
-/// Why a text is no identifier; the words are influxd's own.
+/// Why a text is not an identifier, in influxd's own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     /// Not 16 bytes.
@@ -28,9 +28,9 @@ impl Id {
         std::num::NonZeroU64::new(value).map(Self)
     }
 
-    /// An identifier as influxd makes them for authorizations and users: 42 bits of time, 10 of a
-    /// machine number below 1,023 (influxd draws one each time it starts), 12 counted up. `None`
-    /// for a time before 2017-04-09, where the count begins.
+    /// An identifier like those that influxd generates for authorizations and users: 42 bits of
+    /// time, 10 bits of a machine number below 1,023 (influxd chooses one each time it starts), and
+    /// a 12-bit counter. `None` for a time before 2017-04-09, the start of the time scale.
     ///
     /// Source: `pkg/snowflake/gen.go` in influxdata/influxdb.
     #[must_use]
@@ -41,9 +41,9 @@ impl Id {
         Self::new(time | u64::from(machine % 1023) << 12 | u64::from(count & 0xfff))
     }
 
-    /// An identifier as influxd makes them for organizations and buckets, from 8 random bytes. They
-    /// stand in keys of the storage engine, where three bytes have a meaning: those are raised by
-    /// one. `None` for 0.
+    /// An identifier like those that influxd generates for organizations and buckets, from 8 random
+    /// bytes. They are part of keys of the storage engine, where three byte values are separators:
+    /// those are raised by one. `None` for 0.
     ///
     /// Source: `rand/id.go` in influxdata/influxdb.
     #[must_use]
@@ -101,7 +101,7 @@ impl fmt::Display for Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Without the formatter, which is slower: listings contain many identifiers.
+        // Without the formatter, which is slower: lists contain many identifiers.
         let mut digits = [0; 16];
         serializer.serialize_str(self.encode(&mut digits))
     }

@@ -1,15 +1,15 @@
-//! JSON records, changed field by field: what is not meant to change stays byte for byte, unknown
-//! fields, order, number formats and escapes included. And strings as influxd writes them.
+//! Edits JSON records field by field: everything else stays byte for byte, including unknown
+//! fields, order, number formats and escapes. Also writes strings as influxd does.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A JSON object, taken apart into its own fields. What stands inside their values is passed over,
-/// however deep, without recursion.
+/// A JSON object, split into its own fields. Nested values are skipped without recursion, at any
+/// depth.
 pub struct Object<'a> {
     text: &'a [u8],
     fields: Vec<Field<'a>>,
-    /// Where the first field begins, or where it would.
+    /// Where the first field begins, or would begin.
     start: usize,
 }
 
@@ -20,20 +20,20 @@ struct Field<'a> {
     value: Range<usize>,
 }
 
-/// What becomes of a field. New texts are JSON already.
+/// A change of a field. New values are JSON.
 #[derive(Clone, Copy)]
 pub enum Edit<'a> {
-    /// Its value is replaced; a field that is not there is added at the end.
+    /// Replaces its value; adds the field at the end if it does not exist.
     Set(&'a str),
-    /// It goes, if it is there.
+    /// Removes it if it exists.
     Remove,
-    /// Another field takes its place, with this name and value; nothing if it is not there.
+    /// Replaces it by a field with this name and value, if it exists.
     Become(&'a str, &'a str),
 }
 
 impl<'a> Object<'a> {
-    /// Takes `text` apart. `None` when it is no JSON object; that its values are valid JSON is
-    /// for the caller to know.
+    /// Parses `text`. `None` when it is not a JSON object. The caller must check that the values
+    /// are valid JSON.
     #[must_use]
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let mut at = expect(text, 0, b'{')?;
@@ -69,7 +69,7 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// The value of a field as it is written. Of several of one name the last one counts, as for
+    /// The value of a field as written. Of several fields with one name the last one counts, as in
     /// Go.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
@@ -77,7 +77,7 @@ impl<'a> Object<'a> {
         self.text.get(field.value.clone())
     }
 
-    /// Appends the object to `out` with these fields changed and everything else as it was.
+    /// Appends the object to `out` with these edits and everything else unchanged.
     pub fn edit(&self, edits: &[(&str, Edit<'_>)], out: &mut Vec<u8>) {
         let piece = |range: Range<usize>| self.text.get(range).unwrap_or_default();
         out.extend_from_slice(piece(0..self.start));
@@ -88,7 +88,7 @@ impl<'a> Object<'a> {
             let edit = edit.map(|(_, edit)| *edit);
             if !matches!(edit, Some(Edit::Remove)) {
                 if !first {
-                    // The comma, and the space around it.
+                    // The comma and the white space around it.
                     out.extend_from_slice(piece(before..field.whole.start));
                 }
                 first = false;
@@ -119,7 +119,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The name that a quoted text stands for; one with escapes can't be borrowed.
+/// Decodes a quoted name; a name with escapes can't be borrowed.
 fn name(quoted: &[u8]) -> Option<Cow<'_, str>> {
     match serde_json::from_slice(quoted) {
         Ok(plain) => Some(Cow::Borrowed(plain)),
@@ -140,13 +140,13 @@ fn skip_space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Behind `byte`, which must come next.
+/// The position after `byte`, which must come next.
 fn expect(text: &[u8], at: usize, byte: u8) -> Option<usize> {
     let at = skip_space(text, at);
     (text.get(at) == Some(&byte)).then_some(at + 1)
 }
 
-/// Behind the string that begins at `at`.
+/// The position after the string that begins at `at`.
 fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     let mut at = expect(text, at, b'"')?;
     loop {
@@ -158,7 +158,7 @@ fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Behind the value that begins at `at`.
+/// The position after the value that begins at `at`.
 fn skip_value(text: &[u8], mut at: usize) -> Option<usize> {
     let start = at;
     let mut depth = 0_usize;
@@ -187,8 +187,8 @@ fn skip_value(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// `text` as a JSON string, escaped as influxd does it (Go's `encoding/json`): `<`, `>`, `&` and
-/// two line separators as well, so that what we write is byte for byte what influxd would write.
+/// `text` as a JSON string, escaped as by influxd (Go's `encoding/json`): also `<`, `>`, `&` and
+/// two line separators, so that records are byte for byte what influxd would write.
 #[must_use]
 pub fn string(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len() + 2);

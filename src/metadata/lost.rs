@@ -1,9 +1,9 @@
-//! Records that no tree of a store leads to any more, because pages were never written or were
+//! Records that are no longer in any tree of a store, because pages were never written or were
 //! overwritten.
 //!
-//! Bolt's data pages have no checksum. Where a branch or root that was not written shows an older
-//! page of the same number, everything below it can look sound while most records are gone. What
-//! tells are pages that nobody owns and that hold records, and index entries without record.
+//! Bolt's data pages have no checksum. If a branch or root was not written, an older page of the
+//! same number is used, and the tree below it can look valid although most records are missing.
+//! Signs of that are pages with records that nothing uses, and index entries without a record.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use crate::metadata::{Id, check, names};
 use crate::secret::Token;
 use crate::store::{Inspect, Orphans, Previous, Snapshot, StaleElement};
 
-/// Findings that a lost page explains. None of them proves one alone.
+/// Findings that a lost page can cause. None of them is a proof by itself.
 const GAPS: &[Code] = &[
     Code::BucketAbsent,
     Code::TokenIndexAbsent,
@@ -33,7 +33,7 @@ const GAPS: &[Code] = &[
     Code::V1IndexDangling,
 ];
 
-/// The fields by which a value shows that it is the record of its key.
+/// The fields that show that a value belongs to its key.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Named {
@@ -44,8 +44,8 @@ struct Named {
     resource_id: Option<Id>,
 }
 
-/// Whether a pair is one of InfluxDB's: a record under its own ID, a mapping, a password, an index
-/// entry, time-series metadata.
+/// Whether a pair is from InfluxDB: a record under its own ID, a mapping, a password, an index
+/// entry, or time-series metadata.
 fn is_record(key: &[u8], value: &[u8]) -> bool {
     if value.first() == Some(&b'{') {
         let Ok(named) = serde_json::from_slice::<Named>(value) else {
@@ -66,7 +66,7 @@ fn is_record(key: &[u8], value: &[u8]) -> bool {
     }
 }
 
-/// A pair on a page that no tree uses, by digest: keys may be tokens.
+/// The digest of a pair on a page that no tree uses: keys may be tokens.
 type Digest = [u8; 16];
 
 fn digest(key: &[u8], value: &[u8]) -> Digest {
@@ -77,8 +77,8 @@ fn digest(key: &[u8], value: &[u8]) -> Digest {
     crate::metadata::authenticate::key_digest(&pair)
 }
 
-/// Says whether pages hold records that the store has lost. In a sound store it reads no page but
-/// those of records that the last transaction changed, and of their indexes.
+/// Finds pages with records that the store has lost. In a valid store it reads only the pages of
+/// records that the last transaction changed, and of their indexes.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -121,7 +121,7 @@ pub fn find(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Option<Fin
         _ => "in no tree",
     };
     let message = match pages.len() as u64 {
-        0 => format!("there are pages {text}, and records are missing that others refer to"),
+        0 => format!("there are pages {text}, and other records refer to missing records"),
         held => format!(
             "{} {text} {} {} that the store lacks: a page was lost or overwritten",
             counted(held, "page"),
@@ -131,13 +131,13 @@ pub fn find(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Option<Fin
     };
     Ok(Some(
         Finding::new(Code::LostRecords, place, message).with_hint(
-            "change nothing in this file and don't start influxd on it; boltkey capture and \
-             boltkey residue recover write out the tokens that can still be read",
+            "don't change this file and don't start influxd on it; boltkey capture and boltkey \
+             residue recover write out the tokens that can still be read",
         ),
     ))
 }
 
-/// Which records the entries of an index lead to.
+/// Each index bucket and the bucket of its records.
 const INDEXES: &[(&[u8], &[u8])] = &[
     (names::AUTHORIZATION_INDEX, names::AUTHORIZATIONS),
     (names::AUTHORIZATION_HASHED_INDEX, names::AUTHORIZATIONS),
@@ -150,8 +150,8 @@ const INDEXES: &[(&[u8], &[u8])] = &[
     ),
 ];
 
-/// Finds index entries whose record the previous transaction still has: influxd removes both in one
-/// transaction, so the leaf of the record was not written.
+/// Finds index entries whose record is only in the previous transaction: influxd removes both in
+/// one transaction, so the leaf of the record was not written.
 fn vanished(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Option<Finding>> {
     let mut changed = Vec::new();
     for (index, records) in INDEXES {
@@ -198,7 +198,7 @@ fn vanished(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Option<Fin
     Ok(None)
 }
 
-/// Leaves out what a state of the store shows.
+/// Removes records that a state of the store has.
 fn leave_out(records: &mut HashMap<Digest, u64>, snapshot: &dyn Snapshot) -> Result<()> {
     for bucket in snapshot.buckets()?.0 {
         if records.is_empty() {
@@ -212,7 +212,7 @@ fn leave_out(records: &mut HashMap<Digest, u64>, snapshot: &dyn Snapshot) -> Res
     Ok(())
 }
 
-/// Whether records are missing that others refer to, or that every store has.
+/// Whether records are missing that other records refer to, or that every store has.
 fn has_gaps(snapshot: &dyn Snapshot) -> Result<bool> {
     let mut gap = false;
     for (index, of) in [
@@ -241,10 +241,10 @@ fn ids(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<HashSet<Id>> {
     Ok(ids)
 }
 
-/// Tokens of authorizations that the store has no readable record of.
+/// Tokens of authorizations without a readable record in the store.
 #[derive(Default)]
 pub struct Tokens {
-    /// Records on pages that no tree uses, as they were written, by ID.
+    /// Records on pages that no tree uses, as written, by ID.
     pub records: HashMap<Id, Zeroizing<Vec<u8>>>,
     /// Tokens of which only a live index entry is left.
     pub indexed: HashMap<Id, Token>,
@@ -258,8 +258,8 @@ struct WithToken {
     _org_id: Id,
 }
 
-/// Finds the plaintext tokens that a damaged store still shows beside its readable records; none
-/// in a sound one. Of several versions of a record the one counts whose token a live index has.
+/// Finds the plaintext tokens of a damaged store outside its readable records; none in a valid
+/// store. Of several versions of a record, the one whose token has a live index entry counts.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -286,8 +286,8 @@ pub fn tokens(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Tokens> 
         }
         ControlFlow::Continue(())
     })?;
-    // The token of a 1.x-compatible authorization is a user name. Its password tells, which stands
-    // under the authorization's ID.
+    // The token of a 1.x-compatible authorization is a user name. Such a record can be recognised
+    // by its password, which has the authorization's ID as key.
     let mut legacy = ids(snapshot, names::LEGACY_PASSWORDS)?;
     legacy.extend(ids(snapshot, names::LEGACY_AUTHORIZATIONS)?);
     let mut records: HashMap<Id, Zeroizing<Vec<u8>>> = HashMap::new();

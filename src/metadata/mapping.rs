@@ -1,4 +1,4 @@
-//! Who belongs to what: user resource mappings (`userresourcemappingsv1`).
+//! User resource mappings (`userresourcemappingsv1`): owners and members of resources.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use crate::store::Snapshot;
 /// The resource ID of the mapping that makes a user owner of the whole instance (since 2.4).
 pub const INSTANCE_RESOURCE: u64 = 1;
 
-/// One user's part in one resource.
+/// The role of one user in one resource.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Mapping {
     /// The user.
@@ -31,7 +31,7 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Whether it makes its user owner of an organization.
+    /// Whether it makes its user an owner of an organization.
     #[must_use]
     pub fn owns_org(&self) -> bool {
         self.user_type == "owner" && self.resource_type == "orgs"
@@ -45,14 +45,14 @@ impl Mapping {
             && self.resource_id.get() == INSTANCE_RESOURCE
     }
 
-    /// The key the record must stand under.
+    /// The key that the record must have.
     #[must_use]
     pub fn key(&self) -> String {
         format!("{}{}", self.resource_id, self.user_id)
     }
 }
 
-/// Reads all mappings, and what had to be skipped.
+/// Reads all mappings, and returns findings about skipped ones.
 ///
 /// # Errors
 /// When the file can't be read.

@@ -1,4 +1,4 @@
-//! The schema of a store: which migrations it went through, and which releases that fits.
+//! The schema of a store: its finished migrations, and the releases that use it.
 
 use std::ops::ControlFlow;
 
@@ -36,18 +36,18 @@ pub const MIGRATIONS: [&str; 21] = [
     "create authorizationhashedindexv1 bucket",
 ];
 
-/// The schema since which tokens can be hashed.
+/// The first schema with hashed tokens.
 pub const HASHING: u64 = 21;
 
-/// What the migration records say.
+/// The content of the migration records.
 #[derive(Debug, Clone)]
 pub struct Schema {
-    /// The highest migration that is finished; 0 when there is none.
+    /// The highest finished migration; 0 when there is none.
     pub migrations: u64,
-    /// Whether it is one this version knows: 1…n without a gap, with the exact names, all
-    /// finished, n at most 21.
+    /// Whether this version knows it: 1…n without a gap, with the exact names, all finished, n at
+    /// most 21.
     pub known: bool,
-    /// What is wrong with the records.
+    /// Problems of the records.
     pub findings: Vec<Finding>,
 }
 
@@ -95,7 +95,7 @@ impl Schema {
                 None => found(
                     Code::MigrationUnknown,
                     format!(
-                        "this is no migration of InfluxDB up to 2.9, which stops with \"DB \
+                        "InfluxDB up to 2.9 does not know this migration and stops with \"DB \
                          contains record of unknown migration {:?}\"",
                         record.name
                     ),
@@ -124,7 +124,7 @@ impl Schema {
                 found(
                     Code::MigrationUnfinished,
                     String::from(
-                        "this migration was begun and not finished; influxd runs it again",
+                        "this migration was started but not finished; influxd runs it again",
                     ),
                 );
             }
@@ -136,7 +136,7 @@ impl Schema {
         })
     }
 
-    /// The releases that write this schema, as a text such as `2.8–2.9`.
+    /// The releases that write this schema, such as `2.8–2.9`.
     #[must_use]
     pub fn release(&self) -> &'static str {
         match self.migrations {
@@ -154,8 +154,8 @@ impl Schema {
     }
 }
 
-/// Adds to `changes` the record of a migration that was begun and finished at `utc`, as influxd
-/// writes it. Nothing for a number it does not know.
+/// Adds the record of a migration that was started and finished at `utc` to `changes`, as influxd
+/// writes it. Does nothing for an unknown number.
 pub fn put_record(changes: &mut ChangeSet, number: u64, utc: &str) {
     let name = number
         .checked_sub(1)

@@ -1,4 +1,4 @@
-//! InfluxDB's records: what the bytes of a store mean. Knows nothing of files.
+//! InfluxDB's records: the meaning of the bytes in a store. Knows nothing of files.
 
 pub mod authenticate;
 pub mod authorization;

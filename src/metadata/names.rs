@@ -46,7 +46,7 @@ pub const SOURCES: &[u8] = b"sourcesv1";
 /// hex16 ID → task JSON.
 pub const TASKS: &[u8] = b"tasksv1";
 
-/// The buckets influxd does not start without, with the migration they are required since.
+/// The buckets that influxd requires to start, with the migration that introduced the requirement.
 pub const REQUIRED: &[(u64, &[u8])] = &[
     (1, AUTHORIZATIONS),
     (1, AUTHORIZATION_INDEX),
@@ -66,7 +66,7 @@ pub const REQUIRED: &[(u64, &[u8])] = &[
     (21, AUTHORIZATION_HASHED_INDEX),
 ];
 
-/// Every bucket that some 2.x release makes.
+/// Every bucket that some 2.x release creates.
 pub const ALL: &[&[u8]] = &[
     AUTHORIZATIONS,
     AUTHORIZATION_INDEX,

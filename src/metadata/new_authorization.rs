@@ -8,17 +8,17 @@ use crate::metadata::{Id, names};
 use crate::secret::Token;
 use crate::store::ChangeSet;
 
-/// A token as it is kept.
+/// A token in its stored form.
 #[derive(Clone, Copy)]
 pub enum Kept<'a> {
-    /// As it is; all that InfluxDB up to 2.7 knows.
+    /// In plaintext, the only form up to InfluxDB 2.7.
     Plaintext(&'a Token),
-    /// Only its hash, in the form of the index's keys.
+    /// Only its hash, as text like in the index.
     Hash(&'a str),
 }
 
 impl<'a> Kept<'a> {
-    /// The bucket of the index that leads to the record, and the key there.
+    /// The index bucket of the token, and its key there.
     #[must_use]
     pub fn index(self) -> (&'static [u8], &'a [u8]) {
         match self {
@@ -28,30 +28,29 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// What a new authorization says.
+/// The fields of a new authorization.
 pub struct NewAuthorization<'a> {
-    /// Not in use yet.
+    /// Its ID, which must be free.
     pub id: Id,
     /// Its token.
     pub kept: Kept<'a>,
-    /// Whether it can be used at once.
+    /// Whether it is active.
     pub active: bool,
-    /// For people.
+    /// Its description.
     pub description: &'a str,
     /// The organization it belongs to.
     pub org_id: Id,
     /// Its owner.
     pub user_id: Id,
-    /// What it may do.
+    /// Its permissions.
     pub permissions: &'a [Permission<'a>],
-    /// When it was made, RFC 3339.
+    /// The time of creation, RFC 3339.
     pub created_at: &'a str,
 }
 
 impl NewAuthorization<'_> {
-    /// Adds the record and its index entry to `changes`. With an index that is not there yet no
-    /// index entry for a hash can be made: only stores of schema 21 and later take
-    /// [`Kept::Hash`].
+    /// Adds the record and its index entry to `changes`. The index bucket must exist: only stores
+    /// of schema 21 and later support [`Kept::Hash`].
     pub fn put(&self, changes: &mut ChangeSet) {
         let id = self.id.to_string();
         changes.put(names::AUTHORIZATIONS, id.as_bytes(), &self.record());
@@ -62,7 +61,8 @@ impl NewAuthorization<'_> {
     /// The record, field by field in influxd's order.
     #[must_use]
     pub fn record(&self) -> Zeroizing<Vec<u8>> {
-        // Enough for any but absurd permissions, so that no copy of the token is left behind.
+        // Large enough for all realistic permissions, so that no reallocation leaves a copy of the
+        // token.
         let (_, key) = self.kept.index();
         let texts = (key.len() + self.description.len()) * 6;
         let room = 1024 + texts + self.permissions.len() * 160;
@@ -112,7 +112,7 @@ mod tests {
     use crate::metadata::permission::Action;
     use crate::metadata::{Authorization, Storage, TokenHash, Variant};
 
-    /// The record of a real server, made again from what it says.
+    /// Rebuilds the record of a real server from its fields.
     #[test]
     fn byte_for_byte_as_influxd_writes_it() {
         let written = r#"{"id":"08371deae98c8000","token":"4-pZrlm84u9uiMVrPBeITe46KxfdEnvTX5H2CZh38BtAsXX4O47b8QwZ9jHL_Cek2w-VbVfRxDpo0Mu8ORiqyQ==","status":"active","description":"testuser's read buckets token","orgID":"dd7cd2292f6e974a","userID":"08371db1dd8c8000","permissions":[{"action":"read","resource":{"type":"buckets","orgID":"dd7cd2292f6e974a"}}],"createdAt":"2021-09-28T08:56:23.718372-04:00","updatedAt":"2021-09-28T08:56:23.718372-04:00"}"#;

@@ -9,51 +9,55 @@ use crate::metadata::tsm::Database;
 use crate::metadata::{Id, names, tsm_edit};
 use crate::store::{ChangeSet, MAX_KEY_SIZE};
 
-/// In the index of buckets the organization's ID stands before the name.
+/// In the index of buckets, the organization's ID precedes the name.
 const LONGEST_BUCKET: usize = MAX_KEY_SIZE - 16;
 
-/// Whether InfluxDB takes a name for a user.
+/// Whether InfluxDB accepts a user name.
 ///
 /// # Errors
 /// Why it does not.
 pub fn valid_user_name(name: &str) -> Result<(), &'static str> {
     match name.len() {
         1..=MAX_KEY_SIZE => Ok(()),
-        _ => Err("a user's name has to have 1 to 32,768 bytes"),
+        _ => Err("a user name must have 1 to 32,768 bytes"),
     }
 }
 
-/// The name for an organization without outer white space, which InfluxDB's index leaves out: a name
-/// with it would leave an index entry behind when the organization is deleted.
+/// The name of an organization without white space at its start and end. InfluxDB's index ignores
+/// such white space, and a name with it would leave an index entry behind when the organization is
+/// deleted.
 ///
 /// # Errors
-/// Why InfluxDB would not take it.
+/// Why InfluxDB would not accept it.
 pub fn valid_org_name(name: &str) -> Result<&str, &'static str> {
     let name = name.trim();
     match name.len() {
         1..=MAX_KEY_SIZE => Ok(name),
-        _ => Err("an organization's name has to have 1 to 32,768 bytes beside white space"),
+        _ => Err(
+            "an organization name must have 1 to 32,768 bytes without white space at its \
+                  start and end",
+        ),
     }
 }
 
-/// Whether InfluxDB takes a name for a bucket of the user's own.
+/// Whether InfluxDB accepts a name for a user's bucket.
 ///
 /// # Errors
 /// Why it does not.
 pub fn valid_bucket_name(name: &str) -> Result<(), &'static str> {
     if !(1..=LONGEST_BUCKET).contains(&name.len()) {
-        return Err("a bucket's name has to have 1 to 32,752 bytes");
+        return Err("a bucket name must have 1 to 32,752 bytes");
     }
     if name.starts_with('_') {
-        return Err("a bucket's name that begins with _ is one of InfluxDB's own");
+        return Err("a bucket name must not begin with _, which is reserved for InfluxDB");
     }
     if name.contains('"') {
-        return Err("a bucket's name can't have a quotation mark in it");
+        return Err("a bucket name must not contain a quotation mark");
     }
     Ok(())
 }
 
-/// Adds a user's record and index entry; active.
+/// Adds the record and index entry of an active user.
 pub fn put_user(changes: &mut ChangeSet, id: Id, name: &str) {
     let record = format!(
         r#"{{"id":"{id}","name":{},"status":"active"}}"#,
@@ -73,7 +77,7 @@ pub enum Owned {
     Instance,
 }
 
-/// Adds an ownership, with its entry by user where the schema has such.
+/// Adds an ownership, with its entry in the index by user if the schema has that index.
 pub fn put_ownership(changes: &mut ChangeSet, migrations: u64, user: Id, owned: Owned) {
     let (kind, resource) = match owned {
         Owned::Org(id) => ("orgs", id.to_string()),
@@ -108,22 +112,22 @@ pub fn put_org(changes: &mut ChangeSet, id: Id, name: &str, now: &str) {
 /// A new bucket of InfluxDB.
 #[derive(Debug, Clone, Copy)]
 pub struct NewBucket<'a> {
-    /// Its name, which no other of the organization has.
+    /// Its name, unique in the organization.
     pub name: &'a str,
     /// Its description.
     pub description: &'a str,
-    /// Whether it is one of those that every organization has.
+    /// Whether it is a system bucket.
     pub system: bool,
-    /// How long points are kept, in nanoseconds; 0 for ever.
+    /// How long points are kept, in nanoseconds; 0 for unlimited.
     pub retention: i64,
-    /// How much time a group of shards covers, in nanoseconds.
+    /// The time range of a shard group, in nanoseconds.
     pub shard_group_duration: i64,
 }
 
 /// A day, in nanoseconds.
 const DAY: i64 = 86_400_000_000_000;
 
-/// The two that every organization has, in the order in which influxd makes them.
+/// The system buckets of every organization, in the order in which influxd creates them.
 pub const SYSTEM_BUCKETS: [NewBucket<'static>; 2] = [
     NewBucket {
         name: "_tasks",
@@ -141,8 +145,8 @@ pub const SYSTEM_BUCKETS: [NewBucket<'static>; 2] = [
     },
 ];
 
-/// Adds a bucket's record and index entry. `now` is UTC, RFC 3339. The answer is the bucket's side
-/// in the time-series metadata: it has to stand there as well, or influxd does not start.
+/// Adds a bucket's record and index entry. `now` is UTC, RFC 3339. Returns the bucket's database,
+/// which must be added to the time-series metadata, or influxd does not start.
 #[must_use]
 pub fn put_bucket(
     changes: &mut ChangeSet,

@@ -1,11 +1,11 @@
-//! What a new store holds before anything is set up in it: the buckets, migrations and records of
-//! InfluxDB 2.8 and 2.9.
+//! The content of a new store before its setup: the buckets, migrations and records of InfluxDB 2.8
+//! and 2.9.
 
 use crate::metadata::migration::MIGRATIONS;
 use crate::metadata::{Id, migration, names};
 use crate::store::ChangeSet;
 
-/// A bucket that an early migration makes and a later one deletes.
+/// A bucket that an early migration creates and a later one deletes.
 const DELETED: &[u8] = b"sessionsv1";
 
 /// The source that every server has (`kv/source.go` in influxdata/influxdb).
@@ -14,8 +14,8 @@ const SOURCE: (&[u8], &[u8]) = (
     br#"{"id":"020f755c3c082000","orgID":"50616e67652c206c","default":true,"name":"autogen","type":"self","url":"","telegraf":"","token":"","defaultRP":""}"#,
 );
 
-/// All that is in the store of a server that has started once: the 54 buckets, the migrations as
-/// finished at `utc`, the default source, the identifier of the instance.
+/// The content of a store after the first start of a server: the 54 buckets, the migrations
+/// finished at `utc`, the default source, and the ID of the instance.
 #[must_use]
 pub fn changes(instance: Id, utc: &str) -> ChangeSet {
     let mut changes = ChangeSet::default();

@@ -1,4 +1,4 @@
-//! Work on the pairs of a large bucket on all processors, with the results in order.
+//! Processes the pairs of a large bucket in parallel, with the results in order.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -12,21 +12,21 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::store::Snapshot;
 
-/// Bytes of keys and values that are worked on at once; less than that is not worth a thread.
+/// Bytes of keys and values in one batch; fewer are not worth a thread.
 const BATCH: usize = 256 << 10;
 
-/// Batches under way for each worker, so that none waits for the file.
+/// Batches in progress for each worker, so that no worker waits for the file.
 const AHEAD: usize = 3;
 
-/// Workers at most: one thread that reads does not keep more of them busy.
+/// Maximum number of workers: one reading thread can't keep more of them busy.
 const MOST_WORKERS: usize = 8;
 
-/// Calls `work` for every pair of `bucket` and hands the results to `sink`, in ascending order
-/// of keys. Each result gathers consecutive pairs, at most a few thousand. Returns what the scan
-/// had to skip.
+/// Calls `work` for every pair of `bucket` and passes the results to `sink`, in ascending order of
+/// keys. Each result is for up to a few thousand consecutive pairs. Returns findings about skipped
+/// parts.
 ///
 /// # Errors
-/// As [`Snapshot::scan`]; `sink` may have had results by then.
+/// As [`Snapshot::scan`]; `sink` may have received results before.
 pub fn scan<R: Default + Send>(
     snapshot: &dyn Snapshot,
     bucket: &[u8],
@@ -38,7 +38,7 @@ pub fn scan<R: Default + Send>(
     let (jobs, queue) = mpsc::channel::<Job<R>>();
     let queue = Mutex::new(queue);
     thread::scope(|scope| {
-        // Taken into this closure, so that the workers' queue ends whichever way it is left.
+        // Moved into this closure, so that the workers' queue is closed however the closure ends.
         let jobs = jobs;
         let mut running = 0;
         let mut under_way = VecDeque::new();
@@ -75,7 +75,7 @@ pub fn scan<R: Default + Send>(
 /// Consecutive pairs, copied.
 #[derive(Default)]
 struct Batch {
-    /// Keys and values one after the other. They may be tokens.
+    /// Keys and values in a row. They may be tokens.
     bytes: Zeroizing<Vec<u8>>,
     /// Where each key and each value ends.
     ends: Vec<(usize, usize)>,
@@ -101,22 +101,22 @@ impl Batch {
         result
     }
 
-    /// Empty again, with its memory kept.
+    /// Empties it, but keeps its memory.
     fn emptied(mut self) -> Self {
-        // Not by `Zeroizing`: the next pairs go over these bytes.
+        // Not zeroized here: the next pairs overwrite these bytes.
         self.bytes.clear();
         self.ends.clear();
         self
     }
 }
 
-/// A batch, and where its result goes.
+/// A batch, and the channel for its result.
 struct Job<R> {
     batch: Batch,
     done: mpsc::SyncSender<(R, Batch)>,
 }
 
-/// What each worker does until there are no more jobs.
+/// The loop of a worker, until there are no more jobs.
 fn serve<R: Default>(queue: &Mutex<mpsc::Receiver<Job<R>>>, work: &impl Fn(&mut R, &[u8], &[u8])) {
     loop {
         let job = match queue.lock() {
@@ -131,8 +131,8 @@ fn serve<R: Default>(queue: &Mutex<mpsc::Receiver<Job<R>>>, work: &impl Fn(&mut 
     }
 }
 
-/// Waits for the oldest batch and hands its result on; returns the batch for the next pairs,
-/// or nothing when none is under way.
+/// Waits for the oldest batch and passes its result on. Returns the batch for reuse, or `None` when
+/// none is in progress.
 fn finish<R>(
     under_way: &mut VecDeque<mpsc::Receiver<(R, Batch)>>,
     sink: &mut impl FnMut(R),
@@ -173,7 +173,7 @@ mod tests {
             assert!(skipped.is_empty());
             let wanted: Vec<Vec<u8>> = (0..size).map(|n| format!("{n:08}").into_bytes()).collect();
             assert_eq!(keys, wanted);
-            // The largest is worked on in several parts, or this test shows nothing.
+            // The largest must be split into several parts, otherwise this test is useless.
             assert_eq!(calls > 1, size == 20_000);
         }
         println!("cases: parallel-scan {}", sizes.len());

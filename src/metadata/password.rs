@@ -1,4 +1,4 @@
-//! Passwords: InfluxDB's rules, and the hashes it keeps of them (bcrypt, cost 10).
+//! Passwords: InfluxDB's rules, and their hashes (bcrypt, cost 10).
 //!
 //! Source: `tenant/service_user.go` and `kit/platform/errors/error_user.go` in influxdata/influxdb.
 
@@ -6,14 +6,14 @@ use bcrypt::{BcryptError, Version};
 
 use crate::secret::Token;
 
-/// The cost at which InfluxDB hashes.
+/// InfluxDB's bcrypt cost.
 const COST: u32 = 10;
 
-/// Whether InfluxDB takes a password; `strong` is its setting `strong-passwords`. Releases up to
-/// 2.7.5 took longer ones, which later ones then refuse.
+/// Whether InfluxDB accepts a password; `strong` is its setting `strong-passwords`. Releases up to
+/// 2.7.5 accepted longer passwords, which later releases refuse.
 ///
 /// # Errors
-/// InfluxDB's own words.
+/// The reason in InfluxDB's own words.
 pub fn valid(password: &Token, strong: bool) -> Result<(), &'static str> {
     let text = password.reveal();
     if !(8..=72).contains(&text.len()) {
@@ -41,13 +41,13 @@ pub fn valid(password: &Token, strong: bool) -> Result<(), &'static str> {
 /// The hash as InfluxDB stores it.
 ///
 /// # Errors
-/// When the system has no random bytes to give.
+/// When the system can't provide random bytes.
 pub fn hash(password: &Token) -> Result<String, BcryptError> {
     let parts = bcrypt::hash_with_result(password.reveal(), COST)?;
     Ok(parts.format_for_version(Version::TwoA))
 }
 
-/// Whether `hash` is that of the password.
+/// Whether `hash` is the hash of this password.
 #[must_use]
 pub fn matches(password: &Token, hash: &str) -> bool {
     bcrypt::verify(password.reveal(), hash).unwrap_or(false)

@@ -1,4 +1,4 @@
-//! Permissions: what a token may do, and the rule by which the server decides it.
+//! Permissions of tokens, and the server's rule for them.
 //!
 //! Source: `auth.go` and `authz.go` in influxdata/influxdb.
 
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::metadata::Id;
 
-/// What a permission lets one do.
+/// The action of a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Look.
+    /// Read.
     Read,
-    /// Change.
+    /// Write.
     Write,
 }
 
@@ -33,8 +33,8 @@ impl fmt::Display for Action {
     }
 }
 
-/// The resource types of InfluxDB OSS in index order, which is the order in which the
-/// permissions of an operator token are generated; `instance`, the last, stands for all.
+/// The resource types of InfluxDB OSS in the server's order, which is also the order of permissions
+/// in an operator token. The last one, `instance`, means all types.
 pub const RESOURCE_TYPES: [&str; 23] = [
     "authorizations",
     "buckets",
@@ -67,22 +67,22 @@ pub const TYPES_OF_2_0: usize = 18;
 /// How many of [`RESOURCE_TYPES`] InfluxDB 2.1 had.
 pub const TYPES_OF_2_1: usize = 20;
 
-/// How many of [`RESOURCE_TYPES`] make an operator token since 2.2: all but `instance`.
+/// How many of [`RESOURCE_TYPES`] an operator token has since 2.2: all except `instance`.
 pub const OPERATOR_TYPES: usize = 22;
 
-/// The type that stands for every resource; only tokens made on 2.4 can have it.
+/// The type that means every resource; only tokens created on 2.4 can have it.
 pub const INSTANCE: &str = "instance";
 
-/// What a permission is about.
+/// The resource of a permission.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub struct Resource<'a> {
-    /// One of [`RESOURCE_TYPES`], or a word another release knows.
+    /// One of [`RESOURCE_TYPES`], or a type of another release.
     #[serde(borrow, rename = "type")]
     pub kind: Cow<'a, str>,
-    /// One single resource.
+    /// The ID of a single resource.
     #[serde(default)]
     pub id: Option<Id>,
-    /// All resources of the type in one organization.
+    /// The organization, for all resources of the type in it.
     #[serde(default, rename = "orgID")]
     pub org_id: Option<Id>,
 }
@@ -90,15 +90,15 @@ pub struct Resource<'a> {
 /// One permission.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub struct Permission<'a> {
-    /// What one may do.
+    /// The action.
     pub action: Action,
-    /// With what.
+    /// The resource.
     #[serde(borrow)]
     pub resource: Resource<'a>,
 }
 
 impl<'a> Permission<'a> {
-    /// A permission or request; `id` and `org_id` narrow it down.
+    /// A permission or request, optionally limited by `id` and `org_id`.
     pub fn new(
         action: Action,
         kind: impl Into<Cow<'a, str>>,
@@ -115,7 +115,7 @@ impl<'a> Permission<'a> {
         }
     }
 
-    /// Whether this permission, if granted, allows `request`; the server's own rule.
+    /// Whether this permission allows `request`, by the server's rule.
     #[must_use]
     pub fn allows(&self, request: &Permission<'_>) -> bool {
         let (granted, asked) = (&self.resource, &request.resource);
@@ -136,7 +136,7 @@ impl<'a> Permission<'a> {
         }
     }
 
-    /// The same without borrowing.
+    /// An owned copy.
     #[must_use]
     pub fn into_owned(self) -> Permission<'static> {
         Permission {
@@ -150,7 +150,7 @@ impl<'a> Permission<'a> {
     }
 }
 
-/// The resource types that the newest release of this schema knows, without `instance`.
+/// The resource types of the newest release with this schema, without `instance`.
 #[must_use]
 pub fn types_of(migrations: u64) -> &'static [&'static str] {
     let types = match migrations {
@@ -161,8 +161,8 @@ pub fn types_of(migrations: u64) -> &'static [&'static str] {
     RESOURCE_TYPES.get(..types).unwrap_or_default()
 }
 
-/// The permissions of an operator token as the release of this schema generates them: exactly
-/// these are what later migrations (16 and 19) recognise and add to.
+/// The permissions of an operator token as the release of this schema generates them. Later
+/// migrations (16 and 19) recognise exactly these and extend them.
 #[must_use]
 pub fn of_operator(migrations: u64) -> Vec<Permission<'static>> {
     types_of(migrations)
@@ -171,8 +171,8 @@ pub fn of_operator(migrations: u64) -> Vec<Permission<'static>> {
         .collect()
 }
 
-/// The permissions of an all-access token of one organization and user, in the order in which the
-/// influx CLI asks for them: the organization may only be read, the user is that user alone.
+/// The permissions of an all-access token of one organization and user, in the order of the influx
+/// CLI: the organization is read-only, and the only user is this user.
 #[must_use]
 pub fn of_all_access(migrations: u64, org: Id, user: Id) -> Vec<Permission<'static>> {
     let both = |kind, id, org| Action::ALL.map(|action| Permission::new(action, kind, id, org));
@@ -186,16 +186,16 @@ pub fn of_all_access(migrations: u64, org: Id, user: Id) -> Vec<Permission<'stat
         .collect()
 }
 
-/// All resources of a type, as the influx CLI (2.4 and later) asks for them: those of one
-/// organization, but organizations and users everywhere.
+/// A permission on all resources of a type, as the influx CLI (2.4 and later) requests it: those of
+/// one organization, but organizations and users everywhere.
 #[must_use]
 pub fn of_type(action: Action, kind: &'static str, org: Id) -> Permission<'static> {
     let is_global = matches!(kind, "orgs" | "users");
     Permission::new(action, kind, None, (!is_global).then_some(org))
 }
 
-/// What the login of an owner, or a mere member, of an organization may do in it, and what any
-/// login may do with its own user.
+/// The permissions of the login of an owner, or of a member, of an organization: those in the
+/// organization, and those on its own user.
 #[must_use]
 pub fn of_login(owner: bool, org: Id, user: Id) -> Vec<Permission<'static>> {
     let actions = || {

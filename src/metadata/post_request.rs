@@ -1,33 +1,33 @@
-//! The body of `POST /api/v2/authorizations`, read and refused as the server does it.
+//! The body of `POST /api/v2/authorizations`, parsed and validated like the server does.
 //!
 //! Source: `authorization/http_server.go`, `auth.go`, `authz.go` and `status.go` in
-//! influxdata/influxdb, and what a running 2.9.1 answered.
+//! influxdata/influxdb, and the answers of a running 2.9.1.
 
 use serde_json::{Map, Value};
 
 use crate::metadata::Id;
 use crate::metadata::permission::{Action, INSTANCE, Permission, types_of};
 
-/// What such a body asks for.
+/// The content of such a body.
 #[derive(Debug)]
 pub struct PostRequest {
-    /// Whether the token can be used at once; as the server has it, that is so if nothing is said.
+    /// Whether the token is active; as on the server, active is the default.
     pub active: bool,
-    /// The organization, if it is named.
+    /// The organization, if given.
     pub org_id: Option<Id>,
-    /// The owner, if one is named.
+    /// The owner, if given.
     pub user_id: Option<Id>,
-    /// The description, if there is one.
+    /// The description, if given.
     pub description: Option<String>,
     /// At least one.
     pub permissions: Vec<Permission<'static>>,
 }
 
 impl PostRequest {
-    /// Reads a body. The resource types are those of the newest release of the schema.
+    /// Parses a body. The valid resource types are those of the newest release with this schema.
     ///
     /// # Errors
-    /// The server's own words where it has a fixed text.
+    /// The reason, in the server's own words where it has a fixed text.
     pub fn parse(body: &[u8], migrations: u64) -> Result<Self, String> {
         let body: Value =
             serde_json::from_slice(body).map_err(|cause| format!("{STRUCTURE}{cause}"))?;
@@ -38,7 +38,7 @@ impl PostRequest {
                  authorization.postAuthorizationRequest"
             ));
         };
-        // The server decodes everything first and judges then.
+        // Like the server, decode everything first and validate then.
         let status = text(&body, "status", "influxdb.Status")?;
         let org_id = id(&body, "orgID", "orgID")?;
         let user_id = id(&body, "userID", "userID")?;
@@ -66,10 +66,10 @@ impl PostRequest {
     }
 }
 
-/// Refuses permissions for another organization than the token's, and those that no server gives.
+/// Refuses permissions for another organization than the token's, and those that no server grants.
 ///
 /// # Errors
-/// In the server's words.
+/// The reason, in the server's own words.
 pub fn fits(permissions: &[Permission<'_>], org: Id) -> Result<(), String> {
     for permission in permissions {
         if permission.resource.org_id.is_some_and(|id| id != org) {
@@ -84,10 +84,10 @@ pub fn fits(permissions: &[Permission<'_>], org: Id) -> Result<(), String> {
     }
 }
 
-/// What the server puts before what its decoder says.
+/// The server's prefix for errors of its decoder.
 const STRUCTURE: &str = "invalid json structure: ";
 
-/// A permission whose words are not judged yet.
+/// A permission that is not validated yet.
 #[derive(Default)]
 struct Asked {
     action: String,
@@ -109,7 +109,7 @@ impl Asked {
     }
 }
 
-/// What the server says to a resource type it does not know.
+/// The server's error for an unknown resource type.
 pub const UNKNOWN_TYPE: &str =
     "invalid resource type for permission: unknown resource type for permission";
 
@@ -153,8 +153,7 @@ fn permission(value: &Value) -> Result<Asked, String> {
     })
 }
 
-/// A field by its name; as in Go, the case of letters does not count, and of several the last one
-/// does.
+/// A field by its name. As in Go, case is ignored, and of several fields the last one counts.
 fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     let mut fields = object.iter().rev();
     fields.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
@@ -188,7 +187,7 @@ fn id(object: &Map<String, Value>, name: &str, path: &str) -> Result<Option<Id>,
     }
 }
 
-/// What Go's decoder says to a value of the wrong sort.
+/// The error of Go's decoder for a value of the wrong type.
 fn unfit(value: &Value, path: &str, of: &str) -> String {
     format!(
         "{STRUCTURE}json: cannot unmarshal {} into Go struct field \

@@ -1,4 +1,4 @@
-//! The releases of InfluxDB OSS 2: which schema each of them opens, and what it knows of tokens.
+//! The releases of InfluxDB OSS 2: the schema of each, and its support for tokens.
 //!
 //! Sources: `kv/migration/all`, `sqlite/migrations`, `authz.go` and `cmd/influxd/downgrade` at the
 //! releases' tags.
@@ -15,7 +15,7 @@ use crate::metadata::permission::{INSTANCE, RESOURCE_TYPES, TYPES_OF_2_0, TYPES_
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Release(u8);
 
-/// The migrations of the SQLite file, by number from 1, as they are recorded in it.
+/// The migrations of the SQLite file, by number from 1, as recorded in it.
 pub const SQL_MIGRATIONS: [&str; 8] = [
     "0001_create_migrations_table",
     "0002_create_notebooks_table",
@@ -28,7 +28,7 @@ pub const SQL_MIGRATIONS: [&str; 8] = [
 ];
 
 impl Release {
-    /// All that are known, oldest first.
+    /// All known releases, oldest first.
     pub const ALL: [Self; 10] = [
         Self(0),
         Self(1),
@@ -45,9 +45,9 @@ impl Release {
     pub const NAMES: [&str; 10] = [
         "2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9",
     ];
-    /// The first that hashes tokens unless told otherwise.
+    /// The first release that hashes tokens by default.
     pub const HASHING_BY_DEFAULT: Self = Self(9);
-    /// The oldest to which InfluxDB recommends to go back directly.
+    /// The oldest release for which InfluxDB recommends a direct downgrade.
     pub const RECOMMENDED: Self = Self(7);
 
     /// The number of the last migration of the database that it knows.
@@ -80,7 +80,7 @@ impl Release {
         self.sql_migrations() < SQL_MIGRATIONS.len() as u64
     }
 
-    /// Whether it looks tokens up by their hash.
+    /// Whether it supports hashed tokens.
     #[must_use]
     pub fn knows_hashes(self) -> bool {
         self.migrations() >= HASHING
@@ -98,20 +98,20 @@ impl Release {
         RESOURCE_TYPES.get(..types).unwrap_or(&RESOURCE_TYPES)
     }
 
-    /// Whether a permission of this type does something on newer releases and nothing on this one.
+    /// Whether a permission of this type works on newer releases but not on this one.
     #[must_use]
     pub fn lacks_type(self, kind: &str) -> bool {
         RESOURCE_TYPES.contains(&kind) && !self.resource_types().contains(&kind)
     }
 
-    /// Whether it has the type that stands for all.
+    /// Whether it has the type `instance`.
     #[must_use]
     pub fn knows_instance(self) -> bool {
         self.resource_types().contains(&INSTANCE)
     }
 
-    /// What `influxd downgrade` has to be told, so that this release starts: the newest of its
-    /// targets that this one opens and migrates again.
+    /// The target for `influxd downgrade` so that this release starts: the newest target that this
+    /// release can open and migrate again.
     #[must_use]
     pub fn downgrade_target(self) -> Self {
         match self.0 {
@@ -136,7 +136,12 @@ impl FromStr for Release {
         Self::ALL
             .into_iter()
             .find(|release| release.to_string() == text)
-            .ok_or_else(|| String::from("expected a release from 2.0 to 2.9, without its patch"))
+            .ok_or_else(|| {
+                String::from(
+                    "expected a release from 2.0 to 2.9 without a patch \
+                                         number",
+                )
+            })
     }
 }
 
@@ -146,17 +151,17 @@ impl Serialize for Release {
     }
 }
 
-/// What the records of an SQLite file say of its schema.
+/// The schema of an SQLite file according to its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SqlSchema {
-    /// The first so many migrations were applied, none other.
+    /// Exactly the first migrations up to this number were applied.
     Known(u64),
-    /// One that is not known, or not in its place: no release that is known here starts on it.
+    /// A migration that is unknown or out of order: no known release starts on it.
     Unknown(String),
 }
 
 impl SqlSchema {
-    /// By the names of the applied migrations, in order.
+    /// The schema for the names of the applied migrations, in order.
     #[must_use]
     pub fn of(names: &[String]) -> Self {
         let mut known = SQL_MIGRATIONS.iter();
@@ -212,7 +217,7 @@ mod tests {
         assert!(release("2.1").lacks_type("remotes"));
         assert!(release("2.3").lacks_type("instance"));
         assert!(!release("2.4").lacks_type("instance"));
-        // A word of another product says nothing anywhere.
+        // An unknown type has no effect in any release.
         assert!(!release("2.0").lacks_type("flows"));
     }
 

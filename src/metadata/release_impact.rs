@@ -1,8 +1,8 @@
-//! What becomes of tokens under another release: which of them a server would still know, and
-//! what they could still do there.
+//! The effect of another release on tokens: which of them a server would still know, and their
+//! permissions there.
 //!
-//! A server *knows* a token when it finds its record by it, active or not; to one that it does not
-//! know it answers 401 everywhere.
+//! A server *knows* a token when it finds its record, active or not. For an unknown token it always
+//! answers 401.
 
 use crate::error::Result;
 use crate::finding::Finding;
@@ -21,35 +21,35 @@ pub struct Loss {
     pub id: Id,
     /// May be empty.
     pub description: String,
-    /// What sort of token it is.
+    /// The kind of token.
     pub kind: Kind,
     /// What it loses, and why.
     pub reason: String,
 }
 
-/// What becomes of the tokens of a store.
+/// The effect of another release on the tokens of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReleaseImpact {
-    /// Those that are known now and will not be, ascending by ID.
+    /// Tokens that are known now and will not be, ascending by ID.
     pub lost: Vec<Loss>,
-    /// Those that stay known and lose permissions, ascending by ID.
+    /// Tokens that stay known but lose permissions, ascending by ID.
     pub reduced: Vec<Loss>,
-    /// How many will be known.
+    /// Number of tokens that will be known.
     pub kept: u64,
-    /// Those that are not known now and will not be, ascending.
+    /// Tokens that are neither known now nor will be, ascending.
     pub dead: Vec<Id>,
-    /// Those of which only the hash is stored, known or not, ascending.
+    /// Tokens stored only as a hash, known or not, ascending.
     pub hashed: Vec<Id>,
-    /// How many are stored in plaintext, known or not.
+    /// Number of tokens stored in plaintext, known or not.
     pub plaintext: u64,
     /// Whether an operator token would be accepted now.
     pub operator_now: bool,
-    /// Whether one would be accepted then.
+    /// Whether an operator token would be accepted then.
     pub operator_then: bool,
 }
 
-/// Works out what becomes of the tokens of a store, whose schema is `migrations`, when `target`
-/// starts on it. What can't be decoded is skipped and told in the findings.
+/// Determines the effect on the tokens of a store with schema `migrations` when `target` starts on
+/// it. Records that can't be decoded are skipped and reported in the findings.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -61,7 +61,7 @@ pub fn release_impact(
     let catalog = Catalog::load(snapshot)?;
     let (indexes, mut skipped) = TokenIndexes::load(snapshot)?;
     let now = migrations >= crate::metadata::migration::HASHING;
-    // Nothing brings back an index of hashes that is not there.
+    // A missing index of hashes stays missing.
     let then = now && target.knows_hashes();
     let mut found = ReleaseImpact::default();
     skipped.extend(authorization::scan(
@@ -110,8 +110,8 @@ impl ReleaseImpact {
     }
 }
 
-/// Whether a server finds the record by its token, by its own steps: the index of raw tokens, then
-/// that of hashes, if it `knows_hashes`.
+/// Whether a server finds the record by its token: in the index of raw tokens, then in the index of
+/// hashes if it `knows_hashes`.
 fn is_known(record: &Authorization<'_>, indexes: &TokenIndexes, knows_hashes: bool) -> bool {
     let leads_here = Some(Some(record.id));
     match record.storage() {
@@ -138,9 +138,12 @@ fn is_known(record: &Authorization<'_>, indexes: &TokenIndexes, knows_hashes: bo
 
 fn why_lost(record: &Authorization<'_>, target: Release) -> String {
     let mut reason = match record.storage() {
-        Storage::Hashed => format!("only its hash is stored, and {target} knows no hashed tokens"),
+        Storage::Hashed => format!(
+            "only its hash is stored, and {target} does not support \
+                                    hashed tokens"
+        ),
         _ => format!(
-            "it has no entry in {}, where alone {target} looks",
+            "it has no entry in {}, the only index that {target} uses",
             String::from_utf8_lossy(names::AUTHORIZATION_INDEX)
         ),
     };
@@ -150,8 +153,8 @@ fn why_lost(record: &Authorization<'_>, target: Release) -> String {
     reason
 }
 
-/// What a token that stays known loses all the same. Operator and all-access tokens don't lose
-/// what the release lacks altogether.
+/// What a token loses although it stays known. Operator and all-access tokens don't lose types that
+/// the release does not have at all.
 fn why_reduced(record: &Authorization<'_>, target: Release) -> Option<String> {
     let mut types: Vec<&str> = Vec::new();
     for permission in &record.permissions {
@@ -170,7 +173,7 @@ fn why_reduced(record: &Authorization<'_>, target: Release) -> Option<String> {
     ))
 }
 
-/// Whether the release takes these permissions for an operator's.
+/// Whether the release accepts these permissions as an operator token's.
 fn is_operator_on(target: Release, permissions: &[Permission<'_>]) -> bool {
     let permissions: Vec<Permission<'_>> = permissions
         .iter()
@@ -252,7 +255,7 @@ mod tests {
         }
         for (key, number) in [
             (&*h, 2),
-            // This one is found by the hash of what it holds in plaintext.
+            // This one is found by the hash of its plaintext.
             (&hash("c"), 4),
             ("$influxdb2-sha999$AAAA", 7),
             (&hash("off"), 8),
@@ -333,7 +336,7 @@ mod tests {
                 .reason
                 .ends_with("on annotations, remotes")
         );
-        // Without the real operator's, nothing of that power is left below 2.4.
+        // Without the real operator token, no token has operator power below 2.4.
         model.delete(names::AUTHORIZATIONS, b"0000000000000003");
         assert!(found(&model, 21, "2.4").operator_then);
         let found_23 = found(&model, 21, "2.3");

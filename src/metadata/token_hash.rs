@@ -1,4 +1,4 @@
-//! How InfluxDB 2.8 and later stores tokens: as unsalted hashes in a PHC-like text.
+//! The hashes that InfluxDB 2.8 and later store: unsalted, in a PHC-like text.
 //!
 //! `$influxdb2-sha256$<base64url of SHA-256 of the token's bytes>`, or the same with SHA-512.
 //! Source: `pkg/crypt/algorithm/influxdb2` in influxdata/influxdb.
@@ -9,13 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use sha2::{Digest, Sha256, Sha512};
 
-/// A hash function influxd knows. It writes only the first itself.
+/// A hash function of influxd. It writes only the first one itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Variant {
     /// SHA-256: 62 characters of text.
     Sha256,
-    /// SHA-512: 106 characters of text. Works after influxd's next start.
+    /// SHA-512: 106 characters of text. Tokens hashed with it work after influxd's next start.
     Sha512,
 }
 
@@ -48,10 +48,10 @@ impl fmt::Display for Variant {
     }
 }
 
-/// What every hash text begins with; no token in plaintext should.
+/// The prefix of every hash text; plaintext tokens should not have it.
 pub const PREFIX: &str = "$influxdb2-";
 
-/// Why a text is no token hash that influxd can decode.
+/// Why influxd can't decode a text as a token hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
     /// Not exactly `$identifier$digest`.
@@ -67,8 +67,8 @@ pub enum InvalidHash {
 
 /// The hash of a token: variant and digest.
 ///
-/// The digest of a decoded text may have any length but 0, as influxd does not check it; such a
-/// hash matches no token.
+/// The digest of a decoded text may have any length except 0, because influxd does not check it. A
+/// digest of the wrong length matches no token.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash {
     variant: Variant,
@@ -89,7 +89,7 @@ impl TokenHash {
     /// Decodes the text of a record or index key, by influxd's rules.
     ///
     /// # Errors
-    /// When influxd could not decode it either.
+    /// When influxd can't decode it either.
     pub fn parse(text: &str) -> Result<Self, InvalidHash> {
         let mut parts = text.split('$');
         let (Some(""), Some(identifier), Some(digest), None) =
@@ -108,7 +108,7 @@ impl TokenHash {
         Ok(Self { variant, digest })
     }
 
-    /// Which hash function.
+    /// The hash function.
     #[must_use]
     pub fn variant(&self) -> Variant {
         self.variant
@@ -120,8 +120,8 @@ impl TokenHash {
         &self.digest
     }
 
-    /// Whether the digest has the length that its hash function gives: influxd does not check
-    /// that, but no token has any other.
+    /// Whether the digest has the length of its hash function. influxd does not check that, but no
+    /// token matches another length.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.digest.len()
@@ -141,8 +141,8 @@ impl TokenHash {
             .into()
     }
 
-    /// The text as InfluxDB stores it. It is no secret that opens anything, but it is not shown
-    /// unless asked for: hence no `Display`.
+    /// The text as InfluxDB stores it. It can't be used as a token, but it is shown only on
+    /// request, so there is no `Display`.
     #[must_use]
     pub fn to_phc(&self) -> String {
         let digest = URL_SAFE.encode(&self.digest);

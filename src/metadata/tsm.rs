@@ -26,10 +26,10 @@ pub struct Data {
     /// Always 0.
     #[prost(uint64, required, tag = "7")]
     pub max_node_id: u64,
-    /// The highest number ever given to a shard group.
+    /// The highest number ever assigned to a shard group.
     #[prost(uint64, required, tag = "8")]
     pub max_shard_group_id: u64,
-    /// The highest number ever given to a shard.
+    /// The highest number ever assigned to a shard.
     #[prost(uint64, required, tag = "9")]
     pub max_shard_id: u64,
 }
@@ -48,13 +48,13 @@ pub struct Database {
     pub retention_policies: Vec<RetentionPolicy>,
 }
 
-/// How long points are kept, and where they are.
+/// The retention of points, and their shards.
 #[derive(Clone, PartialEq, Message)]
 pub struct RetentionPolicy {
     /// `autogen`.
     #[prost(string, required, tag = "1")]
     pub name: String,
-    /// Nanoseconds; 0 for ever.
+    /// Nanoseconds; 0 for unlimited.
     #[prost(int64, required, tag = "2")]
     pub duration: i64,
     /// Nanoseconds.
@@ -71,7 +71,7 @@ pub struct RetentionPolicy {
     pub subscriptions: Vec<Subscription>,
 }
 
-/// Where points are sent as well.
+/// A copy of all points to other servers.
 #[derive(Clone, PartialEq, Message)]
 pub struct Subscription {
     /// Its name.
@@ -85,7 +85,7 @@ pub struct Subscription {
     pub destinations: Vec<String>,
 }
 
-/// The shards of a stretch of time.
+/// The shards of a time range.
 #[derive(Clone, PartialEq, Message)]
 pub struct ShardGroup {
     /// Its number.
@@ -97,7 +97,7 @@ pub struct ShardGroup {
     /// Unix nanoseconds.
     #[prost(int64, required, tag = "3")]
     pub end_time: i64,
-    /// Unix nanoseconds; 0 when it was not deleted.
+    /// Time of deletion in Unix nanoseconds; 0 when it was not deleted.
     #[prost(int64, required, tag = "4")]
     pub deleted_at: i64,
     /// Its shards.
@@ -116,12 +116,12 @@ pub struct Shard {
 /// Decodes the value.
 ///
 /// # Errors
-/// When it is no such message. A missing required field passes here and not in influxd.
+/// When it is not such a message. Unlike influxd, this accepts a missing required field.
 pub fn decode(value: &[u8]) -> Result<Data, prost::DecodeError> {
     Data::decode(value)
 }
 
-/// The value of a store; none where there is none yet, as in a store that no server has opened.
+/// The value of a store; `None` in a store that no server has opened yet.
 ///
 /// # Errors
 /// When the file can't be read; [`ErrorKind::Corrupt`] when the value can't be decoded.
@@ -132,14 +132,14 @@ pub fn load(snapshot: &dyn Snapshot) -> Result<Option<Data>, Error> {
     decode(&value).map(Some).map_err(|_| undecodable())
 }
 
-/// The failure to decode the value.
+/// The error for a value that can't be decoded.
 #[must_use]
 pub fn undecodable() -> Error {
     Error::new(
         ErrorKind::Corrupt,
         "the time-series metadata (v1_tsm1_metadata/meta.db) can't be decoded",
     )
-    .with_hint("boltkey check tells more; influxd would not start on such a store either")
+    .with_hint("influxd would not start on such a store either; see boltkey check")
 }
 
 /// A shard, and the bucket whose points are in it.
@@ -152,7 +152,7 @@ pub struct Placed {
 }
 
 impl Data {
-    /// The shards that are there: those of deleted groups are gone.
+    /// The existing shards, without those of deleted groups.
     #[must_use]
     pub fn shards(&self) -> Vec<Placed> {
         let mut shards = Vec::new();
@@ -171,7 +171,7 @@ impl Data {
         shards
     }
 
-    /// The highest numbers that were ever given out, as far as this value tells.
+    /// The highest numbers ever assigned according to this value.
     #[must_use]
     pub fn highest(&self) -> Highest {
         let mut highest = Highest {
@@ -189,7 +189,7 @@ impl Data {
     }
 }
 
-/// The highest numbers of shard groups and shards. influxd gives out the next ones.
+/// The highest numbers of shard groups and shards. influxd assigns the next ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Highest {
     /// Of a shard group.

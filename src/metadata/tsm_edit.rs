@@ -1,5 +1,5 @@
-//! Time-series metadata, made new as influxd makes them, or changed without decoding them as a whole:
-//! what is not meant to change stays byte for byte, fields that only other releases know included.
+//! Creates time-series metadata as influxd does, and edits it without decoding all of it:
+//! everything else stays byte for byte, including fields of other releases.
 
 use std::collections::HashMap;
 
@@ -18,11 +18,10 @@ const MAX_SHARD_ID: u32 = 9;
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: i64 = 24 * HOUR;
 
-/// The only retention policy that InfluxDB 2.x knows.
+/// The only retention policy of InfluxDB 2.x.
 const POLICY: &str = "autogen";
 
-/// How much time a group of shards covers by default, in nanoseconds: by how long a bucket keeps
-/// its points, in nanoseconds as well (0 for ever).
+/// The default time range of a shard group for a retention, both in nanoseconds (0 for unlimited).
 ///
 /// Source: `v1/services/meta/data.go` in influxdata/influxdb.
 #[must_use]
@@ -35,13 +34,13 @@ pub fn shard_group_duration(retention: i64) -> i64 {
     }
 }
 
-/// The whole value of a new store. `cluster` is any number, of which the highest bit is not kept;
-/// shards and their groups get numbers above `highest`.
+/// The whole value of a new store. `cluster` is any number, whose highest bit is dropped; shards
+/// and their groups get numbers above `highest`.
 #[must_use]
 pub fn new_value(cluster: u64, databases: Vec<Database>, highest: Highest) -> Vec<u8> {
     let data = Data {
         term: 0,
-        // One for the value itself, and one for each change of it.
+        // One for the value itself, and one for each change.
         index: 1 + databases.len() as u64,
         cluster_id: cluster >> 1,
         databases,
@@ -69,8 +68,8 @@ pub fn database(bucket: Id, retention: i64, shard_group_duration: i64) -> Databa
     }
 }
 
-/// The value with these databases added behind the others, and its count of changes raised by as
-/// many. `None` when it is no such message, or has a database of such a name already.
+/// The value with these databases added after the others, and its change counter raised by their
+/// number. `None` when it is not such a message, or already has a database of such a name.
 #[must_use]
 pub fn with_databases(value: &[u8], new: &[Database]) -> Option<Vec<u8>> {
     let old = tsm::decode(value).ok()?;
@@ -84,7 +83,7 @@ pub fn with_databases(value: &[u8], new: &[Database]) -> Option<Vec<u8>> {
     let fields = fields(value)?;
     let index = old.index.checked_add(u64::try_from(new.len()).ok()?)?;
     let counted = fields.iter().any(|field| field.number == INDEX);
-    // Behind the last database; where there is none, before what usually follows.
+    // After the last database; if there is none, before the fields that usually follow.
     let at = fields
         .iter()
         .rposition(|field| field.number <= DATABASES)
@@ -111,7 +110,7 @@ pub fn with_databases(value: &[u8], new: &[Database]) -> Option<Vec<u8>> {
     if at == fields.len() {
         add(&mut out);
     }
-    // What is written must read back as what was meant.
+    // The new value must decode to the intended content.
     let mut meant = old;
     meant.index = index;
     meant.databases.extend(new.iter().cloned());
@@ -119,8 +118,8 @@ pub fn with_databases(value: &[u8], new: &[Database]) -> Option<Vec<u8>> {
     right.then_some(out)
 }
 
-/// The value with its highest numbers raised to at least `highest`, and nothing else changed. `None`
-/// when it is no such message.
+/// The value with its highest numbers raised to at least `highest`, and nothing else changed.
+/// `None` when it is not such a message.
 #[must_use]
 pub fn raised(value: &[u8], highest: Highest) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(value.len() + 20);
@@ -151,8 +150,8 @@ pub fn raised(value: &[u8], highest: Highest) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The value with each database that `old` has as well taken from `old`, byte for byte, and
-/// nothing else changed. `None` when either is no such message.
+/// The value in which each database that `old` has too is replaced by that of `old`, byte for byte,
+/// and nothing else is changed. `None` when either is not such a message.
 #[must_use]
 pub fn with_databases_of(value: &[u8], old: &[u8]) -> Option<Vec<u8>> {
     let name = |content: &FieldContent<'_>| match content {
@@ -176,7 +175,7 @@ pub fn with_databases_of(value: &[u8], old: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// A field of a message as it is written.
+/// A field of a message as written.
 struct Field<'a> {
     number: u32,
     bytes: &'a [u8],
@@ -189,7 +188,7 @@ enum FieldContent<'a> {
     Other,
 }
 
-/// Takes a message apart. What is inside its fields is passed over.
+/// Splits a message into its fields without parsing their content.
 fn fields(value: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut fields = Vec::new();
     let mut rest = value;
@@ -209,7 +208,7 @@ fn fields(value: &[u8]) -> Option<Vec<Field<'_>>> {
                 rest = after;
                 FieldContent::Bytes(bytes)
             }
-            // Groups are not used, and could nest.
+            // Groups are not used, and could be nested.
             WireType::StartGroup | WireType::EndGroup => return None,
         };
         fields.push(Field {
@@ -276,7 +275,7 @@ mod tests {
         }
     }
 
-    /// Two databases, the second with one shard, and a field of some later release.
+    /// Two databases, the second with one shard, and a field of a later release.
     fn value(shard: u64) -> Vec<u8> {
         let database = |name: &str, shards: &[u64]| Database {
             name: name.into(),
@@ -341,7 +340,7 @@ mod tests {
         );
         assert_eq!(read.databases, data.databases);
         assert!(after.ends_with(&[0xfa, 0x07, 2, 9, 9]));
-        // Where the required fields are missing they are added.
+        // Missing required fields are added.
         let read = decode(&raised(&[], Highest { group: 4, shard: 5 }).unwrap()).unwrap();
         assert_eq!((read.max_shard_group_id, read.max_shard_id), (4, 5));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! `check`: the structure of the file and the sense of the metadata.
+//! `check`: file structure and metadata consistency.
 
 use serde::Serialize;
 
@@ -8,24 +8,24 @@ use crate::metadata;
 use crate::ops::previous::PreviousState;
 use crate::store::{Pages, Store};
 
-/// What `check` found.
+/// The report of `check`.
 #[derive(Debug, Serialize)]
 pub struct Checked {
-    /// Whether no finding is an error.
+    /// Whether there is no finding of severity error.
     pub ok: bool,
-    /// Structure first, then metadata.
+    /// Structure findings first, then metadata findings.
     pub findings: Vec<Finding>,
-    /// How the pages are used.
+    /// Page usage.
     pub pages: Pages,
-    /// The transaction before; its tokens are not counted where only the structure is checked and
-    /// is sound.
+    /// The previous transaction. Its tokens are not counted if only the structure is checked and no
+    /// problem is found.
     pub previous: PreviousState,
-    /// Whether the records were looked at too.
+    /// Whether the records were checked too.
     #[serde(skip)]
     pub with_metadata: bool,
 }
 
-/// Checks a store; with `structure_only`, the file's structure and nothing else.
+/// Checks a store. With `structure_only`, only the file structure is checked.
 ///
 /// # Errors
 /// When the file can't be read; damage is in the findings.
@@ -43,7 +43,7 @@ pub fn check(store: &Store, structure_only: bool) -> Result<Checked> {
     };
     if !structure_only {
         for finding in metadata::check::check(store.snapshot())? {
-            // Damage that hides records was reported with the structure already.
+            // Damage that hides records was already reported with the structure.
             if !findings.contains(&finding) {
                 findings.push(finding);
             }

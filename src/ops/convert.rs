@@ -1,4 +1,4 @@
-//! `convert` and `compact`: everything that a store holds in a new file, and nothing else.
+//! `convert` and `compact`: copy the content of a store to a new file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::ops::files::output::OutputFile;
 use crate::ops::residue;
 use crate::store::{Engine, Progress, Store};
 
-/// What was made.
+/// The report of a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Copied {
@@ -21,21 +21,20 @@ pub struct Copied {
     pub engine: Engine,
     /// Its length in bytes.
     pub size_bytes: u64,
-    /// Tokens of hashed authorizations that only unused parts of the source still show; the copy
-    /// shows none of them.
+    /// Tokens of hashed authorizations whose plaintext is only in unused parts of the source. The
+    /// copy contains none of them.
     pub recoverable_left: u64,
     /// Always false: the database itself is only read.
     pub changed: bool,
 }
 
-/// Copies a store to a new file at `out`. The file is private, and has its name only when it is
-/// complete, on disk and read back.
+/// Copies a store to a new, private file at `out`. The file gets its name only when it is complete,
+/// synced and verified.
 ///
 /// # Errors
-/// * [`crate::ErrorKind::Refused`] when something stands at `out`, or `engine` can't hold what is
-///   in the store
-/// * [`crate::ErrorKind::Corrupt`] when the store can't be read whole
-/// * [`crate::ErrorKind::Io`] when the file can't be written, or does not read back
+/// * [`crate::ErrorKind::Refused`] when `out` exists, or `engine` can't store the content
+/// * [`crate::ErrorKind::Corrupt`] when the store can't be read completely
+/// * [`crate::ErrorKind::Io`] when the file can't be written or verified
 pub fn convert(
     store: &Store,
     out: &Path,
@@ -44,7 +43,8 @@ pub fn convert(
 ) -> Result<(Copied, Vec<Finding>)> {
     let output = OutputFile::create_database(out)?;
     let device = output.device().at("write", out)?;
-    // To look for tokens in unused parts takes about as long as copying what is in use.
+    // The search for tokens in unused parts takes about as long as the copy, so they run in
+    // parallel.
     let (copied, left) = std::thread::scope(|scope| {
         let left = scope.spawn(|| recoverable(store));
         let copied = store.copy_to(engine, device, out, progress);
@@ -55,7 +55,7 @@ pub fn convert(
         Ok(left) => left?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    let size_bytes = output.length().at("look at", out)?;
+    let size_bytes = output.length().at("access", out)?;
     output.finish()?;
     let copied = Copied {
         out: out.to_path_buf(),
@@ -67,7 +67,7 @@ pub fn convert(
     Ok((copied, findings))
 }
 
-/// Does all of [`convert`] but making the file; `size_bytes` is 0 then.
+/// Does everything that [`convert`] does except creating the file; `size_bytes` is 0 then.
 ///
 /// # Errors
 /// As [`convert`].
@@ -85,7 +85,7 @@ pub fn could_convert(store: &Store, out: &Path, engine: Engine) -> Result<(Copie
     Ok((copied, findings))
 }
 
-/// How many tokens a copy leaves behind.
+/// Counts the tokens that a copy does not include.
 ///
 /// # Errors
 /// When the store can't be read.

@@ -1,5 +1,5 @@
-//! `hash`: every token by its hash, as InfluxDB 2.8 and later keep them, and nothing left of the
-//! plaintext.
+//! `hash`: replaces every plaintext token by its hash, as InfluxDB 2.8 and later store it, and
+//! wipes what is left of the plaintext.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -20,61 +20,61 @@ use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 use crate::store::{ChangeSet, CommitOutcome, Committed, Inspect, Snapshot, Wipe, WritableStore};
 
-/// How to hash.
+/// Options of hashing.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// The hash function of tokens that have no hash yet.
+    /// The hash function for tokens without a hash.
     pub variant: Variant,
-    /// Whether what unused parts of the file show is left there.
+    /// Whether to leave tokens in unused parts of the file.
     pub keep_residue: bool,
 }
 
-/// What has to be done, and all that is known before it is.
+/// A planned hashing of a store.
 pub struct Plan {
-    /// Is committed as it stands.
+    /// The changes to commit.
     pub changes: ChangeSet,
-    /// In numbers.
+    /// The plan in numbers.
     pub numbers: Numbers,
-    /// Tokens of records that hold a hash only, as far as the file still shows them. The change
-    /// destroys what unused parts and stray entries of the index show; other live records stay.
+    /// Tokens of records with only a hash that the file still shows. The change destroys those in
+    /// unused parts and in stray index entries; other live records are not changed.
     pub recovered: BTreeMap<Id, Token>,
-    /// Live records that show a token and that hashing does not reach.
+    /// Live records that contain a token and are not changed by hashing.
     pub embedded: BTreeSet<Embedded>,
     /// Records without any token.
     pub without_token: Vec<Id>,
-    /// What hides parts of the file.
+    /// Damage that may hide parts of the file.
     pub findings: Vec<Finding>,
     options: Options,
 }
 
-/// What is to be done, in numbers. Of tokens, each is a number of distinct ones.
+/// The plan in numbers. Tokens are counted once each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbers {
     /// Records whose token is replaced by its hash.
     pub to_hash: u64,
-    /// Among them those that hold the hash already.
+    /// Those of them that already hold the hash too.
     pub both: u64,
-    /// Records that hold a hash only.
+    /// Records with only a hash.
     pub already_hashed: u64,
-    /// Hashed tokens that no entry of the index leads to: they don't work now, and will.
+    /// Hashed tokens without an index entry: they don't work now, but will work after the change.
     pub revived: u64,
-    /// Index entries that lead to no such record. They go.
+    /// Index entries without a matching record. They are removed.
     pub stray_entries: u64,
-    /// Tokens that unused parts of the file show and the store does not.
+    /// Tokens that are only in unused parts of the file.
     pub residue: u64,
-    /// Tokens of which only the hash is stored and only unused parts of the file, or stray entries
-    /// of the index, show the rest.
+    /// Tokens stored only as a hash whose plaintext is in unused parts of the file or in stray
+    /// index entries.
     pub recovered: u64,
-    /// Whether the store goes from schema 20 to 21, which 2.7 and older don't start on.
+    /// Whether the store is migrated from schema 20 to 21, on which 2.7 and older don't start.
     pub migrates: bool,
-    /// Whether there is anything to do at all.
+    /// Whether there is nothing to do.
     pub nothing_to_do: bool,
 }
 
-/// Works out what has to be done.
+/// Plans the hashing of a store.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
 /// * [`ErrorKind::Refused`] for a schema older than 20, and when a record's token and hash
 ///   disagree
 pub fn plan(
@@ -89,13 +89,13 @@ pub fn plan(
         return Err(Error::new(
             ErrorKind::Refused,
             format!(
-                "the store has schema {schema}, and hashed tokens need {HASHING}: only the step \
-                 from 20 is made here"
+                "the store has schema {schema}, but hashed tokens need schema {HASHING}, and \
+                 this command can migrate only from schema 20"
             ),
         )
         .with_hint(
-            "start influxd 2.7 on it once, which brings it to schema 20, stop it, and run this \
-             again",
+            "start influxd 2.7 on it once (it migrates the store to schema 20), stop it, and run \
+             this command again",
         ));
     }
     let migrates = schema < HASHING;
@@ -110,7 +110,7 @@ pub fn plan(
     }
     let last_copies = recovered.len() as u64;
     for (id, token) in &unused.live {
-        // Not lost, but whoever reads the capture looks for it there.
+        // These tokens are not lost, but readers of the capture expect them in it.
         recovered.entry(*id).or_insert_with(|| token.clone());
     }
     let mut numbers = Numbers {
@@ -150,8 +150,8 @@ pub fn plan(
     })
 }
 
-/// Keys of the raw index that are the token of a record which holds its hash only: such an entry
-/// goes, and may be the last that shows it.
+/// Keys of the raw index that are tokens of records with only a hash. Such an entry is removed, and
+/// may be the last copy of the token.
 fn stray_tokens(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<Vec<(Id, Token)>> {
     let mut stray = Vec::new();
     snapshot.scan(names::AUTHORIZATION_INDEX, &mut |key, _| {
@@ -165,32 +165,32 @@ fn stray_tokens(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<Vec<(I
     Ok(stray)
 }
 
-/// What was proved after the change, on what the file then showed.
+/// The result of the verification after the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Proof {
-    /// Distinct tokens that token records, indexes and unused parts of the file still show.
+    /// Distinct plaintext tokens still in token records, indexes and unused parts of the file.
     pub plaintext_remaining: u64,
 }
 
-/// How the change ended.
+/// The result of hashing.
 pub struct Hashed {
     /// Whether it is committed.
     pub committed: Committed,
-    /// None where something failed: then nothing was proved.
+    /// `None` if something failed before the verification.
     pub proof: Option<Proof>,
     /// The capture, if one was asked for.
     pub capture: Option<CaptureFile>,
 }
 
 impl Plan {
-    /// How it was asked for.
+    /// The options of this plan.
     #[must_use]
     pub fn options(&self) -> Options {
         self.options
     }
 
-    /// Whether [`Plan::apply`] could write its files, for a dry run and before a question. Nothing
-    /// is written.
+    /// Checks, for a dry run and before a question, whether [`Plan::apply`] can write its files.
+    /// Writes nothing.
     ///
     /// # Errors
     /// As [`SideFiles::could_be_made`] and [`CaptureFirst::could_be_made`].
@@ -206,12 +206,12 @@ impl Plan {
         side_files.could_be_made()
     }
 
-    /// Writes the capture, commits, and proves on what the file then shows that every token is
-    /// found by its hash and that nothing shows its plaintext. A proof that fails is a failure of
-    /// [`Committed`]: the change is committed by then.
+    /// Writes the capture, commits, and verifies in the file that every token is found by its hash
+    /// and no plaintext is left. A failed verification is a failure in [`Committed`]: the change is
+    /// committed by then.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was certainly not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,
@@ -242,10 +242,13 @@ impl Plan {
         let incomplete = |why: &dyn std::fmt::Display| {
             Error::new(
                 ErrorKind::Incomplete,
-                format!("the tokens are hashed and the change holds, but its proof fails: {why}"),
+                format!(
+                    "the tokens are hashed and the change is committed, but the verification \
+                         failed: {why}"
+                ),
             )
             .committed()
-            .with_hint("boltkey status and boltkey check tell what the store holds now")
+            .with_hint("run boltkey status and boltkey check to see the current state")
         };
         let stored =
             StoredTokens::load(store, self.options.variant).map_err(|why| incomplete(&why))?;
@@ -258,7 +261,7 @@ impl Plan {
             remaining(store, !self.options.keep_residue).map_err(|why| incomplete(&why))?;
         if plaintext_remaining > 0 && !self.options.keep_residue {
             return Err(incomplete(&format!(
-                "unused parts of the file still show {plaintext_remaining} tokens"
+                "{plaintext_remaining} plaintext tokens are still in unused parts of the file"
             ))
             .with_hint("boltkey residue scrub overwrites them"));
         }
@@ -268,7 +271,7 @@ impl Plan {
     }
 }
 
-/// What would happen to one record.
+/// The planned action for one record.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenAction {
@@ -276,21 +279,21 @@ pub struct TokenAction {
     pub id: Id,
     /// As in the record.
     pub description: String,
-    /// What would be done.
+    /// The planned action.
     pub action: Action,
 }
 
-/// What would be done to a record.
+/// The planned action for a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Its token is replaced by its hash.
     Hash,
-    /// It holds the hash already; the token goes.
+    /// The record already has the hash; the plaintext is removed.
     DropPlaintext,
-    /// Nothing: it holds its hash only.
+    /// Nothing: the record has only a hash.
     AlreadyHashed,
-    /// Nothing: it holds no token.
+    /// Nothing: the record has no token.
     NoToken,
 }
 
@@ -300,15 +303,15 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Self::Hash => "is hashed",
-            Self::DropPlaintext => "loses the plaintext beside its hash",
+            Self::DropPlaintext => "loses the plaintext, keeps its hash",
             Self::AlreadyHashed => "stays hashed",
-            Self::NoToken => "has no token; stays dead",
+            Self::NoToken => "has no token; stays unusable",
         }
     }
 }
 
-/// What [`Plan::apply`] would do to each record, ascending by ID. A description that shows a token
-/// is left out, since the answer is for the screen.
+/// What [`Plan::apply`] would do to each record, ascending by ID. A description that contains a
+/// token is replaced, because the answer is shown on the screen.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -325,7 +328,7 @@ pub fn actions(snapshot: &dyn Snapshot, plan: &Plan) -> Result<Vec<TokenAction>>
         actions.push(TokenAction {
             id: record.id,
             description: if shows_token {
-                String::from("(shows a token)")
+                String::from("(contains a token)")
             } else {
                 record.description.to_string()
             },

@@ -1,4 +1,4 @@
-//! `locate`: the metadata stores of a host, out of the places where one may be.
+//! `locate`: finds the metadata stores of a host among candidate paths.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -18,54 +18,55 @@ use crate::store::{Engine, Holder, OpenOptions, Snapshot, Store, engine_of, hold
 /// A file that may be a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// How it is known, to be put after "known by".
+    /// The source of the path, as text after "known by".
     pub why: String,
-    /// Whether it is told of whatever it holds: something or somebody takes it for a store.
+    /// Whether to report it whatever it contains, because something or somebody refers to it as a
+    /// store.
     pub named: bool,
     /// The process that has it open.
     pub open_by: Option<Holder>,
 }
 
-/// Where to look.
+/// What to examine.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// The files that may be stores. Of several names of one file the first is told.
+    /// The files that may be stores. If a file has several names, the first is reported.
     pub places: Vec<Place>,
     /// The one that influxd would open, and why that one.
     pub would_open: Option<(PathBuf, String)>,
-    /// Names of users by their numbers.
+    /// User names by user ID of the system.
     pub owners: BTreeMap<u32, String>,
 }
 
 /// The stores of a host.
 #[derive(Debug, Serialize)]
 pub struct Located {
-    /// The one that influxd would open comes first, then those in use, then the youngest.
+    /// First the one that influxd would open, then those in use, then the most recently modified.
     pub stores: Vec<LocatedStore>,
-    /// The path that influxd would open, and why, if nothing is there.
+    /// The path that influxd would open, and why, if it does not exist.
     #[serde(skip)]
     pub missing: Option<(String, String)>,
 }
 
-/// A store, as far as it could be seen.
+/// What is known of a store.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocatedStore {
-    /// Where it is. Text, because names that are none must not hide the others.
+    /// Its path, as text: a name that is not UTF-8 must not hide the other stores.
     pub path: String,
-    /// Told by the content; none if that does not tell.
+    /// Detected by content; `None` if unknown.
     pub engine: Option<Engine>,
     /// The file's length.
     pub size_bytes: u64,
-    /// When it was last written, RFC 3339 in UTC.
+    /// Time of the last modification, RFC 3339 in UTC.
     pub modified: String,
-    /// The name of the user it belongs to, or the number of one without a name.
+    /// The name of its owner, or the number if there is no name.
     pub owner: String,
-    /// How many users it holds; none if it could not be read.
+    /// Number of users; `None` if it could not be read.
     pub users: Option<u64>,
-    /// How many tokens; none if it could not be read.
+    /// Number of tokens; `None` if it could not be read.
     pub tokens: Option<u64>,
     /// Whether influxd would open this one.
     pub would_open: bool,
@@ -77,10 +78,10 @@ pub struct LocatedStore {
     /// Its other names.
     #[serde(skip)]
     pub also: Vec<String>,
-    /// How it is known.
+    /// The sources of its path.
     #[serde(skip)]
     pub known_by: Vec<String>,
-    /// What keeps it from being read, if there is something.
+    /// Why it could not be read.
     #[serde(skip)]
     pub unread: Option<String>,
     /// Why it looks abandoned, if it does.
@@ -91,14 +92,13 @@ pub struct LocatedStore {
 /// The process that holds a store's lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InUse {
-    /// Its number; none if the system does not show it.
+    /// Its process ID; `None` if the system does not show it.
     pub pid: Option<u32>,
-    /// Its program; none if the system does not show it.
+    /// Its program; `None` if the system does not show it.
     pub program: Option<String>,
 }
 
-/// Looks at every place. Nothing is written or created; a store whose lock another process holds
-/// is not waited for.
+/// Examines every path. Nothing is written or created, and it does not wait for locks.
 #[must_use]
 pub fn locate(options: &Options) -> Located {
     let mut files: Vec<File<'_>> = Vec::new();
@@ -149,14 +149,14 @@ pub fn locate(options: &Options) -> Located {
     Located { stores, missing }
 }
 
-/// A file, with all the places that lead to it.
+/// A file with all paths that lead to it.
 struct File<'a> {
     metadata: Metadata,
     places: Vec<&'a Place>,
 }
 
 impl File<'_> {
-    /// What there is to tell of it; nothing of a file that is no store and that nobody takes for
+    /// The report about it; `None` for a file that is not a store and that nothing refers to as
     /// one.
     fn look(&self, why: Option<String>, owners: &BTreeMap<u32, String>) -> Option<LocatedStore> {
         let (first, others) = self.places.split_first()?;
@@ -198,7 +198,7 @@ impl File<'_> {
         })
     }
 
-    /// Who holds the lock: as the table of locks says, else as the list of open files.
+    /// The holder of the lock: from the lock table, otherwise from the open files.
     fn in_use(&self, path: &Path) -> InUse {
         let open_by = self.places.iter().filter_map(|place| place.open_by.clone());
         let holder = holders_of(path).into_iter().chain(open_by).next();
@@ -209,13 +209,13 @@ impl File<'_> {
     }
 }
 
-/// What reading a file told.
+/// The result of reading a file.
 #[derive(Default)]
 struct StoreSummary {
     engine: Option<Engine>,
     counts: Option<Counts>,
     locked: bool,
-    /// It is no metadata store.
+    /// It is not a metadata store.
     other: bool,
     unread: Option<String>,
 }
@@ -233,7 +233,7 @@ impl StoreSummary {
             engine: engine_of(path).ok().flatten(),
             ..Self::default()
         };
-        // Not waited for: another process may hold the lock for years.
+        // No waiting: a server may hold the lock for years.
         let read = Store::open(path, &OpenOptions::default());
         match read.and_then(|store| content.read(&store)) {
             Ok(()) => {}
@@ -262,7 +262,7 @@ impl StoreSummary {
             self.unread = Some(format!("damaged at {}: {}", worst.place, worst.message));
         } else if self.other {
             self.counts = None;
-            self.unread = Some("it holds none of InfluxDB's buckets".into());
+            self.unread = Some("it does not contain InfluxDB's buckets".into());
         }
         Ok(())
     }
@@ -284,16 +284,16 @@ impl StoreSummary {
         self.other || (self.engine.is_none() && self.counts.is_none())
     }
 
-    /// What lets it look abandoned.
+    /// Why it looks abandoned.
     fn abandoned(&self, length: u64) -> Option<String> {
         if length == 0 {
-            return Some("it is empty: a wrong path leaves such a file".into());
+            return Some("it is empty, probably created by a wrong path".into());
         }
         let counts = self.counts.filter(|counts| counts.users == 0)?;
         match (counts.orgs, counts.tokens) {
             (0, 0) => Some(
-                "no users, no organizations: influxd was never set up here, or was given a wrong \
-                 path"
+                "no users and no organizations: influxd was never set up here, or was started \
+                 with a wrong path"
                     .into(),
             ),
             (0, tokens) => Some(format!(
@@ -305,7 +305,7 @@ impl StoreSummary {
     }
 }
 
-/// How many records a bucket holds.
+/// Counts the records of a bucket.
 fn count(snapshot: &dyn Snapshot, bucket: &[u8], damage: &mut Vec<Finding>) -> Result<u64> {
     let mut number = 0;
     damage.extend(snapshot.scan(bucket, &mut |_, _| {
@@ -319,7 +319,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// When a file was last written; empty where the system does not tell.
+/// Time of the last modification; empty if unknown.
 fn modified(metadata: &Metadata) -> String {
     let time = metadata.modified().ok();
     let time = time.and_then(|time| Timestamp::try_from(time).ok());
@@ -345,7 +345,7 @@ mod tests {
         }
     }
 
-    /// A store with so many users, organizations and tokens.
+    /// A store with these numbers of users, organizations and tokens.
     fn store(path: &Path, engine: Engine, users: u8, orgs: u8, tokens: u8) {
         let mut model = Model::default();
         for bucket in names::ALL {

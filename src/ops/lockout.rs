@@ -1,11 +1,11 @@
-//! Whether a change locks out everybody who has an operator token.
+//! Whether a change leaves no usable operator token.
 
 use crate::error::Result;
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::{Catalog, Kind, authorization, names};
 use crate::store::{ChangeSet, Preview, Snapshot};
 
-/// Whether `changes` leave no operator token that a server accepts, though there is one now.
+/// Whether a server accepts an operator token now, but none after `changes`.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -16,8 +16,8 @@ pub fn locks_out(snapshot: &dyn Snapshot, changes: &ChangeSet) -> Result<bool> {
     has_operator(snapshot)
 }
 
-/// Whether a server accepts at least one operator token. Records that can't be decoded don't
-/// count: no server accepts them.
+/// Whether a server accepts at least one operator token. Records that can't be decoded don't count,
+/// because no server accepts them.
 fn has_operator(snapshot: &dyn Snapshot) -> Result<bool> {
     let catalog = Catalog::load(snapshot)?;
     let mut found = Ok(false);

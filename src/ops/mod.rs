@@ -1,6 +1,6 @@
-//! What the commands do: a file for each command, a folder for each group, named as in
-//! `cli/commands`; options in, report out, both plain data. Knows nothing of terminals,
-//! arguments or page formats.
+//! The work of the commands: a file for each command, a folder for each group, named as in
+//! `cli/commands`. Options in, report out, both plain data. Knows nothing of terminals, arguments
+//! or page formats.
 
 pub mod apply;
 pub mod auth;

@@ -1,4 +1,4 @@
-//! The transaction before the current one: whether it is whole, what it holds, and reading it.
+//! The previous transaction: whether it is complete, its content, and reading it.
 
 use std::ops::ControlFlow;
 
@@ -8,12 +8,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Id, lost, names};
 use crate::store::{Inspect, Previous, Snapshot, Store};
 
-/// What is known of the transaction before the current one.
+/// The state of the previous transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PreviousState {
     /// Whether its whole tree can be read.
     pub readable: bool,
-    /// How many authorizations it holds; none if that can't be read, or was not counted.
+    /// Number of its authorizations; `None` if it can't be read or was not counted.
     pub tokens: Option<u64>,
     /// Why it can't be read.
     #[serde(skip)]
@@ -21,8 +21,8 @@ pub struct PreviousState {
 }
 
 impl PreviousState {
-    /// Looks at it. `sound` says that the current transaction has no error, so that what both share
-    /// needs no second look.
+    /// Examines it. `sound` says that the current transaction has no error; then pages used by both
+    /// are not checked again.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -47,7 +47,7 @@ impl PreviousState {
         })
     }
 
-    /// Whether it can be read, without counting what it holds.
+    /// Whether it can be read; its content is not counted.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -71,7 +71,7 @@ impl PreviousState {
     }
 }
 
-/// How many authorizations a state of the store has, decodable or not.
+/// Counts the authorizations of a state of the store, decodable or not.
 fn authorizations(snapshot: &dyn Snapshot) -> Result<u64> {
     let mut count = 0;
     snapshot.scan(names::AUTHORIZATIONS, &mut |key, _| {
@@ -81,18 +81,21 @@ fn authorizations(snapshot: &dyn Snapshot) -> Result<u64> {
     Ok(count)
 }
 
-/// The same file as the transaction before the current one left it.
+/// Opens the file as the previous transaction left it.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`] when that is not whole.
+/// [`ErrorKind::Corrupt`] when that state is not complete.
 pub fn open(store: &Store) -> Result<Store> {
     let path = store.description().path.display();
     let refused = |why: String| {
         Error::new(
             ErrorKind::Corrupt,
-            format!("the transaction before the current one of {path} can't be read: {why}"),
+            format!("the previous transaction of {path} can't be read: {why}"),
         )
-        .with_hint("leave --previous out to read the current one; boltkey check lists its damage")
+        .with_hint(
+            "leave out --previous to read the current state; boltkey check lists its \
+                    damage",
+        )
     };
     let before = store.previous()?.map_err(refused)?;
     match lost::find(before.snapshot(), before.inspect())? {
@@ -101,8 +104,8 @@ pub fn open(store: &Store) -> Result<Store> {
     }
 }
 
-/// What to do with a damaged store whose transaction before is whole, and was seen to be copied
-/// without error; else why there is no such way.
+/// A hint for a damaged store: how to use the previous transaction if a test copy of it succeeds,
+/// otherwise why it can't be used.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -111,7 +114,7 @@ pub fn advice(store: &Store) -> Result<String> {
     let Some(tokens) = state.tokens.filter(|_| state.readable) else {
         let why = state.why.unwrap_or_default();
         return Ok(format!(
-            "the transaction before can't be read either: {why}"
+            "the previous transaction can't be read either: {why}"
         ));
     };
     let copied = match store.previous()? {
@@ -121,11 +124,12 @@ pub fn advice(store: &Store) -> Result<String> {
     let holds = crate::finding::counted(tokens, "token");
     Ok(match copied {
         Ok(()) => format!(
-            "the transaction before is whole and holds {holds}: boltkey compact --previous --out \
-             FILE writes it to a new file, and other reading commands take --previous as well"
+            "the previous transaction is complete and holds {holds}: boltkey compact --previous \
+             --out FILE writes it to a new file, and other reading commands accept --previous \
+             too"
         ),
         Err(error) => format!(
-            "the transaction before is whole and holds {holds}, but can't be copied: {}",
+            "the previous transaction is complete and holds {holds}, but can't be copied: {}",
             error.message()
         ),
     })

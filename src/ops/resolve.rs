@@ -1,4 +1,4 @@
-//! Which user and which organization a command is about: named, or the only one.
+//! Finds the user and the organization of a command: named, or the only one.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl fmt::Display for By {
     }
 }
 
-/// Chooses the user; `several` is the kind of failure when there are several and none is named.
+/// Finds the user. `several` is the error kind if there are several and none is named.
 ///
 /// # Errors
 /// [`ErrorKind::NoSuchRecord`] when there is none, or none of that name.
@@ -46,14 +46,15 @@ pub fn user<'c>(catalog: &'c Catalog, by: Option<&By>, several: ErrorKind) -> Re
                 "the store has no user who could own a token",
             )
             .with_hint(
-                "start influxd and set it up in the browser or by influx setup: a server without \
-                 users offers that; or is this the wrong file? boltkey status tells what it holds",
+                "check that this is the right file with boltkey status; if it is, start influxd \
+                 and set it up in the browser or with influx setup, which a server without users \
+                 offers",
             )
         }),
     }
 }
 
-/// Chooses the organization, as [`user`].
+/// Finds the organization, like [`user`].
 ///
 /// # Errors
 /// As [`user`].
@@ -79,14 +80,14 @@ pub fn org<'c>(
                 "the store has no organization a token could belong to",
             )
             .with_hint(
-                "is this the right file? boltkey status tells what it holds; a server without any \
+                "check that this is the right file with boltkey status; a server without any \
                  organization offers its setup when it starts",
             )
         }),
     }
 }
 
-/// The only one; else whether there is none.
+/// The only item; otherwise `Err(true)` if there is none.
 fn only<T>(mut all: impl Iterator<Item = T>) -> Result<T, bool> {
     match (all.next(), all.next()) {
         (Some(only), None) => Ok(only),
@@ -105,7 +106,7 @@ fn ambiguous<'n>(
         .with_hint(format!("choose one with {option} NAME"))
 }
 
-/// The error for what does not exist; the hint names what does, the nearest first.
+/// The error for an unknown name; the hint lists existing names, the most similar first.
 pub(crate) fn no_such<'n>(what: &str, by: &By, names: impl Iterator<Item = &'n str>) -> Error {
     let mut names: Vec<&str> = names.collect();
     if let By::Name(name) = by {
@@ -115,7 +116,7 @@ pub(crate) fn no_such<'n>(what: &str, by: &By, names: impl Iterator<Item = &'n s
         .with_hint(format!("there are: {}", listed(names)))
 }
 
-/// A few names, quoted, and how many more there are.
+/// A few quoted names, and the number of the others.
 fn listed(names: Vec<&str>) -> String {
     const MOST: usize = 20;
     let more = names.len().saturating_sub(MOST);
@@ -133,8 +134,8 @@ fn listed(names: Vec<&str>) -> String {
     texts.join(", ")
 }
 
-/// How many letters have to be added, dropped or replaced to make one name of the other; capitals
-/// count as small letters, and only the first letters of long names count at all.
+/// The number of letters to add, drop or replace to turn one name into the other. Ignores case, and
+/// compares only the start of long names.
 fn distance(one: &str, other: &str) -> usize {
     const LONGEST: usize = 64;
     let letters = |name: &str| -> Vec<char> {
@@ -142,8 +143,8 @@ fn distance(one: &str, other: &str) -> usize {
         small.take(LONGEST).collect()
     };
     let (one, other) = (letters(one), letters(other));
-    // A row of the table holds the distances between the first letters of `one` and the first so
-    // many of `other`.
+    // A row of the table holds the distances between the first letters of `one` and each start of
+    // `other`.
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (n, c) in one.iter().enumerate() {
         let mut left = n + 1;

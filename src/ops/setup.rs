@@ -1,4 +1,4 @@
-//! `setup`: a new store, with everything that the first setup of a server writes.
+//! `setup`: creates a new store with everything that the first setup of a server writes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -25,7 +25,7 @@ use crate::store::{
     Commit, CommitOutcome, Committed, Device, Engine, Model, Preview, Progress, Store, create_from,
 };
 
-/// What is to be set up.
+/// Options of a setup.
 pub struct Options {
     /// The first user's name.
     pub user: String,
@@ -37,35 +37,35 @@ pub struct Options {
     pub org: String,
     /// The first bucket's name.
     pub bucket: String,
-    /// How long that bucket keeps points, in nanoseconds; 0 for ever.
+    /// Retention of that bucket in nanoseconds; 0 for unlimited.
     pub retention: i64,
-    /// The operator token, and how it is kept.
+    /// The operator token and its storage.
     pub making: Making,
-    /// Shards that lie where the new store's points will be: their numbers are in use.
+    /// Shards already in the engine folder of the new store: their numbers are in use.
     pub shards: Vec<Placed>,
 }
 
-/// Where a new store goes.
+/// The destination of a new store.
 pub struct Target<'a> {
     /// Its file, which must not exist.
     pub path: &'a Path,
     /// Its engine.
     pub engine: Engine,
-    /// Gets the operator token, before the store has its name.
+    /// File for the operator token, written before the store gets its name.
     pub token_out: Option<&'a Path>,
 }
 
-/// A store that may be made.
+/// A planned store.
 pub struct Plan {
     /// The operator token.
-    pub made: token_plan::TokenPlan,
+    pub token: token_plan::TokenPlan,
     content: Model,
 }
 
-/// Works out all that the store will hold.
+/// Plans the content of the store.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] for a password, a name or a token that InfluxDB would not take.
+/// [`ErrorKind::Refused`] for a password, a name or a token that InfluxDB would not accept.
 pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
     let refused = |why: &str| Error::new(ErrorKind::Refused, why);
     valid_user_name(&options.user).map_err(refused)?;
@@ -73,7 +73,7 @@ pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
     valid_bucket_name(&options.bucket).map_err(refused)?;
     let password = password::hash(&options.password, options.strong_passwords)?;
 
-    // Each identifier is one that the records before do not have.
+    // Each ID must differ from those of the records before it.
     let empty = Model::default();
     let mut changes = new_store::changes(new_id::by_time(&empty, now)?, &now.utc);
     let user = new_id::by_time(&Preview::new(&empty, &changes), now)?;
@@ -110,12 +110,12 @@ pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
 
     let mut content = Model::default();
     content.commit(&changes, &[])?;
-    let made = operator_token(&content, options, now)?;
-    content.commit(&made.changes, &[])?;
-    Ok(Plan { made, content })
+    let token = operator_token(&content, options, now)?;
+    content.commit(&token.changes, &[])?;
+    Ok(Plan { token, content })
 }
 
-/// The first authorization, in a store that holds all the rest.
+/// The first authorization, in a store with everything else.
 fn operator_token(
     content: &Model,
     options: &Options,
@@ -140,22 +140,22 @@ fn operator_token(
         description: &format!("{}'s Token", user.name),
         active: true,
         permissions: &of_operator(HASHING),
-        hint: "give another value, or none: one is made then",
+        hint: "give another value, or leave it out to generate one",
     };
     new_token::plan(content, HASHING, &making, now, &request)
         .map(token_plan::TokenPlan::without_login)
 }
 
 impl Plan {
-    /// Makes the file. It has its name only when it is complete, on disk, and was read back: its
-    /// structure is sound then, and the token opens it.
+    /// Creates the file. It gets its name only when it is complete, synced and verified: its
+    /// structure is valid, and the token works.
     ///
     /// # Errors
-    /// When there is no new store, nor a file with its token.
+    /// When the store was not created; then there is no file with its token either.
     pub fn make(&self, target: &Target<'_>) -> Result<Committed> {
         let path = target.path;
         let (output, inode) = self.write(target)?;
-        let token = target.token_out.zip(self.made.token());
+        let token = target.token_out.zip(self.token.token());
         let token = token.map(|(path, token)| write_token(path, token));
         let token = token.transpose()?;
         let Err(error) = output.finish() else {
@@ -164,7 +164,7 @@ impl Plan {
                 failure: None,
             });
         };
-        // What fails after it has its name leaves it there.
+        // After a later failure the store stays.
         let there = fs::symlink_metadata(path);
         if there.is_ok_and(|there| (there.dev(), there.ino()) == inode) {
             let failure = Error::new(ErrorKind::Incomplete, error.to_string()).committed();
@@ -175,17 +175,17 @@ impl Plan {
         }
         match token.map(|file| (file.path().display().to_string(), file.remove())) {
             Some((path, Err(cause))) => Err(error.and_note(&format!(
-                "{path} could not be removed ({cause}) and holds a token that opens nothing"
+                "{path} could not be removed ({cause}) and holds a token that does not work"
             ))),
             _ => Err(error),
         }
     }
 
-    /// Writes the store into an empty file, which is `path` in messages. It is on disk, and was read
-    /// back, when this returns.
+    /// Writes the store to an empty file, called `path` in messages. It is synced and verified when
+    /// this returns.
     ///
     /// # Errors
-    /// When the file can't be written, or does not read back.
+    /// When the file can't be written or verified.
     pub fn fill(&self, engine: Engine, device: Box<dyn Device>, path: &Path) -> Result<()> {
         let silent = Progress::new(&|_| {});
         create_from(&self.content, engine, device, path, &silent)
@@ -198,20 +198,20 @@ impl Plan {
         let device = output.device().at("write", path)?;
         self.fill(target.engine, device, path)?;
         let file = output.file().at("read", path)?;
-        let metadata = file.metadata().at("look at", path)?;
+        let metadata = file.metadata().at("access", path)?;
         let store = Store::of_file(file, path)?;
         verify_structure(store.snapshot(), store.inspect())?;
-        if self.made.found(store.snapshot())? != Some(self.made.id()) {
+        if self.token.found(store.snapshot())? != Some(self.token.id()) {
             return Err(Error::new(
                 ErrorKind::Io,
-                format!("{} does not show its token as it should", path.display()),
+                format!("{} does not contain its token as expected", path.display()),
             ));
         }
         Ok((output, (metadata.dev(), metadata.ino())))
     }
 }
 
-/// What [`Plan::make`] would refuse of the target, without making anything.
+/// Checks whether [`Plan::make`] would accept the target, without creating anything.
 ///
 /// # Errors
 /// As [`Plan::make`].
@@ -223,7 +223,7 @@ pub fn could_be_made(target: &Target<'_>) -> Result<()> {
         .try_for_each(OutputFile::could_create_regular)
 }
 
-/// A file beside a new store that influxd would use with it, though it is another store's.
+/// A file of another store beside a new one that influxd would use with it.
 #[must_use]
 pub fn stranger_beside(database: &Path) -> Option<PathBuf> {
     let sqlite = database.with_file_name("influxd.sqlite");
@@ -274,8 +274,8 @@ mod tests {
             assert_eq!(store.description().engine, engine);
             assert_eq!(check::check(store.snapshot()).unwrap(), []);
             assert_eq!(store.snapshot().buckets().unwrap().0.len(), 54);
-            let id = plan.made.found(store.snapshot()).unwrap();
-            assert_eq!(id, Some(plan.made.id()));
+            let id = plan.token.found(store.snapshot()).unwrap();
+            assert_eq!(id, Some(plan.token.id()));
             let refused = plan.make(&target).err().unwrap();
             assert!(refused.message().contains("exists already"), "{refused}");
         }
@@ -311,10 +311,10 @@ mod tests {
                 ..Making::default()
             };
             let plan = plan(&options, &now()).unwrap();
-            let kept = plan.made.show(true, |made| {
-                assert!(made.entry.usable && made.login_had_power.is_none());
-                assert_eq!(made.entry.description, "alice's Token");
-                (made.entry.storage, made.storage_reason)
+            let kept = plan.token.show(true, |planned| {
+                assert!(planned.entry.usable && planned.login_had_power.is_none());
+                assert_eq!(planned.entry.description, "alice's Token");
+                (planned.entry.storage, planned.storage_reason)
             });
             assert_eq!(kept.unwrap(), (storage, because));
         }

@@ -1,4 +1,4 @@
-//! `status`: what a file is, who can still get in, what it shows, and what is at risk.
+//! `status`: file type, who has access, exposed tokens, and risks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::ops::token_counts::{OperatorToken, TokenCounts, Tokens};
 use crate::ops::user::list::with_password;
 use crate::store::{Engine, Store};
 
-/// What a file is, who can still get in, what it shows, and what is at risk.
+/// The report of `status`: file type, access, exposed tokens, and risks.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -25,7 +25,7 @@ pub struct Status {
     pub database: Database,
     /// Its migrations.
     pub schema: SchemaSummary,
-    /// How many tokens of which sort.
+    /// Number of tokens by kind.
     pub tokens: Tokens,
     /// The hash functions in use.
     pub hash_variants: Vec<Variant>,
@@ -33,13 +33,13 @@ pub struct Status {
     pub operator_tokens: Vec<OperatorToken>,
     /// Every user with a password.
     pub logins: Vec<Login>,
-    /// What unused parts of the file still show.
+    /// Tokens in unused parts of the file.
     pub residue: ResidueCount,
     /// Files beside the database that hold plaintext tokens.
     pub siblings: Vec<Sibling>,
-    /// The transaction before.
+    /// The previous transaction.
     pub previous: PreviousState,
-    /// What is wrong or at risk.
+    /// Problems and risks.
     pub findings: Vec<Finding>,
 }
 
@@ -47,9 +47,9 @@ pub struct Status {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Database {
-    /// As it was named.
+    /// The path as given.
     pub path: PathBuf,
-    /// Told by the content.
+    /// Detected by content.
     pub engine: Engine,
     /// Bytes.
     pub size_bytes: u64,
@@ -101,8 +101,8 @@ pub struct ResidueCount {
     pub recoverable: u64,
 }
 
-/// Looks at everything but the files beside the database, for which the lock need not be held:
-/// see [`Status::look_beside`].
+/// Examines everything except the files beside the database, for which no lock is needed: see
+/// [`Status::look_beside`].
 ///
 /// # Errors
 /// When the file can't be read.
@@ -136,8 +136,8 @@ pub fn status(store: &Store) -> Result<Status> {
         );
         findings.push(if catalog.users.is_empty() && catalog.orgs.is_empty() {
             nobody.with_hint(
-                "no users and no organizations: a wrong path leaves such a store; boltkey locate \
-                 shows every store of this host",
+                "no users and no organizations: this store was probably created by a wrong path; \
+                 boltkey locate shows every store of this host",
             )
         } else {
             nobody
@@ -166,7 +166,7 @@ pub fn status(store: &Store) -> Result<Status> {
 }
 
 impl Status {
-    /// Looks at the files beside the database; the lock is not needed for it.
+    /// Searches the files beside the database; needs no lock.
     pub fn look_beside(&mut self) {
         let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None);
         self.siblings = siblings;
@@ -174,14 +174,14 @@ impl Status {
     }
 }
 
-/// Damage of the structure, of which `check` tells all.
+/// Damage of the structure; `check` shows it in full.
 fn structure_findings(store: &Store) -> Result<Vec<Finding>> {
     let check = store.inspect().check()?;
     let errors = check.findings.into_iter();
     Ok(errors.filter(|f| f.severity == Severity::Error).collect())
 }
 
-/// The first finding of each code, with the number of the others: a status is one screen.
+/// The first finding of each code with the number of the others, because a status fits one screen.
 fn one_of_each(findings: Vec<Finding>) -> Vec<Finding> {
     let mut first: Vec<(Finding, u64)> = Vec::new();
     for finding in findings {
@@ -205,8 +205,8 @@ fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
         Code::LastCopies,
         path.to_string(),
         format!(
-            "unused parts of this file show the plaintext of {} that the store itself holds only \
-             as a hash; influxd overwrites it bit by bit",
+            "unused parts of this file contain the plaintext of {} that the store holds only as \
+             a hash; a running influxd gradually overwrites it",
             counted(count, "token")
         ),
     )

@@ -1,8 +1,8 @@
-//! The time at which something is made, as records show it.
+//! The current time in the formats of records.
 
 use jiff::Zoned;
 
-/// A point in time. Taken once for each command, so that all it makes has the same.
+/// A point in time. Taken once per command, so that all its records have the same time.
 #[derive(Debug, Clone)]
 pub struct Timestamp {
     /// Milliseconds since 1970.

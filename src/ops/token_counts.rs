@@ -1,4 +1,4 @@
-//! How many authorizations of which sort a store has, and its operator tokens.
+//! Counts of authorizations by kind, and the operator tokens of a store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,8 +14,8 @@ use crate::metadata::{
 use crate::ops::auth::list::is_orphaned;
 use crate::store::Snapshot;
 
-/// How many tokens of which sort. `total` = `plaintext` + `hashed` + `both` + `missing`;
-/// `legacy` ones are counted apart.
+/// Numbers of tokens. `total` = `plaintext` + `hashed` + `both` + `missing`; `legacy` ones are
+/// counted separately.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
@@ -40,15 +40,15 @@ pub struct OperatorToken {
     pub id: Id,
     /// May be empty.
     pub description: String,
-    /// Its owner's name; none when there is no such user.
+    /// Its owner's name; `None` when there is no such user.
     pub user: Option<String>,
-    /// How it is kept.
+    /// How it is stored.
     pub storage: Storage,
     /// Whether it would authenticate now.
     pub usable: bool,
 }
 
-/// What one pass over all authorizations tells.
+/// The result of one pass over all authorizations.
 #[derive(Default)]
 pub(in crate::ops) struct TokenCounts {
     pub(in crate::ops) tokens: Tokens,
@@ -58,17 +58,17 @@ pub(in crate::ops) struct TokenCounts {
     operators: Vec<Zeroizing<Vec<u8>>>,
 }
 
-/// What some consecutive records tell.
+/// The result for some consecutive records.
 #[derive(Default)]
 struct Part {
     counts: TokenCounts,
-    /// By organization and the permissions as written, since most records have the same as others;
-    /// none if they can't be decoded.
+    /// Kinds by organization and permissions as written, because most records have the same
+    /// permissions; `None` if they can't be decoded.
     kinds: HashMap<Id, HashMap<Box<str>, Option<Kind>>>,
 }
 
 impl TokenCounts {
-    /// Counts those of a store. Records that can't be decoded are left out.
+    /// Counts the authorizations of a store. Records that can't be decoded are skipped.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -99,7 +99,7 @@ impl TokenCounts {
         records.filter_map(|record| serde_json::from_slice(record).ok())
     }
 
-    /// The entries of the token indexes that count for operator tokens.
+    /// The entries of the token indexes for operator tokens.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -127,7 +127,7 @@ impl TokenCounts {
         shown.collect()
     }
 
-    /// The users that own operator tokens, with the first one of each.
+    /// The users that own operator tokens, with the first token of each.
     pub(in crate::ops) fn operator_owners(&self, catalog: &Catalog) -> BTreeMap<Id, Id> {
         let mut owners = BTreeMap::new();
         for record in self.operators() {
@@ -178,7 +178,7 @@ impl Part {
         }
     }
 
-    /// What sort of token has these permissions; none if they can't be decoded.
+    /// The kind of a token with these permissions; `None` if they can't be decoded.
     fn kind(&mut self, permissions: Undecoded<'_>, org: Id) -> Option<Kind> {
         let kinds = self.kinds.entry(org).or_default();
         let text = permissions.text();

@@ -141,9 +141,10 @@ pub trait Inspect: Send + Sync {
         Ok(false)
     }
 
-    /// Shows the elements of nodes on pages that no tree uses and that should not be there: with a
-    /// stored freelist, those that it does not offer (they can't be left by a correct writer);
-    /// without one, all that neither this nor a whole previous transaction uses.
+    /// Calls `visit` for the elements of nodes on pages that no tree uses and that should not
+    /// exist. With a stored freelist: pages that are not on it (a correct writer can't leave such
+    /// pages). Without one: all pages that neither this transaction nor a complete previous one
+    /// uses.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -152,18 +153,18 @@ pub trait Inspect: Send + Sync {
         Ok(Orphans::None)
     }
 
-    /// The transaction before the current one, if the file still holds the whole of it.
+    /// The previous transaction, if the file still has all of it.
     ///
     /// # Errors
     /// When the file can't be read.
     fn previous(&self) -> Result<Previous> {
         Ok(Previous::Unreadable(String::from(
-            "this engine keeps no previous transaction",
+            "this engine does not keep the previous transaction",
         )))
     }
 
-    /// Whether `bucket` is certainly the same as in the previous transaction; false where damage
-    /// hides it.
+    /// Whether `bucket` is certainly the same as in the previous transaction; false if damage hides
+    /// it.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -179,15 +180,15 @@ pub trait Inspect: Send + Sync {
     }
 }
 
-/// What the pages are that [`Inspect::orphans`] shows.
+/// The kind of pages that [`Inspect::orphans`] visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Orphans {
     /// There are none.
     None,
-    /// So many pages that the stored freelist does not offer.
+    /// This number of pages that are not on the stored freelist.
     Leaked(u64),
-    /// So many pages of a file without a freelist that can be read. Most hold old records that
-    /// were deleted or replaced.
+    /// This number of pages of a file without a readable freelist. Most have old records that were
+    /// deleted or replaced.
     Unreachable(u64),
 }
 
@@ -196,11 +197,11 @@ pub trait Transaction: Snapshot + Inspect {}
 
 impl<T: Snapshot + Inspect> Transaction for T {}
 
-/// The transaction before the current one.
+/// The previous transaction.
 pub enum Previous {
-    /// Its tree and freelist are whole.
+    /// Its tree and freelist are complete.
     Whole(Box<dyn Transaction>),
-    /// It can't be read, and why: half a sentence.
+    /// It can't be read; the text is the reason, without a full stop.
     Unreadable(String),
 }
 

@@ -109,8 +109,8 @@ impl Store {
         })
     }
 
-    /// The same file as the transaction before the current one left it; or why that can't be read.
-    /// Its whole tree is validated.
+    /// The file as the previous transaction left it, or why it can't be read. The whole tree is
+    /// validated.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -237,9 +237,11 @@ pub(super) fn open_file(path: &Path, purpose: Purpose) -> Result<File> {
                      database is never created (influxd recovery does, and then says \"bucket not \
                      found\")",
             ),
-            ErrorKind::PermissionDenied if writing && rustix::process::geteuid().is_root() => {
-                error.with_hint("the file may be immutable (lsattr shows an i; chattr -i ends it)")
-            }
+            ErrorKind::PermissionDenied if writing && rustix::process::geteuid().is_root() => error
+                .with_hint(
+                    "the file may be immutable: if lsattr shows an i, run chattr -i \
+                                 on it",
+                ),
             ErrorKind::PermissionDenied => {
                 error.with_hint("run boltkey as the user influxd runs as, or as root")
             }

@@ -79,14 +79,14 @@ impl Opened {
         }
     }
 
-    /// The transaction before the current one, or why it can't be read.
+    /// The previous transaction, or why it can't be read.
     ///
     /// # Errors
     /// When the file can't be read.
     pub(super) fn previous(&self) -> Result<Result<Self, String>> {
         Ok(match self {
             Self::Bolt(bolt) => bolt.previous()?.map(|before| Self::Bolt(Box::new(before))),
-            Self::Redb(_) => Err(String::from("redb keeps no previous transaction")),
+            Self::Redb(_) => Err(String::from("redb does not keep the previous transaction")),
         })
     }
 

@@ -1,4 +1,4 @@
-//! How far a copy of a store has come.
+//! Progress of copying a store.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

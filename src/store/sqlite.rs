@@ -437,7 +437,7 @@ mod tests {
         CREATE TABLE remotes(id TEXT PRIMARY KEY, remote_org_id TEXT, remote_api_token TEXT);
         INSERT INTO remotes VALUES ('1', NULL, 'x'), ('2', 'o', 'y'), ('3', NULL, 'z');";
 
-    fn token_options(sql: &str) -> (TempDir, PathBuf) {
+    fn database(sql: &str) -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("influxd.sqlite");
         let connection = Connection::open(&path).unwrap();
@@ -458,7 +458,7 @@ mod tests {
 
     #[test]
     fn what_it_tells() {
-        let (folder, path) = made(SCHEMA);
+        let (folder, path) = database(SCHEMA);
         let before = fs::read(&path).unwrap();
         let sqlite = Sqlite::open(&path).unwrap().unwrap();
         assert_eq!(sqlite.migrations().unwrap(), ["0001_a", "0002_b"]);
@@ -490,14 +490,14 @@ mod tests {
         let sqlite = Sqlite::open(&path).unwrap().unwrap();
         assert!(sqlite.migrations().unwrap().is_empty());
         sqlite.single_file().unwrap();
-        let (_folder, path) = made("CREATE TABLE other(x);");
+        let (_folder, path) = database("CREATE TABLE other(x);");
         let sqlite = Sqlite::open(&path).unwrap().unwrap();
         assert!(sqlite.migrations().unwrap().is_empty());
     }
 
     #[test]
     fn a_single_file_holds_all_and_nothing_of_what_was_deleted() {
-        let (folder, path) = made(SCHEMA);
+        let (folder, path) = database(SCHEMA);
         let connection = Connection::open(&path).unwrap();
         let marker = "a token that was deleted";
         connection
@@ -515,7 +515,7 @@ mod tests {
         file.read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes.len() as u64, length);
         assert!(!shows(&bytes));
-        // And again, as often as it is asked for.
+        // It can be called more than once.
         sqlite.single_file().unwrap();
         let again = folder.path().join("again.influxd.sqlite");
         fs::write(&again, bytes).unwrap();
@@ -527,7 +527,7 @@ mod tests {
     #[test]
     fn a_journal_is_rolled_back_and_a_log_folded_in() {
         for mode in ["DELETE", "WAL"] {
-            let (_folder, path) = made(SCHEMA);
+            let (_folder, path) = database(SCHEMA);
             let connection = Connection::open(&path).unwrap();
             connection
                 .pragma_update(None, "journal_mode", mode)
@@ -546,8 +546,8 @@ mod tests {
             } else {
                 3
             };
-            // What a killed server leaves.
-            let (_killed, copy) = made("");
+            // The files that a killed server leaves.
+            let (_killed, copy) = database("");
             for suffix in ["", "-journal", "-wal"] {
                 let from = with_suffix(&path, suffix);
                 if from.exists() {
@@ -568,7 +568,7 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        let (folder, path) = made(SCHEMA);
+        let (folder, path) = database(SCHEMA);
         let intact = fs::read(&path).unwrap();
         for (bytes, kind) in [
             (b"not at all".to_vec(), ErrorKind::NotAStore),
@@ -604,7 +604,7 @@ mod tests {
 
     #[test]
     fn a_hostile_schema_runs_nothing() {
-        let (_folder, path) = made(
+        let (_folder, path) = database(
             "CREATE VIEW migrations AS WITH RECURSIVE n(name) AS \
              (SELECT 1 UNION ALL SELECT name + 1 FROM n) SELECT name FROM n;
              CREATE VIEW remotes AS SELECT * FROM migrations;",
@@ -612,7 +612,7 @@ mod tests {
         let sqlite = Sqlite::open(&path).unwrap().unwrap();
         assert!(sqlite.migrations().unwrap().is_empty());
         assert_eq!(sqlite.rows("remotes").unwrap(), 0);
-        let (_folder, path) = made(
+        let (_folder, path) = database(
             "CREATE TABLE migrations(name);
             INSERT INTO migrations VALUES (x'ff00'), (5);",
         );

@@ -1,4 +1,4 @@
-//! Refuses what could be read only in part.
+//! Refuses content that was read only in part.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};

@@ -401,7 +401,7 @@ fn what_is_wrong_is_told_with_its_line_and_nothing_is_written() {
             "line 11, token \"t\", permissions",
             "\"metrics\"",
         ),
-        (can("write:bucket"), "line 11", "no such resource type"),
+        (can("write:bucket"), "line 11", "unknown resource type"),
         (can("read:users/carl"), "line 11", "\"carol\""),
         (can("read:tasks/x"), "line 11", "by their ID"),
         (
@@ -450,11 +450,7 @@ fn what_is_wrong_is_told_with_its_line_and_nothing_is_written() {
             "line 9, user \"d\", orgs",
             "there is no organization",
         ),
-        (
-            "[[org]]\nname = \" \"\n".into(),
-            "line 8",
-            "name has to have",
-        ),
+        ("[[org]]\nname = \" \"\n".into(), "line 8", "name must have"),
     ];
     for (rest, place, why) in cases {
         let list = list(&scene, std::slice::from_ref(&rest));

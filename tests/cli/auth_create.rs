@@ -195,7 +195,7 @@ fn a_chosen_value_and_a_ready_hash() {
         if store == ONE {
             ran.tells(&["token already exists"]);
         } else {
-            ran.tells(&["schema 20", "know no hashed tokens", "hint: "]);
+            ran.tells(&["schema 20", "don't support hashed tokens", "hint: "]);
         }
         for variant in ["sha256", "sha512"] {
             if store == OLD {
@@ -239,7 +239,7 @@ fn values_that_are_none() {
     for (value, word, forced) in [
         (jwt, "JSON Web Token", true),
         ("two\nlines", "control characters", true),
-        (" padded ", "outer spaces", true),
+        (" padded ", "spaces at its start or end", true),
         (hash, "is a hash", false),
         (&long, "longer than 32 KiB", false),
         ("", "is empty", false),
@@ -278,8 +278,8 @@ fn values_that_are_none() {
     let ran = scene
         .run(CREATE, &database, &["--operator", "--hashed-token", short])
         .code(1);
-    ran.tells(&["length of its kind", "--allow-unusable"]);
-    // The value may be a token passed by mistake, so the message does not repeat it.
+    ran.tells(&["wrong length", "--allow-unusable"]);
+    // What may be a token that was given by mistake is not repeated.
     let ran = scene
         .run(
             CREATE,
@@ -340,7 +340,11 @@ fn how_it_is_kept() {
     let ran = scene
         .run(CREATE, &old, &["--operator", "--store", "hashed"])
         .code(1);
-    ran.tells(&["know no hashed tokens", "nothing was changed", "hint: "]);
+    ran.tells(&[
+        "don't support hashed tokens",
+        "nothing was changed",
+        "hint: ",
+    ]);
     let hash = "$influxdb2-sha256$MF-hXZK0ApLZgX8ybiLglgYvxJSVlxrEFgaIQtXa89k=";
     let extra = ["--operator", "--store", "plaintext", "--hashed-token", hash];
     scene.run(CREATE, &hashed, &extra).code(2);

@@ -148,7 +148,8 @@ fn exports_share_a_folder_and_the_newest_counts() {
         &database,
         &["--out", text(&database)],
     );
-    ran.code(1).tells(&["is no folder", "nothing was changed"]);
+    ran.code(1)
+        .tells(&["is not a folder", "nothing was changed"]);
     let extra = ["--out", text(&out), "--sqlite-path", "nowhere.sqlite"];
     let ran = scene.run(&["backup", "export"], &database, &extra);
     ran.code(1)

@@ -398,7 +398,7 @@ fn shards_are_not_mixed_up() {
     ran.tells(&["do not know 1 shard", "1 of metrics"]);
     let extra = ["--force", "-y"];
     let ran = restore(&scene, &other, &to, &operator_token("fresh-2.9.1"), &extra).code(0);
-    ran.tells(&["has no SQLite file", "stays as it is"]);
+    ran.tells(&["has no SQLite file", "is not replaced"]);
     assert_eq!(ran.json()["lostShards"][0]["bucket"], "metrics");
     let kept = scene.names();
     assert!(kept.contains(&String::from("influxd.sqlite")));

@@ -115,10 +115,10 @@ fn a_token_of_the_backup_itself_is_uncovered_or_refused() {
     assert_eq!(ran["tokens"]["total"].as_u64().unwrap(), facts_total(name));
     for (token, why) in [
         (token_of(name, "second operator"), "comes first"),
-        (token_of(name, "switched off"), "opens nothing"),
+        (token_of(name, "switched off"), "does not work"),
         (token_of(name, "all access one"), "all-access"),
         (String::new(), "is empty"),
-        (String::from("a\tb\n\n"), "no header"),
+        (String::from("a\tb\n\n"), "in an HTTP header"),
     ] {
         run(&token, "out")
             .code(1)
@@ -157,7 +157,7 @@ fn a_token_of_the_backup_itself_is_uncovered_or_refused() {
         .sandbox
         .run(arguments)
         .code(1)
-        .tells(&["is no folder", "boltkey recover operator"]);
+        .tells(&["is not a folder", "boltkey recover operator"]);
 }
 
 fn facts_total(name: &str) -> u64 {

@@ -292,7 +292,7 @@ fn nothing_is_called_the_last_copy_beside_another_one() {
         .unwrap();
     assert!(!told.contains("nowhere else"), "{told}");
     assert!(
-        told.contains("that the store itself holds only as a hash"),
+        told.contains("that the store holds only as a hash"),
         "{told}"
     );
 }

@@ -296,7 +296,7 @@ fn check_looks_at_both_sides() {
     assert!(
         report["warnings"]
             .to_string()
-            .contains("only the database was looked at")
+            .contains("only the database was checked")
     );
     sqlite(&beside, 5, "");
     let report = check(&scene, &database, "2.3", &[], 0);
@@ -647,7 +647,7 @@ fn stores_of_other_schemas() {
         .run(APPLY, &database, &["--to", "2.7", "--yes"])
         .code(5);
     ran.tells(&[
-        "schema is not one this version knows",
+        "this version does not know the schema",
         "nothing was changed",
     ]);
 }

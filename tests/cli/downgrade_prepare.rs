@@ -261,7 +261,7 @@ fn encrypted_captures() {
     ]);
     let extra = [&source[..], &["--identity", text(&wrong)]].concat();
     let ran = scene.run(PREPARE, &database, &extra).code(1);
-    ran.tells(&[text(&wrong), "no age identity"]);
+    ran.tells(&[text(&wrong), "not an age identity"]);
     let cut = scene.path("cut.age");
     fs::write(&cut, &fs::read(&light).unwrap()[..400]).unwrap();
     let extra = [

@@ -346,7 +346,7 @@ fn a_capture_can_not_go_anywhere() {
                 1,
                 &[
                     text(&path),
-                    "no regular file",
+                    "not a regular file",
                     "nothing was changed",
                     "--capture",
                 ],
@@ -452,7 +452,7 @@ fn a_capture_must_hold_all(name: &str, own_passphrase_file: bool) {
         (
             sealed,
             &["--recipient", &recipient],
-            &["can't be told", "--identity"],
+            &["not known whether", "--identity"],
         ),
         (
             sealed,
@@ -467,7 +467,7 @@ fn a_capture_must_hold_all(name: &str, own_passphrase_file: bool) {
         (
             sealed,
             &["--identity", text(words)],
-            &["no age identity file"],
+            &["not an age identity file"],
         ),
         (sealed, &["--identity", "/nowhere"], &["/nowhere"]),
         (pass, &[], &["it is encrypted and no key"]),
@@ -500,7 +500,13 @@ fn a_capture_must_hold_all(name: &str, own_passphrase_file: bool) {
         &["lacks 1 of 36 tokens", "nothing was changed"],
     );
     fs::write(&cut, b"\xff\x00\xfe").unwrap();
-    refused(&scene, &whole, &extra, 1, &["is no text", "can't be told"]);
+    refused(
+        &scene,
+        &whole,
+        &extra,
+        1,
+        &["is not UTF-8 text", "not known whether"],
+    );
     fs::write(&cut, &lines.as_bytes()[..lines.len() / 2]).unwrap();
     refused(&scene, &whole, &extra, 1, &["lacks"]);
     fs::write(&cut, "{\"tokens\":[").unwrap();
@@ -884,7 +890,7 @@ fn what_can_not_be_judged_stops_all() {
             ),
             1,
             &[
-                "holds a token and the hash of another one",
+                "holds a token and the hash of a different token",
                 "boltkey auth show",
                 "nothing was changed",
             ],
@@ -897,7 +903,7 @@ fn what_can_not_be_judged_stops_all() {
                 field("hashedToken", "$argon9$x")
             ),
             1,
-            &["holds a token and the hash of another one"],
+            &["holds a token and the hash of a different token"],
         ),
         (
             "\"token\":7",
@@ -959,7 +965,7 @@ fn older_schemas_are_sent_to_a_server_first() {
     edit(&database, |changes| {
         changes.remove(b"migrationsv1", b"0000000000000007")
     });
-    refused(&scene, &database, NOWHERE, 5, &["schema is not one"]);
+    refused(&scene, &database, NOWHERE, 5, &["does not know the schema"]);
 }
 
 #[test]
@@ -1140,7 +1146,7 @@ fn a_damaged_store_is_refused_before_a_capture_is_written() {
         &["--yes", "--keep-copy", text(&copy)],
     ] {
         let extra = [&capture[..], extra].concat();
-        let words = ["is not edited", "nothing was changed"];
+        let words = ["can't be edited", "nothing was changed"];
         refused(&scene, &database, &extra, 5, &words);
         let ran = scene.run(HASH, &database, &extra).code(5);
         assert!(!ran.stderr.contains("stays"), "{ran:?}");

@@ -103,11 +103,7 @@ fn names_that_lead_elsewhere() {
                 }
                 assert!(edited);
                 let from = folder(&scene, &format!("elsewhere-{number}{by}{part}"), &files);
-                tried += refused(
-                    &scene,
-                    &from,
-                    &[name, by, "none of the backup's own folder"],
-                );
+                tried += refused(&scene, &from, &[name, by, "not in the backup's own folder"]);
             }
         }
     }
@@ -148,8 +144,8 @@ fn archives_that_reach_out() {
     let target = text(&outside);
     let up = "../outside/file";
     let cases: &[(&[Entry<'_>], &str)] = &[
-        (&[(target, FILE, b"x")], "path out of its folder"),
-        (&[(up, FILE, b"x")], "path out of its folder"),
+        (&[(target, FILE, b"x")], "path outside its folder"),
+        (&[(up, FILE, b"x")], "path outside its folder"),
         (&[("link", EntryType::Symlink, b"")], "holds a link"),
         (
             &[("link", EntryType::Symlink, b""), ("link/file", FILE, b"x")],
@@ -264,7 +260,7 @@ fn files_that_are_none() {
                 .unwrap(),
                 _ => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
             }
-            tried += refused(&scene, &from, &[name, "no regular file"]);
+            tried += refused(&scene, &from, &[name, "not a regular file"]);
         }
     }
     println!("cases: backup-files-that-are-none {tried}");

@@ -77,10 +77,13 @@ fn one_that_is_not_whole_is_not_read() {
     let database = scene.path("torn.bolt");
     fs::write(&database, bytes).unwrap();
     let ran = scene.run(&["status"], &database, &["--previous"]).code(5);
-    ran.tells(&["the transaction before", "can't be read"]);
+    ran.tells(&["the previous transaction", "can't be read"]);
     // Damaged, and no empty file from a wrong path.
     let ran = scene.run(&["status"], &database, &[]).code(5);
-    ran.tells(&["is damaged", "the transaction before can't be read either"]);
+    ran.tells(&[
+        "is damaged",
+        "the previous transaction can't be read either",
+    ]);
     assert!(
         !ran.stderr.contains("no InfluxDB metadata store"),
         "{ran:?}"

@@ -423,7 +423,7 @@ fn a_schema_that_is_not_known_is_not_edited() {
     ] {
         let ran = scene.run(RECOVER, &database, extra).code(5);
         ran.tells(&[
-            "the schema is not one this version knows",
+            "this version does not know the schema",
             "nothing was changed",
         ]);
         ran.tells(&["boltkey check"]);

@@ -155,7 +155,7 @@ fn what_is_not_sound_is_left_alone() {
     scene
         .run(SCRUB, &database, &["--yes"])
         .code(5)
-        .tells(&["schema is not one"]);
+        .tells(&["does not know the schema"]);
     assert!(fs::read(&database).unwrap() == before);
     // Every schema that is known may be scrubbed.
     for name in [

@@ -73,7 +73,7 @@ fn a_copy_that_was_kept_is_named() {
             let output = command.output().unwrap();
             let text = unchanged(&store, &before, &output, &[copy, &database]);
             assert!(
-                text.contains(copy) && text.contains("complete and stays"),
+                text.contains(copy) && text.contains("complete and is kept"),
                 "{text}"
             );
             let metadata = fs::metadata(store.path(copy)).unwrap();
@@ -113,7 +113,7 @@ fn the_disk_is_full() {
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(text.contains("nothing was changed"), "{text}");
         assert!(
-            text.contains("copy") && text.contains("complete and stays"),
+            text.contains("copy") && text.contains("complete and is kept"),
             "{text}"
         );
         assert_eq!(store.authorizations(), before);

@@ -233,7 +233,7 @@ impl Planned {
     pub fn token(&self) -> Option<&Token> {
         match self {
             Self::Token(plan) => plan.token(),
-            Self::List(plan) => plan.made.first().map(|(_, token)| token),
+            Self::List(plan) => plan.generated.first().map(|(_, token)| token),
             _ => None,
         }
     }

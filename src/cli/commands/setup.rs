@@ -129,7 +129,7 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
     let committed = plan.make(&target)?;
     scene.tell(session);
     let report = scene.report(session, &plan, &made, changed(&committed), false);
-    let token = made.new_token(plan.made.id());
+    let token = made.new_token(plan.token.id());
     end(session, report, committed, token.as_ref())
 }
 
@@ -176,9 +176,9 @@ impl Scene<'_> {
         changed: Option<bool>,
         dry_run: bool,
     ) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-        plan.made.show(!dry_run, |made| {
+        plan.token.show(!dry_run, |planned| {
             session.ui().render(&Report {
-                authorization: &made.entry,
+                authorization: &planned.entry,
                 changed,
                 dry_run,
                 database: Database {
@@ -190,7 +190,7 @@ impl Scene<'_> {
                     .token_out
                     .filter(|_| !dry_run)
                     .map(|path| path.display().to_string()),
-                kept: storage_text(made),
+                kept: storage_text(planned),
                 source: of.source,
                 options: self.options,
             })

@@ -43,8 +43,8 @@ impl Checker<'_> {
         self.token_index(names::AUTHORIZATION_HASHED_INDEX, hashed)
     }
 
-    /// Compares a token index. Its keys may be tokens, so places name the record an entry leads
-    /// to.
+    /// Compares a token index. Its keys may be tokens, so findings name the record of an entry
+    /// instead.
     fn token_index(&mut self, bucket: &'static [u8], expected: Expected<Id>) -> Result<()> {
         let undecodable = self.undecodable.clone();
         let index = Index {
@@ -52,7 +52,7 @@ impl Checker<'_> {
             target: |value| Id::from_bytes(value).ok(),
             place: &|_, target| match target {
                 Some(id) => format!("{}, an entry of {id}", text(bucket)),
-                None => format!("{}, an entry that holds no identifier", text(bucket)),
+                None => format!("{}, an entry without a valid ID", text(bucket)),
             },
             elsewhere: Some(&|id| {
                 (
@@ -88,7 +88,7 @@ impl Checker<'_> {
         self.compare_index(&index, expected)
     }
 
-    /// Records whose key is not their ID.
+    /// Reports records whose key is not their ID.
     pub(super) fn keys_of(&mut self, bucket: &[u8]) -> Result<()> {
         #[derive(Deserialize)]
         struct HasId {
@@ -107,7 +107,7 @@ impl Checker<'_> {
             self.add(
                 Code::KeyMismatch,
                 place,
-                format!("the record says that its ID is {id}"),
+                format!("the ID in the record is {id}"),
             );
         }
         Ok(())

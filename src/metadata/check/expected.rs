@@ -1,11 +1,11 @@
-//! The index entries that records require, compared with those that exist.
+//! Compares required index entries with existing ones.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::metadata::authenticate::key_digest;
 
-/// The entries that records require; `T` is what an entry leads to. Keys are kept as digests,
-/// since they may be tokens.
+/// The entries that records require; `T` is the target of an entry. Keys are kept as digests,
+/// because they may be tokens.
 pub(super) struct Expected<T> {
     entries: HashMap<[u8; 16], Wanted<T>>,
 }
@@ -16,11 +16,11 @@ struct Wanted<T> {
     met: bool,
 }
 
-/// What an existing entry is.
+/// The result for an existing entry.
 pub(super) enum Met<T> {
     /// The entry that a record requires.
     Right,
-    /// An entry with the key of a record that should lead to this target instead.
+    /// The entry should lead to this target instead.
     Elsewhere(T),
     /// No record requires an entry with this key.
     Unexpected,

@@ -1,4 +1,4 @@
-//! One comparison of an index with the entries that records require.
+//! Comparing an index with the entries that records require.
 
 use std::ops::ControlFlow;
 
@@ -8,25 +8,25 @@ use crate::metadata::check::Checker;
 use crate::metadata::check::expected::{Expected, Met};
 
 /// Code and message of a finding.
-pub(super) type Told = (Code, String);
+pub(super) type CodeAndMessage = (Code, String);
 
-/// What is said about an index. The comparison is the same for all of them.
+/// The differences between the indexes; the comparison itself is the same for all.
 pub(super) struct Index<'i, T> {
     /// The bucket of the index.
     pub(super) bucket: &'i [u8],
-    /// What an entry leads to; none if its value can't be decoded.
+    /// Decodes the target of an entry; `None` if the value is invalid.
     pub(super) target: fn(&[u8]) -> Option<T>,
-    /// The place of an entry, from key and target. It must not show a key that is a token.
+    /// The place of an entry for findings. It must not show a key that is a token.
     pub(super) place: &'i dyn Fn(&[u8], Option<T>) -> String,
-    /// An entry that leads to another record than this one. None: such an entry is dangling, and
-    /// the right one absent.
-    pub(super) elsewhere: Option<&'i dyn Fn(T) -> Told>,
-    /// An entry that no record requires; none if it is excused.
-    pub(super) dangling: &'i dyn Fn(Option<T>) -> Option<Told>,
-    /// A required entry that does not exist: place, code and message.
-    pub(super) absent: &'i dyn Fn(T) -> (String, Told),
-    /// What else is wrong with a key.
-    pub(super) key: &'i dyn Fn(&[u8]) -> Option<Told>,
+    /// The finding for an entry that should lead to this record. `None`: such an entry counts as
+    /// dangling, and the right one as missing.
+    pub(super) elsewhere: Option<&'i dyn Fn(T) -> CodeAndMessage>,
+    /// The finding for an entry that no record requires; `None` if it is allowed.
+    pub(super) dangling: &'i dyn Fn(Option<T>) -> Option<CodeAndMessage>,
+    /// The finding for a missing entry: place, code and message.
+    pub(super) absent: &'i dyn Fn(T) -> (String, CodeAndMessage),
+    /// The finding for another problem of a key.
+    pub(super) key: &'i dyn Fn(&[u8]) -> Option<CodeAndMessage>,
 }
 
 impl Checker<'_> {
@@ -39,7 +39,7 @@ impl Checker<'_> {
         let mut found = Vec::new();
         let damage = self.snapshot.scan(index.bucket, &mut |key, value| {
             let target = (index.target)(value);
-            let mut tell = |told: Option<Told>| {
+            let mut tell = |told: Option<CodeAndMessage>| {
                 if let Some((code, message)) = told {
                     found.push((code, (index.place)(key, target), message));
                 }
@@ -55,7 +55,7 @@ impl Checker<'_> {
             }
             ControlFlow::Continue(())
         })?;
-        // Nobody knows what a damaged index lacks.
+        // Missing entries can't be reported for a damaged index.
         let whole = damage.is_empty();
         self.extend(damage);
         for (code, place, message) in found {

@@ -1,5 +1,5 @@
-//! Consistency of the metadata: whether records, indexes and references agree. Each family of
-//! records has a file; this one collects what they find.
+//! Metadata consistency: whether records, indexes and references agree. There is one file per
+//! family of records; this one collects the findings.
 
 mod authorizations;
 mod expected;
@@ -20,11 +20,11 @@ use crate::finding::{Code, Finding};
 use crate::metadata::{Catalog, Id, Schema};
 use crate::store::Snapshot;
 
-/// At most this many findings of one code are spelled out; one more counts the rest.
+/// At most this many findings of one code are listed; the last one counts the rest.
 const MOST_OF_A_CODE: usize = 100;
 
-/// Checks the records of a store against each other, as far as they can be read: damage that
-/// hides some is in the findings, and nothing is said then that only they could tell.
+/// Checks the records of a store against each other. Damage that hides records is in the findings;
+/// then findings that need all records are left out.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -59,7 +59,7 @@ struct Checker<'a> {
     catalog: Catalog,
     /// Whether damage hides some records.
     hidden: bool,
-    /// Where the records stand that can't be decoded: what refers to one is no dangling entry.
+    /// Places of records that can't be decoded: an entry for one is not dangling.
     undecodable: HashSet<String>,
     counts: HashMap<Code, usize>,
     findings: Vec<Finding>,
@@ -84,11 +84,11 @@ impl Checker<'_> {
         }
     }
 
-    /// Adds what reading records had to skip.
+    /// Adds findings about skipped records.
     fn skipped(&mut self, findings: Vec<Finding>) {
         self.hidden |= findings.iter().any(|finding| finding.code.is_structure());
         let undecodable = findings.iter().filter(|f| f.code == Code::Undecodable);
-        // Beyond that they are only counted.
+        // More than these are only counted.
         self.hidden |= undecodable.clone().count() > MOST_OF_A_CODE;
         self.undecodable
             .extend(undecodable.map(|f| f.place.clone()));
@@ -108,7 +108,7 @@ impl Checker<'_> {
         self.findings
     }
 
-    /// Collects a bucket's pairs, and tells whether these are all; what was skipped becomes
+    /// Reads all pairs of a bucket and returns whether they are complete. Skipped parts become
     /// findings.
     fn pairs(&mut self, bucket: &[u8]) -> Result<(Pairs, bool)> {
         let mut pairs = Vec::new();

@@ -52,7 +52,7 @@ impl Checker<'_> {
             }),
             dangling: &|_| {
                 let message = format!(
-                    "nothing in {} has this name; the name stays blocked",
+                    "no record in {} has this name, but the name can't be used again",
                     text(records)
                 );
                 Some((Code::IndexDangling, message))

@@ -1,10 +1,10 @@
-//! One authorization record by itself.
+//! Checks of a single authorization record.
 
 use crate::finding::Code;
 use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{Authorization, Catalog, Storage, TokenHash, description_tags};
 
-/// What one authorization record shows by itself.
+/// The findings about one authorization record.
 pub(super) fn record_findings(
     record: &Authorization<'_>,
     catalog: &Catalog,
@@ -14,16 +14,16 @@ pub(super) fn record_findings(
     match record.storage() {
         Storage::Missing => add(
             Code::TokenAbsent,
-            "it holds no token; it authenticates nobody and can't be updated".into(),
+            "it has no token, so it can't authenticate and can't be updated".into(),
         ),
         Storage::Both => match &hash {
             Some(Ok(hash)) if !hash.matches(record.token.as_bytes()) => add(
                 Code::TokenDisagrees,
-                "its hash is not that of its token; influxd goes by the token".into(),
+                "its hash does not match its token; influxd uses the token".into(),
             ),
             _ => add(
                 Code::TokenBoth,
-                "it holds plaintext beside the hash; influxd leaves it like that".into(),
+                "it has the plaintext token besides the hash; influxd does not remove it".into(),
             ),
         },
         Storage::Plaintext | Storage::Hashed => {}
@@ -35,10 +35,7 @@ pub(super) fn record_findings(
         );
     }
     if record.token.starts_with(PREFIX) {
-        add(
-            Code::HashAsToken,
-            "a hash stands where its raw token belongs".into(),
-        );
+        add(Code::HashAsToken, "its token field contains a hash".into());
     }
     if let Some(id) = record.user_id.filter(|id| !catalog.users.contains_key(id)) {
         add(
@@ -50,7 +47,7 @@ pub(super) fn record_findings(
         add(
             Code::TokenOrgGone,
             format!(
-                "its organization {} was deleted; influxd hides it, and still accepts it",
+                "its organization {} was deleted; influxd hides it, but still accepts it",
                 record.org_id
             ),
         );
@@ -68,8 +65,8 @@ pub(super) fn record_findings(
     if class.old_vintage {
         add(
             Code::OperatorOld,
-            "it lacks resource types that later releases added, so they refuse it backup and \
-             restore"
+            "it lacks resource types that later releases added, so they don't accept it for \
+             backup and restore"
                 .into(),
         );
     }

@@ -19,7 +19,7 @@ impl Checker<'_> {
                 self.add(
                     Code::BucketAbsent,
                     &*text,
-                    format!("the store lacks the bucket {text:?} that influxd requires"),
+                    format!("the store lacks the bucket {text:?}, which influxd requires"),
                 );
             }
         }
@@ -29,7 +29,7 @@ impl Checker<'_> {
                 self.add(
                     Code::BucketUnknown,
                     &*text,
-                    "InfluxDB knows no such bucket of the store",
+                    "InfluxDB does not know this bucket of the store",
                 );
             }
         }

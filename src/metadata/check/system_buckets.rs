@@ -42,7 +42,7 @@ impl Checker<'_> {
                         Code::TasksBucketAbsent,
                         at,
                         format!(
-                            "organization {:?} has tasks and no bucket for their logs; influxd \
+                            "organization {:?} has tasks, but no bucket for their logs; influxd \
                              does not start: bucket \"_tasks\" not found",
                             org.name
                         ),

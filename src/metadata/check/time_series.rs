@@ -1,4 +1,4 @@
-//! Time-series metadata, which knows a database for each bucket.
+//! Time-series metadata, which must have a database for each bucket.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ impl Checker<'_> {
         let data = match entry.map(|(_, value)| tsm::decode(value)) {
             Some(Ok(data)) => data,
             None if !whole => return Ok(()),
-            // influxd writes a fresh one then, and misses every bucket in it.
+            // influxd then writes a new value, in which every bucket is missing.
             None => tsm::Data::default(),
             Some(Err(_)) => {
                 self.add(
@@ -58,7 +58,7 @@ impl Checker<'_> {
                 found.push((
                     Code::TsmDangling,
                     format!("{place_of_all}, database {name}"),
-                    String::from("no bucket of this ID is there; its points can't be reached"),
+                    String::from("there is no bucket with this ID, so its points can't be queried"),
                 ));
             }
         }

@@ -1,12 +1,12 @@
-//! Finding token-like texts in raw bytes that may be cut and torn anywhere.
+//! Finds token-like texts in raw bytes, which may be truncated anywhere.
 //!
-//! Two forms are looked for:
+//! It searches for two forms:
 //!
-//! * generated tokens, `[A-Za-z0-9_-]{86}==`, wherever they stand. No word boundaries: a token
-//!   that is an index key follows directly on the previous entry's hex digits.
+//! * generated tokens, `[A-Za-z0-9_-]{86}==`, anywhere. Word boundaries are not required: a token
+//!   that is an index key directly follows the hex digits of the previous entry.
 //! * the text of a JSON record's `"token"` field, of any form.
 //!
-//! Everything rides on two substring searches; bytes are looked at one by one only near a hit.
+//! It uses two fast substring searches; single bytes are examined only near a match.
 
 use std::ops::Range;
 
@@ -19,30 +19,31 @@ use crate::store::MAX_KEY_SIZE;
 pub(super) const GENERATED: usize = 88;
 /// Its length without the padding.
 const BODY: usize = GENERATED - 2;
-/// A stored SHA-512 hash ends like a generated token; what stands before it tells.
+/// A stored SHA-512 hash ends like a generated token; this prefix distinguishes it.
 const SHA512_PREFIX: &[u8] = b"$influxdb2-sha512$";
-/// How many bytes around the border of two chunks a generated token with its surroundings, or
-/// the start of a `"token"` field, may take.
+/// The maximum length of a generated token with its prefix, or of the start of a `"token"` field,
+/// that may cross the border of two chunks.
 const BORDER: usize = SHA512_PREFIX.len() + GENERATED;
-/// The longest JSON text of a token field. A token is an index key, so it has at most
-/// [`MAX_KEY_SIZE`] bytes: each byte as `\u00xx`, and the field's name with some space.
+/// The maximum length of a token field as JSON. A token is an index key, so it has at most
+/// [`MAX_KEY_SIZE`] bytes. Each byte may be escaped as `\u00xx`, and the name and white space are
+/// added.
 const LONGEST_FIELD: usize = 6 * MAX_KEY_SIZE + 64;
-/// White space that is skipped around the colon of a field.
+/// The maximum white space around the colon of a field.
 const MOST_SPACE: usize = 16;
 
-/// What candidates are shown to: the text, and the bytes that show it, as offsets by the count of
-/// whoever feeds the finder.
+/// The callback for candidates: the text, and its byte range as offsets given by the caller of the
+/// finder.
 pub(in crate::metadata) trait Found: FnMut(&[u8], Range<u64>) {}
 
 impl<F: FnMut(&[u8], Range<u64>)> Found for F {}
 
-/// Looks through runs of bytes that come in chunks, and shows each candidate to a callback.
-/// A candidate may be shown more than once.
+/// Searches runs of bytes that are passed in chunks, and calls a callback for each candidate. A
+/// candidate may be passed more than once.
 pub(in crate::metadata) struct Finder {
     padding: memmem::Finder<'static>,
     field: memmem::Finder<'static>,
-    // None of these grows beyond its first capacity, so no copies of secrets are left behind.
-    /// The end of the previous chunk that a candidate may begin in.
+    // None of these grows beyond its first capacity, so reallocation leaves no copies of secrets.
+    /// The end of the previous chunk, in which a candidate may begin.
     carry: Zeroizing<Vec<u8>>,
     /// Scratch: the carry and the start of the current chunk.
     window: Zeroizing<Vec<u8>>,
@@ -62,8 +63,8 @@ impl Finder {
         }
     }
 
-    /// Looks through the next chunk, which begins at offset `at`; `continued` when it follows
-    /// directly on the last one.
+    /// Searches the next chunk, which begins at offset `at`; `continued` says that it directly
+    /// follows the last one.
     pub(in crate::metadata) fn feed(
         &mut self,
         chunk: &[u8],
@@ -81,25 +82,25 @@ impl Finder {
                 return;
             }
         }
-        // What begins this close to the border was seen with all that stands before it.
+        // Candidates this close to the border were found together with the bytes before them.
         let first = if joined { SHA512_PREFIX.len() } else { 0 };
         self.generated(chunk, at, first, found);
         let open = self.fields(chunk, at, found);
-        // A field that began before this chunk and is still open: no other can be.
+        // A field that began before this chunk is still open, so there is no other.
         if open.is_some() || self.carry.is_empty() {
             let short = chunk.len().saturating_sub(BORDER);
             self.keep(chunk, open.map_or(short, |open| open.min(short)));
         }
     }
 
-    /// Looks through the carry together with the start of `chunk`. Afterwards the carry is empty
-    /// unless it already holds what the next chunk needs.
+    /// Searches the carry together with the start of `chunk`. Afterwards the carry is empty, unless
+    /// it already has what the next chunk needs.
     fn feed_border(&mut self, chunk: &[u8], at: u64, found: &mut impl Found) {
         let mut window = std::mem::take(&mut self.window);
         window.clear();
         let at = at - self.carry.len() as u64;
         window.extend_from_slice(&self.carry);
-        // Only what crosses the border is new; before anything else too little would stand.
+        // Only candidates that cross the border are new; earlier ones would lack bytes before them.
         let first = window.len().saturating_sub(GENERATED - 1);
         self.carry.clear();
         let (start, rest) = chunk.split_at_checked(BORDER).unwrap_or((chunk, &[]));
@@ -129,10 +130,10 @@ impl Finder {
             .extend_from_slice(bytes.get(from..).unwrap_or_default());
     }
 
-    /// Shows every generated token in `bytes`, which begin at offset `at`, that begins at `first`
-    /// of them or later.
+    /// Reports every generated token in `bytes` (at offset `at`) that begins at index `first` or
+    /// later.
     fn generated(&self, bytes: &[u8], at: u64, first: usize, found: &mut impl Found) {
-        // Matches don't overlap, but the first two of several `=` in a row are always one.
+        // Matches don't overlap, and of several `=` in a row the first two always match.
         for end in self.padding.find_iter(bytes) {
             let Some(begin) = end.checked_sub(BODY).filter(|begin| *begin >= first) else {
                 continue;
@@ -150,8 +151,8 @@ impl Finder {
         }
     }
 
-    /// Shows the value of every `"token"` field in `bytes`, which begin at offset `at`. Returns
-    /// where a field begins whose end is not in sight.
+    /// Reports the value of every `"token"` field in `bytes` (at offset `at`). Returns the start of
+    /// a field whose end is not in `bytes`.
     fn fields(&mut self, bytes: &[u8], at: u64, found: &mut impl Found) -> Option<usize> {
         for begin in self.field.find_iter(bytes) {
             let value = bytes.get(begin + 7..).unwrap_or_default();
@@ -162,9 +163,9 @@ impl Finder {
                 Value::Open => {}
                 Value::Text(raw) => {
                     self.text.clear();
-                    // Generated ones were shown already.
+                    // Generated tokens were already reported.
                     if unescape(raw, &mut self.text).is_some() && !is_generated(&self.text) {
-                        // White space and quotes are counted in generously.
+                        // An upper bound with all white space and quotes.
                         let length = 7 + 2 * MOST_SPACE + 4 + raw.len();
                         let length = length.min(bytes.len() - begin) as u64;
                         found(&self.text, at..at + length);
@@ -185,7 +186,7 @@ pub(super) fn is_generated(text: &[u8]) -> bool {
             .is_some_and(|body| body.iter().rev().all(plain))
 }
 
-/// Whether `before` ends in the prefix of a SHA-512 hash, or is what a cut left of it.
+/// Whether `before` ends in the prefix of a SHA-512 hash, or is a truncated part of it.
 fn ends_in_hash_prefix(before: &[u8]) -> bool {
     let near = before.len().saturating_sub(SHA512_PREFIX.len());
     before
@@ -193,13 +194,13 @@ fn ends_in_hash_prefix(before: &[u8]) -> bool {
         .is_some_and(|near| !near.is_empty() && SHA512_PREFIX.ends_with(near))
 }
 
-/// What follows a field's name.
+/// The value after a field's name.
 enum Value<'a> {
-    /// No string.
+    /// Not a string.
     None,
-    /// A string, perhaps, that goes on beyond the bytes at hand.
+    /// Possibly a string that continues after these bytes.
     Open,
-    /// The string between its quotes, escapes and all.
+    /// The string between its quotes, with its escapes.
     Text(&'a [u8]),
 }
 
@@ -234,8 +235,8 @@ fn string_after_colon(bytes: &[u8]) -> Value<'_> {
     }
 }
 
-/// Appends the text that the inside of a JSON string stands for. `None` when it is no JSON
-/// string, or one longer than any token.
+/// Decodes the inside of a JSON string and appends it. `None` when it is not a valid JSON string,
+/// or is longer than any token.
 pub(super) fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Option<()> {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {

@@ -1,4 +1,4 @@
-//! What a store knows of its tokens: against this, what was found is judged.
+//! The tokens that a store knows, to compare candidates with.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -13,19 +13,19 @@ use crate::finding::Finding;
 use crate::metadata::{Id, TokenHash, Variant, names, parallel};
 use crate::store::{Inspect, Snapshot};
 
-/// The hashed tokens of a store, and the texts that are no residue of one.
+/// The hashed tokens of a store, and the texts that don't count as residue.
 #[derive(Default)]
 pub struct Known {
-    /// By the first half of their digest.
+    /// By the first half of the digest.
     sha256: HashMap<Start, Id>,
     sha512: HashMap<[u8; 64], Id>,
-    /// The same of tokens that stand in the store in plaintext, and of 1.x user names, which stand
-    /// where tokens stand.
+    /// Digests of tokens that the store holds in plaintext, and of 1.x user names, which are stored
+    /// in the same fields as tokens.
     no_residue: HashSet<Start>,
 }
 
-/// The first half of a SHA-256 digest. To find another text with the same one takes 2^128 tries,
-/// and with a million tokens the other half would be a third of all memory that is taken.
+/// The first half of a SHA-256 digest. A collision would need 2^128 tries, and for a million tokens
+/// the other half would take a third of all memory used.
 type Start = [u8; 16];
 
 fn start(digest: &[u8; 32]) -> Start {
@@ -45,11 +45,11 @@ struct TokenFields<'a> {
 }
 
 impl<'a> TokenFields<'a> {
-    /// Takes them from where InfluxDB writes them, at the very start of a record. Most of the
-    /// record is its permissions, and to decode those takes longer than all the rest.
+    /// Reads them where InfluxDB writes them, at the very start of a record. Most of a record is
+    /// its permissions, and decoding those takes longer than everything else.
     ///
-    /// None when they stand there in another way, or may stand once more further on: `again` looks
-    /// for [`AGAIN`].
+    /// `None` when the start has another form, or when the fields may occur again later: `again`
+    /// searches for [`AGAIN`].
     fn at_start(record: &'a [u8], again: &memmem::Finder<'_>) -> Option<Self> {
         let (id, rest) = text(record.strip_prefix(br#"{"id":"#)?)?;
         let (token, rest) = field(rest, br#","token":"#)?;
@@ -65,11 +65,10 @@ impl<'a> TokenFields<'a> {
     }
 }
 
-/// How the names of both fields end; quotes inside a text are escaped.
+/// The common end of both field names; quotes inside a text are escaped.
 const AGAIN: &str = "oken\":";
 
-/// The value of the field whose name, with all that belongs to it, `json` may begin with, and
-/// what follows; nothing when it does not.
+/// If `json` begins with the field `name`, its value and the rest; otherwise an empty value.
 fn field<'a>(json: &'a [u8], name: &[u8]) -> Option<(&'a str, &'a [u8])> {
     match json.strip_prefix(name) {
         Some(value) => text(value),
@@ -77,7 +76,7 @@ fn field<'a>(json: &'a [u8], name: &[u8]) -> Option<(&'a str, &'a [u8])> {
     }
 }
 
-/// The string that `json` begins with, if it is printable ASCII without escapes, and what follows.
+/// The string at the start of `json`, if it is printable ASCII without escapes, and the rest.
 fn text(json: &[u8]) -> Option<(&str, &[u8])> {
     let inside = json.strip_prefix(b"\"")?;
     let (text, rest) = inside.split_at_checked(memchr(b'"', inside)?)?;
@@ -90,18 +89,18 @@ fn text(json: &[u8]) -> Option<(&str, &[u8])> {
     ))
 }
 
-/// What a record says of its token.
+/// What a record stores of its token.
 enum Proof {
-    /// It holds it as it is, with this SHA-256 digest.
+    /// The plaintext, with this SHA-256 digest.
     Plaintext([u8; 32]),
-    /// It holds its hash.
+    /// Its SHA-256 hash.
     Sha256([u8; 32]),
     Sha512([u8; 64]),
 }
 
 impl Proof {
-    /// None for what is no record, has no token, or has a hash that matches nothing: one that
-    /// can't be decoded or has the wrong length. `again` looks for [`AGAIN`].
+    /// `None` if it is not a record, has no token, or has a hash that matches nothing because it
+    /// can't be decoded or has the wrong length. `again` searches for [`AGAIN`].
     fn of(record: &[u8], again: &memmem::Finder<'_>) -> Option<(Id, Self)> {
         let record = TokenFields::at_start(record, again)
             .or_else(|| serde_json::from_slice::<TokenFields<'_>>(record).ok())?;
@@ -119,8 +118,8 @@ impl Proof {
 }
 
 impl Known {
-    /// Reads what the records of a store say. Records that can't be decoded are skipped; the
-    /// findings of reading pages are returned.
+    /// Reads the records of a store. Records that can't be decoded are skipped; findings of reading
+    /// pages are returned.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -140,8 +139,8 @@ impl Known {
         Ok((known, damage))
     }
 
-    /// The same while the pages are looked at, for a search through what is unused, which then
-    /// tells what is damaged.
+    /// Like [`Known::load`], combined with the walk over all pages for a later search of unused
+    /// bytes, which then reports damage.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -170,7 +169,7 @@ impl Known {
         })
     }
 
-    /// Of records with the same hash the one with the lowest ID counts.
+    /// Of records with the same hash, the one with the lowest ID counts.
     fn add(&mut self, id: Id, proof: Proof) {
         match proof {
             Proof::Plaintext(digest) => {
@@ -187,8 +186,7 @@ impl Known {
         }
     }
 
-    /// The ID of the record without plaintext that holds the hash of `text`, whose SHA-256 digest
-    /// is at hand.
+    /// The ID of the record that has only the hash of `text`; its SHA-256 digest is given.
     pub(super) fn hashed(&self, text: &[u8], sha256: &[u8; 32]) -> Option<Id> {
         self.sha256.get(&start(sha256)).copied().or_else(|| {
             if self.sha512.is_empty() {
@@ -199,7 +197,7 @@ impl Known {
         })
     }
 
-    /// Whether the text with this SHA-256 digest is in the store as it is, or no token.
+    /// Whether the text with this SHA-256 digest is stored in plaintext, or is not a token.
     pub(super) fn is_no_residue(&self, sha256: &[u8; 32]) -> bool {
         self.no_residue.contains(&start(sha256))
     }
@@ -209,7 +207,7 @@ impl Known {
 mod tests {
     use super::*;
 
-    /// Records, and whether what matters stands where InfluxDB writes it.
+    /// Records, and whether their fields are where InfluxDB writes them.
     const RECORDS: &[(&str, bool)] = &[
         (
             r#"{"id":"00000000000000aa","token":"t","status":"active"}"#,

@@ -1,10 +1,10 @@
-//! Tokens that a file still shows although the store no longer holds them in plaintext.
+//! Tokens that are still readable in a file although the store no longer holds them in plaintext.
 //!
-//! InfluxDB replaces records by writing them elsewhere; the pages they stood in stay as they
-//! were until reused. So after influxd has hashed the tokens of a store, many can still be read
-//! in its own file. [`Scan`] is shown the bytes and elements of such places (see
-//! [`crate::store::Inspect::unused`]), or of other files, and tells how many tokens there are and
-//! which of them belong to hashed tokens of the store.
+//! InfluxDB replaces a record by writing it to another page; the old page keeps its content until
+//! it is reused. So after influxd has hashed the tokens of a store, many of them can still be read
+//! in the file. [`Scan`] receives the bytes and elements of such places (see
+//! [`crate::store::Inspect::unused`]), or of other files, and counts the tokens, and finds those of
+//! hashed tokens of the store.
 
 mod finder;
 mod known;
@@ -28,19 +28,18 @@ use crate::store::{Inspect, MAX_KEY_SIZE, Snapshot, StaleElement, Unused, Unused
 pub(super) use finder::Finder;
 pub use known::Known;
 
-/// Parts of a file that are searched at the same time, at most.
+/// Maximum number of parts of a file that are searched in parallel.
 const MOST_WORKERS: usize = 8;
 
-/// The tokens that were found, each counted once however often it stands there. Tokens that the
-/// store holds in plaintext don't count.
+/// The tokens found, each counted once. Tokens that the store holds in plaintext don't count.
 #[derive(Default)]
 pub struct Residue {
-    /// Those whose hash stands in a record of the store that has no plaintext, ascending by ID.
+    /// Tokens whose hash is in a record of the store without plaintext, ascending by ID.
     pub matching: Vec<(Id, Token)>,
-    /// How many there are that match nothing in the store: of deleted tokens, mostly.
+    /// Number of tokens that match nothing in the store, mostly deleted ones.
     pub unmatched: u64,
-    /// Where the store's own file shows those of `matching`, each time it does: ranges of bytes
-    /// from which they can be read as they were found here. In no particular order.
+    /// All places of `matching` tokens in the store's own file: byte ranges that are enough to find
+    /// them again. Not sorted.
     pub places: Vec<Range<u64>>,
 }
 
@@ -52,9 +51,9 @@ impl Residue {
     }
 }
 
-/// A search for tokens, in as many places as it is shown.
+/// A search for tokens in everything passed to it.
 ///
-/// Tokens that match nothing are kept as digests only.
+/// Tokens that match nothing are kept only as digests.
 pub struct Scan<'k> {
     finder: Finder,
     page: PageKeys,
@@ -79,8 +78,7 @@ impl<'k> Scan<'k> {
         }
     }
 
-    /// Looks at everything that `inspect`, of the store that `snapshot` is of, shows outside live
-    /// records.
+    /// Searches all unused parts of the store, which `snapshot` and `inspect` belong to.
     ///
     /// # Errors
     /// When the file can't be read; damage is in the findings.
@@ -97,13 +95,13 @@ impl<'k> Scan<'k> {
         Ok(damage)
     }
 
-    /// Tokens that stand in live records, such as a telegraf configuration or a description, or as
-    /// their keys, such as the name of a bucket, are not residues.
+    /// Leaves out tokens in live records (such as a telegraf configuration or a description) or in
+    /// their keys (such as the name of a bucket): they are not residue.
     fn leave_out_live(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
         let (buckets, mut damage) = snapshot.buckets()?;
         for bucket in buckets {
             if bucket.name == names::AUTHORIZATIONS {
-                // The token's own field is no such place.
+                // Skip the token field itself.
                 damage.extend(authorization::scan_descriptions(snapshot, &mut |text| {
                     let live = &mut self.tally.live;
                     self.finder.feed(text.as_bytes(), 0, false, &mut |text, _| {
@@ -133,7 +131,7 @@ impl<'k> Scan<'k> {
         Ok(damage)
     }
 
-    /// On as many processors as there are, where live bytes are told from others.
+    /// Runs in parallel if the engine can distinguish live bytes from others.
     fn feed_shown(&mut self, inspect: &dyn Inspect) -> Result<Vec<Finding>> {
         if inspect.shows_live_bytes() {
             return inspect.unused(&mut |unused| self.take(unused));
@@ -157,7 +155,7 @@ impl<'k> Scan<'k> {
         Ok(damage)
     }
 
-    /// Another search for the same, for another part of the file.
+    /// A new search with the same known tokens, for another part of the file.
     fn beside(&self) -> Self {
         let mut scan = Self::new(self.tally.known);
         scan.tally.other.clone_from(&self.tally.other);
@@ -165,7 +163,7 @@ impl<'k> Scan<'k> {
         scan
     }
 
-    /// Adds what another search has found.
+    /// Adds the result of another search.
     fn add(&mut self, mut other: Self) {
         other.page.finish(&mut other.tally);
         self.tally.matching.append(&mut other.tally.matching);
@@ -190,21 +188,21 @@ impl<'k> Scan<'k> {
         }
     }
 
-    /// Looks for tokens in raw bytes: those of generated form anywhere, those of any form as
-    /// the `"token"` field of a JSON record. `continued` when `bytes` follow directly on those
-    /// of the last call.
+    /// Searches raw bytes: tokens of generated form anywhere, tokens of any form in the `"token"`
+    /// field of a JSON record. `continued` says that `bytes` directly follow those of the last
+    /// call.
     pub fn feed(&mut self, bytes: &[u8], continued: bool) {
         let tally = &mut self.tally;
-        // Offsets must not run backwards at a border, and are of no use here.
+        // Offsets are not used here, but must not decrease at a border.
         self.finder
             .feed(bytes, u64::from(u32::MAX), continued, &mut |text, _| {
                 tally.candidate(text, None);
             });
     }
 
-    /// Looks at one key of a stale node, which may be a token of any form. What matches nothing
-    /// counts only where the node is clearly an index of tokens: names of users and buckets stand
-    /// as keys as well.
+    /// Examines one key of a stale node, which may be a token of any form. A key that matches
+    /// nothing counts only if the node is clearly an index of tokens: names of users and buckets
+    /// are keys too.
     pub fn feed_element(&mut self, element: &StaleElement<'_>) {
         let (key, place) = (element.key, Some(element.place.clone()));
         match element.bucket {
@@ -216,7 +214,7 @@ impl<'k> Scan<'k> {
         }
     }
 
-    /// Looks through a whole other store, what is live in it and what is not.
+    /// Searches a whole other store, its live records and its unused parts.
     ///
     /// # Errors
     /// When the file can't be read; damage is in the findings.
@@ -226,7 +224,7 @@ impl<'k> Scan<'k> {
         inspect: &dyn Inspect,
     ) -> Result<Vec<Finding>> {
         let (buckets, mut damage) = snapshot.buckets()?;
-        // Before anything else: what stands where tokens stand, and is none.
+        // First: texts in places of tokens that are not tokens.
         damage.extend(
             snapshot.scan(names::LEGACY_AUTHORIZATION_INDEX, &mut |name, _| {
                 self.tally.other.insert(mark(&Sha256::digest(name).into()));
@@ -244,26 +242,25 @@ impl<'k> Scan<'k> {
                 ControlFlow::Continue(())
             })?);
         }
-        // Where another file shows something is no place in the store's own.
+        // Places in another file are not places in the store's own file.
         let places = self.tally.places.len();
         damage.extend(self.feed_shown(inspect)?);
         self.tally.places.truncate(places);
         Ok(damage)
     }
 
-    /// Looks through a text for settings that hold a token: in TOML, YAML, or as a shell's
-    /// variables.
+    /// Searches a text for settings with a token: in TOML, YAML, or shell variables.
     pub fn feed_settings(&mut self, text: &str) {
         let tally = &mut self.tally;
         settings::tokens(text, &mut |value| tally.candidate(value, None));
     }
 
-    /// Looks at one entry of a list of tokens: texts of which one may be the token.
+    /// Examines one entry of a list of tokens: texts of which one may be the token.
     pub fn feed_entry(&mut self, texts: &[Token]) {
         self.tally.entry(texts);
     }
 
-    /// What was found.
+    /// Returns the result.
     #[must_use]
     pub fn finish(mut self) -> Residue {
         self.page.finish(&mut self.tally);
@@ -275,15 +272,15 @@ impl<'k> Scan<'k> {
     }
 }
 
-/// Enough of a SHA-256 digest to tell texts apart.
+/// Enough of a SHA-256 digest to distinguish texts.
 type Mark = [u8; 16];
 
 /// The distinct tokens so far.
 struct Tally<'k> {
     known: &'k Known,
-    /// Of texts that other stores show where tokens stand, and that are none.
+    /// Digests of texts in places of tokens in other stores that are not tokens.
     other: HashSet<Mark>,
-    /// Of texts that stand in live records, where live bytes can't be told from others.
+    /// Digests of texts in live records, if live bytes can't be distinguished from others.
     live: HashSet<Mark>,
     matching: BTreeMap<Id, Token>,
     unmatched: HashSet<Mark>,
@@ -291,7 +288,7 @@ struct Tally<'k> {
 }
 
 impl Tally<'_> {
-    /// Counts `text`, which stands where tokens stand.
+    /// Counts `text`, found in a place of tokens.
     fn candidate(&mut self, text: &[u8], place: Option<Range<u64>>) {
         let digest = Sha256::digest(text).into();
         if !self.matching(text, &digest, place) && may_be_token(text) {
@@ -299,7 +296,7 @@ impl Tally<'_> {
         }
     }
 
-    /// Counts an entry of a list once, whichever of its texts is meant.
+    /// Counts an entry of a list once, whichever of its texts matches.
     fn entry(&mut self, texts: &[Token]) {
         let digest = |text: &Token| -> [u8; 32] { Sha256::digest(text.reveal()).into() };
         let mut known = false;
@@ -313,8 +310,8 @@ impl Tally<'_> {
         }
     }
 
-    /// Counts `text` if it is a hashed token of this store, and tells whether it is. `place` is
-    /// where the store's own file shows it.
+    /// Counts `text` and returns true if it is a hashed token of this store. `place` is its
+    /// position in the store's own file.
     fn matching(&mut self, text: &[u8], digest: &[u8; 32], place: Option<Range<u64>>) -> bool {
         let Some(id) = self.known.hashed(text, digest) else {
             return false;
@@ -332,7 +329,7 @@ impl Tally<'_> {
         true
     }
 
-    /// Counts a text that matches nothing, unless the store knows it to be no residue.
+    /// Counts a text that matches nothing, unless it is known not to be residue.
     fn unmatched(&mut self, digest: &[u8; 32]) {
         let mark_of = mark(digest);
         let other = self.known.is_no_residue(digest)
@@ -344,8 +341,8 @@ impl Tally<'_> {
     }
 }
 
-/// Whether `text`, which matches nothing, can be a token at all: neither a hash, nor a
-/// notification endpoint's reference to a secret.
+/// Whether `text`, which matches nothing, can be a token: it is neither a hash, nor a notification
+/// endpoint's reference to a secret.
 fn may_be_token(text: &[u8]) -> bool {
     (1..=MAX_KEY_SIZE).contains(&text.len())
         && !text.starts_with(token_hash::PREFIX.as_bytes())

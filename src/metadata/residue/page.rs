@@ -1,4 +1,4 @@
-//! The keys of one stale page: is it an index of tokens?
+//! Decides whether the keys of one stale page are an index of tokens.
 
 use sha2::{Digest, Sha256};
 
@@ -7,8 +7,8 @@ use crate::metadata::residue::finder::is_generated;
 use crate::metadata::residue::{Tally, may_be_token};
 use crate::store::StaleElement;
 
-/// Collects the keys of a page that match nothing, until the page is over. If most of its keys
-/// are tokens by their form, or match, then so are the others.
+/// Collects the keys of a page that match nothing. If most keys of the page have the form of
+/// tokens, or match, the others count as tokens too.
 #[derive(Default)]
 pub(super) struct PageKeys {
     page: u64,
@@ -18,7 +18,7 @@ pub(super) struct PageKeys {
 }
 
 impl PageKeys {
-    /// Looks at a key of `page`. Entries of an index have an ID as value, separators none.
+    /// Examines a key. Index entries have an ID as value, separators have no value.
     pub(super) fn add(&mut self, element: &StaleElement<'_>, tally: &mut Tally<'_>) {
         let StaleElement {
             page, key, value, ..
@@ -27,7 +27,7 @@ impl PageKeys {
             self.finish(tally);
             self.page = page;
         }
-        // One of generated form is found where it stands, among the raw bytes.
+        // Keys of generated form are found by the search of raw bytes.
         if is_generated(key) {
             self.tokens += 1;
             return;

@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use crate::metadata::residue::finder::unescape;
 
-/// Shows the value of each setting whose name says that it is a token: `token = "…"` in the
-/// influx CLI's `configs`, `INFLUX_TOKEN='…'` in environment files, `token: …` in YAML.
+/// Reports the value of each setting whose name indicates a token: `token = "…"` in the influx
+/// CLI's `configs`, `INFLUX_TOKEN='…'` in environment files, `token: …` in YAML.
 pub(super) fn tokens(text: &str, found: &mut impl FnMut(&[u8])) {
     for line in text.lines() {
         let line = line.trim_start_matches(['-', ' ', '\t']);
@@ -25,7 +25,7 @@ pub(super) fn tokens(text: &str, found: &mut impl FnMut(&[u8])) {
 
 fn unquote(value: &str, found: &mut impl FnMut(&[u8])) {
     if let Some(inside) = value.strip_prefix('"') {
-        // TOML's escapes are JSON's and a few more that no token needs.
+        // TOML has the escapes of JSON, and some more that no token needs.
         let end = inside.rfind('"').unwrap_or(inside.len());
         let mut text = Zeroizing::new(Vec::with_capacity(end));
         let inside = inside.get(..end).unwrap_or_default();
@@ -33,7 +33,7 @@ fn unquote(value: &str, found: &mut impl FnMut(&[u8])) {
             found(&text);
         }
     } else if let Some(inside) = value.strip_prefix('\'') {
-        // A shell's way to write a quote inside quotes; TOML and YAML have other ways.
+        // The shell syntax for a quote inside quotes; TOML and YAML use other syntax.
         let end = inside.rfind('\'').unwrap_or(inside.len());
         let mut text = Zeroizing::new(String::with_capacity(end));
         for (n, part) in inside

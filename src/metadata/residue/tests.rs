@@ -61,8 +61,8 @@ fn found(residue: &Residue) -> Vec<(u64, &str)> {
         .collect()
 }
 
-/// Texts in raw bytes: what stands around them, and how many tokens must be found of which how
-/// many match the store's (`t`, `chosen & <1>`).
+/// Texts in raw bytes with different surroundings, the number of tokens to find, and how many of
+/// them match the store's (`t`, `chosen & <1>`).
 #[test]
 fn texts_in_raw_bytes() {
     let t = token(1);
@@ -244,7 +244,7 @@ fn texts_in_raw_bytes() {
             &[1 << 20, 262_144, 65_537, 4096]
         };
         for chunk in chunks {
-            // At the start of a run, and somewhere inside it.
+            // At the start of a run, and inside it.
             for before in [0, 1, 90, 130] {
                 let run = ["\0".repeat(before), text.clone(), "\0".repeat(before)].concat();
                 let residue = scan(&known, run.as_bytes(), *chunk);
@@ -432,7 +432,7 @@ fn keys_of_stale_nodes() {
         for (key, value) in entries {
             scan.feed_element(&element(7, *bucket, key.as_bytes(), value));
         }
-        // Another page: its keys are judged on their own.
+        // The keys of another page are examined separately.
         scan.feed_element(&element(8, None, b"carol", hex));
         let residue = scan.finish();
         assert_eq!(

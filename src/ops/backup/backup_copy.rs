@@ -1,4 +1,4 @@
-//! A copy of a backup's folder, with another metadata store in it.
+//! A copy of a backup folder with a changed metadata store.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -24,19 +24,19 @@ use crate::ops::files::output::OutputFile;
 use crate::store::device::on_file;
 use crate::store::{Engine, Progress, Store, WritableStore};
 
-/// Whether the copy could be made at `out`, for a dry run.
+/// Checks, for a dry run, whether the copy can be written to `out`.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] when something stands there.
+/// [`ErrorKind::Refused`] when `out` already exists.
 pub fn could_write(out: &Path) -> Result<()> {
     OutputFile::could_create_regular(out)
 }
 
-/// Writes the copy. It has its name only when it is complete. Shards are linked where the file
-/// system can, since they are not changed; the given backup never is.
+/// Writes the copy. It gets its final name only when it is complete. Shards are hard-linked where
+/// the file system supports that, because they don't change. The given backup is never changed.
 ///
 /// # Errors
-/// When the copy was not made; nothing is left of it then.
+/// When the copy can't be written. Nothing is left of it then.
 pub fn write(backup: &Backup, store: &Store, plan: &Plan, out: &Path) -> Result<()> {
     could_write(out)?;
     let folder = folder_of(out);
@@ -45,7 +45,7 @@ pub fn write(backup: &Backup, store: &Store, plan: &Plan, out: &Path) -> Result<
     copy.name(folder, out)
 }
 
-/// A folder under a temporary name; it goes unless it is named.
+/// A folder under a temporary name. It is removed on drop unless it was renamed.
 struct NewFolder {
     path: PathBuf,
     named: bool,
@@ -85,11 +85,12 @@ impl NewFolder {
                 let part = ManifestEntry::new(kv.clone(), compression, sum.clone());
                 let text = fs::read(&from).at("read", &from)?;
                 late.push((name, new_checksums(&text, &part, &summary)?));
-            } else if fs::metadata(&from).at("look at", &from)?.is_file() {
+            } else if fs::metadata(&from).at("access", &from)?.is_file() {
                 self.link_or_copy(&from, &name)?;
             }
         }
-        // Last what makes it a backup; the manifest before our own.
+        // The manifests come last, because they make the folder a backup: first influxd's, then
+        // ours.
         late.sort_by_key(|(name, _)| name.ends_with(checksum_manifest::SUFFIX));
         for (name, text) in late {
             let path = self.path.join(&name);
@@ -100,7 +101,7 @@ impl NewFolder {
         Ok(())
     }
 
-    /// The store with the token in it.
+    /// Writes the store with the token in it.
     fn put_store(
         &self,
         store: &Store,
@@ -122,7 +123,7 @@ impl NewFolder {
         if !holds {
             return Err(Error::new(
                 ErrorKind::Io,
-                "the copy does not show the token as it should",
+                "the copy does not contain the token as expected",
             ));
         }
         let summary = look(&new)?.summary;
@@ -135,8 +136,8 @@ impl NewFolder {
 
     fn link_or_copy(&self, from: &Path, name: &str) -> Result<()> {
         let to = self.path.join(name);
-        // A link to a link would lead elsewhere once it is moved.
-        let plain = fs::symlink_metadata(from).at("look at", from)?.is_file();
+        // A hard link to a symbolic link could point elsewhere after a move.
+        let plain = fs::symlink_metadata(from).at("access", from)?.is_file();
         if plain && fs::hard_link(from, &to).is_ok() {
             return Ok(());
         }
@@ -172,7 +173,7 @@ impl Drop for NewFolder {
     }
 }
 
-/// Renames a folder, never in the place of another one.
+/// Renames a folder, never over an existing one.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -182,11 +183,11 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
             result => return result.map_err(io::Error::from),
         }
     }
-    // A folder takes the place of an empty one at most.
+    // This can only replace an empty folder.
     fs::rename(from, to)
 }
 
-/// Our own summary, with what has changed put in.
+/// Our own checksum manifest with the new values.
 fn new_checksums(text: &[u8], kv: &ManifestEntry, summary: &Summary) -> Result<Vec<u8>> {
     let failed = |cause: serde_json::Error| {
         Error::new(ErrorKind::Io, format!("can't write the summary: {cause}"))

@@ -1,4 +1,4 @@
-//! The files of a backup, wherever they are, and whether each is what it should be.
+//! Reading the files of a backup, from a folder or an archive, and checking each of them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,7 +14,7 @@ use crate::ops::files::checksums::ChecksumWriter;
 use crate::ops::files::copy::CHUNK;
 use crate::store::{GZIP_MAGIC, fill, most_unpacked};
 
-/// What the names of files end in whose content is needed; all others are only looked at.
+/// Endings of the files whose content is needed. All others are only checked.
 const KEPT: [&str; 8] = [
     ".manifest",
     ".boltkey.json",
@@ -30,32 +30,32 @@ const KEPT: [&str; 8] = [
 pub enum BackupFiles {
     /// In a folder.
     Folder(PathBuf),
-    /// Out of an archive.
+    /// From an archive.
     Archive(BTreeMap<String, ArchivedFile>),
 }
 
-/// What was seen of a file that was read to its end.
+/// The result of reading a file to its end.
 #[derive(Debug, Clone)]
 pub struct FileCheck {
     /// Bytes.
     pub size: u64,
     /// SHA-256, in hex.
     pub sha256: String,
-    /// Whether it begins like a gzip stream.
+    /// Whether it starts with a gzip header.
     pub gzip: bool,
-    /// Why it does not unpack, if it begins like something packed.
+    /// Why it can't be decompressed, if it starts with a gzip header.
     pub damage: Option<String>,
 }
 
-/// One file of a backup that came as an archive.
+/// One file of a backup that is an archive.
 pub struct ArchivedFile {
-    /// Length, sum and damage, as it went by.
+    /// Length, checksum and damage, found while reading.
     pub check: FileCheck,
-    /// Its content, if it is one that is needed later, in a private temporary file.
+    /// Its content in a private temporary file, if it is needed later.
     pub file: Option<File>,
 }
 
-/// Counts what is written.
+/// Counts the bytes written.
 struct Counted(u64);
 
 impl Write for Counted {
@@ -75,11 +75,11 @@ pub fn is_kept(name: &str) -> bool {
 }
 
 impl FileCheck {
-    /// Reads `source` to its end, and copies it; with `unpack` it is seen whether it unpacks. What
-    /// unpacks to more than a file `name` could hold is not unpacked any further.
+    /// Reads `source` to its end and copies it. With `unpack`, it also tests decompression, but
+    /// stops at more bytes than a file called `name` can hold.
     ///
     /// # Errors
-    /// As the source and the copy say.
+    /// I/O errors of `source` or the copy.
     pub fn of(
         source: &mut dyn Read,
         name: &str,
@@ -116,7 +116,7 @@ impl FileCheck {
                 && packer.get_ref().0 > most
             {
                 damage = Some(format!(
-                    "it unpacks to more than {} MiB, which is more than any database of its size",
+                    "it unpacks to more than {} MiB, more than any database of its size",
                     most >> 20
                 ));
                 unpacked = None;
@@ -153,22 +153,22 @@ impl BackupFiles {
         }
     }
 
-    /// Opens a file for reading, at its start; none if it is not there.
+    /// Opens a file for reading, at its start; `None` if it does not exist.
     ///
     /// # Errors
-    /// As the system says; [`ErrorKind::NotAStore`] for what is no file.
+    /// I/O errors; [`ErrorKind::NotAStore`] if it is not a regular file.
     pub fn open(&self, name: &str) -> Result<Option<File>> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
                 let metadata = match std::fs::metadata(&path) {
                     Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-                    metadata => metadata.at("look at", &path)?,
+                    metadata => metadata.at("access", &path)?,
                 };
                 if !metadata.is_file() {
                     return Err(Error::new(
                         ErrorKind::NotAStore,
-                        format!("{} is no regular file", path.display()),
+                        format!("{} is not a regular file", path.display()),
                     ));
                 }
                 File::open(&path).map(Some).at("open", &path)
@@ -191,7 +191,7 @@ impl BackupFiles {
     /// The text in a file that must be there.
     ///
     /// # Errors
-    /// As [`BackupFiles::open`]; [`ErrorKind::NotFound`] when it is not there.
+    /// As [`BackupFiles::open`]; [`ErrorKind::NotFound`] when it does not exist.
     pub fn text(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.path(name);
         match self.open(name)? {
@@ -200,8 +200,8 @@ impl BackupFiles {
         }
     }
 
-    /// Reads a file to its end; none if it is not there. Without `unpack` it is not seen whether
-    /// it unpacks.
+    /// Reads a file to its end; `None` if it does not exist. With `unpack`, decompression is tested
+    /// too.
     ///
     /// # Errors
     /// When it can't be read.
@@ -217,7 +217,7 @@ impl BackupFiles {
         }
     }
 
-    /// Where a file is, for messages.
+    /// The path of a file, for messages.
     pub fn path(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.join(name),

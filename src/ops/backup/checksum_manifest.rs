@@ -1,4 +1,4 @@
-//! `<base>.boltkey.json`: what `backup export` says of the files beside it.
+//! `<base>.boltkey.json`: the checksum manifest that `backup export` writes beside its files.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,10 @@ use crate::ops::backup::Compression;
 use crate::ops::backup::manifest::plain_name;
 use crate::ops::backup::summary::Summary;
 
-/// What the names of such files end in.
+/// The suffix of such files.
 pub const SUFFIX: &str = ".boltkey.json";
 
-/// The first words of each.
+/// The value of the `format` field.
 const FORMAT: &str = "boltkey-backup/1";
 
 /// One file of a backup.
@@ -23,27 +23,26 @@ pub struct ManifestEntry {
     pub size: u64,
     /// The SHA-256 of its bytes, as they are stored, in hex.
     pub sha256: String,
-    /// How it is packed.
+    /// Its compression.
     pub compression: Compression,
 }
 
-/// The files that a checksum manifest names.
+/// The files listed in a checksum manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ChecksumManifest {
     format: String,
     /// The metadata store, a Bolt file.
     pub kv: ManifestEntry,
-    /// The SQLite file, if there was one. That there was none is said as well: without a word of
-    /// it the manifest is damaged.
+    /// The SQLite file. `null` if there was none; a manifest without the field is damaged.
     #[serde(deserialize_with = "Option::deserialize")]
     pub sql: Option<ManifestEntry>,
 }
 
 impl ChecksumManifest {
-    /// Reads one; `name` is its own, for messages.
+    /// Parses a checksum manifest; `name` is its file name, for messages.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAStore`] when it is none, or names files elsewhere.
+    /// [`ErrorKind::NotAStore`] when it is invalid, or names files outside the folder.
     pub fn read(text: &[u8], name: &str) -> Result<Self> {
         let damaged =
             |why: String| Error::new(ErrorKind::NotAStore, format!("{name} is damaged: {why}"));
@@ -52,7 +51,7 @@ impl ChecksumManifest {
         })?;
         if checksums.format != FORMAT {
             return Err(damaged(format!("its format is {:?}", checksums.format))
-                .with_hint("a later version of this program may have written it"));
+                .with_hint("it may come from a later version of boltkey; use that version"));
         }
         plain_name(&checksums.kv.file_name, name)?;
         if let Some(sql) = &checksums.sql {
@@ -62,7 +61,7 @@ impl ChecksumManifest {
     }
 }
 
-/// A checksum manifest that is to be written.
+/// A checksum manifest to write.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewChecksumManifest<'a> {
@@ -76,7 +75,7 @@ pub struct NewChecksumManifest<'a> {
 }
 
 impl<'a> NewChecksumManifest<'a> {
-    /// What is to be said of these files; `created_at` is in UTC, RFC 3339.
+    /// A manifest of these files; `created_at` is in UTC, RFC 3339.
     #[must_use]
     pub fn new(
         created_at: &'a str,
@@ -95,10 +94,10 @@ impl<'a> NewChecksumManifest<'a> {
         }
     }
 
-    /// As text.
+    /// Serializes the manifest.
     ///
     /// # Errors
-    /// Never, as long as numbers and texts can be written as JSON.
+    /// Only if JSON serialization fails, which does not happen for these types.
     pub fn text(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self).map_err(|cause| {
             Error::new(ErrorKind::Io, format!("can't write the summary: {cause}"))

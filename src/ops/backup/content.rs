@@ -1,4 +1,4 @@
-//! The store of a backup that is restored: read where it lies, or unpacked beside where it belongs.
+//! The store of a backup during a restore: read in place, or unpacked beside its target.
 
 use std::fs::File;
 use std::panic::resume_unwind;
@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::ops::backup::pack::temporary;
 use crate::ops::backup::restore_target::NewTargetFile;
 use crate::ops::backup::source::Backup;
-use crate::ops::backup::summary::{Looked, look};
+use crate::ops::backup::summary::{StoreFacts, look};
 use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::verify_structure;
 use crate::ops::files::disk::Disk;
@@ -22,34 +22,34 @@ use crate::store::{
     WritableStore,
 };
 
-/// What a restore is worked out with.
+/// What planning a restore needs.
 pub struct RestoreContext<'a> {
-    /// How a backup is opened that is one database file.
+    /// How to open a backup that is a bare database file.
     pub open: &'a OpenOptions,
-    /// When it is.
+    /// The current time.
     pub now: &'a Timestamp,
-    /// Where a packed store is unpacked to.
+    /// The disk a compressed store is unpacked to.
     pub disk: &'a dyn Disk,
-    /// Told how many bytes have been unpacked, now and then.
+    /// Called from time to time with the number of bytes unpacked.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
 
-/// A sound store of a backup.
+/// A verified store of a backup.
 pub struct BackupStore(From);
 
 enum From {
     Read(Store),
     Unpacked {
         store: Unpacked,
-        /// The file that it was unpacked into, if nothing would be gained by a copy of it.
+        /// The file it was unpacked into, if that file can be used as it is.
         stays: Option<NewFile>,
     },
 }
 
 impl BackupStore {
-    /// Opens the store of a backup that belongs `to` somewhere, looks at it, and sees whether its
-    /// structure is sound. Meanwhile `judge` says what follows from what it holds; that counts only
-    /// if this succeeds. What is packed is unpacked into a private file without a name.
+    /// Opens the store of a backup that is restored `to` a path, and checks its structure.
+    /// Meanwhile `judge` evaluates its content; its result counts only if this succeeds. A
+    /// compressed store is unpacked into a private file without a name.
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotAStore`] and [`crate::ErrorKind::Corrupt`] when it is damaged;
@@ -57,26 +57,26 @@ impl BackupStore {
     pub fn open<J>(
         backup: &Backup,
         to: &Path,
-        means: &RestoreContext<'_>,
-        judge: impl FnOnce(&dyn Snapshot, &Looked) -> Result<J>,
-    ) -> Result<(Self, Looked, Result<J>)> {
+        context: &RestoreContext<'_>,
+        judge: impl FnOnce(&dyn Snapshot, &StoreFacts) -> Result<J>,
+    ) -> Result<(Self, StoreFacts, Result<J>)> {
         let mut from = open_verified(backup, || {
             let Some((packed, path)) = backup.packed()? else {
-                return backup.store(means.open).map(From::Read);
+                return backup.store(context.open).map(From::Read);
             };
             let (file, mut stays) = file_for(to)?;
             let device = |may_be_compact: bool| {
                 stays = stays.take().filter(|_| may_be_compact);
                 match &stays {
-                    Some(_) => means.disk.device(file),
-                    None => means.disk.private(file),
+                    Some(_) => context.disk.device(file),
+                    None => context.disk.private(file),
                 }
             };
-            let store = Unpacked::new(packed, &path, to, device, means.progress)?;
+            let store = Unpacked::new(packed, &path, to, device, context.progress)?;
             Ok(From::Unpacked { store, stays })
         })?;
-        // All three read the whole file.
-        let looked = thread::scope(|scope| {
+        // All three read the whole file, so they run in parallel.
+        let facts = thread::scope(|scope| {
             let (inspect, snapshot) = (from.inspect(), from.snapshot());
             let checking = scope.spawn(|| {
                 verify_structure(snapshot, inspect)?;
@@ -89,34 +89,34 @@ impl BackupStore {
                 From::Unpacked { store, .. } => Some(scope.spawn(|| store.reads_back(to))),
                 From::Read(_) => None,
             };
-            let looked = look(snapshot).map(|looked| {
-                let judged = judge(snapshot, &looked);
-                (looked, judged)
+            let facts = look(snapshot).map(|facts| {
+                let judged = judge(snapshot, &facts);
+                (facts, judged)
             });
             let read_back =
                 reading.map(|thread| thread.join().unwrap_or_else(|p| resume_unwind(p)));
             let checked = checking.join().unwrap_or_else(|panic| resume_unwind(panic));
             read_back.transpose()?;
-            Ok::<_, Error>((checked?, looked?))
+            Ok::<_, Error>((checked?, facts?))
         });
-        let (compact, (looked, judged)) = looked?;
+        let (compact, (facts, judged)) = facts?;
         if let (From::Unpacked { stays, .. }, false) = (&mut from, compact) {
             *stays = None;
         }
-        Ok((Self(from), looked, judged))
+        Ok((Self(from), facts, judged))
     }
 
-    /// What it holds.
+    /// Its content.
     pub fn snapshot(&self) -> &dyn Snapshot {
         self.0.snapshot()
     }
 
-    /// What only its pages can tell.
+    /// Access to its pages.
     pub fn inspect(&self) -> &dyn Inspect {
         self.0.inspect()
     }
 
-    /// What opening it found worth saying.
+    /// Findings from opening it.
     pub fn notices(&self) -> &[Finding] {
         match &self.0 {
             From::Read(store) => store.notices(),
@@ -124,8 +124,9 @@ impl BackupStore {
         }
     }
 
-    /// Makes it, with `changes`, the file that is to stand at `to`: laid out anew, unless what was
-    /// unpacked is as that would be. The file is complete, on disk, and was read back.
+    /// Turns it, with `changes`, into the file for `to`. The store is rewritten, unless the
+    /// unpacked file can be used as it is. The file is complete, synced and verified when this
+    /// returns.
     ///
     /// # Errors
     /// As [`Store::copy_changed_to`] and [`Commit::commit`].
@@ -173,8 +174,9 @@ impl BackupStore {
     }
 }
 
-/// A private file in the folder of `to`; also as one that can be named later, unless it would have
-/// a temporary name until then: questions may follow, and a kill would leave it behind.
+/// A private file in the folder of `to`. It is also returned as a file that can be named later,
+/// unless it needs a temporary name until then: questions may follow, and a killed process would
+/// leave the file behind.
 fn file_for(to: &Path) -> Result<(File, Option<NewFile>)> {
     match new_beside(to)? {
         new @ NewFile::Nameless(_) => Ok((new.file().try_clone().at("write", to)?, Some(new))),

@@ -1,4 +1,4 @@
-//! `backup export`: the metadata of a stopped server, without any token.
+//! `backup export`: backs up the metadata of a stopped server. No token is needed.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,50 +13,50 @@ use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::ops::backup::export_targets::{ExportTarget, FolderTarget, TarTarget};
 use crate::ops::backup::manifest::{FileOf, Manifest, base};
 use crate::ops::backup::pack::temporary;
-use crate::ops::backup::summary::{Looked, NamedShard, look};
+use crate::ops::backup::summary::{NamedShard, StoreFacts, look};
 use crate::ops::backup::{Compression, checksum_manifest, folder, manifest, sql};
 use crate::ops::convert::recoverable;
 use crate::ops::files::disk::Disk;
 use crate::ops::files::output::OutputFile;
 use crate::store::{Engine, Progress, Store};
 
-/// What to write.
+/// Options of an export.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The SQLite file that belongs to the database; none where there is none.
+    /// The SQLite file of the database, if there is one.
     pub sqlite: Option<PathBuf>,
-    /// How files are packed.
+    /// Compression of the files.
     pub compression: Compression,
-    /// Whether to write what makes `influx restore --full` take it.
+    /// Whether to write a manifest that `influx restore --full` accepts.
     pub influx_manifest: bool,
-    /// When it began.
+    /// Start time.
     pub now: jiff::Timestamp,
 }
 
-/// Where to.
+/// Destination of an export.
 pub enum Out<'a> {
-    /// A folder, made if it is not there.
+    /// A folder, created if it does not exist.
     Folder(&'a Path),
     /// One tar stream; the path is for messages.
     Stream(&'a mut dyn Write, &'a Path),
 }
 
-/// What was written.
+/// The report of an export.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exported {
     /// The folder, or `-`.
     pub out: PathBuf,
-    /// What the names of all files begin with.
+    /// The common start of all file names.
     pub base: String,
-    /// The files, in the order in which they came to stand there. Empty in a dry run.
+    /// The files, in the order of writing. Empty in a dry run.
     pub files: Vec<ManifestEntry>,
-    /// Whether there is an SQLite file among them, or would be.
+    /// Whether the SQLite file is (or would be) included.
     pub sqlite: bool,
-    /// What `influx restore --full` would do with it; none without its manifest.
+    /// What `influx restore --full` would do with it; `None` without its manifest.
     pub influx_manifest: Option<InfluxManifest>,
-    /// Tokens of hashed authorizations that only unused parts of the source still show; the
-    /// export has none of them.
+    /// Tokens of hashed authorizations whose plaintext is only in free pages of the source. The
+    /// export contains none of them.
     pub recoverable_left: u64,
     /// Always false: the database itself is only read.
     pub changed: bool,
@@ -66,18 +66,19 @@ pub struct Exported {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InfluxManifest {
-    /// The shards that the server loses whose metadata this is: an export holds no points.
+    /// The shards that a restore would delete from the server this metadata comes from: an export
+    /// contains no points.
     pub deletes_shards: Vec<NamedShard>,
 }
 
-/// Writes a backup of the metadata that `store` holds. Its lock is held until this is done, so
-/// that both files are of one moment.
+/// Writes a backup of the metadata in `store`. The lock is held until the end, so that database and
+/// SQLite file belong to the same point in time.
 ///
 /// # Errors
-/// * [`ErrorKind::Refused`] when the folder holds an `influx backup` with shards and a manifest is
-///   asked for
-/// * [`ErrorKind::Corrupt`] when the store can't be read whole
-/// * [`ErrorKind::Io`] when a file can't be written, or does not read back; nothing is left then
+/// * [`ErrorKind::Refused`] when a manifest is asked for and the folder holds an `influx backup`
+///   with shards
+/// * [`ErrorKind::Corrupt`] when the store can't be read completely
+/// * [`ErrorKind::Io`] when a file can't be written or verified; nothing is left then
 pub fn export(
     store: &Store,
     options: &Options,
@@ -85,14 +86,14 @@ pub fn export(
     disk: &dyn Disk,
     progress: &dyn Fn(u64),
 ) -> Result<(Exported, Vec<Finding>)> {
-    let via = Via { disk, progress };
+    let context = ExportContext { disk, progress };
     match out {
-        Out::Folder(folder) => to_folder(store, options, folder, &via),
-        Out::Stream(stream, name) => to_stream(store, options, stream, name, &via),
+        Out::Folder(folder) => to_folder(store, options, folder, &context),
+        Out::Stream(stream, name) => to_stream(store, options, stream, name, &context),
     }
 }
 
-/// Does all of [`export`] but writing.
+/// Does everything that [`export`] does except writing.
 ///
 /// # Errors
 /// As [`export`].
@@ -116,7 +117,7 @@ pub fn could_export(
     let (recoverable_left, findings) = recoverable(store)?;
     let written = WrittenBackup {
         files: Vec::new(),
-        looked: look(store.snapshot())?,
+        facts: look(store.snapshot())?,
         recoverable_left,
         findings,
     };
@@ -134,7 +135,7 @@ fn told(
     let influx_manifest = if options.influx_manifest {
         let shards = tsm::load(store.snapshot())?.unwrap_or_default().shards();
         Some(InfluxManifest {
-            deletes_shards: NamedShard::all(&shards, &written.looked.catalog),
+            deletes_shards: NamedShard::all(&shards, &written.facts.catalog),
         })
     } else {
         None
@@ -151,40 +152,40 @@ fn told(
     Ok((exported, written.findings))
 }
 
-/// How it is done, and who is told.
-struct Via<'a> {
+/// The disk and the progress callback.
+struct ExportContext<'a> {
     disk: &'a dyn Disk,
     progress: &'a dyn Fn(u64),
 }
 
-/// Writes all files of an export to `sink`, in the order in which they may be seen.
+/// Writes all files of an export to `sink`. The manifests come last.
 ///
-/// The store is laid out anew in a private temporary file first: Bolt's first pages are known only
-/// when the last ones are, so nothing can be packed on the way. Meanwhile another thread looks at
-/// what the summary tells.
+/// The store is rewritten to a private temporary file first. Bolt's first pages are known only
+/// after the last ones, so a direct stream is not possible. Meanwhile another thread computes the
+/// summary.
 fn write(
     store: &Store,
     options: &Options,
     base: &str,
     sink: &mut dyn ExportTarget,
     scratch: Option<&Path>,
-    via: &Via<'_>,
+    context: &ExportContext<'_>,
 ) -> Result<WrittenBackup> {
     let names = Names::new(base, options.compression);
     let compression = options.compression;
-    let (parts, looked) = std::thread::scope(|scope| {
+    let (parts, facts) = std::thread::scope(|scope| {
         let looking = scope.spawn(|| {
             let left = recoverable(store)?;
             Ok::<_, Error>((left, look(store.snapshot())?))
         });
         let mut parts = || -> Result<(ManifestEntry, Option<ManifestEntry>)> {
-            // First, since it is small and may be refused.
+            // The SQLite file goes first: it is small, and copying it may fail.
             let sql = options.sqlite.as_deref().map(sql::copy).transpose()?;
             let mut kv = temporary(scratch)?;
             let path = Path::new("a temporary copy of the store");
-            let device = via.disk.private(kv.try_clone().at("write", path)?);
+            let device = context.disk.private(kv.try_clone().at("write", path)?);
             store.copy_to(Engine::Bolt, device, path, &Progress::new(&|_| {}))?;
-            let sum = sink.put(&names.kv, &mut kv, compression, via.progress)?;
+            let sum = sink.put(&names.kv, &mut kv, compression, context.progress)?;
             let kv = ManifestEntry::new(names.kv.clone(), compression, sum);
             let sql = match sql {
                 None => None,
@@ -198,8 +199,8 @@ fn write(
         (parts(), looking.join())
     });
     let (kv, sql) = parts?;
-    let ((recoverable_left, findings), looked) = match looked {
-        Ok(looked) => looked?,
+    let ((recoverable_left, findings), facts) = match facts {
+        Ok(facts) => facts?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
     let mut files: Vec<ManifestEntry> = [Some(kv.clone()), sql.clone()]
@@ -207,12 +208,12 @@ fn write(
         .flatten()
         .collect();
     if options.influx_manifest {
-        let text = manifest_text(store, &looked, &kv, sql.as_ref())?;
+        let text = manifest_text(store, &facts, &kv, sql.as_ref())?;
         let sum = sink.put_text(&names.manifest, &text)?;
         files.push(ManifestEntry::new(names.manifest, Compression::None, sum));
     }
     let created_at = options.now.to_string();
-    let summary = &looked.summary;
+    let summary = &facts.summary;
     let checksums = checksum_manifest::NewChecksumManifest::new(
         &created_at,
         &kv,
@@ -225,16 +226,16 @@ fn write(
     files.push(ManifestEntry::new(names.checksums, Compression::None, sum));
     Ok(WrittenBackup {
         files,
-        looked,
+        facts,
         recoverable_left,
         findings,
     })
 }
 
-/// What was written, and seen on the way.
+/// Checksums and facts collected while writing.
 struct WrittenBackup {
     files: Vec<ManifestEntry>,
-    looked: Looked,
+    facts: StoreFacts,
     recoverable_left: u64,
     findings: Vec<Finding>,
 }
@@ -243,15 +244,15 @@ fn to_folder(
     store: &Store,
     options: &Options,
     path: &Path,
-    via: &Via<'_>,
+    context: &ExportContext<'_>,
 ) -> Result<(Exported, Vec<Finding>)> {
-    let made = !is_folder(path)?;
-    let mut folder = FolderTarget::open(path, made, via.disk)?;
+    let create = !is_folder(path)?;
+    let mut folder = FolderTarget::open(path, create, context.disk)?;
     if options.influx_manifest {
         no_shards_in(path)?;
     }
     let base = free_base(path, options.now)?;
-    let written = write(store, options, &base, &mut folder, Some(path), via)?;
+    let written = write(store, options, &base, &mut folder, Some(path), context)?;
     let told = told(path, base, written, options, store)?;
     folder.complete();
     Ok(told)
@@ -262,11 +263,11 @@ fn to_stream(
     options: &Options,
     stream: &mut dyn Write,
     name: &Path,
-    via: &Via<'_>,
+    context: &ExportContext<'_>,
 ) -> Result<(Exported, Vec<Finding>)> {
     let base = base(options.now);
-    let mut stream = TarTarget::new(stream, name, options.now, via.disk);
-    let written = write(store, options, &base, &mut stream, None, via)?;
+    let mut stream = TarTarget::new(stream, name, options.now, context.disk);
+    let written = write(store, options, &base, &mut stream, None, context)?;
     stream.finish()?;
     told(Path::new("-"), base, written, options, store)
 }
@@ -291,7 +292,7 @@ impl Names {
     }
 }
 
-/// A part as a manifest names it.
+/// A file as a manifest lists it.
 fn file_of(part: &ManifestEntry) -> FileOf {
     FileOf {
         name: part.file_name.clone(),
@@ -302,7 +303,7 @@ fn file_of(part: &ManifestEntry) -> FileOf {
 
 fn manifest_text(
     store: &Store,
-    looked: &Looked,
+    facts: &StoreFacts,
     kv: &ManifestEntry,
     sql: Option<&ManifestEntry>,
 ) -> Result<Vec<u8>> {
@@ -310,26 +311,26 @@ fn manifest_text(
     manifest::write(
         &file_of(kv),
         sql.map(file_of).as_ref(),
-        &looked.catalog,
+        &facts.catalog,
         &data,
     )
 }
 
-/// Whether there is a folder at `path`.
+/// Whether `path` is a folder.
 fn is_folder(path: &Path) -> Result<bool> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => Ok(true),
         Ok(_) => Err(Error::new(
             ErrorKind::Refused,
-            format!("{} exists already and is no folder", path.display()),
+            format!("{} exists already and is not a folder", path.display()),
         )
-        .with_hint("name a folder, which is made if it is not there; - is one tar stream")),
+        .with_hint("name a folder (it is created if it does not exist), or - for one tar stream")),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(cause) => Err(cause).at("look at", path),
+        Err(cause) => Err(cause).at("access", path),
     }
 }
 
-/// A base that no file of the folder has yet: of this second, or the next free one.
+/// A base name that no file in the folder uses: this second, or the next free one.
 fn free_base(folder: &Path, now: jiff::Timestamp) -> Result<String> {
     const TRIES: i64 = 60;
     let names: Vec<String> = folder::names_in(folder)?;
@@ -342,12 +343,15 @@ fn free_base(folder: &Path, now: jiff::Timestamp) -> Result<String> {
     }
     Err(Error::new(
         ErrorKind::Refused,
-        format!("{} is full of backups of this minute", folder.display()),
+        format!(
+            "{} already holds a backup for every second of this minute",
+            folder.display()
+        ),
     ))
 }
 
-/// Refuses a folder with a backup of points in it: the influx CLI reads all manifests of a folder
-/// as one, and this one would take the shards of the others away.
+/// Refuses a folder that holds a backup with shards. The influx CLI reads all manifests of a folder
+/// as one backup, and this one would hide the shards of the others.
 fn no_shards_in(folder: &Path) -> Result<()> {
     for name in folder::names_in(folder)? {
         if !name.ends_with(manifest::SUFFIX) {
@@ -360,12 +364,12 @@ fn no_shards_in(folder: &Path) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "{} names shards: the influx CLI would take a manifest of metadata alone for \
-                     a later backup of the same, restore it, and leave the shards out",
+                    "{} names shards: the influx CLI would take a manifest without shards for a \
+                     later version of the same backup, and would not restore the shards",
                     path.display()
                 ),
             )
-            .with_hint("export to another folder, or without --influx-manifest"));
+            .with_hint("export to another folder, or leave out --influx-manifest"));
         }
     }
     Ok(())

@@ -9,15 +9,15 @@ use crate::error::{ErrorKind, IoContext, Result};
 use crate::ops::backup::Compression;
 use crate::ops::backup::pack::{pack, temporary};
 use crate::ops::files::checksums::{Checksum, ChecksumWriter, reads_back};
-use crate::ops::files::disk::{Disk, Front, Step};
+use crate::ops::files::disk::{Disk, SequentialFile, Step};
 use crate::ops::files::output::{Finished, OutputFile};
 
-/// Takes the files of an export, one after the other.
+/// Receives the files of an export one by one.
 pub trait ExportTarget {
-    /// Takes what `content` holds, packed as asked.
+    /// Writes `content` with the given compression.
     ///
     /// # Errors
-    /// When it can't be written, or does not read back.
+    /// When it can't be written or verified.
     fn put(
         &mut self,
         name: &str,
@@ -26,63 +26,62 @@ pub trait ExportTarget {
         progress: &dyn Fn(u64),
     ) -> Result<Checksum>;
 
-    /// Takes a text as it is.
+    /// Writes `text` without compression.
     ///
     /// # Errors
     /// As [`ExportTarget::put`].
     fn put_text(&mut self, name: &str, text: &[u8]) -> Result<Checksum>;
 }
 
-/// A folder, with what this run has put into it. Unless it is complete, all of it goes again.
+/// A folder and the files this run has written to it. They are removed on drop unless the export is
+/// complete.
 pub struct FolderTarget<'a> {
     path: &'a Path,
-    made: bool,
+    created: bool,
     written: Vec<Finished>,
     complete: bool,
     disk: &'a dyn Disk,
 }
 
 impl<'a> FolderTarget<'a> {
-    /// The folder at `path`, which is made if it is to be `made`.
+    /// Opens the folder at `path`; creates it first if `create` is set.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn open(path: &'a Path, made: bool, disk: &'a dyn Disk) -> Result<Self> {
-        if made {
+    /// I/O errors.
+    pub fn open(path: &'a Path, create: bool, disk: &'a dyn Disk) -> Result<Self> {
+        if create {
             let mut builder = DirBuilder::new();
-            let made = disk.before(Step::Make(path));
-            let created = made.and_then(|()| builder.mode(0o700).create(path));
+            let allowed = disk.before(Step::Make(path));
+            let created = allowed.and_then(|()| builder.mode(0o700).create(path));
             let created = created.at("create", path);
             created.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => {
-                    error.with_hint("the folder that it is to stand in must exist")
-                }
+                ErrorKind::NotFound => error.with_hint("its parent folder must exist"),
                 _ => error,
             })?;
         }
         Ok(Self {
             path,
-            made,
+            created: create,
             written: Vec::new(),
             complete: false,
             disk,
         })
     }
 
-    /// All is there, and stays.
+    /// Marks the export as complete; its files stay.
     pub fn complete(mut self) {
         self.complete = true;
     }
 
-    /// Writes a file, which has its name when it is complete and was read back.
+    /// Writes and verifies a file; only then it gets its name.
     fn write(
         &mut self,
         name: &str,
-        write: impl FnOnce(&mut Front, &Path) -> Result<Checksum>,
+        write: impl FnOnce(&mut SequentialFile, &Path) -> Result<Checksum>,
     ) -> Result<Checksum> {
         let path = self.path.join(name);
         let out = OutputFile::create_regular(&path)?;
-        let mut front = Front::new(self.disk.device(out.file().at("write", &path)?));
+        let mut front = SequentialFile::new(self.disk.device(out.file().at("write", &path)?));
         let sum = write(&mut front, &path)?;
         front.sync().at("write", &path)?;
         reads_back(&mut front, &sum).at("verify", &path)?;
@@ -120,11 +119,11 @@ impl Drop for FolderTarget<'_> {
         if self.complete {
             return;
         }
-        // The last first: it is what makes an export look complete.
+        // In reverse order: the last file makes an export look complete.
         for finished in self.written.iter().rev() {
             let _ = finished.remove();
         }
-        if self.made {
+        if self.created {
             let _ = fs::remove_dir(self.path);
         }
     }
@@ -140,7 +139,7 @@ pub struct TarTarget<'a> {
 }
 
 impl<'a> TarTarget<'a> {
-    /// Writes to `stream`, which is `name` in messages; its files are of `time`.
+    /// A tar stream to `stream`, called `name` in messages. Its entries have the time `time`.
     pub fn new(
         stream: &'a mut dyn Write,
         name: &'a Path,
@@ -155,7 +154,7 @@ impl<'a> TarTarget<'a> {
         }
     }
 
-    /// Writes the end.
+    /// Writes the end of the archive.
     ///
     /// # Errors
     /// When it can't be written.
@@ -184,10 +183,10 @@ impl ExportTarget for TarTarget<'_> {
         compression: Compression,
         progress: &dyn Fn(u64),
     ) -> Result<Checksum> {
-        // A tar tells how long a file is before it comes.
+        // A tar header contains the length of the file, so compress it first.
         let packed = temporary(None)?;
         let path = Path::new("a temporary file");
-        let mut packed = Front::new(self.disk.device(packed));
+        let mut packed = SequentialFile::new(self.disk.device(packed));
         let sum = pack(content, compression, &mut packed, path, &mut |done| {
             progress(done);
         })?;
@@ -208,7 +207,7 @@ impl ExportTarget for TarTarget<'_> {
 
 fn checksum_of(text: &[u8]) -> Checksum {
     let mut summed = ChecksumWriter::new(io::sink());
-    // A sink takes everything.
+    // Writing to a sink can't fail.
     let _ = summed.write_all(text);
     summed.sum()
 }

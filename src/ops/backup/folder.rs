@@ -1,4 +1,4 @@
-//! What is in the folder of a backup: names of files, and texts of bounded length.
+//! Reading the folder of a backup: file names, and texts of bounded length.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -6,18 +6,19 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 
-/// Longest manifest that is read, in bytes.
+/// Maximum size of a manifest in bytes.
 const LONGEST_TEXT: u64 = 64 << 20;
 
-/// The failure of a path that holds no backup.
+/// The error for a path that is not a backup.
 pub(super) fn no_backup(path: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::NotAStore,
-        format!("{} is no backup: {why}", path.display()),
+        format!("{} is not a backup: {why}", path.display()),
     )
 }
 
-/// The names of the files in a folder, ascending. Those that are no text are none of a backup's.
+/// The names of the files in a folder, ascending. Names that are not UTF-8 are skipped: no backup
+/// has such.
 ///
 /// # Errors
 /// When the folder can't be read.
@@ -32,10 +33,10 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Reads a text that is not longer than any manifest.
+/// Reads a text of at most [`LONGEST_TEXT`] bytes.
 ///
 /// # Errors
-/// As the system says; [`ErrorKind::NotAStore`] when it is longer.
+/// I/O errors; [`ErrorKind::NotAStore`] when it is longer.
 pub fn read_text(file: &File, path: &Path) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     file.take(LONGEST_TEXT + 1)

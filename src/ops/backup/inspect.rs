@@ -1,4 +1,4 @@
-//! `backup inspect`: what a backup holds, whether it is whole, and what would open it.
+//! `backup inspect`: content of a backup, its completeness, and the token that opens it.
 
 use std::path::PathBuf;
 
@@ -11,36 +11,36 @@ use crate::metadata::tsm;
 use crate::ops::backup::operator::{Answer, Supplied, full_restore, supplied};
 use crate::ops::backup::source::{Backup, FileState, Kind, Role};
 use crate::ops::backup::sql;
-use crate::ops::backup::summary::{Looked, NamedShard, Summary, look};
+use crate::ops::backup::summary::{NamedShard, StoreFacts, Summary, look};
 use crate::secret::Token;
 use crate::store::{OpenOptions, Store};
 
-/// What a backup is.
+/// The report about a backup.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspected {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What sort of backup.
+    /// The kind of backup.
     pub kind: Kind,
-    /// What the names of its files begin with; of several backups in a folder, the newest.
+    /// The common start of its file names; for a folder with several backups, of the newest.
     pub base: Option<String>,
-    /// Whether it is whole: everything is there, and nothing damaged as far as can be told.
+    /// Whether it is complete and no damage was found.
     pub complete: bool,
     /// Its files.
     pub files: Vec<FileState>,
-    /// Whether it holds an SQLite file.
+    /// Whether it contains an SQLite file.
     pub sqlite: bool,
-    /// What the metadata store holds; none when it can't be read.
+    /// Content of the metadata store; `None` when it can't be read.
     #[serde(flatten)]
     pub summary: MaybeSummary,
-    /// What is to be said of the operator token that was supplied.
+    /// The check of the supplied operator token.
     pub operator_token: Option<Supplied>,
-    /// What `influx restore --full` would do; none when the store can't be read.
+    /// What `influx restore --full` would do; `None` when the store can't be read.
     pub full_restore: Option<FullRestore>,
-    /// What is wrong, or worth knowing.
+    /// Problems and notes.
     pub findings: Vec<Finding>,
-    /// Always false: looking changes nothing.
+    /// Always false: this command only reads.
     pub changed: bool,
 }
 
@@ -48,9 +48,9 @@ pub struct Inspected {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum MaybeSummary {
-    /// It was read.
+    /// The store was read.
     Read(Summary),
-    /// It can't be.
+    /// The store can't be read.
     Unreadable {
         /// Always null.
         schema: (),
@@ -65,29 +65,28 @@ pub enum MaybeSummary {
 /// What `influx restore --full` would do with a backup.
 #[derive(Debug, Serialize)]
 pub struct FullRestore {
-    /// By an influx CLI before 2.8.0.
+    /// With an influx CLI before 2.8.0.
     #[serde(rename = "cliBefore28")]
     pub cli_before_28: Answer,
-    /// Since 2.8.0, with the supplied operator token as `--operator-token`.
+    /// With influx CLI 2.8.0 or later and the supplied operator token as `--operator-token`.
     #[serde(rename = "cli28")]
     pub cli_28: Answer,
-    /// The shards that the metadata names and the backup does not hold: on the server whose
-    /// metadata this is they would be deleted.
+    /// Shards that the metadata names but the backup does not contain: the restore would delete
+    /// them from the server the metadata comes from.
     #[serde(rename = "deletesShards")]
     pub deletes_shards: Vec<NamedShard>,
 }
 
-/// Looks at a backup as a whole.
+/// Inspects a whole backup.
 ///
 /// # Errors
-/// [`ErrorKind::NotAStore`] when a bare file is no database; else when something can't be read
-/// that is there.
+/// [`ErrorKind::NotAStore`] when a bare file is not a database; otherwise I/O errors.
 pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) -> Result<Inspected> {
     let (files, mut findings) = backup.check(&[Role::Kv, Role::Sql, Role::Shard], true)?;
     let store = match backup.store(options) {
         Ok(store) => Some(store),
         Err(error) if backup.kind != Kind::Database && is_damage(&error) => {
-            // Where the file is known to be damaged or missing, that is told already.
+            // Damaged or missing files were already reported.
             if findings
                 .iter()
                 .all(|finding| !finding.place.ends_with(&backup.kv.name))
@@ -112,19 +111,19 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
         let damage = check.findings.into_iter();
         findings.extend(damage.filter(|finding| finding.severity == Severity::Error));
         findings.extend(residue(backup, &store)?);
-        let looked = look(store.snapshot())?;
-        findings.extend(looked.schema_findings.iter().cloned());
+        let facts = look(store.snapshot())?;
+        findings.extend(facts.schema_findings.iter().cloned());
         operator_token = token
-            .map(|token| supplied(store.snapshot(), &looked, token))
+            .map(|token| supplied(store.snapshot(), &facts, token))
             .transpose()?;
         restore = Some(of_full_restore(
             backup,
             &store,
-            &looked,
+            &facts,
             operator_token.as_ref(),
             &mut findings,
         )?);
-        summary = MaybeSummary::Read(looked.summary);
+        summary = MaybeSummary::Read(facts.summary);
     }
     look_at_sqlite(backup, &mut findings)?;
     Ok(Inspected {
@@ -144,7 +143,7 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
     })
 }
 
-/// What unused parts of the store show: `influx backup` copies them too.
+/// Tokens left in free pages of the store: `influx backup` copies these pages too.
 fn residue(backup: &Backup, store: &Store) -> Result<Option<Finding>> {
     let (known, _) = Known::load(store.snapshot())?;
     let mut scan = Scan::new(&known);
@@ -161,13 +160,13 @@ fn residue(backup: &Backup, store: &Store) -> Result<Option<Finding>> {
     let place = backup.kv.name.as_str();
     Ok(Some(
         Finding::new(Code::BackupResidue, place, message).with_hint(
-            "boltkey backup restore leaves them behind, influx restore does not; boltkey residue \
-             recover gets back those of hashed tokens",
+            "boltkey backup restore does not copy them, but influx restore does; boltkey residue \
+             recover writes out those of hashed tokens",
         ),
     ))
 }
 
-/// Whether an error tells of the backup rather than of this host.
+/// Whether an error is about the backup and not about this host.
 fn is_damage(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -178,11 +177,11 @@ fn is_damage(error: &Error) -> bool {
 fn of_full_restore(
     backup: &Backup,
     store: &Store,
-    looked: &Looked,
+    facts: &StoreFacts,
     supplied: Option<&Supplied>,
     findings: &mut Vec<Finding>,
 ) -> Result<FullRestore> {
-    let answers = full_restore(store.snapshot(), looked, supplied)?;
+    let answers = full_restore(store.snapshot(), facts, supplied)?;
     let mut shards = match tsm::load(store.snapshot()) {
         Ok(data) => data.unwrap_or_default().shards(),
         Err(error) if is_damage(&error) => {
@@ -201,7 +200,7 @@ fn of_full_restore(
             Finding::new(
                 Code::NoManifest,
                 backup.path.display().to_string(),
-                "it has no .manifest, so influx restore does not take it as it is",
+                "it has no .manifest file, so influx restore does not accept it",
             )
             .with_hint("boltkey backup export --influx-manifest writes one"),
         );
@@ -209,27 +208,28 @@ fn of_full_restore(
     Ok(FullRestore {
         cli_before_28: answers.cli_before_28,
         cli_28: answers.cli_28,
-        deletes_shards: NamedShard::all(&shards, &looked.catalog),
+        deletes_shards: NamedShard::all(&shards, &facts.catalog),
     })
 }
 
-/// Whether the SQLite file is one, and whole.
+/// Checks that the SQLite file is valid and complete.
 fn look_at_sqlite(backup: &Backup, findings: &mut Vec<Finding>) -> Result<()> {
     if backup.sql.is_none() {
         findings.push(Finding::new(
             Code::NoSqlite,
             backup.path.display().to_string(),
-            "it has no SQLite file: no notebooks, annotations, remotes and replications",
+            "it has no SQLite file, so it contains no notebooks, annotations, remotes or \
+             replications",
         ));
         return Ok(());
     }
-    let looked = backup.sqlite().and_then(|found| match found {
+    let checked = backup.sqlite().and_then(|found| match found {
         Some((file, path)) => sql::unpacked(file, &path, None).map(drop),
         None => Ok(()),
     });
-    match (looked, &backup.sql) {
+    match (checked, &backup.sql) {
         (Err(error), Some(sql)) if is_damage(&error) => {
-            // Where the file is known to be damaged or missing, that is told already.
+            // Damaged or missing files were already reported.
             if findings
                 .iter()
                 .all(|finding| !finding.place.ends_with(&sql.name))
@@ -239,6 +239,6 @@ fn look_at_sqlite(backup: &Backup, findings: &mut Vec<Finding>) -> Result<()> {
             }
             Ok(())
         }
-        (looked, _) => looked,
+        (checked, _) => checked,
     }
 }

@@ -1,5 +1,5 @@
-//! The manifests of `influx backup`: read in the forms of every 2.x release, written in the
-//! current one.
+//! The manifests of `influx backup`: reads the formats of every 2.x release, writes the current
+//! one.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Catalog, Id, tsm};
 use crate::ops::backup::Compression;
 
-/// What the names of manifests end in.
+/// The suffix of manifest files.
 pub const SUFFIX: &str = ".manifest";
 
-/// The form that the influx CLI of 2.1 and later writes and takes.
+/// The format version that the influx CLI writes and accepts since 2.1.
 const VERSION: u64 = 2;
 
-/// What a manifest names.
+/// The content of a manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
     /// The metadata store.
     pub kv: FileOf,
     /// The SQLite file; 2.0 has none.
     pub sql: Option<FileOf>,
-    /// The shards, by organization and bucket name.
+    /// The shards by organization name and bucket name.
     pub shards: BTreeMap<(String, String), Vec<ShardFile>>,
 }
 
-/// A file, as a manifest names it.
+/// A file as a manifest lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileOf {
     /// Its name in the folder.
     pub name: String,
     /// Its length in bytes as it is stored.
     pub size: u64,
-    /// How it is packed; where the manifest does not tell, none.
+    /// Its compression; `None` where the manifest does not say.
     pub compression: Option<Compression>,
 }
 
@@ -47,7 +47,7 @@ pub struct ShardFile {
     pub file: FileOf,
 }
 
-/// Both forms at once: fields that a form lacks are absent.
+/// Both formats in one type: fields that a format lacks are absent.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Read {
@@ -131,7 +131,7 @@ impl ReadFile {
     }
 }
 
-/// Refuses what is no name of a file in the backup's own folder.
+/// Refuses a name that is not a plain file name.
 ///
 /// # Errors
 /// [`ErrorKind::NotAStore`], naming it.
@@ -142,33 +142,33 @@ pub fn plain_name(name: &str, named_by: &str) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::NotAStore,
-        format!("{named_by} names the file {name:?}, which is none of the backup's own folder"),
+        format!("{named_by} names the file {name:?}, which is not in the backup's own folder"),
     )
-    .with_hint("a backup names its files without folders; where does this one come from?"))
+    .with_hint("a backup names its files without folders; check where this backup comes from"))
 }
 
 impl Manifest {
-    /// Reads one; `name` is its own, for messages.
+    /// Parses a manifest; `name` is its file name, for messages.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAStore`] when it is no manifest, is of a version that is not known, or
-    /// names files elsewhere.
+    /// [`ErrorKind::NotAStore`] when it is not a manifest, has an unknown version, or names files
+    /// outside the folder.
     pub fn read(text: &[u8], name: &str) -> Result<Self> {
         let damaged = |why: String| {
             Error::new(
                 ErrorKind::NotAStore,
-                format!("{name} is no manifest: {why}"),
+                format!("{name} is not a manifest: {why}"),
             )
         };
         let read: Read = serde_json::from_slice(text).map_err(|cause| {
-            // The library's text may quote the content.
+            // The library's error text may quote the content.
             damaged(format!("line {}, column {}", cause.line(), cause.column()))
         })?;
         if let Some(version) = read.manifest_version
             && version != VERSION
         {
             return Err(damaged(format!(
-                "its version is {version}; the influx CLI takes {VERSION}, or none at all"
+                "its version is {version}; the influx CLI accepts version {VERSION} or no version"
             )));
         }
         let mut manifest = Self {
@@ -193,7 +193,7 @@ impl Manifest {
         for shard in read.files.unwrap_or_default() {
             let key = (shard.organization_name, shard.bucket_name);
             let mut file = shard.file.into_file(name)?;
-            // 2.0 packs every shard and says so nowhere.
+            // 2.0 compresses every shard, but does not record it.
             file.compression.get_or_insert(Compression::Gzip);
             manifest.shards.entry(key).or_default().push(ShardFile {
                 shard: shard.shard_id,
@@ -203,8 +203,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Adds what a later manifest of the same folder says: its metadata, and its shards of every
-    /// bucket that it names. The influx CLI does so too.
+    /// Merges a later manifest of the same folder: its metadata, and its shards for every bucket it
+    /// names. The influx CLI does the same.
     pub fn overlay(&mut self, later: Self) {
         self.kv = later.kv;
         self.sql = later.sql;
@@ -217,7 +217,7 @@ impl Manifest {
     }
 }
 
-/// A manifest as it is written.
+/// The format for writing a manifest.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WrittenManifest<'a> {
@@ -258,7 +258,7 @@ struct WrittenPolicy<'a> {
     replica_n: u32,
     duration: i64,
     shard_group_duration: i64,
-    /// None: a backup of metadata has no points.
+    /// Always empty: a backup of metadata has no points.
     shard_groups: [(); 0],
     subscriptions: Vec<WrittenSubscription<'a>>,
 }
@@ -270,11 +270,11 @@ struct WrittenSubscription<'a> {
     destinations: &'a [String],
 }
 
-/// The manifest of a backup of metadata alone: all buckets, and no shard of any. Buckets without
-/// time-series metadata, or of a deleted organization, are left out, as the server does.
+/// The manifest of a metadata-only backup: all buckets, without shards. Like the server, it leaves
+/// out buckets without time-series metadata and buckets of deleted organizations.
 ///
 /// # Errors
-/// Never, as long as numbers and texts can be written as JSON.
+/// Only if JSON serialization fails, which does not happen for these types.
 pub fn write(
     kv: &FileOf,
     sql: Option<&FileOf>,
@@ -336,19 +336,19 @@ fn policy(policy: &tsm::RetentionPolicy) -> WrittenPolicy<'_> {
     }
 }
 
-/// The base of a backup's names, as the influx CLI makes it: the time it began, in UTC.
+/// The common start of a backup's file names, as the influx CLI chooses it: the start time in UTC.
 #[must_use]
 pub fn base(time: Timestamp) -> String {
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// A manifest with another metadata file in it, and every other byte of it as it was.
+/// A manifest with a new size of the metadata file; every other byte stays as it is.
 ///
 /// # Errors
-/// [`ErrorKind::NotAStore`] when it is no JSON object with a `kv` in it.
+/// [`ErrorKind::NotAStore`] when it is not a JSON object with a `kv` field.
 pub fn with_size_of_kv(text: &[u8], size: u64, name: &str) -> Result<Vec<u8>> {
     use crate::metadata::json::{Edit, Object};
-    let damaged = || Error::new(ErrorKind::NotAStore, format!("{name} is no manifest"));
+    let damaged = || Error::new(ErrorKind::NotAStore, format!("{name} is not a manifest"));
     let object = Object::parse(text).ok_or_else(damaged)?;
     let kv = object.get("kv").ok_or_else(damaged)?;
     let mut new = Vec::new();

@@ -41,18 +41,18 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 
-/// How a file of a backup is packed.
+/// Compression of a file of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Not at all.
+    /// Not compressed.
     None,
-    /// As a gzip stream.
+    /// Gzip.
     Gzip,
 }
 
 impl Compression {
-    /// What names of such files end in.
+    /// The suffix of such files.
     #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
-//! Operator tokens of a backup: whether a supplied one opens it, and what `influx restore --full`
-//! would answer.
+//! Operator tokens of a backup: whether a supplied token opens it, and the result of `influx
+//! restore --full`.
 
 use serde::Serialize;
 
@@ -7,38 +7,38 @@ use crate::error::Result;
 use crate::metadata::authenticate::{find, judge};
 use crate::metadata::{Authorization, Class, Id, Kind as TokenKind, Storage, authorization, names};
 use crate::ops::backup::source::Kind;
-use crate::ops::backup::summary::Looked;
+use crate::ops::backup::summary::StoreFacts;
 use crate::secret::Token;
 use crate::store::Snapshot;
 
-/// The migration since which operator tokens have the types that today's servers ask for. Older
-/// stores are migrated while they are restored, and their operator tokens get them.
+/// Since this migration, operator tokens have all resource types that current servers require.
+/// Older stores are migrated during the restore, and their operator tokens get the missing types.
 const COMPLETE_SINCE: u64 = 19;
 
-/// What is to be said of a supplied operator token.
+/// The check of a supplied operator token.
 #[derive(Debug, Clone, Serialize)]
 pub struct Supplied {
     /// Whether it opens the backup.
     pub matches: bool,
-    /// Its authorization, if it is one's.
+    /// Its authorization, if it belongs to one.
     pub id: Option<Id>,
-    /// How its authorization keeps it.
+    /// How its authorization stores it.
     #[serde(skip)]
     pub storage: Option<Storage>,
-    /// Why it does not open the backup; or what is to be said although it does.
+    /// Why it does not open the backup, or a note although it does.
     pub reason: Option<String>,
 }
 
-/// Whether a server would take this sort of token for an operator's after the store was restored.
+/// Whether a server accepts this kind of token as an operator token after the restore.
 fn is_operator(class: Class, schema: u64) -> bool {
     class.kind == TokenKind::Operator && (!class.old_vintage || schema < COMPLETE_SINCE)
 }
 
-/// Judges a supplied operator token.
+/// Checks a supplied operator token.
 ///
 /// # Errors
-/// When the store can't be read, or is damaged where the token leads.
-pub fn supplied(snapshot: &dyn Snapshot, looked: &Looked, token: &Token) -> Result<Supplied> {
+/// When the store can't be read, or the token's record is damaged.
+pub fn supplied(snapshot: &dyn Snapshot, facts: &StoreFacts, token: &Token) -> Result<Supplied> {
     let refused = |id, storage, reason: &str| Supplied {
         matches: false,
         id,
@@ -46,11 +46,7 @@ pub fn supplied(snapshot: &dyn Snapshot, looked: &Looked, token: &Token) -> Resu
         reason: Some(reason.to_owned()),
     };
     if token.reveal().is_empty() {
-        return Ok(refused(
-            None,
-            None,
-            "the operator token that was given is empty",
-        ));
+        return Ok(refused(None, None, "the given operator token is empty"));
     }
     let Some(id) = find(snapshot, token)? else {
         return Ok(refused(
@@ -59,18 +55,18 @@ pub fn supplied(snapshot: &dyn Snapshot, looked: &Looked, token: &Token) -> Resu
             "no authorization of the backup has this token",
         ));
     };
-    let schema = looked.summary.schema.migrations;
+    let schema = facts.summary.schema.migrations;
     let judged = authorization::with(snapshot, id, |record| {
-        let verdict = judge(record, &looked.catalog, &looked.indexes);
+        let verdict = judge(record, &facts.catalog, &facts.indexes);
         let storage = Some(record.storage());
         let class = record.class();
         if class.kind != TokenKind::Operator {
-            let why = format!("it is no operator token but {}", article(class.kind));
+            let why = format!("it is not an operator token, it is {}", article(class.kind));
             return refused(Some(id), storage, &why);
         }
         if !is_operator(class, schema) {
-            let why = "it lacks the resource types that later releases added, so servers since \
-                       2.1 take it for no operator token";
+            let why = "it lacks resource types that later releases added, so servers since 2.1 \
+                       don't accept it as an operator token";
             return refused(Some(id), storage, why);
         }
         if !verdict.authenticates {
@@ -83,7 +79,7 @@ pub fn supplied(snapshot: &dyn Snapshot, looked: &Looked, token: &Token) -> Resu
             reason: (!verdict.reasons.is_empty()).then(|| verdict.reasons.join("; ")),
         }
     })?;
-    Ok(judged.unwrap_or_else(|| refused(Some(id), None, "its authorization is not there")))
+    Ok(judged.unwrap_or_else(|| refused(Some(id), None, "its authorization does not exist")))
 }
 
 fn article(kind: TokenKind) -> &'static str {
@@ -94,46 +90,46 @@ fn article(kind: TokenKind) -> &'static str {
     }
 }
 
-/// What `influx restore --full` would answer.
+/// The result of `influx restore --full`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// It ends well.
+    /// It succeeds.
     Ok,
-    /// It ends well if an operator token of the backup is given with `--operator-token`.
+    /// It succeeds if an operator token of the backup is given with `--operator-token`.
     NeedsOperatorToken,
     /// It replaces the metadata and then fails with 401.
     Fails,
 }
 
-/// What both generations of the influx CLI make of it.
+/// The results with both generations of the influx CLI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answers {
     /// Without `--operator-token`.
     pub cli_before_28: Answer,
-    /// With `--operator-token`, which only counts when the server's reply carries no token.
+    /// With `--operator-token`, which is used only when the server's reply contains no token.
     pub cli_28: Answer,
 }
 
-/// What the server's reply and the CLI's token make of a full restore. The reply carries the
-/// plaintext of the first active operator token, in the order of IDs: none if that one is hashed.
+/// Predicts a full restore from the server's reply and the CLI's token. The reply contains the
+/// plaintext of the first active operator token in ID order, or nothing if that token is hashed.
 ///
 /// # Errors
 /// When the store can't be read.
 pub fn full_restore(
     snapshot: &dyn Snapshot,
-    looked: &Looked,
+    facts: &StoreFacts,
     supplied: Option<&Supplied>,
 ) -> Result<Answers> {
-    let schema = looked.summary.schema.migrations;
-    // Of the first: whether its plaintext is there, and whether it works.
+    let schema = facts.summary.schema.migrations;
+    // For the first operator token: whether its plaintext is stored, and whether it works.
     let mut first: Option<(bool, bool)> = None;
     let mut one_would_do = false;
     authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
         if !is_operator(record.class(), schema) {
             return;
         }
-        let works = works(record, looked);
+        let works = works(record, facts);
         one_would_do |= works;
         if first.is_none() && record.is_active() {
             first = Some((!record.token.is_empty(), works));
@@ -144,7 +140,8 @@ pub fn full_restore(
         cli_28: answer,
     };
     Ok(match (first, supplied) {
-        // The server refuses what has no operator token, after it has replaced the metadata.
+        // A store without an operator token fails, but only after the server has replaced its
+        // metadata.
         (None, _) | (Some((true, false)), _) => all(Answer::Fails),
         (Some((true, true)), _) => all(Answer::Ok),
         (Some((false, _)), supplied) => Answers {
@@ -158,12 +155,12 @@ pub fn full_restore(
     })
 }
 
-fn works(record: &Authorization<'_>, looked: &Looked) -> bool {
-    judge(record, &looked.catalog, &looked.indexes).authenticates
+fn works(record: &Authorization<'_>, facts: &StoreFacts) -> bool {
+    judge(record, &facts.catalog, &facts.indexes).authenticates
 }
 
 impl Kind {
-    /// Whether `influx restore` takes it as it is.
+    /// Whether `influx restore` accepts it as it is.
     #[must_use]
     pub fn has_manifest(self) -> bool {
         self == Self::Influx
@@ -242,10 +239,10 @@ mod tests {
     }
 
     fn answers(model: &Model, token: Option<&str>) -> (Answer, Answer, Option<String>) {
-        let looked = look(model).unwrap();
+        let facts = look(model).unwrap();
         let supplied =
-            token.map(|token| supplied(model, &looked, &Token::new(token.to_owned())).unwrap());
-        let answers = full_restore(model, &looked, supplied.as_ref()).unwrap();
+            token.map(|token| supplied(model, &facts, &Token::new(token.to_owned())).unwrap());
+        let answers = full_restore(model, &facts, supplied.as_ref()).unwrap();
         let reason = supplied.and_then(|s| if s.matches { None } else { s.reason });
         (answers.cli_before_28, answers.cli_28, reason)
     }
@@ -274,7 +271,7 @@ mod tests {
             let (old, new, _) = answers(&store(tokens), token);
             assert_eq!((old, new), (before, since), "{} {token:?}", tokens.len());
         }
-        // An inactive one is passed over; one of a deleted user is not, and does not work.
+        // The server skips an inactive token, but not one of a deleted user, which does not work.
         let tokens = [(10, "a", Plaintext), (11, "b", Hashed)];
         let mut model = store(&tokens);
         set(

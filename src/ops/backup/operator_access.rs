@@ -1,9 +1,9 @@
-//! Who gets in: whoever has an operator token of the backup, or a new one.
+//! Access to a restored store: by an operator token of the backup, or by a new one.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Id, Storage};
 use crate::ops::backup::operator::{Supplied, supplied};
-use crate::ops::backup::summary::Looked;
+use crate::ops::backup::summary::StoreFacts;
 use crate::ops::backup::token::owner;
 use crate::ops::recover;
 use crate::ops::timestamp::Timestamp;
@@ -11,46 +11,46 @@ use crate::ops::token_plan;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Snapshot};
 
-/// Who is to get in.
+/// Which operator token opens the restored store.
 pub enum OperatorSource {
-    /// Whoever has this operator token of the backup.
+    /// This operator token of the backup.
     Token(Token),
-    /// Whoever has one that is made now.
+    /// A new operator token.
     New,
 }
 
-/// The operator token that gets in.
+/// The operator token that opens the restored store.
 pub(super) struct OperatorAccess {
     pub(super) token: Token,
     pub(super) id: Id,
     pub(super) storage: Storage,
-    /// If it is made now.
-    pub(super) made: Option<token_plan::TokenPlan>,
+    /// The plan of a new token.
+    pub(super) new_token: Option<token_plan::TokenPlan>,
     pub(super) changes: ChangeSet,
 }
 
-/// Whether somebody gets in.
+/// The result of the access check.
 pub(super) enum AccessCheck {
     Opens(Box<OperatorAccess>),
     OpensNot(Supplied),
 }
 
-/// Judges the operator token of the backup, or works out a new one.
+/// Checks the operator token of the backup, or plans a new one.
 ///
 /// # Errors
 /// When the store can't be read; with a new one as [`recover::operator::plan`].
 pub(super) fn check_access(
     snapshot: &dyn Snapshot,
-    looked: &Looked,
+    facts: &StoreFacts,
     source: OperatorSource,
     use_hashed_tokens: Option<bool>,
     now: &Timestamp,
 ) -> Result<AccessCheck> {
     let token = match source {
         OperatorSource::Token(token) => token,
-        OperatorSource::New => return new_access(snapshot, looked, use_hashed_tokens, now),
+        OperatorSource::New => return new_access(snapshot, facts, use_hashed_tokens, now),
     };
-    let judged = supplied(snapshot, looked, &token)?;
+    let judged = supplied(snapshot, facts, &token)?;
     let (true, Some(id), Some(storage)) = (judged.matches, judged.id, judged.storage) else {
         return Ok(AccessCheck::OpensNot(judged));
     };
@@ -58,35 +58,35 @@ pub(super) fn check_access(
         token,
         id,
         storage,
-        made: None,
+        new_token: None,
         changes: ChangeSet::default(),
     })))
 }
 
 fn new_access(
     snapshot: &dyn Snapshot,
-    looked: &Looked,
+    facts: &StoreFacts,
     use_hashed_tokens: Option<bool>,
     now: &Timestamp,
 ) -> Result<AccessCheck> {
-    let (user, org) = owner(looked)?;
-    let catalog = &looked.catalog;
+    let (user, org) = owner(facts)?;
+    let catalog = &facts.catalog;
     let for_whom = recover::operator::Options {
         user: catalog.users.get(&user).map(|user| user.name.clone()),
         org: catalog.orgs.get(&org).map(|org| org.name.clone()),
         use_hashed_tokens,
     };
-    let mut made = recover::operator::plan(snapshot, &for_whom, now)?;
-    let changes = std::mem::take(&mut made.changes);
-    let storage = made.show(false, |made| made.entry.storage)?;
-    let Some(token) = made.token().cloned() else {
-        return Err(Error::new(ErrorKind::Refused, "no token was made"));
+    let mut new_token = recover::operator::plan(snapshot, &for_whom, now)?;
+    let changes = std::mem::take(&mut new_token.changes);
+    let storage = new_token.show(false, |new_token| new_token.entry.storage)?;
+    let Some(token) = new_token.token().cloned() else {
+        return Err(Error::new(ErrorKind::Refused, "no token was created"));
     };
     Ok(AccessCheck::Opens(Box::new(OperatorAccess {
         token,
-        id: made.id(),
+        id: new_token.id(),
         storage,
-        made: Some(made),
+        new_token: Some(new_token),
         changes,
     })))
 }

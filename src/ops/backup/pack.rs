@@ -1,4 +1,4 @@
-//! How the files of a backup are compressed, and the temporary files they are unpacked to.
+//! Compression of backup files, and the temporary files they are unpacked to.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
@@ -13,14 +13,14 @@ use crate::ops::files::checksums::{Checksum, ChecksumWriter};
 use crate::ops::files::copy::{CHUNK, copy};
 use crate::store::{GZIP_MAGIC, fill};
 
-/// gzip's own default, which `influx backup` uses too.
+/// gzip's default level, which `influx backup` uses too.
 const LEVEL: u32 = 6;
 
-/// Writes the whole of `content` to `out`, packed as asked, and tells what was written.
-/// `path` is the output's, for messages.
+/// Writes all of `content` to `out` with the given compression and returns the checksum of the
+/// output. `path` is the output's path, for messages.
 ///
 /// # Errors
-/// When `content` can't be read or `out` not be written.
+/// When `content` can't be read or `out` can't be written.
 pub fn pack(
     content: &mut File,
     compression: Compression,
@@ -42,10 +42,11 @@ pub fn pack(
     Ok(summed.sum())
 }
 
-/// Whether this is a gzip stream; `file` is at its start then, and so is every descriptor of it.
+/// Whether this is a gzip stream. Afterwards `file`, and every descriptor that shares its position,
+/// is at its start.
 ///
 /// # Errors
-/// As the file says.
+/// I/O errors of the file.
 pub fn is_gzip(file: &mut File) -> io::Result<bool> {
     let mut start = [0; GZIP_MAGIC.len()];
     file.rewind()?;
@@ -55,7 +56,7 @@ pub fn is_gzip(file: &mut File) -> io::Result<bool> {
 }
 
 impl ManifestEntry {
-    /// The part with this name that was written so.
+    /// An entry for a written file.
     #[must_use]
     pub fn new(file_name: String, compression: Compression, sum: Checksum) -> Self {
         Self {
@@ -67,26 +68,26 @@ impl ManifestEntry {
     }
 }
 
-/// A private file without a name, gone when it is closed: in `folder`, else where the system
-/// keeps such files.
+/// A private file without a name, removed when it is closed: in `folder`, or in the system's folder
+/// for temporary files.
 ///
 /// # Errors
-/// As the system says.
+/// I/O errors.
 pub fn temporary(folder: Option<&Path>) -> Result<File> {
-    let made = match folder {
+    let file = match folder {
         Some(folder) => tempfile::tempfile_in(folder),
         None => tempfile::tempfile(),
     };
-    made.map_err(|cause| {
+    file.map_err(|cause| {
         let place = folder.map_or_else(
-            || String::from("where the system keeps temporary files"),
+            || String::from("in the system's folder for temporary files"),
             |folder| format!("in {}", folder.display()),
         );
         Error::new(
             ErrorKind::Io,
-            format!("can't make a temporary file {place}: {cause}"),
+            format!("can't create a temporary file {place}: {cause}"),
         )
-        .with_hint("TMPDIR names another place for temporary files")
+        .with_hint("set TMPDIR to another folder for temporary files")
     })
 }
 

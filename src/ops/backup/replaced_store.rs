@@ -1,4 +1,4 @@
-//! What stands where a restore belongs, before it does.
+//! The store that a restore replaces.
 
 use std::path::Path;
 
@@ -7,22 +7,22 @@ use crate::finding::{Code, Finding};
 use crate::metadata::{Catalog, names};
 use crate::store::Store;
 
-/// What stood at the target, as far as it is known.
+/// What is known of the store at the target before the restore.
 #[derive(Default)]
 pub struct ReplacedStore {
     /// Its time-series metadata.
     pub(super) tsm: Option<Vec<u8>>,
-    /// Its names.
+    /// Its users, organizations and buckets.
     pub(super) catalog: Catalog,
-    /// Why it is not known, if there is something.
+    /// Why an existing store can't be read.
     unread: Option<Finding>,
 }
 
 impl ReplacedStore {
-    /// Looks at what stands there.
+    /// Reads the store at the target.
     ///
     /// # Errors
-    /// When it can't be read for a reason of this host. Damage is told by [`ReplacedStore::warning`].
+    /// I/O errors of this host. Damage is reported by [`ReplacedStore::warning`].
     pub fn look(store: Result<Store>, path: &Path) -> Result<Self> {
         let read = store.and_then(|store| {
             Ok(Self {
@@ -42,7 +42,8 @@ impl ReplacedStore {
                         Code::TargetUnread,
                         path.display().to_string(),
                         format!(
-                            "what stands there can't be read, nor which shards it knows: {message}"
+                            "the existing store can't be read, so its shards are not known: \
+                             {message}"
                         ),
                     )),
                     ..Self::default()
@@ -52,13 +53,13 @@ impl ReplacedStore {
         }
     }
 
-    /// Whether it is the same as it was when it was looked at before.
+    /// Whether it is unchanged since `before` was read.
     #[must_use]
     pub fn is_like(&self, before: &Self) -> bool {
         self.tsm == before.tsm
     }
 
-    /// What is to be said of it.
+    /// A warning if it could not be read.
     #[must_use]
     pub fn warning(&self) -> Option<&Finding> {
         self.unread.as_ref()

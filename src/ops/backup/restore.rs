@@ -1,5 +1,5 @@
-//! `backup restore`: a backup becomes the store of a stopped server, once it is known who can get
-//! in.
+//! `backup restore`: restores a backup as the store of a stopped server, after verifying the
+//! operator token.
 
 use std::fs::File;
 use std::io::Seek;
@@ -26,7 +26,7 @@ use crate::ops::backup::{shards, sql};
 use crate::ops::commit::SideFiles;
 use crate::ops::files::checksums::{Checksum, checksum_of, reads_back};
 use crate::ops::files::copy::copy;
-use crate::ops::files::disk::{Disk, Front};
+use crate::ops::files::disk::{Disk, SequentialFile};
 use crate::ops::files::engine_folder;
 use crate::ops::files::new_file::folder_of;
 use crate::ops::timestamp::Timestamp;
@@ -34,63 +34,63 @@ use crate::ops::{hash, token_plan};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Engine, Held, Snapshot};
 
-/// What to restore, and how.
+/// Options of a restore.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the database belongs.
+    /// Target path of the database.
     pub to: PathBuf,
-    /// The engine it is to have.
+    /// Its storage engine.
     pub engine: Engine,
-    /// Where the SQLite file belongs.
+    /// Target path of the SQLite file.
     pub sqlite: PathBuf,
-    /// Where points lie.
+    /// The engine folder with the time-series data.
     pub engine_path: PathBuf,
-    /// Whether what stands there may be replaced.
+    /// Whether existing files may be replaced.
     pub force: bool,
-    /// Whether buckets that old and new metadata have keep their old shards.
+    /// Whether buckets that exist in both the old and the new metadata keep their old shards.
     pub keep_shards: bool,
-    /// Whether tokens in plaintext are hashed on the way.
+    /// Whether plaintext tokens are hashed during the restore.
     pub hash: bool,
-    /// What an explicit `use-hashed-tokens` of influxd says.
+    /// The value of influxd's setting `use-hashed-tokens`, if it is set.
     pub use_hashed_tokens: Option<bool>,
 }
 
-/// A restore that may be made.
+/// A checked restore, ready to run.
 pub struct Plan {
-    pair: RestoreTarget,
+    target: RestoreTarget,
     engine: Engine,
-    /// Until it is put where it belongs.
+    /// `None` after the restore.
     content: Option<BackupStore>,
     sqlite: Option<File>,
     changes: ChangeSet,
-    /// The operator token that opens the result.
+    /// The operator token that opens the restored store.
     token: Token,
     id: Id,
     storage: Storage,
-    /// The one that was made, if it was.
-    pub made: Option<token_plan::TokenPlan>,
-    /// What stands in the way.
+    /// The plan of the new operator token, if one is created.
+    pub new_token: Option<token_plan::TokenPlan>,
+    /// Existing files at the target.
     pub in_the_way: ExistingFiles,
-    /// Shards of the old metadata that the new ones do not know.
+    /// Shards of the old metadata that the new metadata does not know.
     pub lost: Vec<NamedShard>,
     shards: BackupShards,
-    /// How tokens are hashed, if they are, and at what time.
+    /// Options and time of hashing, if tokens are hashed.
     hash: Option<(hash::Options, Timestamp)>,
-    /// How many are.
+    /// The number of tokens hashed.
     hashed: u64,
-    /// What is worth saying.
+    /// Warnings and notes.
     pub findings: Vec<Finding>,
 }
 
-/// What became of the question who gets in.
+/// The result of planning a restore.
 pub enum Planned {
-    /// The restore may be made.
+    /// The restore can run.
     Ready(Box<Plan>),
     /// The operator token does not open the backup.
     Refused(Supplied),
 }
 
-/// Numbers of the backup's shards, none of which is restored.
+/// Numbers about the backup's shards. None of them is restored.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupShards {
@@ -98,53 +98,53 @@ pub struct BackupShards {
     pub in_backup: usize,
     /// Not restored: all of them.
     pub not_restored: usize,
-    /// Their files' bytes.
+    /// Total size of their files in bytes.
     pub bytes: u64,
 }
 
-/// Checks everything that can be checked before a byte is written where the restore belongs.
+/// Checks everything that can be checked before a byte is written to the target.
 ///
 /// # Errors
 /// * [`ErrorKind::NotAStore`], [`ErrorKind::Corrupt`] for a damaged backup
-/// * [`ErrorKind::Refused`] when something stands there, or shards would have the same number
+/// * [`ErrorKind::Refused`] when the target exists, or two shards would have the same number
 /// * with a new operator token as [`crate::ops::recover::operator::plan`]
 pub fn plan(
     backup: &Backup,
     source: OperatorSource,
     options: &Options,
     old: &ReplacedStore,
-    means: &RestoreContext<'_>,
+    context: &RestoreContext<'_>,
 ) -> Result<Planned> {
-    let (content, looked, judged) =
-        BackupStore::open(backup, &options.to, means, |snapshot, looked| {
+    let (content, facts, judged) =
+        BackupStore::open(backup, &options.to, context, |snapshot, facts| {
             check_access(
                 snapshot,
-                looked,
+                facts,
                 source,
                 options.use_hashed_tokens,
-                means.now,
+                context.now,
             )
         })?;
     let snapshot = content.snapshot();
-    if looked.summary.tokens.total == 0 && looked.catalog.users.is_empty() {
+    if facts.summary.tokens.total == 0 && facts.catalog.users.is_empty() {
         is_metadata(snapshot, backup)?;
     }
     let OperatorAccess {
         token,
         id,
         storage,
-        made,
+        new_token,
         mut changes,
     } = match judged? {
         AccessCheck::Opens(opening) => *opening,
         AccessCheck::OpensNot(supplied) => return Ok(Planned::Refused(supplied)),
     };
-    // Not before: whether the token is the right one is the first question.
-    let pair = RestoreTarget {
+    // Only now: the operator token is checked first.
+    let target = RestoreTarget {
         database: options.to.clone(),
         sqlite: backup.sql.as_ref().map(|_| options.sqlite.clone()),
     };
-    let in_the_way = pair.in_the_way()?;
+    let in_the_way = target.in_the_way()?;
     if !options.force {
         in_the_way.must_be_nothing()?;
     }
@@ -163,11 +163,11 @@ pub fn plan(
             variant: Variant::Sha256,
             keep_residue: false,
         };
-        let hashing = hash::plan(snapshot, content.inspect(), how, means.now)?;
+        let hashing = hash::plan(snapshot, content.inspect(), how, context.now)?;
         findings.extend(of_hashing(backup, &hashing));
-        let fresh = u64::from(made.is_some() && storage == Storage::Plaintext);
+        let fresh = u64::from(new_token.is_some() && storage == Storage::Plaintext);
         let hashed = hashing.numbers.to_hash + fresh;
-        (Some((how, means.now.clone())), hashed, Storage::Hashed)
+        (Some((how, context.now.clone())), hashed, Storage::Hashed)
     } else {
         (None, 0, storage)
     };
@@ -176,14 +176,14 @@ pub fn plan(
     }
     let of_backup = backup.shards.iter();
     Ok(Planned::Ready(Box::new(Plan {
-        pair,
+        target,
         engine: options.engine,
         sqlite,
         changes,
         token,
         id,
         storage,
-        made,
+        new_token,
         in_the_way,
         lost: NamedShard::all(&shards.lost, &old.catalog),
         shards: BackupShards {
@@ -198,7 +198,7 @@ pub fn plan(
     })))
 }
 
-/// What hashing does beside hashing.
+/// Warnings about the side effects of hashing.
 fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
     let place = backup.path.display().to_string();
     let mut findings = Vec::new();
@@ -206,8 +206,8 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
         findings.push(Finding::new(
             Code::HashMigrates,
             place.clone(),
-            "hashed tokens need schema 21, to which the restored store goes: InfluxDB 2.7 and \
-             older do not start on it",
+            "hashed tokens need schema 21, so the restored store is migrated to it: InfluxDB 2.7 \
+             and older do not start on it",
         ));
     }
     let embedded = hashing.embedded.len() as u64;
@@ -216,8 +216,8 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
             Code::HashEmbedded,
             place,
             format!(
-                "{} in which tokens stand in plaintext, such as telegraf configurations, stay as \
-                 they are",
+                "{} with tokens in plaintext, such as telegraf configurations, will not be \
+                 changed",
                 counted(embedded, "live record")
             ),
         ));
@@ -225,7 +225,7 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
     findings
 }
 
-/// Refuses what is a database but none of InfluxDB's.
+/// Refuses a database that is not an InfluxDB store.
 fn is_metadata(snapshot: &dyn Snapshot, backup: &Backup) -> Result<()> {
     let (buckets, _) = snapshot.buckets()?;
     if buckets
@@ -236,7 +236,10 @@ fn is_metadata(snapshot: &dyn Snapshot, backup: &Backup) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::NotAStore,
-        format!("{} holds none of InfluxDB's buckets", backup.path.display()),
+        format!(
+            "{} does not contain InfluxDB's buckets",
+            backup.path.display()
+        ),
     ))
 }
 
@@ -244,12 +247,15 @@ fn no_sqlite(backup: &Backup, path: &Path) -> Finding {
     let there = path.symlink_metadata().is_ok();
     let what = if there {
         format!(
-            "it has no SQLite file, and {} stays as it is: notebooks, annotations, remotes and \
-             replications are not of this backup",
+            "it has no SQLite file, so {} is not replaced: notebooks, annotations, remotes and \
+             replications in it do not come from this backup",
             path.display()
         )
     } else {
-        String::from("it has no SQLite file: no notebooks, annotations, remotes and replications")
+        String::from(
+            "it has no SQLite file, so it contains no notebooks, annotations, remotes \
+                      or replications",
+        )
     };
     let severity = if there {
         Severity::Warning
@@ -259,11 +265,11 @@ fn no_sqlite(backup: &Backup, path: &Path) -> Finding {
     Finding::new(Code::NoSqlite, backup.path.display().to_string(), what).with_severity(severity)
 }
 
-/// What was restored, or would be.
+/// The report of a restore, or of its dry run.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restored {
-    /// Whether it was.
+    /// Whether the restore was done.
     pub changed: bool,
     /// The database.
     pub database: Database,
@@ -271,20 +277,20 @@ pub struct Restored {
     pub sqlite: Option<PathBuf>,
     /// The operator token that opens it.
     pub operator_token: OperatorToken,
-    /// Tokens that were hashed on the way.
+    /// Number of tokens hashed during the restore.
     pub hashed: u64,
     /// The backup's shards.
     pub shards: BackupShards,
-    /// Shards of the old metadata that the new ones do not know.
+    /// Shards of the old metadata that the new metadata does not know.
     pub lost_shards: Vec<NamedShard>,
-    /// What stood there, under these names.
+    /// The names under which the previous files were saved.
     pub kept: Vec<PathBuf>,
 }
 
 /// A restored database.
 #[derive(Debug, Serialize)]
 pub struct Database {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its engine.
     pub engine: Engine,
@@ -295,21 +301,21 @@ pub struct Database {
 pub struct OperatorToken {
     /// Its authorization.
     pub id: Id,
-    /// How it is kept.
+    /// How it is stored.
     pub storage: Storage,
 }
 
 impl Plan {
-    /// What is to be said before, or after.
+    /// The report, before or after the restore.
     #[must_use]
     pub fn told(&self, changed: bool, kept: Vec<PathBuf>) -> Restored {
         Restored {
             changed,
             database: Database {
-                path: self.pair.database.clone(),
+                path: self.target.database.clone(),
                 engine: self.engine,
             },
-            sqlite: self.pair.sqlite.clone(),
+            sqlite: self.target.sqlite.clone(),
             operator_token: OperatorToken {
                 id: self.id,
                 storage: self.storage,
@@ -321,12 +327,12 @@ impl Plan {
         }
     }
 
-    /// What is in the way now, to be compared with [`Plan::in_the_way`] once the lock is held.
+    /// Existing files at the target now, for a comparison with [`Plan::in_the_way`] under the lock.
     ///
     /// # Errors
     /// As [`RestoreTarget::in_the_way`].
     pub fn in_the_way_now(&self) -> Result<ExistingFiles> {
-        self.pair.in_the_way()
+        self.target.in_the_way()
     }
 
     /// The operator token's ID.
@@ -341,11 +347,11 @@ impl Plan {
         &self.token
     }
 
-    /// Writes both files beside where they belong, reads them again, and puts them there. The
-    /// names under which what stood there is kept are returned.
+    /// Writes both files beside their targets, verifies them, and moves them into place. Returns
+    /// the names under which the previous files were saved.
     ///
     /// # Errors
-    /// As [`PreparedFiles::place`]; before that, every file is as it was.
+    /// As [`PreparedFiles::place`]. If writing fails before that, no existing file was changed.
     pub fn apply(
         &mut self,
         held: Option<Held>,
@@ -354,13 +360,16 @@ impl Plan {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<PathBuf>> {
         let ready = self.write(disk, progress)?;
-        ready.place(&self.pair, date, held, disk)
+        ready.place(&self.target, date, held, disk)
     }
 
     fn write(&mut self, disk: &dyn Disk, progress: &(dyn Fn(u64) + Sync)) -> Result<PreparedFiles> {
-        let path = &self.pair.database;
+        let path = &self.target.database;
         let Some(content) = self.content.take() else {
-            return Err(Error::new(ErrorKind::Refused, "it was restored already"));
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "the backup was already restored",
+            ));
         };
         let placed = content.into_file(&self.changes, self.engine, path, disk, progress)?;
         let (database, mut new) = placed;
@@ -374,13 +383,13 @@ impl Plan {
             return Err(Error::new(
                 ErrorKind::Io,
                 format!(
-                    "{} does not show the operator token as it should when it is read back",
+                    "{} does not contain the operator token as expected when it is read back",
                     path.display()
                 ),
             ));
         }
         drop(new);
-        let sqlite = match (&mut self.sqlite, &self.pair.sqlite) {
+        let sqlite = match (&mut self.sqlite, &self.target.sqlite) {
             (Some(content), Some(path)) => Some(write_sqlite(content, path, disk)?),
             _ => None,
         };
@@ -390,7 +399,7 @@ impl Plan {
 
 fn write_sqlite(content: &mut File, path: &Path, disk: &dyn Disk) -> Result<NewTargetFile> {
     let new = NewTargetFile::beside(path)?;
-    let mut file = Front::new(disk.device(new.file().at("write", path)?));
+    let mut file = SequentialFile::new(disk.device(new.file().at("write", path)?));
     content.rewind().at("read", path)?;
     copy(content, &mut file, &mut |_| {}).at("write", path)?;
     file.sync().at("write", path)?;

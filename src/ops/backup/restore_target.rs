@@ -1,11 +1,9 @@
-//! A restored pair of files, put where it belongs: into an empty place, or in the place of an
-//! older pair.
+//! Moves a restored database and its SQLite file into place, also over existing files.
 //!
-//! A database and its SQLite file are two files, and no file system exchanges two at once. What
-//! stood there is first kept under dated names; then the new SQLite file is renamed over the old
-//! one, then the database, which is the moment from which the restore holds. A run that is
-//! interrupted before that moment leaves the old database under two names, by which the next run
-//! recognises it.
+//! No file system can exchange two files at once. So the existing files are first saved under dated
+//! names. Then the new SQLite file is renamed over the old one, and last the database: from then on
+//! the restore counts as done. If a run is interrupted before that, the old database has two names,
+//! and the next run recognises it by that.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,39 +17,39 @@ use crate::ops::files::new_file::{NewFile, folder_of};
 use crate::ops::files::output::{Finished, OutputFile, new_beside};
 use crate::store::{FileIdentity, Held};
 
-/// What SQLite leaves beside a file that was not closed. One that stays would roll the new file
-/// back to pages of the old one.
+/// Files that SQLite leaves beside a database that was not closed. If one of them stayed, SQLite
+/// would roll the new file back to pages of the old one.
 pub const JOURNALS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
-/// Between a file's name and the date in its dated name.
+/// The text between a file's name and the date in its dated name.
 const DATED: &str = ".before-restore-";
 
-/// How long a waiting influxd tries for the lock, and a little more.
+/// A little longer than influxd waits for the lock.
 const PATIENCE: Duration = Duration::from_millis(1100);
 
-/// Where a pair belongs.
+/// The target paths of a restore.
 #[derive(Debug, Clone)]
 pub struct RestoreTarget {
     /// The database.
     pub database: PathBuf,
-    /// The SQLite file; none when the backup has none, and what stands there stays.
+    /// The SQLite file; `None` when the backup has none: an existing file stays.
     pub sqlite: Option<PathBuf>,
 }
 
-/// What stands at the places of a pair, as far as it is in the way.
+/// Files the restore would replace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExistingFiles {
-    /// Whether the database is there.
+    /// Whether the database exists.
     pub database: bool,
-    /// Files that have to be kept, the database among them.
+    /// Files to save, including the database.
     pub files: Vec<PathBuf>,
-    /// What tells each of `files` from another file, and from what it holds later.
+    /// The state of each of `files`, to notice when one changes or is replaced.
     stamps: Vec<Stamp>,
-    /// Dated names that an interrupted run has left.
+    /// Dated names left by an interrupted run.
     pub interrupted: Vec<PathBuf>,
 }
 
-/// A path with something put behind its name.
+/// The path with `suffix` appended.
 #[must_use]
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -60,10 +58,10 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 impl RestoreTarget {
-    /// What stands where the pair belongs.
+    /// The existing files at the target.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] for links and what is no regular file.
+    /// [`ErrorKind::Refused`] for links and anything else that is not a regular file.
     pub fn in_the_way(&self) -> Result<ExistingFiles> {
         let mut found = ExistingFiles {
             database: stands(&self.database)?,
@@ -89,7 +87,7 @@ impl RestoreTarget {
     }
 }
 
-/// A file at a moment: which one it is, its length in bytes, and when it was last written to.
+/// The state of a file: its identity, length in bytes and modification time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     identity: FileIdentity,
@@ -99,7 +97,7 @@ struct Stamp {
 
 impl Stamp {
     fn of(path: &Path) -> Result<Self> {
-        let metadata = fs::symlink_metadata(path).at("look at", path)?;
+        let metadata = fs::symlink_metadata(path).at("access", path)?;
         Ok(Self {
             identity: FileIdentity::of(&metadata),
             length: metadata.len(),
@@ -109,7 +107,7 @@ impl Stamp {
 }
 
 impl ExistingFiles {
-    /// Refuses what may not be overwritten.
+    /// Refuses any existing file.
     ///
     /// # Errors
     /// [`ErrorKind::Refused`], naming the first file.
@@ -123,22 +121,22 @@ impl ExistingFiles {
         );
         Err(match self.interrupted.first() {
             None => error.with_hint(
-                "name another path, or give --force: what stands there is kept under a dated name",
+                "name another path, or use --force: existing files are saved under a dated name",
             ),
             Some(dated) => error.with_hint(format!(
-                "an earlier restore --force was interrupted; what stood there is kept as {}; run \
-                 it again to finish it",
+                "an earlier restore --force was interrupted; the previous files are saved as {}; \
+                 run it again to finish it",
                 dated.display()
             )),
         })
     }
 }
 
-/// Whether a regular file stands at `path`.
+/// Whether a regular file exists at `path`.
 fn stands(path: &Path) -> Result<bool> {
     let kind = match fs::symlink_metadata(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
-        metadata => metadata.at("look at", path)?.file_type(),
+        metadata => metadata.at("access", path)?.file_type(),
     };
     if kind.is_file() {
         return Ok(true);
@@ -146,23 +144,20 @@ fn stands(path: &Path) -> Result<bool> {
     let what = if kind.is_symlink() {
         "a link"
     } else {
-        "no regular file"
+        "not a regular file"
     };
     Err(Error::new(
         ErrorKind::Refused,
-        format!(
-            "{} is {what}, which no file is put in the place of",
-            path.display()
-        ),
+        format!("{} is {what}, so it can't be replaced", path.display()),
     )
     .with_hint("name the file itself"))
 }
 
-/// A dated name of the very file that stands at `path`.
+/// A dated name that is a hard link to the file at `path`.
 fn dated_link(path: &Path) -> Result<Option<PathBuf>> {
-    let ours = fs::symlink_metadata(path).at("look at", path)?;
+    let ours = fs::symlink_metadata(path).at("access", path)?;
     for dated in dated_names(path)? {
-        let metadata = fs::symlink_metadata(&dated).at("look at", &dated)?;
+        let metadata = fs::symlink_metadata(&dated).at("access", &dated)?;
         if (metadata.dev(), metadata.ino()) == (ours.dev(), ours.ino()) {
             return Ok(Some(dated));
         }
@@ -170,7 +165,7 @@ fn dated_link(path: &Path) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// The names beside `path` that an earlier restore has given, ascending.
+/// The dated names beside `path` from earlier restores, ascending.
 fn dated_names(path: &Path) -> Result<Vec<PathBuf>> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return Ok(Vec::new());
@@ -182,7 +177,7 @@ fn dated_names(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(dated.map(|name| folder.join(name)).collect())
 }
 
-/// A dated name that nothing has. There may have been a run in the same second.
+/// A dated name that is free. There may have been a run in the same second.
 fn free_name(path: &Path, date: &str) -> PathBuf {
     let mut dated = with_suffix(path, &format!("{DATED}{date}"));
     let mut number = 2;
@@ -193,7 +188,7 @@ fn free_name(path: &Path, date: &str) -> PathBuf {
     dated
 }
 
-/// All that stands beside `path` under the date of one of its dated names.
+/// All files beside `path` with the same date as one of its dated names.
 fn of_the_same_date(path: &Path, dated: &Path) -> Result<Vec<PathBuf>> {
     let Some((_, date)) = dated.to_str().and_then(|name| name.rsplit_once(DATED)) else {
         return Ok(Vec::new());
@@ -205,25 +200,25 @@ fn of_the_same_date(path: &Path, dated: &Path) -> Result<Vec<PathBuf>> {
     Ok(same.map(|name| folder.join(name)).collect())
 }
 
-/// A new file, without its name yet.
+/// A new file that does not have its name yet.
 pub(in crate::ops) enum NewTargetFile {
-    /// For a place where nothing stands.
+    /// For a target that does not exist.
     Output(OutputFile),
-    /// For one where something does.
+    /// Replaces an existing file.
     Replacing(NewFile),
 }
 
 impl NewTargetFile {
-    /// Makes the file that is to stand at `path`: with owner and mode of what stands there, and
-    /// else private, its folder's owner's.
+    /// Creates the file for `path`: with owner and mode of an existing file there, otherwise
+    /// private and owned by the folder's owner.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// When it can't be created.
     pub fn beside(path: &Path) -> Result<Self> {
         Self::at(path, new_beside(path)?)
     }
 
-    /// The same of a file that was made beside it before.
+    /// Like [`NewTargetFile::beside`], with a file that was already created in that folder.
     ///
     /// # Errors
     /// When owner or mode can't be set.
@@ -231,8 +226,8 @@ impl NewTargetFile {
         if !stands(path)? {
             return OutputFile::database_of(path, new).map(Self::Output);
         }
-        let old = fs::symlink_metadata(path).at("look at", path)?;
-        let mine = new.file().metadata().at("look at", path)?;
+        let old = fs::symlink_metadata(path).at("access", path)?;
+        let mine = new.file().metadata().at("access", path)?;
         if (mine.uid(), mine.gid()) != (old.uid(), old.gid()) {
             std::os::unix::fs::fchown(new.file(), Some(old.uid()), Some(old.gid()))
                 .at("keep the owner of", path)?;
@@ -247,7 +242,7 @@ impl NewTargetFile {
     /// The file itself.
     ///
     /// # Errors
-    /// When the system gives no second descriptor.
+    /// When the descriptor can't be duplicated.
     pub fn file(&self) -> io::Result<File> {
         match self {
             Self::Output(output) => output.file(),
@@ -256,7 +251,7 @@ impl NewTargetFile {
     }
 }
 
-/// A pair that is complete and was read back, beside where it belongs.
+/// Files that are complete and verified, beside their targets.
 pub(in crate::ops) struct PreparedFiles {
     /// The database.
     pub database: NewTargetFile,
@@ -265,39 +260,39 @@ pub(in crate::ops) struct PreparedFiles {
 }
 
 impl PreparedFiles {
-    /// Puts the pair where it belongs. What stands there is kept under names with this date;
-    /// these names are returned. `held` is the lock on the old database.
+    /// Moves the files into place. Existing files are saved under names with this date, which are
+    /// returned. `held` is the lock on the old database.
     ///
-    /// Each step is made durable before the next is done: after a power failure the disk may hold
-    /// a later one of two that were not, and a new database beside the old SQLite file, or a new
-    /// SQLite file beside the old one's journal, is what nobody could tell from a sound pair.
+    /// Each step is synced before the next one. Otherwise a power failure could leave a new
+    /// database beside the old SQLite file, or a new SQLite file beside the old journal, and nobody
+    /// could tell that from a correct state.
     ///
     /// # Errors
-    /// [`ErrorKind::Incomplete`] when it can't be known whether the new pair, or the old one, is
-    /// in place; any other kind when every file is as it was.
+    /// [`ErrorKind::Incomplete`] when it is not known whether the new or the old files are in
+    /// place. With any other kind, every file is as it was.
     pub fn place(
         self,
-        pair: &RestoreTarget,
+        target: &RestoreTarget,
         date: &str,
         held: Option<Held>,
         disk: &dyn Disk,
     ) -> Result<Vec<PathBuf>> {
-        let in_the_way = pair.in_the_way()?;
-        same_file(pair, &in_the_way, held.as_ref())?;
-        let mut kept = KeptFiles::link(pair, &in_the_way, date, disk)?;
-        kept.move_journals(pair, &in_the_way, date, disk)?;
+        let in_the_way = target.in_the_way()?;
+        same_file(target, &in_the_way, held.as_ref())?;
+        let mut kept = KeptFiles::link(target, &in_the_way, date, disk)?;
+        kept.move_journals(target, &in_the_way, date, disk)?;
         let Self { database, sqlite } = self;
         let fresh = in_the_way.files.is_empty();
         let mut placed = None;
-        if let (Some(new), Some(path)) = (sqlite, &pair.sqlite) {
+        if let (Some(new), Some(path)) = (sqlite, &target.sqlite) {
             match put(new, path, disk) {
                 Ok(finished) => placed = finished,
-                // Nothing stood anywhere, and nothing stands there now.
+                // No target existed, and none exists now.
                 Err(error) if fresh => return Err(error),
                 Err(error) => return Err(kept.unfinished(&error)),
             }
         }
-        if let Err(error) = put(database, &pair.database, disk) {
+        if let Err(error) = put(database, &target.database, disk) {
             let undone = fresh && placed.is_none_or(|sqlite| sqlite.remove().is_ok());
             return Err(if undone {
                 error
@@ -313,21 +308,21 @@ impl PreparedFiles {
     }
 }
 
-/// What stood at the places of a pair, under the names by which it is kept.
+/// The previous files under their dated names.
 struct KeptFiles {
-    /// Of this run and of one that was interrupted.
+    /// Names from this run and from an interrupted one.
     names: Vec<PathBuf>,
     /// Journals.
     moved: Vec<PathBuf>,
 }
 
 impl KeptFiles {
-    /// Gives all that stands there, but for journals, a second name.
+    /// Gives every existing file except journals a second, dated name.
     ///
     /// # Errors
-    /// When one can't be given; there are none then.
+    /// When that fails for one file. The names already given are removed then.
     fn link(
-        pair: &RestoreTarget,
+        target: &RestoreTarget,
         found: &ExistingFiles,
         date: &str,
         disk: &dyn Disk,
@@ -335,7 +330,7 @@ impl KeptFiles {
         let mut names = found.interrupted.clone();
         let mut linked = Vec::new();
         let mut link = || -> Result<()> {
-            for path in found.files.iter().filter(|path| !is_journal(pair, path)) {
+            for path in found.files.iter().filter(|path| !is_journal(target, path)) {
                 if let Some(dated) = dated_link(path)? {
                     if !names.contains(&dated) {
                         names.push(dated);
@@ -345,10 +340,10 @@ impl KeptFiles {
                 let dated = free_name(path, date);
                 disk.before(Step::Link(&dated))
                     .and_then(|()| fs::hard_link(path, &dated))
-                    .at("keep what stands at", path)?;
+                    .at("save the previous file of", path)?;
                 linked.push(dated);
             }
-            sync(&pair.folders(), disk)
+            sync(&target.folders(), disk)
         };
         if let Err(error) = link() {
             for link in &linked {
@@ -361,18 +356,18 @@ impl KeptFiles {
         Ok(Self { names, moved })
     }
 
-    /// Gives journals of the old SQLite file another name.
+    /// Renames the journals of the old SQLite file.
     ///
     /// # Errors
-    /// [`ErrorKind::Incomplete`]: the old file may be without one that it needs.
+    /// [`ErrorKind::Incomplete`]: the old file may have lost a journal it needs.
     fn move_journals(
         &mut self,
-        pair: &RestoreTarget,
+        target: &RestoreTarget,
         found: &ExistingFiles,
         date: &str,
         disk: &dyn Disk,
     ) -> Result<()> {
-        for path in found.files.iter().filter(|path| is_journal(pair, path)) {
+        for path in found.files.iter().filter(|path| is_journal(target, path)) {
             let dated = free_name(path, date);
             disk.before(Step::MoveAway(path))
                 .and_then(|()| fs::rename(path, &dated))
@@ -383,7 +378,7 @@ impl KeptFiles {
         if self.moved.is_empty() {
             return Ok(());
         }
-        sync(&pair.folders(), disk).map_err(|error| self.unfinished(&error))
+        sync(&target.folders(), disk).map_err(|error| self.unfinished(&error))
     }
 
     fn names(self) -> Vec<PathBuf> {
@@ -392,23 +387,23 @@ impl KeptFiles {
         names
     }
 
-    /// What is to be said when old and new may stand side by side.
+    /// The error when old and new files may be mixed.
     fn unfinished(&self, error: &Error) -> Error {
         let message = error.to_string();
         if self.names.is_empty() {
             return Error::new(ErrorKind::Incomplete, message)
-                .with_hint("boltkey status tells what stands there now");
+                .with_hint("run boltkey status to see which files are there now");
         }
         let names = self.names.iter().chain(&self.moved);
         let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
         Error::new(
             ErrorKind::Incomplete,
             format!(
-                "{message}; what stood there is kept as {}",
+                "{message}; the previous files are saved as {}",
                 names.join(", ")
             ),
         )
-        .with_hint("run the same command again: it finishes what was begun")
+        .with_hint("run the same command again to finish the restore")
     }
 }
 
@@ -425,21 +420,21 @@ impl RestoreTarget {
     }
 }
 
-fn is_journal(pair: &RestoreTarget, path: &Path) -> bool {
-    pair.sqlite.as_ref().is_some_and(|sqlite| {
+fn is_journal(target: &RestoreTarget, path: &Path) -> bool {
+    target.sqlite.as_ref().is_some_and(|sqlite| {
         JOURNALS
             .iter()
             .any(|suffix| with_suffix(sqlite, suffix) == path)
     })
 }
 
-/// Whether the database that is locked still stands at its path.
-fn same_file(pair: &RestoreTarget, found: &ExistingFiles, held: Option<&Held>) -> Result<()> {
+/// Checks that the locked database is still the file at its path.
+fn same_file(target: &RestoreTarget, found: &ExistingFiles, held: Option<&Held>) -> Result<()> {
     let same = match held {
         None => !found.database,
         Some(held) => {
             let ours = held.metadata()?;
-            let there = fs::symlink_metadata(&pair.database);
+            let there = fs::symlink_metadata(&target.database);
             there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
         }
     };
@@ -450,14 +445,14 @@ fn same_file(pair: &RestoreTarget, found: &ExistingFiles, held: Option<&Held>) -
         ErrorKind::Refused,
         format!(
             "{} was replaced while the backup was unpacked",
-            pair.database.display()
+            target.database.display()
         ),
     )
-    .with_hint("find out what replaces it, then run the command again"))
+    .with_hint("find out which program replaced it, then run the command again"))
 }
 
-/// Gives a new file its name, and makes that durable. One that took the place of nothing can be
-/// removed again.
+/// Gives a new file its name and syncs the folder. Returns a new file that replaced nothing, so
+/// that it can be removed again.
 fn put(new: NewTargetFile, path: &Path, disk: &dyn Disk) -> Result<Option<Finished>> {
     match new {
         NewTargetFile::Output(output) => output
@@ -472,7 +467,7 @@ fn put(new: NewTargetFile, path: &Path, disk: &dyn Disk) -> Result<Option<Finish
                 Error::new(
                     ErrorKind::Io,
                     format!(
-                        "{} is in place, but may be gone after a power failure: {}",
+                        "{} is in place, but may be lost after a power failure: {}",
                         path.display(),
                         error
                     ),

@@ -1,4 +1,4 @@
-//! Pairs put into place, in every state that a place may be in.
+//! Restores over every state a target can be in.
 
 use std::fs;
 use std::io::Write;
@@ -10,33 +10,33 @@ use crate::ops::backup::restore_target::{NewTargetFile, PreparedFiles, RestoreTa
 use crate::ops::files::disk::RealDisk;
 use crate::store::{Held, OpenOptions};
 
-fn pair(folder: &Path) -> RestoreTarget {
+fn target(folder: &Path) -> RestoreTarget {
     RestoreTarget {
         database: folder.join("influxd.bolt"),
         sqlite: Some(folder.join("influxd.sqlite")),
     }
 }
 
-fn ready(pair: &RestoreTarget) -> PreparedFiles {
+fn ready(target: &RestoreTarget) -> PreparedFiles {
     let new = |path: &Path, text: &str| {
         let new = NewTargetFile::beside(path).unwrap();
         new.file().unwrap().write_all(text.as_bytes()).unwrap();
         new
     };
     PreparedFiles {
-        database: new(&pair.database, "new db"),
-        sqlite: pair.sqlite.as_ref().map(|path| new(path, "new sql")),
+        database: new(&target.database, "new db"),
+        sqlite: target.sqlite.as_ref().map(|path| new(path, "new sql")),
     }
 }
 
-fn place(pair: &RestoreTarget, date: &str) -> Result<Vec<PathBuf>> {
-    let ready = ready(pair);
-    let held = pair.database.exists().then(|| {
-        Held::lock(&pair.database, &OpenOptions::default())
+fn place(target: &RestoreTarget, date: &str) -> Result<Vec<PathBuf>> {
+    let ready = ready(target);
+    let held = target.database.exists().then(|| {
+        Held::lock(&target.database, &OpenOptions::default())
             .unwrap()
             .0
     });
-    ready.place(pair, date, held, &RealDisk)
+    ready.place(target, date, held, &RealDisk)
 }
 
 fn listed(folder: &Path) -> Vec<(String, String)> {
@@ -62,18 +62,18 @@ fn owned(list: &[(&str, &str)]) -> Vec<(String, String)> {
 #[test]
 fn into_an_empty_place() {
     let folder = tempfile::tempdir().unwrap();
-    let pair = pair(folder.path());
-    assert!(place(&pair, "D").unwrap().is_empty());
+    let target = target(folder.path());
+    assert!(place(&target, "D").unwrap().is_empty());
     assert_eq!(listed(folder.path()), owned(&NEW));
-    let mode = fs::metadata(&pair.database).unwrap().mode();
+    let mode = fs::metadata(&target.database).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
-    pair.in_the_way().unwrap().must_be_nothing().unwrap_err();
+    target.in_the_way().unwrap().must_be_nothing().unwrap_err();
 }
 
 #[test]
 fn what_stood_there_is_kept_with_its_journal() {
     let folder = tempfile::tempdir().unwrap();
-    let pair = pair(folder.path());
+    let target = target(folder.path());
     for (name, text) in [
         ("influxd.bolt", "old db"),
         ("influxd.sqlite", "old sql"),
@@ -81,8 +81,8 @@ fn what_stood_there_is_kept_with_its_journal() {
     ] {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    fs::set_permissions(&pair.database, fs::Permissions::from_mode(0o640)).unwrap();
-    let kept = place(&pair, "D").unwrap();
+    fs::set_permissions(&target.database, fs::Permissions::from_mode(0o640)).unwrap();
+    let kept = place(&target, "D").unwrap();
     assert_eq!(kept.len(), 3);
     let expected = [
         &NEW[..],
@@ -94,18 +94,17 @@ fn what_stood_there_is_kept_with_its_journal() {
     ]
     .concat();
     assert_eq!(listed(folder.path()), owned(&expected));
-    let mode = fs::metadata(&pair.database).unwrap().mode();
+    let mode = fs::metadata(&target.database).unwrap().mode();
     assert_eq!(mode & 0o777, 0o640);
 }
 
-/// A run that was killed at any step: the next one finishes, and what stood there at first is
-/// kept.
+/// After a run was killed at any step, the next run finishes, and the original files are saved.
 #[test]
 fn an_interrupted_run_is_finished_by_the_next() {
     let steps = ["link sqlite", "link db", "journal", "rename sqlite"];
     for killed_after in 0..=steps.len() {
         let folder = tempfile::tempdir().unwrap();
-        let pair = pair(folder.path());
+        let target = target(folder.path());
         let at = |name: &str| folder.path().join(name);
         fs::write(at("influxd.bolt"), "old db").unwrap();
         fs::write(at("influxd.sqlite"), "old sql").unwrap();
@@ -127,9 +126,9 @@ fn an_interrupted_run_is_finished_by_the_next() {
             }
             .unwrap();
         }
-        let way = pair.in_the_way().unwrap();
+        let way = target.in_the_way().unwrap();
         assert_eq!(way.interrupted.is_empty(), killed_after < 2);
-        let kept = place(&pair, "B").unwrap();
+        let kept = place(&target, "B").unwrap();
         let all = listed(folder.path());
         for expected in owned(&NEW) {
             assert!(all.contains(&expected), "{killed_after}: {all:?}");
@@ -148,21 +147,21 @@ fn an_interrupted_run_is_finished_by_the_next() {
 #[test]
 fn links_and_folders_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let pair = pair(folder.path());
-    std::os::unix::fs::symlink("elsewhere", &pair.database).unwrap();
-    assert_eq!(pair.in_the_way().unwrap_err().kind(), ErrorKind::Refused);
-    fs::remove_file(&pair.database).unwrap();
+    let target = target(folder.path());
+    std::os::unix::fs::symlink("elsewhere", &target.database).unwrap();
+    assert_eq!(target.in_the_way().unwrap_err().kind(), ErrorKind::Refused);
+    fs::remove_file(&target.database).unwrap();
     fs::create_dir(folder.path().join("influxd.sqlite-wal")).unwrap();
-    assert_eq!(pair.in_the_way().unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(target.in_the_way().unwrap_err().kind(), ErrorKind::Refused);
 }
 
 #[test]
 fn a_file_that_came_meanwhile_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let pair = pair(folder.path());
-    let ready = ready(&pair);
-    fs::write(&pair.database, "theirs").unwrap();
-    let refused = ready.place(&pair, "D", None, &RealDisk).unwrap_err();
+    let target = target(folder.path());
+    let ready = ready(&target);
+    fs::write(&target.database, "theirs").unwrap();
+    let refused = ready.place(&target, "D", None, &RealDisk).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused);
     assert_eq!(listed(folder.path()), owned(&[("influxd.bolt", "theirs")]));
 }

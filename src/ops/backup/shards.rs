@@ -1,4 +1,4 @@
-//! What becomes of shards when metadata are restored: no number may stand for two of them.
+//! Shard numbers in a restore: no number may be used for two shards.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::tsm::{Data, Highest, Placed};
@@ -6,21 +6,20 @@ use crate::metadata::{names, tsm, tsm_edit};
 use crate::ops::token_plan::new_id;
 use crate::store::{ChangeSet, Snapshot};
 
-/// What is to become of the time-series metadata.
+/// The planned time-series metadata.
 pub struct Shards {
-    /// Its new value, if it has to change.
+    /// The new value, if it changes.
     pub value: Option<Vec<u8>>,
-    /// Shards that the old metadata know and the new ones do not: their points will be there and
-    /// nobody will find them.
+    /// Shards that the old metadata knows and the new one does not: their points stay on disk, but
+    /// can't be queried.
     pub lost: Vec<Placed>,
 }
 
-/// Works out the time-series metadata of a restored store. `old` is what stood there, `engine`
-/// what lies in the engine folder, and `keep` says to keep the old shards of buckets that both
-/// have.
+/// Plans the time-series metadata of a restored store. `old` is the replaced store, `engine` the
+/// shards in the engine folder. With `keep`, buckets that exist in both keep their old shards.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] when one number would stand for shards of two buckets;
+/// [`ErrorKind::Refused`] when one number would be used for shards of two buckets;
 /// [`ErrorKind::Corrupt`] when the metadata can't be decoded.
 pub fn plan(
     new: &dyn Snapshot,
@@ -59,7 +58,7 @@ pub fn plan(
 }
 
 impl Shards {
-    /// Adds the new value to what is to be changed.
+    /// Adds the new value to `changes`.
     pub fn put(&self, changes: &mut ChangeSet) {
         if let Some(value) = &self.value {
             changes.create_bucket(names::TSM_METADATA);
@@ -72,18 +71,18 @@ fn decode(value: &[u8]) -> Result<Data> {
     tsm::decode(value).map_err(|_| tsm::undecodable())
 }
 
-/// Refuses a number that would stand for two shards.
+/// Refuses a number that would be used for two shards.
 fn distinct(shards: &[Placed], engine: &[Placed]) -> Result<()> {
     let refused = |message: String| {
         Error::new(ErrorKind::Refused, message).with_hint(
-            "move the engine folder away, or name the one that belongs to the backup with \
-             --engine-path; the backup's shards can be loaded afterwards",
+            "move the engine folder away, or name the right one with --engine-path; the shards \
+             of the backup can be loaded afterwards",
         )
     };
     for (one, other) in shards.iter().zip(shards.iter().skip(1)) {
         if one.shard == other.shard && one.bucket != other.bucket {
             return Err(refused(format!(
-                "shard {} would be one of bucket {} and of bucket {}, and each would read the \
+                "shard {} would belong to bucket {} and to bucket {}, and each would read the \
                  other's points",
                 one.shard, one.bucket, other.bucket
             )));
@@ -95,8 +94,8 @@ fn distinct(shards: &[Placed], engine: &[Placed]) -> Result<()> {
             .find(|lying| lying.shard == shard.shard && lying.bucket != shard.bucket);
         if let Some(other) = other {
             return Err(refused(format!(
-                "shard {} of the backup is one of bucket {}, and in the engine folder one of that \
-                 number lies under bucket {}: the one bucket would read the other's points",
+                "shard {} of the backup belongs to bucket {}, but in the engine folder that \
+                 number belongs to bucket {}: one bucket would read the other's points",
                 shard.shard, shard.bucket, other.bucket
             )));
         }
@@ -200,10 +199,10 @@ mod tests {
                 .value
                 .is_none()
         );
-        let made = plan(&store(None), None, &placed(later), false)
+        let planned = plan(&store(None), None, &placed(later), false)
             .unwrap()
             .value;
-        assert_eq!(tsm::decode(&made.unwrap()).unwrap().max_shard_id, 9);
+        assert_eq!(tsm::decode(&planned.unwrap()).unwrap().max_shard_id, 9);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A backup that is read: what it consists of, and whether that is whole.
+//! Reading a backup: its files, and whether they are complete.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -17,7 +17,7 @@ use crate::ops::backup::{Compression, checksum_manifest, manifest, tar_reader};
 use crate::ops::files::copy::copy;
 use crate::store::{OpenOptions, Store, fill};
 
-/// Where a backup is to be read from.
+/// Where to read a backup from.
 pub enum From<'a> {
     /// A folder or a file.
     Path(&'a Path),
@@ -25,31 +25,31 @@ pub enum From<'a> {
     Stream(&'a mut dyn Read, &'a Path),
 }
 
-/// What sort of backup it is.
+/// The kind of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// As `influx backup` makes it, or `backup export --influx-manifest`.
+    /// Written by `influx backup` or `backup export --influx-manifest`.
     Influx,
-    /// As `backup export` makes it.
+    /// Written by `backup export`.
     Boltkey,
     /// One database file.
     Database,
 }
 
-/// A file that the backup should have.
+/// A file that the backup should contain.
 #[derive(Debug, Clone)]
 pub struct Expected {
     /// Its name.
     pub name: String,
-    /// What it is of.
+    /// What it contains.
     pub role: Role,
     size: Option<u64>,
     sha256: Option<String>,
     compression: Option<Compression>,
 }
 
-/// What a file of a backup holds.
+/// What a file of a backup contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -57,43 +57,43 @@ pub enum Role {
     Kv,
     /// The SQLite file.
     Sql,
-    /// Points.
+    /// Time-series data.
     Shard,
 }
 
-/// What became of a file.
+/// The state of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileState {
     /// Its name.
     pub file_name: String,
-    /// What it holds.
+    /// What it contains.
     pub role: Role,
-    /// Its length in bytes; none when it is missing.
+    /// Its length in bytes; `None` when it is missing.
     pub size: Option<u64>,
-    /// Whether it is as it should be.
+    /// Whether it is intact.
     pub state: State,
 }
 
-/// Whether a file is as it should be.
+/// Whether a file is intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// As far as can be told.
+    /// No problem was found.
     Ok,
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// Its length, its sum or its gzip stream is wrong.
+    /// Its length, checksum or gzip stream is wrong.
     Damaged,
 }
 
 /// A backup.
 pub struct Backup {
-    /// Where it came from, for messages.
+    /// Its path, for messages.
     pub path: PathBuf,
-    /// What sort it is.
+    /// Its kind.
     pub kind: Kind,
-    /// What the names of its files begin with; none for a bare file.
+    /// The common start of its file names; `None` for a bare file.
     pub base: Option<String>,
     /// The metadata store.
     pub kv: Expected,
@@ -106,32 +106,35 @@ pub struct Backup {
 
 enum SourceContent {
     Files(BackupFiles),
-    /// A file that may be in use, so it is locked while it is read.
+    /// A file that may be in use, so it is locked during reading.
     Path(PathBuf),
-    /// A private copy of what came by a stream.
+    /// A private copy of a stream.
     Copied(File),
 }
 
 impl Backup {
-    /// Finds out what `from` is. What has to be unpacked goes to private temporary files in
-    /// `scratch`, or where the system keeps such files.
+    /// Opens a backup of any kind. Files that must be unpacked go to private temporary files in
+    /// `scratch`, or in the system's folder for temporary files.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAStore`] when it is no backup, or its manifest is damaged; otherwise as the
-    /// system says.
+    /// [`ErrorKind::NotAStore`] when it is not a backup, or its manifest is damaged; otherwise I/O
+    /// errors.
     pub fn open(from: From<'_>, scratch: Option<&Path>) -> Result<Self> {
         match from {
             From::Stream(stream, name) => Self::of_stream(stream, name, scratch),
             From::Path(path) => {
                 let there = fs::metadata(path).at("open", path).map_err(|error| {
-                    error.with_hint("name a folder, an archive or a database file; - is a stream")
+                    error.with_hint(
+                        "name a folder, an archive or a database file, or - for \
+                                     standard input",
+                    )
                 })?;
                 if there.is_dir() {
                     return Self::of_files(BackupFiles::Folder(path.to_path_buf()), path);
                 }
                 if !there.is_file() {
-                    return Err(no_backup(path, "it is no regular file")
-                        .with_hint("a stream is read from standard input, as -"));
+                    return Err(no_backup(path, "it is not a regular file")
+                        .with_hint("use - to read a stream from standard input"));
                 }
                 let mut file = File::open(path).at("open", path)?;
                 let mut start = [0; tar_reader::START];
@@ -198,7 +201,7 @@ impl Backup {
             .filter_map(|name| name.strip_suffix(checksum_manifest::SUFFIX))
             .next_back();
         let checksums = match last_checksums {
-            // One of an earlier backup says nothing of this one.
+            // A checksum manifest of an earlier backup does not apply.
             Some(base) if last_manifest.is_none_or(|last| last <= base) => {
                 let name = format!("{base}{}", checksum_manifest::SUFFIX);
                 let text = files.text(&name)?;
@@ -210,7 +213,7 @@ impl Backup {
             _ => None,
         };
         let base = last_manifest.max(last_checksums).map(str::to_owned);
-        // Only the newest one counts, and it may have no manifest.
+        // Only the newest backup counts, and it may have no manifest.
         let merged =
             merged.filter(|_| last_manifest.is_some_and(|last| base.as_deref() == Some(last)));
         let (kind, kv, sql, shards) = match (merged, checksums) {
@@ -286,10 +289,10 @@ impl Backup {
         }
     }
 
-    /// Opens the file of the metadata store, with its path for messages, if it is a gzip stream.
+    /// Opens the file of the metadata store if it is a gzip stream, with its path for messages.
     ///
     /// # Errors
-    /// As the system says; [`ErrorKind::NotAStore`] when it is missing.
+    /// I/O errors; [`ErrorKind::NotAStore`] when it is missing.
     pub fn packed(&self) -> Result<Option<(File, PathBuf)>> {
         let (mut file, path) = match &self.content {
             SourceContent::Path(path) => (File::open(path).at("open", path)?, path.clone()),
@@ -302,7 +305,7 @@ impl Backup {
         Ok(packed.then_some((file, path)))
     }
 
-    /// Opens the SQLite file, packed or not, at its start; none if the backup has none.
+    /// Opens the SQLite file at its start, compressed or not; `None` if the backup has none.
     ///
     /// # Errors
     /// [`ErrorKind::NotAStore`] when it is missing.
@@ -313,8 +316,8 @@ impl Backup {
         file_of(files, &sql.name).map(Some)
     }
 
-    /// Reads the files of these roles to their ends and compares them with what the backup says
-    /// of them; with `unpack` it is seen whether they unpack.
+    /// Reads the files of these roles to their ends and compares them with the manifest. With
+    /// `unpack`, decompression is tested too.
     ///
     /// # Errors
     /// When one can't be read.
@@ -371,22 +374,20 @@ impl Backup {
 impl Expected {
     fn damage(&self, check: &crate::ops::backup::backup_files::FileCheck) -> Option<String> {
         if let Some(size) = self.size.filter(|size| *size != check.size) {
-            return Some(format!(
-                "it has {} bytes and should have {size}",
-                check.size
-            ));
+            return Some(format!("it has {} bytes instead of {size}", check.size));
         }
         if self.sha256.as_ref().is_some_and(|sum| *sum != check.sha256) {
-            return Some(String::from("its sum is not the one that was written down"));
+            return Some(String::from("its checksum does not match the manifest"));
         }
         if self.compression == Some(Compression::Gzip) && !check.gzip {
-            return Some(String::from("it should be a gzip stream and is none"));
+            return Some(String::from("it should be a gzip stream, but is not"));
         }
         check.damage.clone()
     }
 }
 
-/// Refuses a backup with an SQLite file that nothing names: it would be restored without it.
+/// Refuses a backup with an SQLite file that no manifest names: it would be restored without that
+/// file.
 fn no_sqlite_of(base: Option<&str>, names: &[String], files: &BackupFiles) -> Result<()> {
     let base = base.unwrap_or_default();
     let forgotten = names.iter().find(|name| {
@@ -399,17 +400,17 @@ fn no_sqlite_of(base: Option<&str>, names: &[String], files: &BackupFiles) -> Re
     Err(Error::new(
         ErrorKind::NotAStore,
         format!(
-            "{} is of this backup, but is not named by {base}{}, nor by {base}{}: they may be \
+            "{} belongs to this backup, but neither {base}{} nor {base}{} names it: they may be \
              damaged",
             files.path(name).display(),
             manifest::SUFFIX,
             checksum_manifest::SUFFIX
         ),
     )
-    .with_hint("move it away if the backup is to be taken without its SQLite file"))
+    .with_hint("to restore the backup without its SQLite file, move that file away"))
 }
 
-/// Opens a file that has to be there, with its path for messages.
+/// Opens a file that must exist, with its path for messages.
 fn file_of(files: &BackupFiles, name: &str) -> Result<(File, PathBuf)> {
     let path = files.path(name);
     match files.open(name)? {
@@ -423,7 +424,7 @@ fn missing(path: &Path) -> Error {
         ErrorKind::NotAStore,
         format!("{} of the backup is missing", path.display()),
     )
-    .with_hint("boltkey backup inspect tells what is left of it")
+    .with_hint("run boltkey backup inspect to see which files are left")
 }
 
 fn nothing_in(path: &Path, names: &[String]) -> Error {
@@ -434,12 +435,12 @@ fn nothing_in(path: &Path, names: &[String]) -> Error {
     });
     let error = no_backup(
         path,
-        "it has neither a .manifest, as influx backup writes it last, nor a .boltkey.json, as \
-         boltkey backup export does",
+        "it has neither a .manifest, which influx backup writes last, nor a .boltkey.json, which \
+         boltkey backup export writes",
     );
     match store {
         Some(name) => error.with_hint(format!(
-            "a backup may have been interrupted; {name} by itself can be named too"
+            "a backup may have been interrupted; you can also name the file {name} itself"
         )),
         None => {
             error.with_hint("name the folder that influx backup or boltkey backup export wrote to")

@@ -11,8 +11,8 @@ use crate::ops::backup::pack::{is_gzip, temporary};
 use crate::ops::files::copy;
 use crate::store::{Sqlite, unpack};
 
-/// The content of a server's SQLite file as one file without a name, journal and all. Whoever
-/// calls this holds the lock on the database.
+/// Copies a server's SQLite file, including its journal, into one file without a name. The caller
+/// holds the lock on the database.
 ///
 /// # Errors
 /// As [`Sqlite::open`]; [`ErrorKind::NotFound`] when there is no such file.
@@ -20,17 +20,21 @@ pub fn copy(path: &Path) -> Result<File> {
     let Some(sqlite) = Sqlite::open(path)? else {
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(missing).at("open", path).map_err(|error: Error| {
-            error.with_hint("--sqlite-path names it; without the option a missing one is left out")
+            error.with_hint(
+                "name it with --sqlite-path; without the option, a missing one is \
+                             left out",
+            )
         });
     };
     Ok(sqlite.single_file()?.0)
 }
 
-/// Unpacks the SQLite file of a backup, which is `path` in messages, into a private temporary
-/// file, and checks it.
+/// Unpacks the SQLite file of a backup into a private temporary file and checks it. `path` is its
+/// path, for messages.
 ///
 /// # Errors
-/// [`ErrorKind::NotAStore`] and [`ErrorKind::Corrupt`] when it is none, or damaged.
+/// [`ErrorKind::NotAStore`] and [`ErrorKind::Corrupt`] when it is not an SQLite file, or is
+/// damaged.
 pub fn unpacked(mut packed: File, path: &Path, scratch: Option<&Path>) -> Result<File> {
     let mut content = temporary(scratch)?;
     if is_gzip(&mut packed).at("read", path)? {
@@ -49,7 +53,7 @@ pub fn unpacked(mut packed: File, path: &Path, scratch: Option<&Path>) -> Result
     Ok(content)
 }
 
-/// Whether this is a sound SQLite file. SQLite opens files by their names only.
+/// Checks an SQLite file. SQLite can open files by name only.
 fn check(content: &mut File, path: &Path) -> Result<()> {
     let mut copied = || -> std::io::Result<NamedTempFile> {
         let mut named = NamedTempFile::new()?;

@@ -1,4 +1,4 @@
-//! What a store holds, without secrets.
+//! A summary of a store, without secrets.
 
 use std::collections::BTreeMap;
 
@@ -12,42 +12,41 @@ use crate::ops::status::SchemaSummary;
 use crate::ops::token_counts::{OperatorToken, TokenCounts, Tokens};
 use crate::store::Snapshot;
 
-/// What a store holds.
+/// The content of a store in numbers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Its migrations.
     pub schema: SchemaSummary,
-    /// How many tokens of which sort.
+    /// Number of tokens by kind.
     pub tokens: Tokens,
     /// The hash functions in use.
     pub hash_variants: Vec<Variant>,
     /// Every operator token.
     pub operator_tokens: Vec<OperatorToken>,
-    /// How many users.
+    /// Number of users.
     pub users: usize,
-    /// How many organizations.
+    /// Number of organizations.
     pub organizations: usize,
-    /// How many InfluxDB buckets, those of the system among them.
+    /// Number of InfluxDB buckets, including system buckets.
     pub buckets: usize,
 }
 
-/// A store, looked at.
-pub struct Looked {
-    /// What it holds.
+/// A store that was read once.
+pub struct StoreFacts {
+    /// Its summary.
     pub summary: Summary,
-    /// Names.
+    /// Its users, organizations and buckets.
     pub catalog: Catalog,
-    /// The token indexes, as far as operator tokens are concerned: a store may hold a million
-    /// others.
+    /// The token indexes, only the entries for operator tokens: a store may hold a million others.
     pub indexes: TokenIndexes,
-    /// What is wrong with the migrations' records.
+    /// Problems of the migration records.
     pub schema_findings: Vec<Finding>,
-    /// The operator tokens whose user and organization are there, by ID.
+    /// The operator tokens whose user and organization exist, by ID.
     pub operators: Vec<Operator>,
 }
 
-/// Whose operator token it is.
+/// Owner and state of an operator token.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator {
     /// Its user.
@@ -60,11 +59,11 @@ pub struct Operator {
     pub active: bool,
 }
 
-/// Looks at a store.
+/// Reads a store.
 ///
 /// # Errors
-/// When the file can't be read. Records that can't be decoded are left out.
-pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
+/// When the file can't be read. Records that can't be decoded are skipped.
+pub fn look(snapshot: &dyn Snapshot) -> Result<StoreFacts> {
     let schema = Schema::load(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     let counts = TokenCounts::of(snapshot, &catalog)?;
@@ -79,7 +78,7 @@ pub fn look(snapshot: &dyn Snapshot) -> Result<Looked> {
         organizations: catalog.orgs.len(),
         buckets: catalog.buckets.len(),
     };
-    Ok(Looked {
+    Ok(StoreFacts {
         summary,
         catalog,
         indexes,
@@ -101,7 +100,7 @@ fn operators(counts: &TokenCounts, catalog: &Catalog, indexes: &TokenIndexes) ->
     whole.collect()
 }
 
-/// A shard, and whose it is.
+/// A shard with its bucket and organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamedShard {
     /// Its number.
@@ -109,14 +108,14 @@ pub struct NamedShard {
     /// Its bucket's ID.
     #[serde(rename = "bucketID")]
     pub bucket_id: String,
-    /// Its bucket's name; none when the bucket is gone.
+    /// Its bucket's name; `None` when the bucket was deleted.
     pub bucket: Option<String>,
     /// The organization's name.
     pub org: Option<String>,
 }
 
 impl NamedShard {
-    /// Names shards.
+    /// Adds names to shards.
     #[must_use]
     pub fn all(shards: &[tsm::Placed], catalog: &Catalog) -> Vec<Self> {
         let buckets: BTreeMap<String, _> = catalog

@@ -1,4 +1,4 @@
-//! A backup that comes as one tar stream.
+//! Reading a backup from one tar stream.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
@@ -10,28 +10,28 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::backup_files::{ArchivedFile, FileCheck, is_kept};
 use crate::ops::backup::pack::temporary;
 
-/// Where a header of the usual kinds says so.
+/// The magic bytes of a tar header, and their offset.
 const MARK: (usize, &[u8]) = (257, b"ustar");
 
-/// Bytes that have to be seen to recognise one.
+/// Number of bytes needed to recognise a tar archive.
 pub const START: usize = 512;
 
-/// More files than any backup has.
+/// Maximum number of files; no backup has more.
 const MOST_FILES: usize = 100_000;
 
-/// Whether a file that begins so is a tar archive.
+/// Whether `start` is the start of a tar archive.
 #[must_use]
 pub fn is_tar(start: &[u8]) -> bool {
     let (at, mark) = MARK;
     start.get(at..).is_some_and(|rest| rest.starts_with(mark))
 }
 
-/// Reads the whole archive. What will be needed is put into private temporary files in `scratch`,
-/// never under the names that the archive gives. `name` is the archive's, for messages.
+/// Reads the whole archive. Files needed later go to private temporary files in `scratch`, never to
+/// names from the archive. `name` is the archive's name, for messages.
 ///
 /// # Errors
-/// [`ErrorKind::NotAStore`] for an archive that ends early or is damaged, and for one with links,
-/// devices or paths out of its folder.
+/// [`ErrorKind::NotAStore`] for an archive that is truncated or damaged, or contains links, devices
+/// or paths outside its folder.
 pub fn read(
     stream: &mut dyn Read,
     name: &Path,
@@ -42,19 +42,17 @@ pub fn read(
             ErrorKind::NotAStore,
             format!("the archive {} {why}", name.display()),
         )
-        .with_hint(
-            "an archive of a backup holds its files, which stand in one folder, and nothing else",
-        )
+        .with_hint("an archive of a backup contains only its files, all in one folder")
     };
     let mut files = BTreeMap::new();
     let mut folder: Option<PathBuf> = None;
     let mut archive = tar::Archive::new(stream);
-    // Extended headers would be read into memory, however long; no name of a backup needs one.
+    // Raw mode: extended headers would be read into memory at any length, and no backup needs them.
     let entries = archive.entries().at("read", name)?.raw(true);
     for entry in entries {
         let mut entry = entry.map_err(|cause| refused(format!("is damaged: {cause}")))?;
         let path = String::from_utf8(entry.path_bytes().into_owned())
-            .map_err(|_| refused(String::from("holds a name that is no text")))?;
+            .map_err(|_| refused(String::from("holds a name that is not UTF-8")))?;
         match entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous => {}
             EntryType::Directory | EntryType::XHeader | EntryType::XGlobalHeader => continue,
@@ -63,12 +61,12 @@ pub fn read(
             }
             _ => {
                 return Err(refused(format!(
-                    "holds something that is no file, {path:?}"
+                    "holds something that is not a file, {path:?}"
                 )));
             }
         }
         let (parent, file_name) = split(&path)
-            .ok_or_else(|| refused(format!("holds a path out of its folder, {path:?}")))?;
+            .ok_or_else(|| refused(format!("holds a path outside its folder, {path:?}")))?;
         if *folder.get_or_insert_with(|| parent.clone()) != parent {
             return Err(refused(format!("holds files of several folders, {path:?}")));
         }
@@ -100,7 +98,7 @@ pub fn read(
     Ok(files)
 }
 
-/// Folder and name of a path that stays where it is put.
+/// Folder and name of a relative path without `..`.
 fn split(path: &str) -> Option<(PathBuf, String)> {
     let mut parts = Vec::new();
     for component in Path::new(path).components() {
@@ -126,7 +124,7 @@ mod tests {
             header.set_size(content.len() as u64);
             header.set_entry_type(*kind);
             header.set_mode(0o600);
-            // The library would refuse to write what it is to be tested with.
+            // The library refuses to write such names.
             header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
             if kind.is_symlink() || kind.is_hard_link() {
                 header.set_link_name("/etc/passwd").unwrap();

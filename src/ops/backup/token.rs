@@ -1,9 +1,9 @@
-//! `backup token`: an operator token in a copy of a backup, so that `influx restore --full` works
-//! with it, by any release of the influx CLI.
+//! `backup token`: adds an operator token to a copy of a backup, so that `influx restore --full`
+//! works with it in every release of the influx CLI.
 //!
-//! The server answers a full restore with the plaintext of the first active operator token, in
-//! the order of IDs, and the CLI goes on with that one. So the token has to be stored in plaintext
-//! under an ID lower than every other operator token's.
+//! The server answers a full restore with the plaintext of the first active operator token in ID
+//! order, and the CLI continues with that token. So the token must be stored in plaintext under an
+//! ID lower than that of every other operator token.
 
 use zeroize::Zeroizing;
 
@@ -16,42 +16,42 @@ use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorizati
 use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::ops::backup::operator::{Answers, full_restore, supplied};
 use crate::ops::backup::source::{Backup, Kind};
-use crate::ops::backup::summary::{Looked, look};
+use crate::ops::backup::summary::{StoreFacts, look};
 use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::{all_decoded, known_schema, verify_structure};
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 use crate::store::{ChangeSet, OpenOptions, Preview, Snapshot, Store};
 
-/// The lowest ID that influxd gives to an authorization.
+/// The lowest authorization ID that influxd assigns.
 const LOWEST: u64 = 1000;
 
-/// A token that is to be put in, and all that is known of it before it is.
+/// A planned token of a backup copy.
 pub struct Plan {
     changes: ChangeSet,
     token: Token,
     id: Id,
     record: Zeroizing<Vec<u8>>,
     lister: Lister,
-    /// Whether the record was there before, with the same token as a hash.
+    /// Whether the record already existed with the same token as a hash.
     pub existing: bool,
-    /// What a full restore of the copy answers.
+    /// The result of a full restore of the copy.
     pub answers: Answers,
 }
 
-/// Works out what to put into a copy of the backup whose store this is.
+/// Plans the token for a copy of the backup with this store.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
-/// * [`ErrorKind::Confirmation`] when it can't be known for whom the token is to be
-/// * [`ErrorKind::Refused`] for a token that no server would take, or that is in the backup
-///   already in another place
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
+/// * [`ErrorKind::Confirmation`] when the owner of the token is not clear
+/// * [`ErrorKind::Refused`] for a token that no server would accept, or that another record of the
+///   backup already has
 pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let snapshot = store.snapshot();
     let schema = known_schema(snapshot)?.migrations;
     verify_structure(snapshot, store.inspect())?;
-    let looked = look(snapshot)?;
-    all_decoded(&looked.catalog.skipped)?;
+    let facts = look(snapshot)?;
+    all_decoded(&facts.catalog.skipped)?;
     let mut reasons = Vec::new();
     if !can_be_sent(&token_text(&token)?, &mut reasons) {
         return Err(refused(&format!(
@@ -70,11 +70,11 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let mut changes = ChangeSet::default();
     let (id, record, existing) = match find(snapshot, &token)? {
         Some(id) => {
-            let record = uncovered(snapshot, &looked, &token, id, lowest, &mut changes)?;
+            let record = uncovered(snapshot, &facts, &token, id, lowest, &mut changes)?;
             (id, record, true)
         }
         None => {
-            let (user_id, org_id) = owner(&looked)?;
+            let (user_id, org_id) = owner(&facts)?;
             let id = below(snapshot, lowest)?;
             let new = NewAuthorization {
                 id,
@@ -96,8 +96,8 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let lister = Lister::of_one(&preview, after.catalog, id, false)?;
     if answers.cli_before_28 != crate::ops::backup::operator::Answer::Ok {
         return Err(
-            refused("influx restore --full would not end well with this token either")
-                .with_hint("boltkey backup inspect tells what is wrong with the operator tokens"),
+            refused("influx restore --full would not succeed with this token either")
+                .with_hint("boltkey backup inspect shows what is wrong with the operator tokens"),
         );
     }
     Ok(Plan {
@@ -115,7 +115,7 @@ pub(super) fn refused(why: &str) -> Error {
     Error::new(ErrorKind::Refused, why)
 }
 
-/// The token's text, unless there is none.
+/// The token's text; an empty one is refused.
 fn token_text(token: &Token) -> Result<Zeroizing<String>> {
     if token.reveal().is_empty() {
         return Err(refused("the token is empty"));
@@ -123,31 +123,31 @@ fn token_text(token: &Token) -> Result<Zeroizing<String>> {
     Ok(Zeroizing::new(token.reveal().to_owned()))
 }
 
-/// The record of a token that is in the backup already, in plaintext. Only the first operator
-/// token's place will do.
+/// The record of a token that is already in the backup, with its plaintext. It must be the first
+/// operator token.
 fn uncovered(
     snapshot: &dyn Snapshot,
-    looked: &Looked,
+    facts: &StoreFacts,
     token: &Token,
     id: Id,
     lowest: Option<Id>,
     changes: &mut ChangeSet,
 ) -> Result<Zeroizing<Vec<u8>>> {
-    let judged = supplied(snapshot, looked, token)?;
+    let judged = supplied(snapshot, facts, token)?;
     if !judged.matches {
         let why = judged.reason.unwrap_or_default();
         return Err(refused(&format!(
-            "the token is that of authorization {id} of the backup and opens nothing: {why}"
+            "the token belongs to authorization {id} of the backup and does not work: {why}"
         ))
-        .with_hint("boltkey backup token --generate makes another one"));
+        .with_hint("boltkey backup token --generate creates a new token"));
     }
     if lowest != Some(id) {
         let first = lowest.map_or(String::new(), |id| format!(", which is {id}"));
         return Err(refused(&format!(
-            "the token is that of authorization {id} of the backup already, and a server answers \
+            "the token already belongs to authorization {id} of the backup, but a server answers \
              with the first operator token{first}"
         ))
-        .with_hint("boltkey backup token --generate makes another one, which comes first"));
+        .with_hint("boltkey backup token --generate creates a token that comes first"));
     }
     let key = id.to_string();
     let record = snapshot
@@ -189,46 +189,46 @@ fn uncovered(
     Ok(new)
 }
 
-/// For whom a new operator token of a backup is: as the first usable one, else as the first whose
-/// user is active, else the only user and the only organization.
+/// Chooses the owner of a new operator token: the owner of the first usable operator token, else of
+/// the first with an active user, else the only user and organization.
 ///
 /// # Errors
-/// [`ErrorKind::Confirmation`] when there are several, [`ErrorKind::NoSuchRecord`] when there are
+/// [`ErrorKind::Confirmation`] when there are several, [`ErrorKind::NoSuchRecord`] when there is
 /// none.
-pub fn owner(looked: &Looked) -> Result<(Id, Id)> {
-    let operators = || looked.operators.iter();
+pub fn owner(facts: &StoreFacts) -> Result<(Id, Id)> {
+    let operators = || facts.operators.iter();
     let usable = operators().find(|operator| operator.usable);
     if let Some(operator) = usable.or_else(|| operators().find(|operator| operator.active)) {
         return Ok((operator.user, operator.org));
     }
-    let (mut users, mut orgs) = (looked.catalog.users.keys(), looked.catalog.orgs.keys());
+    let (mut users, mut orgs) = (facts.catalog.users.keys(), facts.catalog.orgs.keys());
     let (user, org) = (users.next(), orgs.next());
     let (Some(user), Some(org)) = (user, org) else {
         return Err(Error::new(
             ErrorKind::NoSuchRecord,
-            "the backup has no user or no organization that a token could be of",
+            "the backup has no user or no organization that could own a token",
         ));
     };
     if users.next().is_some() || orgs.next().is_some() {
         return Err(Error::new(
             ErrorKind::Confirmation,
-            "the backup has no operator token of an active user, and several users or \
-             organizations that a new one could be of",
+            "the backup has no operator token of an active user, and there are several users or \
+             organizations to choose from",
         )
         .with_hint(
-            "unpack the store of the backup, and choose with boltkey recover operator --user \
-             NAME --org NAME",
+            "unpack the store of the backup, and run boltkey recover operator --user NAME --org \
+             NAME on it",
         ));
     }
     Ok((*user, *org))
 }
 
-/// An ID that no authorization has, below `lowest`.
+/// A free authorization ID below `lowest`.
 fn below(snapshot: &dyn Snapshot, lowest: Option<Id>) -> Result<Id> {
     let highest = lowest.map_or(LOWEST, |id| id.get().saturating_sub(1));
-    // Below a thousand influxd gives none; better one of those than none at all.
+    // influxd assigns no ID below 1000, but such an ID is better than none.
     let candidates = (1..=highest).rev();
-    // As many tries as there are authorizations would do.
+    // A limit on the number of tries.
     for number in candidates.take(1 << 20) {
         let Some(id) = Id::new(number) else { break };
         let key = id.to_string();
@@ -245,14 +245,14 @@ fn below(snapshot: &dyn Snapshot, lowest: Option<Id>) -> Result<Id> {
     ))
 }
 
-/// What was put in, or would be.
+/// The added token for the report.
 pub struct Put<'a> {
-    /// As `auth list` shows it, with the token itself if it was put in.
+    /// Its details as in `auth list`, with the token's text if it was written.
     pub entry: AuthDetails<'a>,
 }
 
 impl Plan {
-    /// What is to be changed in the store.
+    /// The changes to the store.
     pub(super) fn changes(&self) -> &ChangeSet {
         &self.changes
     }
@@ -269,32 +269,30 @@ impl Plan {
         &self.token
     }
 
-    /// Hands what is put in to `use_it`; with the token itself only if it `was_made`.
+    /// Calls `use_it` with the added token; the token's text is included only if it `with_token`.
     ///
     /// # Errors
-    /// Never, as long as the record that was just made can be decoded.
-    pub fn show<T>(&self, was_made: bool, use_it: impl FnOnce(&Put<'_>) -> T) -> Result<T> {
+    /// Only if the new record can't be decoded.
+    pub fn show<T>(&self, with_token: bool, use_it: impl FnOnce(&Put<'_>) -> T) -> Result<T> {
         let record: Authorization<'_> = serde_json::from_slice(&self.record)
             .map_err(|_| refused("the new record can't be decoded"))?;
         let mut entry = self.lister.entry(&record);
-        entry.token = was_made.then(|| self.token.reveal());
+        entry.token = with_token.then(|| self.token.reveal());
         Ok(use_it(&Put { entry }))
     }
 }
 
-/// Checks that a backup is one that a token can be put into, and opens its store.
+/// Checks that a token can be added to this backup, and opens its store.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] for what is no folder, [`ErrorKind::NotAStore`] for a damaged backup.
+/// [`ErrorKind::Refused`] if it is not a folder, [`ErrorKind::NotAStore`] for a damaged backup.
 pub fn open(backup: &Backup, options: &OpenOptions) -> Result<Store> {
     if backup.kind == Kind::Database || !backup.path.is_dir() {
         return Err(refused(&format!(
-            "{} is no folder that influx backup or boltkey backup export wrote",
+            "{} is not a folder written by influx backup or boltkey backup export",
             backup.path.display()
         ))
-        .with_hint(
-            "unpack an archive first; a bare database needs no more than boltkey recover operator",
-        ));
+        .with_hint("unpack an archive first; for a bare database, use boltkey recover operator"));
     }
     open_verified(backup, || backup.store(options))
 }

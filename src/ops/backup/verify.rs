@@ -1,4 +1,4 @@
-//! Whether the files of a backup are what they should be, found out while its store is opened.
+//! Verifies the files of a backup while its store is opened.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -7,16 +7,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Severity;
 use crate::ops::backup::source::{Backup, Kind, Role};
 
-/// Opens the store of a backup as `open` does, unless its files are not what they should be. The
-/// store is unpacked once only, when it is opened.
+/// Opens the store of a backup with `open` and verifies its files at the same time. The store is
+/// unpacked only once.
 ///
 /// # Errors
-/// [`ErrorKind::NotAStore`], naming the first file.
+/// [`ErrorKind::NotAStore`], naming the first damaged file.
 pub fn open_verified<S>(backup: &Backup, open: impl FnOnce() -> Result<S>) -> Result<S> {
     if backup.kind == Kind::Database {
         return open();
     }
-    // To sum up a file and to unpack it takes about as long.
+    // Checksumming and unpacking take about the same time, so they run in parallel.
     let (written, store) = thread::scope(|scope| {
         let written = scope.spawn(|| {
             as_written(backup, Role::Kv, false).and_then(|()| as_written(backup, Role::Sql, true))
@@ -31,13 +31,13 @@ pub fn open_verified<S>(backup: &Backup, open: impl FnOnce() -> Result<S>) -> Re
     store.map_err(|error| match error.kind() {
         kind @ (ErrorKind::NotAStore | ErrorKind::Corrupt) => {
             Error::new(kind, format!("the backup is damaged: {}", error))
-                .with_hint("boltkey backup inspect tells all that is wrong with it")
+                .with_hint("boltkey backup inspect lists all problems")
         }
         _ => error,
     })
 }
 
-/// Refuses a file that is not what the backup says of it.
+/// Refuses a file that does not match the manifest.
 fn as_written(backup: &Backup, role: Role, unpack: bool) -> Result<()> {
     let (_, findings) = backup.check(&[role], unpack)?;
     match findings
@@ -52,6 +52,6 @@ fn as_written(backup: &Backup, role: Role, unpack: bool) -> Result<()> {
                 finding.place, finding.message
             ),
         )
-        .with_hint("boltkey backup inspect tells all that is wrong with it")),
+        .with_hint("boltkey backup inspect lists all problems")),
     }
 }

@@ -12,7 +12,7 @@ use crate::store::Snapshot;
 pub struct Buckets {
     /// By ID.
     pub buckets: Vec<Bucket>,
-    /// What had to be skipped.
+    /// Records that were skipped.
     #[serde(skip)]
     pub skipped: Vec<Finding>,
 }
@@ -26,7 +26,7 @@ pub struct Bucket {
     /// The organization it belongs to.
     #[serde(rename = "orgID")]
     pub org_id: Id,
-    /// That organization's name; none when it was deleted.
+    /// That organization's name; `None` when it was deleted.
     pub org: Option<String>,
     /// `user` or `system`.
     #[serde(rename = "type")]
@@ -38,7 +38,7 @@ pub struct Bucket {
     /// The retention policy of a 1.x database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rp: Option<String>,
-    /// One.
+    /// Always one rule.
     pub retention_rules: [RetentionRule; 1],
     /// RFC 3339, as written.
     pub created_at: String,
@@ -53,7 +53,7 @@ pub struct RetentionRule {
     /// `expire`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Seconds; 0 for ever.
+    /// Seconds; 0 for unlimited.
     pub every_seconds: i64,
     /// Seconds that one shard group covers.
     pub shard_group_duration_seconds: i64,

@@ -1,3 +1,3 @@
-//! InfluxDB's buckets: list.
+//! The commands of `bucket`.
 
 pub mod list;

@@ -1,4 +1,4 @@
-//! A capture that is complete and on disk before the tokens in it are replaced or wiped.
+//! A capture that is complete and synced before its tokens are replaced or wiped.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
@@ -18,48 +18,48 @@ use crate::ops::files::output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::Snapshot;
 
-/// Where a capture goes, and how.
+/// Destination and format of a capture.
 pub struct CaptureFirst {
-    /// A new file, or one that holds all of the tokens already.
+    /// A new file, or an existing one that already holds all tokens.
     pub path: PathBuf,
     /// Its format, if it is new.
     pub format: Format,
     /// Its encryption, if it is new.
     pub seal: Seal,
-    /// What opens it, if it is there already.
+    /// The keys that open it, if it exists.
     pub unseal: Unseal,
 }
 
-/// What became of it.
+/// The result of ensuring a capture.
 #[derive(Debug)]
 pub enum Captured {
     /// It was written.
     Written {
-        /// Where.
+        /// The file.
         file: Finished,
-        /// Whether it holds tokens that only unused parts of the database showed. They may be
-        /// overwritten before the change comes to hold.
+        /// Whether it holds tokens whose only other copy is in unused parts of the database. They
+        /// may be overwritten before the change is committed.
         last_copies: bool,
     },
-    /// It was there, and holds all that it should.
+    /// It existed and holds every token.
     Kept {
         /// Whether it is encrypted.
         encrypted: bool,
     },
 }
 
-/// The tokens that a change replaces or wipes, and where they go before.
+/// The tokens that a change replaces or wipes, and the capture that saves them first.
 pub struct Capture<'a> {
     /// The file.
     pub first: &'a CaptureFirst,
-    /// Hashed tokens that only unused bytes of the database, or its index, still show.
+    /// Hashed tokens whose plaintext is only in unused bytes of the database or in its index.
     pub recovered: &'a BTreeMap<Id, Token>,
 }
 
-/// The capture that is on disk now.
+/// The capture on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaptureFile {
-    /// Whether it was there before, with all the tokens.
+    /// Whether it already existed with all tokens.
     pub kept: bool,
     /// Whether it is encrypted.
     pub encrypted: bool,
@@ -69,19 +69,19 @@ impl Capture<'_> {
     /// As [`CaptureFirst::ensure`].
     ///
     /// # Errors
-    /// The same.
+    /// As [`CaptureFirst::ensure`].
     pub(in crate::ops) fn ensure(&self, snapshot: &dyn Snapshot) -> Result<Captured> {
         self.first.ensure(snapshot, self.recovered)
     }
 }
 
 impl CaptureFirst {
-    /// Writes every token that `snapshot` holds in plaintext, and those of `recovered`; or finds
-    /// that the file holds all of them already.
+    /// Writes every plaintext token of `snapshot` and the tokens of `recovered`, or verifies that
+    /// an existing file holds all of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] when the file is there and lacks some of them, or can't be told to
-    /// hold them; otherwise as the system says.
+    /// [`ErrorKind::Refused`] when the file exists and lacks some of them, or can't be read to
+    /// check that; otherwise I/O errors.
     pub fn ensure(
         &self,
         snapshot: &dyn Snapshot,
@@ -92,7 +92,7 @@ impl CaptureFirst {
                 file: self.write(snapshot, recovered)?,
                 last_copies: !recovered.is_empty(),
             }),
-            Err(cause) => Err(cause).at("look at", &self.path),
+            Err(cause) => Err(cause).at("access", &self.path),
             Ok(metadata) if metadata.is_file() => {
                 let encrypted = self.holds_all(snapshot, recovered)?;
                 Ok(Captured::Kept { encrypted })
@@ -100,7 +100,7 @@ impl CaptureFirst {
             Ok(_) => Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "{} is no regular file: a capture has to stay",
+                    "{} is not a regular file, so a capture would be lost",
                     self.path.display()
                 ),
             )
@@ -108,7 +108,7 @@ impl CaptureFirst {
         }
     }
 
-    /// What [`Self::ensure`] would refuse, without writing anything.
+    /// Checks whether [`Self::ensure`] would succeed, without writing anything.
     ///
     /// # Errors
     /// As [`Self::ensure`].
@@ -163,7 +163,7 @@ impl CaptureFirst {
         file.finish_after(|written| reads_back(written, &expected))
     }
 
-    /// Sees that the file has every token, and that it is on disk; whether it is encrypted.
+    /// Verifies that the file has every token and is synced. Returns whether it is encrypted.
     fn holds_all(&self, snapshot: &dyn Snapshot, recovered: &BTreeMap<Id, Token>) -> Result<bool> {
         let name = self.path.display().to_string();
         let mut file = File::open(&self.path).at("open", &self.path)?;
@@ -175,7 +175,7 @@ impl CaptureFirst {
                     .map(|text| key_digest(text.reveal().as_bytes())),
             );
         })
-        .map_err(|error| error.and_note("so it can't be told whether it holds all tokens"))?;
+        .map_err(|error| error.and_note("so it is not known whether it holds all tokens"))?;
         let (mut all, mut lacking) = (0_u64, 0_u64);
         let mut look = |token: &str| {
             all += 1;
@@ -195,14 +195,14 @@ impl CaptureFirst {
             ControlFlow::Continue(())
         })?;
         if lacking == 0 {
-            // Whoever made it may not have waited for that.
+            // Whoever wrote it may not have synced it.
             file.sync_all().at("sync", &self.path)?;
             return Ok(encrypted);
         }
         Err(Error::new(
             ErrorKind::Refused,
-            format!("{name} is there already and lacks {lacking} of {all} tokens"),
+            format!("{name} exists already and lacks {lacking} of {all} tokens"),
         )
-        .with_hint("name a new file with --capture: one that exists is never changed"))
+        .with_hint("name a new file with --capture; an existing file is never changed"))
     }
 }

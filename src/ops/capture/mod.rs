@@ -1,5 +1,4 @@
-//! `capture`: the tokens a store holds in plaintext, and the formats in which tokens are put
-//! away.
+//! `capture`: the plaintext tokens of a store, and the formats in which tokens are saved.
 
 pub mod first;
 pub mod read;
@@ -23,20 +22,20 @@ pub struct Captured {
     pub id: Id,
     /// The token itself.
     pub token: Token,
-    /// What sort of token it is; `None` where the record can't be decoded, and then the rest is
+    /// The kind of token. `None` where the record can't be decoded; then the other fields are
     /// empty.
     pub kind: Option<Kind>,
     /// As in the record.
     pub description: String,
-    /// `active`, `inactive`, or what else the record says.
+    /// `active`, `inactive`, or another text from the record.
     pub status: String,
     /// The organization.
     pub org_id: Option<Id>,
-    /// Its name; empty when it is gone.
+    /// Its name; empty when it was deleted.
     pub org: String,
-    /// The owner; a few records have none.
+    /// The owner, if the record has one.
     pub user_id: Option<Id>,
-    /// Their name; empty when they are gone.
+    /// The owner's name; empty when the user was deleted.
     pub user: String,
 }
 
@@ -52,14 +51,13 @@ pub enum Format {
     Env,
 }
 
-/// The tokens that `snapshot` holds in plaintext and that pass the filters, ascending by ID.
-/// Records that can't be decoded are skipped and told in the findings. Of a damaged store also the
-/// tokens that only pages outside its trees show, and, without filters, those that only an index
-/// shows.
+/// The plaintext tokens of `snapshot` that pass the filters, ascending by ID. Records that can't be
+/// decoded are skipped and reported in the findings. For a damaged store, this includes tokens on
+/// pages outside its trees and, without filters, tokens that are only in an index.
 ///
 /// # Errors
-/// [`crate::ErrorKind::NoSuchRecord`] when a filter names what does not exist; else when the
-/// file can't be read.
+/// [`crate::ErrorKind::NoSuchRecord`] when a filter names something that does not exist; otherwise
+/// when the file can't be read.
 pub fn capture(
     snapshot: &dyn Snapshot,
     inspect: &dyn Inspect,
@@ -80,8 +78,8 @@ pub fn capture(
     Ok((captured, findings))
 }
 
-/// The tokens that a damaged store shows beside its readable records: those of records that
-/// `token_of` takes and, if `bare` is set, those of which no record is left.
+/// The tokens of a damaged store outside its readable records: those of records for which
+/// `token_of` returns a token and, if `bare` is set, those without any record.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -110,7 +108,7 @@ pub(crate) fn lost_tokens(
     Ok(captured)
 }
 
-/// The facts about the records that `token_of` has a token for.
+/// The details of the records for which `token_of` returns a token.
 pub(crate) fn collect(
     snapshot: &dyn Snapshot,
     catalog: Catalog,
@@ -122,7 +120,7 @@ pub(crate) fn collect(
     Ok((captured, findings))
 }
 
-/// The same, handed to `visit` one by one.
+/// Like [`collect`], but calls `visit` for each.
 pub(crate) fn each(
     snapshot: &dyn Snapshot,
     catalog: &Catalog,
@@ -153,7 +151,7 @@ impl Captured {
         }
     }
 
-    /// A token of a record of which no more than the ID can be told.
+    /// A token of a record of which only the ID is known.
     pub(crate) fn bare(id: Id, token: Token) -> Self {
         Self {
             id,
@@ -194,7 +192,7 @@ pub fn write(tokens: &[Captured], format: Format, out: &mut dyn Write) -> io::Re
     writer.end()
 }
 
-/// Writes tokens one by one, through a buffer that is wiped.
+/// Writes tokens one by one through a buffer that is wiped.
 pub struct Writer<'o> {
     out: &'o mut dyn Write,
     format: Format,
@@ -203,7 +201,7 @@ pub struct Writer<'o> {
 }
 
 impl<'o> Writer<'o> {
-    /// Begins.
+    /// Writes the start of the format.
     ///
     /// # Errors
     /// When `out` can't be written.
@@ -223,7 +221,7 @@ impl<'o> Writer<'o> {
         })
     }
 
-    /// Writes one.
+    /// Writes one token.
     ///
     /// # Errors
     /// When the output can't be written.
@@ -242,7 +240,7 @@ impl<'o> Writer<'o> {
         self.out.write_all(&self.line)
     }
 
-    /// Completes it.
+    /// Writes the end of the format.
     ///
     /// # Errors
     /// When the output can't be written.
@@ -303,8 +301,8 @@ fn csv_line(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Quotes every field. What a spreadsheet would take for a formula gets an apostrophe in front,
-/// as spreadsheets themselves write it; one token in 64 begins with `-` and gets it too.
+/// Quotes every field. A text that a spreadsheet would treat as a formula gets an apostrophe in
+/// front, as spreadsheets write it. One token in 64 begins with `-` and gets it too.
 fn csv(fields: [&str; COLUMNS.len()], line: &mut Vec<u8>) -> io::Result<()> {
     for (n, field) in fields.into_iter().enumerate() {
         if n > 0 {
@@ -328,8 +326,8 @@ fn csv(fields: [&str; COLUMNS.len()], line: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// One token as an assignment a shell reads. Only the ID is part of the name, since everything
-/// else is chosen by people.
+/// One token as a shell assignment. Only the ID is part of the name, because people choose all
+/// other texts.
 fn env_line(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
     write!(line, "INFLUX_TOKEN_{}='", captured.id)?;
     for (n, part) in captured.token.reveal().split('\'').enumerate() {

@@ -1,7 +1,7 @@
-//! Reading tokens that were put away: captures in every format that `capture` writes, plain lists,
-//! what the API and the influx CLI print, encrypted with age or not.
+//! Reading saved tokens: captures in every format that `capture` writes, plain lists, and output of
+//! the API and the influx CLI, encrypted with age or not.
 //!
-//! Nothing here is believed: whoever reads a candidate compares it with a hash.
+//! All input is untrusted: the caller compares each candidate with a hash.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Token;
 
-/// What opens encrypted captures.
+/// The keys for encrypted captures.
 #[derive(Default)]
 pub struct Unseal {
     identities: Vec<Box<dyn age::Identity>>,
@@ -23,12 +23,12 @@ impl Unseal {
     /// Adds the keys of an identity file, as `age-keygen` writes it; `name` is for messages.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] when it holds none.
+    /// [`ErrorKind::Refused`] when it contains no key.
     pub fn add_identities(&mut self, file: impl Read, name: &str) -> Result<()> {
         let refused = |why: &dyn fmt::Display| {
             Error::new(
                 ErrorKind::Refused,
-                format!("{name} is no age identity file: {why}"),
+                format!("{name} is not an age identity file: {why}"),
             )
             .with_hint("age-keygen writes such files; a key begins with AGE-SECRET-KEY-1")
         };
@@ -37,7 +37,7 @@ impl Unseal {
             .into_identities()
             .map_err(|cause| refused(&cause))?;
         if identities.is_empty() {
-            return Err(refused(&"it holds no key"));
+            return Err(refused(&"it contains no key"));
         }
         self.identities.extend(identities);
         Ok(())
@@ -45,7 +45,8 @@ impl Unseal {
 
     /// Adds a passphrase.
     pub fn add_passphrase(&mut self, passphrase: &Token) {
-        // Whoever encrypted may have had a faster machine; the passphrase is tried once.
+        // The capture may come from a faster machine, and the passphrase is tried only once, so
+        // allow a high work factor.
         const MOST_WORK: u8 = 22;
         let secret = SecretString::from(passphrase.reveal().to_owned());
         let mut identity = age::scrypt::Identity::new(secret);
@@ -53,22 +54,22 @@ impl Unseal {
         self.identities.push(Box::new(identity));
     }
 
-    /// Whether there is nothing to open anything with.
+    /// Whether there is no key and no passphrase.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.identities.is_empty()
     }
 }
 
-/// Enough to tell the formats apart.
+/// Number of bytes needed to recognise the format.
 const START: usize = 64;
 
-/// Hands `visit` every entry of `input`, each as the texts of which one may be its token; `name`
-/// is for messages. Tells whether it is encrypted.
+/// Calls `visit` for every entry of `input`, with the texts of the entry that may be its token.
+/// `name` is for messages. Returns whether the input is encrypted.
 ///
 /// # Errors
-/// * [`ErrorKind::Refused`] when it is encrypted and `unseal` does not open it, or when it is
-///   neither text nor what it begins as
+/// * [`ErrorKind::Refused`] when it is encrypted and `unseal` has no matching key, or when its
+///   content does not fit the format it starts with
 /// * [`ErrorKind::Io`] when it can't be read
 pub fn read(
     input: &mut dyn Read,
@@ -88,7 +89,7 @@ pub fn read(
             age::DecryptError::NoMatchingKeys
             | age::DecryptError::DecryptionFailed
             | age::DecryptError::KeyDecryptionFailed => "give the right key or passphrase",
-            _ => "the file may be damaged: age -d tells the same",
+            _ => "the file may be damaged; age -d fails in the same way",
         };
         let why = if unseal.is_empty() {
             String::from("it is encrypted and no key or passphrase is given")
@@ -105,7 +106,7 @@ pub fn read(
     read_open(opened, &start, name, visit).map(|()| true)
 }
 
-/// The first bytes, and a reader of everything.
+/// Returns the first bytes, and a reader of the whole input.
 fn peek<'r>(input: &'r mut dyn Read, name: &str) -> Result<(Zeroizing<Vec<u8>>, impl Read + 'r)> {
     let mut start = Zeroizing::new(Vec::with_capacity(START));
     (&mut *input)
@@ -164,12 +165,12 @@ fn read_open(
 fn malformed(name: &str, form: &str, cause: &dyn fmt::Display) -> Error {
     Error::new(
         ErrorKind::Refused,
-        format!("{name} is not the {form} that it begins as: {cause}"),
+        format!("{name} starts like {form}, but is not valid {form}: {cause}"),
     )
-    .with_hint("a plain list of tokens, one on each line, does as well")
+    .with_hint("a plain list of tokens, one per line, is accepted too")
 }
 
-/// Objects with a `token`, as a list or as the list in an object's field, at any depth.
+/// Reads objects with a `token` field: a list, or a list inside an object, at any depth.
 fn read_json(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) -> Result<()> {
     let mut json = serde_json::Deserializer::from_reader(input);
     Tokens(visit)
@@ -177,7 +178,7 @@ fn read_json(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) ->
         .and_then(|()| json.end())
         .map_err(|cause| match cause.classify() {
             serde_json::error::Category::Io => unreadable(name, &cause),
-            // The cause quotes nothing of what stands in the file but its place.
+            // Only the position: the library's text may quote the content.
             _ => malformed(
                 name,
                 "JSON",
@@ -186,7 +187,7 @@ fn read_json(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) ->
         })
 }
 
-/// Looks for tokens in any JSON value.
+/// Finds tokens in any JSON value.
 struct Tokens<'v>(&'v mut dyn FnMut(Vec<Token>));
 
 impl<'de> DeserializeSeed<'de> for Tokens<'_> {
@@ -243,7 +244,7 @@ impl<'de> Visitor<'de> for Tokens<'_> {
     }
 }
 
-/// A text, or what is none.
+/// A string, or any other value.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Text {
@@ -251,8 +252,7 @@ enum Text {
     Other(IgnoredAny),
 }
 
-/// The CSV form of a capture. An apostrophe that was put before what a spreadsheet would take for
-/// a formula is taken away again.
+/// Reads the CSV form of a capture. Removes the apostrophe before a text that looks like a formula.
 fn read_csv(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) -> Result<()> {
     const TOKEN: usize = 1;
     let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(input);
@@ -275,13 +275,13 @@ fn read_csv(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) -> 
     Ok(())
 }
 
-/// A token on each line, or an assignment as the `env` form has it. Blank lines don't count.
+/// Reads one token per line, or an assignment as in the `env` form. Blank lines are skipped.
 fn read_lines(
     mut input: impl BufRead,
     name: &str,
     visit: &mut dyn FnMut(Vec<Token>),
 ) -> Result<()> {
-    // No token is longer than a key of Bolt, and an escape makes at most four bytes of one.
+    // A token is not longer than a Bolt key, and an escaped byte takes at most four bytes.
     const LONGEST: u64 = 256 << 10;
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
     for number in 1_u64.. {
@@ -297,11 +297,11 @@ fn read_lines(
         let Some(text) = text.filter(|_| (read as u64) < LONGEST) else {
             return Err(Error::new(
                 ErrorKind::Refused,
-                format!("line {number} of {name} is no text"),
+                format!("line {number} of {name} is not UTF-8 text"),
             )
             .with_hint(
-                "what is read here are captures and lists of tokens; databases and other files \
-                 have options of their own",
+                "this option reads captures and lists of tokens; use --from-db or --files for \
+                 databases and other files",
             ));
         };
         let text = text.strip_suffix('\n').unwrap_or(text);
@@ -319,8 +319,8 @@ fn read_lines(
     Ok(())
 }
 
-/// The value that a shell would give a variable, for the plain forms: bare, or in single quotes
-/// as `capture --format env` writes them, or in double quotes without anything special inside.
+/// The value that a shell would assign, for the plain forms: unquoted, in single quotes as `capture
+/// --format env` writes it, or in double quotes without escapes.
 fn assigned(line: &str) -> Option<String> {
     let line = line.trim();
     let line = line.strip_prefix("export ").unwrap_or(line);
@@ -440,7 +440,7 @@ mod tests {
         );
         assert!(with(String::from("# only a comment\n")).is_err());
         assert!(with(String::from("no key\n")).is_err());
-        // Cut off, it is no capture any more.
+        // A truncated capture is refused.
         let cut = sealed.get(..sealed.len() - 5).unwrap();
         assert!(tokens_of(cut, &right).is_err());
     }

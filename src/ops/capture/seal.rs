@@ -1,4 +1,4 @@
-//! Encryption of what is written, in age's format, so that any age or rage opens it.
+//! Encryption of outputs in age's format, readable with age and rage.
 
 use std::io::Write;
 
@@ -7,31 +7,34 @@ use age::secrecy::SecretString;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Token;
 
-/// How an output is protected beyond its file mode.
+/// Encryption of an output.
 #[derive(Default)]
 pub enum Seal {
-    /// Not at all.
+    /// Not encrypted.
     #[default]
     Open,
-    /// For the holders of these keys.
+    /// For these public keys.
     Recipients(Vec<age::x25519::Recipient>),
-    /// By a passphrase.
+    /// With a passphrase.
     Passphrase(Token),
 }
 
 impl Seal {
-    /// For the holders of these keys, `age1…` each.
+    /// For these public keys, each `age1…`.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when one is no such key.
+    /// [`ErrorKind::Usage`] when one is not a valid key.
     pub fn for_recipients<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let parse = |key: &str| {
             key.parse().map_err(|why| {
                 Error::new(
                     ErrorKind::Usage,
-                    format!("{key:?} is no age recipient: {why}"),
+                    format!("{key:?} is not an age recipient: {why}"),
                 )
-                .with_hint("recipients begin with age1; age-keygen makes one with its identity")
+                .with_hint(
+                    "recipients begin with age1; age-keygen prints one when it creates an \
+                            identity",
+                )
             })
         };
         let keys: Result<Vec<_>> = keys.into_iter().map(parse).collect();
@@ -44,7 +47,7 @@ impl Seal {
         !matches!(self, Self::Open)
     }
 
-    /// Lets `write` write to `out` through the seal.
+    /// Calls `write` with a writer that encrypts to `out`.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when `out` can't be written; `what` names it.

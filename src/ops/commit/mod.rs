@@ -1,6 +1,6 @@
-//! What every command that changes a store does around its change: refuses what it does not know,
-//! keeps copies and new tokens on disk before the change comes to hold, leaves somebody's last
-//! copies alone, and knows afterwards whether those files have to stay.
+//! Steps around every change of a store: refuse an unknown schema or damage, write copies and new
+//! tokens to disk before the commit, protect last copies of tokens, and afterwards keep or remove
+//! those files.
 
 pub(crate) mod proof;
 
@@ -23,17 +23,17 @@ use crate::secret::Token;
 use crate::store::writable::CopyFailed;
 use crate::store::{ChangeSet, Commit, Committed, Engine, Inspect, Snapshot, Wipe, WritableStore};
 
-/// Files that are written, complete and on disk, before the change comes to hold.
+/// Files that are complete and synced before the commit.
 #[derive(Default)]
 pub struct SideFiles<'a> {
-    /// Gets a verified copy of the whole database as it is.
+    /// Path for a verified copy of the whole database before the change.
     pub keep_copy: Option<&'a Path>,
-    /// Each gets its new token.
+    /// Paths for new tokens.
     pub tokens_out: Vec<(&'a Path, &'a Token)>,
 }
 
 impl SideFiles<'_> {
-    /// What would keep these files from being made, for a dry run.
+    /// Checks, for a dry run, whether these files can be created.
     ///
     /// # Errors
     /// As [`OutputFile::could_create_regular`].
@@ -44,16 +44,16 @@ impl SideFiles<'_> {
     }
 }
 
-/// The schema of a store that may be edited.
+/// The schema of a store, if it may be edited.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownSchema`] for any other: what it may mean is not known here.
+/// [`ErrorKind::UnknownSchema`] for any schema that this version does not know.
 pub fn known_schema(snapshot: &dyn Snapshot) -> Result<Schema> {
     let schema = Schema::load(snapshot)?;
     if schema.known {
         return Ok(schema);
     }
-    // Where its records can't be reached, nothing can be said of the schema.
+    // If its records can't be read, the schema is unknown.
     let damage = schema.findings.iter().cloned();
     let damage = damage.filter(|finding| finding.code.is_structure());
     all_decoded(&damage.collect::<Vec<_>>())?;
@@ -65,17 +65,17 @@ pub fn known_schema(snapshot: &dyn Snapshot) -> Result<Schema> {
     Err(Error::new(
         ErrorKind::UnknownSchema,
         format!(
-            "the schema is not one this version knows, which is 1 to {newest} without a gap \
-             ({why})"
+            "this version does not know the schema of the store; it knows schemas 1 to {newest} \
+             without a gap ({why})"
         ),
     )
     .with_hint(
-        "reading commands work all the same; boltkey check lists what is wrong, and a store that \
-         only lacks migrations is mended by one start of influxd",
+        "reading commands still work; boltkey check lists the problems, and if only migrations \
+         are missing, starting influxd once adds them",
     ))
 }
 
-/// Refuses to go on when records that have to be kept can't be decoded.
+/// Refuses a store with records that must be kept but can't be decoded.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`], naming the first of them.
@@ -88,15 +88,15 @@ pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
         Some(finding) => Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{}: {}; a store with such records is not edited",
+                "{}: {}; a store with such records can't be edited",
                 finding.place, finding.message
             ),
         )
-        .with_hint("boltkey check lists all damage; reading commands work all the same")),
+        .with_hint("boltkey check lists all damage; reading commands still work")),
     }
 }
 
-/// What [`commit`] would refuse of the structure, for a dry run.
+/// Refuses a store with a damaged structure, as [`commit`] does; for a dry run.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when the structure is damaged, or as [`nothing_lost`].
@@ -105,8 +105,8 @@ pub fn verify_structure(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Resul
     nothing_lost(snapshot, inspect)
 }
 
-/// Refuses a store that has lost records to which pages outside all trees still testify: any commit
-/// would reuse or wipe those pages.
+/// Refuses a store that has lost records which are still on pages outside all trees. Any commit
+/// would reuse or wipe these pages.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when there are such pages.
@@ -135,12 +135,12 @@ pub fn nothing_lost(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()
     ))
 }
 
-/// Makes `changes` hold, as one transaction. Files of `side_files` are complete before; if the change
-/// was certainly not made, those with tokens are removed again, but for a capture with tokens that
-/// may be nowhere else by then.
+/// Commits `changes` as one transaction. The files of `side_files` are complete before the commit.
+/// If the change was certainly not committed, files with tokens are removed, except a capture with
+/// tokens that may have no other copy by then.
 ///
 /// # Errors
-/// When the change was certainly not made.
+/// When the change was certainly not committed.
 pub fn commit(
     store: &mut WritableStore,
     changes: &ChangeSet,
@@ -149,18 +149,19 @@ pub fn commit(
     Ok(commit_after(store, changes, side_files, None)?.0)
 }
 
-/// As [`commit`], once the tokens of `capture` are on disk. Returns what became of the capture.
+/// Like [`commit`], after writing the tokens of `capture` to disk. Returns the state of the
+/// capture.
 ///
 /// # Errors
-/// When the change was certainly not made.
+/// When the change was certainly not committed.
 pub(crate) fn commit_after(
     store: &mut WritableStore,
     changes: &ChangeSet,
     side_files: &SideFiles<'_>,
     capture: Option<&Capture<'_>>,
 ) -> Result<(Committed, Option<CaptureFile>)> {
-    // The engine would refuse damage too, but only after the files were made. A redb store is
-    // checked whole when it is opened.
+    // The engine refuses damage too, but only after the files are created. A redb store is checked
+    // completely when it is opened.
     let makes_files =
         capture.is_some() || side_files.keep_copy.is_some() || !side_files.tokens_out.is_empty();
     if makes_files && store.description().engine == Engine::Bolt {
@@ -178,7 +179,7 @@ pub(crate) fn commit_after(
         .transpose()?;
     let named = |error: Error| match side_files.keep_copy {
         Some(path) if copy.is_some() => error.and_note(&format!(
-            "the copy {} is complete and stays",
+            "the copy {} is complete and is kept",
             path.display()
         )),
         _ => error,
@@ -191,8 +192,9 @@ pub(crate) fn commit_after(
         let mut error = named(error);
         if let Some(file) = &files.stays {
             error = error.and_note(&format!(
-                "the capture {} is complete and stays: unused parts of the database, which showed \
-                 some of its tokens, may be overwritten; it can be named again",
+                "the capture {} is complete and is kept, because unused parts of the database \
+                 that held some of its tokens may be overwritten; you can name it again with \
+                 --capture",
                 file.path().display()
             ));
         }
@@ -212,18 +214,18 @@ pub(crate) fn commit_after(
 /// Files with secrets that were written before the commit.
 #[derive(Default)]
 struct Written {
-    /// Files that are removed if the commit fails, with what they hold.
+    /// Files that are removed if the commit fails, with a description of their content.
     removable: Vec<(Finished, &'static str)>,
-    /// A capture that must stay.
+    /// A capture that must be kept.
     stays: Option<Finished>,
     capture: Option<CaptureFile>,
 }
 
 impl Written {
-    /// Writes what has to be on disk before the change is made.
+    /// Writes the files that must be on disk before the commit.
     ///
     /// # Errors
-    /// When a file can't be written; the ones before it are in `self`.
+    /// When a file can't be written. Files written before it are in `self`.
     fn write(
         &mut self,
         store: &WritableStore,
@@ -252,18 +254,18 @@ impl Written {
             self.capture = Some(file);
         }
         let (files, result) = write_tokens(&side_files.tokens_out);
-        let holds = "a token that opens nothing";
+        let holds = "a token that does not work";
         self.removable
             .extend(files.into_iter().map(|file| (file, holds)));
         result
     }
 }
 
-/// Writes each token into its file. Each waits for the disk, so several do at once. Returns what
-/// was written, also if something failed.
+/// Writes each token to its file, several in parallel, because each waits for the disk. Returns the
+/// written files, also after a failure.
 fn write_tokens(tokens: &[(&Path, &Token)]) -> (Vec<Finished>, Result<()>) {
     const MOST_AT_ONCE: usize = 16;
-    /// Fewer than these are written one after the other.
+    /// Fewer than this are written one after the other.
     const FEW: usize = 4;
     let write = |tokens: &[(&Path, &Token)]| {
         let mut files = Vec::with_capacity(tokens.len());
@@ -296,8 +298,7 @@ fn write_tokens(tokens: &[(&Path, &Token)]) -> (Vec<Finished>, Result<()>) {
     })
 }
 
-/// Where the unused parts of a store's file show tokens whose hash stands in the store. They may
-/// be somebody's last copies.
+/// Ranges of unused bytes that contain tokens of the store's hashes. They may be the last copies.
 fn last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
     let (known, _) = Known::load_beside(store, store.inspect())?;
     let mut scan = Scan::new(&known);
@@ -305,7 +306,7 @@ fn last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
     Ok(scan.finish().places)
 }
 
-/// Copies the database and compares what was written with what was read.
+/// Copies the database and verifies the copy.
 fn keep_copy(store: &WritableStore, path: &Path) -> Result<Finished> {
     let mut file = OutputFile::create_database(path)?;
     let mut written = ChecksumWriter::new(&mut file);
@@ -317,7 +318,7 @@ fn keep_copy(store: &WritableStore, path: &Path) -> Result<Finished> {
     file.finish_after(|copy| reads_back(copy, &expected))
 }
 
-/// Puts a token into a new file, readable by its owner only, complete and on disk.
+/// Writes a token to a new file that only its owner can read, and syncs it.
 ///
 /// # Errors
 /// As [`OutputFile::create_regular`], and when the file can't be written.

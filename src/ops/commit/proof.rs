@@ -1,14 +1,14 @@
-//! A change of single pairs, proved by reading each of them again.
+//! A change of single records, verified by reading each of them again.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::commit::{SideFiles, commit};
 use crate::store::{ChangeSet, CommitOutcome, Committed, Snapshot, WritableStore};
 
-/// Makes `changes` hold and reads every single edit again, under the same lock. `what` begins the
-/// message of a proof that fails, as in "the deletion"; the change holds by then.
+/// Commits `changes` and reads every edited record again under the same lock. `what` names the
+/// change in the error message, as in "the deletion"; the change is committed by then.
 ///
 /// # Errors
-/// When the change was certainly not made.
+/// When the change was certainly not committed.
 pub(crate) fn commit_and_prove(
     store: &mut WritableStore,
     changes: &ChangeSet,
@@ -29,7 +29,7 @@ fn prove(store: &WritableStore, changes: &ChangeSet, what: &str) -> Result<()> {
             format!("{what} is committed, but {why}"),
         )
         .committed()
-        .with_hint("boltkey check and boltkey status tell what the store holds now")
+        .with_hint("run boltkey check and boltkey status to see the current state")
     };
     for (bucket, change) in changes.buckets() {
         for (key, edit) in &change.edits {
@@ -38,7 +38,7 @@ fn prove(store: &WritableStore, changes: &ChangeSet, what: &str) -> Result<()> {
                 .map_err(|cause| incomplete(format!("it can't be read back: {cause}")))?
                 .map(zeroize::Zeroizing::new);
             if found != *edit {
-                return Err(incomplete("the file does not show it as it should".into()));
+                return Err(incomplete("the file does not contain the new value".into()));
             }
         }
     }

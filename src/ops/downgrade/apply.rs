@@ -1,5 +1,5 @@
-//! `downgrade apply`: the database's last migration undone, so that releases which don't know it
-//! start.
+//! `downgrade apply`: undoes the last migration of the database, so that older releases start on
+//! it.
 
 use std::path::Path;
 
@@ -14,46 +14,46 @@ use crate::store::{
     ChangeSet, CommitOutcome, Committed, Description, Inspect, Snapshot, WritableStore,
 };
 
-/// How it is done.
+/// Options of a downgrade.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where to go.
+    /// The target release.
     pub to: Options,
-    /// Whether records go of which only the hash is stored.
+    /// Whether to delete records with only a hash.
     pub drop_hashed: bool,
     /// Whether tokens may be lost.
     pub allow_loss: bool,
 }
 
-/// A downgrade, worked out.
+/// A planned downgrade.
 pub struct Plan {
     /// What is to be written; nothing if there is nothing to undo.
     pub changes: ChangeSet,
-    /// What it comes to.
+    /// The report.
     pub applied: Applied,
-    /// Whether it loses tokens, and that was not allowed.
+    /// Whether it would lose tokens without permission to do so.
     pub refused: bool,
-    /// The schema afterwards.
+    /// The schema after the change.
     migrations: u64,
 }
 
-/// What was undone, or would be.
+/// The report of a downgrade, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
-    /// What the release sees then.
+    /// What the target release will see.
     #[serde(flatten)]
     pub outlook: Outlook,
-    /// How many records go of which only the hash is stored.
+    /// Number of records with only a hash that are deleted.
     pub dropped: u64,
 }
 
-/// Works out what is to be undone in the store, which is the file that `database` describes.
+/// Plans the downgrade of the store in the file that `database` describes.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
-/// * [`ErrorKind::Refused`] where only `influxd downgrade` knows how, with its command
-/// * when the SQLite file matters and can't be read
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
+/// * [`ErrorKind::Refused`] where only `influxd downgrade` can do it; the hint has its command
+/// * when the SQLite file is needed and can't be read
 pub fn plan(
     snapshot: &dyn Snapshot,
     inspect: &dyn Inspect,
@@ -63,7 +63,7 @@ pub fn plan(
     let target = settings.to.target;
     known_schema(snapshot)?;
     let path = sqlite_path(database, &settings.to)?;
-    // Its newest schema would not be changed, whatever else is wrong with the file.
+    // Otherwise this release uses the newest SQLite schema, so the file is not changed.
     let matters = target.has_older_sql();
     let (sql, unread) = match SqlSide::read(&path) {
         Ok(SqlSide::Unknown(name)) if matters => return Err(unknown_sql(&path, &name)),
@@ -103,7 +103,7 @@ pub fn plan(
     if refused {
         situation.add_prepare(&mut outlook, snapshot, inspect)?;
     } else {
-        // They are what this does.
+        // The steps are what this command does.
         outlook.steps.clear();
     }
     Ok(Plan {
@@ -118,15 +118,15 @@ fn unknown_sql(path: &Path, migration: &str) -> Error {
     Error::new(
         ErrorKind::UnknownSchema,
         format!(
-            "{} has a migration that is not known here, {migration:?}, so it can't be told whether \
-             it has to be changed too",
+            "{} has the unknown migration {migration:?}, so this version can't tell whether the \
+             file must be changed too",
             path.display()
         ),
     )
-    .with_hint("the influxd that wrote it knows the way back: see influxd downgrade --help")
+    .with_hint("use the influxd that wrote it: see influxd downgrade --help")
 }
 
-/// Says which command does what this one does not.
+/// The error that names the influxd command.
 fn only_influxd(outlook: &Outlook) -> Error {
     let Outlook { target, undo, .. } = outlook;
     let mut what = Vec::new();
@@ -139,25 +139,25 @@ fn only_influxd(outlook: &Outlook) -> Error {
     Error::new(
         ErrorKind::Refused,
         format!(
-            "for {target}, migrations have to be undone on both sides ({}), which only influxd \
-             downgrade does",
+            "for {target}, migrations of both files must be undone ({}), and only influxd \
+             downgrade can do that",
             what.join(", ")
         ),
     )
     .with_hint(format!(
-        "with the influxd that last ran on it: {}; boltkey downgrade check --to {target} tells \
+        "with the influxd that last ran on it: {}; boltkey downgrade check --to {target} shows \
          what would be lost",
         outlook.steps.join("; ")
     ))
 }
 
 impl Plan {
-    /// Makes it hold, and proves on what the file then shows that the schema is the release's and
-    /// every token that was to be kept is found. A proof that fails is a failure of [`Committed`]:
-    /// the change holds by then.
+    /// Commits the change and verifies in the file that the schema is the release's and every kept
+    /// token is found. A failed verification is a failure in [`Committed`]: the change is committed
+    /// by then.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was certainly not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,
@@ -177,7 +177,7 @@ impl Plan {
                 format!("the change is committed, but {why}"),
             )
             .committed()
-            .with_hint("boltkey check tells what is wrong with the store")
+            .with_hint("boltkey check shows what is wrong with the store")
         };
         let unreadable = |error: Error| {
             let why = error.to_string();
@@ -187,7 +187,7 @@ impl Plan {
         let schema = Schema::load(store).map_err(unreadable)?;
         if !schema.known || schema.migrations != self.migrations {
             return Err(incomplete(format!(
-                "the file shows schema {} instead of {}",
+                "the file has schema {} instead of {}",
                 schema.migrations, self.migrations
             )));
         }

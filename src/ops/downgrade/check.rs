@@ -1,4 +1,4 @@
-//! `downgrade check`: what an older release would see of a store, and the way there.
+//! `downgrade check`: what an older release would see of a store, and the steps to get there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,38 +16,38 @@ use crate::metadata::{Id, Release, Schema};
 use crate::ops::files::new_file::folder_of;
 use crate::store::{Description, Engine, Inspect, Snapshot, Sqlite, Store};
 
-/// What is asked.
+/// Options of the check.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The release to go to.
+    /// The target release.
     pub target: Release,
-    /// The SQLite file; none: `influxd.sqlite` beside the database, if it is there.
+    /// The SQLite file. Default: `influxd.sqlite` beside the database, if it exists.
     pub sqlite: Option<PathBuf>,
 }
 
-/// What a release would see of a store, and the way there.
+/// What a release would see of a store, and the steps to get there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outlook {
     /// The release.
     pub target: Release,
-    /// Whether there is a way.
+    /// Whether the downgrade is possible.
     pub supported: bool,
-    /// The migrations that have to be undone.
+    /// The migrations to undo.
     pub undo: Undo,
-    /// The tokens that are known now and would not be, ascending by ID.
+    /// Tokens that work now and would not be accepted, ascending by ID.
     pub lost: Vec<Loss>,
-    /// The tokens that would stay known and lose permissions, ascending by ID.
+    /// Tokens that would be accepted with fewer permissions, ascending by ID.
     pub reduced: Vec<Loss>,
-    /// How many tokens would be known.
+    /// Number of tokens that would be accepted.
     pub kept: u64,
-    /// The commands to be run, in order.
+    /// The commands to run, in order.
     pub steps: Vec<String>,
-    /// What else has to be known.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
-/// Migrations by name, in the order in which they were made.
+/// Migrations by name, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Undo {
     /// In the database.
@@ -56,17 +56,17 @@ pub struct Undo {
     pub sqlite: Vec<String>,
 }
 
-/// What there is of an SQLite file.
+/// The state of the SQLite file.
 pub(crate) enum SqlSide {
-    /// None.
+    /// It does not exist.
     Absent,
-    /// One of a known schema.
+    /// It has a known schema.
     Known(Sqlite, u64),
-    /// One on which no known release starts.
+    /// It has a schema on which no known release starts.
     Unknown(String),
 }
 
-/// A store, as far as going back is concerned.
+/// The facts about a store that a downgrade needs.
 pub(crate) struct Situation<'s> {
     pub(crate) database: &'s Description,
     pub(crate) schema: Schema,
@@ -76,7 +76,7 @@ pub(crate) struct Situation<'s> {
     pub(crate) target: Release,
 }
 
-/// Works out what the release would see. What can't be decoded is skipped and told in the
+/// Checks what the release would see. Records that can't be decoded are skipped and reported in the
 /// findings.
 ///
 /// # Errors
@@ -92,7 +92,7 @@ pub fn check(store: &Store, options: &Options) -> Result<(Outlook, Vec<Finding>)
     Ok((outlook, findings))
 }
 
-/// Where the SQLite file is to be looked for.
+/// The path of the SQLite file.
 pub(crate) fn sqlite_path(database: &Description, options: &Options) -> Result<PathBuf> {
     let Some(path) = &options.sqlite else {
         return Ok(database.path.with_file_name("influxd.sqlite"));
@@ -102,7 +102,7 @@ pub(crate) fn sqlite_path(database: &Description, options: &Options) -> Result<P
             ErrorKind::NotFound,
             format!("there is no SQLite file {}", path.display()),
         )
-        .with_hint("check the path after --sqlite-path"));
+        .with_hint("check the path given with --sqlite-path"));
     }
     Ok(path.clone())
 }
@@ -147,7 +147,7 @@ impl<'s> Situation<'s> {
         self.schema.migrations > self.target.migrations()
     }
 
-    /// Whether the SQLite file has.
+    /// Whether the SQLite file has migrations that the release does not know.
     pub(crate) fn sqlite_is_newer(&self) -> bool {
         match self.sql {
             SqlSide::Known(_, number) => number > self.target.sql_migrations(),
@@ -155,19 +155,19 @@ impl<'s> Situation<'s> {
         }
     }
 
-    /// Whether migrations have to be undone of which only `influxd downgrade` knows how: all but
-    /// the last one of the database.
+    /// Whether migrations must be undone that only `influxd downgrade` can undo: all except the
+    /// last one of the database.
     pub(crate) fn needs_influxd(&self) -> bool {
         self.sqlite_is_newer()
             || (self.database_is_newer() && self.target.migrations() < HASHING - 1)
     }
 
-    /// Whether there is a way at all.
+    /// Whether the downgrade is possible.
     fn is_supported(&self) -> bool {
         self.schema.known && !matches!(self.sql, SqlSide::Unknown(_))
     }
 
-    /// What the release would see, and the steps there but for the tokens.
+    /// What the release would see, and the steps, without those for tokens.
     pub(crate) fn outlook(&self) -> Result<Outlook> {
         Ok(Outlook {
             target: self.target,
@@ -187,7 +187,7 @@ impl<'s> Situation<'s> {
             let names = all.get(number(known)..number(applied)).unwrap_or_default();
             names.iter().map(ToString::to_string).collect()
         };
-        // The command goes further back than need be where it has no target for the release.
+        // influxd goes further back than needed if it has no target for the release.
         let by = if self.needs_influxd() {
             self.target.downgrade_target()
         } else {
@@ -237,7 +237,7 @@ impl<'s> Situation<'s> {
         }
     }
 
-    /// Puts the command that saves tokens before the others, if one is needed.
+    /// Adds, as the first step, the command that saves tokens, if it is needed.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -262,8 +262,7 @@ impl<'s> Situation<'s> {
         Ok(())
     }
 
-    /// The options of `downgrade prepare` by which some of the lost tokens can be saved, as far as
-    /// that can be seen from here.
+    /// The options of `downgrade prepare` that can save some of the lost tokens.
     fn sources(&self, snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Vec<String>> {
         let backups = upgrade_backups(&self.database.path);
         let from_db = |path: &PathBuf| format!("--from-db {}", shell_word(path));
@@ -287,8 +286,8 @@ impl<'s> Situation<'s> {
         let (target, mut warnings) = (self.target, Vec::new());
         if !self.schema.known {
             warnings.push(format!(
-                "the schema of {} is not one that this version knows, so it is not changed; \
-                 boltkey check tells more",
+                "this version does not know the schema of {}, so it does not change the file; \
+                 see boltkey check",
                 self.database.path.display()
             ));
         }
@@ -303,12 +302,12 @@ impl<'s> Situation<'s> {
         self.warn_of_sqlite(&mut warnings)?;
         if self.needs_influxd() {
             warnings.push(String::from(
-                "influxd downgrade has to be run by the newer release, with both paths: without \
-                 --sqlite-path it takes the file of its default folder",
+                "run influxd downgrade with the newer release and with both paths: without \
+                 --sqlite-path it uses the file in its default folder",
             ));
             if target.downgrade_target() != target {
                 warnings.push(format!(
-                    "influxd downgrade knows no target {target}: it goes back to {}, and {target} \
+                    "influxd downgrade has no target {target}: it goes back to {}, and {target} \
                      migrates the store again when it starts",
                     target.downgrade_target()
                 ));
@@ -316,7 +315,7 @@ impl<'s> Situation<'s> {
         }
         if self.schema.known && self.schema.migrations < target.migrations() {
             warnings.push(format!(
-                "the store is older than {target}, which migrates it when it starts"
+                "the store is older than {target}: {target} migrates it when it starts"
             ));
         }
         if target >= Release::HASHING_BY_DEFAULT && self.impact.plaintext > 0 {
@@ -332,8 +331,8 @@ impl<'s> Situation<'s> {
         let (target, impact) = (self.target, &self.impact);
         if !impact.dead.is_empty() {
             warnings.push(format!(
-                "{} not known to a server now, and would not be to {target} either, so no loss: \
-                 {}; boltkey check tells why",
+                "{} not accepted by a server now, and would not be accepted by {target} either, \
+                 so this is no loss: {}; boltkey check shows why",
                 are(impact.dead.len(), "token is", "tokens are"),
                 listed(&impact.dead)
             ));
@@ -341,13 +340,13 @@ impl<'s> Situation<'s> {
         let hashed = |id: &Id| impact.hashed.binary_search(id).is_ok();
         if impact.dead.iter().any(hashed) {
             warnings.push(String::from(
-                "boltkey downgrade prepare revives those whose plaintext is found somewhere",
+                "boltkey downgrade prepare restores those whose plaintext it finds",
             ));
         }
         if impact.operator_now && !impact.operator_then {
             warnings.push(format!(
-                "no operator token would work on {target}; boltkey recover operator makes a new \
-                 one afterwards"
+                "no operator token would work on {target}; create a new one afterwards with \
+                 boltkey recover operator"
             ));
         }
     }
@@ -360,19 +359,18 @@ impl<'s> Situation<'s> {
             SqlSide::Absent => {
                 if self.needs_influxd() {
                     warnings.push(format!(
-                        "there is no {path}, and influxd downgrade needs one; where is it? \
-                         --sqlite-path names it"
+                        "there is no {path}, and influxd downgrade needs it; name the file with \
+                         --sqlite-path"
                     ));
                 } else if target.has_older_sql() {
-                    let text = format!("there is no {path}, so only the database was looked at");
+                    let text = format!("there is no {path}, so only the database was checked");
                     warnings.push(text);
                 }
                 return Ok(());
             }
             SqlSide::Unknown(name) => {
                 warnings.push(format!(
-                    "{path} has a migration that is not known here, {name:?}: {target} does not \
-                     start on it"
+                    "{path} has the unknown migration {name:?}: {target} does not start on it"
                 ));
                 return Ok(());
             }
@@ -421,7 +419,7 @@ fn are(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// A few IDs, and how many more there are.
+/// A list of the first IDs and the number of the others.
 fn listed(ids: &[Id]) -> String {
     const MOST: usize = 10;
     let mut text: Vec<String> = ids.iter().take(MOST).map(ToString::to_string).collect();
@@ -431,7 +429,7 @@ fn listed(ids: &[Id]) -> String {
     text.join(", ")
 }
 
-/// The copies that influxd made of a database before it upgraded it, ascending by name.
+/// Copies of the database that influxd made before upgrades, ascending by name.
 fn upgrade_backups(database: &Path) -> Vec<PathBuf> {
     let Some(own) = database.file_name().map(|name| name.to_string_lossy()) else {
         return Vec::new();
@@ -452,7 +450,7 @@ fn upgrade_backups(database: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// A path as a shell reads it.
+/// A path quoted for a shell.
 fn shell_word(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);

@@ -1,4 +1,4 @@
-//! The way back to an older release: check, prepare, apply.
+//! The commands of `downgrade`: check, prepare, apply.
 
 pub mod apply;
 pub mod check;

@@ -1,5 +1,5 @@
-//! `downgrade prepare`: plaintext tokens put back in place of their hashes, so that releases which
-//! know no hashes still know the tokens.
+//! `downgrade prepare`: replaces hashes by the plaintext tokens again, so that releases without
+//! hashed tokens accept them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
@@ -27,26 +27,26 @@ use crate::store::{
     ChangeSet, CommitOutcome, Committed, MAX_KEY_SIZE, OpenOptions, Snapshot, Store, WritableStore,
 };
 
-/// A search for the plaintext of a store's hashed tokens, in one source after the other. Whatever a
-/// source says, a token is what has the hash.
+/// A search for the plaintext of a store's hashed tokens in several sources. Sources are untrusted:
+/// only a text with a matching hash is a token.
 pub struct TokenSearch<'k> {
     known: &'k Known,
     scan: Scan<'k>,
     findings: Vec<Finding>,
-    /// Of live records of the store itself.
+    /// Tokens found in other live records of the store.
     embedded: Vec<(Id, Token)>,
 }
 
-/// What a search found.
+/// The result of a search.
 pub struct Found {
     tokens: Vec<Token>,
     unmatched: u64,
-    /// Damage that may hide some.
+    /// Damage that may hide tokens.
     pub findings: Vec<Finding>,
 }
 
 impl<'k> TokenSearch<'k> {
-    /// For the hashed tokens that `known` tells.
+    /// A search for the hashed tokens of `known`.
     #[must_use]
     pub fn new(known: &'k Known) -> Self {
         Self {
@@ -67,16 +67,15 @@ impl<'k> TokenSearch<'k> {
         Ok(())
     }
 
-    /// Looks through another database, what is live in it and what is not.
+    /// Searches another database, both its live records and its unused parts.
     ///
     /// # Errors
-    /// When it can't be opened or is none.
+    /// When it can't be opened or is not a database.
     pub fn database(&mut self, path: &Path, open: &OpenOptions) -> Result<()> {
         let store = Store::open(path, open).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.with_hint(
-                "check the path after --from-db: each database named there has to exist",
-            ),
-            ErrorKind::NotAStore => error.with_hint("--files looks into files of any kind"),
+            ErrorKind::NotFound => error
+                .with_hint("check the path given with --from-db: it must be an existing database"),
+            ErrorKind::NotAStore => error.with_hint("use --files to search a file of another kind"),
             _ => error,
         })?;
         self.findings
@@ -84,7 +83,7 @@ impl<'k> TokenSearch<'k> {
         Ok(())
     }
 
-    /// Looks into a file of any kind.
+    /// Searches a file of any kind.
     ///
     /// # Errors
     /// As [`look_into`].
@@ -93,8 +92,8 @@ impl<'k> TokenSearch<'k> {
         Ok(())
     }
 
-    /// Looks at the unused parts of the store's own file, and at its live records that are no
-    /// authorizations. The last source, if it is one.
+    /// Searches the unused parts of the store's own file, and its live records other than
+    /// authorizations. If used, it must be the last source.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -106,7 +105,7 @@ impl<'k> TokenSearch<'k> {
         Ok(())
     }
 
-    /// All that was found.
+    /// Returns everything found.
     #[must_use]
     pub fn finish(self) -> Found {
         let residue = self.scan.finish();
@@ -120,44 +119,44 @@ impl<'k> TokenSearch<'k> {
     }
 }
 
-/// What was put back, or would be, and what is left to do.
+/// The report of a preparation, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prepared {
-    /// Tokens that stand in plaintext now and did not.
+    /// Tokens stored in plaintext now that were not before.
     pub restored: u64,
-    /// Tokens that did before.
+    /// Tokens that were already stored in plaintext.
     pub already_plaintext: u64,
-    /// Distinct candidates that are no token of this store.
+    /// Distinct candidates that match no token of this store.
     pub unmatched: u64,
-    /// Tokens of which only the hash is stored, ascending by ID.
+    /// Tokens stored only as a hash, ascending by ID.
     pub still_hashed: Vec<StillHashed>,
 }
 
-/// A token of which only the hash is stored.
+/// A token stored only as a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StillHashed {
     /// Its authorization.
     pub id: Id,
     /// May be empty.
     pub description: String,
-    /// What sort of token it is.
+    /// The kind of token.
     pub kind: Kind,
 }
 
-/// A preparation, worked out.
+/// A planned preparation.
 pub struct Plan {
     /// What is to be written; nothing if nothing is to be put back.
     pub changes: ChangeSet,
-    /// What it comes to.
+    /// The report.
     pub prepared: Prepared,
     tokens: Vec<(Id, Token)>,
 }
 
-/// Works out which records get their plaintext back.
+/// Plans which records get their plaintext back.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited.
+/// [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited.
 pub fn plan(snapshot: &dyn Snapshot, found: &Found) -> Result<Plan> {
     known_schema(snapshot)?;
     let (indexes, _) = TokenIndexes::load(snapshot)?;
@@ -198,7 +197,7 @@ pub fn plan(snapshot: &dyn Snapshot, found: &Found) -> Result<Plan> {
     Ok(planner.plan)
 }
 
-/// Candidates by what records hold.
+/// Candidate tokens by their hash texts.
 struct ByHash<'t> {
     sha256: HashMap<[u8; 32], &'t Token>,
     sha512: HashMap<[u8; 64], &'t Token>,
@@ -233,7 +232,7 @@ struct Planner<'p> {
     indexes: TokenIndexes,
     has_hashed_index: bool,
     by_hash: ByHash<'p>,
-    /// Digests of the tokens that were put back: no other record can have the same.
+    /// Digests of the tokens already assigned: no other record can have the same token.
     used: HashSet<[u8; 32]>,
     plan: Plan,
 }
@@ -263,7 +262,8 @@ impl<'p> Planner<'p> {
         Ok(())
     }
 
-    /// Whether a record that holds its token is found by the token's hash only.
+    /// Whether a record with a plaintext token is found only by its hash, because it has no entry
+    /// in the index of raw tokens.
     fn lacks_entry(&self, record: &Authorization<'_>) -> bool {
         let by_hash = |variant| {
             let key = TokenHash::of(variant, record.token.as_bytes()).to_phc();
@@ -274,8 +274,8 @@ impl<'p> Planner<'p> {
             && Variant::ALL.into_iter().any(by_hash)
     }
 
-    /// The candidate that has this record's hash, if the record may have it: a server finds no more
-    /// than one record by a token.
+    /// The candidate with this record's hash, unless another record must have it: a server finds
+    /// only one record by a token.
     fn token_of(&self, record: &Authorization<'_>) -> Result<Option<&'p Token>> {
         let Some(token) = self.by_hash.get(&record.hashed_token) else {
             return Ok(None);
@@ -284,7 +284,7 @@ impl<'p> Planner<'p> {
         if self.used.contains(&digest(token)) {
             return Ok(None);
         }
-        // Another record with the same token comes first, if the server finds that one now.
+        // Another record with the same token has priority if the server finds that one now.
         let raw = self.indexes.raw.get(text.as_bytes()).flatten();
         let hashed = self.indexes.hashed.get(record.hashed_token.as_bytes());
         for other in [raw, hashed.flatten()].into_iter().flatten() {
@@ -304,7 +304,7 @@ impl<'p> Planner<'p> {
         let id = record.id.to_string();
         let text = Zeroizing::new(json::string(token.reveal()));
         let mut new = Zeroizing::new(Vec::with_capacity(value.len() + 6 * text.len()));
-        // A `token` that is there is empty.
+        // An existing `token` field is empty.
         let edits = [
             ("token", Edit::Remove),
             ("hashedToken", Edit::Become("token", &text)),
@@ -320,7 +320,7 @@ impl<'p> Planner<'p> {
                 ErrorKind::Refused,
                 format!("authorization {id} can't be edited"),
             )
-            .with_hint("boltkey check tells what is wrong with the store"));
+            .with_hint("boltkey check shows what is wrong with the store"));
         }
         let changes = &mut self.plan.changes;
         changes.put(names::AUTHORIZATIONS, id.as_bytes(), &new);
@@ -332,7 +332,7 @@ impl<'p> Planner<'p> {
         Ok(())
     }
 
-    /// Puts the entry by which every release finds a token.
+    /// Adds the index entry by which every release finds a token.
     fn enter(&mut self, record: &Authorization<'_>, token: &Token) {
         let id = record.id.to_string();
         let key = token.reveal().as_bytes();
@@ -349,16 +349,16 @@ fn digest(token: &Token) -> [u8; 32] {
 }
 
 impl Plan {
-    /// The authorizations that get their plaintext, or the entry of it, back. Ascending by ID.
+    /// The authorizations that get their plaintext or its index entry back, ascending by ID.
     pub fn restored(&self) -> impl Iterator<Item = Id> {
         self.tokens.iter().map(|(id, _)| *id)
     }
 
-    /// Makes it hold, and proves on what the file then shows that every token that was put back is
-    /// found. A proof that fails is a failure of [`Committed`]: the change holds by then.
+    /// Commits the change and verifies in the file that every restored token is found. A failed
+    /// verification is a failure in [`Committed`]: the change is committed by then.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was certainly not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,
@@ -378,7 +378,7 @@ impl Plan {
                 format!("the change is committed, but authorization {id} {why}"),
             )
             .committed()
-            .with_hint("boltkey check tells what is wrong with the store")
+            .with_hint("boltkey check shows what is wrong with the store")
         };
         for (id, token) in &self.tokens {
             match authenticate::find(store, token) {

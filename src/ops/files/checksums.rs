@@ -1,4 +1,4 @@
-//! SHA-256 checksums of what is written, and of what reads back.
+//! SHA-256 checksums of written files, and their verification.
 
 use std::io::{self, Read, Write};
 
@@ -15,7 +15,7 @@ pub struct Checksum {
     pub sha256: String,
 }
 
-/// Passes bytes on and adds them up.
+/// A writer that computes a checksum.
 pub struct ChecksumWriter<W> {
     out: W,
     size: u64,
@@ -23,7 +23,7 @@ pub struct ChecksumWriter<W> {
 }
 
 impl<W: Write> ChecksumWriter<W> {
-    /// Passes on to `out`.
+    /// Writes to `out`.
     pub fn new(out: W) -> Self {
         Self {
             out,
@@ -32,7 +32,7 @@ impl<W: Write> ChecksumWriter<W> {
         }
     }
 
-    /// What has been passed on.
+    /// The checksum of everything written.
     pub fn sum(self) -> Checksum {
         Checksum {
             size: self.size,
@@ -54,23 +54,25 @@ impl<W: Write> Write for ChecksumWriter<W> {
     }
 }
 
-/// Reads `source` to its end and adds it up.
+/// Reads `source` to its end and computes its checksum.
 ///
 /// # Errors
-/// As the source says.
+/// I/O errors of `source`.
 pub fn checksum_of(source: &mut dyn Read) -> io::Result<Checksum> {
     let mut summed = ChecksumWriter::new(io::sink());
     copy(source, &mut summed, &mut |_| {})?;
     Ok(summed.sum())
 }
 
-/// Whether what `file`, which is at its start, holds now is what was written.
+/// Verifies that `file`, read from its start, has the expected checksum.
 ///
 /// # Errors
-/// As the file says, and when it is not.
+/// I/O errors of the file, and a wrong checksum.
 pub fn reads_back(file: &mut dyn Read, sum: &Checksum) -> io::Result<()> {
     if checksum_of(file)? == *sum {
         return Ok(());
     }
-    Err(io::Error::other("it does not read back as it was written"))
+    Err(io::Error::other(
+        "the data read back differs from the data written",
+    ))
 }

@@ -6,14 +6,14 @@ use zeroize::Zeroizing;
 
 use crate::store::fill;
 
-/// Bytes that are read at a time.
+/// Bytes read at a time.
 pub const CHUNK: usize = 256 << 10;
 
-/// Copies to the end of `source`, by way of memory that is wiped, and tells `seen` how much has
-/// been copied, now and then.
+/// Copies `source` to its end through a buffer that is wiped. Calls `seen` from time to time with
+/// the number of bytes copied.
 ///
 /// # Errors
-/// As source and output say.
+/// I/O errors of source and output.
 pub fn copy(
     source: &mut dyn Read,
     out: &mut dyn Write,

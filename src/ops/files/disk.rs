@@ -1,7 +1,7 @@
-//! How export and restore reach the disk, as few calls that tests can count, fail, and stop at.
+//! Disk access of export and restore: a few calls that tests can count, fail, or interrupt.
 //!
-//! What is written goes through a [`Device`] for each file, as with every command that changes a
-//! database. What changes names goes past it: these calls are the [`Step`]s.
+//! File content goes through a [`Device`] for each file, as in every command that changes a
+//! database. Calls that change names do not; they are the [`Step`]s.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,23 +15,23 @@ use crate::ops::files::output::Naming;
 use crate::store::Device;
 use crate::store::device::on_file;
 
-/// A call that changes names, or makes them durable.
+/// A call that changes names, or syncs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'p> {
-    /// A folder is made.
+    /// A folder is created.
     Make(&'p Path),
-    /// A file gets this name, which nothing has.
+    /// A file gets this unused name.
     Link(&'p Path),
-    /// A file gets this name in the place of another.
+    /// A file replaces the file of this name.
     Replace(&'p Path),
-    /// What has this name gets another one.
+    /// The file of this name is renamed.
     MoveAway(&'p Path),
-    /// The names in this folder are made durable.
+    /// The folder is synced.
     Sync(&'p Path),
 }
 
 impl Naming {
-    /// The step that this is when an output is completed at `path`.
+    /// The step for an output at `path`.
     pub(crate) fn at(self, path: &Path) -> Step<'_> {
         match self {
             Self::Link => Step::Link(path),
@@ -40,31 +40,31 @@ impl Naming {
     }
 }
 
-/// The disk, or a double of it.
+/// The disk, or a test double.
 pub trait Disk: Sync {
-    /// A new file, to be written.
+    /// A device for a new file.
     fn device(&self, file: File) -> Box<dyn Device>;
 
-    /// A file without a name that is gone when it is closed: it need not survive anything.
+    /// A device for a scratch file without a name, never synced.
     fn private(&self, file: File) -> Box<dyn Device> {
         Box::new(Private(self.device(file)))
     }
 
-    /// Told of each step before it is done; an error is the step's own.
+    /// Called before each step; an error fails the step.
     ///
     /// # Errors
-    /// Only what tests make up.
+    /// Only in tests.
     fn before(&self, _step: Step<'_>) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// The disk itself.
+/// The real disk.
 pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn device(&self, file: File) -> Box<dyn Device> {
-        Box::new(Early::new(on_file(file)))
+        Box::new(BackgroundSync::new(on_file(file)))
     }
 
     fn private(&self, file: File) -> Box<dyn Device> {
@@ -72,22 +72,21 @@ impl Disk for RealDisk {
     }
 }
 
-/// A device whose bytes go to the disk while more are written, so that in the end there is little
-/// left to wait for.
-struct Early {
+/// A device that syncs in the background during long writes, so that the final sync is short.
+struct BackgroundSync {
     device: Arc<dyn Device>,
-    /// Bytes written since the thread was last told to sync.
+    /// Bytes written since the last sync request.
     behind: AtomicU64,
-    /// Tells the thread to sync; made with it by the first large write.
+    /// Channel and handle of the sync thread, started by the first large write.
     thread: Mutex<Option<(SyncSender<()>, JoinHandle<()>)>>,
-    /// How an early sync failed: the system tells that only once.
+    /// The error of an early sync: the system reports it only once.
     failed: Arc<Mutex<Option<io::Error>>>,
 }
 
-/// Bytes after which the disk is set to work.
-const EARLY: u64 = 32 << 20;
+/// Bytes written before a background sync starts.
+const SYNC_AFTER: u64 = 32 << 20;
 
-impl Early {
+impl BackgroundSync {
     fn new(device: Box<dyn Device>) -> Self {
         Self {
             device: device.into(),
@@ -111,16 +110,16 @@ impl Early {
             });
             (tell, thread)
         });
-        // If it has not come to the last one yet, that one will do.
+        // If a request is still pending, it is enough.
         let _ = tell.try_send(());
     }
 
-    /// Lets the thread come to its end.
+    /// Stops the thread.
     fn stop(&self) {
         if let Some((tell, thread)) = lock(&self.thread).take() {
             drop(tell);
             if thread.join().is_err() {
-                let cause = io::Error::other("the thread that syncs has ended early");
+                let cause = io::Error::other("the sync thread ended early");
                 lock(&self.failed).get_or_insert(cause);
             }
         }
@@ -131,13 +130,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Early {
+impl Drop for BackgroundSync {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl Device for Early {
+impl Device for BackgroundSync {
     fn length(&self) -> io::Result<u64> {
         self.device.length()
     }
@@ -149,7 +148,7 @@ impl Device for Early {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.device.write_all_at(bytes, offset)?;
         let length = bytes.len() as u64;
-        if self.behind.fetch_add(length, Ordering::Relaxed) + length >= EARLY {
+        if self.behind.fetch_add(length, Ordering::Relaxed) + length >= SYNC_AFTER {
             self.behind.store(0, Ordering::Relaxed);
             self.start();
         }
@@ -178,7 +177,7 @@ impl Device for Early {
     }
 }
 
-/// A file that need not survive anything.
+/// A scratch file, never synced.
 struct Private(Box<dyn Device>);
 
 impl Device for Private {
@@ -198,7 +197,7 @@ impl Device for Private {
         self.0.set_length(length)
     }
 
-    /// To wait for the disk would be in vain.
+    /// A scratch file is never synced.
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }
@@ -207,19 +206,19 @@ impl Device for Private {
         self.0.free_space()
     }
 
-    /// Nor does it have to be on the disk.
+    /// It stays in the page cache.
     fn forget(&self, _: u64, _: u64) {}
 }
 
-/// A device that is written from its start to its end, and then read. Once a write has failed
-/// there are no more: what packs bytes would go on when it is dropped.
-pub struct Front {
+/// A device that is written sequentially and then read. After a failed write, all later writes fail
+/// too, because a compressor would otherwise go on writing when it is dropped.
+pub struct SequentialFile {
     device: Box<dyn Device>,
     at: u64,
     failed: bool,
 }
 
-impl Front {
+impl SequentialFile {
     /// At the start of a new file.
     pub fn new(device: Box<dyn Device>) -> Self {
         Self {
@@ -229,10 +228,10 @@ impl Front {
         }
     }
 
-    /// Returns when all that was written is on disk, and goes back to the start, for reading.
+    /// Syncs the file and goes back to its start, for reading.
     ///
     /// # Errors
-    /// As the device says.
+    /// I/O errors of the device.
     pub fn sync(&mut self) -> io::Result<()> {
         self.device.sync()?;
         self.rewind();
@@ -245,7 +244,7 @@ impl Front {
     }
 }
 
-impl Write for Front {
+impl Write for SequentialFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.failed {
             return Err(io::Error::other("an earlier write failed"));
@@ -262,7 +261,7 @@ impl Write for Front {
     }
 }
 
-impl Read for Front {
+impl Read for SequentialFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.device.length()?.saturating_sub(self.at);
         let length = usize::try_from(left)
@@ -279,7 +278,7 @@ impl Read for Front {
 mod tests {
     use super::*;
 
-    /// Its first sync fails, as a system tells of a failure once.
+    /// Its first sync fails: a system reports a failure only once.
     #[derive(Default)]
     struct FailsOnce(AtomicU64);
 
@@ -316,7 +315,7 @@ mod tests {
 
     #[test]
     fn an_early_sync_that_fails_is_not_forgotten() {
-        let early = Early::new(Box::new(FailsOnce::default()));
+        let early = BackgroundSync::new(Box::new(FailsOnce::default()));
         let piece = vec![0; 8 << 20];
         for number in 0..5 {
             early.write_all_at(&piece, number * (8 << 20)).unwrap();
@@ -324,8 +323,8 @@ mod tests {
         let told = early.sync().unwrap_err();
         assert_eq!(told.to_string(), "the disk is gone");
         early.sync().unwrap();
-        // What is small is not worth a thread.
-        let small = Early::new(Box::new(FailsOnce::default()));
+        // Small writes start no thread.
+        let small = BackgroundSync::new(Box::new(FailsOnce::default()));
         small.write_all_at(&piece, 0).unwrap();
         assert!(lock(&small.thread).is_none());
     }

@@ -1,7 +1,7 @@
-//! The folder in which influxd keeps points: which shards lie there.
+//! The engine folder of influxd, and the shards in it.
 //!
-//! influxd gives out the number after the highest that its metadata know. Metadata that do not
-//! know a shard which lies there would give its number out again, and one bucket would read
+//! influxd assigns the number after the highest in its metadata. If a shard in the folder is
+//! missing from the metadata, its number would be assigned again, and one bucket would read
 //! another's points.
 
 use std::path::Path;
@@ -10,14 +10,14 @@ use std::{fs, io};
 use crate::error::{IoContext, Result};
 use crate::metadata::tsm::Placed;
 
-/// Where shards lie: their points, and what was written last.
+/// The folders with shards: data files, and the write-ahead log.
 const PARTS: [&str; 2] = ["data", "wal"];
 
-/// Where a bucket's series lie, beside its retention policies.
+/// The folder of a bucket's series file, beside its retention policies.
 const SERIES: &str = "_series";
 
-/// The shards that lie in an engine folder, as `data/<bucket>/autogen/<shard>`, ascending, each
-/// once. None where there is no such folder.
+/// The shards in an engine folder (`data/<bucket>/autogen/<shard>`), ascending, without duplicates.
+/// Empty if the folder does not exist.
 ///
 /// # Errors
 /// When a folder can't be read.
@@ -27,7 +27,7 @@ pub fn shards(engine: &Path) -> Result<Vec<Placed>> {
         for bucket in folders(&engine.join(part))? {
             let path = engine.join(part).join(&bucket);
             for policy in folders(&path)? {
-                // Of the bucket as a whole; what is in it has numbers for names too.
+                // It belongs to the whole bucket, and its folders have numbers as names too.
                 if policy == SERIES {
                     continue;
                 }
@@ -48,7 +48,7 @@ pub fn shards(engine: &Path) -> Result<Vec<Placed>> {
     Ok(found)
 }
 
-/// The names of the folders in a folder. Those that are no text are none of influxd's.
+/// The names of the folders in a folder. Names that are not UTF-8 are skipped: influxd uses none.
 fn folders(path: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -57,7 +57,7 @@ fn folders(path: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.at("read", path)?;
-        // Through links as well: points may lie on another disk.
+        // Links are followed: points may be on another disk.
         if let (true, Ok(name)) = (entry.path().is_dir(), entry.file_name().into_string()) {
             names.push(name);
         }

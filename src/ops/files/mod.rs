@@ -1,4 +1,4 @@
-//! Files beside the database: new files and outputs, the disk they are on, the engine folder.
+//! Files other than the database: outputs, the disk, the engine folder.
 
 pub mod checksums;
 pub mod copy;

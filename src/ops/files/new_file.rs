@@ -1,8 +1,8 @@
-//! A file that has no name until it is complete.
+//! A new file that has no name until it is complete.
 //!
-//! Where the file system can do it, it has no name at all while it is written, so that nothing is
-//! left of it when the program is killed. Elsewhere it has a temporary one beside its final
-//! place, by which `status` recognises what a killed program has left.
+//! Where the file system supports it, the file has no name while it is written, so a killed process
+//! leaves nothing. Elsewhere it has a temporary name in the same folder, by which `status`
+//! recognises it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -16,13 +16,13 @@ use tempfile::NamedTempFile;
 const PREFIX: &str = ".boltkey-";
 const SUFFIX: &str = ".tmp";
 
-/// Whether a file's name is one of the temporary ones that boltkey gives.
+/// Whether a file name is one of our temporary names.
 #[must_use]
 pub fn is_temporary(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
 }
 
-/// The folder that the file at `path` is to stand in.
+/// The folder of the file at `path`.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -31,29 +31,29 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A temporary name that nothing has, as far as chance goes.
+/// A random temporary name.
 ///
 /// # Errors
-/// When the system has no random bytes to give.
+/// When the system can't provide random bytes.
 pub(in crate::ops) fn temporary_name() -> io::Result<String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|cause| io::Error::other(cause.to_string()))?;
     Ok(format!("{PREFIX}{}{SUFFIX}", hex::encode(random)))
 }
 
-/// A new, private file. Dropped before it is named, it is gone.
+/// A new, private file. It is removed if it is dropped without a name.
 pub(in crate::ops) enum NewFile {
-    /// Nowhere to be seen.
+    /// Without a name.
     Nameless(File),
     /// Under a temporary name.
     Named(NamedTempFile),
 }
 
 impl NewFile {
-    /// Makes one in `folder`, with mode 0600.
+    /// Creates one in `folder` with mode 0600.
     ///
     /// # Errors
-    /// As the system says; the error names no file.
+    /// I/O errors; the error names no file.
     pub(in crate::ops) fn in_folder(folder: &Path) -> io::Result<Self> {
         match nameless(folder) {
             Some(file) => Ok(Self::Nameless(file)),
@@ -69,8 +69,8 @@ impl NewFile {
         }
     }
 
-    /// The same, for reading and writing. Going past the library's wrapper keeps its temporary
-    /// path out of error messages.
+    /// The file itself, for reading and writing. Bypassing the library's wrapper keeps its
+    /// temporary path out of error messages.
     pub(crate) fn file_mut(&mut self) -> &mut File {
         match self {
             Self::Nameless(file) => file,
@@ -78,11 +78,11 @@ impl NewFile {
         }
     }
 
-    /// Gives the file its name, never in the place of another one.
+    /// Gives the file its name; never replaces another file.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] when something has that name; otherwise as the system
-    /// says. The file is gone then.
+    /// [`io::ErrorKind::AlreadyExists`] when the name exists; otherwise I/O errors. The file is
+    /// removed then.
     pub(crate) fn name(self, path: &Path) -> io::Result<()> {
         match self {
             Self::Nameless(file) => link(&file, path),
@@ -95,10 +95,10 @@ impl NewFile {
 }
 
 impl NewFile {
-    /// Gives the file a name in the place of the file that has it.
+    /// Replaces the file at `path` with this one.
     ///
     /// # Errors
-    /// As the system says. The file is gone then, and what stood there stays.
+    /// I/O errors. The new file is removed then, and the old one stays.
     pub(in crate::ops) fn replace(self, path: &Path) -> io::Result<()> {
         match self {
             Self::Named(file) => match file.persist(path) {
@@ -106,7 +106,7 @@ impl NewFile {
                 Err(failed) => Err(failed.error),
             },
             Self::Nameless(file) => {
-                // Only what has a name can be renamed.
+                // Only a file with a name can be renamed.
                 let temporary = folder_of(path).join(temporary_name()?);
                 link(&file, &temporary)?;
                 fs::rename(&temporary, path).inspect_err(|_| {
@@ -117,7 +117,7 @@ impl NewFile {
     }
 }
 
-/// A file without a name, where the file system has such and there is a way to name it later.
+/// A file without a name, if the file system supports that and the file can be named later.
 #[cfg(target_os = "linux")]
 fn nameless(folder: &Path) -> Option<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -141,7 +141,7 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The name under which this process can reach an open file.
+/// A path by which this process can access an open file.
 fn descriptor(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
@@ -150,8 +150,7 @@ fn named(folder: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new()
         .prefix(OsStr::new(PREFIX))
         .suffix(SUFFIX)
-        // Opened here, since the library's own error would name the temporary file, which tells
-        // the user nothing.
+        // Opened here, because the library's error would name the temporary file.
         .make_in(folder, |path| {
             File::options()
                 .read(true)

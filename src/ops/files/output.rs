@@ -1,8 +1,7 @@
-//! Files that hold secrets: new, private, complete, or not there at all.
+//! Output files with secrets: new, private, and complete or absent.
 //!
-//! A regular file is made with mode 0600 in its folder and gets its name only when it is complete
-//! and on disk; what stands there already is never replaced. Pipes and devices are written
-//! straight.
+//! A regular file is created with mode 0600 and gets its name only when it is complete and synced.
+//! It never replaces an existing file. Pipes and devices are written directly.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -16,29 +15,29 @@ use crate::ops::files::new_file::{NewFile, folder_of};
 use crate::store::Device;
 use crate::store::device::on_file;
 
-/// An output that is being written. Dropped before [`OutputFile::finish`], it leaves nothing.
+/// An output in progress. Nothing is left if it is dropped before [`OutputFile::finish`].
 pub struct OutputFile {
     path: PathBuf,
     target: Target,
 }
 
 enum Target {
-    /// Written beside its final place.
+    /// A new file in the folder of its final path.
     New(NewFile),
-    /// A pipe or device, or the stream that the caller gave.
+    /// A pipe, a device, or the caller's stream.
     Stream(Box<dyn Write>),
 }
 
 impl OutputFile {
-    /// Makes the output for `path`, private before the first byte is written.
+    /// Creates the output for `path`, private before the first byte is written.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] when something stands at `path` already (a link included), or
-    /// `path` names no file; [`ErrorKind::NotFound`] when its folder does not exist.
+    /// [`ErrorKind::Refused`] when `path` exists (also as a link), or is not a file name;
+    /// [`ErrorKind::NotFound`] when its folder does not exist.
     pub fn create(path: &Path) -> Result<Self> {
         let target = match fs::symlink_metadata(path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Target::New(new_beside(path)?),
-            Err(cause) => return Err(cause).at("look at", path),
+            Err(cause) => return Err(cause).at("access", path),
             Ok(_) => Target::Stream(Box::new(open_stream(path)?)),
         };
         Ok(Self {
@@ -47,7 +46,7 @@ impl OutputFile {
         })
     }
 
-    /// What [`OutputFile::create`] would refuse, without making anything: for a dry run.
+    /// Checks, for a dry run, whether [`OutputFile::create`] would succeed.
     ///
     /// # Errors
     /// As [`OutputFile::create`].
@@ -61,12 +60,12 @@ impl OutputFile {
                     .at("create", path)
                     .map_err(in_folder)
             }
-            Err(cause) => Err(cause).at("look at", path),
+            Err(cause) => Err(cause).at("access", path),
             Ok(_) => must_be_stream(path),
         }
     }
 
-    /// The same for what has to stay: never a pipe or a device.
+    /// Like [`OutputFile::could_create`], but refuses pipes and devices.
     ///
     /// # Errors
     /// As [`OutputFile::create_regular`].
@@ -78,7 +77,7 @@ impl OutputFile {
         }
     }
 
-    /// The same, but never a pipe or a device: for what has to stay.
+    /// Like [`OutputFile::create`], but refuses pipes and devices: for files that must be kept.
     ///
     /// # Errors
     /// As [`OutputFile::create`]; [`ErrorKind::Usage`] for `-`.
@@ -86,13 +85,13 @@ impl OutputFile {
         is_no_stream(path)?;
         match fs::symlink_metadata(path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Self::create(path),
-            Err(cause) => Err(cause).at("look at", path),
+            Err(cause) => Err(cause).at("access", path),
             Ok(_) => Err(regular_exists(path)),
         }
     }
 
-    /// The same for a database file: when root makes it, it belongs to its folder's owner, so
-    /// that the server which runs as that user can open it.
+    /// Like [`OutputFile::create`], for a database file. If root creates it, it gets the owner of
+    /// its folder, so that the server can open it.
     ///
     /// # Errors
     /// As [`OutputFile::create`], and when the owner can't be set.
@@ -101,10 +100,10 @@ impl OutputFile {
         Self::owned_by_folder(path, new_beside(path)?)
     }
 
-    /// The same of a file that was made in that folder before, and belongs to nobody yet.
+    /// Like [`OutputFile::create_database`], with a file that was already created in that folder.
     ///
     /// # Errors
-    /// When something stands at `path` already, and when the owner can't be set.
+    /// When `path` exists, and when the owner can't be set.
     pub(in crate::ops) fn database_of(path: &Path, file: NewFile) -> Result<Self> {
         Self::could_create_regular(path)?;
         Self::owned_by_folder(path, file)
@@ -112,7 +111,7 @@ impl OutputFile {
 
     fn owned_by_folder(path: &Path, file: NewFile) -> Result<Self> {
         if rustix::process::geteuid().is_root() {
-            let folder = fs::metadata(folder_of(path)).at("look at", folder_of(path))?;
+            let folder = fs::metadata(folder_of(path)).at("access", folder_of(path))?;
             std::os::unix::fs::fchown(file.file(), Some(folder.uid()), Some(folder.gid()))
                 .at("set the owner of", path)?;
         }
@@ -122,7 +121,7 @@ impl OutputFile {
         })
     }
 
-    /// An output that goes to a stream, such as standard output; `name` is for messages.
+    /// An output to a stream, such as standard output; `name` is for messages.
     #[must_use]
     pub fn to_stream(stream: Box<dyn Write>, name: &str) -> Self {
         Self {
@@ -131,10 +130,10 @@ impl OutputFile {
         }
     }
 
-    /// The new file itself, for what writes anywhere in it. Not for pipes and devices.
+    /// The new file for random access. Not for pipes and devices.
     ///
     /// # Errors
-    /// When the system gives no second descriptor.
+    /// When the descriptor can't be duplicated.
     pub fn device(&self) -> io::Result<Box<dyn Device>> {
         match &self.target {
             Target::New(file) => Ok(on_file(file.file().try_clone()?)),
@@ -142,10 +141,10 @@ impl OutputFile {
         }
     }
 
-    /// The new file itself, by a second descriptor. Not for pipes and devices.
+    /// A second descriptor of the new file. Not for pipes and devices.
     ///
     /// # Errors
-    /// When the system gives none.
+    /// When the descriptor can't be duplicated.
     pub(in crate::ops) fn file(&self) -> io::Result<File> {
         match &self.target {
             Target::New(file) => file.file().try_clone(),
@@ -153,10 +152,10 @@ impl OutputFile {
         }
     }
 
-    /// How long the new file is by now, in bytes; 0 for pipes and devices.
+    /// The current length of the new file in bytes; 0 for pipes and devices.
     ///
     /// # Errors
-    /// As the system says.
+    /// I/O errors.
     pub fn length(&self) -> io::Result<u64> {
         match &self.target {
             Target::New(file) => Ok(file.file().metadata()?.len()),
@@ -164,16 +163,16 @@ impl OutputFile {
         }
     }
 
-    /// Completes the output: everything is on disk, and only then has the file its name.
+    /// Completes the output: syncs it, and only then gives the file its name.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] when something has appeared at the path meanwhile; otherwise as
-    /// the system says. Nothing is left behind then, unless the message says so.
+    /// [`ErrorKind::Refused`] when the path exists by now; otherwise I/O errors. No file is left
+    /// then, unless the message says so.
     pub fn finish(self) -> Result<Finished> {
         self.finish_after(|_| Ok(()))
     }
 
-    /// The same, after `verify` has read the file, from its start, and is content with it.
+    /// Like [`OutputFile::finish`], after `verify` has read the file from its start without error.
     ///
     /// # Errors
     /// As [`OutputFile::finish`], and as `verify`.
@@ -184,8 +183,8 @@ impl OutputFile {
         self.finish_by(verify, &mut |_, _| Ok(()))
     }
 
-    /// The same; `before` is told of what is done to names, before it is, and where. An error of
-    /// its own is that call's.
+    /// Like [`OutputFile::finish_after`]; `before` is called before each change of names. If it
+    /// fails, that call fails.
     ///
     /// # Errors
     /// As [`OutputFile::finish_after`].
@@ -205,7 +204,7 @@ impl OutputFile {
         file.file().sync_all().at("write", &path)?;
         file.file_mut().rewind().at("read", &path)?;
         verify(file.file_mut()).at("verify", &path)?;
-        let metadata = file.file().metadata().at("look at", &path)?;
+        let metadata = file.file().metadata().at("access", &path)?;
         match before(Naming::Link, &path).and_then(|()| file.name(&path)) {
             Ok(()) => {}
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
@@ -226,28 +225,28 @@ impl OutputFile {
             return Err(cause).at("sync", folder);
         }
         let message = format!(
-            "{} is complete, but its folder can't be synced: {cause}; it may be gone after a \
-             power failure",
+            "{} is complete, but its folder can't be synced: {cause}; the file may be lost after \
+             a power failure",
             finished.path().display()
         );
         Err(Error::new(ErrorKind::Io, message).with_source(cause))
     }
 }
 
-/// What is done to names when an output is completed.
+/// A change of names when an output is completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ops) enum Naming {
     /// The file gets its name.
     Link,
-    /// The names in its folder are made durable.
+    /// Its folder is synced.
     Sync,
 }
 
-/// An output that is complete.
+/// A complete output.
 #[derive(Debug)]
 pub struct Finished {
     path: PathBuf,
-    /// Device and inode; none for a stream.
+    /// Device and inode; `None` for a stream.
     file: Option<(u64, u64)>,
 }
 
@@ -258,10 +257,10 @@ impl Finished {
         &self.path
     }
 
-    /// Removes the file again, unless something else has come to stand at its path.
+    /// Removes the file again, unless another file is at its path by now.
     ///
     /// # Errors
-    /// As the system says.
+    /// I/O errors.
     pub fn remove(&self) -> io::Result<()> {
         let Some(ours) = self.file else { return Ok(()) };
         let now = fs::symlink_metadata(&self.path)?;
@@ -291,7 +290,7 @@ impl Write for OutputFile {
 /// A private file (0600) in the folder of `path`, without a name yet.
 ///
 /// # Errors
-/// As [`OutputFile::create`] where nothing stands at `path`.
+/// As [`OutputFile::create`] where `path` does not exist.
 pub(in crate::ops) fn new_beside(path: &Path) -> Result<NewFile> {
     names_a_file(path)?;
     NewFile::in_folder(folder_of(path))
@@ -299,27 +298,27 @@ pub(in crate::ops) fn new_beside(path: &Path) -> Result<NewFile> {
         .map_err(in_folder)
 }
 
-/// "dir/" and "dir/.." name folders, whatever stands there.
+/// "dir/" and "dir/.." are folder names, even if they don't exist.
 fn names_a_file(path: &Path) -> Result<()> {
     if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("{} names no file", path.display()),
+            format!("{} is not a file name", path.display()),
         ));
     }
     Ok(())
 }
 
-/// Adds to a failure to make something in a folder what helps.
+/// Adds a hint to an error of creating a file.
 fn in_folder(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => error.with_hint("the folder must exist; boltkey creates none"),
+        ErrorKind::NotFound => error.with_hint("the folder must exist; create it first"),
         _ => error,
     }
 }
 
-/// Whether links in a path are followed: only out of the system's own folders, where /dev/stdout
-/// and /dev/fd are links.
+/// Whether links in a path are followed: only below /dev and /proc, where /dev/stdout and /dev/fd
+/// are links.
 fn is_of_system(path: &Path) -> bool {
     path.starts_with("/dev") || path.starts_with("/proc")
 }
@@ -329,21 +328,21 @@ fn is_stream(metadata: &fs::Metadata) -> bool {
     kind.is_fifo() || kind.is_char_device()
 }
 
-/// Refuses what stands at `path` unless it is a pipe or a device.
+/// Refuses an existing `path` unless it is a pipe or a device.
 fn must_be_stream(path: &Path) -> Result<()> {
     let there = if is_of_system(path) {
         fs::metadata(path)
     } else {
         fs::symlink_metadata(path)
     };
-    if is_stream(&there.at("look at", path)?) {
+    if is_stream(&there.at("access", path)?) {
         Ok(())
     } else {
         Err(exists(path))
     }
 }
 
-/// Opens what stands at `path` for writing if it is a pipe or a device.
+/// Opens a pipe or a device at `path` for writing.
 fn open_stream(path: &Path) -> Result<File> {
     must_be_stream(path)?;
     let mut flags = OFlags::NOCTTY;
@@ -355,8 +354,8 @@ fn open_stream(path: &Path) -> Result<File> {
         .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
         .open(path)
         .at("open", path)?;
-    // It may have been exchanged between looking and opening.
-    if is_stream(&file.metadata().at("look at", path)?) {
+    // It may have been replaced since the check.
+    if is_stream(&file.metadata().at("access", path)?) {
         Ok(file)
     } else {
         Err(exists(path))
@@ -368,24 +367,24 @@ fn exists(path: &Path) -> Error {
         ErrorKind::Refused,
         format!("{} exists already", path.display()),
     )
-    .with_hint("name a new file, or - for standard output; boltkey overwrites none")
+    .with_hint("name a new file, or - for standard output; existing files are never overwritten")
 }
 
-/// The same where standard output is no way out.
+/// Like [`exists`], where standard output is not allowed.
 fn regular_exists(path: &Path) -> Error {
-    exists(path).with_hint("name a new file; boltkey overwrites none")
+    exists(path).with_hint("name a new file; existing files are never overwritten")
 }
 
-/// `-` is standard output everywhere, and no file of that name.
+/// Refuses `-`, which always means standard output.
 fn is_no_stream(path: &Path) -> Result<()> {
     if path != Path::new("-") {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::Usage,
-        "this can't go to standard output, which - stands for",
+        "this can't be written to standard output (-)",
     )
-    .with_hint("name a new file; ./- is one that is called -"))
+    .with_hint("name a new file; use ./- for a file called -"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `org create`: an organization with its two system buckets and their time-series metadata, without
-//! which influxd does not start.
+//! `org create`: creates an organization with its two system buckets and their time-series
+//! metadata, without which influxd does not start.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::new_records::{SYSTEM_BUCKETS, put_bucket, put_org, valid_org_name};
@@ -11,18 +11,18 @@ use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
-/// An organization that is worked out.
+/// A planned organization.
 pub struct Plan {
-    /// What is to be written.
+    /// The changes to commit.
     pub changes: ChangeSet,
     /// As `org list` shows it.
     pub org: Org,
 }
 
-/// Works out the records.
+/// Plans the records.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
 /// * [`ErrorKind::Refused`] for names that InfluxDB refuses
 pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan> {
     known_schema(snapshot)?;
@@ -38,8 +38,8 @@ pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan
     {
         let error = refused(format!("organization with name {name:?} already exists"));
         return Err(match known {
-            true => error.with_hint("boltkey org list shows all of them"),
-            false => error.with_hint("boltkey check tells which index entry blocks the name"),
+            true => error.with_hint("boltkey org list shows all organizations"),
+            false => error.with_hint("boltkey check shows which index entry blocks the name"),
         });
     }
     let id = new_id::of_engine(snapshot)?;
@@ -58,7 +58,7 @@ pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan
             "the time-series metadata of the store can't be edited, so influxd would not start with \
              a new organization",
         )
-        .with_hint("boltkey check tells what is wrong with it")
+        .with_hint("boltkey check shows what is wrong with it")
     })?;
     changes.put(names::TSM_METADATA, names::TSM_METADATA_KEY, &new);
     Ok(Plan {
@@ -74,10 +74,10 @@ pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan
 }
 
 impl Plan {
-    /// Makes it hold, and proves that the file shows it.
+    /// Commits the change, then reads the file again to verify it.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was certainly not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,

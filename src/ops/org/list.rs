@@ -1,4 +1,4 @@
-//! `org list`.
+//! `org list`: all organizations.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::store::Snapshot;
 pub struct Orgs {
     /// By ID.
     pub orgs: Vec<Org>,
-    /// What had to be skipped.
+    /// Records that were skipped.
     #[serde(skip)]
     pub skipped: Vec<Finding>,
 }

@@ -1,4 +1,4 @@
-//! Organizations: list, create.
+//! The commands of `org`.
 
 pub mod create;
 pub mod list;

@@ -1,4 +1,4 @@
-//! `recover operator`: a new operator token without an old one.
+//! `recover operator`: creates an operator token without an existing one.
 
 use crate::error::{ErrorKind, Result};
 use crate::metadata::permission::of_operator;
@@ -11,20 +11,20 @@ use crate::ops::token_plan::new_token::{Making, Request};
 use crate::ops::token_plan::{TokenPlan, new_token};
 use crate::store::Snapshot;
 
-/// For whom, and how.
+/// Options of the recovery.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The user who is to own the token; none: the only one.
+    /// The owner of the token. Default: the only user.
     pub user: Option<String>,
-    /// The organization it is to belong to; none: the only one.
+    /// The organization of the token. Default: the only one.
     pub org: Option<String>,
-    /// What an explicit `use-hashed-tokens` of influxd says.
+    /// The value of influxd's setting `use-hashed-tokens`, if it is set.
     pub use_hashed_tokens: Option<bool>,
 }
 
 impl Options {
-    /// The user and the organization, if they are named or there is only one. What was shown to a
-    /// person belongs to these records.
+    /// The user and the organization, if they are named or there is only one. They are the records
+    /// that were shown in a question.
     #[must_use]
     pub fn owner<'c>(
         &self,
@@ -45,7 +45,7 @@ impl Options {
     }
 }
 
-/// The users and organizations to choose from, for those who have to be asked.
+/// The users and organizations to choose from.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -57,10 +57,10 @@ pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)
     ))
 }
 
-/// Works out the token and its record.
+/// Plans the token and its record.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
 /// * [`ErrorKind::Confirmation`] when there are several to choose from
 /// * [`ErrorKind::NoSuchRecord`] when there is none, or none of that name
 /// * [`ErrorKind::Refused`] when the token would not be accepted

@@ -1,5 +1,5 @@
-//! `residue`: plaintext tokens that the store no longer holds but its file, or another, still
-//! shows.
+//! `residue`: plaintext tokens that the store no longer holds, but that are still readable in its
+//! file or in other files.
 
 pub mod recover;
 pub mod scan;
@@ -19,21 +19,20 @@ use crate::metadata::{Id, names};
 use crate::store;
 use crate::store::{OpenOptions, Snapshot, Store, fill};
 
-/// Bytes of a plain file that are read at a time. What is no shorter is no configuration.
+/// Bytes of a plain file read at a time. Only a shorter file can be a configuration.
 const CHUNK: usize = 256 << 10;
 
-/// Where to look.
+/// Options of a search.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Other files to look into, beside the store itself: old backups, gzipped or not, the influx
-    /// CLI's `configs`, anything.
+    /// Other files to search: old backups, gzipped or not, the influx CLI's `configs`, anything.
     pub files: Vec<PathBuf>,
-    /// How to open those that are databases.
+    /// How to open databases among them.
     pub open: OpenOptions,
 }
 
-/// Looks for tokens that the store no longer holds in plaintext: in unused parts of its file, and
-/// in `options.files`. Damage that may hide some is in the findings.
+/// Searches unused parts of the store's file, and `options.files`, for tokens that the store no
+/// longer holds in plaintext. Damage that may hide tokens is in the findings.
 ///
 /// # Errors
 /// When the store or one of the files can't be read.
@@ -44,7 +43,7 @@ pub fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue,
         findings.extend(look_into(&mut scan, path, &options.open)?);
     }
     let mut residue = scan.finish();
-    // Where live bytes are shown, it was done before anything was counted.
+    // If live bytes are searched too, this was done before counting.
     if !residue.matching.is_empty() && !store.inspect().shows_live_bytes() {
         let live = embedded(store.snapshot(), known)?;
         leave_out(&live, &mut residue);
@@ -52,8 +51,8 @@ pub fn look(store: &Store, known: &Known, options: &Options) -> Result<(Residue,
     Ok((residue, findings))
 }
 
-/// A token that a live record shows as well, such as a telegraf configuration, is still in the
-/// store, and whoever destroys the residue does not destroy the last copy.
+/// Removes tokens that a live record contains too, such as a telegraf configuration: they are not
+/// last copies.
 pub(crate) fn leave_out(live: &Residue, residue: &mut Residue) {
     let stands = |id: &Id| {
         live.matching
@@ -66,7 +65,7 @@ pub(crate) fn leave_out(live: &Residue, residue: &mut Residue) {
 /// Tokens in live records other than authorizations.
 pub(crate) fn embedded(snapshot: &dyn Snapshot, known: &Known) -> Result<Residue> {
     let mut scan = Scan::new(known);
-    // As large as the tokens are many, and all values are IDs.
+    // These indexes are large, and all their values are IDs.
     let indexes = [
         names::AUTHORIZATION_INDEX,
         names::AUTHORIZATION_HASHED_INDEX,
@@ -83,7 +82,7 @@ pub(crate) fn embedded(snapshot: &dyn Snapshot, known: &Known) -> Result<Residue
     Ok(scan.finish())
 }
 
-/// Shows `scan` all that the file at `path` holds, whatever it is.
+/// Feeds the file at `path`, of any kind, to `scan`.
 ///
 /// # Errors
 /// When the file can't be read, or is a database that another process holds.
@@ -95,26 +94,28 @@ pub fn look_into(scan: &mut Scan<'_>, path: &Path, open: &OpenOptions) -> Result
             Ok(Vec::new())
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(error.with_hint("check the path after --files: each file named there has to exist"))
+            Err(error.with_hint("check the path given with --files: the file must exist"))
         }
         Err(error) => Err(error),
     }
 }
 
-/// A file that is no database, or one too damaged to be read as such.
+/// A file that is not a database, or is too damaged to be read as one.
 fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
     let metadata = std::fs::metadata(path).at("read", path)?;
     if !metadata.is_file() {
         let why = format!("{} is not a regular file", path.display());
-        return Err(Error::new(ErrorKind::Refused, why).with_hint("name the files to look into"));
+        return Err(Error::new(ErrorKind::Refused, why).with_hint("name the files to search"));
     }
     let mut file = File::open(path).at("open", path)?;
     let mut start = Zeroizing::new(vec![0; CHUNK]);
     let mut length = fill(&mut file, &mut start).at("read", path)?;
     if start.starts_with(&store::GZIP_MAGIC) {
-        let content = Zeroizing::new(store::unpack(file).at("unpack", path).map_err(|error| {
-            error.with_hint("if it is a real copy, unpack it with gunzip and name the result")
-        })?);
+        let content = Zeroizing::new(
+            store::unpack(file)
+                .at("unpack", path)
+                .map_err(|error| error.with_hint("unpack it with gunzip and name the result"))?,
+        );
         scan.feed(&content, false);
         feed_settings(scan, &content);
         return Ok(());

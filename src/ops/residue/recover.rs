@@ -1,4 +1,4 @@
-//! `residue recover`: the plaintext of hashed tokens, wherever it is still readable.
+//! `residue recover`: finds the plaintext of hashed tokens where it is still readable.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ use crate::ops::residue::{Options, embedded, look};
 use crate::secret::Token;
 use crate::store::Store;
 
-/// What [`recover`] found.
+/// The result of [`recover`].
 pub struct Recovered {
     /// As [`scan`](super::scan::scan) counts.
     pub counts: Counts,
-    /// The hashed tokens of this store that were found in plaintext: those in unused parts and
-    /// other files, and those that stand in other live records, such as a telegraf configuration.
-    /// Of a damaged store also the plaintext tokens whose records can't be read from its trees.
+    /// The hashed tokens of this store that were found in plaintext: in unused parts, in other
+    /// files, and in other live records such as a telegraf configuration. For a damaged store also
+    /// plaintext tokens whose records are not in its trees.
     pub tokens: Vec<Captured>,
-    /// Damage that may hide some.
+    /// Damage that may hide tokens.
     pub findings: Vec<Finding>,
 }
 
-/// Finds the plaintext of hashed tokens, wherever the store's file or `options.files` show it.
+/// Finds the plaintext of hashed tokens in the store's file and in `options.files`.
 ///
 /// # Errors
 /// When the store or one of the files can't be read.
@@ -44,7 +44,7 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
         found.get(&record.id).cloned()
     })?;
     findings.extend(skipped);
-    // A record of which only ID and hash can be decoded has a token all the same.
+    // A record of which only ID and hash can be decoded has a token too.
     let mut bare = found;
     for captured in &tokens {
         bare.remove(&captured.id);

@@ -1,4 +1,4 @@
-//! `residue scan`: how many plaintext tokens the file, and others, still show.
+//! `residue scan`: counts plaintext tokens left in the file and in other files.
 
 use serde::Serialize;
 
@@ -11,18 +11,18 @@ use crate::store::Store;
 /// Numbers of distinct tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// All that were found.
+    /// All tokens found.
     pub tokens: u64,
     /// Those that belong to a hashed token of this store.
     pub matching: u64,
     /// Those that match nothing in this store.
     pub unmatched: u64,
-    /// Always false: looking changes nothing.
+    /// Always false: this command only reads.
     pub changed: bool,
 }
 
 impl Counts {
-    /// Of what was found.
+    /// The counts of a search result.
     pub(super) fn of(residue: &Residue) -> Self {
         Self {
             tokens: residue.tokens(),
@@ -33,8 +33,8 @@ impl Counts {
     }
 }
 
-/// Counts the tokens that the unused parts of the store's file, and `options.files`, show.
-/// Damage that may hide some is in the findings.
+/// Counts the tokens in unused parts of the store's file and in `options.files`. Damage that may
+/// hide tokens is in the findings.
 ///
 /// # Errors
 /// When the store or one of the files can't be read.

@@ -1,4 +1,4 @@
-//! `residue scrub`: overwriting what unused parts of a store's file still show.
+//! `residue scrub`: overwrites the unused parts of a store's file.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
@@ -10,22 +10,22 @@ use crate::secret::Token;
 use crate::store;
 use crate::store::{ChangeSet, CommitOutcome, Committed, Inspect, Snapshot, Wipe, WritableStore};
 
-/// What unused parts of a file show.
+/// The tokens in unused parts of a file.
 pub struct Unused {
-    /// The tokens, but for those that a live record shows as well.
+    /// The tokens, except those that a live record contains too.
     pub residue: Residue,
-    /// Hashed tokens that live records show which are no authorizations.
+    /// Hashed tokens in live records other than authorizations.
     pub live: Vec<(Id, Token)>,
-    /// How many distinct ones.
+    /// Number of distinct tokens.
     pub tokens: u64,
-    /// Whether there are any tokens at all, those of live records included.
+    /// Whether there are any tokens, including those of live records.
     any: bool,
-    /// Damage that may hide some.
+    /// Damage that may hide tokens.
     pub findings: Vec<Finding>,
 }
 
 impl Unused {
-    /// Looks.
+    /// Searches the unused parts of a file.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -47,8 +47,8 @@ impl Unused {
         })
     }
 
-    /// Whether there is anything to be overwritten. Where an engine can't tell unused bytes from
-    /// live ones, tokens are what counts. Looks through the file again where there are none.
+    /// Whether there is anything to overwrite. If the engine can't distinguish unused bytes from
+    /// live ones, only tokens count. If there are no tokens, this reads the file again.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -68,9 +68,9 @@ fn holds_bytes(inspect: &dyn Inspect) -> Result<bool> {
     Ok(found)
 }
 
-/// How many distinct tokens unused parts of the file show that the store does not hold in
-/// plaintext; `wiped` if everything unused was just overwritten, so that whatever looks like a
-/// token there is one.
+/// Counts distinct tokens in unused parts of the file that the store does not hold in plaintext.
+/// `wiped` says that everything unused was just overwritten, so that every text with the form of a
+/// token counts.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -85,9 +85,9 @@ pub(crate) fn remaining(store: &WritableStore, wiped: bool) -> Result<u64> {
     Ok(scan.finish().tokens())
 }
 
-/// What is to be overwritten.
+/// A planned scrub.
 pub struct Plan {
-    /// What there is.
+    /// The tokens found.
     pub unused: Unused,
     dirty: bool,
     changes: ChangeSet,
@@ -100,7 +100,7 @@ impl Plan {
         !self.dirty
     }
 
-    /// How many distinct tokens there are, and how many of them are last copies.
+    /// The number of distinct tokens, and how many of them are last copies.
     #[must_use]
     pub fn numbers(&self) -> (u64, u64) {
         let matching = self.unused.residue.matching.len() as u64;
@@ -108,10 +108,10 @@ impl Plan {
     }
 }
 
-/// Looks at what there is to be overwritten.
+/// Plans a scrub.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`] for stores that are not edited
+/// * [`ErrorKind::UnknownSchema`] for stores that can't be edited
 /// * otherwise when the file can't be read
 pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
     nothing_lost(snapshot, inspect)?;
@@ -128,8 +128,8 @@ pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
 }
 
 impl Plan {
-    /// Overwrites, and proves that nothing is left. A proof that fails is a failure of
-    /// [`Committed`].
+    /// Overwrites the unused parts and verifies that no token is left. A failed verification is a
+    /// failure in [`Committed`].
     ///
     /// # Errors
     /// When nothing was overwritten.
@@ -157,13 +157,13 @@ fn prove(store: &WritableStore) -> Result<()> {
     match remaining(store, true) {
         Ok(0) => Ok(()),
         Ok(left) => Err(incomplete(format!(
-            "unused parts of {} were overwritten, and still show {left} tokens",
+            "unused parts of {} were overwritten, but still contain {left} tokens",
             store.description().path.display()
         ))
-        .with_hint("boltkey residue scan tells how many; run boltkey residue scrub again")),
+        .with_hint("run boltkey residue scrub again; boltkey residue scan counts what is left")),
         Err(error) => Err(incomplete(format!(
             "unused parts of the file were overwritten, but it can't be read again: {error}"
         ))
-        .with_hint("boltkey status tells what the file holds now")),
+        .with_hint("run boltkey status to see the current state")),
     }
 }

@@ -1,5 +1,5 @@
-//! Files beside a database that may hold its tokens in plaintext: the copies influxd leaves
-//! before upgrades and downgrades, files of interrupted restores, copies made by hand.
+//! Files beside a database that may contain its tokens in plaintext: copies that influxd leaves
+//! before upgrades and downgrades, files of interrupted restores, manual copies.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,18 @@ use crate::ops::files::new_file::is_temporary;
 use crate::ops::residue::look_into;
 use crate::store::OpenOptions;
 
-/// A file that shows tokens.
+/// A file that contains tokens.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sibling {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// How many distinct tokens it shows.
+    /// Number of distinct tokens in it.
     pub plaintext_tokens: u64,
 }
 
-/// Looks at the plausible files in the folder of `database`, but for `capture`, which is there
-/// because somebody asked for it. Links are not followed. A file that can't be read becomes a
-/// finding.
+/// Searches likely files in the folder of `database`, except `capture`, which is there on purpose.
+/// Links are not followed. A file that can't be read becomes a finding.
 #[must_use]
 pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Vec<Finding>) {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
@@ -40,7 +39,7 @@ pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Ve
         findings.push(Finding::new(
             Code::SiblingUnread,
             path.display().to_string(),
-            format!("it may hold tokens and can't be looked at: {cause}"),
+            format!("it may contain tokens, but can't be read: {cause}"),
         ));
     };
     let entries = match std::fs::read_dir(folder) {
@@ -78,17 +77,17 @@ fn is_left_over(name: &OsStr) -> bool {
     is_temporary(&name.to_string_lossy())
 }
 
-/// What a killed boltkey has left, whether or not tokens can be seen in it.
+/// The finding for a file that a killed run has left, with or without tokens in it.
 fn left(path: &Path) -> Finding {
     Finding::new(
         Code::LeftOver,
         path.display().to_string(),
-        "an output that an earlier run did not complete; it may hold tokens in plaintext",
+        "an incomplete output of an earlier run; it may contain plaintext tokens",
     )
-    .with_hint("delete it, unless another run is just writing it")
+    .with_hint("delete it, unless another run is writing it now")
 }
 
-/// By name: what begins like the database's name or looks like a copy of some Bolt file, and the
+/// By name: files that start with the database's name or look like a copy of a Bolt file, and the
 /// influx CLI's `configs`.
 fn may_hold_tokens(path: &Path, database: &Path) -> bool {
     let (Some(name), Some(own)) = (path.file_name(), database.file_name()) else {
@@ -107,10 +106,10 @@ fn may_hold_tokens(path: &Path, database: &Path) -> bool {
         || name == "influx-configs"
 }
 
-/// The number of distinct tokens a file shows; `None` for what is no regular file.
+/// The number of distinct tokens in a file; `None` if it is not a regular file.
 fn count(path: &Path) -> Result<Option<u64>> {
     let is_file = std::fs::symlink_metadata(path)
-        .at("look at", path)?
+        .at("access", path)?
         .is_file();
     if !is_file {
         return Ok(None);

@@ -10,16 +10,16 @@ use crate::secret::Token;
 /// How many random bytes influxd puts into a token (`rand/token.go` in influxdata/influxdb).
 const RANDOM_BYTES: usize = 64;
 
-/// Makes a token: 64 bytes of the system's random source in URL-safe base64 with padding.
+/// Generates a token: 64 random bytes of the system in URL-safe base64 with padding.
 ///
 /// # Errors
-/// When the system has no random bytes to give.
+/// When the system can't provide random bytes.
 pub fn generate() -> Result<Token> {
     let mut bytes = Zeroizing::new([0; RANDOM_BYTES]);
     getrandom::fill(&mut *bytes).map_err(|cause| {
         Error::new(
             ErrorKind::Io,
-            format!("the system gives no random bytes: {cause}"),
+            format!("can't get random bytes from the system: {cause}"),
         )
     })?;
     Ok(Token::new(URL_SAFE.encode(*bytes)))

@@ -1,13 +1,13 @@
-//! A description for a token that was given none, made from what it may do.
+//! A default description for a token, made from its permissions.
 
 use crate::metadata::authorization::classify;
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{Catalog, Kind, Organization, User};
 
-/// At most this many permissions are spelled out.
+/// At most this many permissions are listed.
 const MOST: usize = 8;
 
-/// "Read buckets metrics Write buckets _tasks", or what sort of token it is.
+/// "Read buckets metrics Write buckets _tasks", or the kind of token.
 pub(crate) fn describe(
     permissions: &[Permission<'_>],
     user: &User,
@@ -38,7 +38,7 @@ pub(crate) fn describe(
     texts.join(" ")
 }
 
-/// The name of the single resource, its ID where it has none.
+/// The name of the single resource, or its ID if it has no name.
 fn name_of(permission: &Permission<'_>, catalog: &Catalog) -> Option<String> {
     let resource = &permission.resource;
     let id = resource.id?;

@@ -1,4 +1,4 @@
-//! What has to be known of a store's authorizations before one is added or changed, in one pass.
+//! What a new or changed authorization needs to know about the existing ones, read in one pass.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -19,28 +19,28 @@ use crate::store::Snapshot;
 #[derive(Default)]
 pub(crate) struct TokenLookup<'a> {
     raw: HashMap<&'a str, usize>,
-    /// As keys of the index of hashes: every one that a token could have, or the hash itself.
+    /// Hash index keys: both variants of each token, or the given hash.
     hashed: HashMap<String, usize>,
-    /// The variants of those that are known by their hash only.
+    /// The variants of values known only as a hash.
     variants: Vec<Variant>,
 }
 
 impl<'a> TokenLookup<'a> {
-    /// One token, number 0, in plaintext or as a hash of either variant.
+    /// A lookup of one token, number 0, as plaintext and as hash of both variants.
     pub(crate) fn token(token: &'a Token) -> Self {
         let mut lookup = Self::default();
         lookup.add_token(0, token);
         lookup
     }
 
-    /// The token of this hash, number 0, as far as it can be told.
+    /// A lookup of one hash, number 0.
     pub(crate) fn hash(hash: &TokenHash) -> Self {
         let mut lookup = Self::default();
         lookup.add_hash(0, hash);
         lookup
     }
 
-    /// Another token. Gives the number of an earlier value that is the same.
+    /// Adds a token. Returns the number of an equal earlier value.
     pub(crate) fn add_token(&mut self, number: usize, token: &'a Token) -> Option<usize> {
         let mut earlier = None;
         for variant in Variant::ALL {
@@ -50,7 +50,7 @@ impl<'a> TokenLookup<'a> {
         self.raw.insert(token.reveal(), number).or(earlier)
     }
 
-    /// Another hash. Gives the number of an earlier value that is the same.
+    /// Adds a hash. Returns the number of an equal earlier value.
     pub(crate) fn add_hash(&mut self, number: usize, hash: &TokenHash) -> Option<usize> {
         if !self.variants.contains(&hash.variant()) {
             self.variants.push(hash.variant());
@@ -58,10 +58,10 @@ impl<'a> TokenLookup<'a> {
         self.hashed.insert(hash.to_phc(), number)
     }
 
-    /// Where the indexes lead from each: influxd takes a token for one that exists if there is an
-    /// entry, whether or not it leads to a record.
+    /// Finds index entries for each value. For influxd a token exists if there is an entry, even
+    /// without a record.
     fn in_indexes(&self, snapshot: &dyn Snapshot) -> Result<HashMap<usize, TokenInUse>> {
-        /// To look up more than these takes longer than to go through all entries.
+        /// For more values than this, a scan of all entries is faster than lookups.
         const FEW: usize = 100;
         let mut in_use = HashMap::new();
         let mut note = |number: usize, value: &[u8]| {
@@ -99,7 +99,7 @@ impl<'a> TokenLookup<'a> {
         Ok(in_use)
     }
 
-    /// Which of them a record holds, with or without an index entry.
+    /// Which of the values a record holds, with or without an index entry.
     fn held_by<P>(&self, record: &Authorization<'_, P>) -> Option<usize> {
         if let Some(number) = self.hashed.get(&*record.hashed_token) {
             return Some(*number);
@@ -117,26 +117,25 @@ impl<'a> TokenLookup<'a> {
     }
 }
 
-/// That a value is in use, and by which authorization, if it can be told.
+/// A value that is in use, and its authorization, if known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenInUse(pub(crate) Option<Id>);
 
-/// See the module.
+/// The facts about existing authorizations; see the module.
 #[derive(Default)]
 pub(crate) struct ExistingTokens {
-    /// Whether a token is kept as a hash.
+    /// Whether the store has a hashed token.
     pub(crate) hashes: bool,
     in_use: HashMap<usize, TokenInUse>,
-    /// What the user's tokens may do, as it is written in them.
+    /// The permissions of the user's tokens, as written.
     granted: HashSet<Box<str>>,
-    /// By permissions as written: whether they can be decoded. Most records have the same as
-    /// others.
+    /// Permissions as written that can be decoded. Most records have the same ones.
     decoded: HashSet<Box<str>>,
     undecodable: Undecodable,
 }
 
 impl ExistingTokens {
-    /// Looks at all authorizations; `user` is whose permissions are gathered.
+    /// Reads all authorizations and collects the permissions of `user`.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] when one can't be decoded.
@@ -204,8 +203,9 @@ impl ExistingTokens {
         Ok(())
     }
 
-    /// Whether the login of `user` may do all of `wanted` already: by ownership of the instance or
-    /// of an organization, by membership, or by the tokens the user owns, whatever their status.
+    /// Whether the login of `user` already has all of the permissions in `wanted`: as owner of the
+    /// instance or of an organization, as member, or by the tokens the user owns, whatever their
+    /// status.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -282,7 +282,7 @@ mod tests {
             in_use(&hashed, &TokenLookup::hash(&hashes[1])),
             Id::new(0xa02)
         );
-        // An entry is enough for influxd, even one that leads nowhere.
+        // An entry is enough for influxd, even a dangling one.
         for (bucket, key) in [
             (names::AUTHORIZATION_INDEX, "secret"),
             (names::AUTHORIZATION_HASHED_INDEX, &sha256),

@@ -1,5 +1,5 @@
-//! A token that is to be made, or a new value for one that is there: what is known of it before,
-//! how it comes to hold, and the proof that it works.
+//! A planned token, or a new value for an existing one: checks before the commit, the commit, and
+//! the verification.
 
 pub(crate) mod describe;
 pub(crate) mod existing_tokens;
@@ -25,17 +25,17 @@ pub enum Value {
     /// Generated here, as influxd does.
     #[default]
     Generated,
-    /// Chosen by somebody.
+    /// Chosen by the user.
     Chosen(Token),
-    /// Known here by its hash only.
+    /// Known only as a hash.
     Hash(TokenHash),
 }
 
-/// A token that is to be made, and all that is known of it before it is.
+/// A planned token.
 pub struct TokenPlan {
-    /// What is to be written.
+    /// The changes to commit.
     pub changes: ChangeSet,
-    /// What is to be told beside the report.
+    /// Notes for the user, in addition to the report.
     pub notes: Vec<String>,
     secret: Secret,
     id: Id,
@@ -44,11 +44,11 @@ pub struct TokenPlan {
     storage_reason: StorageReason,
     login_had_power: Option<bool>,
     schema: u64,
-    /// Index keys that must lead nowhere afterwards.
+    /// Index keys that must not exist afterwards.
     gone: Vec<(&'static [u8], Zeroizing<Vec<u8>>)>,
 }
 
-/// What is known here of the value.
+/// What is known of the value.
 pub(crate) enum Secret {
     /// The token itself.
     Token(Token),
@@ -56,7 +56,7 @@ pub(crate) enum Secret {
     Hash(TokenHash),
 }
 
-/// What a plan is made of.
+/// The parts of a plan.
 pub(crate) struct TokenPlanParts {
     pub(crate) changes: ChangeSet,
     pub(crate) secret: Secret,
@@ -68,23 +68,23 @@ pub(crate) struct TokenPlanParts {
     pub(crate) gone: Vec<(&'static [u8], Zeroizing<Vec<u8>>)>,
 }
 
-/// What was made, or would be.
+/// A planned or created token for the report.
 pub struct PlannedToken<'a> {
-    /// As `auth list` shows it, with the token itself if it was made, or chosen, here.
+    /// Its details as in `auth list`, with the token's text if it was generated or chosen in this
+    /// command.
     pub entry: AuthDetails<'a>,
-    /// Why it is kept as it is.
+    /// Why it is stored in this form.
     pub storage_reason: StorageReason,
-    /// Whether the owner's login had these permissions already, if that is of interest. It has
-    /// them now.
+    /// Whether the owner's login already had these permissions, if that matters. It has them now.
     pub login_had_power: Option<bool>,
     /// The schema, by the number of its last migration.
     pub schema: u64,
 }
 
 impl TokenPlan {
-    /// Puts a plan together; `snapshot` is the store as it is.
+    /// Creates a plan; `snapshot` is the current store.
     pub(crate) fn new(snapshot: &dyn Snapshot, parts: TokenPlanParts) -> Result<Self> {
-        // As the store will be: what would refuse the token there is found here.
+        // Check the token against the store as it will be after the change.
         let preview = Preview::new(snapshot, &parts.changes);
         let lister = Lister::of_one(&preview, Catalog::load(&preview)?, parts.id, false)?;
         Ok(Self {
@@ -101,8 +101,8 @@ impl TokenPlan {
         })
     }
 
-    /// Refuses a token that a server would refuse, whatever its own status: for its form, or its
-    /// owner's sake.
+    /// Refuses a token that a server would not accept even if it were active: because of its form
+    /// or its owner.
     ///
     /// # Errors
     /// [`ErrorKind::Refused`], and why.
@@ -124,7 +124,7 @@ impl TokenPlan {
         })?
     }
 
-    /// Leaves out whose login gains something: the owner of the whole instance gains nothing.
+    /// Omits the note about the owner's login: an owner of the whole instance gains nothing.
     #[must_use]
     pub(crate) fn without_login(self) -> Self {
         Self {
@@ -142,7 +142,7 @@ impl TokenPlan {
     fn entry<'a>(&'a self, record: &'a Authorization<'_>) -> AuthDetails<'a> {
         let mut entry = self.lister.entry(record);
         match &self.secret {
-            // The record does not tell what a hash is of.
+            // The record does not show which token a hash belongs to.
             Secret::Token(token) if record.storage() == Storage::Hashed => {
                 entry.usable &= authenticate::can_be_sent(token.reveal(), &mut entry.problems);
             }
@@ -150,7 +150,7 @@ impl TokenPlan {
             Secret::Hash(hash) => {
                 if !hash.is_complete() {
                     entry.usable = false;
-                    let why = "its hash has not the length of its kind: it is that of no token";
+                    let why = "its hash has the wrong length, so it matches no token";
                     entry.problems.push(why.into());
                 }
             }
@@ -158,18 +158,18 @@ impl TokenPlan {
         entry
     }
 
-    /// Hands what is to be made to `use_it`; with the token itself only if it `was_made`.
+    /// Calls `use_it` with the planned token; the token's text is included only if it `with_token`.
     ///
     /// # Errors
-    /// Never, as long as the record that was just made can be decoded.
+    /// Only if the new record can't be decoded.
     pub fn show<T>(
         &self,
-        was_made: bool,
+        with_token: bool,
         use_it: impl FnOnce(&PlannedToken<'_>) -> T,
     ) -> Result<T> {
         self.with_record(|record| {
             let mut entry = self.entry(record);
-            entry.token = self.token().filter(|_| was_made).map(Token::reveal);
+            entry.token = self.token().filter(|_| with_token).map(Token::reveal);
             use_it(&PlannedToken {
                 entry,
                 storage_reason: self.storage_reason,
@@ -185,7 +185,7 @@ impl TokenPlan {
         self.id
     }
 
-    /// The token, unless only its hash is known here.
+    /// The token, unless only its hash is known.
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
         match &self.secret {
@@ -194,12 +194,12 @@ impl TokenPlan {
         }
     }
 
-    /// Makes it hold, and proves on what the file then shows that the token authenticates, and no
-    /// older value of it does. A proof that fails is a failure of [`Committed`]: the change holds
-    /// by then.
+    /// Commits the change and verifies in the file that the token authenticates and its old value
+    /// does not. A failed verification is a failure in [`Committed`]: the change is committed by
+    /// then.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was certainly not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,
@@ -219,11 +219,11 @@ impl TokenPlan {
                 format!("the new token {} is committed, but {why}", self.id),
             )
             .committed()
-            .with_hint("boltkey auth verify tells whether the token works")
+            .with_hint("run boltkey auth verify to check whether the token works")
         };
         match self.found(store) {
             Ok(Some(id)) if id == self.id => {}
-            Ok(_) => return Err(incomplete("the file does not show it as it should".into())),
+            Ok(_) => return Err(incomplete("the token is not found in the file".into())),
             Err(error) => return Err(incomplete(format!("it can't be read back: {error}"))),
         }
         for (bucket, key) in &self.gone {
@@ -236,7 +236,7 @@ impl TokenPlan {
         Ok(())
     }
 
-    /// The authorization that the value leads to.
+    /// The authorization found by the value.
     ///
     /// # Errors
     /// When the file can't be read.

@@ -1,4 +1,4 @@
-//! Identifiers for new records, made as influxd makes them.
+//! IDs for new records, generated like influxd's.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -11,20 +11,20 @@ use crate::store::Snapshot;
 /// How often influxd tries before it gives up.
 const TRIES: u16 = 100;
 
-/// The highest number that is counted up in an identifier.
+/// The highest value of the counter in an ID.
 const MOST_IN_A_MILLISECOND: u16 = 0xfff;
 
-/// Where the records are whose identifiers are made by time.
+/// The buckets of records with time-based IDs.
 const MADE_BY_TIME: [&[u8]; 3] = [
     names::AUTHORIZATIONS,
     names::LEGACY_AUTHORIZATIONS,
     names::USERS,
 ];
 
-/// An identifier for a new authorization, user or instance, which none of these has.
+/// A free, time-based ID for a new authorization, user or instance.
 ///
 /// # Errors
-/// When the clock stands before 2017, or the system has no random bytes to give.
+/// When the clock is before 2017, or the system can't provide random bytes.
 pub fn by_time(snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Id> {
     let machine = u16::from_le_bytes(random()?);
     for count in 0..TRIES {
@@ -36,11 +36,10 @@ pub fn by_time(snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Id> {
             return Ok(id);
         }
     }
-    Err(failed("no free identifier was found".into()))
+    Err(failed("no free ID was found".into()))
 }
 
-/// Identifiers for many new authorizations, each of which nothing has. What the store has is read
-/// once.
+/// Free, time-based IDs for many new authorizations. The existing IDs are read once.
 pub struct ManyByTime {
     taken: HashSet<Id>,
     millis: i64,
@@ -49,10 +48,10 @@ pub struct ManyByTime {
 }
 
 impl ManyByTime {
-    /// Reads what identifiers the store has.
+    /// Reads the existing IDs of the store.
     ///
     /// # Errors
-    /// When it can't be read, or the system has no random bytes to give.
+    /// When it can't be read, or the system can't provide random bytes.
     pub fn new(snapshot: &dyn Snapshot, now: &Timestamp) -> Result<Self> {
         let mut taken = HashSet::new();
         for bucket in MADE_BY_TIME {
@@ -71,15 +70,15 @@ impl ManyByTime {
         })
     }
 
-    /// Another one.
+    /// Returns the next free ID.
     ///
     /// # Errors
-    /// When the clock stands before 2017.
+    /// When the clock is before 2017.
     pub fn another(&mut self) -> Result<Id> {
         loop {
             let id = Id::snowflake(self.millis, self.machine, self.count);
             let id = id.ok_or_else(too_early)?;
-            // As influxd does when it has used up a millisecond: on to the next.
+            // Like influxd, continue with the next millisecond when the counter is used up.
             self.count += 1;
             if self.count > MOST_IN_A_MILLISECOND {
                 self.count = 0;
@@ -93,22 +92,22 @@ impl ManyByTime {
 }
 
 fn too_early() -> Error {
-    failed("the clock of this host stands before InfluxDB's identifiers begin".into())
-        .with_hint("set the clock: InfluxDB's identifiers count from 2017-04-09")
+    failed("the clock of this host is earlier than the first possible InfluxDB ID".into())
+        .with_hint("set the clock: InfluxDB's IDs count from 2017-04-09")
 }
 
-/// Any number, by chance.
+/// A random number.
 ///
 /// # Errors
-/// When the system has no random bytes to give.
+/// When the system can't provide random bytes.
 pub fn random_number() -> Result<u64> {
     random().map(u64::from_le_bytes)
 }
 
-/// An identifier for a new organization or InfluxDB bucket that no record of either has.
+/// A free, random ID for a new organization or InfluxDB bucket.
 ///
 /// # Errors
-/// When the system has no random bytes to give.
+/// When the system can't provide random bytes.
 pub fn of_engine(snapshot: &dyn Snapshot) -> Result<Id> {
     for _ in 0..TRIES {
         let Some(id) = Id::random(random()?) else {
@@ -118,7 +117,7 @@ pub fn of_engine(snapshot: &dyn Snapshot) -> Result<Id> {
             return Ok(id);
         }
     }
-    Err(failed("no free identifier was found".into()))
+    Err(failed("no free ID was found".into()))
 }
 
 fn failed(why: String) -> Error {
@@ -128,7 +127,7 @@ fn failed(why: String) -> Error {
 fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
-        .map_err(|cause| failed(format!("the system gives no random bytes: {cause}")))?;
+        .map_err(|cause| failed(format!("can't get random bytes from the system: {cause}")))?;
     Ok(bytes)
 }
 
@@ -153,13 +152,13 @@ mod tests {
         let mut model = Model::default();
         let mut first = ManyByTime::new(&model, &now).unwrap();
         first.machine = 7;
-        let made: Vec<Id> = (0..5000).map(|_| first.another().unwrap()).collect();
-        assert!(made.is_sorted() && made.windows(2).all(|pair| pair[0] != pair[1]));
-        for id in &made[..10] {
+        let ids: Vec<Id> = (0..5000).map(|_| first.another().unwrap()).collect();
+        assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]));
+        for id in &ids[..10] {
             model.put(names::AUTHORIZATIONS, id.to_string().as_bytes(), b"{}");
         }
         let mut second = ManyByTime::new(&model, &now).unwrap();
         second.machine = 7;
-        assert_eq!(second.another().unwrap(), made[10]);
+        assert_eq!(second.another().unwrap(), ids[10]);
     }
 }

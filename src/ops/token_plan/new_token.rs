@@ -1,5 +1,5 @@
-//! A new authorization for a user in an organization: what `auth create`, `auth clone` and
-//! `recover operator` have in common.
+//! A new authorization for a user in an organization: shared by `auth create`, `auth clone` and
+//! `recover operator`.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::new_authorization::{Kept, NewAuthorization};
@@ -13,37 +13,37 @@ use crate::ops::token_plan::token_storage::{StorageChoice, StorageReason};
 use crate::ops::token_plan::{Secret, TokenPlan, TokenPlanParts, Value, new_id, token_storage};
 use crate::store::{ChangeSet, MAX_KEY_SIZE, Snapshot};
 
-/// The value of a token, and how it is kept.
+/// The value of a token and its storage.
 #[derive(Clone, Default)]
 pub struct Making {
     /// Where the value comes from.
     pub value: Value,
-    /// How it is to be kept.
+    /// How to store it.
     pub wanted: StorageChoice,
-    /// What an explicit `use-hashed-tokens` of influxd says.
+    /// The value of influxd's setting `use-hashed-tokens`, if it is set.
     pub use_hashed_tokens: Option<bool>,
-    /// Whether a token that no server would accept is made all the same.
+    /// Whether to create a token that no server would accept.
     pub allow_unusable: bool,
     /// Whether the store is a new one.
     pub new_store: bool,
 }
 
-/// What is to be made.
+/// The authorization to create.
 pub(crate) struct Request<'a> {
     pub(crate) user: &'a User,
     pub(crate) org: &'a Organization,
     pub(crate) description: &'a str,
     pub(crate) active: bool,
     pub(crate) permissions: &'a [Permission<'a>],
-    /// What to do if a server would refuse the token.
+    /// The hint if a server would refuse the token.
     pub(crate) hint: &'a str,
 }
 
-/// Works out a new authorization on a store of this schema.
+/// Plans a new authorization for a store of this schema.
 ///
 /// # Errors
-/// * [`ErrorKind::Corrupt`] for stores that are not edited
-/// * [`ErrorKind::Refused`] when the value is in use, or is none, or would not be accepted
+/// * [`ErrorKind::Corrupt`] for stores that can't be edited
+/// * [`ErrorKind::Refused`] when the value is in use, is invalid, or would not be accepted
 pub(crate) fn plan(
     snapshot: &dyn Snapshot,
     schema: u64,
@@ -94,10 +94,10 @@ pub(crate) fn plan(
     Ok(plan)
 }
 
-/// The value itself: made here, or checked.
+/// The value itself: generated, or given and checked.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] for what is no token.
+/// [`ErrorKind::Refused`] for an invalid token.
 pub(crate) fn secret(value: &Value) -> Result<Secret> {
     let refused = |why: &str| {
         let message = format!("the given token {why}");
@@ -107,17 +107,17 @@ pub(crate) fn secret(value: &Value) -> Result<Secret> {
         Value::Generated => generate().map(Secret::Token),
         Value::Hash(hash) => Ok(Secret::Hash(hash.clone())),
         Value::Chosen(token) if token.reveal().starts_with(PREFIX) => Err(refused(
-            "is a hash: whoever has the hash would get in with it",
+            "is a hash: anyone who has the hash could use it as the token",
         )
-        .with_hint("give the hash of a token with --hashed-token")),
+        .with_hint("use --hashed-token to give the hash of a token")),
         Value::Chosen(token) if !(1..=MAX_KEY_SIZE).contains(&token.reveal().len()) => {
-            Err(refused("has to have 1 to 32,768 bytes"))
+            Err(refused("must have 1 to 32,768 bytes"))
         }
         Value::Chosen(token) => Ok(Secret::Token(token.clone())),
     }
 }
 
-/// What must not be in use: 64 random bytes are not.
+/// The values that must not be in use; a generated value needs no check.
 pub(crate) fn lookup<'a>(value: &Value, secret: &'a Secret) -> TokenLookup<'a> {
     match (value, secret) {
         (Value::Generated, _) => TokenLookup::default(),
@@ -137,12 +137,12 @@ pub(crate) fn must_be_free(in_use: Option<TokenInUse>) -> Result<()> {
     let (holder, hint) = match holder {
         Some(id) => (
             format!("authorization {id} has this value"),
-            "boltkey auth show tells more about it; boltkey auth rotate gives it another value, \
-             boltkey auth delete frees this one",
+            "boltkey auth show shows it; boltkey auth rotate gives it another value; boltkey \
+             auth delete frees this one",
         ),
         None => (
             String::from("an index entry has this value"),
-            "boltkey check tells more",
+            "boltkey check shows the entry",
         ),
     };
     Err(Error::new(
@@ -152,7 +152,7 @@ pub(crate) fn must_be_free(in_use: Option<TokenInUse>) -> Result<()> {
     .with_hint(hint))
 }
 
-/// Whether it is kept as a hash, and why.
+/// Whether to store it as a hash, and why.
 ///
 /// # Errors
 /// As [`token_storage::decide`].
@@ -161,7 +161,7 @@ pub(crate) fn decide(
     making: &Making,
     existing: &ExistingTokens,
 ) -> Result<(bool, StorageReason)> {
-    // Of a hash nothing else can be kept.
+    // A hash can only be stored as a hash.
     let wanted = match making.value {
         Value::Hash(_) => StorageChoice::Hashed,
         _ => making.wanted,
@@ -175,7 +175,7 @@ pub(crate) fn decide(
     })
 }
 
-/// The hash, if it is what is kept.
+/// The hash, if that is what is stored.
 pub(crate) fn hash_of(secret: &Secret, hashed: bool) -> Option<String> {
     match secret {
         Secret::Hash(hash) => Some(hash.to_phc()),
@@ -186,11 +186,11 @@ pub(crate) fn hash_of(secret: &Secret, hashed: bool) -> Option<String> {
     }
 }
 
-/// How the value is kept: as its hash, if there is one.
+/// The stored form of the value: the hash, if there is one.
 pub(crate) fn kept<'a>(secret: &'a Secret, hash: Option<&'a str>) -> Kept<'a> {
     match (secret, hash) {
         (Secret::Token(token), None) => Kept::Plaintext(token),
-        // A hash is always there of what is known by its hash only.
+        // A value known only as a hash always has a hash.
         (_, hash) => Kept::Hash(hash.unwrap_or_default()),
     }
 }

@@ -1,40 +1,40 @@
-//! How a new token is kept: in plaintext, or only as its hash.
+//! How a new token is stored: in plaintext, or only as its hash.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::migration::HASHING;
 
-/// How a new token is to be kept.
+/// The requested storage of a new token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StorageChoice {
-    /// As influxd is set up, else as the store's other tokens.
+    /// As influxd is configured, otherwise like the store's other tokens.
     #[default]
     Auto,
     /// Only its hash.
     Hashed,
-    /// As it is.
+    /// In plaintext.
     Plaintext,
 }
 
-/// Why a token is kept the way it is.
+/// Why a token is stored in this form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageReason {
-    /// Releases of this schema know no hashed tokens.
+    /// Releases of this schema don't support hashed tokens.
     Schema,
-    /// It was asked for.
+    /// It was requested.
     Asked,
-    /// An explicit `use-hashed-tokens` says so.
+    /// influxd's setting `use-hashed-tokens` says so.
     Setting,
-    /// The store holds hashed tokens already, or none.
+    /// The store already has hashed tokens, or has none.
     Store,
-    /// The store is new, and InfluxDB 2.9 makes such with hashes.
+    /// The store is new, and InfluxDB 2.9 hashes tokens in new stores.
     NewStore,
 }
 
-/// Decides whether a token is kept as a hash, and why. `setting` is an explicit
-/// `use-hashed-tokens`; `hashes` tells whether the store holds one.
+/// Decides whether a token is stored as a hash, and why. `setting` is influxd's
+/// `use-hashed-tokens`, if it is set; `hashes` says whether the store has a hashed token.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] when a hash is wanted that releases of this schema can't read.
+/// [`ErrorKind::Refused`] when a hash is requested that releases of this schema can't read.
 pub fn decide(
     schema: u64,
     wanted: StorageChoice,
@@ -45,8 +45,8 @@ pub fn decide(
         (StorageChoice::Hashed, _) if schema < HASHING => Err(Error::new(
             ErrorKind::Refused,
             format!(
-                "the store has schema {schema}, whose releases (2.7 and older) know no hashed \
-                 tokens"
+                "the store has schema {schema}, and the releases with that schema (2.7 and \
+                 older) don't support hashed tokens"
             ),
         )
         .with_hint(NO_HASHES)),
@@ -58,8 +58,8 @@ pub fn decide(
     }
 }
 
-/// What to do where a hash is wanted and the schema is too old for one.
-const NO_HASHES: &str = "boltkey hash brings a store of schema 20 to the one that knows hashed \
+/// The hint if the schema is too old for a requested hash.
+const NO_HASHES: &str = "boltkey hash migrates a store of schema 20 to the schema with hashed \
                          tokens";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `user create`: a user who can sign in.
+//! `user create`: creates a user who can sign in.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::new_records::{Owned, put_ownership, put_user, valid_user_name};
@@ -14,7 +14,7 @@ use crate::ops::user::{list, password};
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 
-/// Who is to be made.
+/// The user to create.
 pub struct Options {
     /// The name; unique.
     pub name: String,
@@ -22,27 +22,27 @@ pub struct Options {
     pub org: Option<By>,
     /// Whether the user is to own the whole instance.
     pub instance_owner: bool,
-    /// Without one there is no login.
+    /// Without a password the user can't sign in.
     pub password: Option<Token>,
-    /// InfluxDB's setting `strong-passwords`.
+    /// The value of InfluxDB's setting `strong-passwords`.
     pub strong_passwords: bool,
 }
 
-/// A user who is worked out.
+/// A planned user.
 pub struct Plan {
-    /// What is to be written.
+    /// The changes to commit.
     pub changes: ChangeSet,
     /// As `user list` shows it.
     pub user: User,
 }
 
-/// The migrations of 2.4, the first release that knows owners of the instance.
+/// The schema of 2.4, the first release with owners of the instance.
 const INSTANCE_OWNERS: u64 = 20;
 
-/// Works out the records.
+/// Plans the records.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
 /// * [`ErrorKind::NoSuchRecord`] when the organization does not exist
 /// * [`ErrorKind::Refused`] for names and passwords that InfluxDB refuses
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
@@ -56,9 +56,9 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     if known || snapshot.get(names::USER_INDEX, name.as_bytes())?.is_some() {
         let error = refused(format!("user with name {name:?} already exists"));
         return Err(error.with_hint(if known {
-            "boltkey user password gives an existing user another password"
+            "boltkey user password sets the password of an existing user"
         } else {
-            "boltkey check tells which index entry blocks the name"
+            "boltkey check shows which index entry blocks the name"
         }));
     }
     let org = match &options.org {
@@ -67,9 +67,12 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     };
     if options.instance_owner && schema < INSTANCE_OWNERS {
         return Err(refused(format!(
-            "releases of schema {schema} know no owners of the instance"
+            "releases with schema {schema} don't support owners of the instance"
         ))
-        .with_hint("an operator token has such power in every release: boltkey recover operator"));
+        .with_hint(
+            "use an operator token instead, which has this power in every release: \
+                    boltkey recover operator",
+        ));
     }
     let id = new_id::by_time(snapshot, now)?;
     let mut changes = ChangeSet::default();
@@ -93,10 +96,10 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
 }
 
 impl Plan {
-    /// Makes it hold, and proves that the file shows it.
+    /// Commits the change, then reads the file again to verify it.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was certainly not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,

@@ -1,5 +1,5 @@
-//! `user delete`: a user goes, with password and ownerships. As in InfluxDB, the user's tokens
-//! stay, and no server accepts them.
+//! `user delete`: deletes a user with password and ownerships. As in InfluxDB, the user's tokens
+//! stay, but no server accepts them.
 
 use std::ops::ControlFlow;
 
@@ -13,22 +13,22 @@ use crate::ops::user::list;
 use crate::ops::user::list::User;
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
-/// What is to go.
+/// A planned deletion.
 pub struct Plan {
-    /// What is to be written.
+    /// The changes to commit.
     pub changes: ChangeSet,
     /// As `user list` shows it.
     pub user: User,
-    /// The authorizations that nobody owns then.
+    /// The user's authorizations, which have no owner after the deletion.
     pub tokens: Vec<Id>,
-    /// Those of an operator among them.
+    /// The operator tokens among them.
     pub operator_tokens: Vec<Id>,
 }
 
-/// Works out what goes.
+/// Plans the deletion.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
 /// * [`ErrorKind::NoSuchRecord`] when there is no such user
 pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
     known_schema(snapshot)?;
@@ -45,8 +45,8 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
     if entry.as_deref() == Some(key.as_bytes()) {
         changes.remove(names::USER_INDEX, found.name.as_bytes());
     }
-    // An ownership's key is the resource's ID and the user's, that of its entry by user begins
-    // with the user's ID.
+    // The key of an ownership is the resource's ID and the user's ID; the key in the index by user
+    // starts with the user's ID.
     let by_user = format!("{key}/");
     for (bucket, is_own) in [
         (
@@ -85,10 +85,10 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
 }
 
 impl Plan {
-    /// Makes it hold, and proves that nothing is left of the user.
+    /// Commits the change and verifies that nothing of the user is left.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was certainly not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,

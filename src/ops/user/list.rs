@@ -1,4 +1,4 @@
-//! `user list`.
+//! `user list`: all users.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use crate::store::Snapshot;
 pub struct Users {
     /// By ID.
     pub users: Vec<User>,
-    /// What had to be skipped.
+    /// Records that were skipped.
     #[serde(skip)]
     pub skipped: Vec<Finding>,
 }
@@ -30,7 +30,7 @@ pub struct User {
     pub name: String,
     /// `active`, `inactive`, or empty.
     pub status: String,
-    /// Whether a password is set; without one there is no login.
+    /// Whether a password is set; without one the user can't sign in.
     pub has_password: bool,
     /// The organizations it owns.
     pub owns: Vec<OrgName>,
@@ -43,7 +43,7 @@ pub struct User {
 pub struct OrgName {
     /// Its identifier.
     pub id: Id,
-    /// Its name; none when it was deleted.
+    /// Its name; `None` when it was deleted.
     pub name: Option<String>,
 }
 
@@ -84,15 +84,15 @@ pub fn list(snapshot: &dyn Snapshot) -> Result<Users> {
     })
 }
 
-/// The one with this ID.
+/// The user with this ID.
 ///
 /// # Errors
-/// [`ErrorKind::NoSuchRecord`] when there is none; else as [`list`].
+/// [`ErrorKind::NoSuchRecord`] when there is none; otherwise as [`list`].
 pub(crate) fn by_id(snapshot: &dyn Snapshot, id: Id) -> Result<User> {
     let mut users = list(snapshot)?.users.into_iter();
     users.find(|user| user.id == id).ok_or_else(|| {
         Error::new(ErrorKind::NoSuchRecord, format!("there is no user {id}"))
-            .with_hint("boltkey user list shows all of them")
+            .with_hint("boltkey user list shows all users")
     })
 }
 

@@ -1,4 +1,4 @@
-//! Users: list, create, delete, set a password.
+//! The commands of `user`.
 
 pub mod create;
 pub mod delete;

@@ -1,4 +1,4 @@
-//! `user password`: a password for a user who exists.
+//! `user password`: sets the password of an existing user.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Catalog, names, password};
@@ -11,20 +11,20 @@ use crate::ops::user::list::User;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
 
-/// A password that is worked out.
+/// A planned change of a password.
 pub struct Plan {
-    /// What is to be written.
+    /// The changes to commit.
     pub changes: ChangeSet,
     /// As `user list` shows it.
     pub user: User,
-    /// Whether there is a password already.
+    /// Whether the user already has a password.
     pub had_one: bool,
 }
 
-/// Works out the change. Without a password, for a look at the user, there is none.
+/// Plans the change. Without a password there are no changes, only the facts about the user.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
 /// * [`ErrorKind::NoSuchRecord`] when there is no such user
 /// * [`ErrorKind::Refused`] for passwords that InfluxDB refuses
 pub fn plan(
@@ -52,7 +52,7 @@ pub fn plan(
     })
 }
 
-/// Whether InfluxDB takes a password; `strong` as its setting `strong-passwords`.
+/// Whether InfluxDB accepts a password; `strong` is its setting `strong-passwords`.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] if it does not.
@@ -60,16 +60,16 @@ pub fn check(text: &Token, strong: bool) -> Result<()> {
     password::valid(text, strong).map_err(|why| {
         let error = Error::new(ErrorKind::Refused, why);
         match password::valid(text, false) {
-            Ok(()) => error.with_hint("influxd's setting strong-passwords asks for that"),
+            Ok(()) => error.with_hint("influxd's setting strong-passwords requires this"),
             Err(_) => error,
         }
     })
 }
 
-/// The hash of a password that InfluxDB takes.
+/// The hash of a password that InfluxDB accepts.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] for one that it does not take.
+/// [`ErrorKind::Refused`] for a password that it does not accept.
 pub(crate) fn hash(text: &Token, strong: bool) -> Result<zeroize::Zeroizing<String>> {
     check(text, strong)?;
     let hash = password::hash(text).map_err(|cause| {
@@ -78,7 +78,7 @@ pub(crate) fn hash(text: &Token, strong: bool) -> Result<zeroize::Zeroizing<Stri
             format!("the password can't be hashed: {cause}"),
         )
     })?;
-    // What can't be verified is nobody's password.
+    // Check that the hash matches the password.
     if !password::matches(text, &hash) {
         return Err(Error::new(
             ErrorKind::Refused,
@@ -89,10 +89,10 @@ pub(crate) fn hash(text: &Token, strong: bool) -> Result<zeroize::Zeroizing<Stri
 }
 
 impl Plan {
-    /// Makes it hold, and proves that the file shows it.
+    /// Commits the change, then reads the file again to verify it.
     ///
     /// # Errors
-    /// When the change was certainly not made.
+    /// When the change was certainly not committed.
     pub fn apply(
         &self,
         store: &mut WritableStore,

@@ -241,7 +241,7 @@ fn count_rest(
             Freelist::Stored(_) => {
                 pages.leaked += run;
                 let lost = if damaged {
-                    "; it may have what the damaged parts lost"
+                    "; it may contain records of the damaged parts"
                 } else {
                     ""
                 };

@@ -1,4 +1,4 @@
-//! Pages that no tree uses and that Bolt would not leave like that: what lost writes leave behind.
+//! Pages that no tree uses, in a state that Bolt never leaves: a sign of lost writes.
 
 use crate::error::Result;
 use crate::store::bolt::Bolt;
@@ -8,7 +8,7 @@ use crate::store::bolt::layout::PageId;
 use crate::store::bolt::unused::{Outside, show_elements};
 use crate::store::{Orphans, StaleElement};
 
-/// See [`crate::store::Inspect::orphans`]. Reads nothing but those pages.
+/// See [`crate::store::Inspect::orphans`]. Reads only those pages.
 pub(super) fn orphans(bolt: &Bolt, visit: &mut dyn FnMut(StaleElement<'_>)) -> Result<Orphans> {
     let examined = examine(bolt)?;
     let used = &bolt.reachability()?.used;
@@ -18,7 +18,8 @@ pub(super) fn orphans(bolt: &Bolt, visit: &mut dyn FnMut(StaleElement<'_>)) -> R
         let id = PageId(page);
         let listed = match &examined.list {
             Freelist::Stored(list) => list.span.contains(&page) || list.free.has(id),
-            // Here everything old is unreachable; what the other meta leads to is not lost.
+            // Without a freelist all old pages are unreachable; pages of the other meta are not
+            // lost.
             Freelist::Absent | Freelist::Damaged => other(id),
         };
         page >= 2 && page < hwm && !used.has(id) && !listed

@@ -1,4 +1,4 @@
-//! The transaction that the other meta page describes: at rest, the one before the current.
+//! The transaction of the other meta page: normally the one before the current transaction.
 
 use crate::error::{ErrorKind, Result};
 use crate::finding::Severity;
@@ -10,8 +10,8 @@ use crate::store::bolt::layout::PageId;
 use crate::store::bolt::meta::Metas;
 use crate::store::bolt::read::content_of;
 
-/// The file as the other meta describes it; or why it can't be read by that one. Its whole tree
-/// and freelist are validated: what they share with a sound current tree needs no second look.
+/// The file as the other meta describes it, or why it can't be read so. Its whole tree and freelist
+/// are validated; pages shared with a valid current tree are not checked again.
 ///
 /// # Errors
 /// When the system can't read the file.
@@ -23,7 +23,7 @@ pub(super) fn previous(bolt: &Bolt) -> Result<Result<Bolt, String>> {
         return Ok(Err(format!("the other meta page {flaw}")));
     };
     if metas.passed_over().is_some() {
-        let why = "the older of both transactions is in use already";
+        let why = "the older of the two transactions is already in use";
         return Ok(Err(String::from(why)));
     }
     let swapped = Metas {
@@ -52,7 +52,7 @@ pub(super) fn previous(bolt: &Bolt) -> Result<Result<Bolt, String>> {
     })
 }
 
-/// The first finding of a report that `wanted` takes, in words.
+/// The first finding of a report that `wanted` accepts, as text.
 fn first(report: Report, wanted: impl Fn(Severity, Code) -> bool) -> Option<String> {
     let mut findings = report.into_findings().into_iter();
     let found = findings.find(|finding| wanted(finding.severity, finding.code))?;

@@ -103,11 +103,11 @@ enum BucketLocation {
     Inline(PageId, Range<u64>),
 }
 
-/// The page of the tree of bucket `name`, among those below `root`; none for an inline bucket or
-/// one that is not there.
+/// The root page of the tree of bucket `name` in the tree at `root`; `None` for an inline or
+/// missing bucket.
 ///
 /// # Errors
-/// When a page on the way is damaged or can't be read.
+/// When a page on the path is damaged or can't be read.
 pub(super) fn content_of(bolt: &Bolt, root: PageId, name: &[u8]) -> Result<Option<PageId>> {
     let mut batch = Batch::new(&bolt.file);
     let Some(place) = bolt.search(&mut batch, root, name)? else {
@@ -170,7 +170,7 @@ impl Bolt {
                 };
                 buckets.push((bucket, at));
             } else {
-                // Bolt has none there: the page belongs to another tree.
+                // Bolt stores no values there: the page belongs to another tree.
                 let what = "is a plain value beside the buckets";
                 return Err(node.element_defect(Code::RootValue, element.index, what));
             }

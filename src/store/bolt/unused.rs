@@ -52,7 +52,7 @@ fn found(bolt: &Bolt, show: impl FnOnce(&Ranges<'_>) -> Result<()>) -> Result<Ve
     Ok(findings)
 }
 
-/// Shows the elements of every node that begins on such a page, and nothing else.
+/// Passes the elements of every node that begins on such a page to the visitor.
 ///
 /// # Errors
 /// When the file can't be read.

@@ -321,10 +321,10 @@ fn render(
             from,
         })
     };
-    match &plan.made {
-        Some(made) => made.show(changed, |made| {
-            let mut entry = made.entry.clone();
-            // --hash may have hashed it.
+    match &plan.new_token {
+        Some(token) => token.show(changed, |planned| {
+            let mut entry = planned.entry.clone();
+            // It may have been hashed with all others.
             entry.storage = restored.operator_token.storage;
             with(Some(&entry))
         })?,
