@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
-use crate::metadata::{Catalog, Id, Schema};
+use crate::metadata::{Catalog, Id, Schema, names};
 use crate::store::Snapshot;
 
 /// At most this many findings of one code are spelled out; one more counts the rest.
@@ -106,6 +106,26 @@ impl Checker<'_> {
             }
         }
         self.findings
+    }
+
+    /// Whether a record with this ID stands in a bucket and can't be decoded.
+    fn is_undecodable(&self, bucket: &[u8], id: Id) -> bool {
+        self.undecodable.contains(&place(bucket, id))
+    }
+
+    /// Whether there is no such user. One whose record can't be decoded was not deleted.
+    fn is_user_gone(&self, id: Id) -> bool {
+        !self.catalog.users.contains_key(&id) && !self.is_undecodable(names::USERS, id)
+    }
+
+    /// The same for an organization.
+    fn is_org_gone(&self, id: Id) -> bool {
+        !self.catalog.orgs.contains_key(&id) && !self.is_undecodable(names::ORGANIZATIONS, id)
+    }
+
+    /// The same for a bucket.
+    fn is_bucket_gone(&self, id: Id) -> bool {
+        !self.catalog.buckets.contains_key(&id) && !self.is_undecodable(names::BUCKETS, id)
     }
 
     /// Collects a bucket's pairs, and tells whether these are all; what was skipped becomes

@@ -1,13 +1,14 @@
 //! One authorization record by itself.
 
 use crate::finding::Code;
+use crate::metadata::check::Checker;
 use crate::metadata::token_hash::PREFIX;
-use crate::metadata::{Authorization, Catalog, Storage, TokenHash, description_tags};
+use crate::metadata::{Authorization, Storage, TokenHash, description_tags};
 
 /// What one authorization record shows by itself.
 pub(super) fn record_findings(
     record: &Authorization<'_>,
-    catalog: &Catalog,
+    checker: &Checker<'_>,
     add: &mut dyn FnMut(Code, String),
 ) {
     let hash = (!record.hashed_token.is_empty()).then(|| TokenHash::parse(&record.hashed_token));
@@ -40,13 +41,13 @@ pub(super) fn record_findings(
             "a hash stands where its raw token belongs".into(),
         );
     }
-    if let Some(id) = record.user_id.filter(|id| !catalog.users.contains_key(id)) {
+    if let Some(id) = record.user_id.filter(|id| checker.is_user_gone(*id)) {
         add(
             Code::TokenUserGone,
             format!("its user {id} was deleted; influxd hides it and refuses it"),
         );
     }
-    if !catalog.orgs.contains_key(&record.org_id) {
+    if checker.is_org_gone(record.org_id) {
         add(
             Code::TokenOrgGone,
             format!(
