@@ -24,6 +24,7 @@ mod convert;
 mod discovery;
 mod downgrade;
 mod downgrade_prepare;
+mod explain;
 mod findings;
 mod global_options;
 mod hash;
