@@ -21,6 +21,7 @@ mod backup_token;
 mod capture;
 mod confirmed;
 mod convert;
+mod cures;
 mod discovery;
 mod downgrade;
 mod downgrade_prepare;
