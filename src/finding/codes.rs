@@ -221,7 +221,7 @@ codes! {
         "The next command that changes the store repairs the file.";
     UnfinishedScrub, Info, "structure.unfinished-scrub", false,
         "A scrub of a redb store was interrupted.",
-        "boltkey residue scrub finishes it.";
+        "Nothing has to be done. The table takes space until a scrub that finds tokens removes it.";
     ForeignTable, Info, "structure.foreign-table", false,
         "A redb store has a table of another program. No command changes it.",
         "Nothing has to be done.";

@@ -128,7 +128,7 @@ pub const TEXTS: &[ErrorText] = &[
     },
     // the tree
     ErrorText {
-        patterns: &["invalid page type: #: #", "page #: invalid type: "],
+        patterns: &["invalid page type: #: #", "page #: invalid type:"],
         meaning: "bbolt reached a page of the wrong type: the tree of the database is damaged.",
         cure: DAMAGED,
     },

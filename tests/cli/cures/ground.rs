@@ -151,7 +151,11 @@ impl Ground {
         for command in ["capture", "residue recover"] {
             let out = self.path(&command.replace(' ', "-"));
             self.cure(command, database, &["--out", text(&out)]);
-            let json: serde_json::Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
+            // Nothing found, nothing written.
+            let Ok(written) = fs::read(&out) else {
+                continue;
+            };
+            let json: serde_json::Value = serde_json::from_slice(&written).unwrap();
             for token in json["tokens"].as_array().unwrap() {
                 let value = token["token"].as_str().unwrap().to_owned();
                 saved.insert(value);

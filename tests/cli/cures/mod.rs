@@ -28,9 +28,8 @@ const FAMILIES: &[Family] = &[
 /// Tries the cures of all codes with this beginning.
 fn every_cure_of(prefix: &str) {
     let mut tried = 0;
-    let only = std::env::var("BOLTKEY_ONLY").ok();
     for code in Code::ALL.iter().copied() {
-        if !code.name().starts_with(prefix) || only.as_deref().is_some_and(|o| o != code.name()) {
+        if !code.name().starts_with(prefix) {
             continue;
         }
         let mut ground = Ground::new(code);
