@@ -68,16 +68,16 @@ codes! {
         "Nothing has to be done: the next change writes both meta pages again.";
     MetaRoot, Error, "structure.meta-root", false,
         "The current meta names no possible page as the root of the tree.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey compact --out FILE writes the transaction before, which is read instead, to a new file.";
     MetaPageSize, Error, "structure.meta-page-size", false,
         "The current meta names another page size than the one the file is laid out in.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey compact --out FILE writes every record to a new file without this.";
     OtherMetaPageSize, Warning, "structure.other-meta-page-size", false,
         "The other meta names another page size than the one the file is laid out in.",
         "Nothing has to be done: the next change writes both meta pages again.";
     OddPageSize, Warning, "structure.odd-page-size", false,
         "The page size is no power of two.",
-        "boltkey compact --out FILE writes every record to a new file without this.";
+        "boltkey convert --out FILE makes a redb store of it. boltkey convert --out FILE of that one makes a bolt file with pages of 4,096 bytes.";
     MetaParity, Info, "structure.meta-parity", false,
         "The transaction number of a meta does not belong to its slot, as in copies made by `influx backup`.",
         "Nothing has to be done: the next change writes both meta pages again.";
@@ -221,33 +221,33 @@ codes! {
         "The next command that changes the store repairs the file.";
     UnfinishedScrub, Info, "structure.unfinished-scrub", false,
         "A scrub of a redb store was interrupted.",
-        "boltkey residue scrub finishes it.";
+        "Nothing has to be done. The table takes space until a scrub that finds tokens removes it.";
     ForeignTable, Info, "structure.foreign-table", false,
         "A redb store has a table of another program. No command changes it.",
         "Nothing has to be done.";
     // records
     Undecodable, Error, "metadata.undecodable", false,
         "influxd can't decode this record. One such authorization keeps InfluxDB 2.8 and later from starting.",
-        "boltkey auth delete removes an authorization that can't be decoded. For other records restore a backup.";
+        "boltkey auth delete ID removes an authorization that can't be decoded. For other records restore a backup: boltkey backup restore.";
     KeyMismatch, Error, "metadata.key-mismatch", false,
         "The key of a record is not the ID in the record.",
-        "Restore a backup: which of the two is right can't be known.";
+        "Restore a backup (boltkey backup restore): which of the two is right can't be known.";
     BucketAbsent, Error, "metadata.bucket-absent", false,
         "A bucket of the store that influxd requires does not exist.",
-        "Restore a backup: influxd does not create this bucket on an existing store.";
+        "Restore a backup (boltkey backup restore): influxd does not create this bucket on an existing store.";
     BucketUnknown, Info, "metadata.bucket-unknown", false,
         "InfluxDB does not know this bucket of the store.",
         "Nothing has to be done.";
     // migrations
     MigrationUnknown, Error, "metadata.migration-unknown", false,
         "No release up to 2.9 knows this migration. influxd ends with \"DB contains record of unknown migration\".",
-        "Start the release that wrote it. boltkey downgrade check --to RELEASE shows the way back from 2.8 and 2.9.";
+        "Start the release that wrote it, or restore a backup: boltkey backup restore.";
     MigrationName, Error, "metadata.migration-name", false,
         "A migration has the wrong name. influxd ends while starting.",
-        "Restore a backup.";
+        "Restore a backup: boltkey backup restore.";
     MigrationGap, Warning, "metadata.migration-gap", true,
         "An earlier migration is missing. influxd does not notice and never runs it.",
-        "Restore a backup.";
+        "Restore a backup: boltkey backup restore.";
     MigrationUnfinished, Warning, "metadata.migration-unfinished", false,
         "A migration was started and not finished.",
         "Start influxd once: it runs the migration again.";
@@ -260,13 +260,13 @@ codes! {
         "boltkey auth rotate ID gives the authorization a new token.";
     TokenIndexDangling, Warning, "metadata.token-index-dangling", true,
         "An index entry leads to no record, or to one with another token.",
-        "boltkey hash removes such entries.";
+        "boltkey hash removes such entries. It also hashes every plaintext token.";
     TokenAbsent, Warning, "metadata.token-absent", false,
         "An authorization has no token, so it authenticates nobody.",
         "boltkey auth rotate ID gives it a token, boltkey auth delete ID removes it.";
     TokenBoth, Warning, "metadata.token-both", false,
         "An authorization has plaintext and hash. influxd never hashes it.",
-        "boltkey hash removes the plaintext.";
+        "boltkey hash removes the plaintext. It also hashes every other plaintext token.";
     TokenDisagrees, Error, "metadata.token-disagrees", false,
         "Plaintext and hash of an authorization belong to different tokens.",
         "boltkey auth rotate ID replaces both.";
@@ -287,26 +287,26 @@ codes! {
         "boltkey auth delete ID removes it.";
     OperatorOld, Warning, "metadata.operator-old", false,
         "An operator token lacks permissions that later releases added. They refuse it backup and restore.",
-        "boltkey recover operator makes a new one.";
+        "boltkey recover operator makes a new one, boltkey auth delete ID removes this one.";
     NobodyGetsIn, Warning, "metadata.nobody-gets-in", false,
         "There is no usable operator token and no login with operator power.",
-        "boltkey recover operator makes a new operator token.";
+        "boltkey recover operator makes a new operator token. If there is no user, boltkey user create --name NAME makes one first.";
     LastCopies, Warning, "metadata.last-copies", false,
         "Unused parts of the file contain the last copy of hashed tokens.",
         "boltkey residue recover --out FILE saves them, boltkey residue scrub overwrites them.";
     // names and owners
     IndexAbsent, Error, "metadata.index-absent", false,
         "A user, organization or bucket has no index entry, so influxd does not find it by name.",
-        "Restore a backup, or address it by its ID over the API.";
+        "Address it by its ID over the API, or restore a backup: boltkey backup restore.";
     IndexElsewhere, Error, "metadata.index-elsewhere", false,
         "The index entry of a user, organization or bucket leads to another one.",
-        "Restore a backup.";
+        "Restore a backup: boltkey backup restore.";
     IndexDangling, Warning, "metadata.index-dangling", true,
         "An index entry leads to nothing. Nobody else can get the name.",
-        "Use another name, or restore a backup.";
+        "Use another name, or restore a backup: boltkey backup restore.";
     MappingIndexAbsent, Error, "metadata.mapping-index-absent", false,
         "An ownership has no index entry, so the user's login does not get it.",
-        "Delete the ownership over the API and make it again.";
+        "Restore a backup: boltkey backup restore.";
     MappingIndexDangling, Warning, "metadata.mapping-index-dangling", true,
         "An entry of the ownership index has no ownership.",
         "Nothing has to be done.";
@@ -319,23 +319,23 @@ codes! {
     // points
     TsmUndecodable, Error, "metadata.tsm-undecodable", false,
         "influxd can't decode the time-series metadata and does not start.",
-        "Restore a backup.";
+        "Restore a backup: boltkey backup restore.";
     TsmAbsent, Error, "metadata.tsm-absent", false,
         "An InfluxDB bucket has no time-series metadata. influxd ends with \"Missing metadata for bucket.\".",
-        "Restore a backup. boltkey org create makes organizations that do not have this defect.";
+        "Restore a backup: boltkey backup restore.";
     TsmDangling, Warning, "metadata.tsm-dangling", true,
         "There is time-series metadata of a bucket that does not exist. Its points can't be queried.",
         "Nothing has to be done.";
     SystemBucketAbsent, Warning, "metadata.system-bucket-absent", true,
         "An organization has no system bucket.",
-        "Create the bucket over the API.";
+        "Restore a backup (boltkey backup restore): the API makes no buckets whose names begin with an underscore.";
     TasksBucketAbsent, Error, "metadata.tasks-bucket-absent", true,
         "An organization has tasks and no _tasks bucket. influxd does not start.",
-        "Restore a backup.";
+        "Restore a backup: boltkey backup restore.";
     // 1.x access
     V1IndexAbsent, Error, "metadata.v1-index-absent", false,
         "A 1.x-compatible authorization has no index entry, so it does not authenticate.",
-        "Delete it with influx v1 auth delete and make it again.";
+        "Restore a backup: boltkey backup restore.";
     V1IndexDangling, Warning, "metadata.v1-index-dangling", true,
         "An index entry of a 1.x user name leads to nothing.",
         "Nothing has to be done.";
@@ -374,7 +374,7 @@ codes! {
         "Nothing has to be done.";
     HashMigrates, Warning, "backup.hash-migrates", false,
         "Hashing raises the restored store to schema 21. InfluxDB 2.7 and older do not start on it.",
-        "boltkey downgrade apply undoes it.";
+        "boltkey downgrade prepare --tokens FILE puts the plaintext back, and boltkey downgrade apply --to 2.7 undoes the rest. FILE is made by boltkey capture --out FILE on the store of the backup.";
     HashEmbedded, Warning, "backup.hash-embedded", false,
         "Records such as telegraf configurations contain tokens in plaintext. Hashing does not change them.",
         "Edit them in the UI.";

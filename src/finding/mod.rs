@@ -39,6 +39,9 @@ pub struct Finding {
     pub severity: Severity,
     /// The kind of finding.
     pub code: Code,
+    /// Whether it can be told only if every record could be read.
+    #[serde(rename = "needsAll")]
+    pub needs_all: bool,
     /// What was found, in one sentence without a trailing full stop and without secrets.
     pub message: String,
     /// The place: a page and offset, or a bucket and record.
@@ -54,6 +57,7 @@ impl Finding {
         Self {
             severity: code.severity(),
             code,
+            needs_all: code.needs_all(),
             message: message.into(),
             place: place.into(),
             hint: None,

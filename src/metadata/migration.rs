@@ -71,9 +71,10 @@ impl Schema {
         let mut undecodable = Undecodable::default();
         let damage = snapshot.scan(names::MIGRATIONS, &mut |key, value| {
             match serde_json::from_slice::<Record>(value) {
-                Ok(record) => records.push(record),
+                Ok(record) => records.push(Some(record)),
                 Err(cause) => {
                     undecodable.push(undecodable_record(names::MIGRATIONS, key, &cause));
+                    records.push(None);
                 }
             }
             ControlFlow::Continue(())
@@ -82,6 +83,8 @@ impl Schema {
         findings.extend(damage);
         let mut migrations = 0;
         for (record, expected) in records.iter().zip(1..) {
+            // One that can't be decoded is there all the same.
+            let Some(record) = record else { continue };
             let number = record.id.get();
             let place = format!("migrationsv1/{}", record.id);
             let mut found = |code, text| {

@@ -35,6 +35,12 @@ pub fn check(store: &Store, structure_only: bool) -> Result<Checked> {
     if !structure_only {
         findings.extend(metadata::lost::find(store.snapshot(), store.inspect())?);
     }
+    // What opening it told, such as that there are no locks.
+    for notice in store.notices() {
+        if findings.iter().all(|finding| finding.code != notice.code) {
+            findings.push(notice.clone());
+        }
+    }
     let sound = findings.iter().all(|f| f.severity != Severity::Error);
     let previous = if structure_only && sound {
         PreviousState::uncounted(store.inspect())?

@@ -13,6 +13,7 @@ pub mod fixtures;
 pub mod image;
 pub mod operations;
 pub mod program;
+pub mod record_changes;
 pub mod sandbox;
 pub mod scene;
 pub mod store_image;

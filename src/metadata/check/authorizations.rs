@@ -18,22 +18,23 @@ impl Checker<'_> {
         let mut raw = Expected::default();
         let mut hashed = Expected::default();
         let mut found = Vec::new();
-        let catalog = &self.catalog;
-        let skipped = authorization::scan(self.snapshot, names::AUTHORIZATIONS, &mut |record| {
-            record_findings(record, catalog, &mut |code, message| {
-                found.push((code, place(names::AUTHORIZATIONS, record.id), message));
-            });
-            match record.storage() {
-                Storage::Plaintext | Storage::Both => {
-                    raw.expect(record.token.as_bytes(), record.id);
+        let checker = &*self;
+        let skipped =
+            authorization::scan(checker.snapshot, names::AUTHORIZATIONS, &mut |record| {
+                record_findings(record, checker, &mut |code, message| {
+                    found.push((code, place(names::AUTHORIZATIONS, record.id), message));
+                });
+                match record.storage() {
+                    Storage::Plaintext | Storage::Both => {
+                        raw.expect(record.token.as_bytes(), record.id);
+                    }
+                    Storage::Hashed => hashed.expect(record.hashed_token.as_bytes(), record.id),
+                    Storage::Missing => {}
                 }
-                Storage::Hashed => hashed.expect(record.hashed_token.as_bytes(), record.id),
-                Storage::Missing => {}
-            }
-            if record.storage() == Storage::Both {
-                hashed.tolerate(record.hashed_token.as_bytes(), record.id);
-            }
-        })?;
+                if record.storage() == Storage::Both {
+                    hashed.tolerate(record.hashed_token.as_bytes(), record.id);
+                }
+            })?;
         self.skipped(skipped);
         for (code, place, message) in found {
             self.add(code, place, message);

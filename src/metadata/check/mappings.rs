@@ -15,7 +15,7 @@ impl Checker<'_> {
         for mapping in &mappings {
             let key = mapping.key();
             let at = format!("{}/{key}", text(names::MAPPINGS));
-            if !self.catalog.users.contains_key(&mapping.user_id) {
+            if self.is_user_gone(mapping.user_id) {
                 self.add(
                     Code::MappingUserGone,
                     at,
@@ -27,14 +27,19 @@ impl Checker<'_> {
                 expected.expect(entry.as_bytes(), key);
             }
         }
+        let undecodable = self.undecodable.clone();
         let index = Index {
             bucket: names::MAPPINGS_BY_USER,
             target: |value| value.try_into().ok(),
             place: &|key, _| format!("{}/{}", text(names::MAPPINGS_BY_USER), text(key)),
             elsewhere: None,
-            dangling: &|_| {
-                let message = "no ownership record exists for this entry";
-                Some((Code::MappingIndexDangling, message.into()))
+            dangling: &|target: Option<[u8; 32]>| {
+                let record = target.map(|key| format!("{}/{}", text(names::MAPPINGS), text(&key)));
+                let decodable = record.is_none_or(|record| !undecodable.contains(&record));
+                decodable.then(|| {
+                    let message = "no ownership record exists for this entry";
+                    (Code::MappingIndexDangling, message.into())
+                })
             },
             absent: &|key: [u8; 32]| {
                 let place = format!("{}/{}", text(names::MAPPINGS), text(&key));

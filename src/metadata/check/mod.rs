@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
-use crate::metadata::{Catalog, Id, Schema};
+use crate::metadata::{Catalog, Id, Schema, names};
 use crate::store::Snapshot;
 
 /// At most this many findings of one code are listed; the last one counts the rest.
@@ -106,6 +106,26 @@ impl Checker<'_> {
             }
         }
         self.findings
+    }
+
+    /// Whether a bucket has a record with this ID that can't be decoded.
+    fn is_undecodable(&self, bucket: &[u8], id: Id) -> bool {
+        self.undecodable.contains(&place(bucket, id))
+    }
+
+    /// Whether there is no such user, not even one that can't be decoded.
+    fn is_user_gone(&self, id: Id) -> bool {
+        !self.catalog.users.contains_key(&id) && !self.is_undecodable(names::USERS, id)
+    }
+
+    /// Whether there is no such organization, not even one that can't be decoded.
+    fn is_org_gone(&self, id: Id) -> bool {
+        !self.catalog.orgs.contains_key(&id) && !self.is_undecodable(names::ORGANIZATIONS, id)
+    }
+
+    /// Whether there is no such bucket, not even one that can't be decoded.
+    fn is_bucket_gone(&self, id: Id) -> bool {
+        !self.catalog.buckets.contains_key(&id) && !self.is_undecodable(names::BUCKETS, id)
     }
 
     /// Reads all pairs of a bucket and returns whether they are complete. Skipped parts become

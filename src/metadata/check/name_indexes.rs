@@ -42,6 +42,7 @@ impl Checker<'_> {
         for (key, id) in &entries {
             expected.expect(key, *id);
         }
+        let undecodable = self.undecodable.clone();
         let index = Index {
             bucket,
             target: |value| Id::from_bytes(value).ok(),
@@ -50,12 +51,15 @@ impl Checker<'_> {
                 let message = format!("the entry should lead to {id}");
                 (Code::IndexElsewhere, message)
             }),
-            dangling: &|_| {
-                let message = format!(
-                    "no record in {} has this name, but the name can't be used again",
-                    text(records)
-                );
-                Some((Code::IndexDangling, message))
+            dangling: &|target| {
+                let decodable = target.is_none_or(|id| !undecodable.contains(&place(records, id)));
+                decodable.then(|| {
+                    let message = format!(
+                        "no record in {} has this name, but the name can't be used again",
+                        text(records)
+                    );
+                    (Code::IndexDangling, message)
+                })
             },
             absent: &|id| {
                 let message = format!(

@@ -1,13 +1,14 @@
 //! Checks of a single authorization record.
 
 use crate::finding::Code;
+use crate::metadata::check::Checker;
 use crate::metadata::token_hash::PREFIX;
-use crate::metadata::{Authorization, Catalog, Storage, TokenHash, description_tags};
+use crate::metadata::{Authorization, Storage, TokenHash, description_tags};
 
 /// The findings about one authorization record.
 pub(super) fn record_findings(
     record: &Authorization<'_>,
-    catalog: &Catalog,
+    checker: &Checker<'_>,
     add: &mut dyn FnMut(Code, String),
 ) {
     let hash = (!record.hashed_token.is_empty()).then(|| TokenHash::parse(&record.hashed_token));
@@ -37,13 +38,13 @@ pub(super) fn record_findings(
     if record.token.starts_with(PREFIX) {
         add(Code::HashAsToken, "its token field contains a hash".into());
     }
-    if let Some(id) = record.user_id.filter(|id| !catalog.users.contains_key(id)) {
+    if let Some(id) = record.user_id.filter(|id| checker.is_user_gone(*id)) {
         add(
             Code::TokenUserGone,
             format!("its user {id} was deleted; influxd hides it and refuses it"),
         );
     }
-    if !catalog.orgs.contains_key(&record.org_id) {
+    if checker.is_org_gone(record.org_id) {
         add(
             Code::TokenOrgGone,
             format!(

@@ -33,7 +33,7 @@ impl Checker<'_> {
                     .buckets
                     .values()
                     .any(|bucket| bucket.org_id == org.id && bucket.name == name);
-                if there {
+                if there || self.leads_to_undecodable(org.id, name)? {
                     continue;
                 }
                 let at = place(names::ORGANIZATIONS, org.id);
@@ -60,5 +60,23 @@ impl Checker<'_> {
             self.add(code, place, message);
         }
         Ok(())
+    }
+
+    /// Whether the index of names has a bucket of this name, and its record can't be decoded.
+    fn leads_to_undecodable(&self, org: Id, name: &str) -> Result<bool> {
+        if self.undecodable.is_empty() {
+            return Ok(false);
+        }
+        let mut found = false;
+        let key = format!("{org}{name}");
+        // What damage hides is told by those who read the index.
+        let _ = self.snapshot.scan(names::BUCKET_INDEX, &mut |at, id| {
+            if at == key.as_bytes() {
+                found = Id::from_bytes(id).is_ok_and(|id| self.is_undecodable(names::BUCKETS, id));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
     }
 }

@@ -42,7 +42,7 @@ impl Checker<'_> {
                     ),
                 ));
             }
-            if !self.catalog.orgs.contains_key(&bucket.org_id) {
+            if self.is_org_gone(bucket.org_id) {
                 found.push((
                     Code::BucketOrgGone,
                     place(names::BUCKETS, bucket.id),
@@ -51,10 +51,10 @@ impl Checker<'_> {
             }
         }
         for name in databases {
-            let is_there = name
+            if name
                 .parse::<Id>()
-                .is_ok_and(|id| self.catalog.buckets.contains_key(&id));
-            if !is_there {
+                .map_or(true, |id| self.is_bucket_gone(id))
+            {
                 found.push((
                     Code::TsmDangling,
                     format!("{place_of_all}, database {name}"),

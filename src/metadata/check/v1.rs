@@ -19,14 +19,20 @@ impl Checker<'_> {
                 ids.insert(record.id);
             })?;
         self.skipped(skipped);
+        let undecodable = self.undecodable.clone();
         let index = Index {
             bucket: names::LEGACY_AUTHORIZATION_INDEX,
             target: |value| Id::from_bytes(value).ok(),
             place: &|key, _| format!("{}/{}", text(names::LEGACY_AUTHORIZATION_INDEX), text(key)),
             elsewhere: None,
-            dangling: &|_| {
-                let message = "no 1.x-compatible authorization has this user name and ID";
-                Some((Code::V1IndexDangling, message.into()))
+            dangling: &|target| {
+                let decodable = target.is_none_or(|id| {
+                    !undecodable.contains(&place(names::LEGACY_AUTHORIZATIONS, id))
+                });
+                decodable.then(|| {
+                    let message = "no 1.x-compatible authorization has this user name and ID";
+                    (Code::V1IndexDangling, message.into())
+                })
             },
             absent: &|id| {
                 let message = "its 1.x user name has no index entry, so it does not authenticate";

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{ErrorKind, Result};
 use crate::finding::{Code, Finding};
-use crate::metadata::{Catalog, names};
+use crate::metadata::{Catalog, names, tsm};
 use crate::store::Store;
 
 /// What is known of the store at the target before the restore.
@@ -25,6 +25,8 @@ impl ReplacedStore {
     /// I/O errors of this host. Damage is reported by [`ReplacedStore::warning`].
     pub fn look(store: Result<Store>, path: &Path) -> Result<Self> {
         let read = store.and_then(|store| {
+            // Of metadata that can't be decoded no shards are known.
+            tsm::load(store.snapshot())?;
             Ok(Self {
                 tsm: store
                     .snapshot()

@@ -1,0 +1,192 @@
+//! Cures of what is wrong with records.
+
+use boltkey::finding::Code;
+use boltkey::metadata::{TokenHash, Variant, names};
+use boltkey::store::Model;
+
+use super::ground::{Ground, model_of, pairs};
+use crate::support::record_changes::{ID, MUTATORS, codes, index, pair, sound};
+
+/// The buckets of tokens and of what a server knows of the schema.
+const OF_TOKENS: &[&[u8]] = &[
+    names::AUTHORIZATIONS,
+    names::AUTHORIZATION_INDEX,
+    names::AUTHORIZATION_HASHED_INDEX,
+    names::MIGRATIONS,
+];
+
+/// Nothing but tokens has changed, and of those only these.
+#[track_caller]
+fn only(before: &Model, after: &Model, changed: &[&str]) {
+    for name in names::ALL.iter().filter(|name| !OF_TOKENS.contains(name)) {
+        let name_of = String::from_utf8_lossy(name);
+        assert_eq!(pairs(before, name), pairs(after, name), "{name_of}");
+    }
+    let others = |model: &Model| {
+        let mut others = pairs(model, names::AUTHORIZATIONS);
+        others.retain(|(id, _)| !changed.contains(&id.as_str()));
+        others
+    };
+    assert_eq!(others(before), others(after));
+}
+
+/// The sound store with a change.
+fn with(change: impl FnOnce(&mut Model)) -> Model {
+    let mut model = sound();
+    change(&mut model);
+    model
+}
+
+/// The change of the table of changes that makes this finding.
+fn usual(code: Code) -> Model {
+    let (_, change) = MUTATORS.iter().find(|(name, _)| code == *name).unwrap();
+    with(change)
+}
+
+/// Runs one of these on the store with these records, on the token `id`: the finding is gone, and
+/// nothing else.
+#[track_caller]
+fn on_token(ground: &mut Ground, model: &Model, command: &str, id: &str) {
+    let database = ground.records("records.bolt", model);
+    ground.cure(command, &database, &[id, "--yes"]);
+    ground.is_gone(&database);
+    let after = model_of(&database);
+    only(model, &after, &[id]);
+    let ids = pairs(&after, names::AUTHORIZATIONS);
+    let is_there = ids.iter().any(|(there, _)| there == id);
+    assert_eq!(is_there, command == "auth rotate", "{command}");
+}
+
+/// `boltkey hash`: the finding is gone, and every token that had an entry authenticates.
+#[track_caller]
+fn hashed(ground: &mut Ground, model: &Model) {
+    let database = ground.records("records.bolt", model);
+    ground.cure("hash", &database, &["--no-capture", "--yes"]);
+    ground.is_gone(&database);
+    let after = model_of(&database);
+    let ids = |model: &Model| {
+        let pairs = pairs(model, names::AUTHORIZATIONS).into_iter();
+        pairs.map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(model), ids(&after));
+    let ids = ids(model);
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    only(model, &after, &ids);
+}
+
+/// The sound store after `boltkey hash`.
+fn all_hashed(ground: &Ground) -> Model {
+    let database = ground.path("hashed.bolt");
+    std::fs::write(&database, super::ground::bolt_of(&sound())).unwrap();
+    let extra = ["--no-capture", "--yes"];
+    assert_eq!(ground.run(&["hash"], &database, &extra).code, 0);
+    model_of(&database)
+}
+
+/// The ID of the token with this description.
+fn described(model: &Model, text: &str) -> String {
+    String::from_utf8(pair(model, names::AUTHORIZATIONS, text).0).unwrap()
+}
+
+/// The IDs of the tokens in which `check` finds it.
+fn found(ground: &Ground, model: &Model) -> Vec<String> {
+    let database = ground.records("records.bolt", model);
+    let report = ground.run(&["check", "--json"], &database, &[]).json();
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings
+        .filter(|finding| finding["code"] == ground.code.name())
+        .map(|finding| {
+            let place = finding["where"].as_str().unwrap();
+            place.rsplit_once('/').unwrap().1.to_owned()
+        })
+        .collect()
+}
+
+/// One after the other: when all are done the finding is gone.
+#[track_caller]
+fn deleted(ground: &mut Ground, model: &Model) {
+    let ids = found(ground, model);
+    let database = ground.records("records.bolt", model);
+    for id in &ids {
+        ground.cure("auth delete", &database, &[id, "--yes"]);
+    }
+    ground.is_gone(&database);
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    only(model, &model_of(&database), &ids);
+}
+
+pub fn tried(ground: &mut Ground, code: Code) -> bool {
+    if !codes().any(|known| known == code) {
+        return false;
+    }
+    match code {
+        Code::Undecodable => {
+            let model = with(|m| {
+                let id = described(m, "second operator");
+                m.put(names::AUTHORIZATIONS, id.as_bytes(), b"{");
+            });
+            let id = described(&sound(), "second operator");
+            on_token(ground, &model, "auth delete", &id);
+            let database = ground.records("user.bolt", &usual(code));
+            ground.restored(&database);
+        }
+        Code::TokenIndexAbsent => {
+            on_token(ground, &usual(code), "auth rotate", ID);
+            let mut model = all_hashed(ground);
+            let (key, _) = pair(&model, names::AUTHORIZATION_HASHED_INDEX, "");
+            model.delete(names::AUTHORIZATION_HASHED_INDEX, &key);
+            hashed(ground, &model);
+        }
+        Code::TokenIndexElsewhere | Code::TokenDisagrees | Code::HashUndecodable => {
+            on_token(ground, &usual(code), "auth rotate", ID);
+        }
+        Code::TokenIndexDangling => {
+            hashed(ground, &usual(code));
+            let mut model = all_hashed(ground);
+            let hash = TokenHash::of(Variant::Sha256, b"nobody's").to_phc();
+            model.put(
+                names::AUTHORIZATION_HASHED_INDEX,
+                hash.as_bytes(),
+                ID.as_bytes(),
+            );
+            index(&mut model, "nobody's");
+            hashed(ground, &model);
+        }
+        Code::TokenAbsent => {
+            on_token(ground, &usual(code), "auth rotate", ID);
+            on_token(ground, &usual(code), "auth delete", ID);
+        }
+        Code::TokenBoth => hashed(ground, &usual(code)),
+        Code::HashAsToken => on_token(ground, &usual(code), "auth delete", ID),
+        Code::TokenUserGone | Code::TokenOrgGone | Code::TokenTemporary => {
+            deleted(ground, &usual(code));
+        }
+        Code::OperatorOld => {
+            let model = usual(code);
+            let database = ground.records("records.bolt", &model);
+            let id = described(&model, "second operator");
+            let choice = ["--user", "alice", "--org", "acme"];
+            ground.cure("recover operator", &database, &choice);
+            ground.cure("auth delete", &database, &[&id, "--yes"]);
+            ground.is_gone(&database);
+            let mut before = model;
+            let after = model_of(&database);
+            let all = pairs(&before, names::AUTHORIZATIONS);
+            let new = pairs(&after, names::AUTHORIZATIONS);
+            let new = new
+                .iter()
+                .find(|(id, _)| all.iter().all(|(old, _)| old != id));
+            let new = new.unwrap().0.clone();
+            before.delete(names::AUTHORIZATIONS, id.as_bytes());
+            only(&before, &after, &[&new]);
+        }
+        // What a cure says without naming a command is about servers, or that nothing is to do.
+        _ => {
+            let database = ground.records("records.bolt", &usual(code));
+            if code.cure().contains("boltkey backup restore") {
+                ground.restored(&database);
+            }
+        }
+    }
+    true
+}
