@@ -18,7 +18,9 @@ use crate::finding::Finding;
 use crate::metadata::authorization::Undecoded;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::json::{Edit, Object};
-use crate::metadata::{Authorization, Id, Storage, TokenHash, Variant, names, parallel};
+use crate::metadata::{
+    Authorization, Fingerprint, Id, Storage, TokenHash, Variant, fingerprint, names, parallel,
+};
 use crate::secret::Token;
 use crate::store::change::{PairAction, Transform};
 use crate::store::{Additions, ChangeSet, Snapshot};
@@ -87,6 +89,19 @@ impl Entries {
         Some((entry.id, entry.fresh))
     }
 
+    /// Of the tokens that records hold now, in the order of the entries.
+    fn held(&self) -> Fingerprint {
+        fn add<const N: usize>(entries: &[Entry<N>], running: &mut fingerprint::Running) {
+            for entry in entries.iter().filter(|entry| entry.fresh) {
+                running.add(entry.id, &entry.text);
+            }
+        }
+        let mut running = fingerprint::Running::default();
+        add(&self.short, &mut running);
+        add(&self.long, &mut running);
+        running.finish()
+    }
+
     /// The authorization whose token has this hash, and whether its record holds the token now.
     fn find(&self, hash: &[u8]) -> Option<(Id, bool)> {
         fn search<const N: usize>(entries: &[Entry<N>], text: &[u8]) -> Option<(Id, bool)> {
@@ -120,6 +135,7 @@ pub struct StoredTokens {
     /// Whether a description may hold a generated token.
     pub suspicious: bool,
     entries: Entries,
+    held: Fingerprint,
 }
 
 /// What one thread finds in its share of the records.
@@ -277,6 +293,9 @@ impl StoredTokens {
     /// Sorts the entries, and leaves of several records with the same token the one that a server
     /// finds today.
     fn settle(&mut self, snapshot: &dyn Snapshot) -> Result<()> {
+        self.entries.short.sort_unstable();
+        self.entries.long.sort_unstable();
+        self.held = self.entries.held();
         settle(&mut self.entries.short, snapshot, Variant::Sha256)?;
         settle(&mut self.entries.long, snapshot, Variant::Sha512)
     }
@@ -285,6 +304,12 @@ impl StoredTokens {
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.plaintext + self.both + self.hashed
+    }
+
+    /// Of the tokens that records hold in plaintext: whose they are, and their values by hash.
+    #[must_use]
+    pub fn held(&self) -> Fingerprint {
+        self.held
     }
 
     /// The authorization that `token` belongs to, by its hash.
@@ -472,14 +497,13 @@ fn snapshot_has(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<bool> {
     Ok(snapshot.buckets()?.0.iter().any(|b| b.name == bucket))
 }
 
-/// Sorts by key; of several entries with the same one, that stays which a server finds today: the
-/// one the raw index leads to, else the index of hashes, else the first.
+/// Of several sorted entries with the same key, that stays which a server finds today: the one the
+/// raw index leads to, else the index of hashes, else the first.
 fn settle<const N: usize>(
     entries: &mut Vec<Entry<N>>,
     snapshot: &dyn Snapshot,
     variant: Variant,
 ) -> Result<()> {
-    entries.sort_unstable();
     let twins = |entries: &[Entry<N>]| {
         let mut pairs = entries.windows(2);
         pairs.any(|pair| matches!(pair, [a, b] if a.text == b.text))

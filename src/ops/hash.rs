@@ -12,7 +12,7 @@ use crate::metadata::authorization::Storage;
 use crate::metadata::embedded::Embedded;
 use crate::metadata::hashing::StoredTokens;
 use crate::metadata::migration::{HASHING, put_record};
-use crate::metadata::{Id, Variant, authorization, embedded, names};
+use crate::metadata::{Fingerprint, Id, Variant, authorization, embedded, fingerprint, names};
 use crate::ops::capture::first::{Capture, CaptureFile, CaptureFirst};
 use crate::ops::commit::{SideFiles, commit_after, known_schema, nothing_lost};
 use crate::ops::residue::scrub::{Unused, remaining};
@@ -42,6 +42,9 @@ pub struct Plan {
     pub embedded: BTreeSet<Embedded>,
     /// Records without any token.
     pub without_token: Vec<Id>,
+    /// Which tokens are hashed, and which of those that the file still shows are recovered or
+    /// destroyed: their IDs and values.
+    pub tokens: Fingerprint,
     /// What hides parts of the file.
     pub findings: Vec<Finding>,
     options: Options,
@@ -113,6 +116,10 @@ pub fn plan(
         // Not lost, but whoever reads the capture looks for it there.
         recovered.entry(*id).or_insert_with(|| token.clone());
     }
+    let mut tokens = fingerprint::Running::default();
+    tokens.join(stored.held());
+    tokens.join(Fingerprint::of_tokens(&recovered));
+    tokens.join(unused.residue.fingerprint());
     let mut numbers = Numbers {
         to_hash: stored.plaintext + stored.both,
         both: stored.both,
@@ -145,6 +152,7 @@ pub fn plan(
         recovered,
         embedded,
         without_token,
+        tokens: tokens.finish(),
         findings: unused.findings,
         options,
     })

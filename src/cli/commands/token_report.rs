@@ -15,7 +15,7 @@ use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::{Id, Kind, Storage, TokenHash};
+use crate::metadata::{Fingerprint, Id, Kind, Storage, TokenHash};
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::commit::SideFiles;
 use crate::ops::timestamp::Timestamp;
@@ -226,9 +226,6 @@ impl TokenOptions<'_> {
 
 /// A command that makes a token, or gives one a new value.
 pub trait TokenCommand {
-    /// Everything in the store that the question, or the choice, rests on.
-    type Confirmed: Eq;
-
     /// The token as the command line sees it.
     fn made(&self) -> &TokenOptions<'_>;
 
@@ -237,9 +234,6 @@ pub trait TokenCommand {
     /// # Errors
     /// As the operation.
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan>;
-
-    /// What a confirmation rests on; `entry` is the authorization as it will be.
-    fn confirmed(&self, entry: &AuthDetails<'_>) -> Self::Confirmed;
 
     /// When the store is read before the exclusive lock is taken.
     fn look(&self) -> Look {
@@ -250,11 +244,7 @@ pub trait TokenCommand {
     ///
     /// # Errors
     /// As [`ChangeCommand::choose`].
-    fn choose(
-        &mut self,
-        session: &Session,
-        database: &Database,
-    ) -> Result<Option<Self::Confirmed>> {
+    fn choose(&mut self, session: &Session, database: &Database) -> Result<Option<Owner>> {
         let _ = (session, database);
         Ok(None)
     }
@@ -266,12 +256,20 @@ pub trait TokenCommand {
     }
 }
 
+/// What the question, or the choice, rests on.
+#[derive(PartialEq, Eq)]
+pub struct TokenConfirmed {
+    owner: Owner,
+    /// The record that gets a new value, as it was.
+    replaced: Option<Fingerprint>,
+}
+
 /// A [`TokenCommand`] as the protocol of changes takes it.
 pub struct TokenChange<T>(pub T);
 
 impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
     type Plan = TokenPlan;
-    type Confirmed = T::Confirmed;
+    type Confirmed = TokenConfirmed;
     type Done = ();
 
     fn look(&self) -> Look {
@@ -283,7 +281,11 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
         session: &Session,
         database: &Database,
     ) -> Result<Option<Self::Confirmed>> {
-        self.0.choose(session, database)
+        let owner = self.0.choose(session, database)?;
+        Ok(owner.map(|owner| TokenConfirmed {
+            owner,
+            replaced: None,
+        }))
     }
 
     fn plan(&self, store: &View<'_>) -> Result<TokenPlan> {
@@ -301,8 +303,11 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
         plan.show(false, |made| self.0.question(&made.entry))
     }
 
-    fn confirmed(&self, plan: &TokenPlan) -> Result<T::Confirmed> {
-        plan.show(false, |made| self.0.confirmed(&made.entry))
+    fn confirmed(&self, plan: &TokenPlan) -> Result<TokenConfirmed> {
+        Ok(TokenConfirmed {
+            owner: plan.show(false, |made| owner(&made.entry))?,
+            replaced: plan.replaced(),
+        })
     }
 
     fn side_files<'p>(&'p self, session: &'p Session, plan: &'p TokenPlan) -> SideFiles<'p> {

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::residue::page::PageKeys;
-use crate::metadata::{Id, authorization, names, token_hash};
+use crate::metadata::{Fingerprint, Id, authorization, fingerprint, names, token_hash};
 use crate::secret::Token;
 use crate::store::{Inspect, MAX_KEY_SIZE, Snapshot, StaleElement, Unused, UnusedVisitor};
 
@@ -39,6 +39,8 @@ pub struct Residue {
     pub matching: Vec<(Id, Token)>,
     /// How many there are that match nothing in the store: of deleted tokens, mostly.
     pub unmatched: u64,
+    /// Of those that match nothing.
+    unmatched_values: Fingerprint,
     /// Where the store's own file shows those of `matching`, each time it does: ranges of bytes
     /// from which they can be read as they were found here. In no particular order.
     pub places: Vec<Range<u64>>,
@@ -49,6 +51,16 @@ impl Residue {
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.matching.len() as u64 + self.unmatched
+    }
+
+    /// Which tokens they are.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let matching = self.matching.iter().map(|(id, token)| (id, token));
+        let mut running = fingerprint::Running::default();
+        running.join(Fingerprint::of_tokens(matching));
+        running.join(self.unmatched_values);
+        running.finish()
     }
 }
 
@@ -270,6 +282,7 @@ impl<'k> Scan<'k> {
         Residue {
             matching: self.tally.matching.into_iter().collect(),
             unmatched: self.tally.unmatched.len() as u64,
+            unmatched_values: fingerprint_of(self.tally.unmatched),
             places: self.tally.places,
         }
     }
@@ -350,6 +363,13 @@ fn may_be_token(text: &[u8]) -> bool {
     (1..=MAX_KEY_SIZE).contains(&text.len())
         && !text.starts_with(token_hash::PREFIX.as_bytes())
         && !text.starts_with(b"secret: ")
+}
+
+/// Of marks, whatever order they come in.
+fn fingerprint_of(marks: HashSet<Mark>) -> Fingerprint {
+    let mut marks: Vec<Mark> = marks.into_iter().collect();
+    marks.sort_unstable();
+    Fingerprint::of(marks.as_flattened())
 }
 
 fn mark(digest: &[u8; 32]) -> Mark {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::release_impact::release_impact;
-use crate::metadata::{Id, Schema, names};
+use crate::metadata::{Fingerprint, Id, Schema, names};
 use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::downgrade::check::{Options, Outlook, Situation, SqlSide, sqlite_path};
 use crate::store::{
@@ -33,6 +33,8 @@ pub struct Plan {
     pub applied: Applied,
     /// Whether it loses tokens, and that was not allowed.
     pub refused: bool,
+    /// The tokens that are lost, and those whose records may go, by their values.
+    pub tokens: Fingerprint,
     /// The schema afterwards.
     migrations: u64,
 }
@@ -110,6 +112,7 @@ pub fn plan(
         changes,
         applied: Applied { outlook, dropped },
         refused,
+        tokens: situation.impact.values,
         migrations,
     })
 }

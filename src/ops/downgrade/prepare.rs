@@ -16,7 +16,8 @@ use crate::metadata::authenticate::TokenIndexes;
 use crate::metadata::json::{Edit, Object};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{
-    Authorization, Id, Kind, Storage, TokenHash, Variant, authenticate, authorization, json, names,
+    Authorization, Fingerprint, Id, Kind, Storage, TokenHash, Variant, authenticate, authorization,
+    json, names,
 };
 use crate::ops::capture::read;
 use crate::ops::capture::read::Unseal;
@@ -349,9 +350,10 @@ fn digest(token: &Token) -> [u8; 32] {
 }
 
 impl Plan {
-    /// The authorizations that get their plaintext, or the entry of it, back. Ascending by ID.
-    pub fn restored(&self) -> impl Iterator<Item = Id> {
-        self.tokens.iter().map(|(id, _)| *id)
+    /// Which authorizations get which token, or the entry of it, back.
+    #[must_use]
+    pub fn restored(&self) -> Fingerprint {
+        Fingerprint::of_tokens(self.tokens.iter().map(|(id, token)| (id, token)))
     }
 
     /// Makes it hold, and proves on what the file then shows that every token that was put back is
