@@ -17,7 +17,9 @@ use crate::finding::Finding;
 use crate::metadata::authorization::Undecoded;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::json::{Edit, Object};
-use crate::metadata::{Authorization, Id, Storage, TokenHash, Variant, names, parallel};
+use crate::metadata::{
+    Authorization, Fingerprint, Id, Storage, TokenHash, Variant, fingerprint, names, parallel,
+};
 use crate::secret::Token;
 use crate::store::change::{PairAction, Transform};
 use crate::store::{Additions, ChangeSet, Snapshot};
@@ -87,6 +89,19 @@ impl Entries {
         Some((entry.id, entry.fresh))
     }
 
+    /// The fingerprint of the tokens that records hold now, in the order of the entries.
+    fn held(&self) -> Fingerprint {
+        fn add<const N: usize>(entries: &[Entry<N>], running: &mut fingerprint::Running) {
+            for entry in entries.iter().filter(|entry| entry.fresh) {
+                running.add(entry.id, &entry.text);
+            }
+        }
+        let mut running = fingerprint::Running::default();
+        add(&self.short, &mut running);
+        add(&self.long, &mut running);
+        running.finish()
+    }
+
     /// The authorization with this hash, and whether its record holds the plaintext token now.
     fn find(&self, hash: &[u8]) -> Option<(Id, bool)> {
         fn search<const N: usize>(entries: &[Entry<N>], text: &[u8]) -> Option<(Id, bool)> {
@@ -120,6 +135,7 @@ pub struct StoredTokens {
     /// Whether a description may hold a generated token.
     pub suspicious: bool,
     entries: Entries,
+    held: Fingerprint,
 }
 
 /// The result of one thread for its share of the records.
@@ -277,6 +293,9 @@ impl StoredTokens {
     /// Sorts the entries. If several records have the same token, only the one that a server finds
     /// today stays.
     fn settle(&mut self, snapshot: &dyn Snapshot) -> Result<()> {
+        self.entries.short.sort_unstable();
+        self.entries.long.sort_unstable();
+        self.held = self.entries.held();
         settle(&mut self.entries.short, snapshot, Variant::Sha256)?;
         settle(&mut self.entries.long, snapshot, Variant::Sha512)
     }
@@ -285,6 +304,12 @@ impl StoredTokens {
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.plaintext + self.both + self.hashed
+    }
+
+    /// The fingerprint of the tokens that records hold in plaintext: IDs and hashes.
+    #[must_use]
+    pub fn held(&self) -> Fingerprint {
+        self.held
     }
 
     /// The authorization of `token`, found by its hash.
@@ -472,14 +497,13 @@ fn snapshot_has(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<bool> {
     Ok(snapshot.buckets()?.0.iter().any(|b| b.name == bucket))
 }
 
-/// Sorts by key. Of several entries with the same key, the one that a server finds today stays: the
-/// one in the raw index, otherwise the one in the index of hashes, otherwise the first.
+/// Of several sorted entries with the same key, the one that a server finds today stays: the one in
+/// the raw index, otherwise the one in the index of hashes, otherwise the first.
 fn settle<const N: usize>(
     entries: &mut Vec<Entry<N>>,
     snapshot: &dyn Snapshot,
     variant: Variant,
 ) -> Result<()> {
-    entries.sort_unstable();
     let twins = |entries: &[Entry<N>]| {
         let mut pairs = entries.windows(2);
         pairs.any(|pair| matches!(pair, [a, b] if a.text == b.text))

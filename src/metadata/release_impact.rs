@@ -10,7 +10,8 @@ use crate::metadata::authenticate::{TokenIndexes, can_be_sent, judge};
 use crate::metadata::authorization::Kind;
 use crate::metadata::permission::{Action, INSTANCE, Permission, allows};
 use crate::metadata::{
-    Authorization, Catalog, Id, Release, Storage, TokenHash, Variant, authorization, names,
+    Authorization, Catalog, Fingerprint, Id, Release, Storage, TokenHash, Variant, authorization,
+    fingerprint, names,
 };
 use crate::store::Snapshot;
 
@@ -40,6 +41,8 @@ pub struct ReleaseImpact {
     pub dead: Vec<Id>,
     /// Tokens stored only as a hash, known or not, ascending.
     pub hashed: Vec<Id>,
+    /// The fingerprint of the tokens in `lost` and `hashed`.
+    pub values: Fingerprint,
     /// Number of tokens stored in plaintext, known or not.
     pub plaintext: u64,
     /// Whether an operator token would be accepted now.
@@ -64,16 +67,24 @@ pub fn release_impact(
     // A missing index of hashes stays missing.
     let then = now && target.knows_hashes();
     let mut found = ReleaseImpact::default();
+    let mut values = fingerprint::Running::default();
     skipped.extend(authorization::scan(
         snapshot,
         names::AUTHORIZATIONS,
-        &mut |record| found.add(record, &catalog, &indexes, (now, then), target),
+        &mut |record| {
+            if found.add(record, &catalog, &indexes, (now, then), target) {
+                values.add(record.id, record.token.as_bytes());
+                values.add(record.id, record.hashed_token.as_bytes());
+            }
+        },
     )?);
+    found.values = values.finish();
     skipped.extend(catalog.skipped);
     Ok((found, skipped))
 }
 
 impl ReleaseImpact {
+    /// Returns whether it is lost, or only its hash is stored.
     fn add(
         &mut self,
         record: &Authorization<'_>,
@@ -81,7 +92,7 @@ impl ReleaseImpact {
         indexes: &TokenIndexes,
         (hashes_now, hashes_then): (bool, bool),
         target: Release,
-    ) {
+    ) -> bool {
         match record.storage() {
             Storage::Hashed => self.hashed.push(record.id),
             Storage::Plaintext | Storage::Both => self.plaintext += 1,
@@ -107,6 +118,7 @@ impl ReleaseImpact {
                 self.reduced.extend(why_reduced(record, target).map(loss));
             }
         }
+        (known_now && !known_then) || record.storage() == Storage::Hashed
     }
 }
 

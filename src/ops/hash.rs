@@ -12,7 +12,7 @@ use crate::metadata::authorization::Storage;
 use crate::metadata::embedded::Embedded;
 use crate::metadata::hashing::StoredTokens;
 use crate::metadata::migration::{HASHING, put_record};
-use crate::metadata::{Id, Variant, authorization, embedded, names};
+use crate::metadata::{Fingerprint, Id, Variant, authorization, embedded, fingerprint, names};
 use crate::ops::capture::first::{Capture, CaptureFile, CaptureFirst};
 use crate::ops::commit::{SideFiles, commit_after, known_schema, nothing_lost};
 use crate::ops::residue::scrub::{Unused, remaining};
@@ -42,6 +42,8 @@ pub struct Plan {
     pub embedded: BTreeSet<Embedded>,
     /// Records without any token.
     pub without_token: Vec<Id>,
+    /// The fingerprint of the tokens that are hashed, recovered or destroyed.
+    pub tokens: Fingerprint,
     /// Damage that may hide parts of the file.
     pub findings: Vec<Finding>,
     options: Options,
@@ -113,6 +115,10 @@ pub fn plan(
         // These tokens are not lost, but readers of the capture expect them in it.
         recovered.entry(*id).or_insert_with(|| token.clone());
     }
+    let mut tokens = fingerprint::Running::default();
+    tokens.join(stored.held());
+    tokens.join(Fingerprint::of_tokens(&recovered));
+    tokens.join(unused.residue.fingerprint());
     let mut numbers = Numbers {
         to_hash: stored.plaintext + stored.both,
         both: stored.both,
@@ -145,6 +151,7 @@ pub fn plan(
         recovered,
         embedded,
         without_token,
+        tokens: tokens.finish(),
         findings: unused.findings,
         options,
     })

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use boltkey::metadata::names;
 use boltkey::metadata::release::SQL_MIGRATIONS;
-use boltkey::store::{ChangeSet, Commit, Snapshot, WritableStore};
+use boltkey::store::Snapshot;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::fixtures::damaged;
 use crate::fixtures::{fixture, gzip};
 use crate::scene::{Scene, is_sound, text};
-use crate::support::threads::patient;
+use crate::support::store_image::{as_it_is, edit};
 
 pub const CHECK: &[&str] = &["downgrade", "check"];
 pub const APPLY: &[&str] = &["downgrade", "apply"];
@@ -22,17 +22,9 @@ pub const HASHED: &str = "upgraded-2.9.1";
 /// The same store before the upgrade.
 pub const BEFORE: &str = "lived-2.7.12";
 
-/// Changes a store as no command does.
-pub fn edit(database: &Path, change: impl FnOnce(&WritableStore, &mut ChangeSet)) {
-    let mut store = WritableStore::open(database, &patient()).unwrap();
-    let mut changes = ChangeSet::default();
-    change(&store, &mut changes);
-    store.commit(&changes, &[]).unwrap();
-}
-
 /// The value of a key, as text.
 pub fn value(database: &Path, bucket: &[u8], key: &str) -> Option<String> {
-    let store = WritableStore::open(database, &patient()).unwrap();
+    let store = as_it_is(database);
     let value = store.get(bucket, key.as_bytes()).unwrap();
     value.map(|value| String::from_utf8(value).unwrap())
 }

@@ -7,11 +7,11 @@ use boltkey::metadata::{TokenHash, Variant, names};
 use boltkey::store::{Snapshot, WritableStore};
 use serde_json::{Value, json};
 
-use crate::downgrade::{APPLY, BEFORE, CHECK, HASHED, edit, value};
+use crate::downgrade::{APPLY, BEFORE, CHECK, HASHED, value};
 use crate::fixtures::damaged;
 use crate::fixtures::{facts, fixture, gzip, sealed_with_passphrase};
 use crate::scene::{Scene, arguments, is_sound, text};
-use crate::support::threads::patient;
+use crate::support::store_image::{as_it_is, edit};
 
 const PREPARE: &[&str] = &["downgrade", "prepare"];
 
@@ -52,12 +52,11 @@ fn expect(report: &Value, numbers: [usize; 4]) {
 #[track_caller]
 fn all_work(scene: &Scene, database: &Path, store: &str) {
     let known: Vec<String> = tokens(store);
-    let lookup = WritableStore::open(database, &patient()).unwrap();
+    let lookup = as_it_is(database);
     for token in &known {
         let entry = lookup.get(names::AUTHORIZATION_INDEX, token.as_bytes());
         assert!(entry.unwrap().is_some(), "{token}");
     }
-    drop(lookup);
     is_sound(scene, database);
     let report = scene
         .run(CHECK, database, &["--to", "2.7", "--json"])
@@ -163,8 +162,7 @@ fn records_come_back_as_they_were() {
         &["--from-db", text(&before)],
         [36, 0, 0, 0],
     );
-    let store = |path: &Path| WritableStore::open(path, &patient()).unwrap();
-    let (old, new) = (store(&before), store(&database));
+    let (old, new) = (as_it_is(&before), as_it_is(&database));
     for bucket in [names::AUTHORIZATIONS, names::AUTHORIZATION_INDEX] {
         let pairs = |store: &WritableStore| {
             let mut pairs = Vec::new();

@@ -8,15 +8,16 @@ use std::process::Command;
 use age::secrecy::ExposeSecret;
 use boltkey::metadata::authenticate::find;
 use boltkey::secret::Token;
-use boltkey::store::{ChangeSet, Commit, Model, WritableStore};
+use boltkey::store::{ChangeSet, Model};
 use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::Ran;
-use crate::device::Recorder;
 use crate::fixtures::{facts, sealed_with_passphrase, tokens};
 use crate::scene::{SEVERAL, Scene, arguments, is_sound, mode, text};
 use crate::support::program::BOLTKEY;
+use crate::support::store_image;
+use crate::support::store_image::as_it_is;
 
 const HASH: &[&str] = &["hash"];
 const NOWHERE: &[&str] = &["--no-capture", "--yes"];
@@ -29,21 +30,9 @@ const RECORDS: &[u8] = b"authorizationsv1";
 const RAW: &[u8] = b"authorizationindexv1";
 const HASHED: &[u8] = b"authorizationhashedindexv1";
 
-/// Changes a store as its server might have. In memory: while another test starts a program, that
-/// shares the lock of every file that is open here.
+/// Changes a store as its server might have.
 pub fn edit(database: &Path, change: impl FnOnce(&mut ChangeSet)) {
-    let file = Recorder::new(fs::read(database).unwrap());
-    let mut store = WritableStore::on(Box::new(file.clone()), database).unwrap();
-    let mut changes = ChangeSet::default();
-    change(&mut changes);
-    assert!(store.commit(&changes, &[]).unwrap().failure.is_none());
-    fs::write(database, file.bytes()).unwrap();
-}
-
-/// A store as it is now, to be read.
-fn open(database: &Path) -> WritableStore {
-    let file = Recorder::new(fs::read(database).unwrap());
-    WritableStore::on(Box::new(file), database).unwrap()
+    store_image::edit(database, |_, changes| change(changes));
 }
 
 /// A record of the store with one user and one organization; `fields` holds its token.
@@ -99,7 +88,7 @@ fn hash_of(token: &str) -> String {
 
 /// The authorization that a server would find by this token.
 pub fn finds(database: &Path, token: &str) -> Option<String> {
-    let found = find(&open(database), &Token::new(token.to_owned())).unwrap();
+    let found = find(&as_it_is(database), &Token::new(token.to_owned())).unwrap();
     found.map(|id| id.to_string())
 }
 
@@ -1065,7 +1054,7 @@ fn a_full_disk_changes_nothing() {
         }
     });
     length = length.max(fs::metadata(&database).unwrap().len());
-    let contents = |database: &Path| Model::copy_of(&open(database)).unwrap().0;
+    let contents = |database: &Path| Model::copy_of(&as_it_is(database)).unwrap().0;
     let before = contents(&database);
     let capture = scene.path("capture");
     let limited = |kib: u64| {

@@ -51,4 +51,4 @@ mod user_org;
 mod wrong_things;
 
 use support::sandbox::{Ran, Sandbox};
-use support::{device, fixtures, sandbox, scene};
+use support::{fixtures, sandbox, scene};

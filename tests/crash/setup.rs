@@ -38,7 +38,7 @@ fn fill(plan: &Plan, engine: Engine, recorder: &Recorder) -> Result<(), Error> {
 
 /// The bytes are the store, and show neither token nor password.
 fn is_the_store(plan: &Plan, bytes: &[u8], place: &str) {
-    let token = plan.made.token().unwrap();
+    let token = plan.token.token().unwrap();
     for secret in [token.reveal(), PASSWORD] {
         assert!(find(bytes, secret.as_bytes()).is_none(), "{place}");
     }
@@ -51,7 +51,7 @@ fn is_the_store(plan: &Plan, bytes: &[u8], place: &str) {
     findings.retain(|finding| finding.code != "structure.unclean");
     assert_eq!(findings, [], "{place}");
     let found = authenticate::find(store.snapshot(), token).unwrap();
-    assert_eq!(found, Some(plan.made.id()), "{place}");
+    assert_eq!(found, Some(plan.token.id()), "{place}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_disk_that_fails_or_lies_is_told_of() {
                             ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::NotAStore
                         );
                         assert!(fits, "{place}: {error}");
-                        let token = plan.made.token().unwrap().reveal();
+                        let token = plan.token.token().unwrap().reveal();
                         let text = format!("{error} {error:?}");
                         assert!(!text.contains(token) && !text.contains(PASSWORD), "{place}");
                     }

@@ -1,5 +1,6 @@
 //! Stores in memory: the stores that tests interrupt, and checks of the result.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use boltkey::ops::token_plan::TokenPlan;
 use boltkey::store::bolt::{Bolt, create as create_bolt};
 use boltkey::store::redb::{Redb, create as create_redb};
 use boltkey::store::{
-    Device, Engine, Inspect, MemoryFile, Model, Progress, ReadAt, Snapshot, WritableStore,
+    ChangeSet, Commit, Device, Engine, Inspect, MemoryFile, Model, Progress, ReadAt, Snapshot,
+    WritableStore,
 };
 
 use super::device::Recorder;
@@ -192,6 +194,23 @@ pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<TokenPlan> {
     };
     let time: jiff::Zoned = "2026-11-01T10:00:00Z[UTC]".parse().unwrap();
     plan(store, &options, &Timestamp::from(&time))
+}
+
+/// A store as its file is now, to be read. In memory: while another test starts a program, that
+/// shares the lock of every file that is open here.
+pub fn as_it_is(database: &Path) -> WritableStore {
+    let file = Recorder::new(fs::read(database).unwrap());
+    WritableStore::on(Box::new(file), database).unwrap()
+}
+
+/// Changes a store as its server might have. In memory, as [`as_it_is`].
+pub fn edit(database: &Path, change: impl FnOnce(&WritableStore, &mut ChangeSet)) {
+    let file = Recorder::new(fs::read(database).unwrap());
+    let mut store = WritableStore::on(Box::new(file.clone()), database).unwrap();
+    let mut changes = ChangeSet::default();
+    change(&store, &mut changes);
+    assert!(store.commit(&changes, &[]).unwrap().failure.is_none());
+    fs::write(database, file.bytes()).unwrap();
 }
 
 /// A store on a device that can be made to fail.

@@ -21,7 +21,7 @@ use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::embedded::Embedded;
-use crate::metadata::{Id, Variant};
+use crate::metadata::{Fingerprint, Id, Variant};
 use crate::ops::capture::first::{CaptureFile, CaptureFirst};
 use crate::ops::commit::SideFiles;
 use crate::ops::hash::{Numbers, Options, Plan, Proof, TokenAction, actions, plan};
@@ -115,8 +115,7 @@ struct HashPlan {
 #[derive(PartialEq, Eq)]
 struct Affected {
     numbers: Numbers,
-    /// Authorizations whose plaintext is captured or destroyed.
-    recovered: Vec<Id>,
+    tokens: Fingerprint,
     without_token: Vec<Id>,
     embedded: BTreeSet<Embedded>,
 }
@@ -195,7 +194,7 @@ impl ChangeCommand for Hash {
         let plan = &plan.plan;
         Ok(Affected {
             numbers: plan.numbers,
-            recovered: plan.recovered.keys().copied().collect(),
+            tokens: plan.tokens,
             without_token: plan.without_token.clone(),
             embedded: plan.embedded.clone(),
         })

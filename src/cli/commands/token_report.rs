@@ -15,7 +15,7 @@ use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
 use crate::cli::terminal::stdout;
 use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::{Id, Kind, Storage, TokenHash};
+use crate::metadata::{Fingerprint, Id, Kind, Storage, TokenHash};
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::commit::SideFiles;
 use crate::ops::timestamp::Timestamp;
@@ -223,9 +223,6 @@ impl TokenOptions<'_> {
 
 /// A command that creates a token or replaces its value.
 pub trait TokenCommand {
-    /// Everything in the store that the question or the choice depends on.
-    type Confirmed: Eq;
-
     /// The options for the token.
     fn token_options(&self) -> &TokenOptions<'_>;
 
@@ -234,9 +231,6 @@ pub trait TokenCommand {
     /// # Errors
     /// The errors of the operation.
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan>;
-
-    /// The state that a confirmation depends on. `entry` is the planned authorization.
-    fn confirmed(&self, entry: &AuthDetails<'_>) -> Self::Confirmed;
 
     /// When the store is read before the exclusive lock is taken.
     fn look(&self) -> Look {
@@ -247,11 +241,7 @@ pub trait TokenCommand {
     ///
     /// # Errors
     /// The errors of [`ChangeCommand::choose`].
-    fn choose(
-        &mut self,
-        session: &Session,
-        database: &Database,
-    ) -> Result<Option<Self::Confirmed>> {
+    fn choose(&mut self, session: &Session, database: &Database) -> Result<Option<Owner>> {
         let _ = (session, database);
         Ok(None)
     }
@@ -263,12 +253,20 @@ pub trait TokenCommand {
     }
 }
 
+/// Everything in the store that the question or the choice depends on.
+#[derive(PartialEq, Eq)]
+pub struct TokenConfirmed {
+    owner: Owner,
+    /// The record that gets a new value, before the change.
+    replaced: Option<Fingerprint>,
+}
+
 /// Adapts a [`TokenCommand`] to [`ChangeCommand`].
 pub struct TokenChange<T>(pub T);
 
 impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
     type Plan = TokenPlan;
-    type Confirmed = T::Confirmed;
+    type Confirmed = TokenConfirmed;
     type Done = ();
 
     fn look(&self) -> Look {
@@ -280,7 +278,11 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
         session: &Session,
         database: &Database,
     ) -> Result<Option<Self::Confirmed>> {
-        self.0.choose(session, database)
+        let owner = self.0.choose(session, database)?;
+        Ok(owner.map(|owner| TokenConfirmed {
+            owner,
+            replaced: None,
+        }))
     }
 
     fn plan(&self, store: &View<'_>) -> Result<TokenPlan> {
@@ -298,8 +300,11 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
         plan.show(false, |token| self.0.question(&token.entry))
     }
 
-    fn confirmed(&self, plan: &TokenPlan) -> Result<T::Confirmed> {
-        plan.show(false, |token| self.0.confirmed(&token.entry))
+    fn confirmed(&self, plan: &TokenPlan) -> Result<TokenConfirmed> {
+        Ok(TokenConfirmed {
+            owner: plan.show(false, |token| owner(&token.entry))?,
+            replaced: plan.replaced(),
+        })
     }
 
     fn side_files<'p>(&'p self, session: &'p Session, plan: &'p TokenPlan) -> SideFiles<'p> {

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::residue::page::PageKeys;
-use crate::metadata::{Id, authorization, names, token_hash};
+use crate::metadata::{Fingerprint, Id, authorization, fingerprint, names, token_hash};
 use crate::secret::Token;
 use crate::store::{Inspect, MAX_KEY_SIZE, Snapshot, StaleElement, Unused, UnusedVisitor};
 
@@ -38,6 +38,8 @@ pub struct Residue {
     pub matching: Vec<(Id, Token)>,
     /// Number of tokens that match nothing in the store, mostly deleted ones.
     pub unmatched: u64,
+    /// The fingerprint of the tokens that match nothing.
+    unmatched_values: Fingerprint,
     /// All places of `matching` tokens in the store's own file: byte ranges that are enough to find
     /// them again. Not sorted.
     pub places: Vec<Range<u64>>,
@@ -48,6 +50,16 @@ impl Residue {
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.matching.len() as u64 + self.unmatched
+    }
+
+    /// The fingerprint of all tokens found.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let matching = self.matching.iter().map(|(id, token)| (id, token));
+        let mut running = fingerprint::Running::default();
+        running.join(Fingerprint::of_tokens(matching));
+        running.join(self.unmatched_values);
+        running.finish()
     }
 }
 
@@ -267,6 +279,7 @@ impl<'k> Scan<'k> {
         Residue {
             matching: self.tally.matching.into_iter().collect(),
             unmatched: self.tally.unmatched.len() as u64,
+            unmatched_values: fingerprint_of(self.tally.unmatched),
             places: self.tally.places,
         }
     }
@@ -347,6 +360,13 @@ fn may_be_token(text: &[u8]) -> bool {
     (1..=MAX_KEY_SIZE).contains(&text.len())
         && !text.starts_with(token_hash::PREFIX.as_bytes())
         && !text.starts_with(b"secret: ")
+}
+
+/// Of marks, whatever order they come in.
+fn fingerprint_of(marks: HashSet<Mark>) -> Fingerprint {
+    let mut marks: Vec<Mark> = marks.into_iter().collect();
+    marks.sort_unstable();
+    Fingerprint::of(marks.as_flattened())
 }
 
 fn mark(digest: &[u8; 32]) -> Mark {

@@ -7,6 +7,9 @@ use crate::metadata::residue::finder::is_generated;
 use crate::metadata::residue::{Tally, may_be_token};
 use crate::store::StaleElement;
 
+/// From this length on, a match is not by chance: one of four billion places has the same bytes.
+const SURE: usize = 4;
+
 /// Collects the keys of a page that match nothing. If most keys of the page have the form of
 /// tokens, or match, the others count as tokens too.
 #[derive(Default)]
@@ -33,7 +36,10 @@ impl PageKeys {
             return;
         }
         let digest = Sha256::digest(key).into();
-        if tally.matching(key, &digest, Some(element.place.clone())) {
+        // What looks like a page may be none, such as a live page of another layout, and then its
+        // keys are any bytes. Those of a short token stand there by chance, those of an ID do not.
+        let is_sure = key.len() >= SURE || Id::from_bytes(value).is_ok();
+        if is_sure && tally.matching(key, &digest, Some(element.place.clone())) {
             self.tokens += 1;
             return;
         }

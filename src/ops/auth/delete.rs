@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndexes, judge};
-use crate::metadata::{Catalog, Id, Kind, Storage, authorization, names};
+use crate::metadata::{Catalog, Fingerprint, Id, Kind, Storage, authorization, names};
 use crate::ops::auth::record::Record;
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
@@ -32,6 +32,9 @@ pub struct DeletedAuthorization {
     pub user: Option<String>,
     /// Whether a server would accept it now.
     pub usable: bool,
+    /// The record as it stands, its value among the rest.
+    #[serde(skip)]
+    pub record: Fingerprint,
 }
 
 /// What is to go.
@@ -69,7 +72,7 @@ pub fn plan(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
             )
             .with_hint("boltkey check lists such records"));
         }
-        deleted.insert(id, DeletedAuthorization::unknown(id));
+        deleted.insert(id, DeletedAuthorization::unknown(&record));
     }
 
     let (indexes, damage) = TokenIndexes::load(snapshot)?;
@@ -94,6 +97,7 @@ pub fn plan(snapshot: &dyn Snapshot, ids: &[Id]) -> Result<Plan> {
             org: org.map(|org| org.name.clone()),
             user: user.map(|user| user.name.clone()),
             usable,
+            record: deleted.record,
         };
     })?;
     let kept: Vec<Finding> = skipped
@@ -137,15 +141,16 @@ fn remove_entries(
 }
 
 impl DeletedAuthorization {
-    fn unknown(id: Id) -> Self {
+    fn unknown(record: &Record) -> Self {
         Self {
-            id,
+            id: record.id(),
             description: None,
             kind: None,
             storage: None,
             org: None,
             user: None,
             usable: false,
+            record: record.fingerprint(),
         }
     }
 }

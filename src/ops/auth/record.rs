@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::json::Object;
-use crate::metadata::{Authorization, Id, names};
+use crate::metadata::{Authorization, Fingerprint, Id, names};
 use crate::store::Snapshot;
 
 /// The bytes of a record, wiped when they are dropped.
@@ -41,6 +41,16 @@ impl Record {
             format!("authorization {id} {what}"),
         )
         .with_hint(hint))
+    }
+
+    /// Whose it is.
+    pub(crate) fn id(&self) -> Id {
+        self.id
+    }
+
+    /// All of it, to be compared later.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.bytes)
     }
 
     /// What it says.

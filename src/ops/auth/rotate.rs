@@ -59,6 +59,7 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
             storage_reason,
             login_had_power: None,
             schema,
+            replaced: Some(bytes.fingerprint()),
             gone,
         },
     )

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::release_impact::release_impact;
-use crate::metadata::{Id, Schema, names};
+use crate::metadata::{Fingerprint, Id, Schema, names};
 use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::downgrade::check::{Options, Outlook, Situation, SqlSide, sqlite_path};
 use crate::store::{
@@ -33,6 +33,8 @@ pub struct Plan {
     pub applied: Applied,
     /// Whether it would lose tokens without permission to do so.
     pub refused: bool,
+    /// The fingerprint of the tokens that are lost, and of those whose records are deleted on request.
+    pub tokens: Fingerprint,
     /// The schema after the change.
     migrations: u64,
 }
@@ -110,6 +112,7 @@ pub fn plan(
         changes,
         applied: Applied { outlook, dropped },
         refused,
+        tokens: situation.impact.values,
         migrations,
     })
 }

@@ -16,7 +16,8 @@ use crate::metadata::authenticate::TokenIndexes;
 use crate::metadata::json::{Edit, Object};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{
-    Authorization, Id, Kind, Storage, TokenHash, Variant, authenticate, authorization, json, names,
+    Authorization, Fingerprint, Id, Kind, Storage, TokenHash, Variant, authenticate, authorization,
+    json, names,
 };
 use crate::ops::capture::read;
 use crate::ops::capture::read::Unseal;
@@ -349,9 +350,10 @@ fn digest(token: &Token) -> [u8; 32] {
 }
 
 impl Plan {
-    /// The authorizations that get their plaintext or its index entry back, ascending by ID.
-    pub fn restored(&self) -> impl Iterator<Item = Id> {
-        self.tokens.iter().map(|(id, _)| *id)
+    /// The fingerprint of the tokens that are restored, or whose index entry is.
+    #[must_use]
+    pub fn restored(&self) -> Fingerprint {
+        Fingerprint::of_tokens(self.tokens.iter().map(|(id, token)| (id, token)))
     }
 
     /// Commits the change and verifies in the file that every restored token is found. A failed

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{
-    Authorization, Catalog, Id, Storage, TokenHash, authenticate, authorization, names,
+    Authorization, Catalog, Fingerprint, Id, Storage, TokenHash, authenticate, authorization, names,
 };
 use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::ops::commit::{SideFiles, commit};
@@ -44,6 +44,7 @@ pub struct TokenPlan {
     storage_reason: StorageReason,
     login_had_power: Option<bool>,
     schema: u64,
+    replaced: Option<Fingerprint>,
     /// Index keys that must not exist afterwards.
     gone: Vec<(&'static [u8], Zeroizing<Vec<u8>>)>,
 }
@@ -65,6 +66,8 @@ pub(crate) struct TokenPlanParts {
     pub(crate) storage_reason: StorageReason,
     pub(crate) login_had_power: Option<bool>,
     pub(crate) schema: u64,
+    /// The record that gets a new value, before the change.
+    pub(crate) replaced: Option<Fingerprint>,
     pub(crate) gone: Vec<(&'static [u8], Zeroizing<Vec<u8>>)>,
 }
 
@@ -97,6 +100,7 @@ impl TokenPlan {
             storage_reason: parts.storage_reason,
             login_had_power: parts.login_had_power,
             schema: parts.schema,
+            replaced: parts.replaced,
             gone: parts.gone,
         })
     }
@@ -183,6 +187,12 @@ impl TokenPlan {
     #[must_use]
     pub fn id(&self) -> Id {
         self.id
+    }
+
+    /// The record that gets a new value, before the change; none for a new record.
+    #[must_use]
+    pub fn replaced(&self) -> Option<Fingerprint> {
+        self.replaced
     }
 
     /// The token, unless only its hash is known.

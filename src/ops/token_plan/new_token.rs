@@ -85,6 +85,7 @@ pub(crate) fn plan(
             storage_reason,
             login_had_power: Some(had_power),
             schema,
+            replaced: None,
             gone: Vec::new(),
         },
     )?;

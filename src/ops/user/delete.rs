@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use crate::error::{ErrorKind, Result};
-use crate::metadata::{Catalog, Id, Kind, authorization, names};
+use crate::metadata::{Catalog, Fingerprint, Id, Kind, authorization, fingerprint, names};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::resolve;
@@ -23,6 +23,8 @@ pub struct Plan {
     pub tokens: Vec<Id>,
     /// The operator tokens among them.
     pub operator_tokens: Vec<Id>,
+    /// The password and the tokens that stop working, by their values.
+    pub values: Fingerprint,
 }
 
 /// Plans the deletion.
@@ -66,10 +68,16 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
         })?;
         all_decoded(&damage)?;
     }
+    let mut values = fingerprint::Running::default();
+    if let Some(password) = snapshot.get(names::USER_PASSWORDS, key.as_bytes())? {
+        values.join(Fingerprint::of(&password));
+    }
     let (mut tokens, mut operator_tokens) = (Vec::new(), Vec::new());
     let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
         if record.user_id == Some(id) {
             tokens.push(record.id);
+            values.add(record.id, record.token.as_bytes());
+            values.add(record.id, record.hashed_token.as_bytes());
             if record.class().kind == Kind::Operator {
                 operator_tokens.push(record.id);
             }
@@ -81,6 +89,7 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
         user,
         tokens,
         operator_tokens,
+        values: values.finish(),
     })
 }
 

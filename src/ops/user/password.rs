@@ -1,7 +1,7 @@
 //! `user password`: sets the password of an existing user.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::{Catalog, names, password};
+use crate::metadata::{Catalog, Fingerprint, names, password};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::resolve;
@@ -17,8 +17,8 @@ pub struct Plan {
     pub changes: ChangeSet,
     /// As `user list` shows it.
     pub user: User,
-    /// Whether the user already has a password.
-    pub had_one: bool,
+    /// The hash of the password that stops working; none if there is none.
+    pub replaced: Option<Fingerprint>,
 }
 
 /// Plans the change. Without a password there are no changes, only the facts about the user.
@@ -40,6 +40,7 @@ pub fn plan(
     let mut changes = ChangeSet::default();
     let key = id.to_string();
     let old = snapshot.get(names::USER_PASSWORDS, key.as_bytes())?;
+    let old = old.filter(|old| !old.is_empty());
     if let Some(password) = password {
         let hash = hash(password, strong)?;
         changes.put(names::USER_PASSWORDS, key.as_bytes(), hash.as_bytes());
@@ -48,7 +49,7 @@ pub fn plan(
     Ok(Plan {
         changes,
         user,
-        had_one: old.is_some_and(|old| !old.is_empty()),
+        replaced: old.map(|old| Fingerprint::of(&old)),
     })
 }
 

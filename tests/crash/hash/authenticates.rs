@@ -211,6 +211,40 @@ fn what_authenticated_before_does_so_after() {
     println!("cases: hash-authenticates {compared}");
 }
 
+/// Tokens so short that their bytes stand somewhere in any file.
+#[test]
+fn short_tokens_raise_no_alarm() {
+    let base = fixture("fresh-2.9.1-plaintext");
+    let base = open(Engine::Bolt, &base).unwrap();
+    let (base, _) = Model::copy_of(&*base).unwrap();
+    let short: Vec<String> = (b'!'..=b'~')
+        .map(|byte| char::from(byte).to_string())
+        .collect();
+    for kept in [Kept::Plain, Kept::Hashed] {
+        let all: Vec<One> = short
+            .iter()
+            .map(|token| One {
+                token: token.clone(),
+                kept,
+                indexed: Indexed::Rightly,
+                sha512: false,
+            })
+            .collect();
+        let model = store_of(&base, &all);
+        for engine in [Engine::Bolt, Engine::Redb] {
+            let recorder = Recorder::new(made_of(engine, &model));
+            let mut store = writable(&recorder, "short").unwrap();
+            let how = How {
+                sha512: false,
+                keep_residue: false,
+            };
+            let ended = hash(&mut store, how, None).unwrap();
+            let failure = ended.committed.failure;
+            assert!(failure.is_none(), "{kept:?} {engine:?}: {failure:?}");
+        }
+    }
+}
+
 fn made_of(engine: Engine, model: &Model) -> Vec<u8> {
     use std::path::Path;
     use std::sync::Arc;

@@ -4,14 +4,13 @@ use clap::Args;
 
 use crate::cli::change::run_on;
 use crate::cli::commands::token_report::{
-    Action, Owner, TokenChange, TokenCommand, TokenOptions, ValueArgs, owner,
+    Action, TokenChange, TokenCommand, TokenOptions, ValueArgs,
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth::clone::{Options, plan};
-use crate::ops::auth::list::AuthDetails;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::TokenPlan;
 use crate::store::Snapshot;
@@ -67,17 +66,11 @@ struct CloneToken<'a> {
 }
 
 impl TokenCommand for CloneToken<'_> {
-    type Confirmed = Owner;
-
     fn token_options(&self) -> &TokenOptions<'_> {
         &self.token_options
     }
 
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
         plan(snapshot, &self.options, now)
-    }
-
-    fn confirmed(&self, entry: &AuthDetails<'_>) -> Owner {
-        owner(entry)
     }
 }

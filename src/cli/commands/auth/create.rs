@@ -9,14 +9,13 @@ use clap::Args;
 use crate::cli::change::run_on;
 use crate::cli::commands::auth::permission_flags::PermissionFlags;
 use crate::cli::commands::token_report::{
-    Action, Owner, TokenChange, TokenCommand, TokenOptions, ValueArgs, owner,
+    Action, TokenChange, TokenCommand, TokenOptions, ValueArgs,
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::Id;
 use crate::ops::auth::create::{Grants, Options, plan};
-use crate::ops::auth::list::AuthDetails;
 use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::TokenPlan;
@@ -99,18 +98,12 @@ struct CreateToken<'a> {
 }
 
 impl TokenCommand for CreateToken<'_> {
-    type Confirmed = Owner;
-
     fn token_options(&self) -> &TokenOptions<'_> {
         &self.token_options
     }
 
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
         plan(snapshot, &self.options, now)
-    }
-
-    fn confirmed(&self, entry: &AuthDetails<'_>) -> Owner {
-        owner(entry)
     }
 }
 

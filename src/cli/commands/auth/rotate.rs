@@ -4,13 +4,13 @@ use clap::Args;
 
 use crate::cli::change::{Look, run_on};
 use crate::cli::commands::token_report::{
-    Action, Owner, TokenChange, TokenCommand, TokenOptions, ValueArgs, owner,
+    Action, TokenChange, TokenCommand, TokenOptions, ValueArgs,
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::ui::printable;
 use crate::error::Result;
-use crate::metadata::{Id, Kind};
+use crate::metadata::Id;
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::auth::rotate::{Options, plan};
 use crate::ops::timestamp::Timestamp;
@@ -59,21 +59,7 @@ struct RotateToken<'a> {
     options: Options,
 }
 
-/// The record to change.
-#[derive(PartialEq, Eq)]
-struct Record {
-    id: Id,
-    description: String,
-    kind: Kind,
-    status: String,
-    owner: Owner,
-    /// As JSON.
-    permissions: String,
-}
-
 impl TokenCommand for RotateToken<'_> {
-    type Confirmed = Record;
-
     fn token_options(&self) -> &TokenOptions<'_> {
         &self.token_options
     }
@@ -98,16 +84,5 @@ impl TokenCommand for RotateToken<'_> {
             entry.description,
             entry.kind.name(),
         )))
-    }
-
-    fn confirmed(&self, entry: &AuthDetails<'_>) -> Record {
-        Record {
-            id: entry.id,
-            description: entry.description.to_owned(),
-            kind: entry.kind,
-            status: entry.status.to_owned(),
-            owner: owner(entry),
-            permissions: serde_json::to_string(&entry.permissions).unwrap_or_default(),
-        }
     }
 }

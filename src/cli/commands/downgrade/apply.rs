@@ -16,6 +16,7 @@ use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, unchanged};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
+use crate::metadata::Fingerprint;
 use crate::ops::commit::SideFiles;
 use crate::ops::downgrade::apply::{Applied, Plan, Settings, plan};
 use crate::store::{ChangeSet, Committed, WritableStore};
@@ -63,7 +64,8 @@ struct Downgrade {
 
 impl ChangeCommand for Downgrade {
     type Plan = Plan;
-    type Confirmed = Applied;
+    /// What is undone and lost, and the values of the tokens.
+    type Confirmed = (Applied, Fingerprint);
     type Done = ();
 
     /// A refusal or a plan without changes needs no exclusive lock.
@@ -98,8 +100,8 @@ impl ChangeCommand for Downgrade {
         Ok(Some(question(plan, database)))
     }
 
-    fn confirmed(&self, plan: &Plan) -> Result<Applied> {
-        Ok(plan.applied.clone())
+    fn confirmed(&self, plan: &Plan) -> Result<Self::Confirmed> {
+        Ok((plan.applied.clone(), plan.tokens))
     }
 
     fn apply(

@@ -17,7 +17,7 @@ use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
-use crate::metadata::Id;
+use crate::metadata::Fingerprint;
 use crate::metadata::residue::Known;
 use crate::ops::capture::read::Unseal;
 use crate::ops::commit::SideFiles;
@@ -151,7 +151,7 @@ struct Prepare {
 /// The restored tokens and those that stay hashed.
 #[derive(PartialEq, Eq)]
 struct Restored {
-    ids: Vec<Id>,
+    tokens: Fingerprint,
     prepared: Prepared,
 }
 
@@ -189,7 +189,7 @@ impl ChangeCommand for Prepare {
 
     fn confirmed(&self, plan: &Plan) -> Result<Restored> {
         Ok(Restored {
-            ids: plan.restored().collect(),
+            tokens: plan.restored(),
             prepared: plan.prepared.clone(),
         })
     }

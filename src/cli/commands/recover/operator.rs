@@ -4,13 +4,12 @@ use clap::Args;
 
 use crate::cli::change;
 use crate::cli::commands::token_report::{
-    Action, Owner, Source, TokenChange, TokenCommand, TokenOptions, TokenOutArgs, owner,
+    Action, Owner, Source, TokenChange, TokenCommand, TokenOptions, TokenOutArgs,
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::prompt::choose;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::auth::list::AuthDetails;
 use crate::ops::recover::operator::{Options, choices, plan};
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::TokenPlan;
@@ -85,8 +84,6 @@ struct RecoverOperator<'a> {
 }
 
 impl TokenCommand for RecoverOperator<'_> {
-    type Confirmed = Owner;
-
     fn token_options(&self) -> &TokenOptions<'_> {
         &self.token_options
     }
@@ -120,10 +117,6 @@ impl TokenCommand for RecoverOperator<'_> {
 
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
         plan(snapshot, &self.options, now)
-    }
-
-    fn confirmed(&self, entry: &AuthDetails<'_>) -> Owner {
-        owner(entry)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cli::terminal::ui::{Human, unchanged};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
-use crate::metadata::Id;
+use crate::metadata::Fingerprint;
 use crate::ops::commit::SideFiles;
 use crate::ops::residue::scrub::{Plan, plan};
 use crate::store::{ChangeSet, Committed, WritableStore};
@@ -37,18 +37,10 @@ pub fn run(_: ScrubArgs, session: &Session) -> Result<Outcome> {
 
 struct Scrub;
 
-/// The tokens that are overwritten.
-#[derive(PartialEq, Eq)]
-struct Overwritten {
-    /// Number of distinct tokens.
-    tokens: u64,
-    /// The authorizations that lose their last copy.
-    last_copies: Vec<Id>,
-}
-
 impl ChangeCommand for Scrub {
     type Plan = Plan;
-    type Confirmed = Overwritten;
+    /// The tokens that are overwritten.
+    type Confirmed = Fingerprint;
     type Done = ();
 
     fn working(&self) -> Option<&'static str> {
@@ -85,12 +77,8 @@ impl ChangeCommand for Scrub {
         )))
     }
 
-    fn confirmed(&self, plan: &Plan) -> Result<Overwritten> {
-        let matching = plan.unused.residue.matching.iter();
-        Ok(Overwritten {
-            tokens: plan.unused.tokens,
-            last_copies: matching.map(|(id, _)| *id).collect(),
-        })
+    fn confirmed(&self, plan: &Plan) -> Result<Fingerprint> {
+        Ok(plan.unused.residue.fingerprint())
     }
 
     fn apply(

@@ -11,7 +11,7 @@ use crate::cli::session::Session;
 use crate::cli::terminal::ui::printable;
 use crate::error::Result;
 use crate::finding::counted;
-use crate::metadata::Id;
+use crate::metadata::{Fingerprint, Id};
 use crate::ops::commit::SideFiles;
 use crate::ops::resolve::By;
 use crate::ops::user::delete::{Plan, plan};
@@ -34,8 +34,9 @@ struct DeleteUser {
 #[derive(PartialEq, Eq)]
 struct Deleted {
     user: User,
-    tokens: Vec<Id>,
     operator_tokens: Vec<Id>,
+    /// The password and all tokens.
+    values: Fingerprint,
 }
 
 impl ChangeCommand for DeleteUser {
@@ -67,8 +68,8 @@ impl ChangeCommand for DeleteUser {
     fn confirmed(&self, plan: &Plan) -> Result<Deleted> {
         Ok(Deleted {
             user: plan.user.clone(),
-            tokens: plan.tokens.clone(),
             operator_tokens: plan.operator_tokens.clone(),
+            values: plan.values,
         })
     }
 

@@ -15,6 +15,7 @@ use crate::cli::terminal::password_input::read_password;
 use crate::cli::terminal::secret_input::Secret;
 use crate::cli::terminal::ui::printable;
 use crate::error::Result;
+use crate::metadata::Fingerprint;
 use crate::ops::commit::SideFiles;
 use crate::ops::resolve::By;
 use crate::ops::user::list::User;
@@ -59,7 +60,7 @@ struct SetPassword {
 #[derive(PartialEq, Eq)]
 struct Who {
     user: User,
-    had_one: bool,
+    replaced: Option<Fingerprint>,
 }
 
 impl ChangeCommand for SetPassword {
@@ -100,18 +101,18 @@ impl ChangeCommand for SetPassword {
     fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
         let name = printable(&format!("{:?}", plan.user.name));
         Ok(plan
-            .had_one
-            .then(|| format!("Replace the password of {name}? The old password stops working.")))
+            .replaced
+            .map(|_| format!("Replace the password of {name}? The old password stops working.")))
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Who> {
         Ok(Who {
             user: User {
                 // The plan contains the user after the change.
-                has_password: plan.had_one,
+                has_password: plan.replaced.is_some(),
                 ..plan.user.clone()
             },
-            had_one: plan.had_one,
+            replaced: plan.replaced,
         })
     }
 
