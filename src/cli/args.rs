@@ -36,9 +36,8 @@ HOW THE DATABASE IS FOUND
   INFLUXD_BOLT_PATH, bolt-path in influxd's configuration (the file or folder
   in INFLUXD_CONFIG_PATH, or else the configuration of the package or container
   image), the default paths of influxd, its packages and its image. The chosen
-  path, and the reason, are printed on standard error.
-  boltkey locate lists every store on this host and marks the one that influxd
-  would open.
+  path, and the reason, are printed on standard error. To see every store on
+  this host, and which one influxd would open, run boltkey locate.
 
 EXIT CODES
   0  success: done, nothing to do, or nothing found
@@ -61,9 +60,9 @@ ERROR MESSAGES OF INFLUXD
       path is wrong. boltkey status identifies the file; boltkey locate lists
       the other stores.
   \"unauthorized access\", \"authorization not found\"
-      boltkey auth verify shows why the token is rejected.
+      To see why the token is rejected, run boltkey auth verify.
   \"Missing metadata for bucket\"
-      boltkey check lists the affected records.
+      To see the affected records, run boltkey check.
   \"DB contains record of unknown migration\"
       A newer influxd used this file. boltkey downgrade check lists the steps
       to go back.";

@@ -343,7 +343,7 @@ fn a_generated_value_is_made_once() {
     let ran = scene.run(&["apply", text(&list)], &database, &[]).code(1);
     ran.tells(&[
         "list.toml, line 12, token \"telegraf\", generate",
-        "its file is gone",
+        "its file is missing",
     ]);
     ran.tells(&["boltkey auth rotate", "--token-out FILE"]);
     assert_eq!(state(&database), untouched);
@@ -403,7 +403,7 @@ fn what_is_wrong_is_told_with_its_line_and_nothing_is_written() {
         ),
         (can("write:bucket"), "line 11", "unknown resource type"),
         (can("read:users/carl"), "line 11", "\"carol\""),
-        (can("read:tasks/x"), "line 11", "by their ID"),
+        (can("read:tasks/x"), "line 11", "identified by an ID"),
         (
             from("value").replace("carol", "alcie"),
             "line 10, token \"telegraf\", user",
@@ -417,7 +417,7 @@ fn what_is_wrong_is_told_with_its_line_and_nothing_is_written() {
         (
             from("value").replace("carol", "sleeper"),
             "line 10",
-            "would refuse this token",
+            "would reject this token",
         ),
         (
             from("value") + &from("value"),
@@ -563,7 +563,7 @@ fn users_get_what_they_lack() {
     assert_eq!(brief(&report), ["create org emca", "update user carol"]);
     assert_eq!(
         report["changes"][1]["details"],
-        json!(["another password", "owner of \"emca\""])
+        json!(["new password", "owner of \"emca\""])
     );
     assert_eq!(apply(&scene, &database, &list, &[])["changed"], false);
 }

@@ -287,7 +287,7 @@ fn values_that_are_none() {
             &["--operator", "--hashed-token", "my-token"],
         )
         .code(2);
-    ran.tells(&["no hash that influxd knows", "token hash"]);
+    ran.tells(&["not a hash that influxd supports", "token hash"]);
     assert!(!ran.stderr.contains("my-token"), "{ran:?}");
 }
 
@@ -363,7 +363,7 @@ fn bad_arguments() {
             &["--operator", "--read-tasks"],
             &["cannot compose other permissions"],
         ),
-        (&["--operator", "--from-json", "x"], &["exclude each other"]),
+        (&["--operator", "--from-json", "x"], &["can't be combined"]),
         (&["--operator"], &["several users", "--user NAME"]),
         (
             &["--operator", "--user", "alice"],

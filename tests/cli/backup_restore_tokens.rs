@@ -101,12 +101,12 @@ fn who_does_not_get_in_changes_nothing() {
                     case(
                         "no operator's",
                         &token_of(name, "all access one"),
-                        "no operator token but an all-access token",
+                        "not an operator token, it is an all-access token",
                     ),
                     case(
                         "neither active nor an operator's",
                         &token_of(name, "switched off"),
-                        "no operator token but a custom token",
+                        "not an operator token, it is a custom token",
                     ),
                     case(
                         "deleted again",

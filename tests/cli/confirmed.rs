@@ -135,7 +135,7 @@ const ASK: &[Case] = &[
     Case {
         command: "auth delete",
         store: ONE,
-        answers: &[("stops working. [y/N] ", "y")],
+        answers: &[("lose access. [y/N] ", "y")],
         arguments: |scene, database| {
             run(scene, database, &["recover", "operator"]);
             words(&["auth", "delete", &operators(scene, database)[0]])
@@ -702,7 +702,7 @@ fn a_password_that_is_typed_comes_after_all_that_can_refuse() {
 
     for changed in [false, true] {
         let mut terminal = typed("alice").unwrap();
-        terminal.wait_for("password (not shown): ");
+        terminal.wait_for("password (hidden): ");
         terminal.answer("another password");
         terminal.wait_for("repeat (hidden): ");
         if changed {
@@ -724,7 +724,7 @@ fn where_the_tokens_go_is_asked_only_if_there_is_something_to_hash() {
     let hash = || Terminal::start(scene.sandbox.command(arguments(&["hash"], &database, &[])));
     let capture = scene.path("tokens.json");
     let mut terminal = hash();
-    terminal.wait_for("A new file, or none: ");
+    terminal.wait_for("(new file, or none): ");
     terminal.answer(text(&capture));
     terminal.wait_for("[y/N] ");
     terminal.answer("y");

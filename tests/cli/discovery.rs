@@ -48,7 +48,7 @@ fn the_path_chosen_and_why_is_told() {
                         "using {path} (from {} (INFLUXD_CONFIG_PATH))",
                         config.display()
                     ),
-                    "looked at BOLTKEY_DB (not set)",
+                    "searched BOLTKEY_DB (not set)",
                 ]);
         }
     }
@@ -87,7 +87,7 @@ fn a_configuration_that_is_wrong_is_told_without_quoting_it() {
         let named = config.to_str().unwrap();
         let variables = [("INFLUXD_CONFIG_PATH", named)];
         let ran = find(&sandbox, &variables, &[]).code(1);
-        ran.tells(&[named, "is not valid", "line ", "hint: "]);
+        ran.tells(&[named, "not valid ", "line ", "hint: "]);
         assert!(!ran.stderr.contains("s3cret"));
         let ran = find(&sandbox, &variables, &["--json"]).code(1);
         assert_eq!(ran.failure()["code"], "failed");

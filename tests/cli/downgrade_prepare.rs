@@ -206,7 +206,7 @@ fn lists_as_people_keep_them() {
         .sandbox
         .run_with(&unconfirmed, all[9].as_bytes())
         .code(6);
-    ran.tells(&["Put 1 token back", "in plaintext", "--yes"]);
+    ran.tells(&["Restore 1 token", "in plaintext", "--yes"]);
     // A hash is no token, a 1.x user name no candidate, and an empty list no error.
     let hash = TokenHash::of(Variant::Sha256, all[9].as_bytes()).to_phc();
     for (list, unmatched) in [
@@ -338,12 +338,12 @@ fn sources_that_are_none() {
         (
             &["--tokens", text(&json)],
             1,
-            &[text(&json), "not the JSON"],
+            &[text(&json), "not valid JSON"],
         ),
         (
             &["--tokens", text(&nul)],
             1,
-            &[text(&nul), "line 2", "no text"],
+            &[text(&nul), "line 2", "not UTF-8"],
         ),
         (
             &["--from-db", text(&missing)],

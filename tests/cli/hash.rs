@@ -246,7 +246,7 @@ fn what_has_to_be_said_is_asked_for() {
         &database,
         &[],
         6,
-        &["put away first", "--no-capture", "nothing was changed"],
+        &["to save the tokens", "--no-capture", "nothing was changed"],
     );
     refused(
         &scene,
@@ -263,7 +263,7 @@ fn what_has_to_be_said_is_asked_for() {
         &[
             "2.7 and older will not start",
             "downgrade apply",
-            "put nowhere",
+            "not saved",
             "Hash 1 token",
             "--yes",
         ],
@@ -361,7 +361,7 @@ fn a_capture_can_not_go_anywhere() {
             &database,
             &extra,
             2,
-            &["needs a file that stays", "boltkey capture"],
+            &["needs a file", "boltkey capture"],
         );
     }
 }
@@ -569,7 +569,7 @@ fn what_was_interrupted_is_finished() {
             let extra = [&["--yes", "--capture", text(&capture)], seal].concat();
             let ran = scene.run(HASH, &database, &[&extra[..], &["--keep-residue"]].concat());
             let ran = ran.code(0);
-            ran.tells(&["can still be read", "boltkey residue scrub"]);
+            ran.tells(&["plaintext tokens left", "boltkey residue scrub"]);
             assert!(!ran.stdout.contains("shows one"), "{ran:?}");
             let before = fs::read(&capture).unwrap();
             assert!(tokens.iter().any(|(_, _, token)| shows(&database, token)));
@@ -578,7 +578,7 @@ fn what_was_interrupted_is_finished() {
             let bytes = fs::read(&database).unwrap();
             let kept = [NOWHERE, &["--keep-residue"]].concat();
             let ran = scene.run(HASH, &database, &kept).code(0);
-            ran.tells(&["can still be read"]);
+            ran.tells(&["plaintext tokens left"]);
             assert!(
                 ran.stdout
                     .contains("but unused parts of the file still contain"),
@@ -597,7 +597,7 @@ fn what_was_interrupted_is_finished() {
                 ran.stdout.contains("0 tokens were hashed (sha256)"),
                 "{ran:?}"
             );
-            assert!(ran.stdout.contains("is left as it is"), "{ran:?}");
+            assert!(ran.stdout.contains("kept unchanged"), "{ran:?}");
             narrow(&ran);
             assert!(fs::read(&capture).unwrap() == before);
             let report = scene
@@ -857,10 +857,7 @@ fn records_and_entries_of_every_kind() {
         assert_eq!([1, 2, 3, 4, 5].map(fate), expected);
         assert_eq!(fate(6), "hash");
         let ran = scene.run(HASH, &database, NOWHERE).code(0);
-        assert!(
-            ran.stdout.contains("without any token, and dead"),
-            "{ran:?}"
-        );
+        assert!(ran.stdout.contains("without a token, unusable"), "{ran:?}");
         assert!(ran.stdout.contains("nothing to do"), "{ran:?}");
         // The hash of an unknown kind is as it was.
         assert!(shows(&database, unknown));
@@ -1098,7 +1095,7 @@ fn a_report_that_can_not_be_printed_is_told() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(7));
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("is committed and holds"), "{told}");
+    assert!(told.contains("is committed, but"), "{told}");
     assert!(!told.contains("nothing was changed"), "{told}");
     let (id, token) = &tokens(PLAIN)[0];
     assert_eq!(finds(&database, token).as_ref(), Some(id));
@@ -1135,10 +1132,10 @@ fn a_damaged_store_is_refused_before_a_capture_is_written() {
         &["--yes", "--keep-copy", text(&copy)],
     ] {
         let extra = [&capture[..], extra].concat();
-        let words = ["can't be edited", "nothing was changed"];
+        let words = ["can't be changed", "nothing was changed"];
         refused(&scene, &database, &extra, 5, &words);
         let ran = scene.run(HASH, &database, &extra).code(5);
-        assert!(!ran.stderr.contains("stays"), "{ran:?}");
+        assert!(!ran.stderr.contains("is kept"), "{ran:?}");
     }
     // Nor is another file with a token.
     let out = scene.path("new.token");

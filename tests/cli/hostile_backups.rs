@@ -152,9 +152,9 @@ fn archives_that_reach_out() {
             "holds a link",
         ),
         (&[("link", EntryType::Link, b"")], "holds a link"),
-        (&[("null", EntryType::Char, b"")], "no file"),
-        (&[("disk", EntryType::Block, b"")], "no file"),
-        (&[("pipe", EntryType::Fifo, b"")], "no file"),
+        (&[("null", EntryType::Char, b"")], "not a file"),
+        (&[("disk", EntryType::Block, b"")], "not a file"),
+        (&[("pipe", EntryType::Fifo, b"")], "not a file"),
         (&[("other/file", FILE, b"x")], "several folders"),
         (&[whole[0]], "twice"),
     ];

@@ -117,14 +117,16 @@ fn a_holder_is_waited_for_as_long_as_was_said() {
             assert_eq!(refused.status.code(), Some(4), "{refused:?}");
             assert!(started.elapsed() >= Duration::from_millis(300));
             assert!(store.bytes() == bytes);
-            drop(holder);
+            // A program that was just started may share the descriptor, so unlock it.
+            holder.unlock().unwrap();
         }
         let holder = File::open(&store.database).unwrap();
         holder.lock().unwrap();
         let waiting = store.recovery(&["--wait", "60s"]).spawn().unwrap();
         sleep(Duration::from_millis(200));
         assert!(store.bytes() == bytes, "written without the lock");
-        drop(holder);
+        // A program that was just started may share the descriptor, so unlock it.
+        holder.unlock().unwrap();
         let done = ended(waiting);
         assert!(done.status.success(), "{done:?}");
         holds(&store, &before, &[made(&done)]);
@@ -147,7 +149,8 @@ fn a_database_that_is_replaced_meanwhile_is_noticed() {
         let aside = store.path("aside");
         fs::rename(&store.database, &aside).unwrap();
         fs::write(&store.database, &old).unwrap();
-        drop(holder);
+        // A program that was just started may share the descriptor, so unlock it.
+        holder.unlock().unwrap();
         let refused = ended(waiting);
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
         let text = said(&refused);

@@ -61,7 +61,7 @@ fn writers_refuse_it_and_name_what_helps() {
             "boltkey check",
             "boltkey capture",
             "boltkey residue recover",
-            "is whole and holds 36 tokens",
+            "is complete and holds 36 tokens",
             "boltkey compact --previous --out",
         ]);
         let previous = [extra, &["--previous"]].concat();

@@ -23,7 +23,7 @@ fn it_says_what_it_destroys() {
     for json in [&[][..], &["--json"]] {
         let ran = scene.run(SCRUB, &database, json).code(6);
         ran.tells(&[
-            "last copies of 35 hashed tokens, which are destroyed",
+            "last copies of 35 hashed tokens, which will be destroyed",
             "Overwrite all unused parts of",
             text(&database),
             "--yes",
@@ -34,7 +34,7 @@ fn it_says_what_it_destroys() {
     let dry = scene.run(SCRUB, &database, &["-n"]).ok();
     assert!(
         dry.stdout
-            .contains("would be overwritten, 35 plaintext tokens"),
+            .contains("would be overwritten; they contain 35 plaintext tokens"),
         "{dry:?}"
     );
     let words = dry.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -91,7 +91,7 @@ fn the_other_engine_is_scrubbed_as_well() {
     );
     assert!(shows(&database, chosen));
     let ran = scene.run(SCRUB, &database, &[]).code(6);
-    ran.tells(&["last copies of 3", "hashed tokens, which are destroyed"]);
+    ran.tells(&["last copies of 3", "hashed tokens, which will be destroyed"]);
     let report = scene
         .run(SCRUB, &database, &["--yes", "--json"])
         .code(0)
@@ -125,7 +125,7 @@ fn one_is_one() {
     let keep = ["--no-capture", "--keep-residue", "--yes"];
     scene.run(&["hash"], &database, &keep).code(0);
     let ran = scene.run(SCRUB, &database, &[]).code(6);
-    ran.tells(&["the last copy of 1 hashed token, which is destroyed"]);
+    ran.tells(&["the last copy of 1 hashed token, which will be destroyed"]);
     let report = scene.run(SCRUB, &database, &["--yes", "--json"]).code(0);
     let report = report.json();
     assert_eq!(

@@ -10,7 +10,7 @@ fn nobody_there_to_be_asked() {
     sandbox
         .run(HASH)
         .code(6)
-        .tells(&["nobody is there", "--token-file", "BOLTKEY_TOKEN"]);
+        .tells(&["there is no terminal", "--token-file", "BOLTKEY_TOKEN"]);
     let failure = sandbox
         .run([&HASH[..], &["--json"]].concat())
         .code(6)
@@ -25,7 +25,7 @@ fn what_can_be_no_secret_is_refused_by_its_place() {
         (&b""[..], "is empty"),
         (b"\n", "is empty"),
         (b"\r\n", "is empty"),
-        (b"\xff\xfe", "no UTF-8"),
+        (b"\xff\xfe", "not UTF-8"),
         (&[b'x'; 33_000], "longer than 32 KiB"),
     ] {
         let file = sandbox.file("token", content);

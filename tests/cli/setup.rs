@@ -245,12 +245,12 @@ fn what_is_missing_or_wrong_is_told() {
     for (extra, tells) in [
         (&["--keep-copy", "copy"][..], "--keep-copy"),
         (&["--retention", "3"], "72h"),
-        (&["--retention", "5m"], "an hour"),
+        (&["--retention", "5m"], "one hour"),
         (
             &["--token-file", "-", "--password-file", "-"],
             "standard input",
         ),
-        (&["--hashed-token", "no hash"], "no hash"),
+        (&["--hashed-token", "no hash"], "not a hash"),
     ] {
         setup(&scene, &database, extra, "").code(2).tells(&[tells]);
     }

@@ -106,10 +106,11 @@ fn power_over_the_instance_is_asked_about() {
     let scene = Scene::new();
     let database = scene.store(ONE);
     let create = ["user", "create", "--name", "root", "--instance-owner"];
-    scene
-        .run(&create, &database, &[])
-        .code(6)
-        .tells(&["\"root\"", "whole instance", "--yes"]);
+    scene.run(&create, &database, &[]).code(6).tells(&[
+        "\"root\"",
+        "owner of the instance",
+        "--yes",
+    ]);
     let made = report(&scene, &create, &database, &["--yes"]);
     assert_eq!(made["user"]["ownsInstance"], true);
     is_sound(&scene, &database);

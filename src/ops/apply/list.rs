@@ -557,7 +557,7 @@ mod tests {
             ),
             (
                 &token("tokenFile = \"f\"\npermissions = [\n\"read:buckets\",\n\"own:secret\"]"),
-                "line 8, token \"t\", permissions: the action is read or write",
+                "line 8, token \"t\", permissions: the action must be read or write",
             ),
             (
                 &token("tokenFile = \"f\"\npermissions = [\"write\"]"),

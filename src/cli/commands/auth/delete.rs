@@ -82,12 +82,12 @@ impl ChangeCommand for DeleteTokens<'_> {
 /// The question. It lists the tokens.
 fn question(plan: &Plan) -> String {
     let names: Vec<String> = plan.deleted.iter().map(named).collect();
-    let these = match names.len() {
-        1 => "this token",
-        _ => "these tokens",
+    let (these, them) = match names.len() {
+        1 => ("this token", "it"),
+        _ => ("these tokens", "them"),
     };
     format!(
-        "Delete {these}: {}? Clients that use a usable token lose access.",
+        "Delete {these}: {}? Clients that use {them} lose access.",
         names.join(", ")
     )
 }

@@ -136,13 +136,12 @@ impl Human for Report {
                 "nothing to do: unused parts of the file contain no data"
             );
         }
-        let (are, end) = match self.dry_run {
-            true => ("would be", unchanged(true)),
-            false => ("were", ""),
+        let (overwritten, end) = match self.dry_run {
+            true => ("would be overwritten; they contain", unchanged(true)),
+            false => ("were overwritten; they contained", ""),
         };
         let text = format!(
-            "unused parts of the file {are} overwritten with {} in them: {} of hashed tokens, {} \
-             others{end}",
+            "unused parts of the file {overwritten} {}: {} of hashed tokens, {} others{end}",
             counted(self.tokens, "plaintext token"),
             self.matching,
             self.unmatched,

@@ -139,7 +139,7 @@ fn what_can_not_be_looked_into_is_told() {
     found.unseen.clear();
     found.denied = (1..=7).map(|n| PathBuf::from(format!("/{n}"))).collect();
     found.tell_denied();
-    let wanted = "not allowed to look into /1, /2, /3, /4, /5 and 2 more; root may";
+    let wanted = "permission denied: /1, /2, /3, /4, /5 and 2 more; root can read them";
     assert_eq!(found.unseen, [wanted]);
     // What is named is the folder that is closed, not what may be in it.
     let inside = host.path("var/lib/influxdb/no/such");
