@@ -422,12 +422,12 @@ fn what_is_wrong_is_told_with_its_line_and_nothing_is_written() {
         (
             from("value") + &from("value"),
             "line 14",
-            "line 8 names a token of the same name",
+            "line 8 has a token with the same name",
         ),
         (
             from("value") + &from("value").replace("telegraf", "other"),
             "line 18",
-            "the value of token \"telegraf\" (line 12) too",
+            "token \"telegraf\" (line 12) has the same value",
         ),
         (
             from("value").replace("tokenFile", "token"),
@@ -438,7 +438,7 @@ fn what_is_wrong_is_told_with_its_line_and_nothing_is_written() {
         (
             "[[user]]\nname = \"carol\"\n".into(),
             "line 8",
-            "stands twice",
+            "duplicate name",
         ),
         (
             "[[user]]\nname = \"d\"\npasswordFile = \"short\"\n".into(),

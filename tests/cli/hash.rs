@@ -284,7 +284,13 @@ fn what_has_to_be_said_is_asked_for() {
         ["--identity", "x"],
     ] {
         let extra = [NOWHERE, &options].concat();
-        refused(&scene, &database, &extra, 2, &["nothing to encrypt"]);
+        refused(
+            &scene,
+            &database,
+            &extra,
+            2,
+            &["encryption options can't be combined"],
+        );
     }
     // Of a store with nothing in plaintext, what is destroyed is named.
     let upgraded = scene.store(SEVERAL);

@@ -57,8 +57,8 @@ impl Human for Checked {
             counted(pages.buckets, "bucket"),
             counted(pages.keys, "key")
         )?;
-        write_previous(&self.previous, out)?;
         section(&structure, out)?;
+        write_previous(&self.previous, out)?;
         if self.with_metadata {
             writeln!(out, "Metadata:")?;
             section(&metadata, out)?;
