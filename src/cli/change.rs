@@ -20,7 +20,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;
-use crate::cli::terminal::ui::printable;
+use crate::cli::terminal::report::printable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::ops::commit::{SideFiles, verify_structure};

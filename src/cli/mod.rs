@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::Ui;
+use crate::cli::terminal::report::Ui;
 
 /// The complete command definition, for completions, manual pages and tests.
 #[must_use]

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use crate::cli::globals::Globals;
 use crate::cli::host::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
-use crate::cli::terminal::ui::{Ui, printable};
+use crate::cli::terminal::report::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::metadata::{Schema, lost, names};
+use crate::metadata::{Schema, lost_records, names};
 use crate::ops::commit::{nothing_lost, verify_structure};
 use crate::ops::previous;
 use crate::store::{
@@ -331,7 +331,7 @@ fn is_metadata(snapshot: &dyn Snapshot, inspect: &dyn Inspect, path: &Path) -> R
         return Ok(Readable::Yes);
     }
     let lost = match damage.is_empty() {
-        true => lost::find(snapshot, inspect)?,
+        true => lost_records::find(snapshot, inspect)?,
         false => None,
     };
     if let Some(first) = damage.first().or(lost.as_ref()) {

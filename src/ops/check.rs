@@ -33,7 +33,10 @@ pub fn check(store: &Store, structure_only: bool) -> Result<Checked> {
     let structure = store.inspect().check()?;
     let mut findings = structure.findings;
     if !structure_only {
-        findings.extend(metadata::lost::find(store.snapshot(), store.inspect())?);
+        findings.extend(metadata::lost_records::find(
+            store.snapshot(),
+            store.inspect(),
+        )?);
     }
     // What opening it told, such as that there are no locks.
     for notice in store.notices() {

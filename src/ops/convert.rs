@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::{IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::Known;
-use crate::ops::files::output::OutputFile;
+use crate::ops::files::secret_output::OutputFile;
 use crate::ops::residue;
 use crate::store::{Engine, Progress, Store};
 

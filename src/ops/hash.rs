@@ -9,11 +9,13 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authorization::Storage;
-use crate::metadata::embedded::Embedded;
+use crate::metadata::embedded_tokens::Embedded;
 use crate::metadata::hashing::StoredTokens;
 use crate::metadata::migration::{HASHING, put_record};
-use crate::metadata::{Fingerprint, Id, Variant, authorization, embedded, fingerprint, names};
-use crate::ops::capture::first::{Capture, CaptureFile, CaptureFirst};
+use crate::metadata::{
+    Fingerprint, Id, Variant, authorization, embedded_tokens, fingerprint, names,
+};
+use crate::ops::capture::before_change::{Capture, CaptureFile, CaptureFirst};
 use crate::ops::commit::{SideFiles, commit_after, known_schema, nothing_lost};
 use crate::ops::residue::scrub::{Unused, remaining};
 use crate::ops::timestamp::Timestamp;
@@ -103,7 +105,7 @@ pub fn plan(
     let migrates = schema < HASHING;
     let unused = Unused::look(snapshot, inspect)?;
     let stored = StoredTokens::load(snapshot, options.variant)?;
-    let embedded = embedded::find(snapshot, &stored)?;
+    let embedded = embedded_tokens::find(snapshot, &stored)?;
     let mut recovered: BTreeMap<Id, Token> = unused.residue.matching.iter().cloned().collect();
     if stored.hashed > 0 {
         for (id, token) in stray_tokens(snapshot, &stored)? {

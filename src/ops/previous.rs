@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::{Id, lost, names};
+use crate::metadata::{Id, lost_records, names};
 use crate::store::{Inspect, Previous, Snapshot, Store};
 
 /// The state of the previous transaction.
@@ -31,7 +31,7 @@ impl PreviousState {
             Previous::Unreadable(why) => return Ok(Self::unreadable(why)),
             Previous::Whole(before) => before,
         };
-        if !sound && let Some(finding) = lost::find(&*before, &*before)? {
+        if !sound && let Some(finding) = lost_records::find(&*before, &*before)? {
             return Ok(Self::unreadable(finding.message));
         }
         let same = sound && inspect.unchanged_since_previous(names::AUTHORIZATIONS)?;
@@ -98,7 +98,7 @@ pub fn open(store: &Store) -> Result<Store> {
         )
     };
     let before = store.previous()?.map_err(refused)?;
-    match lost::find(before.snapshot(), before.inspect())? {
+    match lost_records::find(before.snapshot(), before.inspect())? {
         None => Ok(before),
         Some(finding) => Err(refused(finding.message)),
     }

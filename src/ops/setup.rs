@@ -14,7 +14,7 @@ use crate::metadata::permission::of_operator;
 use crate::metadata::tsm::{Highest, Placed};
 use crate::metadata::{Catalog, names, new_store, tsm_edit};
 use crate::ops::commit::{verify_structure, write_token};
-use crate::ops::files::output::OutputFile;
+use crate::ops::files::secret_output::OutputFile;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan;
 use crate::ops::token_plan::new_token::{Making, Request};

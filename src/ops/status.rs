@@ -116,7 +116,7 @@ pub fn status(store: &Store) -> Result<Status> {
     let logins = logins(store, &catalog, &counts.operator_owners(&catalog))?;
 
     let mut findings = structure_findings(store)?;
-    findings.extend(metadata::lost::find(snapshot, store.inspect())?);
+    findings.extend(metadata::lost_records::find(snapshot, store.inspect())?);
     let previous = PreviousState::of(snapshot, store.inspect(), findings.is_empty())?;
     findings.extend(metadata::check::check(snapshot)?);
     let mut findings = one_of_each(findings);

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::store::edits::{Additions, Edit, Edits, MergedAdditions, find};
+use crate::store::bucket_edits::{Additions, Edit, Edits, MergedAdditions, find};
 use crate::store::{Bucket, Snapshot, Visitor};
 
 /// What a [`Transform`] does to one pair.
@@ -388,7 +388,7 @@ impl Snapshot for Preview<'_> {
 mod tests {
     use super::*;
     use crate::store::Model;
-    use crate::store::edits::tests::Listed;
+    use crate::store::bucket_edits::tests::Listed;
 
     struct Upper;
 

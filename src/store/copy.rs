@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::device::{Device, Latch};
-use crate::store::opened::Opened;
+use crate::store::either_engine::Opened;
+use crate::store::partial_reads::whole;
 use crate::store::progress::Progress;
-use crate::store::whole::whole;
 use crate::store::{ChangeSet, Engine, Model, Preview, ReadAt, Snapshot, bolt, redb};
 
 /// Copies the content of `source`, with `changes` applied, to an empty file as a store of `engine`.

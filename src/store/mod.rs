@@ -4,23 +4,23 @@
 //! [`Commit`] changes the store. An operation says in its signature which of them it needs.
 
 pub mod bolt;
+mod bucket_edits;
 pub mod change;
 mod copy;
 pub mod device;
-mod edits;
+mod either_engine;
 mod engine;
 mod file;
 mod gzip;
-mod held;
 mod lock;
 mod model;
 mod open;
-mod opened;
+mod partial_reads;
 mod progress;
 pub mod redb;
+mod replacement_lock;
 pub mod sqlite;
 mod unpacked;
-mod whole;
 pub mod writable;
 
 use std::ops::{ControlFlow, Range};
@@ -30,20 +30,20 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::Finding;
 
+pub use bucket_edits::Additions;
 pub use change::{
     ChangeSet, Commit, CommitOutcome, Committed, MAX_KEY_SIZE, Preview, ProtectedBytes, Wipe,
 };
 pub use copy::create_from;
 pub use device::Device;
-pub use edits::Additions;
 pub use engine::Engine;
 pub use file::{FileIdentity, MemoryFile, ReadAt, fill};
 pub use gzip::{MAGIC as GZIP_MAGIC, most_of as most_unpacked, unpack};
-pub use held::Held;
 pub use lock::{Holder, LockOptions, holders_of};
 pub use model::Model;
 pub use open::{Description, OpenOptions, Store, engine_of};
 pub use progress::Progress;
+pub use replacement_lock::Held;
 pub use sqlite::Sqlite;
 pub use unpacked::Unpacked;
 pub use writable::{WritableStore, has_locks};

@@ -9,10 +9,10 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::store::copy::{copy, could_copy};
 use crate::store::device::Device;
+use crate::store::either_engine::Opened;
 use crate::store::engine::Engine;
 use crate::store::file::{DiskFile, FileIdentity, MemoryFile, ReadAt, fill};
 use crate::store::lock::{LockOptions, lock_shared};
-use crate::store::opened::Opened;
 use crate::store::progress::Progress;
 use crate::store::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
 

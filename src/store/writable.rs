@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::store::copy::copy;
 use crate::store::device::{Device, DiskDevice, Latch, View};
+use crate::store::either_engine::Opened;
 use crate::store::lock::{can_lock, lock_exclusive};
 use crate::store::open::{Purpose, open_file, read_start, recognise};
-use crate::store::opened::Opened;
 use crate::store::{
     Bucket, ChangeSet, Commit, Committed, Description, Engine, FileIdentity, GZIP_MAGIC, Inspect,
     OpenOptions, Orphans, Previous, Progress, ProtectedBytes, Snapshot, StaleElement,

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boltkey::ErrorKind;
-use boltkey::ops::backup::operator_access::OperatorSource;
 use boltkey::ops::backup::restore::Planned;
+use boltkey::ops::backup::restored_access::OperatorSource;
 use boltkey::ops::backup::source::{Backup, From, Kind, Role};
 use boltkey::secret::Token;
 

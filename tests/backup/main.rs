@@ -11,12 +11,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod compact;
 mod damage;
 mod double;
 mod faults;
 mod full_disks;
 mod killed;
+mod order_of_steps;
+mod round_trip;
 mod scene;
-mod steps;
-mod there_and_back;
+mod unused_bytes;

@@ -8,11 +8,11 @@ use std::process::{Command, Output, Stdio};
 
 use boltkey::Result;
 use boltkey::ops::backup::Compression;
-use boltkey::ops::backup::content::RestoreContext;
+use boltkey::ops::backup::backup_store::RestoreContext;
 use boltkey::ops::backup::export::{Exported, Options as ExportOptions, Out, export};
-use boltkey::ops::backup::operator_access::OperatorSource;
 use boltkey::ops::backup::replaced_store::ReplacedStore;
 use boltkey::ops::backup::restore::{Options, Planned, plan};
+use boltkey::ops::backup::restored_access::OperatorSource;
 use boltkey::ops::backup::source::{Backup, From, Role};
 use boltkey::ops::files::disk::{Disk, RealDisk};
 use boltkey::ops::timestamp::Timestamp;

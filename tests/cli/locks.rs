@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use boltkey::store::Engine;
 
-use crate::live_store::{LiveStore, authenticates, made};
+use crate::simultaneous_runs::{LiveStore, authenticates, made};
 use crate::support::program::said;
 
 const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];

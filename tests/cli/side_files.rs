@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use boltkey::store::Engine;
 use memchr::memmem;
 
-use crate::live_store::{LiveStore, authenticates, made};
+use crate::simultaneous_runs::{LiveStore, authenticates, made};
 use crate::support::program::{BOLTKEY, limited, said};
 
 const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use crate::support::bolt_image::checksum;
 use crate::support::device::{Call, Recorder, Steps};
 use crate::support::fixtures::{content, fixture, fixtures};
-use crate::support::image::checksum;
 use crate::support::operations::Operation;
 use crate::support::store_image::{Both, StoreImage, contents, open, stores, writable};
 use boltkey::error::ErrorKind;
 use boltkey::finding::{Code, Finding, Severity};
-use boltkey::metadata::{self, Variant, lost, names};
+use boltkey::metadata::{self, Variant, lost_records, names};
 use boltkey::ops::auth::list::Filters;
 use boltkey::ops::capture::capture;
 use boltkey::ops::commit::SideFiles;
@@ -32,7 +32,7 @@ fn now() -> Timestamp {
 /// Everything that `check` says.
 fn findings(store: &dyn Both) -> Vec<Finding> {
     let mut findings = store.check().unwrap().findings;
-    findings.extend(lost::find(store, store).unwrap());
+    findings.extend(lost_records::find(store, store).unwrap());
     findings.extend(metadata::check::check(store).unwrap());
     findings
 }
@@ -499,7 +499,7 @@ fn no_image_of_a_last_transaction_is_called_sound_or_made_worse() {
 fn a_sound_store_has_lost_nothing() {
     for scene in stores(Engine::Bolt) {
         let store = open(Engine::Bolt, &scene.bytes).unwrap();
-        let lost = lost::find(&*store, &*store).unwrap();
+        let lost = lost_records::find(&*store, &*store).unwrap();
         assert_eq!(lost, None, "{}", scene.name);
     }
 }

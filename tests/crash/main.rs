@@ -16,5 +16,5 @@ mod downgrade;
 mod hash;
 mod lost_pages;
 mod power_failures;
-mod scrub;
+mod scrub_redb;
 mod setup;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::image::checksum;
+use crate::support::bolt_image::checksum;
 use boltkey::finding::Finding;
 use boltkey::metadata;
 use boltkey::metadata::names;

@@ -14,8 +14,8 @@
 mod support;
 
 mod bit_flips;
-mod checker;
 mod commit;
-mod engines;
+mod damaged_files;
+mod engines_agree;
 mod garbage;
 mod parallel_scan;

@@ -12,6 +12,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod authorizations;
+mod auth_list;
 mod check;
 mod planted_tokens;

@@ -54,7 +54,7 @@ fn the_page_is_the_table() {
 
 /// Tests that hold whole groups of codes: a mutator for each.
 const MUTATORS: [&str; 3] = [
-    "tests/engine/checker.rs",
+    "tests/engine/damaged_files.rs",
     "tests/support/record_changes.rs",
     "tests/cli/cures/mod.rs",
 ];

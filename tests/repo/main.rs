@@ -16,5 +16,5 @@ mod documentation;
 mod findings;
 mod import_circles;
 mod layers;
-mod listed;
 mod manifest;
+mod unlisted_files;

@@ -60,7 +60,7 @@ fn every_fixture_has_an_entry_and_nothing_else_has() {
         }
         let version = fields["producer"].contains(|c: char| c.is_ascii_digit());
         assert!(
-            version || fields["producer"] == "tests/engine/checker.rs",
+            version || fields["producer"] == "tests/engine/damaged_files.rs",
             "{file}"
         );
     }

@@ -8,9 +8,9 @@
     clippy::panic
 )] // test code
 
+pub mod bolt_image;
 pub mod device;
 pub mod fixtures;
-pub mod image;
 pub mod operations;
 pub mod program;
 pub mod record_changes;

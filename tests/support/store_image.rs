@@ -17,9 +17,9 @@ use boltkey::store::{
     WritableStore,
 };
 
+use super::bolt_image::Image;
 use super::device::Recorder;
 use super::fixtures::fixture;
-use super::image::Image;
 
 /// A store, and what it holds before it is changed.
 pub struct StoreImage {

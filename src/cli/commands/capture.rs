@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::cli::commands::auth::filters::FilterArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::sealing::SealArgs;
-use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::closed_stdout;
+use crate::cli::terminal::encryption::SealArgs;
+use crate::cli::terminal::report::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::ops::capture::seal::Seal;
 use crate::ops::capture::{Captured, Format, capture, write};
-use crate::ops::files::output::OutputFile;
+use crate::ops::files::secret_output::OutputFile;
 
 /// The name of the stream in messages.
 const STDOUT: &str = "standard output";
@@ -79,8 +79,8 @@ impl OutArgs {
                 "write the tokens to a file with --out FILE; use --format json for JSON tokens",
             ));
         }
-        if stdout::is_named_by(&self.out) && !session.dry_run() {
-            stdout::ensure_open()?;
+        if closed_stdout::is_named_by(&self.out) && !session.dry_run() {
+            closed_stdout::ensure_open()?;
         }
         let seal = self.seal.seal()?;
         let file = match (session.dry_run(), to_stdout) {

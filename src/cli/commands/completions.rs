@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::Human;
+use crate::cli::terminal::report::Human;
 use crate::error::Result;
 
 /// Options of `completions`.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::report::{Human, printable};
 use crate::error::Result;
 use crate::finding::counted;
 use crate::ops::convert::{Copied, convert, could_convert};

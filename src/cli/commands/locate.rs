@@ -6,7 +6,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::host::discover::Environment;
 use crate::cli::host::store_candidates::gather;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;

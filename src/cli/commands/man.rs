@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::report::{Human, printable};
 use crate::error::{ErrorKind, IoContext, Result};
 use crate::finding::counted;
 

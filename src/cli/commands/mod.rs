@@ -1,6 +1,6 @@
 //! The commands: a file for each, a folder for each group, named as in `ops`. A file holds the
 //! command's arguments (`Args`) and a `run` that turns them into options, calls the operation
-//! and hands its report to the [`Ui`](crate::cli::terminal::ui::Ui).
+//! and hands its report to the [`Ui`](crate::cli::terminal::report::Ui).
 
 pub mod apply;
 pub mod auth;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::cli::commands::check::{write_finding, write_previous};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;

@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 use crate::cli::change::{ChangeCommand, Ending, Look, NewToken, View};
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::closed_stdout;
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
-use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Fingerprint, Id, Kind, Storage, TokenHash};
 use crate::ops::auth::list::AuthDetails;
@@ -204,7 +204,7 @@ impl TokenOptions<'_> {
         if self.source != Source::Generated || self.token_out.is_some() || session.dry_run() {
             return Ok(());
         }
-        stdout::ensure_open()
+        closed_stdout::ensure_open()
             .map_err(|error| error.with_hint("the new token would be lost; use --token-out FILE"))
     }
 

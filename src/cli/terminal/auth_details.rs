@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::cli::terminal::ui::printable;
+use crate::cli::terminal::report::printable;
 use crate::metadata::Id;
 use crate::ops::auth::list::{AuthDetails, NamedPermission};
 

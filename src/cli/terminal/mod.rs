@@ -1,13 +1,13 @@
 //! Terminal input and output: reports, tables, progress, questions, secret prompts.
 
 pub(crate) mod auth_details;
+pub(crate) mod closed_stdout;
+pub(crate) mod encryption;
 pub(crate) mod password_input;
 pub(crate) mod progress;
 pub(crate) mod prompt;
-pub(crate) mod sealing;
+pub(crate) mod report;
 pub mod secret_input;
-pub(crate) mod stdout;
 pub(crate) mod table;
-pub(crate) mod ui;
 pub(crate) mod usage;
 pub(crate) mod wrap;

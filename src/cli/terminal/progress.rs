@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::terminal::ui::Ui;
+use crate::cli::terminal::report::Ui;
 
 /// A progress line on standard error. Hidden if standard error is not a terminal.
 pub struct Bar(ProgressBar);

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use crate::cli::terminal::ui::printable;
+use crate::cli::terminal::report::printable;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Number of attempts to answer a question.

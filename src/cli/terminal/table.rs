@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::cli::terminal::ui::printable;
+use crate::cli::terminal::report::printable;
 
 /// Rows of text under a header line.
 pub struct Table {

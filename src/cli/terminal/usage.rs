@@ -3,7 +3,7 @@
 use std::io::ErrorKind as IoErrorKind;
 use std::process::ExitCode;
 
-use crate::cli::terminal::ui::{Ui, stdout_failed};
+use crate::cli::terminal::report::{Ui, stdout_failed};
 use crate::error::{Error, ErrorKind};
 
 /// Prints the parser's output and returns the exit code.

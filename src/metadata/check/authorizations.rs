@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use crate::error::Result;
 use crate::finding::Code;
+use crate::metadata::check::authorization_record::record_findings;
 use crate::metadata::check::expected::Expected;
 use crate::metadata::check::index::Index;
-use crate::metadata::check::record::record_findings;
 use crate::metadata::check::{Checker, place, text};
 use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{Id, Storage, authorization, names};

@@ -1,12 +1,12 @@
 //! Metadata consistency: whether records, indexes and references agree. There is one file per
 //! family of records; this one collects the findings.
 
+mod authorization_record;
 mod authorizations;
 mod expected;
 mod index;
 mod mappings;
 mod name_indexes;
-mod record;
 mod store_buckets;
 mod system_buckets;
 mod time_series;

@@ -7,7 +7,7 @@
 //! hashed tokens of the store.
 
 mod finder;
-mod known;
+mod known_tokens;
 mod page;
 mod settings;
 
@@ -26,7 +26,7 @@ use crate::secret::Token;
 use crate::store::{Inspect, MAX_KEY_SIZE, Snapshot, StaleElement, Unused, UnusedVisitor};
 
 pub(super) use finder::Finder;
-pub use known::Known;
+pub use known_tokens::Known;
 
 /// Maximum number of parts of a file that are searched in parallel.
 const MOST_WORKERS: usize = 8;

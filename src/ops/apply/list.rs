@@ -8,8 +8,8 @@ use std::rc::Rc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::permission::INSTANCE;
 use crate::metadata::{Can, TokenHash, description_tags};
-use crate::ops::apply::tree;
-use crate::ops::apply::tree::{Field, Node, Value};
+use crate::ops::apply::parser;
+use crate::ops::apply::parser::{Field, Node, Value};
 use crate::ops::token_plan;
 use crate::secret::Token as SecretToken;
 
@@ -138,7 +138,8 @@ impl List {
             line,
             field: field.to_owned(),
         };
-        let fields = tree::parse(text).map_err(|cause| place(cause.line, "").refused(cause.why))?;
+        let fields =
+            parser::parse(text).map_err(|cause| place(cause.line, "").refused(cause.why))?;
         let mut list = Self::default();
         let mut files = HashMap::new();
         for field in fields {

@@ -2,9 +2,9 @@
 //! entries are not changed, so a second run changes nothing.
 
 mod list;
-mod people;
+mod orgs_and_users;
+mod parser;
 mod tokens;
-mod tree;
 
 use std::path::PathBuf;
 
@@ -127,8 +127,8 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Timestamp) -> 
         now,
         plan: Plan::default(),
     };
-    people::orgs(&mut work, options.list)?;
-    people::users(&mut work, options.list, options)?;
+    orgs_and_users::orgs(&mut work, options.list)?;
+    orgs_and_users::users(&mut work, options.list, options)?;
     tokens::tokens(&mut work, options.list, options)?;
     Ok(work.plan)
 }

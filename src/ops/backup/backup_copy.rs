@@ -10,17 +10,17 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::authenticate::find;
 use crate::ops::backup::checksum_manifest::ManifestEntry;
-use crate::ops::backup::manifest::with_size_of_kv;
-use crate::ops::backup::pack::{pack, temporary};
+use crate::ops::backup::compression::{pack, temporary};
+use crate::ops::backup::influx_manifest::with_size_of_kv;
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{Summary, look};
 use crate::ops::backup::token::{Plan, refused};
-use crate::ops::backup::{Compression, checksum_manifest, manifest};
+use crate::ops::backup::{Compression, checksum_manifest, influx_manifest};
 use crate::ops::commit::verify_structure;
 use crate::ops::files::checksums::{Checksum, reads_back};
 use crate::ops::files::copy::copy;
 use crate::ops::files::new_file::{folder_of, temporary_name};
-use crate::ops::files::output::OutputFile;
+use crate::ops::files::secret_output::OutputFile;
 use crate::store::device::on_file;
 use crate::store::{Engine, Progress, Store, WritableStore};
 
@@ -70,7 +70,7 @@ impl NewFolder {
         };
         let (sum, summary) = self.put_store(store, plan, kv, compression)?;
         let base = backup.base.clone().unwrap_or_default();
-        let manifest = format!("{base}{}", manifest::SUFFIX);
+        let manifest = format!("{base}{}", influx_manifest::SUFFIX);
         let checksums = format!("{base}{}", checksum_manifest::SUFFIX);
         let mut late = Vec::new();
         for name in crate::ops::backup::folder::names_in(&backup.path)? {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::backup::Compression;
-use crate::ops::backup::manifest::plain_name;
+use crate::ops::backup::influx_manifest::plain_name;
 use crate::ops::backup::summary::Summary;
 
 /// The suffix of such files.

@@ -10,14 +10,14 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::tsm;
 use crate::ops::backup::checksum_manifest::ManifestEntry;
+use crate::ops::backup::compression::temporary;
 use crate::ops::backup::export_targets::{ExportTarget, FolderTarget, TarTarget};
-use crate::ops::backup::manifest::{FileOf, Manifest, base};
-use crate::ops::backup::pack::temporary;
+use crate::ops::backup::influx_manifest::{FileOf, Manifest, base};
 use crate::ops::backup::summary::{NamedShard, StoreFacts, look};
-use crate::ops::backup::{Compression, checksum_manifest, folder, manifest, sql};
+use crate::ops::backup::{Compression, checksum_manifest, folder, influx_manifest, sql};
 use crate::ops::convert::recoverable;
 use crate::ops::files::disk::Disk;
-use crate::ops::files::output::OutputFile;
+use crate::ops::files::secret_output::OutputFile;
 use crate::store::{Engine, Progress, Store};
 
 /// Options of an export.
@@ -286,7 +286,7 @@ impl Names {
         Self {
             kv: format!("{base}.bolt{suffix}"),
             sql: format!("{base}.sqlite{suffix}"),
-            manifest: format!("{base}{}", manifest::SUFFIX),
+            manifest: format!("{base}{}", influx_manifest::SUFFIX),
             checksums: format!("{base}{}", checksum_manifest::SUFFIX),
         }
     }
@@ -308,7 +308,7 @@ fn manifest_text(
     sql: Option<&ManifestEntry>,
 ) -> Result<Vec<u8>> {
     let data = tsm::load(store.snapshot())?.unwrap_or_default();
-    manifest::write(
+    influx_manifest::write(
         &file_of(kv),
         sql.map(file_of).as_ref(),
         &facts.catalog,
@@ -354,7 +354,7 @@ fn free_base(folder: &Path, now: jiff::Timestamp) -> Result<String> {
 /// as one backup, and this one would hide the shards of the others.
 fn no_shards_in(folder: &Path) -> Result<()> {
     for name in folder::names_in(folder)? {
-        if !name.ends_with(manifest::SUFFIX) {
+        if !name.ends_with(influx_manifest::SUFFIX) {
             continue;
         }
         let path = folder.join(&name);

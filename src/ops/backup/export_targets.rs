@@ -7,10 +7,10 @@ use std::path::Path;
 
 use crate::error::{ErrorKind, IoContext, Result};
 use crate::ops::backup::Compression;
-use crate::ops::backup::pack::{pack, temporary};
+use crate::ops::backup::compression::{pack, temporary};
 use crate::ops::files::checksums::{Checksum, ChecksumWriter, reads_back};
 use crate::ops::files::disk::{Disk, SequentialFile, Step};
-use crate::ops::files::output::{Finished, OutputFile};
+use crate::ops::files::secret_output::{Finished, OutputFile};
 
 /// Receives the files of an export one by one.
 pub trait ExportTarget {

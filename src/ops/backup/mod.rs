@@ -16,25 +16,25 @@
 
 pub mod backup_copy;
 mod backup_files;
+pub mod backup_store;
 pub mod checksum_manifest;
-pub mod content;
+mod compression;
 pub mod export;
 mod export_targets;
 pub mod folder;
+pub mod influx_manifest;
 pub mod inspect;
-pub mod manifest;
-pub mod operator;
-pub mod operator_access;
-mod pack;
+pub mod move_into_place;
 pub mod replaced_store;
 pub mod restore;
-pub mod restore_target;
 #[cfg(test)]
 mod restore_target_tests;
+pub mod restored_access;
 mod shards;
 pub mod source;
 mod sql;
 pub mod summary;
+pub mod supplied_token;
 mod tar_reader;
 pub mod token;
 mod verify;

@@ -11,17 +11,17 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::authenticate::find;
 use crate::metadata::{Id, Storage, Variant, names};
-use crate::ops::backup::content::{BackupStore, RestoreContext};
-use crate::ops::backup::operator::Supplied;
-use crate::ops::backup::operator_access::{
-    AccessCheck, OperatorAccess, OperatorSource, check_access,
+use crate::ops::backup::backup_store::{BackupStore, RestoreContext};
+use crate::ops::backup::move_into_place::{
+    ExistingFiles, NewTargetFile, PreparedFiles, RestoreTarget,
 };
 use crate::ops::backup::replaced_store::ReplacedStore;
-use crate::ops::backup::restore_target::{
-    ExistingFiles, NewTargetFile, PreparedFiles, RestoreTarget,
+use crate::ops::backup::restored_access::{
+    AccessCheck, OperatorAccess, OperatorSource, check_access,
 };
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::NamedShard;
+use crate::ops::backup::supplied_token::Supplied;
 use crate::ops::backup::{shards, sql};
 use crate::ops::commit::SideFiles;
 use crate::ops::files::checksums::{Checksum, checksum_of, reads_back};

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{ErrorKind, Result};
-use crate::ops::backup::restore_target::{NewTargetFile, PreparedFiles, RestoreTarget};
+use crate::ops::backup::move_into_place::{NewTargetFile, PreparedFiles, RestoreTarget};
 use crate::ops::files::disk::RealDisk;
 use crate::store::{Held, OpenOptions};
 

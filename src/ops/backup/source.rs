@@ -10,10 +10,10 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Code, Finding};
 use crate::ops::backup::backup_files::BackupFiles;
 use crate::ops::backup::checksum_manifest::ChecksumManifest;
+use crate::ops::backup::compression::{is_gzip, temporary};
 use crate::ops::backup::folder::no_backup;
-use crate::ops::backup::manifest::{Manifest, ShardFile};
-use crate::ops::backup::pack::{is_gzip, temporary};
-use crate::ops::backup::{Compression, checksum_manifest, manifest, tar_reader};
+use crate::ops::backup::influx_manifest::{Manifest, ShardFile};
+use crate::ops::backup::{Compression, checksum_manifest, influx_manifest, tar_reader};
 use crate::ops::files::copy::copy;
 use crate::store::{OpenOptions, Store, fill};
 
@@ -187,14 +187,17 @@ impl Backup {
         let names = files.names()?;
         let mut merged: Option<Manifest> = None;
         let mut last_manifest = None;
-        for name in names.iter().filter(|name| name.ends_with(manifest::SUFFIX)) {
+        for name in names
+            .iter()
+            .filter(|name| name.ends_with(influx_manifest::SUFFIX))
+        {
             let text = files.text(name)?;
             let read = Manifest::read(&text, &files.path(name).display().to_string())?;
             match &mut merged {
                 None => merged = Some(read),
                 Some(earlier) => earlier.overlay(read),
             }
-            last_manifest = name.strip_suffix(manifest::SUFFIX);
+            last_manifest = name.strip_suffix(influx_manifest::SUFFIX);
         }
         let last_checksums = names
             .iter()
@@ -223,7 +226,7 @@ impl Backup {
                     .flat_map(|checksums| [Some(&checksums.kv), checksums.sql.as_ref()]);
                 let parts: Vec<_> = parts.flatten().collect();
                 let shards = manifest.shard_files().cloned().collect();
-                let expected = |file: manifest::FileOf, role| Expected {
+                let expected = |file: influx_manifest::FileOf, role| Expected {
                     role,
                     size: Some(file.size),
                     sha256: parts
@@ -403,7 +406,7 @@ fn no_sqlite_of(base: Option<&str>, names: &[String], files: &BackupFiles) -> Re
             "{} belongs to this backup, but neither {base}{} nor {base}{} names it: they may be \
              damaged",
             files.path(name).display(),
-            manifest::SUFFIX,
+            influx_manifest::SUFFIX,
             checksum_manifest::SUFFIX
         ),
     )

@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::ops::backup::pack::{is_gzip, temporary};
+use crate::ops::backup::compression::{is_gzip, temporary};
 use crate::ops::files::copy;
 use crate::store::{Sqlite, unpack};
 

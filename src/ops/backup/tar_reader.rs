@@ -8,7 +8,7 @@ use tar::EntryType;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::backup_files::{ArchivedFile, FileCheck, is_kept};
-use crate::ops::backup::pack::temporary;
+use crate::ops::backup::compression::temporary;
 
 /// The magic bytes of a tar header, and their offset.
 const MARK: (usize, &[u8]) = (257, b"ustar");

@@ -1,6 +1,6 @@
 //! `capture`: the plaintext tokens of a store, and the formats in which tokens are saved.
 
-pub mod first;
+pub mod before_change;
 pub mod read;
 pub mod seal;
 
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::{Authorization, Catalog, Id, Kind, authorization, lost, names};
+use crate::metadata::{Authorization, Catalog, Id, Kind, authorization, lost_records, names};
 use crate::ops::auth::list::{Filters, Selection};
 use crate::secret::Token;
 use crate::store::{Inspect, Snapshot};
@@ -90,7 +90,7 @@ pub(crate) fn lost_tokens(
     token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
     bare: bool,
 ) -> Result<Vec<Captured>> {
-    let lost = lost::tokens(snapshot, inspect)?;
+    let lost = lost_records::tokens(snapshot, inspect)?;
     let mut captured = Vec::new();
     for (id, value) in &lost.records {
         let key = id.to_string();

@@ -15,10 +15,10 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Finding, Severity};
 use crate::metadata::residue::{Known, Scan};
-use crate::metadata::{Schema, lost, migration};
-use crate::ops::capture::first::{Capture, CaptureFile, Captured};
+use crate::metadata::{Schema, lost_records, migration};
+use crate::ops::capture::before_change::{Capture, CaptureFile, Captured};
 use crate::ops::files::checksums::{ChecksumWriter, reads_back};
-use crate::ops::files::output::{Finished, OutputFile};
+use crate::ops::files::secret_output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::writable::CopyFailed;
 use crate::store::{ChangeSet, Commit, Committed, Engine, Inspect, Snapshot, Wipe, WritableStore};
@@ -111,7 +111,7 @@ pub fn verify_structure(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Resul
 /// # Errors
 /// [`ErrorKind::Corrupt`] when there are such pages.
 pub fn nothing_lost(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()> {
-    let Some(finding) = lost::find(snapshot, inspect)? else {
+    let Some(finding) = lost_records::find(snapshot, inspect)? else {
         return Ok(());
     };
     let errors = inspect.check()?.findings;

@@ -11,7 +11,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::ops::files::output::Naming;
+use crate::ops::files::secret_output::Naming;
 use crate::store::Device;
 use crate::store::device::on_file;
 

@@ -5,4 +5,4 @@ pub mod copy;
 pub mod disk;
 pub mod engine_folder;
 pub mod new_file;
-pub mod output;
+pub mod secret_output;

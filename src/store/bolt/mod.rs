@@ -27,9 +27,9 @@ mod codes;
 mod compact;
 mod freelist;
 mod layout;
+mod lost_pages;
 mod meta;
 mod node;
-mod orphans;
 mod page_owners;
 mod pages;
 mod previous;
@@ -194,7 +194,7 @@ impl Inspect for Bolt {
     }
 
     fn orphans(&self, visit: &mut dyn FnMut(StaleElement<'_>)) -> Result<Orphans> {
-        orphans::orphans(self, visit)
+        lost_pages::orphans(self, visit)
     }
 
     fn previous(&self) -> Result<Previous> {

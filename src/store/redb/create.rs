@@ -7,12 +7,12 @@ use std::sync::Arc;
 use ::redb::{Builder, Durability};
 
 use crate::error::{Error, Result};
+use crate::store::partial_reads::whole;
 use crate::store::progress::Progress;
 use crate::store::redb::backend::OnDevice;
 use crate::store::redb::guard::{failed, guarded};
 use crate::store::redb::names::table_of;
 use crate::store::redb::{CACHE, SEQUENCE_TABLE, Table};
-use crate::store::whole::whole;
 use crate::store::{Device, Snapshot};
 
 /// Writes all buckets, pairs and sequences of `source` to an empty device, and syncs it. Messages

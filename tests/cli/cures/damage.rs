@@ -3,7 +3,7 @@
 use boltkey::finding::Code;
 
 use crate::fixtures::fixture;
-use crate::support::image::Image;
+use crate::support::bolt_image::Image;
 use crate::support::record_changes::SOUND;
 
 /// The bucket of which the tree is damaged: a branch over eleven leaves.

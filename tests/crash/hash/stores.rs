@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use boltkey::metadata::{Authorization, Variant, json, names};
 use boltkey::ops::capture::Format;
-use boltkey::ops::capture::first::CaptureFirst;
+use boltkey::ops::capture::before_change::CaptureFirst;
 use boltkey::ops::capture::read::Unseal;
 use boltkey::ops::capture::seal::Seal;
 use boltkey::ops::commit::SideFiles;
@@ -20,9 +20,9 @@ use boltkey::store::{ChangeSet, Commit, Committed, Device, Snapshot, Unused, Wip
 use memchr::memmem;
 use serde_json::Value;
 
+use crate::support::bolt_image::Image;
 use crate::support::device::Recorder;
 use crate::support::fixtures::{fixture, tokens};
-use crate::support::image::Image;
 use crate::support::store_image::{StoreImage, made, open, writable};
 use boltkey::store::Engine;
 

@@ -10,7 +10,7 @@ use crate::cli::commands::auth::filters::FilterArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::permission_text;
-use crate::cli::terminal::stdout;
+use crate::cli::terminal::closed_stdout;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
 use crate::ops::auth::list::{AuthDetails, Lister, NamedPermission};
@@ -38,7 +38,7 @@ pub struct ListArgs {
 /// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
     if args.reveal {
-        stdout::ensure_open()?;
+        closed_stdout::ensure_open()?;
     }
     let store = session.open_metadata()?;
     let snapshot = store.snapshot();

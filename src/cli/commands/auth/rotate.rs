@@ -8,7 +8,7 @@ use crate::cli::commands::token_report::{
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::printable;
+use crate::cli::terminal::report::printable;
 use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth::list::AuthDetails;

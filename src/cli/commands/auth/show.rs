@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::{permission_text, write_auth_details};
-use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::closed_stdout;
+use crate::cli::terminal::report::{Human, printable};
 use crate::error::Result;
 use crate::metadata::Id;
 use crate::ops::auth::show::{Other, Shown, show};
@@ -31,7 +31,7 @@ pub struct ShowArgs {
 /// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: &ShowArgs, session: &Session) -> Result<Outcome> {
     if args.reveal {
-        stdout::ensure_open()?;
+        closed_stdout::ensure_open()?;
     }
     let store = session.open_metadata()?;
     let mut rendered = Ok(Zeroizing::new(Vec::new()));

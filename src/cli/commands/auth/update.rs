@@ -12,7 +12,7 @@ use crate::cli::commands::token_report::{Owner, owner};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
-use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::error::Result;
 use crate::metadata::{Id, Kind};
 use crate::ops::auth::list::AuthDetails;

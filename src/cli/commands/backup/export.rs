@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::closed_stdout;
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -75,7 +75,7 @@ pub fn run(args: &ExportArgs, session: &Session) -> Result<Outcome> {
         .with_hint("use --out with a folder"));
     }
     if to_stdout && !session.dry_run() {
-        stdout::ensure_open()?;
+        closed_stdout::ensure_open()?;
     }
     let store = session.open_metadata()?;
     let beside = || {

@@ -12,26 +12,26 @@ use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::closed_stdout;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;
-use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Storage;
 use crate::ops::auth::list::AuthDetails;
-use crate::ops::backup::content::RestoreContext;
-use crate::ops::backup::manifest::base;
-use crate::ops::backup::operator::Supplied;
-use crate::ops::backup::operator_access::OperatorSource;
+use crate::ops::backup::backup_store::RestoreContext;
+use crate::ops::backup::influx_manifest::base;
 use crate::ops::backup::replaced_store::ReplacedStore;
 use crate::ops::backup::restore::{Options, Plan, Planned, Restored, plan};
+use crate::ops::backup::restored_access::OperatorSource;
 use crate::ops::backup::summary::NamedShard;
+use crate::ops::backup::supplied_token::Supplied;
 use crate::ops::commit::write_token;
 use crate::ops::files::disk::RealDisk;
 use crate::ops::files::new_file::folder_of;
-use crate::ops::files::output::OutputFile;
+use crate::ops::files::secret_output::OutputFile;
 use crate::ops::timestamp::Timestamp;
 use crate::store;
 use crate::store::{Committed, Engine, Held, Store};
@@ -97,7 +97,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     args.operator.beside(&args.backup)?;
     let dry_run = session.dry_run();
     if args.new_operator && args.token_out.is_none() && !dry_run {
-        stdout::ensure_open().map_err(|error| {
+        closed_stdout::ensure_open().map_err(|error| {
             error.with_hint("the new token would be lost; use --token-out FILE")
         })?;
     }

@@ -12,18 +12,18 @@ use crate::cli::commands::backup::open;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::closed_stdout;
+use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::secret_input::{Secret, read_secret};
-use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::{Human, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::backup::backup_copy::{could_write, write};
-use crate::ops::backup::operator::Answers;
+use crate::ops::backup::supplied_token::Answers;
 use crate::ops::backup::token;
 use crate::ops::backup::token::Plan;
 use crate::ops::commit::write_token;
-use crate::ops::files::output::OutputFile;
+use crate::ops::files::secret_output::OutputFile;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token::generate::generate;
 use crate::store;
@@ -78,7 +78,7 @@ pub fn run(args: &TokenArgs, session: &Session) -> Result<Outcome> {
     }
     let dry_run = session.dry_run();
     if args.generate && args.token_out.is_none() && !dry_run {
-        stdout::ensure_open().map_err(|error| {
+        closed_stdout::ensure_open().map_err(|error| {
             error.with_hint("the new token would be lost; use --token-out FILE")
         })?;
     }
@@ -184,9 +184,9 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Restore {
     #[serde(rename = "cliBefore28")]
-    cli_before_28: crate::ops::backup::operator::Answer,
+    cli_before_28: crate::ops::backup::supplied_token::Answer,
     #[serde(rename = "cli28")]
-    cli_28: crate::ops::backup::operator::Answer,
+    cli_28: crate::ops::backup::supplied_token::Answer,
 }
 
 impl From<Answers> for Restore {

@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::report::Human;
 use crate::cli::terminal::table::Table;
-use crate::cli::terminal::ui::Human;
 use crate::error::Result;
 use crate::ops::bucket::list::{Buckets, list};
 

@@ -12,7 +12,7 @@ use crate::cli::commands::downgrade::check::{write_losses, write_steps, write_wa
 use crate::cli::commands::downgrade::target::ToArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, unchanged};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, unchanged};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;

@@ -10,7 +10,7 @@ use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Look, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::error::Result;
 use crate::ops::commit::SideFiles;
 use crate::ops::org::create::{Plan, plan};

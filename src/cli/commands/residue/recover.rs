@@ -9,7 +9,7 @@ use crate::cli::commands::capture::OutArgs;
 use crate::cli::commands::residue::files::FilesArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, printable};
+use crate::cli::terminal::report::{Human, printable};
 use crate::error::Result;
 use crate::finding::counted;
 use crate::ops::residue::recover::recover;

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::commands::residue::files::FilesArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::Human;
+use crate::cli::terminal::report::Human;
 use crate::error::Result;
 use crate::finding::counted;
 use crate::ops::residue::scan::{Counts, scan};

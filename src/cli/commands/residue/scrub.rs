@@ -10,7 +10,7 @@ use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::{Human, unchanged};
+use crate::cli::terminal::report::{Human, unchanged};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;

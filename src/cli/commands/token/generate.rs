@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::stdout;
-use crate::cli::terminal::ui::Human;
+use crate::cli::terminal::closed_stdout;
+use crate::cli::terminal::report::Human;
 use crate::error::Result;
 use crate::ops::token::generate::generate;
 
@@ -16,7 +16,7 @@ use crate::ops::token::generate::generate;
 /// # Errors
 /// When the system provides no random bytes, or standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
-    stdout::ensure_open()?;
+    closed_stdout::ensure_open()?;
     let token = generate()?;
     let ui = session.ui();
     let report = ui.render(&Generated {

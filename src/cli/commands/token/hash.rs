@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::report::Human;
 use crate::cli::terminal::secret_input::{Secret, read_secret};
-use crate::cli::terminal::ui::Human;
 use crate::error::Result;
 use crate::metadata::Variant;
 use crate::ops::token::hash::hash;

@@ -8,7 +8,7 @@ use crate::cli::commands::user::WhoArgs;
 use crate::cli::commands::user::report::{Action, Report};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::ui::printable;
+use crate::cli::terminal::report::printable;
 use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::{Fingerprint, Id};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::cli::terminal::ui::{Human, printable, unchanged};
+use crate::cli::terminal::report::{Human, printable, unchanged};
 use crate::metadata::Id;
 use crate::ops::user::list::User;
 

@@ -20,8 +20,8 @@ use crate::store::bolt::write::load::Loader;
 use crate::store::bolt::write::pack::NodeWriter;
 use crate::store::bolt::write::space::Space;
 use crate::store::change::no_such_bucket;
+use crate::store::partial_reads::whole;
 use crate::store::progress::Progress;
-use crate::store::whole::whole;
 use crate::store::{ChangeSet, Device, MemoryFile, Preview, Snapshot};
 
 /// The page size of new files in bytes: bolt's own on most machines.

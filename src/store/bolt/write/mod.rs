@@ -46,9 +46,9 @@ use crate::store::bolt::write::encode::{freelist, freelist_size};
 use crate::store::bolt::write::pack::NodeWriter;
 use crate::store::bolt::write::rebuild::{Checked, Source, TreeChanges, rebuild};
 use crate::store::bolt::write::space::{Space, contains, pages_of};
+use crate::store::bucket_edits::{Edit, Edits};
 use crate::store::change::{BucketChange, no_such_bucket, valid_key};
 use crate::store::device::View;
-use crate::store::edits::{Edit, Edits};
 use crate::store::{
     ChangeSet, CommitOutcome, Committed, Device, ProtectedBytes, Snapshot, Unused, Wipe,
 };

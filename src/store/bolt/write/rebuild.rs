@@ -17,8 +17,8 @@ use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::validate::{Reference, read_node, validate};
 use crate::store::bolt::write::encode::{Body, Draft};
 use crate::store::bolt::write::pack::{ChildEntry, NodeWriter, Packer};
+use crate::store::bucket_edits::Edits;
 use crate::store::change::{PairAction, Transform};
-use crate::store::edits::Edits;
 
 /// The changes to one tree.
 pub(super) struct TreeChanges<'c> {

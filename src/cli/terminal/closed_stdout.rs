@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
 
-use crate::cli::terminal::ui::stdout_failed;
+use crate::cli::terminal::report::stdout_failed;
 use crate::error::Result;
 
 /// The null device.

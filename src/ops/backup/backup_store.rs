@@ -7,15 +7,15 @@ use std::thread;
 
 use crate::error::{Error, IoContext, Result};
 use crate::finding::Finding;
-use crate::ops::backup::pack::temporary;
-use crate::ops::backup::restore_target::NewTargetFile;
+use crate::ops::backup::compression::temporary;
+use crate::ops::backup::move_into_place::NewTargetFile;
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{StoreFacts, look};
 use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::verify_structure;
 use crate::ops::files::disk::Disk;
 use crate::ops::files::new_file::{NewFile, folder_of};
-use crate::ops::files::output::new_beside;
+use crate::ops::files::secret_output::new_beside;
 use crate::ops::timestamp::Timestamp;
 use crate::store::{
     ChangeSet, Commit, Engine, Inspect, OpenOptions, Progress, Snapshot, Store, Unpacked,

@@ -14,7 +14,7 @@ use crate::ops::capture::read::Unseal;
 use crate::ops::capture::seal::Seal;
 use crate::ops::capture::{Format, Writer, each, read};
 use crate::ops::files::checksums::{ChecksumWriter, reads_back};
-use crate::ops::files::output::{Finished, OutputFile};
+use crate::ops::files::secret_output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::Snapshot;
 

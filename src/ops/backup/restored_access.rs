@@ -2,8 +2,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Id, Storage};
-use crate::ops::backup::operator::{Supplied, supplied};
 use crate::ops::backup::summary::StoreFacts;
+use crate::ops::backup::supplied_token::{Supplied, supplied};
 use crate::ops::backup::token::owner;
 use crate::ops::recover;
 use crate::ops::timestamp::Timestamp;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::files::disk::{Disk, Step};
 use crate::ops::files::new_file::{NewFile, folder_of};
-use crate::ops::files::output::{Finished, OutputFile, new_beside};
+use crate::ops::files::secret_output::{Finished, OutputFile, new_beside};
 use crate::store::{FileIdentity, Held};
 
 /// Files that SQLite leaves beside a database that was not closed. If one of them stayed, SQLite

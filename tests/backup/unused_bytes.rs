@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use boltkey::finding::Severity;
-use boltkey::ops::backup::operator_access::OperatorSource;
 use boltkey::ops::backup::restore::Planned;
+use boltkey::ops::backup::restored_access::OperatorSource;
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::files::disk::RealDisk;
 use boltkey::secret::Token;
@@ -17,8 +17,8 @@ use boltkey::store::{
 use tempfile::TempDir;
 
 use crate::scene::{into_empty, planned};
+use crate::support::bolt_image::checksum;
 use crate::support::fixtures::{fixture, gzip, operator_token};
-use crate::support::image::checksum;
 
 const STORES: [&str; 6] = [
     "fresh-2.9.1-plaintext",

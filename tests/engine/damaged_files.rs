@@ -11,8 +11,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use crate::support::bolt_image::Image;
 use crate::support::fixtures::{content, fixtures};
-use crate::support::image::Image;
 use boltkey::store::bolt::{Bolt, Code};
 use boltkey::store::{Inspect, MAX_KEY_SIZE, MemoryFile, Snapshot};
 
@@ -263,9 +263,9 @@ fn entry(code: Code, base: &str, path: &Path, findings: &BTreeSet<String>) -> St
     let findings: Vec<&str> = findings.iter().map(String::as_str).collect();
     let command = "command\tBOLTKEY_WRITE_DAMAGED=1 cargo test --test engine every_code";
     format!(
-        "{file}\tproducer\tbbolt v1.3.6, then tests/engine/checker.rs\t{command}\tcontent\tbbolt/{base} \
+        "{file}\tproducer\tbbolt v1.3.6, then tests/engine/damaged_files.rs\t{command}\tcontent\tbbolt/{base} \
          with one change\tdefect\t{}\tfindings\t{}\n\
-         {}\tproducer\ttests/engine/checker.rs\t{command}\tcontent\tthe findings expected of {file}, one \
+         {}\tproducer\ttests/engine/damaged_files.rs\t{command}\tcontent\tthe findings expected of {file}, one \
          on each line\n",
         code.meaning(),
         findings.join(", "),
