@@ -3,6 +3,7 @@
 //! those files.
 
 pub(crate) mod proof;
+mod refusals;
 
 use std::io::Write;
 use std::ops::Range;
@@ -12,16 +13,16 @@ use std::thread;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Finding, Severity};
+use crate::error::{Error, IoContext, Result};
 use crate::metadata::residue::{Known, Scan};
-use crate::metadata::{Schema, lost_records, migration};
 use crate::ops::capture::before_change::{Capture, CaptureFile, Captured};
 use crate::ops::files::checksums::{ChecksumWriter, reads_back};
 use crate::ops::files::secret_output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::writable::CopyFailed;
-use crate::store::{ChangeSet, Commit, Committed, Engine, Inspect, Snapshot, Wipe, WritableStore};
+use crate::store::{ChangeSet, Commit, Committed, Engine, Wipe, WritableStore};
+
+pub use refusals::{all_decoded, known_schema, nothing_lost, verify_structure};
 
 /// Files that are complete and synced before the commit.
 #[derive(Default)]
@@ -42,97 +43,6 @@ impl SideFiles<'_> {
         let mut files = self.keep_copy.into_iter().chain(tokens);
         files.try_for_each(OutputFile::could_create_regular)
     }
-}
-
-/// The schema of a store, if it may be edited.
-///
-/// # Errors
-/// [`ErrorKind::UnknownSchema`] for any schema that this version does not know.
-pub fn known_schema(snapshot: &dyn Snapshot) -> Result<Schema> {
-    let schema = Schema::load(snapshot)?;
-    if schema.known {
-        return Ok(schema);
-    }
-    // If its records can't be read, the schema is unknown.
-    let damage = schema.findings.iter().cloned();
-    let damage = damage.filter(|finding| finding.code.is_structure());
-    all_decoded(&damage.collect::<Vec<_>>())?;
-    let why = match schema.findings.first() {
-        Some(finding) => format!("{}: {}", finding.place, finding.message),
-        None => String::from("no migration is recorded as finished"),
-    };
-    let newest = migration::MIGRATIONS.len();
-    Err(Error::new(
-        ErrorKind::UnknownSchema,
-        format!(
-            "this version does not know the schema of the store; it knows schemas 1 to {newest} \
-             without a gap ({why})"
-        ),
-    )
-    .with_hint(
-        "reading commands still work; boltkey check lists the problems, and if only migrations \
-         are missing, starting influxd once adds them",
-    ))
-}
-
-/// Refuses a store with records that must be kept but can't be decoded.
-///
-/// # Errors
-/// [`ErrorKind::Corrupt`], naming the first of them.
-pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
-    match skipped
-        .iter()
-        .find(|finding| finding.severity == Severity::Error)
-    {
-        None => Ok(()),
-        Some(finding) => Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "{}: {}; a store with such records can't be edited",
-                finding.place, finding.message
-            ),
-        )
-        .with_hint("boltkey check lists all damage; reading commands still work")),
-    }
-}
-
-/// Refuses a store with a damaged structure, as [`commit`] does; for a dry run.
-///
-/// # Errors
-/// [`ErrorKind::Corrupt`] when the structure is damaged, or as [`nothing_lost`].
-pub fn verify_structure(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()> {
-    all_decoded(&inspect.check()?.findings)?;
-    nothing_lost(snapshot, inspect)
-}
-
-/// Refuses a store that has lost records which are still on pages outside all trees. Any commit
-/// would reuse or wipe these pages.
-///
-/// # Errors
-/// [`ErrorKind::Corrupt`] when there are such pages.
-pub fn nothing_lost(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()> {
-    let Some(finding) = lost_records::find(snapshot, inspect)? else {
-        return Ok(());
-    };
-    let errors = inspect.check()?.findings;
-    let damaged = errors.iter().any(|f| f.severity == Severity::Error);
-    Err(Error::new(
-        ErrorKind::Corrupt,
-        format!(
-            "can't be changed: {}{}: {}; writing would destroy them, so the file is not edited",
-            if damaged {
-                "its structure is damaged, and "
-            } else {
-                ""
-            },
-            finding.place,
-            finding.message
-        ),
-    )
-    .with_hint(
-        "boltkey capture --out FILE and boltkey residue recover --out FILE write out the tokens \
-         that can still be read; boltkey check lists all damage",
-    ))
 }
 
 /// Commits `changes` as one transaction. The files of `side_files` are complete before the commit.
