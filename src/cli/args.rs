@@ -1,6 +1,6 @@
 //! The list of all commands and its dispatch. No command imports this file.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::cli::commands;
 use crate::cli::exit::Outcome;
@@ -168,12 +168,12 @@ impl Command {
     }
 }
 
-/// Runs the command.
+/// Runs the command. `program` is the complete definition, for completions and manual pages.
 ///
 /// # Errors
 /// The errors of the command; [`ErrorKind::Usage`] for `--previous` with a command that changes
 /// the database or does not read one.
-pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
+pub fn dispatch(command: Command, program: clap::Command, session: &Session) -> Result<Outcome> {
     if session.previous() && !command.only_reads() {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -204,13 +204,15 @@ pub fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Compact(args) => commands::compact::run(args, session),
         Command::Backup(command) => commands::backup::run(command, session),
         Command::Token(command) => commands::token::run(command, session),
-        Command::Completions(args) => commands::completions::run(&args, Cli::command(), session),
-        Command::Man(args) => commands::man::run(&args, Cli::command(), session),
+        Command::Completions(args) => commands::completions::run(&args, program, session),
+        Command::Man(args) => commands::man::run(&args, program, session),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

@@ -4,15 +4,18 @@
 mod args;
 mod change;
 mod commands;
+mod database_argument;
 pub mod exit;
 mod globals;
 pub mod host;
 mod session;
+mod suggestions;
 pub mod terminal;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::session::Session;
 use crate::cli::terminal::report::Ui;
@@ -20,21 +23,37 @@ use crate::cli::terminal::report::Ui;
 /// The complete command definition, for completions, manual pages and tests.
 #[must_use]
 pub fn command() -> clap::Command {
-    args::Cli::command()
+    database_argument::add_to(args::Cli::command())
 }
 
 /// Runs the program with the process's arguments, streams and environment.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match args::Cli::try_parse() {
+    let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(refused) => return terminal::usage::answer(&refused),
     };
     anstream::ColorChoice::from(cli.globals.color).write_global();
     let ui = Ui::new(&cli.globals);
     let session = Session::new(cli.globals, ui);
-    match args::dispatch(cli.command, &session) {
+    match args::dispatch(cli.command, command(), &session) {
         Ok(outcome) => outcome.into(),
         Err(error) => session.ui().fail(&session.advise(error)),
     }
+}
+
+/// Parses the arguments of the process.
+fn parse(arguments: Vec<OsString>) -> Result<args::Cli, clap::Error> {
+    let mut program = command();
+    let matches = program
+        .try_get_matches_from_mut(&arguments)
+        .map_err(|mut refused| {
+            suggestions::correct(&mut refused, &program, &arguments);
+            refused
+        })?;
+    let database = database_argument::given(&matches);
+    let mut cli =
+        args::Cli::from_arg_matches(&matches).map_err(|refused| refused.format(&mut program))?;
+    cli.globals.db = database.or(cli.globals.db);
+    Ok(cli)
 }

@@ -85,13 +85,24 @@ fn standard_output_holds_the_tokens_alone() {
         assert_eq!(tokens_of(&ran.json()), wanted);
 
         let ran = write(&sandbox, command, &database, "-", &["--format", "env"]).code(0);
-        assert_eq!(ran.stdout.lines().count(), wanted.len());
-        for line in ran.stdout.lines() {
+        // Before each token a comment that describes it.
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines.len(), 2 * wanted.len());
+        for pair in lines.chunks(2) {
+            let [comment, line] = pair else {
+                panic!("{pair:?}")
+            };
+            let name = line.split('=').next().unwrap();
             assert!(
                 line.starts_with("INFLUX_TOKEN_") && line.ends_with('\''),
                 "{line}"
             );
+            assert!(comment.starts_with(&format!("# {name}: \"")), "{comment}");
         }
+        assert!(
+            ran.stdout.contains(", custom of \"alice\" in \"acme\": "),
+            "{ran:?}"
+        );
         let ran = write(&sandbox, command, &database, "-", &["--format", "csv"]).code(0);
         assert!(ran.stdout.lines().count() > wanted.len());
 

@@ -45,7 +45,7 @@ fn usage_errors_are_told_as_text_and_as_json() {
         (&["auth"], "subcommand"),
         (&["auth", "lst"], "unrecognized subcommand"),
         (&["status", "--nope"], "--nope"),
-        (&["status", "extra"], "extra"),
+        (&["locate", "extra"], "extra"),
         (&["status", "--db"], "--db"),
         (&["status", "--db", ""], "--db"),
         (&["status", "--wait", "5"], "500ms, 5s or 2m"),

@@ -104,11 +104,16 @@ fn a_manual_page_for_every_command() {
         .collect();
     wanted.sort();
 
-    sandbox
-        .run(["man", "--out", "missing"])
-        .code(1)
-        .tells(&["missing"]);
     let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.1");
+    fs::write(&file, "not ours").unwrap();
+    let below = file.join("pages");
+    let below = below.to_str().unwrap();
+    sandbox.run(["man", "--out", below]).code(1).tells(&[below]);
+    // A folder that does not exist is made.
+    let new = folder.path().join("share/man1");
+    sandbox.run(["man", "--out", new.to_str().unwrap()]).ok();
+    assert_eq!(fs::read_dir(&new).unwrap().count(), wanted.len());
     fs::write(folder.path().join("boltkey.1"), "an older page").unwrap();
     fs::write(folder.path().join("other.1"), "not ours").unwrap();
     let path = folder.path().to_str().unwrap();

@@ -12,6 +12,7 @@
 mod support;
 
 mod apply;
+mod arguments;
 mod auth_create;
 mod auth_rotate;
 mod backup_export;

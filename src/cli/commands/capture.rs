@@ -27,8 +27,8 @@ pub struct OutArgs {
     /// Output file, which must not exist; created with mode 0600 (- for standard output)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Output format; json and env are for programs; in csv, an apostrophe precedes fields that a
-    /// spreadsheet would run as a formula
+    /// Output format; in csv, an apostrophe precedes names and descriptions that a spreadsheet
+    /// would run as a formula, never a token
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     format: FormatArg,
     #[command(flatten)]

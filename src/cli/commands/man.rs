@@ -9,13 +9,13 @@ use serde::Serialize;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
-use crate::error::{ErrorKind, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::finding::counted;
 
 /// Options of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Existing folder for the pages; replaces older pages of boltkey
+    /// Folder for the pages; made if it does not exist, older pages of boltkey are replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -29,6 +29,7 @@ pub fn run(args: &ManArgs, program: clap::Command, session: &Session) -> Result<
     // Sets the full name and the inherited options of each subcommand.
     command.build();
     let mut pages = Vec::new();
+    std::fs::create_dir_all(&args.out).at("create the folder", &args.out)?;
     write_pages(&command, &args.out, &mut pages)?;
     session.ui().report(&Pages {
         out: args.out.clone(),
@@ -45,13 +46,7 @@ fn write_pages(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) 
     let mut text = Vec::new();
     page.render(&mut text)
         .and_then(|()| std::fs::write(&path, text))
-        .at("write", &path)
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => {
-                error.with_hint("create the folder first, or choose another one")
-            }
-            _ => error,
-        })?;
+        .at("write", &path)?;
     pages.push(name);
     for subcommand in command.get_subcommands().filter(|c| !c.is_hide_set()) {
         write_pages(subcommand, folder, pages)?;

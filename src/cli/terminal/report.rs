@@ -237,8 +237,12 @@ pub fn printable(text: &str) -> String {
         c.is_control()
             || matches!(
                 c,
-                '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+                '\u{061c}' | '\u{00ad}' | '\u{180e}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
             )
+            // Zero width, and marks of direction.
+            || ('\u{200b}'..='\u{200f}').contains(&c)
+            || ('\u{2060}'..='\u{2064}').contains(&c)
+            || ('\u{e0000}'..='\u{e007f}').contains(&c)
             || ('\u{202a}'..='\u{202e}').contains(&c)
             || ('\u{2066}'..='\u{2069}').contains(&c)
     };
@@ -261,6 +265,8 @@ mod tests {
     fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
         assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(printable("ad\u{200b}min"), "ad\\u{200b}min");
+        assert_eq!(printable("ad\u{2060}min"), "ad\\u{2060}min");
         assert_eq!(printable("Zähler 日本"), "Zähler 日本");
     }
 }

@@ -37,6 +37,8 @@ pub struct Captured {
     pub user_id: Option<Id>,
     /// The owner's name; empty when the user was deleted.
     pub user: String,
+    /// The permissions of a custom token, such as `read:buckets, write:tasks`; empty otherwise.
+    pub permissions: String,
 }
 
 /// How captured tokens are written.
@@ -45,9 +47,10 @@ pub enum Format {
     /// `{"format":"boltkey-capture/1","tokens":[…]}`.
     #[default]
     Json,
-    /// A header line, then the fields of the JSON form in the same order, all quoted.
+    /// A header line, then the fields of the JSON form in the same order, all quoted. Tokens and
+    /// other exact fields are written byte for byte.
     Csv,
-    /// `INFLUX_TOKEN_<ID>='…'`, for a shell to read.
+    /// `INFLUX_TOKEN_<ID>='…'`, for a shell to read, after a comment that describes the token.
     Env,
 }
 
@@ -138,16 +141,26 @@ impl Captured {
     fn of(record: &Authorization<'_>, token: Token, catalog: &Catalog) -> Self {
         let org = catalog.orgs.get(&record.org_id);
         let user = record.user_id.and_then(|id| catalog.users.get(&id));
+        let kind = record.class().kind;
+        let permissions = match kind {
+            Kind::Custom => {
+                let texts: Vec<String> =
+                    record.permissions.iter().map(ToString::to_string).collect();
+                texts.join(", ")
+            }
+            _ => String::new(),
+        };
         Self {
             id: record.id,
             token,
-            kind: Some(record.class().kind),
+            kind: Some(kind),
             description: record.description.to_string(),
             status: record.shown_status().to_owned(),
             org_id: Some(record.org_id),
             org: org.map(|org| org.name.clone()).unwrap_or_default(),
             user_id: record.user_id,
             user: user.map(|user| user.name.clone()).unwrap_or_default(),
+            permissions,
         }
     }
 
@@ -163,6 +176,7 @@ impl Captured {
             org: String::new(),
             user_id: None,
             user: String::new(),
+            permissions: String::new(),
         }
     }
 }
@@ -209,7 +223,7 @@ impl<'o> Writer<'o> {
         let mut line = Zeroizing::new(Vec::with_capacity(4096));
         match format {
             Format::Json => out.write_all(b"{\"format\":\"boltkey-capture/1\",\"tokens\":[")?,
-            Format::Csv => csv(COLUMNS, &mut line)?,
+            Format::Csv => csv_row(COLUMNS.map(|column| (Field::Exact, column)), &mut line),
             Format::Env => {}
         }
         out.write_all(&line)?;
@@ -233,7 +247,7 @@ impl<'o> Writer<'o> {
                 self.line.extend_from_slice(before);
                 json(token, &mut self.line)?;
             }
-            Format::Csv => csv_line(token, &mut self.line)?,
+            Format::Csv => csv_line(token, &mut self.line),
             Format::Env => env_line(token, &mut self.line)?,
         }
         self.first = false;
@@ -282,53 +296,84 @@ fn json(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
     Ok(serde_json::to_writer(line, &object)?)
 }
 
-/// One token as a line of the CSV form.
-fn csv_line(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
+/// One token as a line of the CSV form. Names and descriptions, which people choose, may look like
+/// a formula; all other fields are exact.
+fn csv_line(captured: &Captured, line: &mut Vec<u8>) {
     let id = |id: Option<Id>| id.map(|id| id.to_string()).unwrap_or_default();
-    csv(
-        [
-            &captured.id.to_string(),
-            captured.token.reveal(),
-            captured.kind.map_or("", Kind::name),
-            &captured.description,
-            &captured.status,
-            &id(captured.org_id),
-            &captured.org,
-            &id(captured.user_id),
-            &captured.user,
-        ],
-        line,
-    )
+    let fields: [(Field, &str); COLUMNS.len()] = [
+        (Field::Exact, &captured.id.to_string()),
+        (Field::Exact, captured.token.reveal()),
+        (Field::Exact, captured.kind.map_or("", Kind::name)),
+        (Field::Text, &captured.description),
+        (Field::Exact, &captured.status),
+        (Field::Exact, &id(captured.org_id)),
+        (Field::Text, &captured.org),
+        (Field::Exact, &id(captured.user_id)),
+        (Field::Text, &captured.user),
+    ];
+    csv_row(fields, line);
 }
 
-/// Quotes every field. A text that a spreadsheet would treat as a formula gets an apostrophe in
-/// front, as spreadsheets write it. One token in 64 begins with `-` and gets it too.
-fn csv(fields: [&str; COLUMNS.len()], line: &mut Vec<u8>) -> io::Result<()> {
-    for (n, field) in fields.into_iter().enumerate() {
+/// What a CSV field contains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// A value that is written byte for byte.
+    Exact,
+    /// A text that people choose. If a spreadsheet would treat it as a formula, it gets an
+    /// apostrophe in front, as spreadsheets write it.
+    Text,
+}
+
+/// Writes one line.
+fn csv_row(fields: [(Field, &str); COLUMNS.len()], line: &mut Vec<u8>) {
+    for (n, (kind, text)) in fields.into_iter().enumerate() {
         if n > 0 {
             line.push(b',');
         }
-        let apostrophe = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-            "'"
-        } else {
-            ""
-        };
-        write!(line, "\"{apostrophe}")?;
-        for (n, part) in field.split('"').enumerate() {
-            if n > 0 {
-                line.extend_from_slice(b"\"\"");
-            }
-            line.extend_from_slice(part.as_bytes());
-        }
-        line.push(b'"');
+        csv_field(kind, text, line);
     }
     line.extend_from_slice(b"\r\n");
-    Ok(())
 }
+
+/// Writes one quoted field.
+fn csv_field(kind: Field, text: &str, line: &mut Vec<u8>) {
+    line.push(b'"');
+    if kind == Field::Text && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        line.push(b'\'');
+    }
+    for (n, part) in text.split('"').enumerate() {
+        if n > 0 {
+            line.extend_from_slice(b"\"\"");
+        }
+        line.extend_from_slice(part.as_bytes());
+    }
+    line.push(b'"');
+}
+
+/// The start of a comment in the `env` form.
+const COMMENT: &str = "# INFLUX_TOKEN_";
 
 /// One token as a shell assignment. Only the ID is part of the name, because people choose all
 /// other texts.
+///
+/// The comment before it describes the token. Debug output escapes line ends, control characters
+/// and invisible ones.
 fn env_line(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
+    write!(line, "{COMMENT}{}: ", captured.id)?;
+    match captured.kind {
+        None => write!(line, "its record can't be decoded")?,
+        Some(kind) => write!(line, "{:?}, {}", captured.description, kind.name())?,
+    }
+    for (of, name) in [("of", &captured.user), ("in", &captured.org)] {
+        if !name.is_empty() {
+            write!(line, " {of} {name:?}")?;
+        }
+    }
+    if !captured.permissions.is_empty() {
+        let permissions = format!("{:?}", captured.permissions);
+        write!(line, ": {}", permissions.trim_matches('"'))?;
+    }
+    line.push(b'\n');
     write!(line, "INFLUX_TOKEN_{}='", captured.id)?;
     for (n, part) in captured.token.reveal().split('\'').enumerate() {
         if n > 0 {
@@ -365,13 +410,13 @@ mod tests {
     }
 
     #[test]
-    fn csv_quotes_everything_and_defuses_formulas() {
+    fn csv_quotes_everything_and_defuses_only_chosen_texts() {
         let text = text("-abc==", "=1+\"x\"\nnext", Format::Csv);
         let (header, line) = text.split_once("\r\n").unwrap();
         assert!(header.starts_with("\"id\",\"token\",\"kind\","));
         assert_eq!(
             line,
-            "\"0000000000000a01\",\"'-abc==\",\"\",\"'=1+\"\"x\"\"\nnext\",\"\",\"\",\"\",\"\",\"\"\r\n"
+            "\"0000000000000a01\",\"-abc==\",\"\",\"'=1+\"\"x\"\"\nnext\",\"\",\"\",\"\",\"\",\"\"\r\n"
         );
     }
 

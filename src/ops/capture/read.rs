@@ -252,7 +252,8 @@ enum Text {
     Other(IgnoredAny),
 }
 
-/// Reads the CSV form of a capture. Removes the apostrophe before a text that looks like a formula.
+/// Reads the CSV form of a capture. Earlier versions wrote an apostrophe before a token that looks
+/// like a formula, so the token is tried without it too.
 fn read_csv(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) -> Result<()> {
     const TOKEN: usize = 1;
     let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(input);
@@ -275,7 +276,8 @@ fn read_csv(input: impl Read, name: &str, visit: &mut dyn FnMut(Vec<Token>)) -> 
     Ok(())
 }
 
-/// Reads one token per line, or an assignment as in the `env` form. Blank lines are skipped.
+/// Reads one token per line, or an assignment as in the `env` form. Blank lines and comments of the
+/// `env` form are skipped.
 fn read_lines(
     mut input: impl BufRead,
     name: &str,
@@ -306,7 +308,7 @@ fn read_lines(
         };
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.trim().is_empty() {
+        if text.trim().is_empty() || text.starts_with(super::COMMENT) {
             continue;
         }
         let mut texts = vec![Token::new(text.to_owned())];
