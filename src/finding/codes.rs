@@ -304,6 +304,9 @@ codes! {
     IndexDangling, Warning, "metadata.index-dangling", true,
         "An index entry leads to nothing. Nobody else can get the name.",
         "Use another name, or restore a backup.";
+    NameTaken, Error, "metadata.name-taken", false,
+        "Two users, organizations or buckets have one name. influxd finds only the one that the index leads to.",
+        "Rename or delete one of them over the API, by its ID.";
     MappingIndexAbsent, Error, "metadata.mapping-index-absent", false,
         "An ownership has no index entry, so the user's login does not get it.",
         "Delete the ownership over the API and make it again.";
@@ -316,6 +319,9 @@ codes! {
     BucketOrgGone, Warning, "metadata.bucket-org-gone", true,
         "The organization of an InfluxDB bucket was deleted.",
         "Nothing has to be done.";
+    DbrpBucketGone, Warning, "metadata.dbrp-bucket-gone", true,
+        "The bucket of a 1.x database mapping was deleted, so its database can't be queried.",
+        "influx v1 dbrp delete removes the mapping on a running server.";
     // points
     TsmUndecodable, Error, "metadata.tsm-undecodable", false,
         "influxd can't decode the time-series metadata and does not start.",

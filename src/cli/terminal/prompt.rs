@@ -30,12 +30,12 @@ pub fn confirm(yes: bool, question: &str) -> Result<()> {
     }
 }
 
-/// Lets one of several names be chosen, by its number or as it is. Never guesses, whatever
-/// `--yes` says.
+/// Lets one of several names be chosen, by its number or as it is, and returns its place in
+/// `names`. Never guesses, whatever `--yes` says.
 ///
 /// # Errors
 /// `nobody` when nobody is there to answer, [`ErrorKind::Refused`] when no answer is one.
-pub fn choose<'n>(what: &str, names: &[&'n str], nobody: impl Fn() -> Error) -> Result<&'n str> {
+pub fn choose(what: &str, names: &[String], nobody: impl Fn() -> Error) -> Result<usize> {
     if !is_possible() {
         return Err(nobody());
     }
@@ -49,9 +49,10 @@ pub fn choose<'n>(what: &str, names: &[&'n str], nobody: impl Fn() -> Error) -> 
         let by_number = answer
             .parse::<usize>()
             .ok()
-            .and_then(|number| names.get(number.checked_sub(1)?));
-        if let Some(name) = names.iter().find(|name| **name == answer).or(by_number) {
-            return Ok(name);
+            .and_then(|number| number.checked_sub(1))
+            .filter(|number| *number < names.len());
+        if let Some(chosen) = names.iter().position(|name| *name == answer).or(by_number) {
+            return Ok(chosen);
         }
         say(&format!("{} is none of them.\n", printable(&answer)));
     }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::check::{Checker, place};
+use crate::metadata::lookup::Lookup;
 use crate::metadata::{Id, names};
 
 impl Checker<'_> {
@@ -28,26 +29,31 @@ impl Checker<'_> {
         let mut found = Vec::new();
         for org in self.catalog.orgs.values() {
             for name in ["_tasks", "_monitoring"] {
-                let there = self
-                    .catalog
-                    .buckets
-                    .values()
-                    .any(|bucket| bucket.org_id == org.id && bucket.name == name);
-                if there {
-                    continue;
-                }
+                // influxd goes by the index here too.
+                let hidden = match self.catalog.bucket_by_name(org.id, name) {
+                    Lookup::Found(_) | Lookup::Elsewhere { .. } => continue,
+                    Lookup::Nobody => false,
+                    Lookup::NoEntry(records) | Lookup::Blocked { records, .. } => {
+                        !records.is_empty()
+                    }
+                };
                 let at = place(names::ORGANIZATIONS, org.id);
                 if name == "_tasks" && with_tasks.contains(&org.id) {
                     found.push((
                         Code::TasksBucketAbsent,
                         at,
                         format!(
-                            "organization {:?} has tasks and no bucket for their logs; influxd \
+                            "organization {:?} has tasks and {} bucket for their logs; influxd \
                              does not start: bucket \"_tasks\" not found",
-                            org.name
+                            org.name,
+                            if hidden {
+                                "the index does not lead to the"
+                            } else {
+                                "no"
+                            }
                         ),
                     ));
-                } else {
+                } else if !hidden {
                     found.push((
                         Code::SystemBucketAbsent,
                         at,

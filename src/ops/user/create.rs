@@ -51,16 +51,7 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     all_decoded(&catalog.skipped)?;
     let refused = |why: String| Error::new(ErrorKind::Refused, why);
     let name = options.name.as_str();
-    valid_user_name(name).map_err(|why| refused(why.into()))?;
-    let known = catalog.user_by_name(name).is_some();
-    if known || snapshot.get(names::USER_INDEX, name.as_bytes())?.is_some() {
-        let error = refused(format!("user with name {name:?} already exists"));
-        return Err(error.with_hint(if known {
-            "boltkey user password gives an existing user another password"
-        } else {
-            "boltkey check tells which index entry blocks the name"
-        }));
-    }
+    name_is_free(&catalog, name)?;
     let org = match &options.org {
         None => None,
         by => Some(resolve::org(&catalog, by.as_ref(), ErrorKind::Usage)?.id),
@@ -90,6 +81,19 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     }
     let user = list::by_id(&Preview::new(snapshot, &changes), id)?;
     Ok(Plan { changes, user })
+}
+
+/// Refuses a name that InfluxDB does not take, that is taken, or that an index entry blocks.
+///
+/// # Errors
+/// [`ErrorKind::Refused`].
+pub(crate) fn name_is_free(catalog: &Catalog, name: &str) -> Result<()> {
+    valid_user_name(name).map_err(|why| Error::new(ErrorKind::Refused, why))?;
+    resolve::must_be_free(
+        &catalog.user_by_name(name),
+        name,
+        "boltkey user password gives an existing user another password",
+    )
 }
 
 impl Plan {

@@ -117,6 +117,7 @@ impl ChangeCommand for CreateUser {
             dry_run: ending.dry_run,
             user: &plan.user,
             tokens: None,
+            index_entry_made: false,
             action: Action::Create,
         })
     }

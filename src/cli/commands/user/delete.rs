@@ -91,6 +91,7 @@ impl ChangeCommand for DeleteUser {
             dry_run: ending.dry_run,
             user: &plan.user,
             tokens: Some(&plan.tokens),
+            index_entry_made: false,
             action: Action::Delete,
         })
     }

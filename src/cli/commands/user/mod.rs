@@ -105,6 +105,9 @@ struct Report<'a> {
     /// The authorizations that nobody owns any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<&'a [Id]>,
+    /// Whether the missing index entry of the name is made with the password.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    index_entry_made: bool,
     #[serde(skip)]
     action: Action,
 }
@@ -137,11 +140,26 @@ impl Human for Report<'_> {
             }
             return Ok(());
         }
+        if self.index_entry_made {
+            let done = if self.dry_run { "would be" } else { "was" };
+            writeln!(
+                out,
+                "the missing entry of the name in the index {done} made, so that influxd finds \
+                 the user"
+            )?;
+        }
         if !self.user.has_password {
             writeln!(
                 out,
                 "there is no password, so nobody can sign in: boltkey user password sets one"
             )?;
+        } else if let Some(because) = &self.user.because {
+            let known = match self.user.signs_in {
+                Some(true) => "the user",
+                Some(false) => "nobody can sign in:",
+                None => "whether the user can sign in is unknown:",
+            };
+            writeln!(out, "{known} {}", printable(because))?;
         }
         let orgs: Vec<&str> = self
             .user

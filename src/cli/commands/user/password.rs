@@ -58,6 +58,7 @@ struct SetPassword {
 struct Who {
     user: User,
     had_one: bool,
+    mends: bool,
 }
 
 impl ChangeCommand for SetPassword {
@@ -97,9 +98,13 @@ impl ChangeCommand for SetPassword {
 
     fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
         let name = printable(&format!("{:?}", plan.user.name));
+        let mends = match plan.mends {
+            true => " The missing index entry of the name is made too.",
+            false => "",
+        };
         Ok(plan
             .had_one
-            .then(|| format!("Give {name} a new password? The old password stops working.")))
+            .then(|| format!("Give {name} a new password? The old password stops working.{mends}")))
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Who> {
@@ -107,9 +112,12 @@ impl ChangeCommand for SetPassword {
             user: User {
                 // The plan shows the user as it will be.
                 has_password: plan.had_one,
+                signs_in: None,
+                because: None,
                 ..plan.user.clone()
             },
             had_one: plan.had_one,
+            mends: plan.mends,
         })
     }
 
@@ -133,6 +141,7 @@ impl ChangeCommand for SetPassword {
             dry_run: ending.dry_run,
             user: &plan.user,
             tokens: None,
+            index_entry_made: plan.mends,
             action: Action::Password,
         })
     }
