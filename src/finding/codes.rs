@@ -297,13 +297,13 @@ codes! {
     // names and owners
     IndexAbsent, Error, "metadata.index-absent", false,
         "A user, organization or bucket has no index entry, so influxd does not find it by name.",
-        "Restore a backup, or address it by its ID over the API.";
+        "boltkey user password --id ID makes the entry of a user. Others are addressed by their ID over the API.";
     IndexElsewhere, Error, "metadata.index-elsewhere", false,
         "The index entry of a user, organization or bucket leads to another one.",
         "Restore a backup.";
     IndexDangling, Warning, "metadata.index-dangling", true,
         "An index entry leads to nothing. Nobody else can get the name.",
-        "Use another name, or restore a backup.";
+        "boltkey user delete --id ID frees the name of a user. For others use another name.";
     NameTaken, Error, "metadata.name-taken", false,
         "Two users, organizations or buckets have one name. influxd finds only the one that the index leads to.",
         "Rename or delete one of them over the API, by its ID.";

@@ -74,15 +74,21 @@ fn compare<T: Named>(
                     ),
                 )),
                 (Some(_), _) | (None, Entry::Unknown) => {}
-                (None, Entry::Absent) => found.push(Finding::new(
-                    Code::IndexAbsent,
-                    at,
-                    format!(
+                (None, Entry::Absent) => {
+                    let message = format!(
                         "{what} {:?} has no entry in {}, so influxd does not find it by name",
                         record.name(),
                         text(T::INDEX)
-                    ),
-                )),
+                    );
+                    let finding = Finding::new(Code::IndexAbsent, at, message);
+                    found.push(match bucket == names::USERS && same_name.len() == 1 {
+                        true => finding.with_hint(format!(
+                            "boltkey user password --id {} sets a password and makes the entry",
+                            record.id()
+                        )),
+                        false => finding,
+                    });
+                }
                 // One entry, one finding.
                 (None, Entry::To(_) | Entry::Invalid) if number > 0 => {}
                 (None, Entry::To(id)) => found.push(Finding::new(
@@ -123,14 +129,19 @@ fn compare<T: Named>(
                 format!("the entry leads to {}, which has another name", target(id)),
             )
             .with_severity(Severity::Warning),
-            None => Finding::new(
-                Code::IndexDangling,
-                entry_at(key),
-                format!(
+            None => {
+                let message = format!(
                     "no {what} has this name, and the entry leads to {}; the name stays blocked",
                     id.map_or_else(|| String::from("no ID"), target)
-                ),
-            ),
+                );
+                let finding = Finding::new(Code::IndexDangling, entry_at(key), message);
+                match id.filter(|_| bucket == names::USERS) {
+                    Some(id) => {
+                        finding.with_hint(format!("boltkey user delete --id {id} frees the name"))
+                    }
+                    None => finding,
+                }
+            }
         });
     }
 }

@@ -20,6 +20,8 @@ pub struct Plan {
     pub changes: ChangeSet,
     /// As `user list` shows it.
     pub user: User,
+    /// Whether the user's record is gone already, and only the rest is removed.
+    pub left_over: bool,
     /// The authorizations that nobody owns then.
     pub tokens: Vec<Id>,
     /// Those of an operator among them.
@@ -35,7 +37,9 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
-    let user = match left_over(snapshot, &catalog, by)? {
+    let rest = left_over(snapshot, &catalog, by)?;
+    let left_over = rest.is_some();
+    let user = match rest {
         Some(user) => user,
         None => {
             let found = resolve::user(&catalog, Some(by), ErrorKind::Usage)?;
@@ -87,6 +91,7 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
     Ok(Plan {
         changes,
         user,
+        left_over,
         tokens,
         operator_tokens,
     })

@@ -56,6 +56,13 @@ impl ChangeCommand for DeleteUser {
             0 => String::new(),
             _ => format!(", {} among them", counted(operators, "operator token")),
         };
+        if plan.left_over {
+            return Ok(Some(format!(
+                "The user {} does not exist any more. Delete what is left, so that the name is \
+                 free?",
+                printable(&format!("{:?}", plan.user.name)),
+            )));
+        }
         Ok(Some(format!(
             "Delete {}? The login and {} of that user stop working{among}.",
             printable(&format!("{:?}", plan.user.name)),
