@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::lookup::{Lookup, Named};
-use crate::metadata::{Bucket, Catalog, Id, Organization, User};
+use crate::metadata::{Bucket, Catalog, Id, Organization, User, names};
 
 /// How a user or an organization is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,31 +156,22 @@ pub(crate) fn must_be_free<T: Named>(
 
 /// What to do where record and index disagree.
 fn what_helps<T: Named>(lookup: &Lookup<'_, T>) -> String {
-    let is_user = T::WHAT == "user";
-    match lookup {
-        Lookup::NoEntry(records) | Lookup::Blocked { records, .. } if is_user => {
-            match (records.as_slice(), lookup) {
-                ([only], _) => {
-                    return format!(
-                        "boltkey user password --id {} sets a password and mends the entry",
-                        only.id()
-                    );
-                }
-                ([], Lookup::Blocked { to: Some(id), .. }) => {
-                    return format!(
-                        "boltkey user delete --id {id} removes what is left of that user, and \
-                         frees the name"
-                    );
-                }
-                _ => {}
-            }
-        }
-        _ => {}
-    }
-    match lookup {
-        Lookup::Blocked { records, .. } if records.is_empty() => {
-            "choose another name; boltkey check names the entry".into()
-        }
+    let records = match lookup {
+        Lookup::NoEntry(records)
+        | Lookup::Blocked { records, .. }
+        | Lookup::Elsewhere { records, .. } => records.as_slice(),
+        Lookup::Found(_) | Lookup::Nobody => &[],
+    };
+    let is_user = T::INDEX == names::USER_INDEX;
+    match (lookup, records) {
+        (Lookup::NoEntry(_) | Lookup::Blocked { .. }, [only]) if is_user => format!(
+            "boltkey user password --id {} sets a password and makes the entry",
+            only.id()
+        ),
+        (Lookup::Blocked { to: Some(id), .. }, []) if is_user => format!(
+            "boltkey user delete --id {id} removes what is left of that user, and frees the name"
+        ),
+        (Lookup::Blocked { .. }, []) => "choose another name; boltkey check names the entry".into(),
         _ => "where a command takes an ID, that names it all the same; boltkey check tells which \
               record and entry disagree"
             .into(),
