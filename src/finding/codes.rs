@@ -297,13 +297,16 @@ codes! {
     // names and owners
     IndexAbsent, Error, "metadata.index-absent", false,
         "A user, organization or bucket has no index entry, so influxd does not find it by name.",
-        "Address it by its ID over the API, or restore a backup: boltkey backup restore.";
+        "boltkey user password --id ID adds the entry of a user. Address an organization or bucket by its ID over the API, or restore a backup: boltkey backup restore.";
     IndexElsewhere, Error, "metadata.index-elsewhere", false,
         "The index entry of a user, organization or bucket leads to another one.",
         "Restore a backup: boltkey backup restore.";
     IndexDangling, Warning, "metadata.index-dangling", true,
         "An index entry leads to nothing. Nobody else can get the name.",
-        "Use another name, or restore a backup: boltkey backup restore.";
+        "boltkey user delete --id ID frees the name of a user. For an organization or bucket, use another name, or restore a backup: boltkey backup restore.";
+    NameTaken, Error, "metadata.name-taken", false,
+        "Two users, organizations or buckets have the same name. influxd finds only the one that the index entry leads to.",
+        "Rename both over the API, by their IDs. influxd then writes an entry for each. boltkey user delete --id ID deletes one of two users.";
     MappingIndexAbsent, Error, "metadata.mapping-index-absent", false,
         "An ownership has no index entry, so the user's login does not get it.",
         "Restore a backup: boltkey backup restore.";
@@ -316,6 +319,9 @@ codes! {
     BucketOrgGone, Warning, "metadata.bucket-org-gone", true,
         "The organization of an InfluxDB bucket was deleted.",
         "Nothing has to be done.";
+    DbrpBucketGone, Warning, "metadata.dbrp-bucket-gone", true,
+        "The bucket of a mapping of a 1.x database was deleted, so that database can't be queried.",
+        "influx v1 dbrp delete removes the mapping on a running server.";
     // points
     TsmUndecodable, Error, "metadata.tsm-undecodable", false,
         "influxd can't decode the time-series metadata and does not start.",
@@ -330,7 +336,7 @@ codes! {
         "An organization has no system bucket.",
         "Restore a backup (boltkey backup restore): the API makes no buckets whose names begin with an underscore.";
     TasksBucketAbsent, Error, "metadata.tasks-bucket-absent", true,
-        "An organization has tasks and no _tasks bucket. influxd does not start.",
+        "An organization has tasks, but influxd finds no _tasks bucket of it and does not start.",
         "Restore a backup: boltkey backup restore.";
     // 1.x access
     V1IndexAbsent, Error, "metadata.v1-index-absent", false,

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
+use crate::metadata::name_index::NameIndexes;
 use crate::metadata::{Id, names};
 use crate::store::Snapshot;
 
@@ -93,12 +94,14 @@ pub struct Catalog {
     pub orgs: BTreeMap<Id, Organization>,
     /// By ID.
     pub buckets: BTreeMap<Id, Bucket>,
+    /// The names by which influxd finds them.
+    pub indexes: NameIndexes,
     /// Findings about records that were skipped.
     pub skipped: Vec<Finding>,
 }
 
 impl Catalog {
-    /// Reads the three buckets.
+    /// Reads the three buckets, and the indexes of their names.
     ///
     /// # Errors
     /// When the file can't be read; records that can't be decoded are skipped.
@@ -118,23 +121,8 @@ impl Catalog {
             |bucket: &Bucket| bucket.id,
             skipped,
         )?;
+        catalog.indexes = NameIndexes::load(snapshot)?;
         Ok(catalog)
-    }
-}
-
-impl Catalog {
-    /// The user of exactly this name.
-    #[must_use]
-    pub fn user_by_name(&self, name: &str) -> Option<&User> {
-        self.users.values().find(|user| user.name == name)
-    }
-
-    /// The organization of this name, ignoring white space at its start and end.
-    #[must_use]
-    pub fn org_by_name(&self, name: &str) -> Option<&Organization> {
-        self.orgs
-            .values()
-            .find(|org| org.name.trim() == name.trim())
     }
 }
 

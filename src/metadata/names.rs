@@ -43,6 +43,8 @@ pub const INSTANCE: &[u8] = b"idsv1";
 pub const INSTANCE_KEY: &[u8] = b"id";
 /// hex16 ID → source JSON.
 pub const SOURCES: &[u8] = b"sourcesv1";
+/// hex16 ID → JSON of a mapping of a 1.x database to a bucket; since migration 4.
+pub const DBRP: &[u8] = b"dbrpv1";
 /// hex16 ID → task JSON.
 pub const TASKS: &[u8] = b"tasksv1";
 
@@ -93,7 +95,7 @@ pub const ALL: &[&[u8]] = &[
     b"dbrpbyorganddbindexv1",
     b"dbrpbyorgv1",
     b"dbrpdefaultv1",
-    b"dbrpv1",
+    DBRP,
     INSTANCE,
     b"keyvaluelogindexv1",
     b"keyvaluelogv1",

@@ -122,8 +122,8 @@ fn operator_token(
     now: &Timestamp,
 ) -> Result<token_plan::TokenPlan> {
     let catalog = Catalog::load(content)?;
-    let user = catalog.user_by_name(&options.user);
-    let org = catalog.org_by_name(&options.org);
+    let user = catalog.user_by_name(&options.user).found();
+    let org = catalog.org_by_name(&options.org).found();
     let (Some(user), Some(org)) = (user, org) else {
         return Err(Error::new(
             ErrorKind::Refused,

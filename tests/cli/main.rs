@@ -36,6 +36,7 @@ mod hot_journals;
 mod live_store;
 mod locate;
 mod locks;
+mod names;
 mod oracle;
 mod planted_secrets;
 mod previous;

@@ -174,6 +174,18 @@ pub const MUTATORS: &[(&str, Mutator)] = &[
     ("metadata.index-dangling", |m| {
         m.put(names::ORGANIZATION_INDEX, b"was here", ID.as_bytes())
     }),
+    ("metadata.name-taken", |m| {
+        let (_, value) = pair(m, names::USERS, "bob");
+        let mut record: serde_json::Value = serde_json::from_slice(&value).unwrap();
+        record["id"] = ID.into();
+        m.put(names::USERS, ID.as_bytes(), record.to_string().as_bytes());
+    }),
+    ("metadata.dbrp-bucket-gone", |m| {
+        let record = format!(
+            r#"{{"id":"{ID}","database":"d","retention_policy":"r","default":true,"orgID":"{ID}","bucketID":"{ID}"}}"#
+        );
+        m.put(names::DBRP, ID.as_bytes(), record.as_bytes());
+    }),
     ("metadata.mapping-index-absent", |m| {
         let (key, _) = pair(m, names::MAPPINGS_BY_USER, "");
         m.delete(names::MAPPINGS_BY_USER, &key);

@@ -2,6 +2,7 @@
 //! family of records; this one collects the findings.
 
 mod authorizations;
+mod dbrp;
 mod expected;
 mod index;
 mod mappings;
@@ -46,6 +47,7 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     check.v1_authorizations()?;
     check.names()?;
     check.mappings()?;
+    check.dbrp_mappings()?;
     check.time_series()?;
     check.system_buckets()?;
     Ok(check.finish())

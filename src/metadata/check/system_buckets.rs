@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::check::{Checker, place};
+use crate::metadata::lookup::Lookup;
 use crate::metadata::{Id, names};
 
 impl Checker<'_> {
@@ -28,26 +29,36 @@ impl Checker<'_> {
         let mut found = Vec::new();
         for org in self.catalog.orgs.values() {
             for name in ["_tasks", "_monitoring"] {
-                let there = self
-                    .catalog
-                    .buckets
-                    .values()
-                    .any(|bucket| bucket.org_id == org.id && bucket.name == name);
-                if there || self.leads_to_undecodable(org.id, name)? {
-                    continue;
-                }
+                // influxd uses the index here too.
+                let hidden = match self.catalog.bucket_by_name(org.id, name) {
+                    Lookup::Found(_) | Lookup::Elsewhere { .. } => continue,
+                    Lookup::Blocked { to: Some(id), .. }
+                        if self.is_undecodable(names::BUCKETS, id) =>
+                    {
+                        continue;
+                    }
+                    Lookup::Nobody => false,
+                    Lookup::NoEntry(records) | Lookup::Blocked { records, .. } => {
+                        !records.is_empty()
+                    }
+                };
                 let at = place(names::ORGANIZATIONS, org.id);
                 if name == "_tasks" && with_tasks.contains(&org.id) {
                     found.push((
                         Code::TasksBucketAbsent,
                         at,
                         format!(
-                            "organization {:?} has tasks, but no bucket for their logs; influxd \
+                            "organization {:?} has tasks, but {} bucket for their logs; influxd \
                              does not start: bucket \"_tasks\" not found",
-                            org.name
+                            org.name,
+                            if hidden {
+                                "the index does not lead to the"
+                            } else {
+                                "no"
+                            }
                         ),
                     ));
-                } else {
+                } else if !hidden {
                     found.push((
                         Code::SystemBucketAbsent,
                         at,
@@ -60,23 +71,5 @@ impl Checker<'_> {
             self.add(code, place, message);
         }
         Ok(())
-    }
-
-    /// Whether the index of names has a bucket of this name, and its record can't be decoded.
-    fn leads_to_undecodable(&self, org: Id, name: &str) -> Result<bool> {
-        if self.undecodable.is_empty() {
-            return Ok(false);
-        }
-        let mut found = false;
-        let key = format!("{org}{name}");
-        // What damage hides is told by those who read the index.
-        let _ = self.snapshot.scan(names::BUCKET_INDEX, &mut |at, id| {
-            if at == key.as_bytes() {
-                found = Id::from_bytes(id).is_ok_and(|id| self.is_undecodable(names::BUCKETS, id));
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
     }
 }
