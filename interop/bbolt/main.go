@@ -30,6 +30,7 @@ func commands() []command {
 		{"dump", "[--lines|--values] FILE", "the canonical digest of the contents, or its lines", runDump},
 		{"copy", "[--page-size N] [--freelist array|hashmap|none] SRC DST", "everything in a file, in a new file of another form", runCopy},
 		{"commit", "[--freelist array|hashmap|none] [--keep] FILE TRANSACTIONS SEED", "random transactions, then check", runCommit},
+		{"edit", "FILE", "changes from standard input, one JSON object each", runEdit},
 		{"backup", "FILE OUT", "Tx.WriteTo, as influx backup does", runBackup},
 		{"bench", "[-n RUNS] open|check|list|compact FILE", "seconds per run, timed inside the process", runBench},
 		{"measure", "[-n RUNS] [--exit CODE]... COMMAND [ARG]...", "seconds and peak memory (KiB) of whole processes", runMeasure},

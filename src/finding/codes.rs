@@ -227,14 +227,23 @@ codes! {
         "Nothing has to be done.";
     // records
     Undecodable, Error, "metadata.undecodable", false,
-        "influxd can't decode this record. One such authorization keeps InfluxDB 2.8 and later from starting.",
+        "influxd can't decode this record. Such a bucket or migration keeps every release from starting, such an authorization InfluxDB 2.8 and later.",
         "boltkey auth delete removes an authorization that can't be decoded. For other records restore a backup.";
     KeyMismatch, Error, "metadata.key-mismatch", false,
         "The key of a record is not the ID in the record.",
         "Restore a backup: which of the two is right can't be known.";
     BucketAbsent, Error, "metadata.bucket-absent", false,
-        "A bucket of the store that influxd requires does not exist.",
-        "Restore a backup: influxd does not create this bucket on an existing store.";
+        "A bucket of the store does not exist. influxd does not start without it, or tokens or logins do not work.",
+        "Restore a backup: influxd does not create this bucket on an existing store, or makes an empty one.";
+    OtherBucketAbsent, Warning, "metadata.other-bucket-absent", false,
+        "A bucket of the store does not exist. influxd starts, and what belongs there is gone or can't be made.",
+        "Restore a backup: influxd does not create this bucket on an existing store, or makes an empty one.";
+    OtherUndecodable, Warning, "metadata.other-undecodable", false,
+        "influxd can't decode this record, such as a dashboard, a check, a secret or a DBRP mapping. influxd starts; the record, or the list it belongs to, can't be shown.",
+        "Delete it over the API, or restore a backup.";
+    InstanceUnreadable, Error, "metadata.instance-unreadable", false,
+        "influxd can't read the identifier of the instance and does not start.",
+        "Restore a backup.";
     BucketUnknown, Info, "metadata.bucket-unknown", false,
         "InfluxDB does not know this bucket of the store.",
         "Nothing has to be done.";
@@ -276,6 +285,9 @@ codes! {
     HashAsToken, Error, "metadata.hash-as-token", false,
         "A hash is stored as a raw token. Whoever knows the hash has access.",
         "boltkey auth delete ID removes the authorization.";
+    TokenStatus, Error, "metadata.token-status", false,
+        "The status of a plaintext token is neither active nor inactive. InfluxDB 2.9 can't hash it and does not start, unless use-hashed-tokens is false.",
+        "boltkey auth update ID --status inactive mends it, boltkey auth delete ID removes it.";
     TokenUserGone, Warning, "metadata.token-user-gone", true,
         "The user of an authorization was deleted. influxd hides the token and refuses it.",
         "boltkey auth delete ID removes it.";
@@ -330,8 +342,21 @@ codes! {
         "An organization has no system bucket.",
         "Create the bucket over the API.";
     TasksBucketAbsent, Error, "metadata.tasks-bucket-absent", true,
-        "An organization has tasks and no _tasks bucket. influxd does not start.",
+        "An organization has tasks, and influxd finds no bucket _tasks by its name. InfluxDB 2.5 and later does not start if the task is among the first hundred.",
         "Restore a backup.";
+    // tasks
+    TaskOrgGone, Error, "metadata.task-org-gone", true,
+        "The organization of a task was deleted, and its bucket _tasks with it. InfluxDB 2.5 and later does not start if the task is among the first hundred, be it active or not.",
+        "Restore a backup of before. InfluxDB 2.4 starts on schema 20 and can delete the task.";
+    TaskUnreadable, Error, "metadata.task-unreadable", false,
+        "influxd can't read a task. InfluxDB 2.5 and later does not start if the task is among the first hundred.",
+        "Restore a backup.";
+    RunUnreadable, Error, "metadata.run-unreadable", false,
+        "influxd can't read a run of a task. InfluxDB 2.5 and later does not start if the task is among the first hundred.",
+        "Restore a backup.";
+    DbrpBucketGone, Warning, "metadata.dbrp-bucket-gone", true,
+        "The bucket of a DBRP mapping was deleted. 1.x queries and writes by this mapping fail.",
+        "influx v1 dbrp delete removes it on a running server.";
     // 1.x access
     V1IndexAbsent, Error, "metadata.v1-index-absent", false,
         "A 1.x-compatible authorization has no index entry, so it does not authenticate.",

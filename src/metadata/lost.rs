@@ -29,6 +29,7 @@ const GAPS: &[Code] = &[
     Code::TsmDangling,
     Code::SystemBucketAbsent,
     Code::TasksBucketAbsent,
+    Code::TaskOrgGone,
     Code::V1IndexAbsent,
     Code::V1IndexDangling,
 ];

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod check;
 pub mod description_tags;
 pub mod embedded;
+pub mod go_json;
 pub mod hashing;
 mod id;
 pub mod json;

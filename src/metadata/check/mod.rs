@@ -6,9 +6,11 @@ mod expected;
 mod index;
 mod mappings;
 mod name_indexes;
+mod other_records;
 mod record;
 mod store_buckets;
 mod system_buckets;
+mod tasks;
 mod time_series;
 mod v1;
 
@@ -34,6 +36,7 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
         catalog: Catalog::load(snapshot)?,
         hidden: false,
         undecodable: HashSet::new(),
+        tasks: 0,
         counts: HashMap::new(),
         findings: Vec::new(),
     };
@@ -41,13 +44,16 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     check.skipped(skipped);
     let schema = Schema::load(snapshot)?;
     check.skipped(schema.findings.clone());
+    check.tasks()?;
     check.store_buckets(&schema)?;
+    check.instance()?;
     check.authorizations()?;
     check.v1_authorizations()?;
     check.names()?;
     check.mappings()?;
     check.time_series()?;
-    check.system_buckets()?;
+    check.system_buckets();
+    check.other_records()?;
     Ok(check.finish())
 }
 
@@ -61,6 +67,8 @@ struct Checker<'a> {
     hidden: bool,
     /// Where the records stand that can't be decoded: what refers to one is no dangling entry.
     undecodable: HashSet<String>,
+    /// How many tasks there are.
+    tasks: u64,
     counts: HashMap<Code, usize>,
     findings: Vec<Finding>,
 }

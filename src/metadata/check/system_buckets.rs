@@ -1,64 +1,34 @@
-//! The system buckets of each organization, which tasks need.
+//! The system buckets of each organization.
 
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
-
-use serde::Deserialize;
-
-use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::check::{Checker, place};
-use crate::metadata::{Id, names};
+use crate::metadata::names;
 
 impl Checker<'_> {
-    pub(super) fn system_buckets(&mut self) -> Result<()> {
-        #[derive(Deserialize)]
-        struct Task {
-            #[serde(rename = "orgID")]
-            org_id: Id,
-        }
-        let mut with_tasks = BTreeSet::new();
-        let damage = self.snapshot.scan(names::TASKS, &mut |_, value| {
-            if let Ok(Task { org_id }) = serde_json::from_slice(value) {
-                with_tasks.insert(org_id);
-            }
-            ControlFlow::Continue(())
-        })?;
-        self.extend(damage);
+    /// Those that an organization lacks. Tasks that need one are looked at by themselves.
+    pub(super) fn system_buckets(&mut self) {
+        let told = |found: &crate::finding::Finding| found.code == Code::TasksBucketAbsent;
+        let without_tasks: Vec<String> = self
+            .findings
+            .iter()
+            .filter(|found| told(found))
+            .map(|found| found.place.clone())
+            .collect();
         let mut found = Vec::new();
         for org in self.catalog.orgs.values() {
             for name in ["_tasks", "_monitoring"] {
-                let there = self
-                    .catalog
-                    .buckets
-                    .values()
-                    .any(|bucket| bucket.org_id == org.id && bucket.name == name);
-                if there {
+                let mut buckets = self.catalog.buckets.values();
+                let at = place(names::ORGANIZATIONS, org.id);
+                let is_there = buckets.any(|b| b.org_id == org.id && b.name == name);
+                if is_there || (name == "_tasks" && without_tasks.contains(&at)) {
                     continue;
                 }
-                let at = place(names::ORGANIZATIONS, org.id);
-                if name == "_tasks" && with_tasks.contains(&org.id) {
-                    found.push((
-                        Code::TasksBucketAbsent,
-                        at,
-                        format!(
-                            "organization {:?} has tasks and no bucket for their logs; influxd \
-                             does not start: bucket \"_tasks\" not found",
-                            org.name
-                        ),
-                    ));
-                } else {
-                    found.push((
-                        Code::SystemBucketAbsent,
-                        at,
-                        format!("organization {:?} has no bucket {name:?}", org.name),
-                    ));
-                }
+                let message = format!("organization {:?} has no bucket {name:?}", org.name);
+                found.push((at, message));
             }
         }
-        for (code, place, message) in found {
-            self.add(code, place, message);
+        for (at, message) in found {
+            self.add(Code::SystemBucketAbsent, at, message);
         }
-        Ok(())
     }
 }

@@ -1,0 +1,135 @@
+//! Everything else that influxd keeps: dashboards, checks, telegraf configurations, secrets, DBRP
+//! mappings and so on. What can't be decoded there hides itself, or a list; influxd starts.
+
+use std::ops::ControlFlow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::Result;
+use crate::finding::{Code, Finding};
+use crate::metadata::check::{Checker, text};
+use crate::metadata::go_json::{self, Field, Kind};
+use crate::metadata::names;
+
+/// At most this many records of a bucket are told.
+const MOST: usize = 100;
+
+const ID: &[Field] = &[("id", Kind::Id)];
+const TIMED: &[Field] = &[
+    ("id", Kind::Id),
+    ("createdAt", Kind::Time),
+    ("updatedAt", Kind::Time),
+];
+const DBRP: &[Field] = &[
+    ("id", Kind::Id),
+    ("database", Kind::Text),
+    ("retention_policy", Kind::Text),
+    ("default", Kind::Flag),
+    ("orgID", Kind::Id),
+    ("bucketID", Kind::Id),
+];
+
+/// Buckets of JSON records, with the fields that tell whether one can be decoded.
+const BUCKETS: &[(&[u8], &[Field])] = &[
+    (names::SOURCES, ID),
+    (b"scraperv2", ID),
+    (b"dashboardsv2", ID),
+    (b"dashboardcellviewsv1", ID),
+    (b"checksv1", TIMED),
+    (b"notificationEndpointv1", TIMED),
+    (b"notificationRulev1", TIMED),
+    (b"telegrafv1", ID),
+    (b"telegrafPluginsv1", &[]),
+    (b"variablesv1", TIMED),
+    (b"labelsv1", ID),
+    (
+        b"labelmappingsv1",
+        &[("labelID", Kind::Id), ("resourceID", Kind::Id)],
+    ),
+    (b"v1_pkger_stacks", &[("id", Kind::Text)]),
+    (b"templates/documents/meta", &[]),
+];
+
+impl Checker<'_> {
+    /// Records of all buckets that no other family looks at.
+    pub(super) fn other_records(&mut self) -> Result<()> {
+        for (bucket, fields) in BUCKETS {
+            self.decodes(bucket, &|value| {
+                let text = go_json::text(value);
+                go_json::read(&text, fields).map(|_| ())
+            })?;
+        }
+        self.decodes(names::SECRETS, &|value| match STANDARD.decode(value) {
+            Ok(secret) => {
+                drop(zeroize::Zeroizing::new(secret));
+                Ok(())
+            }
+            Err(_) => Err("it is not in base64".into()),
+        })?;
+        self.dbrp_mappings()
+    }
+
+    fn decodes(
+        &mut self,
+        bucket: &[u8],
+        decode: &dyn Fn(&[u8]) -> std::result::Result<(), String>,
+    ) -> Result<()> {
+        let mut found = Vec::new();
+        let damage = self.snapshot.scan(bucket, &mut |key, value| {
+            if let Err(why) = decode(value) {
+                found.push(undecodable(bucket, key, &why));
+            }
+            if found.len() < MOST {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        self.extend(damage);
+        self.extend(found);
+        Ok(())
+    }
+
+    fn dbrp_mappings(&mut self) -> Result<()> {
+        let mut found = Vec::new();
+        let bucket = names::DBRP_MAPPINGS;
+        let buckets = &self.catalog.buckets;
+        let undecodable_bucket = &self.undecodable;
+        let damage = self.snapshot.scan(bucket, &mut |key, value| {
+            let content = go_json::text(value);
+            match go_json::read(&content, DBRP) {
+                Err(why) => found.push(undecodable(bucket, key, &why)),
+                Ok(mapping) => {
+                    if let Some(id) = mapping.id("bucketID")
+                        && !buckets.contains_key(&id)
+                        && !undecodable_bucket.contains(&super::place(names::BUCKETS, id))
+                    {
+                        let at = format!("{}/{}", text(bucket), text(key));
+                        let message = format!(
+                            "its bucket {id} was deleted; 1.x queries and writes by this mapping fail"
+                        );
+                        found.push(Finding::new(Code::DbrpBucketGone, at, message));
+                    }
+                }
+            }
+            if found.len() < MOST {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        self.extend(damage);
+        self.extend(found);
+        Ok(())
+    }
+}
+
+fn undecodable(bucket: &[u8], key: &[u8], why: &str) -> Finding {
+    let at = format!("{}/{}", text(bucket), text(key));
+    Finding::new(
+        Code::OtherUndecodable,
+        at,
+        format!("influxd can't read it: {why}"),
+    )
+}
