@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -115,7 +116,7 @@ func brokenStores(task, org, bucketIndex string) []broken {
 				replaceTask(`"status":"active"`, `"status":"inactive"`)...)},
 		{name: "task of a deleted organization behind a hundred", code: "metadata.task-org-gone", expect: bothStart,
 			edits: append(replaceTask(`"orgID":"`+org+`"`, `"orgID":"00000000000000aa"`), before)},
-		{name: "task whose organization's buckets are left", expect: bothStart,
+		{name: "task whose organization's buckets are left", code: "metadata.bucket-org-gone", expect: bothStart,
 			edits: []edit{{Do: "delete", Bucket: "organizationsv1", From: org}}},
 		{name: "organization with a task and without _tasks", code: "metadata.tasks-bucket-absent", expect: bothEnd,
 			edits: []edit{{Do: "delete", Bucket: "bucketindexv1", From: org + "_tasks"}, {Do: "delete", Bucket: "bucketsv1", From: bucketIndex}}},
@@ -337,4 +338,59 @@ func factsOfFixture(t *testing.T) (task, org, bucket string) {
 		t.Fatalf("task %q, organization %q, bucket %q", task, org, bucket)
 	}
 	return task, org, bucket
+}
+
+// What lies beside the database and keeps servers from starting is told by `status`.
+func TestWhatBesideTheDatabaseStopsInfluxd(t *testing.T) {
+	for _, c := range []struct {
+		name, code string
+		ends       bool
+		put        func(dir string) error
+	}{
+		{"nothing", "", false, func(string) error { return nil }},
+		{"an SQLite file that is none", "metadata.sqlite-unusable", true, func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "influxd.sqlite"), []byte("this is no database at all"), 0o600)
+		}},
+		{"an empty SQLite file", "", false, func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "influxd.sqlite"), nil, 0o600)
+		}},
+		{"a folder _series", "metadata.engine-old", true, func(dir string) error {
+			return os.MkdirAll(filepath.Join(dir, "engine", "_series"), 0o700)
+		}},
+		{"a folder index", "metadata.engine-old", true, func(dir string) error {
+			return os.MkdirAll(filepath.Join(dir, "engine", "index"), 0o700)
+		}},
+		{"a file index", "", false, func(dir string) error {
+			return errors.Join(os.Mkdir(filepath.Join(dir, "engine"), 0o700),
+				os.WriteFile(filepath.Join(dir, "engine", "index"), nil, 0o600))
+		}},
+		{"another server's shard", "metadata.engine-foreign", false, func(dir string) error {
+			return os.MkdirAll(filepath.Join(dir, "engine", "data", "00000000000000aa", "autogen", "7000"), 0o700)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			db := unpacked(t, "lived-2.7.12.bolt", dir)
+			check(t, c.put(dir))
+			var report struct{ Findings []finding }
+			answer(t, &report, []int{0}, "", "status", "--db", db)
+			told, isError := c.code == "", false
+			for _, f := range report.Findings {
+				told = told || f.Code == c.code
+				isError = isError || f.Severity == "error"
+			}
+			if !told || isError != c.ends {
+				t.Errorf("%s, error %t: %+v", c.code, c.ends, report.Findings)
+			}
+			for _, release := range []server.Release{server.V27, server.V29} {
+				s, err := server.Start(release, copyOf(t, dir))
+				if err == nil {
+					stop(t, s)
+				}
+				if (err != nil) != c.ends {
+					t.Errorf("%s: %v", release, err)
+				}
+			}
+		})
+	}
 }

@@ -378,6 +378,24 @@ codes! {
     LeftOver, Warning, "metadata.left-over", false,
         "An earlier run did not complete this output file. It may contain tokens in plaintext.",
         "Delete the file.";
+    SqliteUnusable, Error, "metadata.sqlite-unusable", false,
+        "influxd can't use the SQLite file beside the database and does not start: it is none, is damaged, or is of a newer release.",
+        "Put back the right file from a backup, or move it away: influxd makes a new one, without notebooks, annotations, remotes and replications.";
+    SqliteSchema, Warning, "metadata.sqlite-schema", false,
+        "The SQLite file beside the database is of another release than the database. They were not used together last.",
+        "Put back the SQLite file that belongs to the database, if there is one. influxd brings an older one up to date.";
+    SqliteForeign, Warning, "metadata.sqlite-foreign", false,
+        "The SQLite file beside the database knows other organizations only: it is another server's.",
+        "Put back the SQLite file that belongs to the database, or move this one away: influxd makes a new one.";
+    EngineOld, Error, "metadata.engine-old", false,
+        "A folder in the engine folder beside the database is one of a beta of InfluxDB 2.0. influxd does not start while it is there.",
+        "Move it away.";
+    EngineForeign, Warning, "metadata.engine-foreign", false,
+        "The engine folder beside the database holds shards that the database does not know. If their numbers are higher than the database's, they are given out again, and one bucket reads another's points.",
+        "Put back the engine folder that belongs to the database before influxd starts. boltkey backup restore keeps numbers from being given out twice.";
+    EngineEmpty, Warning, "metadata.engine-empty", false,
+        "The engine folder beside the database holds none of the shards that the database knows. Their points are elsewhere or gone.",
+        "Put back the engine folder that belongs to the database, or tell influxd where it is: engine-path.";
     // backups
     FileMissing, Error, "backup.file-missing", false,
         "A file of the backup is missing.",

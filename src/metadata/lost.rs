@@ -20,6 +20,7 @@ use crate::store::{Inspect, Orphans, Previous, Snapshot, StaleElement};
 /// Findings that a lost page explains. None of them proves one alone.
 const GAPS: &[Code] = &[
     Code::BucketAbsent,
+    Code::OtherBucketAbsent,
     Code::TokenIndexAbsent,
     Code::IndexAbsent,
     Code::IndexDangling,

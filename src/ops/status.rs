@@ -10,6 +10,7 @@ use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
 use crate::metadata::residue::Known;
 use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
+use crate::ops::files::one_set::OneSet;
 use crate::ops::previous::PreviousState;
 use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
@@ -41,6 +42,9 @@ pub struct Status {
     pub previous: PreviousState,
     /// What is wrong or at risk.
     pub findings: Vec<Finding>,
+    /// What the database knows of the files that belong to it.
+    #[serde(skip)]
+    one_set: OneSet,
 }
 
 /// The file.
@@ -162,6 +166,7 @@ pub fn status(store: &Store) -> Result<Status> {
         siblings: Vec::new(),
         previous,
         findings,
+        one_set: OneSet::of(snapshot, &schema, &catalog)?,
     })
 }
 
@@ -171,6 +176,8 @@ impl Status {
         let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None);
         self.siblings = siblings;
         self.findings.extend(findings);
+        self.findings
+            .extend(self.one_set.look_beside(&self.database.path));
     }
 }
 

@@ -34,6 +34,7 @@ mod hot_journals;
 mod live_store;
 mod locate;
 mod locks;
+mod one_set;
 mod oracle;
 mod planted_secrets;
 mod previous;

@@ -284,6 +284,12 @@ fn codes() -> impl Iterator<Item = Code> {
         Code::LostRecords,
         Code::SiblingUnread,
         Code::LeftOver,
+        Code::SqliteUnusable,
+        Code::SqliteSchema,
+        Code::SqliteForeign,
+        Code::EngineOld,
+        Code::EngineForeign,
+        Code::EngineEmpty,
     ];
     let codes = Code::ALL.iter().copied();
     codes.filter(move |code| code.name().starts_with("metadata.") && !elsewhere.contains(code))
