@@ -43,7 +43,7 @@ fn org(scene: &Scene) -> String {
     let database = scene.path("influxd.bolt");
     let list = scene.run(&["org", "list"], &database, &["--json"]).ok();
     let list = list.json();
-    list["organizations"][0]["id"].as_str().unwrap().to_owned()
+    list["orgs"][0]["id"].as_str().unwrap().to_owned()
 }
 
 #[test]
