@@ -347,7 +347,7 @@ codes! {
     // tasks
     TaskOrgGone, Error, "metadata.task-org-gone", true,
         "The organization of a task was deleted, and its bucket _tasks with it. InfluxDB 2.5 and later does not start if the task is among the first hundred, be it active or not.",
-        "Restore a backup of before. InfluxDB 2.4 starts on schema 20 and can delete the task.";
+        "Restore a backup of before the organization was deleted.";
     TaskUnreadable, Error, "metadata.task-unreadable", false,
         "influxd can't read a task. InfluxDB 2.5 and later does not start if the task is among the first hundred.",
         "Restore a backup.";

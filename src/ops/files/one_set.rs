@@ -103,12 +103,12 @@ impl OneSet {
         let Some(orgs) = &self.orgs else {
             return Ok(());
         };
-        let mut named = BTreeSet::new();
+        let mut named = BTreeSet::<Id>::new();
         for table in OF_ORGANIZATIONS {
-            named.extend(sqlite.values(table, "org_id")?);
+            let values = sqlite.values(table, "org_id")?;
+            named.extend(values.iter().filter_map(|value| value.parse::<Id>().ok()));
         }
-        let known = |name: &String| name.parse().is_ok_and(|id: Id| orgs.contains(&id));
-        if !named.is_empty() && !named.iter().any(known) {
+        if !named.is_empty() && named.is_disjoint(orgs) {
             findings.push(Finding::new(
                 Code::SqliteForeign,
                 at,
