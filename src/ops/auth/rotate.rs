@@ -174,7 +174,7 @@ mod tests {
 
     fn rotated(fields: &str, kept: Kept<'_>) -> String {
         let text = format!(
-            r#"{{"id":"{ID}",{fields}"x":1.50,"orgID":"0000000000000001","updatedAt":"o"}}"#
+            r#"{{"id":"{ID}",{fields}"x":1.50,"orgID":"0000000000000001","updatedAt":"2021-01-01T00:00:00Z"}}"#
         );
         let mut model = Model::default();
         model.put(names::AUTHORIZATIONS, ID.as_bytes(), text.as_bytes());

@@ -130,7 +130,7 @@ mod tests {
 
     fn updated(status: &str, active: Option<bool>, description: Option<&str>) -> Option<String> {
         let text = format!(
-            r#"{{"id":"{ID}","token":"t",{status}"description":"d","more":[1.0],"orgID":"0000000000000001","updatedAt":"o"}}"#
+            r#"{{"id":"{ID}","token":"t",{status}"description":"d","more":[1.0],"orgID":"0000000000000001","updatedAt":"2021-01-01T00:00:00Z"}}"#
         );
         let mut model = Model::default();
         model.put(names::AUTHORIZATIONS, ID.as_bytes(), text.as_bytes());
