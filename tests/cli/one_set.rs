@@ -116,7 +116,10 @@ fn the_engine_folder() {
     fs::create_dir(&engine).unwrap();
     let (empty, messages) = told(&scene);
     assert!(is(&empty, Code::EngineEmpty, "warning"), "{empty:?}");
-    assert!(messages.contains("none of the database's"), "{messages}");
+    assert!(
+        messages.contains("that the database knows are not here"),
+        "{messages}"
+    );
 
     for number in [1, 7000] {
         let shard = format!("data/00000000000000aa/autogen/{number}");

@@ -183,8 +183,7 @@ impl OneSet {
         // influxd makes a shard's folder with its first point.
         if !known.is_empty() && known.is_disjoint(&lying) {
             let number = counted(known.len() as u64, "shard");
-            let message =
-                format!("it holds none of the database's {number}: their points are not here");
+            let message = format!("the points of {number} that the database knows are not here");
             findings.push(Finding::new(Code::EngineEmpty, at, message));
         }
         Ok(())
