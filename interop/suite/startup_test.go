@@ -117,7 +117,7 @@ func brokenStores(task, org, bucketIndex string) []broken {
 		{name: "task of a deleted organization behind a hundred", code: "metadata.task-org-gone", expect: bothStart,
 			edits: append(replaceTask(`"orgID":"`+org+`"`, `"orgID":"00000000000000aa"`), before)},
 		{name: "task whose organization's buckets are left", code: "metadata.bucket-org-gone", expect: bothStart,
-			edits: []edit{{Do: "delete", Bucket: "organizationsv1", From: org}}},
+			edits: []edit{{Do: "delete", Bucket: "organizationsv1", From: org}, {Do: "delete", Bucket: "organizationindexv1", From: org}}},
 		{name: "organization with a task and without _tasks", code: "metadata.tasks-bucket-absent", expect: bothEnd,
 			edits: []edit{{Do: "delete", Bucket: "bucketindexv1", From: org + "_tasks"}, {Do: "delete", Bucket: "bucketsv1", From: bucketIndex}}},
 		{name: "_tasks that its index does not find", code: "metadata.tasks-bucket-absent", expect: bothEnd,
@@ -125,7 +125,7 @@ func brokenStores(task, org, bucketIndex string) []broken {
 		{name: "organization without _tasks and tasks", code: "metadata.system-bucket-absent", expect: bothStart,
 			edits: []edit{{Do: "delete", Bucket: "tasksv1", From: task}, {Do: "delete", Bucket: "bucketindexv1", From: org + "_tasks"}, {Do: "delete", Bucket: "bucketsv1", From: bucketIndex}}},
 		{name: "organization without _monitoring", code: "metadata.system-bucket-absent", expect: bothStart,
-			edits: []edit{{Do: "delete", Bucket: "bucketindexv1", From: org + "_monitoring"}, {Do: "delete", Bucket: "bucketsv1", From: `"_monitoring"`}}},
+			edits: []edit{{Do: "delete", Bucket: "bucketindexv1", From: "_monitoring"}, {Do: "delete", Bucket: "bucketsv1", From: `"_monitoring"`}}},
 
 		{name: "task that is no JSON", code: "metadata.task-unreadable", expect: bothEnd, edits: replaceTask(`{`, `x`)},
 		{name: "task that is no JSON behind a hundred", code: "metadata.task-unreadable", expect: bothStart,
