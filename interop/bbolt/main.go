@@ -32,6 +32,7 @@ func commands() []command {
 		{"commit", "[--freelist array|hashmap|none] [--keep] FILE TRANSACTIONS SEED", "random transactions, then check", runCommit},
 		{"put", "FILE BUCKET KEY VALUE", "put one pair", runPut},
 		{"remove", "FILE BUCKET KEY", "remove one pair", runRemove},
+		{"edit", "FILE", "changes from standard input, one JSON object each", runEdit},
 		{"backup", "FILE OUT", "Tx.WriteTo, as influx backup does", runBackup},
 		{"bench", "[-n RUNS] open|check|list|compact FILE", "seconds per run, timed inside the process", runBench},
 		{"measure", "[-n RUNS] [--exit CODE]... COMMAND [ARG]...", "seconds and peak memory (KiB) of whole processes", runMeasure},

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Result;
 use crate::finding::{Code, Finding};
 use crate::metadata::name_index::NameIndexes;
-use crate::metadata::{Id, names};
+use crate::metadata::{Id, go_json, names};
 use crate::store::Snapshot;
 
 /// A user record (`usersv1`).
@@ -36,10 +36,10 @@ pub struct Organization {
     #[serde(default)]
     pub description: String,
     /// RFC 3339, as written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     pub created_at: String,
     /// RFC 3339, as written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     pub updated_at: String,
 }
 
@@ -70,10 +70,10 @@ pub struct Bucket {
     #[serde(default)]
     pub rp: Option<String>,
     /// RFC 3339, as written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     pub created_at: String,
     /// RFC 3339, as written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     pub updated_at: String,
 }
 
@@ -82,6 +82,19 @@ impl Bucket {
     #[must_use]
     pub fn is_system(&self) -> bool {
         self.kind == 1
+    }
+}
+
+/// A time that influxd can read, or `null`.
+fn time<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<String, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    match text {
+        Some(text) if !go_json::is_time(text.as_bytes()) => {
+            Err(serde::de::Error::custom("invalid time"))
+        }
+        text => Ok(text.unwrap_or_default()),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod check;
 pub mod description_tags;
 pub mod embedded;
 pub mod fingerprint;
+pub mod go_json;
 pub mod hashing;
 mod id;
 pub mod json;

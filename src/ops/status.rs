@@ -11,6 +11,7 @@ use crate::metadata;
 use crate::metadata::lookup::{LoginName, LoginNames};
 use crate::metadata::residue::Known;
 use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
+use crate::ops::files::one_set::OneSet;
 use crate::ops::previous::PreviousState;
 use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
@@ -42,6 +43,9 @@ pub struct Status {
     pub previous: PreviousState,
     /// Problems and risks.
     pub findings: Vec<Finding>,
+    /// The facts in the database about the files that belong to it.
+    #[serde(skip)]
+    one_set: OneSet,
 }
 
 /// The file.
@@ -167,6 +171,7 @@ pub fn status(store: &Store) -> Result<Status> {
         siblings: Vec::new(),
         previous,
         findings,
+        one_set: OneSet::of(snapshot, &schema, &catalog)?,
     })
 }
 
@@ -176,6 +181,8 @@ impl Status {
         let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None);
         self.siblings = siblings;
         self.findings.extend(findings);
+        self.findings
+            .extend(self.one_set.look_beside(&self.database.path));
     }
 }
 

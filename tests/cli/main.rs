@@ -37,6 +37,7 @@ mod live_store;
 mod locate;
 mod locks;
 mod names;
+mod one_set;
 mod oracle;
 mod planted_secrets;
 mod previous;

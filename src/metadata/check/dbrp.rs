@@ -2,47 +2,54 @@
 
 use std::ops::ControlFlow;
 
-use serde::Deserialize;
-
 use crate::error::Result;
-use crate::finding::Code;
+use crate::finding::{Code, Finding};
+use crate::metadata::check::other_records::{MOST, undecodable};
 use crate::metadata::check::{Checker, text};
-use crate::metadata::{Id, names};
+use crate::metadata::go_json::{self, Field, Kind};
+use crate::metadata::names;
 
-/// The fields of a mapping that the check needs.
-#[derive(Deserialize)]
-struct Dbrp {
-    #[serde(default)]
-    database: String,
-    #[serde(default)]
-    retention_policy: String,
-    /// Early releases of 2.x wrote the second name.
-    #[serde(rename = "bucketID", alias = "bucket_id")]
-    bucket_id: Id,
-}
+const MAPPING: &[Field] = &[
+    ("id", Kind::Id),
+    ("database", Kind::Text),
+    ("retention_policy", Kind::Text),
+    ("default", Kind::Flag),
+    ("orgID", Kind::Id),
+    ("bucketID", Kind::Id),
+];
 
 impl Checker<'_> {
-    /// Mappings whose bucket was deleted.
+    /// Mappings that can't be decoded, and mappings whose bucket was deleted.
     pub(super) fn dbrp_mappings(&mut self) -> Result<()> {
         let mut found = Vec::new();
-        let damage = self.snapshot.scan(names::DBRP, &mut |key, value| {
-            if let Ok(mapping) = serde_json::from_slice::<Dbrp>(value)
-                && self.is_bucket_gone(mapping.bucket_id)
-            {
-                let place = format!("{}/{}", text(names::DBRP), text(key));
-                found.push((place, mapping));
+        let bucket = names::DBRP;
+        let damage = self.snapshot.scan(bucket, &mut |key, value| {
+            let content = go_json::text(value);
+            match go_json::read(&content, MAPPING) {
+                Err(why) => found.push(undecodable(bucket, key, &why)),
+                Ok(mapping) => {
+                    // Early releases of 2.x wrote the second name.
+                    let target = mapping.id("bucketID").or_else(|| mapping.id("bucket_id"));
+                    if let Some(id) = target.filter(|id| self.is_bucket_gone(*id)) {
+                        let message = format!(
+                            "database {:?} with retention policy {:?} is mapped to bucket {id}, \
+                             which was deleted",
+                            mapping.string("database"),
+                            mapping.string("retention_policy"),
+                        );
+                        let at = format!("{}/{}", text(bucket), text(key));
+                        found.push(Finding::new(Code::DbrpBucketGone, at, message));
+                    }
+                }
             }
-            ControlFlow::Continue(())
+            if found.len() < MOST {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         })?;
         self.extend(damage);
-        for (place, mapping) in found {
-            let message = format!(
-                "database {:?} with retention policy {:?} is mapped to bucket {}, which was \
-                 deleted",
-                mapping.database, mapping.retention_policy, mapping.bucket_id
-            );
-            self.add(Code::DbrpBucketGone, place, message);
-        }
+        self.extend(found);
         Ok(())
     }
 }

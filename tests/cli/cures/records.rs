@@ -169,6 +169,16 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
         Code::TokenUserGone | Code::TokenOrgGone | Code::TokenTemporary => {
             deleted(ground, &usual(code));
         }
+        Code::TokenStatus => {
+            let model = usual(code);
+            let id = described(&model, "asleep");
+            let database = ground.records("records.bolt", &model);
+            let extra = [&id, "--status", "inactive"];
+            ground.cure("auth update", &database, &extra);
+            ground.is_gone(&database);
+            only(&model, &model_of(&database), &[&id]);
+            on_token(ground, &model, "auth delete", &id);
+        }
         Code::IndexAbsent => {
             let model = usual(code);
             let database = ground.records("records.bolt", &model);
