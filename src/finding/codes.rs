@@ -227,14 +227,23 @@ codes! {
         "Nothing has to be done.";
     // records
     Undecodable, Error, "metadata.undecodable", false,
-        "influxd can't decode this record. One such authorization keeps InfluxDB 2.8 and later from starting.",
+        "influxd can't decode this record. Such a bucket or migration keeps every release from starting. Such an authorization keeps InfluxDB 2.8 and later from starting.",
         "boltkey auth delete ID removes an authorization that can't be decoded. For other records restore a backup: boltkey backup restore.";
     KeyMismatch, Error, "metadata.key-mismatch", false,
         "The key of a record is not the ID in the record.",
         "Restore a backup (boltkey backup restore): which of the two is right can't be known.";
     BucketAbsent, Error, "metadata.bucket-absent", false,
-        "A bucket of the store that influxd requires does not exist.",
-        "Restore a backup (boltkey backup restore): influxd does not create this bucket on an existing store.";
+        "A bucket of the store does not exist. influxd does not start without it, or tokens or logins don't work.",
+        "Restore a backup (boltkey backup restore): influxd does not create this bucket on an existing store, or creates it empty.";
+    OtherBucketAbsent, Warning, "metadata.other-bucket-absent", false,
+        "A bucket of the store does not exist. influxd starts, but the content of the bucket is lost.",
+        "Restore a backup (boltkey backup restore): influxd does not create this bucket on an existing store, or creates it empty.";
+    OtherUndecodable, Warning, "metadata.other-undecodable", false,
+        "influxd can't decode this record, such as a dashboard, a check, a secret or a DBRP mapping. influxd starts, but can't show the record or the list that contains it.",
+        "Restore a backup: boltkey backup restore.";
+    InstanceUnreadable, Error, "metadata.instance-unreadable", false,
+        "influxd can't read the ID of the instance and does not start.",
+        "Restore a backup: boltkey backup restore.";
     BucketUnknown, Info, "metadata.bucket-unknown", false,
         "InfluxDB does not know this bucket of the store.",
         "Nothing has to be done.";
@@ -276,6 +285,9 @@ codes! {
     HashAsToken, Error, "metadata.hash-as-token", false,
         "A hash is stored as a raw token. Whoever knows the hash has access.",
         "boltkey auth delete ID removes the authorization.";
+    TokenStatus, Error, "metadata.token-status", false,
+        "The status of a plaintext token is neither active nor inactive. InfluxDB 2.9 can't hash it and does not start, unless use-hashed-tokens is false.",
+        "boltkey auth update ID --status inactive sets a valid status. boltkey auth delete ID removes the authorization.";
     TokenUserGone, Warning, "metadata.token-user-gone", true,
         "The user of an authorization was deleted. influxd hides the token and refuses it.",
         "boltkey auth delete ID removes it.";
@@ -297,13 +309,16 @@ codes! {
     // names and owners
     IndexAbsent, Error, "metadata.index-absent", false,
         "A user, organization or bucket has no index entry, so influxd does not find it by name.",
-        "Address it by its ID over the API, or restore a backup: boltkey backup restore.";
+        "boltkey user password --id ID adds the entry of a user. Address an organization or bucket by its ID over the API, or restore a backup: boltkey backup restore.";
     IndexElsewhere, Error, "metadata.index-elsewhere", false,
         "The index entry of a user, organization or bucket leads to another one.",
         "Restore a backup: boltkey backup restore.";
     IndexDangling, Warning, "metadata.index-dangling", true,
         "An index entry leads to nothing. Nobody else can get the name.",
-        "Use another name, or restore a backup: boltkey backup restore.";
+        "boltkey user delete --id ID frees the name of a user. For an organization or bucket, use another name, or restore a backup: boltkey backup restore.";
+    NameTaken, Error, "metadata.name-taken", false,
+        "Two users, organizations or buckets have the same name. influxd finds only the one that the index entry leads to.",
+        "Rename both over the API, by their IDs. influxd then writes an entry for each. boltkey user delete --id ID deletes one of two users.";
     MappingIndexAbsent, Error, "metadata.mapping-index-absent", false,
         "An ownership has no index entry, so the user's login does not get it.",
         "Restore a backup: boltkey backup restore.";
@@ -316,6 +331,9 @@ codes! {
     BucketOrgGone, Warning, "metadata.bucket-org-gone", true,
         "The organization of an InfluxDB bucket was deleted.",
         "Nothing has to be done.";
+    DbrpBucketGone, Warning, "metadata.dbrp-bucket-gone", true,
+        "The bucket of a mapping of a 1.x database was deleted, so that database can't be queried.",
+        "influx v1 dbrp delete removes the mapping on a running server.";
     // points
     TsmUndecodable, Error, "metadata.tsm-undecodable", false,
         "influxd can't decode the time-series metadata and does not start.",
@@ -330,7 +348,17 @@ codes! {
         "An organization has no system bucket.",
         "Restore a backup (boltkey backup restore): the API makes no buckets whose names begin with an underscore.";
     TasksBucketAbsent, Error, "metadata.tasks-bucket-absent", true,
-        "An organization has tasks and no _tasks bucket. influxd does not start.",
+        "An organization has tasks, but influxd does not find its _tasks bucket by name. InfluxDB 2.5 and later does not start if one of these tasks is among the first 100.",
+        "Restore a backup: boltkey backup restore.";
+    // tasks
+    TaskOrgGone, Error, "metadata.task-org-gone", true,
+        "The organization of a task was deleted, and its _tasks bucket with it. InfluxDB 2.5 and later does not start if the task is among the first 100, active or not.",
+        "Restore a backup from before the organization was deleted: boltkey backup restore.";
+    TaskUnreadable, Error, "metadata.task-unreadable", false,
+        "influxd can't read a task. InfluxDB 2.5 and later does not start if the task is among the first 100.",
+        "Restore a backup: boltkey backup restore.";
+    RunUnreadable, Error, "metadata.run-unreadable", false,
+        "influxd can't read a run of a task. InfluxDB 2.5 and later does not start if the task is among the first 100.",
         "Restore a backup: boltkey backup restore.";
     // 1.x access
     V1IndexAbsent, Error, "metadata.v1-index-absent", false,
@@ -353,6 +381,24 @@ codes! {
     LeftOver, Warning, "metadata.left-over", false,
         "An earlier run did not complete this output file. It may contain tokens in plaintext.",
         "Delete the file.";
+    SqliteUnusable, Error, "metadata.sqlite-unusable", false,
+        "influxd can't use the SQLite file beside the database and does not start. It is damaged, not an SQLite file, or from a newer release.",
+        "Put back the right file from a backup, or move it away. influxd then creates a new one, without notebooks, annotations, remotes and replications.";
+    SqliteSchema, Warning, "metadata.sqlite-schema", false,
+        "The SQLite file beside the database is from a different release than the database. They were not last used together.",
+        "Put back the SQLite file that belongs to the database, if there is one. influxd updates an older one.";
+    SqliteForeign, Warning, "metadata.sqlite-foreign", false,
+        "The SQLite file beside the database knows only other organizations, so it belongs to another server.",
+        "Put back the SQLite file that belongs to the database, or move this one away. influxd then creates a new one.";
+    EngineOld, Error, "metadata.engine-old", false,
+        "A folder in the engine folder beside the database is from a beta of InfluxDB 2.0. influxd does not start while it exists.",
+        "Move it away.";
+    EngineForeign, Warning, "metadata.engine-foreign", false,
+        "The engine folder beside the database contains shards that the database does not know. If their numbers are higher than the database's, influxd assigns the numbers again, and one bucket reads the points of another.",
+        "Put back the engine folder that belongs to the database before influxd starts.";
+    EngineEmpty, Warning, "metadata.engine-empty", false,
+        "The engine folder beside the database contains none of the shards that the database knows. Their points are elsewhere or lost.",
+        "Put back the engine folder that belongs to the database, or set engine-path of influxd to it.";
     // backups
     FileMissing, Error, "backup.file-missing", false,
         "A file of the backup is missing.",

@@ -12,7 +12,7 @@ use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{
     Action, INSTANCE, OPERATOR_TYPES, Permission, RESOURCE_TYPES, TYPES_OF_2_0, allows,
 };
-use crate::metadata::{Id, names};
+use crate::metadata::{Id, go_json, names};
 use crate::store::Snapshot;
 
 /// An authorization record as it is stored, borrowed from the bytes of its value.
@@ -50,10 +50,10 @@ pub struct Authorization<'a, P = Vec<Permission<'a>>> {
     #[serde(default, deserialize_with = "null_is_empty")]
     pub permissions: P,
     /// RFC 3339, as written.
-    #[serde(default = "zero_time", borrow)]
+    #[serde(default = "zero_time", borrow, deserialize_with = "time")]
     pub created_at: Cow<'a, str>,
     /// RFC 3339, as written.
-    #[serde(default = "zero_time", borrow)]
+    #[serde(default = "zero_time", borrow, deserialize_with = "time")]
     pub updated_at: Cow<'a, str>,
 }
 
@@ -313,6 +313,21 @@ where
     P: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A time that influxd can read; `null` is the zero time.
+fn time<'de: 'a, 'a, D>(deserializer: D) -> Result<Cow<'a, str>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    match Option::<Text<'a>>::deserialize(deserializer)? {
+        Some(Text(text)) if go_json::is_time(text.as_bytes()) => Ok(text),
+        Some(_) => Err(serde::de::Error::custom("invalid time")),
+        None => Ok(zero_time()),
+    }
 }
 
 /// Go's zero time, which the API shows for a record without a time.

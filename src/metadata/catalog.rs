@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
-use crate::metadata::{Id, names};
+use crate::metadata::name_index::NameIndexes;
+use crate::metadata::{Id, go_json, names};
 use crate::store::Snapshot;
 
 /// A user record (`usersv1`).
@@ -35,10 +36,10 @@ pub struct Organization {
     #[serde(default)]
     pub description: String,
     /// RFC 3339, as written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     pub created_at: String,
     /// RFC 3339, as written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     pub updated_at: String,
 }
 
@@ -69,10 +70,10 @@ pub struct Bucket {
     #[serde(default)]
     pub rp: Option<String>,
     /// RFC 3339, as written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     pub created_at: String,
     /// RFC 3339, as written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     pub updated_at: String,
 }
 
@@ -81,6 +82,19 @@ impl Bucket {
     #[must_use]
     pub fn is_system(&self) -> bool {
         self.kind == 1
+    }
+}
+
+/// A time that influxd can read, or `null`.
+fn time<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<String, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    match text {
+        Some(text) if !go_json::is_time(text.as_bytes()) => {
+            Err(serde::de::Error::custom("invalid time"))
+        }
+        text => Ok(text.unwrap_or_default()),
     }
 }
 
@@ -93,12 +107,14 @@ pub struct Catalog {
     pub orgs: BTreeMap<Id, Organization>,
     /// By ID.
     pub buckets: BTreeMap<Id, Bucket>,
+    /// The names by which influxd finds them.
+    pub indexes: NameIndexes,
     /// Findings about records that were skipped.
     pub skipped: Vec<Finding>,
 }
 
 impl Catalog {
-    /// Reads the three buckets.
+    /// Reads the three buckets, and the indexes of their names.
     ///
     /// # Errors
     /// When the file can't be read; records that can't be decoded are skipped.
@@ -118,23 +134,8 @@ impl Catalog {
             |bucket: &Bucket| bucket.id,
             skipped,
         )?;
+        catalog.indexes = NameIndexes::load(snapshot)?;
         Ok(catalog)
-    }
-}
-
-impl Catalog {
-    /// The user of exactly this name.
-    #[must_use]
-    pub fn user_by_name(&self, name: &str) -> Option<&User> {
-        self.users.values().find(|user| user.name == name)
-    }
-
-    /// The organization of this name, ignoring white space at its start and end.
-    #[must_use]
-    pub fn org_by_name(&self, name: &str) -> Option<&Organization> {
-        self.orgs
-            .values()
-            .find(|org| org.name.trim() == name.trim())
     }
 }
 

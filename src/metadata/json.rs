@@ -77,6 +77,14 @@ impl<'a> Object<'a> {
         self.text.get(field.value.clone())
     }
 
+    /// Names and values of all fields, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &'a [u8])> {
+        self.fields.iter().map(|field| {
+            let value = self.text.get(field.value.clone());
+            (&*field.name, value.unwrap_or_default())
+        })
+    }
+
     /// Appends the object to `out` with these edits and everything else unchanged.
     pub fn edit(&self, edits: &[(&str, Edit<'_>)], out: &mut Vec<u8>) {
         let piece = |range: Range<usize>| self.text.get(range).unwrap_or_default();

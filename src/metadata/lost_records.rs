@@ -20,6 +20,7 @@ use crate::store::{Inspect, Orphans, Previous, Snapshot, StaleElement};
 /// Findings that a lost page can cause. None of them is a proof by itself.
 const GAPS: &[Code] = &[
     Code::BucketAbsent,
+    Code::OtherBucketAbsent,
     Code::TokenIndexAbsent,
     Code::IndexAbsent,
     Code::IndexDangling,
@@ -29,6 +30,7 @@ const GAPS: &[Code] = &[
     Code::TsmDangling,
     Code::SystemBucketAbsent,
     Code::TasksBucketAbsent,
+    Code::TaskOrgGone,
     Code::V1IndexAbsent,
     Code::V1IndexDangling,
 ];

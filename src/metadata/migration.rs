@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::finding::{Code, Finding};
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::json::push_string;
-use crate::metadata::{Id, names};
+use crate::metadata::{Id, go_json, names};
 use crate::store::{ChangeSet, Snapshot};
 
 /// The names of the migrations as stored, by number from 1 (`kv/migration/all`).
@@ -51,13 +51,32 @@ pub struct Schema {
     pub findings: Vec<Finding>,
 }
 
+/// A migration record. Its key is its number.
 #[derive(Deserialize)]
 struct Record {
-    id: Id,
+    /// influxd does not use it, but does not start if it can't read it.
+    #[serde(default, rename = "id")]
+    _id: Option<Id>,
     #[serde(default)]
     name: String,
-    #[serde(default)]
+    #[serde(default, rename = "started_at", deserialize_with = "time")]
+    _started_at: Option<String>,
+    #[serde(default, deserialize_with = "time")]
     finished_at: Option<String>,
+}
+
+/// A time that influxd can read.
+fn time<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    if text
+        .as_ref()
+        .is_some_and(|text| !go_json::is_time(text.as_bytes()))
+    {
+        return Err(serde::de::Error::custom("invalid time"));
+    }
+    Ok(text)
 }
 
 impl Schema {
@@ -70,9 +89,13 @@ impl Schema {
         let mut findings = Vec::new();
         let mut undecodable = Undecodable::default();
         let damage = snapshot.scan(names::MIGRATIONS, &mut |key, value| {
-            match serde_json::from_slice::<Record>(value) {
-                Ok(record) => records.push(Some(record)),
-                Err(cause) => {
+            match (Id::from_bytes(key), serde_json::from_slice::<Record>(value)) {
+                (Ok(id), Ok(record)) => records.push(Some((id, record))),
+                (Err(cause), _) => {
+                    let cause = serde::de::Error::custom(cause);
+                    undecodable.push(undecodable_record(names::MIGRATIONS, key, &cause));
+                }
+                (_, Err(cause)) => {
                     undecodable.push(undecodable_record(names::MIGRATIONS, key, &cause));
                     records.push(None);
                 }
@@ -83,10 +106,10 @@ impl Schema {
         findings.extend(damage);
         let mut migrations = 0;
         for (record, expected) in records.iter().zip(1..) {
-            // One that can't be decoded is there all the same.
-            let Some(record) = record else { continue };
-            let number = record.id.get();
-            let place = format!("migrationsv1/{}", record.id);
+            // An undecodable record counts as present.
+            let Some((id, record)) = record else { continue };
+            let number = id.get();
+            let place = format!("migrationsv1/{id}");
             let mut found = |code, text| {
                 findings.push(Finding::new(code, place.clone(), text));
             };

@@ -43,27 +43,87 @@ pub const INSTANCE: &[u8] = b"idsv1";
 pub const INSTANCE_KEY: &[u8] = b"id";
 /// hex16 ID → source JSON.
 pub const SOURCES: &[u8] = b"sourcesv1";
+/// hex16 ID → JSON of a mapping of a 1.x database to a bucket; since migration 4.
+pub const DBRP: &[u8] = b"dbrpv1";
 /// hex16 ID → task JSON.
 pub const TASKS: &[u8] = b"tasksv1";
 
-/// The buckets that influxd requires to start, with the migration that introduced the requirement.
-pub const REQUIRED: &[(u64, &[u8])] = &[
-    (1, AUTHORIZATIONS),
-    (1, AUTHORIZATION_INDEX),
-    (1, USERS),
-    (1, USER_INDEX),
-    (1, USER_PASSWORDS),
-    (1, ORGANIZATIONS),
-    (1, ORGANIZATION_INDEX),
-    (1, BUCKETS),
-    (1, BUCKET_INDEX),
-    (1, MAPPINGS),
-    (2, MAPPINGS_BY_USER),
-    (7, TSM_METADATA),
-    (8, LEGACY_AUTHORIZATIONS),
-    (8, LEGACY_AUTHORIZATION_INDEX),
-    (9, LEGACY_PASSWORDS),
-    (21, AUTHORIZATION_HASHED_INDEX),
+/// Runs of tasks: hex16 task ID, `/`, hex16 run ID → run JSON. With `manualRuns` instead of the
+/// run's ID: a list of runs.
+pub const TASK_RUNS: &[u8] = b"taskRunsv1";
+/// hex16 organization ID, then the name of the secret → its value in base64.
+pub const SECRETS: &[u8] = b"secretsv1";
+
+/// The effect if a store lacks one of its buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Without {
+    /// influxd does not start.
+    Ends,
+    /// influxd does not start if there are tasks.
+    EndsWithTasks,
+    /// influxd starts, but tokens or logins don't work.
+    NoAccess,
+    /// influxd starts, but the content of the bucket is lost.
+    Less,
+    /// influxd creates it when it starts, and nothing is lost with it.
+    Created,
+}
+
+/// The buckets of a store, each with the migration that introduced it.
+pub const EXPECTED: &[(u64, &[u8], Without)] = &[
+    (1, AUTHORIZATIONS, Without::NoAccess),
+    (1, AUTHORIZATION_INDEX, Without::Ends),
+    (1, USERS, Without::NoAccess),
+    (1, USER_INDEX, Without::NoAccess),
+    (1, USER_PASSWORDS, Without::NoAccess),
+    (1, ORGANIZATIONS, Without::NoAccess),
+    (1, ORGANIZATION_INDEX, Without::NoAccess),
+    (1, BUCKETS, Without::NoAccess),
+    (1, BUCKET_INDEX, Without::NoAccess),
+    (1, MAPPINGS, Without::NoAccess),
+    (2, MAPPINGS_BY_USER, Without::NoAccess),
+    (7, TSM_METADATA, Without::Ends),
+    (8, LEGACY_AUTHORIZATIONS, Without::Ends),
+    (8, LEGACY_AUTHORIZATION_INDEX, Without::Ends),
+    (9, LEGACY_PASSWORDS, Without::NoAccess),
+    (21, AUTHORIZATION_HASHED_INDEX, Without::Ends),
+    (1, TASKS, Without::Ends),
+    (1, TASK_RUNS, Without::EndsWithTasks),
+    (1, b"labelsv1", Without::Ends),
+    (1, b"labelindexv1", Without::Ends),
+    (1, b"labelmappingsv1", Without::Ends),
+    (1, b"notificationRulev1", Without::Ends),
+    (1, b"checkindexv1", Without::Less),
+    (1, b"checksv1", Without::Less),
+    (1, b"dashboardcellviewsv1", Without::Less),
+    (1, b"dashboardsv2", Without::Less),
+    (4, b"dbrpbyorganddbindexv1", Without::Less),
+    (14, b"dbrpbyorgv1", Without::Less),
+    (4, b"dbrpdefaultv1", Without::Less),
+    (4, DBRP, Without::Less),
+    (1, INSTANCE, Without::Created),
+    (1, b"keyvaluelogindexv1", Without::Less),
+    (1, b"keyvaluelogv1", Without::Less),
+    (1, b"notificationEndpointIndexv1", Without::Less),
+    (1, b"notificationEndpointv1", Without::Less),
+    (1, b"onboardingv1", Without::Less),
+    (1, b"orgsdashboardsv1", Without::Less),
+    (20, b"remotesv2", Without::Created),
+    (20, b"replicationsv2", Without::Created),
+    (1, b"scraperv2", Without::Less),
+    (1, SECRETS, Without::Less),
+    (1, SOURCES, Without::Less),
+    (1, b"taskIndexsv1", Without::Less),
+    (1, b"telegrafPluginsv1", Without::Less),
+    (10, b"telegrafbyorgindexv1", Without::Less),
+    (1, b"telegrafv1", Without::Less),
+    (1, b"templates/documents/content", Without::Less),
+    (1, b"templates/documents/meta", Without::Less),
+    (5, b"v1_pkger_stacks", Without::Less),
+    (5, b"v1_pkger_stacks_index", Without::Less),
+    (1, b"variableorgsv1", Without::Less),
+    (1, b"variablesindexv1", Without::Less),
+    (1, b"variablesv1", Without::Less),
 ];
 
 /// Every bucket that some 2.x release creates.
@@ -86,6 +146,7 @@ pub const ALL: &[&[u8]] = &[
     MIGRATIONS,
     TSM_METADATA,
     TASKS,
+    TASK_RUNS,
     b"checkindexv1",
     b"checksv1",
     b"dashboardcellviewsv1",
@@ -93,7 +154,7 @@ pub const ALL: &[&[u8]] = &[
     b"dbrpbyorganddbindexv1",
     b"dbrpbyorgv1",
     b"dbrpdefaultv1",
-    b"dbrpv1",
+    DBRP,
     INSTANCE,
     b"keyvaluelogindexv1",
     b"keyvaluelogv1",
@@ -108,11 +169,10 @@ pub const ALL: &[&[u8]] = &[
     b"remotesv2",
     b"replicationsv2",
     b"scraperv2",
-    b"secretsv1",
+    SECRETS,
     b"sessionsv1",
     SOURCES,
     b"taskIndexsv1",
-    b"taskRunsv1",
     b"telegrafPluginsv1",
     b"telegrafbyorgindexv1",
     b"telegrafv1",

@@ -137,6 +137,15 @@ impl Can {
         if exists {
             return Ok(());
         }
+        if let Some(problem) = self.name_problem(kind, org, catalog) {
+            return Err(Error::new(
+                ErrorKind::NoSuchRecord,
+                format!("{target:?} among the {kind}: {problem}"),
+            )
+            .with_hint(
+                "use the ID instead of the name; boltkey check shows which record and entry disagree",
+            ));
+        }
         let hint = match kind {
             "buckets" => {
                 "boltkey bucket list shows names and IDs; choose the organization with \
@@ -151,6 +160,23 @@ impl Can {
             format!("there is no {target:?} among the {kind}"),
         )
         .with_hint(hint))
+    }
+
+    /// How record and index disagree about the target's name, if they do.
+    pub fn name_problem(&self, kind: &str, org: Option<Id>, catalog: &Catalog) -> Option<String> {
+        let name = self.target.as_deref()?;
+        match kind {
+            "buckets" => match org {
+                Some(org) => catalog.bucket_by_name(org, name).problem(),
+                None => catalog
+                    .orgs
+                    .keys()
+                    .find_map(|org| catalog.bucket_by_name(*org, name).problem()),
+            },
+            "orgs" => catalog.org_by_name(name).problem(),
+            "users" => catalog.user_by_name(name).problem(),
+            _ => None,
+        }
     }
 
     /// The request the server would test.
@@ -175,12 +201,12 @@ impl Can {
             }
             "orgs" => {
                 let by_id = id.and_then(|id| catalog.orgs.get(&id));
-                let org = by_id.or_else(|| catalog.org_by_name(target))?;
+                let org = by_id.or_else(|| catalog.org_by_name(target).found())?;
                 Some(request(kind, Some(org.id), None))
             }
             "users" => {
                 let by_id = id.and_then(|id| catalog.users.get(&id));
-                let user = by_id.or_else(|| catalog.user_by_name(target))?;
+                let user = by_id.or_else(|| catalog.user_by_name(target).found())?;
                 Some(request(kind, Some(user.id), None))
             }
             _ => Some(request(kind, Some(id?), Some(org))),
@@ -194,17 +220,14 @@ fn find_bucket<'a>(
     id: Option<Id>,
     name: &str,
 ) -> Option<&'a Bucket> {
-    id.and_then(|id| catalog.buckets.get(&id)).or_else(|| {
-        catalog
-            .buckets
-            .values()
-            .find(|bucket| bucket.org_id == org && bucket.name == name)
-    })
+    id.and_then(|id| catalog.buckets.get(&id))
+        .or_else(|| catalog.bucket_by_name(org, name).found())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::lookup::Named;
 
     #[test]
     fn forms() {
@@ -235,6 +258,7 @@ mod tests {
                 r#"{{"id":"{id:016x}","orgID":"0000000000000001","type":{kind},"name":"{name}"}}"#
             );
             let bucket: Bucket = serde_json::from_str(&text).unwrap();
+            catalog.indexes.buckets.insert(bucket.key(), bucket.id);
             catalog.buckets.insert(bucket.id, bucket);
         }
         let one = [Permission::new(
@@ -271,6 +295,7 @@ mod tests {
             let text =
                 format!(r#"{{"id":"{id:016x}","orgID":"0000000000000001","name":"{name}"}}"#);
             let bucket: Bucket = serde_json::from_str(&text).unwrap();
+            catalog.indexes.buckets.insert(bucket.key(), bucket.id);
             catalog.buckets.insert(bucket.id, bucket);
         }
         let one = |kind, id| Permission::new(Action::Read, kind, Id::new(id), Some(org));

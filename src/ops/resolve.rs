@@ -1,9 +1,11 @@
 //! Finds the user and the organization of a command: named, or the only one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::{Catalog, Id, Organization, User};
+use crate::metadata::lookup::{Lookup, Named};
+use crate::metadata::{Bucket, Catalog, Id, Organization, User, names};
 
 /// How a user or an organization is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +34,8 @@ pub fn user<'c>(catalog: &'c Catalog, by: Option<&By>, several: ErrorKind) -> Re
     let users = || catalog.users.values();
     let names = || users().map(|user| user.name.as_str());
     match by {
-        Some(by) => match by {
-            By::Name(name) => catalog.user_by_name(name),
-            By::Id(id) => catalog.users.get(id),
-        }
-        .ok_or_else(|| no_such("user", by, names())),
+        Some(By::Name(name)) => user_named(catalog, name),
+        Some(By::Id(id)) => with_id(&catalog.users, *id, names()),
         None => only(users()).map_err(|none| {
             if !none {
                 return ambiguous("users", "--user", several, names());
@@ -66,11 +65,8 @@ pub fn org<'c>(
     let orgs = || catalog.orgs.values();
     let names = || orgs().map(|org| org.name.as_str());
     match by {
-        Some(by) => match by {
-            By::Name(name) => catalog.org_by_name(name),
-            By::Id(id) => catalog.orgs.get(id),
-        }
-        .ok_or_else(|| no_such("organization", by, names())),
+        Some(By::Name(name)) => org_named(catalog, name),
+        Some(By::Id(id)) => with_id(&catalog.orgs, *id, names()),
         None => only(orgs()).map_err(|none| {
             if !none {
                 return ambiguous("organizations", "--org", several, names());
@@ -85,6 +81,113 @@ pub fn org<'c>(
             )
         }),
     }
+}
+
+/// The user of this name.
+///
+/// # Errors
+/// [`ErrorKind::NoSuchRecord`] when there is none, or record and index disagree.
+pub(crate) fn user_named<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c User> {
+    let names = catalog.users.values().map(|user| user.name.as_str());
+    named(&catalog.user_by_name(name), name, names)
+}
+
+/// The organization of this name.
+///
+/// # Errors
+/// As [`user_named`].
+pub(crate) fn org_named<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Organization> {
+    let names = catalog.orgs.values().map(|org| org.name.as_str());
+    named(&catalog.org_by_name(name), name, names)
+}
+
+/// The bucket of this name in an organization.
+///
+/// # Errors
+/// As [`user_named`].
+pub(crate) fn bucket_named<'c>(catalog: &'c Catalog, org: Id, name: &str) -> Result<&'c Bucket> {
+    let buckets = catalog.buckets.values();
+    let names = buckets.filter(|bucket| bucket.org_id == org);
+    let names = names.map(|bucket| bucket.name.as_str());
+    named(&catalog.bucket_by_name(org, name), name, names)
+}
+
+/// The record that influxd finds by a name, if the record has that name.
+///
+/// # Errors
+/// [`ErrorKind::NoSuchRecord`] when there is none, or record and index disagree.
+fn named<'c, 'n, T: Named>(
+    lookup: &Lookup<'c, T>,
+    name: &str,
+    all: impl Iterator<Item = &'n str>,
+) -> Result<&'c T> {
+    if let Some(found) = lookup.found() {
+        return Ok(found);
+    }
+    let Some(problem) = lookup.problem() else {
+        return Err(no_such(T::WHAT, &By::Name(name.into()), all));
+    };
+    let message = format!("{} {name:?}: {problem}", T::WHAT);
+    Err(Error::new(ErrorKind::NoSuchRecord, message).with_hint(what_helps(lookup)))
+}
+
+/// Refuses a name that a new record can't get. `existing` is the hint if influxd finds a record by
+/// this name.
+///
+/// # Errors
+/// [`ErrorKind::Refused`].
+pub(crate) fn must_be_free<T: Named>(
+    lookup: &Lookup<'_, T>,
+    name: &str,
+    existing: &str,
+) -> Result<()> {
+    if lookup.is_free() {
+        return Ok(());
+    }
+    let message = match lookup.problem() {
+        None => format!("{} with name {name:?} already exists", T::WHAT),
+        Some(problem) => format!("{} name {name:?} is taken: {problem}", T::WHAT),
+    };
+    let error = Error::new(ErrorKind::Refused, message);
+    Err(match lookup {
+        Lookup::Found(_) => error.with_hint(existing),
+        _ => error.with_hint(what_helps(lookup)),
+    })
+}
+
+/// The hint if record and index disagree.
+fn what_helps<T: Named>(lookup: &Lookup<'_, T>) -> String {
+    let records = match lookup {
+        Lookup::NoEntry(records)
+        | Lookup::Blocked { records, .. }
+        | Lookup::Elsewhere { records, .. } => records.as_slice(),
+        Lookup::Found(_) | Lookup::Nobody => &[],
+    };
+    let is_user = T::INDEX == names::USER_INDEX;
+    match (lookup, records) {
+        (Lookup::NoEntry(_) | Lookup::Blocked { .. }, [only]) if is_user => format!(
+            "boltkey user password --id {} sets a password and creates the entry",
+            only.id()
+        ),
+        (Lookup::Blocked { to: Some(id), .. }, []) if is_user => format!(
+            "boltkey user delete --id {id} deletes the rest of that user and frees the name"
+        ),
+        (Lookup::Blocked { .. }, []) => "choose another name; boltkey check shows the entry".into(),
+        _ => "use the ID where a command accepts one; boltkey check shows which record and entry \
+              disagree"
+            .into(),
+    }
+}
+
+/// The record with this ID.
+fn with_id<'c, 'n, T: Named>(
+    records: &'c BTreeMap<Id, T>,
+    id: Id,
+    all: impl Iterator<Item = &'n str>,
+) -> Result<&'c T> {
+    records
+        .get(&id)
+        .ok_or_else(|| no_such(T::WHAT, &By::Id(id), all))
 }
 
 /// The only item; otherwise `Err(true)` if there is none.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::migration::HASHING;
@@ -122,8 +122,8 @@ fn operator_token(
     now: &Timestamp,
 ) -> Result<token_plan::TokenPlan> {
     let catalog = Catalog::load(content)?;
-    let user = catalog.user_by_name(&options.user);
-    let org = catalog.org_by_name(&options.org);
+    let user = catalog.user_by_name(&options.user).found();
+    let org = catalog.org_by_name(&options.org).found();
     let (Some(user), Some(org)) = (user, org) else {
         return Err(Error::new(
             ErrorKind::Refused,
@@ -221,13 +221,6 @@ pub fn could_be_made(target: &Target<'_>) -> Result<()> {
         .into_iter()
         .flatten()
         .try_for_each(OutputFile::could_create_regular)
-}
-
-/// A file of another store beside a new one that influxd would use with it.
-#[must_use]
-pub fn stranger_beside(database: &Path) -> Option<PathBuf> {
-    let sqlite = database.with_file_name("influxd.sqlite");
-    sqlite.exists().then_some(sqlite)
 }
 
 #[cfg(test)]

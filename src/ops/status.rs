@@ -8,8 +8,10 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
+use crate::metadata::lookup::{LoginName, LoginNames};
 use crate::metadata::residue::Known;
 use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
+use crate::ops::files::one_set::OneSet;
 use crate::ops::previous::PreviousState;
 use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
@@ -41,6 +43,9 @@ pub struct Status {
     pub previous: PreviousState,
     /// Problems and risks.
     pub findings: Vec<Finding>,
+    /// The facts in the database about the files that belong to it.
+    #[serde(skip)]
+    one_set: OneSet,
 }
 
 /// The file.
@@ -78,8 +83,9 @@ impl From<&Schema> for SchemaSummary {
     }
 }
 
-/// A user who can sign in with a password.
+/// A user who has a password.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Login {
     /// The user's name.
     pub user: String,
@@ -87,6 +93,9 @@ pub struct Login {
     pub active: bool,
     /// Whether signing in gives power over the whole instance.
     pub operator: bool,
+    /// Whether influxd finds the user by name; none if unknown. Otherwise nobody can sign in as
+    /// this user.
+    pub signs_in: Option<bool>,
     /// Why.
     pub because: String,
 }
@@ -162,6 +171,7 @@ pub fn status(store: &Store) -> Result<Status> {
         siblings: Vec::new(),
         previous,
         findings,
+        one_set: OneSet::of(snapshot, &schema, &catalog)?,
     })
 }
 
@@ -171,6 +181,8 @@ impl Status {
         let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None);
         self.siblings = siblings;
         self.findings.extend(findings);
+        self.findings
+            .extend(self.one_set.look_beside(&self.database.path));
     }
 }
 
@@ -213,8 +225,8 @@ fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
     .with_hint("run boltkey residue recover --out FILE before influxd starts again")
 }
 
-/// The users that can sign in. A login has the permissions of its user's ownerships and of
-/// every token the user owns, whatever its status or storage.
+/// The users with a password, and whether they can sign in. A login has the permissions of its
+/// user's ownerships and of every token the user owns, whatever its status or storage.
 fn logins(
     store: &Store,
     catalog: &Catalog,
@@ -222,6 +234,7 @@ fn logins(
 ) -> Result<Vec<Login>> {
     let (mappings, _) = mapping::load(store.snapshot())?;
     let (passwords, _) = with_password(store.snapshot())?;
+    let login_names = LoginNames::new(catalog);
     let users = catalog.users.values();
     let logins = users
         .filter(|user| passwords.contains(&user.id))
@@ -246,10 +259,22 @@ fn logins(
                     (false, format!("owner of {}", orgs.join(", ")))
                 }
             };
+            let name = login_names.of(user);
+            let signs_in = match name {
+                LoginName::Own | LoginName::Others(_) => Some(true),
+                LoginName::None(_) => Some(false),
+                LoginName::Unknown => None,
+            };
+            let because = match (&name, name.explanation()) {
+                (_, None) => because,
+                (LoginName::None(_), Some(why)) => why,
+                (_, Some(how)) => format!("{because}; {how}"),
+            };
             Login {
                 user: user.name.clone(),
                 active: user.status != "inactive",
-                operator,
+                operator: operator && signs_in != Some(false),
+                signs_in,
                 because,
             }
         });

@@ -126,6 +126,27 @@ impl Sqlite {
         names().map_err(|cause| failed(&self.path, &cause))
     }
 
+    /// The first 1000 different texts in a column, each cut to 200 characters. Empty when there is
+    /// no such table or column.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when it can't be read.
+    pub fn values(&self, table: &str, column: &str) -> Result<Vec<String>> {
+        if !self.has(table, Some(column))? {
+            return Ok(Vec::new());
+        }
+        let (table, column) = (quoted(table), quoted(column));
+        let values = || -> rusqlite::Result<Vec<String>> {
+            let mut query = self.connection.prepare(&format!(
+                "SELECT DISTINCT substr({column}, 1, {LONGEST_NAME}) FROM {table} \
+                 WHERE typeof({column}) = 'text' LIMIT {MOST_NAMES}"
+            ))?;
+            let rows = query.query_map([], |row| row.get(0))?;
+            rows.collect()
+        };
+        values().map_err(|cause| failed(&self.path, &cause))
+    }
+
     /// The number of rows of a table; 0 when there is no such table.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::path::Path;
 use boltkey::finding::Code;
 use serde_json::Value;
 
+use crate::support::fixtures::{content, fixtures};
 use crate::support::sandbox::Ran;
 use crate::support::scene::{ONE, SEVERAL, Scene, text};
 
@@ -72,6 +73,21 @@ fn a_file_of_a_backup_that_is_damaged_or_gone() {
     has(&inspect(&scene, &out).code(3).json(), Code::FileDamaged);
     fs::remove_file(&packed).unwrap();
     has(&inspect(&scene, &out).code(3).json(), Code::FileMissing);
+}
+
+/// A state that people reported (influxdb#27361): influxd ends at every start.
+#[test]
+fn a_task_of_a_deleted_organization() {
+    let scene = Scene::new();
+    let database = scene.path("influxd.bolt");
+    let field = fixtures().join("field/2-27361-task-of-deleted-org.bolt.gz");
+    fs::write(&database, content(&field)).unwrap();
+    let report = scene.run(&["check"], &database, &["--json"]).code(3).json();
+    has(&report, Code::TaskOrgGone);
+    let ran = scene.run(&["check"], &database, &[]).code(3);
+    assert!(ran.stdout.contains("\"_tasks\" not found"), "{ran:?}");
+    let report = scene.run(&["status"], &database, &["--json"]).ok().json();
+    has(&report, Code::TaskOrgGone);
 }
 
 #[test]

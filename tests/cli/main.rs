@@ -36,6 +36,8 @@ mod hostile_backups;
 mod hot_journals;
 mod locate;
 mod locks;
+mod names;
+mod one_set;
 mod oracle;
 mod previous;
 mod reading_commands;

@@ -87,7 +87,7 @@ fn a_new_store_of_either_engine_is_complete() {
         assert_eq!(
             status["logins"],
             json!([{
-                "user": "alice", "active": true, "operator": true,
+                "user": "alice", "active": true, "operator": true, "signsIn": true,
                 "because": status["logins"][0]["because"],
             }])
         );

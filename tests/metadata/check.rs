@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use boltkey::finding::{Code, Finding};
+use boltkey::finding::{Code, Finding, Severity};
 use boltkey::metadata::check::check;
 use boltkey::metadata::names;
 use boltkey::store::bolt::Bolt;
 use boltkey::store::{MemoryFile, Model, OpenOptions, Store};
 
 use crate::support::fixtures::{fixture, fixtures};
-use crate::support::record_changes::{ID, MUTATORS, codes, pair, replace, sound};
+use crate::support::record_changes::{ID, MUTATORS, Mutator, codes, pair, remove, replace, sound};
 
 fn counts(model: &Model) -> BTreeMap<Code, usize> {
     let mut counts = BTreeMap::new();
@@ -47,6 +47,132 @@ fn every_code_has_a_change_that_makes_it() {
     println!("cases: metadata-check {}", MUTATORS.len());
 }
 
+/// Findings of a store of a real server after one change, new ones only, by code and severity.
+fn told(mutate: impl FnOnce(&mut Model)) -> Vec<(&'static str, Severity)> {
+    let mut model = sound();
+    let before = check(&model).unwrap();
+    mutate(&mut model);
+    let mut new = check(&model).unwrap();
+    new.retain(|finding| !before.contains(finding));
+    new.iter().map(|f| (f.code.name(), f.severity)).collect()
+}
+
+/// influxd looks at a hundred tasks while starting, and ends on what is wrong with those only.
+#[test]
+fn what_is_wrong_behind_a_hundred_tasks_is_a_warning() {
+    let (org, _) = pair(&sound(), names::ORGANIZATIONS, "acme");
+    let org = String::from_utf8(org).unwrap();
+    for (before, severity) in [
+        (0, Severity::Error),
+        (99, Severity::Error),
+        (100, Severity::Warning),
+    ] {
+        let with_tasks = |m: &mut Model| {
+            for number in 1..=before {
+                let id = format!("{number:016x}");
+                let task = format!(r#"{{"id":"{id}","orgID":"{org}"}}"#);
+                m.put(names::TASKS, id.as_bytes(), task.as_bytes());
+            }
+        };
+        let cases: [(&str, Mutator); 4] = [
+            ("metadata.task-unreadable", |m| {
+                replace(m, names::TASKS, "{\"id\":\"11", "x{\"id\":\"11");
+            }),
+            ("metadata.task-org-gone", |m| {
+                replace(
+                    m,
+                    names::TASKS,
+                    "\"type\":\"system\",\"orgID\":\"",
+                    "\"orgID\":\"0000000000000a02\",\"x\":\"",
+                );
+            }),
+            ("metadata.run-unreadable", |m| {
+                let (task, _) = pair(m, names::TASKS, "\"flux\"");
+                let key = [&task[..], b"/0000000000000a01"].concat();
+                m.put(names::TASK_RUNS, &key, b"{\"scheduledFor\":\"x\"}");
+            }),
+            ("metadata.run-unreadable", |m| {
+                let (task, _) = pair(m, names::TASKS, "\"flux\"");
+                let key = [&task[..], b"/manualRuns"].concat();
+                m.put(names::TASK_RUNS, &key, b"{}");
+            }),
+        ];
+        for (code, mutate) in cases {
+            let told = told(|m| {
+                with_tasks(m);
+                mutate(m);
+            });
+            assert_eq!(told, [(code, severity)], "behind {before}");
+        }
+        let mut tasks = pair(&sound(), names::BUCKET_INDEX, "");
+        tasks.0 = format!("{org}_tasks").into_bytes();
+        let found = told(|m| {
+            with_tasks(m);
+            m.delete(names::BUCKET_INDEX, &tasks.0);
+        });
+        assert!(
+            found.contains(&("metadata.tasks-bucket-absent", severity)),
+            "{found:?}"
+        );
+    }
+}
+
+/// Which buckets of the store influxd can do without.
+#[test]
+fn buckets_that_are_missing() {
+    use boltkey::metadata::names::{EXPECTED, Without};
+
+    for (_, name, without) in EXPECTED {
+        let told = told(|m| m.delete_bucket(name));
+        let text = String::from_utf8_lossy(name);
+        let of = |code| told.iter().any(|(told, _)| *told == code);
+        let absent = of("metadata.bucket-absent");
+        let other = of("metadata.other-bucket-absent");
+        let expected = match without {
+            Without::Ends | Without::EndsWithTasks | Without::NoAccess => (true, false),
+            Without::Less => (false, true),
+            Without::Created => (false, false),
+        };
+        assert_eq!((absent, other), expected, "{text}");
+    }
+    // The runs of tasks are missed only where there are tasks.
+    let found = told(|m| {
+        remove(m, names::TASKS, "");
+        m.delete_bucket(names::TASK_RUNS);
+    });
+    assert_eq!(found, [("metadata.other-bucket-absent", Severity::Warning)]);
+    // The sum of them is what new stores are made with.
+    let mut expected: Vec<_> = EXPECTED.iter().map(|(_, name, _)| *name).collect();
+    expected.push(names::MIGRATIONS);
+    expected.push(b"sessionsv1");
+    expected.sort_unstable();
+    let mut all = names::ALL.to_vec();
+    all.sort_unstable();
+    assert_eq!(expected, all);
+}
+
+/// Times that influxd can't read are told like any other record that it can't decode.
+#[test]
+fn times_that_influxd_does_not_read() {
+    for (bucket, field) in [
+        (names::AUTHORIZATIONS, "createdAt"),
+        (names::AUTHORIZATIONS, "updatedAt"),
+        (names::ORGANIZATIONS, "createdAt"),
+        (names::BUCKETS, "updatedAt"),
+        (names::MIGRATIONS, "started_at"),
+        (names::MIGRATIONS, "finished_at"),
+    ] {
+        let told = told(|m| {
+            let from = format!("\"{field}\":\"");
+            replace(m, bucket, &from, &format!("{from}x"));
+        });
+        assert!(
+            told.contains(&("metadata.undecodable", Severity::Error)),
+            "{field}: {told:?}"
+        );
+    }
+}
+
 #[test]
 fn stores_of_real_servers_have_no_errors() {
     let folder = fixtures().join("real");
@@ -58,10 +184,14 @@ fn stores_of_real_servers_have_no_errors() {
             continue;
         }
         let store = Store::open(&path, &OpenOptions::default()).unwrap();
-        let errors: Vec<_> = check(store.snapshot())
-            .unwrap()
+        let findings = check(store.snapshot()).unwrap();
+        let hides = findings
+            .iter()
+            .find(|f| f.code == Code::OtherBucketAbsent || f.code == Code::OtherUndecodable);
+        assert_eq!(hides, None, "{name}");
+        let errors: Vec<_> = findings
             .into_iter()
-            .filter(|f| f.severity == boltkey::finding::Severity::Error)
+            .filter(|f| f.severity == Severity::Error)
             .map(|f| f.code.name())
             .collect();
         // A downgrade deletes the index of hashes, and with it every hashed token's way in.

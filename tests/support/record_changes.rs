@@ -90,7 +90,7 @@ pub const MUTATORS: &[(&str, Mutator)] = &[
         m.put(
             names::MIGRATIONS,
             key,
-            br#"{"id":"0000000000000016","name":"new","finished_at":"x"}"#,
+            br#"{"id":"0000000000000016","name":"new","finished_at":"2021-09-28T12:54:57Z"}"#,
         );
     }),
     ("metadata.migration-name", |m| {
@@ -174,6 +174,18 @@ pub const MUTATORS: &[(&str, Mutator)] = &[
     ("metadata.index-dangling", |m| {
         m.put(names::ORGANIZATION_INDEX, b"was here", ID.as_bytes())
     }),
+    ("metadata.name-taken", |m| {
+        let (_, value) = pair(m, names::USERS, "bob");
+        let mut record: serde_json::Value = serde_json::from_slice(&value).unwrap();
+        record["id"] = ID.into();
+        m.put(names::USERS, ID.as_bytes(), record.to_string().as_bytes());
+    }),
+    ("metadata.dbrp-bucket-gone", |m| {
+        let record = format!(
+            r#"{{"id":"{ID}","database":"d","retention_policy":"r","default":true,"orgID":"{ID}","bucketID":"{ID}"}}"#
+        );
+        m.put(names::DBRP, ID.as_bytes(), record.as_bytes());
+    }),
     ("metadata.mapping-index-absent", |m| {
         let (key, _) = pair(m, names::MAPPINGS_BY_USER, "");
         m.delete(names::MAPPINGS_BY_USER, &key);
@@ -214,6 +226,44 @@ pub const MUTATORS: &[(&str, Mutator)] = &[
             .unwrap();
         m.delete(names::BUCKETS, &tasks[0]);
     }),
+    ("metadata.task-org-gone", |m| {
+        replace(
+            m,
+            names::TASKS,
+            "\"orgID\":\"",
+            "\"orgID\":\"0000000000000a02\",\"x\":\"",
+        );
+    }),
+    ("metadata.task-unreadable", |m| {
+        replace(
+            m,
+            names::TASKS,
+            "\"ownerID\":\"",
+            "\"ownerID\":\"\",\"x\":\"",
+        );
+    }),
+    ("metadata.run-unreadable", |m| {
+        let (task, _) = pair(m, names::TASKS, "");
+        let key = [&task[..], b"/manualRuns"].concat();
+        m.put(names::TASK_RUNS, &key, b"[null]");
+    }),
+    ("metadata.instance-unreadable", |m| {
+        m.put(names::INSTANCE, names::INSTANCE_KEY, b"0123");
+    }),
+    ("metadata.token-status", |m| {
+        replace(
+            m,
+            names::AUTHORIZATIONS,
+            "\"status\":\"active\"",
+            "\"status\":\"asleep\"",
+        );
+    }),
+    ("metadata.other-bucket-absent", |m| {
+        m.delete_bucket(b"dashboardsv2")
+    }),
+    ("metadata.other-undecodable", |m| {
+        m.put(b"checksv1", ID.as_bytes(), b"[]")
+    }),
     ("metadata.v1-index-absent", |m| {
         m.delete(names::LEGACY_AUTHORIZATION_INDEX, b"collectd")
     }),
@@ -234,6 +284,12 @@ pub fn codes() -> impl Iterator<Item = Code> {
         Code::LostRecords,
         Code::SiblingUnread,
         Code::LeftOver,
+        Code::SqliteUnusable,
+        Code::SqliteSchema,
+        Code::SqliteForeign,
+        Code::EngineOld,
+        Code::EngineForeign,
+        Code::EngineEmpty,
     ];
     let codes = Code::ALL.iter().copied();
     codes.filter(move |code| code.name().starts_with("metadata.") && !elsewhere.contains(code))

@@ -8,6 +8,7 @@ use boltkey::finding::Severity;
 use boltkey::metadata::Id;
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::ops::recover::operator::{Options, choices, plan};
+use boltkey::ops::resolve::By;
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::TokenPlan;
 use boltkey::store::bolt::{Bolt, create as create_bolt};
@@ -186,10 +187,10 @@ impl Other {
 
 /// `recover operator` for the first user and organization.
 pub fn recovery(store: &dyn Snapshot) -> boltkey::Result<TokenPlan> {
-    let (users, orgs) = choices(store)?;
+    let choices = choices(store)?;
     let options = Options {
-        user: users.first().map(|user| user.name.clone()),
-        org: orgs.first().map(|org| org.name.clone()),
+        user: choices.users.first().map(|user| By::Id(user.id)),
+        org: choices.orgs.first().map(|org| By::Id(org.id)),
         use_hashed_tokens: None,
     };
     let time: jiff::Zoned = "2026-11-01T10:00:00Z[UTC]".parse().unwrap();

@@ -21,7 +21,8 @@ use crate::finding::counted;
 use crate::metadata::tsm::Placed;
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::files::engine_folder;
-use crate::ops::setup::{Options, Plan, Target, could_be_made, plan, stranger_beside};
+use crate::ops::files::one_set::stranger_beside;
+use crate::ops::setup::{Options, Plan, Target, could_be_made, plan};
 use crate::ops::timestamp::Timestamp;
 use crate::store::Engine;
 

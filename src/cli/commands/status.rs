@@ -106,10 +106,10 @@ impl Status {
         }
         for login in &self.logins {
             let active = if login.active { "" } else { "INACTIVE " };
-            let power = if login.operator {
-                "operator power"
-            } else {
-                "no operator power"
+            let power = match (login.signs_in, login.operator) {
+                (Some(false), _) => "can't sign in",
+                (_, true) => "operator power",
+                (_, false) => "no operator power",
             };
             let text = format!(
                 "{}  {power}: {}",

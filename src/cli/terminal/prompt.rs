@@ -31,15 +31,12 @@ pub fn confirm(yes: bool, question: &str) -> Result<()> {
     }
 }
 
-/// Asks for one of several names, by number or by name. `--yes` does not answer this.
+/// Asks for one of several names, by number or by name, and returns its place in `names`. `--yes`
+/// does not answer this.
 ///
 /// # Errors
 /// `no_terminal` without a terminal, [`ErrorKind::Refused`] without a valid answer.
-pub fn choose<'n>(
-    what: &str,
-    names: &[&'n str],
-    no_terminal: impl Fn() -> Error,
-) -> Result<&'n str> {
+pub fn choose(what: &str, names: &[String], no_terminal: impl Fn() -> Error) -> Result<usize> {
     if !is_possible() {
         return Err(no_terminal());
     }
@@ -53,9 +50,10 @@ pub fn choose<'n>(
         let by_number = answer
             .parse::<usize>()
             .ok()
-            .and_then(|number| names.get(number.checked_sub(1)?));
-        if let Some(name) = names.iter().find(|name| **name == answer).or(by_number) {
-            return Ok(name);
+            .and_then(|number| number.checked_sub(1))
+            .filter(|number| *number < names.len());
+        if let Some(chosen) = names.iter().position(|name| *name == answer).or(by_number) {
+            return Ok(chosen);
         }
         say(&format!("{} is not in the list.\n", printable(&answer)));
     }

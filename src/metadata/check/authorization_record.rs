@@ -29,6 +29,15 @@ pub(super) fn record_findings(
         },
         Storage::Plaintext | Storage::Hashed => {}
     }
+    if record.storage() == Storage::Plaintext && !record.is_active() && record.status != "inactive"
+    {
+        add(
+            Code::TokenStatus,
+            "its status is neither active nor inactive, so InfluxDB 2.9 can't hash its token and \
+             does not start"
+                .into(),
+        );
+    }
     if let Some(Err(cause)) = hash {
         add(
             Code::HashUndecodable,

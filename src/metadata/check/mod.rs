@@ -3,12 +3,15 @@
 
 mod authorization_record;
 mod authorizations;
+mod dbrp;
 mod expected;
 mod index;
 mod mappings;
 mod name_indexes;
+mod other_records;
 mod store_buckets;
 mod system_buckets;
+mod tasks;
 mod time_series;
 mod v1;
 
@@ -34,6 +37,7 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
         catalog: Catalog::load(snapshot)?,
         hidden: false,
         undecodable: HashSet::new(),
+        tasks: 0,
         counts: HashMap::new(),
         findings: Vec::new(),
     };
@@ -41,13 +45,17 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     check.skipped(skipped);
     let schema = Schema::load(snapshot)?;
     check.skipped(schema.findings.clone());
+    check.tasks()?;
     check.store_buckets(&schema)?;
+    check.instance()?;
     check.authorizations()?;
     check.v1_authorizations()?;
     check.names()?;
     check.mappings()?;
+    check.dbrp_mappings()?;
     check.time_series()?;
-    check.system_buckets()?;
+    check.system_buckets();
+    check.other_records()?;
     Ok(check.finish())
 }
 
@@ -61,6 +69,8 @@ struct Checker<'a> {
     hidden: bool,
     /// Places of records that can't be decoded: an entry for one is not dangling.
     undecodable: HashSet<String>,
+    /// The number of tasks.
+    tasks: u64,
     counts: HashMap<Code, usize>,
     findings: Vec<Finding>,
 }

@@ -1,82 +1,47 @@
-//! The system buckets of each organization, which tasks need.
+//! The system buckets of each organization.
 
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
-
-use serde::Deserialize;
-
-use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::check::{Checker, place};
+use crate::metadata::name_index::{Entry, bucket_key};
 use crate::metadata::{Id, names};
 
 impl Checker<'_> {
-    pub(super) fn system_buckets(&mut self) -> Result<()> {
-        #[derive(Deserialize)]
-        struct Task {
-            #[serde(rename = "orgID")]
-            org_id: Id,
-        }
-        let mut with_tasks = BTreeSet::new();
-        let damage = self.snapshot.scan(names::TASKS, &mut |_, value| {
-            if let Ok(Task { org_id }) = serde_json::from_slice(value) {
-                with_tasks.insert(org_id);
-            }
-            ControlFlow::Continue(())
-        })?;
-        self.extend(damage);
+    /// System buckets that an organization lacks. Those that tasks need are reported with the tasks.
+    pub(super) fn system_buckets(&mut self) {
+        let without_tasks: Vec<String> = self
+            .findings
+            .iter()
+            .filter(|found| found.code == Code::TasksBucketAbsent)
+            .map(|found| found.place.clone())
+            .collect();
         let mut found = Vec::new();
         for org in self.catalog.orgs.values() {
             for name in ["_tasks", "_monitoring"] {
-                let there = self
-                    .catalog
-                    .buckets
-                    .values()
-                    .any(|bucket| bucket.org_id == org.id && bucket.name == name);
-                if there || self.leads_to_undecodable(org.id, name)? {
+                let at = place(names::ORGANIZATIONS, org.id);
+                // A record without its index entry is a finding of its own.
+                let mut buckets = self.catalog.buckets.values();
+                let has_record = buckets.any(|b| b.org_id == org.id && b.name == name);
+                if has_record
+                    || self.finds_bucket(org.id, name)
+                    || (name == "_tasks" && without_tasks.contains(&at))
+                {
                     continue;
                 }
-                let at = place(names::ORGANIZATIONS, org.id);
-                if name == "_tasks" && with_tasks.contains(&org.id) {
-                    found.push((
-                        Code::TasksBucketAbsent,
-                        at,
-                        format!(
-                            "organization {:?} has tasks, but no bucket for their logs; influxd \
-                             does not start: bucket \"_tasks\" not found",
-                            org.name
-                        ),
-                    ));
-                } else {
-                    found.push((
-                        Code::SystemBucketAbsent,
-                        at,
-                        format!("organization {:?} has no bucket {name:?}", org.name),
-                    ));
-                }
+                let message = format!("organization {:?} has no bucket {name:?}", org.name);
+                found.push((at, message));
             }
         }
-        for (code, place, message) in found {
-            self.add(code, place, message);
+        for (at, message) in found {
+            self.add(Code::SystemBucketAbsent, at, message);
         }
-        Ok(())
     }
 
-    /// Whether the index of names has a bucket of this name, and its record can't be decoded.
-    fn leads_to_undecodable(&self, org: Id, name: &str) -> Result<bool> {
-        if self.undecodable.is_empty() {
-            return Ok(false);
+    /// Whether influxd finds a bucket by its name. If damage hides the entry, it counts as found.
+    pub(super) fn finds_bucket(&self, org: Id, name: &str) -> bool {
+        match self.catalog.indexes.buckets.entry(&bucket_key(org, name)) {
+            Entry::To(id) => !self.is_bucket_gone(id),
+            Entry::Unknown => true,
+            Entry::Absent | Entry::Invalid => false,
         }
-        let mut found = false;
-        let key = format!("{org}{name}");
-        // What damage hides is told by those who read the index.
-        let _ = self.snapshot.scan(names::BUCKET_INDEX, &mut |at, id| {
-            if at == key.as_bytes() {
-                found = Id::from_bytes(id).is_ok_and(|id| self.is_undecodable(names::BUCKETS, id));
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
     let catalog = Catalog::load(work.snapshot)?;
     only_once(list.orgs.iter(), |name| name.trim().to_owned())?;
     for name in &list.orgs {
-        if catalog.org_by_name(&name.value).is_some() {
+        if catalog.org_by_name(&name.value).found().is_some() {
             work.plan.same += 1;
             continue;
         }
@@ -54,7 +54,7 @@ pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> 
                 orgs.push((org.id, org.name.as_str()));
             }
         }
-        let known = catalog.user_by_name(&user.name.value);
+        let known = catalog.user_by_name(&user.name.value).found();
         let mut details = Vec::new();
         let id = match known {
             Some(known) => {
@@ -70,7 +70,11 @@ pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> 
                 }
                 known.id
             }
-            None => create(work, user, options, &mut details)?,
+            None => {
+                user::create::name_is_free(&catalog, &user.name.value)
+                    .map_err(|error| user.name.place.wrap(&error))?;
+                create(work, user, options, &mut details)?
+            }
         };
         for (org, name) in orgs {
             put_ownership(&mut work.plan.changes, work.schema, id, Owned::Org(org));

@@ -16,7 +16,6 @@ use crate::ops::auth::create::known_type;
 use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
 use crate::ops::auth::rotate::{give, must_be_of_use};
-use crate::ops::resolve::By;
 use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenInUse, TokenLookup};
 use crate::ops::token_plan::new_id::ManyByTime;
 use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
@@ -93,29 +92,13 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
 
 /// Resolves the names in the list.
 fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Vec<Meant<'a>>> {
-    let users = catalog.users.values().map(|user| (&*user.name, user));
-    let users: HashMap<&str, &User> = users.collect();
-    let orgs = catalog.orgs.values().map(|org| (org.name.trim(), org));
-    let orgs: HashMap<&str, &Organization> = orgs.collect();
     let mut known: HashMap<(Id, &str), usize> = HashMap::new();
     let mut meant = Vec::with_capacity(list.tokens.len());
     for said in &list.tokens {
-        let org = match orgs.get(said.org.value.trim()) {
-            Some(org) => *org,
-            None => {
-                let by = By::Name(said.org.value.clone());
-                resolve::org(catalog, Some(&by), ErrorKind::Usage)
-                    .map_err(|error| said.org.place.wrap(&error))?
-            }
-        };
-        let user = match users.get(&*said.user.value) {
-            Some(user) => *user,
-            None => {
-                let by = By::Name(said.user.value.clone());
-                resolve::user(catalog, Some(&by), ErrorKind::Usage)
-                    .map_err(|error| said.user.place.wrap(&error))?
-            }
-        };
+        let org = resolve::org_named(catalog, &said.org.value)
+            .map_err(|error| said.org.place.wrap(&error))?;
+        let user = resolve::user_named(catalog, &said.user.value)
+            .map_err(|error| said.user.place.wrap(&error))?;
         let line = said.name.place.line();
         if let Some(first) = known.insert((org.id, &said.name.value), line) {
             let why = format!("line {first} has a token with the same name and organization");
@@ -155,24 +138,18 @@ fn granted(
     if let Some(permission) = value.grant(org.id, catalog) {
         return Ok(permission);
     }
-    let by = By::Name(value.target().unwrap_or_default().to_owned());
+    let name = value.target().unwrap_or_default();
     let error = match kind {
-        "buckets" => {
-            let buckets = catalog.buckets.values();
-            let of_org = buckets.filter(|bucket| bucket.org_id == org.id);
-            resolve::no_such("bucket", &by, of_org.map(|bucket| &*bucket.name))
-        }
-        "orgs" => {
-            let names = catalog.orgs.values().map(|org| &*org.name);
-            resolve::no_such("organization", &by, names)
-        }
-        "users" => resolve::no_such("user", &by, catalog.users.values().map(|user| &*user.name)),
-        _ => Error::new(
-            ErrorKind::Refused,
-            "resources of this type are identified by an ID of 16 hex digits",
-        ),
+        "buckets" => resolve::bucket_named(catalog, org.id, name).err(),
+        "orgs" => resolve::org_named(catalog, name).err(),
+        "users" => resolve::user_named(catalog, name).err(),
+        _ => None,
     };
-    Err(place.wrap(&error))
+    let by_id = || {
+        let why = "resources of this type are identified by an ID of 16 hex digits";
+        Error::new(ErrorKind::Refused, why)
+    };
+    Err(place.wrap(&error.unwrap_or_else(by_id)))
 }
 
 /// The values that must not belong to another token.

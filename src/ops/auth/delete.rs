@@ -180,7 +180,8 @@ mod tests {
         for (name, number) in MIGRATIONS.iter().zip(1_u64..) {
             let id = format!("{number:016x}");
             let name = serde_json::to_string(name).unwrap();
-            let text = format!(r#"{{"id":"{id}","name":{name},"finished_at":"x"}}"#);
+            let text =
+                format!(r#"{{"id":"{id}","name":{name},"finished_at":"2021-01-01T00:00:00Z"}}"#);
             model.put(names::MIGRATIONS, id.as_bytes(), text.as_bytes());
         }
         for (id, text) in [

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndex, TokenIndexes, judge};
 use crate::metadata::authorization::{Undecoded, classify};
@@ -14,6 +14,7 @@ use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{
     Authorization, Can, Catalog, Class, Id, Kind, Storage, authorization, names, parallel_pairs,
 };
+use crate::ops::resolve;
 use crate::store::Snapshot;
 
 /// Which authorizations to show; what is `None` does not filter.
@@ -214,13 +215,14 @@ impl Lister {
     /// Reads names and indexes of a store. `reveal` shows tokens stored in plaintext.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchRecord`] when a filter names what does not exist; else as
+    /// [`crate::ErrorKind::NoSuchRecord`] when a filter names what does not exist; else as
     /// [`Snapshot::scan`].
     pub fn new(snapshot: &dyn Snapshot, filters: Filters, reveal: bool) -> Result<Self> {
         let mut catalog = Catalog::load(snapshot)?;
         let selection = Selection::new(filters, &catalog)?;
         let (indexes, damage) = TokenIndexes::load(snapshot)?;
         let mut skipped = std::mem::take(&mut catalog.skipped);
+        skipped.append(&mut catalog.indexes.damage);
         skipped.extend(damage);
         Ok(Self {
             catalog,
@@ -453,29 +455,12 @@ impl Lister {
 impl Selection {
     /// Looks the names up.
     pub(crate) fn new(filters: Filters, catalog: &Catalog) -> Result<Self> {
-        let none = |what: &str, name: &str, command: &str| {
-            Error::new(
-                ErrorKind::NoSuchRecord,
-                format!("there is no {what} called {name:?}"),
-            )
-            .with_hint(format!("boltkey {command} list shows their names"))
-        };
         let user = match &filters.user {
-            Some(name) => Some(
-                catalog
-                    .user_by_name(name)
-                    .ok_or_else(|| none("user", name, "user"))?
-                    .id,
-            ),
+            Some(name) => Some(resolve::user_named(catalog, name)?.id),
             None => filters.user_id,
         };
         let org = match &filters.org {
-            Some(name) => Some(
-                catalog
-                    .org_by_name(name)
-                    .ok_or_else(|| none("organization", name, "org"))?
-                    .id,
-            ),
+            Some(name) => Some(resolve::org_named(catalog, name)?.id),
             None => filters.org_id,
         };
         if let Some(can) = &filters.can {

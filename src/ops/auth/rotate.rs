@@ -175,20 +175,20 @@ mod tests {
 
     fn rotated(fields: &str, kept: Kept<'_>) -> String {
         let text = format!(
-            r#"{{"id":"{ID}",{fields}"x":1.50,"orgID":"0000000000000001","updatedAt":"o"}}"#
+            r#"{{"id":"{ID}",{fields}"x":1.50,"orgID":"0000000000000001","updatedAt":"2021-01-01T00:00:00Z"}}"#
         );
         let mut model = Model::default();
         model.put(names::AUTHORIZATIONS, ID.as_bytes(), text.as_bytes());
         let bytes = Record::load(&model, ID.parse().unwrap()).unwrap();
         let old = bytes.decoded().unwrap();
-        let new = edited(&bytes, &old, kept, "n").unwrap();
+        let new = edited(&bytes, &old, kept, "2026-02-03T04:05:06Z").unwrap();
         String::from_utf8(new.to_vec()).unwrap()
     }
 
     #[test]
     fn only_the_value_and_the_time_change() {
         let token = Token::new("t<".into());
-        let rest = r#""x":1.50,"orgID":"0000000000000001","updatedAt":"n""#;
+        let rest = r#""x":1.50,"orgID":"0000000000000001","updatedAt":"2026-02-03T04:05:06Z""#;
         for (fields, raw, hashed) in [
             (
                 r#""token":"o","#,

@@ -130,14 +130,14 @@ mod tests {
 
     fn updated(status: &str, active: Option<bool>, description: Option<&str>) -> Option<String> {
         let text = format!(
-            r#"{{"id":"{ID}","token":"t",{status}"description":"d","more":[1.0],"orgID":"0000000000000001","updatedAt":"o"}}"#
+            r#"{{"id":"{ID}","token":"t",{status}"description":"d","more":[1.0],"orgID":"0000000000000001","updatedAt":"2021-01-01T00:00:00Z"}}"#
         );
         let mut model = Model::default();
         model.put(names::AUTHORIZATIONS, ID.as_bytes(), text.as_bytes());
         let bytes = Record::load(&model, ID.parse().unwrap()).unwrap();
         let now = Timestamp {
             unix_millis: 0,
-            rfc3339: "n".into(),
+            rfc3339: "2026-02-03T04:05:06Z".into(),
             utc: String::new(),
         };
         let options = Options {
@@ -153,7 +153,7 @@ mod tests {
     fn only_what_differs_is_written() {
         let text = |status: &str, description: &str, end: &str| {
             Some(format!(
-                r#"{{"id":"{ID}","token":"t",{status}"description":"{description}","more":[1.0],"orgID":"0000000000000001","updatedAt":"n"{end}}}"#
+                r#"{{"id":"{ID}","token":"t",{status}"description":"{description}","more":[1.0],"orgID":"0000000000000001","updatedAt":"2026-02-03T04:05:06Z"{end}}}"#
             ))
         };
         let (on, off) = (r#""status":"active","#, r#""status":"inactive","#);

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{Can, Catalog, Storage, TokenHash, authenticate, authorization, names};
 use crate::ops::auth::list::{AuthDetails, Lister};
+use crate::ops::resolve;
 use crate::secret::Token;
 use crate::store::Snapshot;
 
@@ -48,15 +49,7 @@ pub fn verify<T>(
 ) -> Result<T> {
     let catalog = Catalog::load(snapshot)?;
     let org = org
-        .map(|name| {
-            catalog.org_by_name(name).map(|org| org.id).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::NoSuchRecord,
-                    format!("there is no organization called {name:?}"),
-                )
-                .with_hint("boltkey org list shows their names")
-            })
-        })
+        .map(|name| resolve::org_named(&catalog, name).map(|org| org.id))
         .transpose()?;
     let Some(id) = authenticate::find(snapshot, token)? else {
         return Ok(use_it(&Verified {

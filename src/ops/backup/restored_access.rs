@@ -6,6 +6,7 @@ use crate::ops::backup::summary::StoreFacts;
 use crate::ops::backup::supplied_token::{Supplied, supplied};
 use crate::ops::backup::token::owner;
 use crate::ops::recover;
+use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan;
 use crate::secret::Token;
@@ -70,10 +71,9 @@ fn new_access(
     now: &Timestamp,
 ) -> Result<AccessCheck> {
     let (user, org) = owner(facts)?;
-    let catalog = &facts.catalog;
     let for_whom = recover::operator::Options {
-        user: catalog.users.get(&user).map(|user| user.name.clone()),
-        org: catalog.orgs.get(&org).map(|org| org.name.clone()),
+        user: Some(By::Id(user)),
+        org: Some(By::Id(org)),
         use_hashed_tokens,
     };
     let mut new_token = recover::operator::plan(snapshot, &for_whom, now)?;

@@ -5,4 +5,5 @@ pub mod copy;
 pub mod disk;
 pub mod engine_folder;
 pub mod new_file;
+pub mod one_set;
 pub mod secret_output;

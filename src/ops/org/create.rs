@@ -7,6 +7,7 @@ use crate::metadata::{Catalog, names, tsm_edit};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::org::list::Org;
+use crate::ops::resolve::must_be_free;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
@@ -30,18 +31,8 @@ pub fn plan(snapshot: &dyn Snapshot, name: &str, now: &Timestamp) -> Result<Plan
     all_decoded(&catalog.skipped)?;
     let refused = |why: String| Error::new(ErrorKind::Refused, why);
     let name = valid_org_name(name).map_err(|why| refused(why.into()))?;
-    let known = catalog.org_by_name(name).is_some();
-    if known
-        || snapshot
-            .get(names::ORGANIZATION_INDEX, name.as_bytes())?
-            .is_some()
-    {
-        let error = refused(format!("organization with name {name:?} already exists"));
-        return Err(match known {
-            true => error.with_hint("boltkey org list shows all organizations"),
-            false => error.with_hint("boltkey check shows which index entry blocks the name"),
-        });
-    }
+    let lookup = catalog.org_by_name(name);
+    must_be_free(&lookup, name, "boltkey org list shows all organizations")?;
     let id = new_id::of_engine(snapshot)?;
     let mut changes = ChangeSet::default();
     put_org(&mut changes, id, name, &now.utc);

@@ -1,8 +1,9 @@
 //! `recover operator`: creates an operator token without an existing one.
 
 use crate::error::{ErrorKind, Result};
+use crate::metadata::lookup::Named;
 use crate::metadata::permission::of_operator;
-use crate::metadata::{Catalog, Organization, User};
+use crate::metadata::{Catalog, Id};
 use crate::ops::commit::{all_decoded, known_schema};
 use crate::ops::resolve;
 use crate::ops::resolve::By;
@@ -15,9 +16,9 @@ use crate::store::Snapshot;
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The owner of the token. Default: the only user.
-    pub user: Option<String>,
+    pub user: Option<By>,
     /// The organization of the token. Default: the only one.
-    pub org: Option<String>,
+    pub org: Option<By>,
     /// The value of influxd's setting `use-hashed-tokens`, if it is set.
     pub use_hashed_tokens: Option<bool>,
 }
@@ -26,22 +27,60 @@ impl Options {
     /// The user and the organization, if they are named or there is only one. They are the records
     /// that were shown in a question.
     #[must_use]
-    pub fn owner<'c>(
-        &self,
-        users: &'c [User],
-        orgs: &'c [Organization],
-    ) -> Option<(&'c User, &'c Organization)> {
-        let user = match (&self.user, users) {
-            (Some(name), _) => users.iter().find(|user| user.name == *name)?,
-            (None, [only]) => only,
-            (None, _) => return None,
-        };
-        let org = match (&self.org, orgs) {
-            (Some(name), _) => orgs.iter().find(|org| org.name == *name)?,
-            (None, [only]) => only,
-            (None, _) => return None,
-        };
-        Some((user, org))
+    pub fn owner<'c>(&self, choices: &'c Choices) -> Option<(&'c Choice, &'c Choice)> {
+        Some((
+            one_of(&choices.users, self.user.as_ref())?,
+            one_of(&choices.orgs, self.org.as_ref())?,
+        ))
+    }
+}
+
+/// The users and organizations to choose from.
+pub struct Choices {
+    /// By ID.
+    pub users: Vec<Choice>,
+    /// By ID.
+    pub orgs: Vec<Choice>,
+}
+
+/// A user or an organization to choose.
+pub struct Choice {
+    /// Its ID.
+    pub id: Id,
+    /// Its name.
+    pub name: String,
+    /// Whether the index leads from the name to it.
+    pub is_indexed: bool,
+}
+
+impl Choice {
+    fn of<T: Named>(record: &T, found: Option<&T>) -> Self {
+        Self {
+            id: record.id(),
+            name: record.name().to_owned(),
+            is_indexed: found.is_some_and(|found| found.id() == record.id()),
+        }
+    }
+
+    /// The text of the list: with the ID if influxd does not find it by its name.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self.is_indexed {
+            true => self.name.clone(),
+            false => format!("{} ({})", self.name, self.id),
+        }
+    }
+}
+
+/// The one that is named, or the only one.
+fn one_of<'c>(choices: &'c [Choice], by: Option<&By>) -> Option<&'c Choice> {
+    match (by, choices) {
+        (Some(By::Id(id)), _) => choices.iter().find(|choice| choice.id == *id),
+        (Some(By::Name(name)), _) => choices
+            .iter()
+            .find(|choice| choice.is_indexed && choice.name == *name),
+        (None, [only]) => Some(only),
+        (None, _) => None,
     }
 }
 
@@ -49,12 +88,18 @@ impl Options {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn choices(snapshot: &dyn Snapshot) -> Result<(Vec<User>, Vec<Organization>)> {
+pub fn choices(snapshot: &dyn Snapshot) -> Result<Choices> {
     let catalog = Catalog::load(snapshot)?;
-    Ok((
-        catalog.users.into_values().collect(),
-        catalog.orgs.into_values().collect(),
-    ))
+    let users = catalog.users.values();
+    let orgs = catalog.orgs.values();
+    Ok(Choices {
+        users: users
+            .map(|user| Choice::of(user, catalog.user_by_name(&user.name).found()))
+            .collect(),
+        orgs: orgs
+            .map(|org| Choice::of(org, catalog.org_by_name(&org.name).found()))
+            .collect(),
+    })
 }
 
 /// Plans the token and its record.
@@ -68,10 +113,9 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     let schema = known_schema(snapshot)?.migrations;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
-    let by = |name: &Option<String>| name.clone().map(By::Name);
     let several = ErrorKind::Confirmation;
-    let user = resolve::user(&catalog, by(&options.user).as_ref(), several)?;
-    let org = resolve::org(&catalog, by(&options.org).as_ref(), several)?;
+    let user = resolve::user(&catalog, options.user.as_ref(), several)?;
+    let org = resolve::org(&catalog, options.org.as_ref(), several)?;
     let making = Making {
         use_hashed_tokens: options.use_hashed_tokens,
         ..Making::default()

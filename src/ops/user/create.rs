@@ -51,16 +51,7 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     all_decoded(&catalog.skipped)?;
     let refused = |why: String| Error::new(ErrorKind::Refused, why);
     let name = options.name.as_str();
-    valid_user_name(name).map_err(|why| refused(why.into()))?;
-    let known = catalog.user_by_name(name).is_some();
-    if known || snapshot.get(names::USER_INDEX, name.as_bytes())?.is_some() {
-        let error = refused(format!("user with name {name:?} already exists"));
-        return Err(error.with_hint(if known {
-            "boltkey user password sets the password of an existing user"
-        } else {
-            "boltkey check shows which index entry blocks the name"
-        }));
-    }
+    name_is_free(&catalog, name)?;
     let org = match &options.org {
         None => None,
         by => Some(resolve::org(&catalog, by.as_ref(), ErrorKind::Usage)?.id),
@@ -93,6 +84,19 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     }
     let user = list::by_id(&Preview::new(snapshot, &changes), id)?;
     Ok(Plan { changes, user })
+}
+
+/// Refuses a name that is invalid, taken, or blocked by an index entry.
+///
+/// # Errors
+/// [`ErrorKind::Refused`].
+pub(crate) fn name_is_free(catalog: &Catalog, name: &str) -> Result<()> {
+    valid_user_name(name).map_err(|why| Error::new(ErrorKind::Refused, why))?;
+    resolve::must_be_free(
+        &catalog.user_by_name(name),
+        name,
+        "boltkey user password sets the password of an existing user",
+    )
 }
 
 impl Plan {

@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 
 use crate::error::{ErrorKind, Result};
+use crate::metadata::lookup::Lookup;
 use crate::metadata::{Catalog, Fingerprint, Id, Kind, authorization, fingerprint, names};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
@@ -19,6 +20,8 @@ pub struct Plan {
     pub changes: ChangeSet,
     /// As `user list` shows it.
     pub user: User,
+    /// Whether the user's record does not exist. Then only the rest is deleted.
+    pub left_over: bool,
     /// The user's authorizations, which have no owner after the deletion.
     pub tokens: Vec<Id>,
     /// The operator tokens among them.
@@ -36,16 +39,25 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
-    let found = resolve::user(&catalog, Some(by), ErrorKind::Usage)?;
-    let id = found.id;
-    let user = list::by_id(snapshot, id)?;
+    let rest = left_over(snapshot, &catalog, by)?;
+    let left_over = rest.is_some();
+    let user = match rest {
+        Some(user) => user,
+        None => {
+            let found = resolve::user(&catalog, Some(by), ErrorKind::Usage)?;
+            list::by_id(snapshot, found.id)?
+        }
+    };
+    let id = user.id;
     let key = id.to_string();
     let mut changes = ChangeSet::default();
     changes.remove(names::USERS, key.as_bytes());
     changes.remove(names::USER_PASSWORDS, key.as_bytes());
-    let entry = snapshot.get(names::USER_INDEX, found.name.as_bytes())?;
-    if entry.as_deref() == Some(key.as_bytes()) {
-        changes.remove(names::USER_INDEX, found.name.as_bytes());
+    for (name, to) in catalog.indexes.users.entries() {
+        // An entry without a record would block the name.
+        if to == Some(id) {
+            changes.remove(names::USER_INDEX, name);
+        }
     }
     // The key of an ownership is the resource's ID and the user's ID; the key in the index by user
     // starts with the user's ID.
@@ -87,10 +99,45 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
     Ok(Plan {
         changes,
         user,
+        left_over,
         tokens,
         operator_tokens,
         values: values.finish(),
     })
+}
+
+/// The rest of a user whose record does not exist. An index entry leads to it and blocks the name.
+fn left_over(snapshot: &dyn Snapshot, catalog: &Catalog, by: &By) -> Result<Option<User>> {
+    let Some((name, id)) = entry_without_record(catalog, by) else {
+        return Ok(None);
+    };
+    let password = snapshot.get(names::USER_PASSWORDS, id.to_string().as_bytes())?;
+    Ok(Some(User {
+        id,
+        name,
+        status: String::new(),
+        has_password: password.is_some_and(|password| !password.is_empty()),
+        owns: Vec::new(),
+        owns_instance: false,
+        signs_in: Some(false),
+        because: Some("the user's record does not exist".into()),
+    }))
+}
+
+/// A name and the ID that its entry leads to, if no user has that ID.
+fn entry_without_record(catalog: &Catalog, by: &By) -> Option<(String, Id)> {
+    match by {
+        By::Name(name) => match catalog.user_by_name(name) {
+            Lookup::Blocked { to, records } if records.is_empty() => Some((name.clone(), to?)),
+            _ => None,
+        },
+        By::Id(id) if !catalog.users.contains_key(id) => {
+            let keys = catalog.indexes.users.keys_by_id();
+            let key = keys.get(id)?.first()?;
+            Some((String::from_utf8_lossy(key).into_owned(), *id))
+        }
+        By::Id(_) => None,
+    }
 }
 
 impl Plan {

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::metadata::{Catalog, Id, mapping, names};
+use crate::metadata::lookup::{LoginName, LoginNames};
+use crate::metadata::{self, Catalog, Id, mapping, names};
 use crate::store::Snapshot;
 
 /// All users.
@@ -36,6 +37,10 @@ pub struct User {
     pub owns: Vec<OrgName>,
     /// Whether its login has power over the whole instance by ownership.
     pub owns_instance: bool,
+    /// Whether the user can sign in with the password; none if unknown.
+    pub signs_in: Option<bool>,
+    /// Why the user can't sign in, or the other name to sign in with; none if it is the own name.
+    pub because: Option<String>,
 }
 
 /// An organization by ID and name.
@@ -58,30 +63,59 @@ pub fn list(snapshot: &dyn Snapshot) -> Result<Users> {
     let mut skipped = std::mem::take(&mut catalog.skipped);
     skipped.extend(damage);
     skipped.extend(more);
-    let users = catalog.users.values().map(|user| User {
-        id: user.id,
-        name: user.name.clone(),
-        status: user.status.clone(),
-        has_password: passwords.contains(&user.id),
-        owns: mappings
-            .iter()
-            .filter(|mapping| mapping.user_id == user.id && mapping.owns_org())
-            .map(|mapping| OrgName {
-                id: mapping.resource_id,
-                name: catalog
-                    .orgs
-                    .get(&mapping.resource_id)
-                    .map(|org| org.name.clone()),
-            })
-            .collect(),
-        owns_instance: mappings
-            .iter()
-            .any(|mapping| mapping.user_id == user.id && mapping.owns_instance()),
+    skipped.append(&mut catalog.indexes.damage);
+    let names = LoginNames::new(&catalog);
+    let users = catalog.users.values().map(|user| {
+        let has_password = passwords.contains(&user.id);
+        let (signs_in, because) = sign_in(user, has_password, &names.of(user));
+        User {
+            id: user.id,
+            name: user.name.clone(),
+            status: user.status.clone(),
+            has_password,
+            owns: mappings
+                .iter()
+                .filter(|mapping| mapping.user_id == user.id && mapping.owns_org())
+                .map(|mapping| OrgName {
+                    id: mapping.resource_id,
+                    name: catalog
+                        .orgs
+                        .get(&mapping.resource_id)
+                        .map(|org| org.name.clone()),
+                })
+                .collect(),
+            owns_instance: mappings
+                .iter()
+                .any(|mapping| mapping.user_id == user.id && mapping.owns_instance()),
+            signs_in,
+            because,
+        }
     });
     Ok(Users {
         users: users.collect(),
         skipped,
     })
+}
+
+/// Whether a user can sign in, and why not.
+fn sign_in(
+    user: &metadata::User,
+    has_password: bool,
+    name: &LoginName,
+) -> (Option<bool>, Option<String>) {
+    let no = |why: &str| (Some(false), Some(why.to_owned()));
+    if !has_password {
+        return no("no password is set");
+    }
+    if user.status == "inactive" {
+        return no("the user is inactive");
+    }
+    match name {
+        LoginName::Own => (Some(true), None),
+        LoginName::Others(_) => (Some(true), name.explanation()),
+        LoginName::None(_) => (Some(false), name.explanation()),
+        LoginName::Unknown => (None, name.explanation()),
+    }
 }
 
 /// The user with this ID.

@@ -1,10 +1,13 @@
 //! Cures of what is wrong with records.
 
+use std::fs;
+
 use boltkey::finding::Code;
 use boltkey::metadata::{TokenHash, Variant, names};
 use boltkey::store::Model;
 
 use super::ground::{Ground, model_of, pairs};
+use crate::scene::text;
 use crate::support::record_changes::{ID, MUTATORS, codes, index, pair, sound};
 
 /// The buckets of tokens and of what a server knows of the schema.
@@ -77,15 +80,20 @@ fn hashed(ground: &mut Ground, model: &Model) {
 /// The sound store after `boltkey hash`.
 fn all_hashed(ground: &Ground) -> Model {
     let database = ground.path("hashed.bolt");
-    std::fs::write(&database, super::ground::bolt_of(&sound())).unwrap();
+    fs::write(&database, super::ground::bolt_of(&sound())).unwrap();
     let extra = ["--no-capture", "--yes"];
     assert_eq!(ground.run(&["hash"], &database, &extra).code, 0);
     model_of(&database)
 }
 
+/// The key of the first record with this text.
+fn id_of(model: &Model, bucket: &[u8], text: &str) -> String {
+    String::from_utf8(pair(model, bucket, text).0).unwrap()
+}
+
 /// The ID of the token with this description.
 fn described(model: &Model, text: &str) -> String {
-    String::from_utf8(pair(model, names::AUTHORIZATIONS, text).0).unwrap()
+    id_of(model, names::AUTHORIZATIONS, text)
 }
 
 /// The IDs of the tokens in which `check` finds it.
@@ -160,6 +168,50 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
         Code::HashAsToken => on_token(ground, &usual(code), "auth delete", ID),
         Code::TokenUserGone | Code::TokenOrgGone | Code::TokenTemporary => {
             deleted(ground, &usual(code));
+        }
+        Code::TokenStatus => {
+            let model = usual(code);
+            let id = described(&model, "asleep");
+            let database = ground.records("records.bolt", &model);
+            let extra = [&id, "--status", "inactive"];
+            ground.cure("auth update", &database, &extra);
+            ground.is_gone(&database);
+            only(&model, &model_of(&database), &[&id]);
+            on_token(ground, &model, "auth delete", &id);
+        }
+        Code::IndexAbsent => {
+            let model = usual(code);
+            let database = ground.records("records.bolt", &model);
+            let password = ground.path("password");
+            fs::write(&password, "a new password").unwrap();
+            let id = id_of(&model, names::USERS, "bob");
+            let extra = ["--id", &id, "--password-file", text(&password), "--yes"];
+            ground.cure("user password", &database, &extra);
+            ground.is_gone(&database);
+            let model = with(|m| m.delete(names::ORGANIZATION_INDEX, b"acme"));
+            let database = ground.records("organization.bolt", &model);
+            ground.restored(&database);
+        }
+        Code::IndexDangling => {
+            let model = with(|m| m.put(names::USER_INDEX, b"was here", ID.as_bytes()));
+            let database = ground.records("records.bolt", &model);
+            ground.cure("user delete", &database, &["--id", ID, "--yes"]);
+            ground.is_gone(&database);
+            only(&sound(), &model_of(&database), &[]);
+            let database = ground.records("organization.bolt", &usual(code));
+            ground.restored(&database);
+        }
+        Code::NameTaken => {
+            let model = usual(code);
+            let bob = id_of(&model, names::USERS, "bob");
+            for id in [ID, &bob] {
+                let database = ground.records("records.bolt", &model);
+                ground.cure("user delete", &database, &["--id", id, "--yes"]);
+                ground.is_gone(&database);
+                let left = pairs(&model_of(&database), names::USERS);
+                assert!(left.iter().all(|(left, _)| left != id));
+                assert_eq!(left.len() + 1, pairs(&model, names::USERS).len());
+            }
         }
         Code::OperatorOld => {
             let model = usual(code);

@@ -8,6 +8,7 @@ use std::process::Command;
 use boltkey::finding::Code;
 
 use super::ground::{Ground, model_of, names_of, tokens_of};
+use crate::downgrade::sqlite;
 use crate::fixtures::{content, fixture, fixtures};
 use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, text};
 
@@ -29,6 +30,18 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
         Code::LostRecords => lost(ground),
         Code::SiblingUnread => sibling(ground),
         Code::LeftOver => left_over(ground),
+        Code::SqliteUnusable => {
+            sqlite_file(ground, |path| fs::write(path, "not a database").unwrap())
+        }
+        Code::SqliteSchema => sqlite_file(ground, |path| sqlite(path, 7, "")),
+        Code::SqliteForeign => sqlite_file(ground, |path| {
+            let rows = "CREATE TABLE notebooks(org_id TEXT);
+                        INSERT INTO notebooks VALUES ('00000000000000aa');";
+            sqlite(path, 8, rows);
+        }),
+        Code::EngineOld => engine_folder(ground, "_series"),
+        Code::EngineForeign => engine_folder(ground, "data/00000000000000aa/autogen/7000"),
+        Code::EngineEmpty => engine_folder(ground, "data"),
         _ => return false,
     }
     true
@@ -187,6 +200,28 @@ fn sibling(ground: &mut Ground) {
     let ran = ground.run(&["residue", "scan"], &database, &extra).code(3);
     assert!(ran.stdout.contains("35"), "{ran:?}");
     ground.ran.push(format!("residue scan {}", extra.join(" ")));
+}
+
+/// An SQLite file that does not fit: the finding is gone with the right file, and without one.
+fn sqlite_file(ground: &Ground, write: fn(&Path)) {
+    let database = ground.scene.store(SEVERAL);
+    let path = ground.path("influxd.sqlite");
+    write(&path);
+    told(ground, &database, true);
+    fs::rename(&path, ground.path("moved.sqlite")).unwrap();
+    told(ground, &database, false);
+    sqlite(&path, 8, "");
+    told(ground, &database, false);
+}
+
+/// An engine folder that does not fit: the finding is gone without it.
+fn engine_folder(ground: &Ground, folder: &str) {
+    let database = ground.scene.store(SEVERAL);
+    let path = ground.path("engine");
+    fs::create_dir_all(path.join(folder)).unwrap();
+    told(ground, &database, true);
+    fs::rename(&path, ground.path("moved")).unwrap();
+    told(ground, &database, false);
 }
 
 fn left_over(ground: &mut Ground) {

@@ -10,7 +10,8 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::prompt::choose;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::recover::operator::{Options, choices, plan};
+use crate::ops::recover::operator::{Choice, Options, choices, plan};
+use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::TokenPlan;
 use crate::store::Snapshot;
@@ -65,8 +66,8 @@ pub fn run(args: OperatorArgs, session: &Session) -> Result<Outcome> {
     };
     token_options.can_be_told(session)?;
     let options = Options {
-        user: args.user,
-        org: args.org,
+        user: args.user.map(By::Name),
+        org: args.org.map(By::Name),
         use_hashed_tokens: session.use_hashed_tokens(),
     };
     change::run(
@@ -94,16 +95,16 @@ impl TokenCommand for RecoverOperator<'_> {
             return Ok(None);
         }
         let store = session.open_metadata_at(database)?;
-        let (users, orgs) = choices(store.snapshot())?;
+        let choices = choices(store.snapshot())?;
         // Release the lock before the prompt.
         drop(store);
-        let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
-        let chosen = choose_missing(&mut options.user, "user", "--user", &names)?;
-        let names: Vec<&str> = orgs.iter().map(|org| org.name.as_str()).collect();
-        let chosen = choose_missing(&mut options.org, "organization", "--org", &names)? || chosen;
+        let users = &choices.users;
+        let chosen = choose_missing(&mut options.user, "user", "--user", users)?;
+        let orgs = &choices.orgs;
+        let chosen = choose_missing(&mut options.org, "organization", "--org", orgs)? || chosen;
         // The records of the listed names.
         Ok(options
-            .owner(&users, &orgs)
+            .owner(&choices)
             .filter(|_| chosen)
             .map(|(user, org)| {
                 (
@@ -122,15 +123,16 @@ impl TokenCommand for RecoverOperator<'_> {
 
 /// Prompts for a missing name if there are several. Returns whether it prompted.
 fn choose_missing(
-    name: &mut Option<String>,
+    by: &mut Option<By>,
     what: &str,
     option: &str,
-    names: &[&str],
+    choices: &[Choice],
 ) -> Result<bool> {
-    if name.is_some() || names.len() < 2 {
+    if by.is_some() || choices.len() < 2 {
         return Ok(false);
     }
-    let chosen = choose(what, names, || {
+    let names: Vec<String> = choices.iter().map(Choice::label).collect();
+    let chosen = choose(what, &names, || {
         let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
         Error::new(
             ErrorKind::Confirmation,
@@ -142,6 +144,6 @@ fn choose_missing(
         )
         .with_hint(format!("pass {option} NAME"))
     })?;
-    *name = Some(chosen.to_owned());
+    *by = choices.get(chosen).map(|choice| By::Id(choice.id));
     Ok(true)
 }

@@ -118,6 +118,7 @@ impl ChangeCommand for CreateUser {
             dry_run: ending.dry_run,
             user: &plan.user,
             tokens: None,
+            index_entry_created: false,
             action: Action::Create,
         })
     }

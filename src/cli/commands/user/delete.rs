@@ -58,6 +58,12 @@ impl ChangeCommand for DeleteUser {
             0 => String::new(),
             _ => format!(", including {}", counted(operators, "operator token")),
         };
+        if plan.left_over {
+            return Ok(Some(format!(
+                "User {} does not exist any more. Delete the rest, which blocks the name?",
+                printable(&format!("{:?}", plan.user.name)),
+            )));
+        }
         Ok(Some(format!(
             "Delete {}? The login and {} of that user stop working{among}.",
             printable(&format!("{:?}", plan.user.name)),
@@ -93,6 +99,7 @@ impl ChangeCommand for DeleteUser {
             dry_run: ending.dry_run,
             user: &plan.user,
             tokens: Some(&plan.tokens),
+            index_entry_created: false,
             action: Action::Delete,
         })
     }

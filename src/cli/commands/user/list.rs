@@ -9,7 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::terminal::report::Human;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
-use crate::ops::user::list::{Users, list};
+use crate::ops::user::list::{User, Users, list};
 
 /// Options of `user list`.
 #[derive(Debug, Args)]
@@ -28,9 +28,22 @@ pub fn run(session: &Session) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Whether the user can sign in, in a few words.
+fn login(user: &User) -> String {
+    let because = user.because.as_deref();
+    match user.signs_in {
+        Some(true) => because.map_or_else(|| "yes".into(), |how| format!("yes: {how}")),
+        Some(false) => format!("no: {}", because.unwrap_or_default()),
+        None => format!("unknown: {}", because.unwrap_or_default()),
+    }
+}
+
 impl Human for Users {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut table = Table::new(&["ID", "Name", "Status", "Password", "Owner of"], true);
+        let mut table = Table::new(
+            &["ID", "Name", "Status", "Password", "Owner of", "Login"],
+            true,
+        );
         for user in &self.users {
             let mut owns: Vec<&str> = user
                 .owns
@@ -46,6 +59,7 @@ impl Human for Users {
                 &user.status,
                 if user.has_password { "yes" } else { "no" },
                 &owns.join(", "),
+                &login(user),
             ]);
         }
         table.write(out)

@@ -61,6 +61,7 @@ struct SetPassword {
 struct Who {
     user: User,
     replaced: Option<Fingerprint>,
+    adds_entry: bool,
 }
 
 impl ChangeCommand for SetPassword {
@@ -100,9 +101,13 @@ impl ChangeCommand for SetPassword {
 
     fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
         let name = printable(&format!("{:?}", plan.user.name));
-        Ok(plan
-            .replaced
-            .map(|_| format!("Replace the password of {name}? The old password stops working.")))
+        let entry = match plan.adds_entry {
+            true => " The missing index entry of the name is created too.",
+            false => "",
+        };
+        Ok(plan.replaced.map(|_| {
+            format!("Replace the password of {name}? The old password stops working.{entry}")
+        }))
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Who> {
@@ -110,9 +115,12 @@ impl ChangeCommand for SetPassword {
             user: User {
                 // The plan contains the user after the change.
                 has_password: plan.replaced.is_some(),
+                signs_in: None,
+                because: None,
                 ..plan.user.clone()
             },
             replaced: plan.replaced,
+            adds_entry: plan.adds_entry,
         })
     }
 
@@ -136,6 +144,7 @@ impl ChangeCommand for SetPassword {
             dry_run: ending.dry_run,
             user: &plan.user,
             tokens: None,
+            index_entry_created: plan.adds_entry,
             action: Action::Password,
         })
     }

@@ -28,6 +28,9 @@ pub(super) struct Report<'a> {
     /// The authorizations of a deleted user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tokens: Option<&'a [Id]>,
+    /// Whether the missing index entry of the name is created with the password.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) index_entry_created: bool,
     #[serde(skip)]
     pub(super) action: Action,
 }
@@ -60,11 +63,26 @@ impl Human for Report<'_> {
             }
             return Ok(());
         }
+        if self.index_entry_created {
+            let action = if self.dry_run { "would be" } else { "was" };
+            writeln!(
+                out,
+                "the missing index entry of the name {action} created, so that influxd finds the \
+                 user"
+            )?;
+        }
         if !self.user.has_password {
             writeln!(
                 out,
                 "the user has no password and can't sign in; boltkey user password sets one"
             )?;
+        } else if let Some(because) = &self.user.because {
+            let sign_in = match self.user.signs_in {
+                Some(true) => "the user",
+                Some(false) => "the user can't sign in:",
+                None => "it is unknown whether the user can sign in:",
+            };
+            writeln!(out, "{sign_in} {}", printable(because))?;
         }
         let orgs: Vec<&str> = self
             .user
