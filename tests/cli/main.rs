@@ -30,6 +30,7 @@ mod hash;
 mod help;
 mod hints;
 mod hostile_backups;
+mod hostile_files;
 mod hot_journals;
 mod live_store;
 mod locate;

@@ -15,7 +15,7 @@ use crate::ops::backup::manifest::{Manifest, ShardFile};
 use crate::ops::backup::pack::{is_gzip, temporary};
 use crate::ops::backup::{Compression, checksum_manifest, manifest, tar_reader};
 use crate::ops::files::copy::copy;
-use crate::store::{OpenOptions, Store, fill};
+use crate::store::{OpenOptions, Store, fill, refuse_sparse};
 
 /// Where a backup is to be read from.
 pub enum From<'a> {
@@ -133,6 +133,7 @@ impl Backup {
                     return Err(no_backup(path, "it is no regular file")
                         .with_hint("a stream is read from standard input, as -"));
                 }
+                refuse_sparse(path, &there)?;
                 let mut file = File::open(path).at("open", path)?;
                 let mut start = [0; tar_reader::START];
                 let length = fill(&mut file, &mut start).at("read", path)?;

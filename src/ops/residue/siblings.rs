@@ -10,8 +10,18 @@ use crate::error::{IoContext, Result};
 use crate::finding::{Code, Finding};
 use crate::metadata::residue::{Known, Scan};
 use crate::ops::files::new_file::is_temporary;
+use crate::ops::files::read_budget::ReadBudget;
 use crate::ops::residue::look_into;
 use crate::store::OpenOptions;
+
+/// Most entries of the folder that are looked at.
+const MOST_ENTRIES: usize = 100_000;
+/// Most files that are read.
+const MOST_FILES: usize = 1000;
+/// Most bytes that are read, gzipped copies unpacked. A folder may be somebody else's.
+const MOST_BYTES: u64 = 4 << 30;
+/// So many copies of the database are read beyond that, however long it is.
+const MORE_COPIES: u64 = 4;
 
 /// A file that shows tokens.
 #[derive(Debug, Serialize)]
@@ -24,8 +34,8 @@ pub struct Sibling {
 }
 
 /// Looks at the plausible files in the folder of `database`, but for `capture`, which is there
-/// because somebody asked for it. Links are not followed. A file that can't be read becomes a
-/// finding.
+/// because somebody asked for it. Links are not followed. A file that can't be read, or is beyond
+/// the limits of this module, becomes a finding.
 #[must_use]
 pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Vec<Finding>) {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
@@ -51,16 +61,20 @@ pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Ve
         }
     };
     let mut paths: Vec<PathBuf> = entries
+        .take(MOST_ENTRIES)
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| Some(path.as_path()) != Some(database) && may_hold_tokens(path, database))
         .collect();
     paths.sort();
     let mut left_over = Vec::new();
+    let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
+    let bytes = MOST_BYTES.saturating_add(length.saturating_mul(MORE_COPIES));
+    let mut budget = ReadBudget::new(MOST_FILES, bytes);
     for path in paths {
         if path.file_name().is_some_and(is_left_over) {
             left_over.push(left(&path));
         }
-        match count(&path) {
+        match count(&path, &mut budget) {
             Ok(Some(plaintext_tokens)) if plaintext_tokens > 0 && !is_capture(&path) => siblings
                 .push(Sibling {
                     path,
@@ -108,13 +122,12 @@ fn may_hold_tokens(path: &Path, database: &Path) -> bool {
 }
 
 /// The number of distinct tokens a file shows; `None` for what is no regular file.
-fn count(path: &Path) -> Result<Option<u64>> {
-    let is_file = std::fs::symlink_metadata(path)
-        .at("look at", path)?
-        .is_file();
-    if !is_file {
+fn count(path: &Path, budget: &mut ReadBudget) -> Result<Option<u64>> {
+    let metadata = std::fs::symlink_metadata(path).at("look at", path)?;
+    if !metadata.is_file() {
         return Ok(None);
     }
+    budget.spend(path, metadata.len())?;
     let known = Known::default();
     let mut scan = Scan::new(&known);
     look_into(&mut scan, path, &OpenOptions::default())?;
