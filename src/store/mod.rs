@@ -46,7 +46,7 @@ pub use model::Model;
 pub use open::{Description, OpenOptions, Store, engine_of, open_regular};
 pub use progress::Progress;
 pub use sparse::refuse_sparse;
-pub use sqlite::Sqlite;
+pub use sqlite::{Sqlite, SqliteCopy, Stamp};
 pub use unpacked::Unpacked;
 pub use writable::{WritableStore, has_locks};
 

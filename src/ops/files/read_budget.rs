@@ -44,7 +44,7 @@ impl ReadBudget {
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::Refused,
-                    "it was not read: the limit for so many and such long files is reached",
+                    "the limit for so many and such long files is reached",
                 )
             })?;
         (self.files, self.bytes) = left;

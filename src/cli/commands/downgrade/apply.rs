@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::finding::counted;
 use crate::ops::commit::SideFiles;
 use crate::ops::downgrade::apply::{Applied, Plan, Settings, plan};
+use crate::ops::downgrade::sql_side::SqlBeside;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// What stands below its long help.
@@ -54,11 +55,15 @@ pub fn run(args: ApplyArgs, session: &Session) -> Result<Outcome> {
         drop_hashed: args.drop_hashed,
         allow_loss: args.allow_loss,
     };
-    change::run(Downgrade { settings }, session)
+    let database = session.database()?;
+    let sql = SqlBeside::read_for(database.path(), &session.open_options(), &settings.to)?;
+    change::run_on(Downgrade { settings, sql }, session, &database)
 }
 
 struct Downgrade {
     settings: Settings,
+    /// Read before any lock that lasts.
+    sql: SqlBeside,
 }
 
 impl ChangeCommand for Downgrade {
@@ -77,6 +82,7 @@ impl ChangeCommand for Downgrade {
             store.inspect,
             store.description,
             &self.settings,
+            &self.sql,
         )
     }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::metadata::Release;
-use crate::ops::downgrade::check::Options;
+use crate::ops::downgrade::sql_side::Options;
 
 /// The release to go back to, and the SQLite file that goes back with the database.
 #[derive(Debug, Args)]
