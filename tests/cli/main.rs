@@ -31,6 +31,7 @@ mod help;
 mod hints;
 mod hostile_backups;
 mod hostile_files;
+mod hostile_host;
 mod hot_journals;
 mod live_store;
 mod locate;

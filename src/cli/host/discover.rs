@@ -2,12 +2,14 @@
 //! host, found the way influxd finds it.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::host::config::{Format, Settings, settings, truth};
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::store::open_regular;
 
 /// No configuration is longer; more is not read.
 const LONGEST_CONFIG: u64 = 1 << 20;
@@ -177,7 +179,7 @@ impl SettingSearch<'_> {
         let environment = self.environment;
         if let Some(named) = environment.path("INFLUXD_CONFIG_PATH") {
             for file in candidates(&named) {
-                match read_config(&file).map(&take) {
+                match read_config(&file, Whose::Anybodys).map(&take) {
                     Ok(Some(value)) => {
                         let why = format!("from {} (INFLUXD_CONFIG_PATH)", file.display());
                         return Ok(Some((value, why)));
@@ -208,11 +210,16 @@ impl SettingSearch<'_> {
         let mut files = vec![root.join("etc/influxdb/config.toml")];
         files.extend(candidates(&root.join("etc/influxdb2")));
         files.push(root.join("etc/defaults/influxdb2/config.yml"));
+        let mut files: Vec<_> = files
+            .into_iter()
+            .map(|file| (file, Whose::Anybodys))
+            .collect();
         if self.influxd_runs_here() {
-            files.extend(candidates(&environment.working_directory));
+            let here = candidates(&environment.working_directory);
+            files.extend(here.into_iter().map(|file| (file, Whose::Ours)));
         }
-        for file in files {
-            match read_config(&file).map(&take) {
+        for (file, whose) in files {
+            match read_config(&file, whose).map(&take) {
                 Ok(Some(value)) => {
                     return Ok(Some((value, format!("from {}", file.display()))));
                 }
@@ -296,9 +303,9 @@ fn candidates(path: &Path) -> Vec<PathBuf> {
 
 /// The database that a configuration names, at a path as `INFLUXD_CONFIG_PATH` may have it, and the
 /// file that says so. None where there is none, or it can't be read or understood.
-pub(crate) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn configured_bolt(path: &Path, whose: Whose) -> Option<(PathBuf, PathBuf)> {
     for file in candidates(path) {
-        match read_config(&file) {
+        match read_config(&file, whose) {
             Ok(settings) => return Some((settings.bolt_path?, file)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(_) => return None,
@@ -307,8 +314,17 @@ pub(crate) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
     None
 }
 
+/// Whose a configuration has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Anybody's: its place says that influxd reads it.
+    Anybodys,
+    /// Root's or this user's. In a working directory such as `/tmp` others may put files.
+    Ours,
+}
+
 /// What a configuration file says.
-fn read_config(file: &Path) -> Result<Settings> {
+fn read_config(file: &Path, whose: Whose) -> Result<Settings> {
     let refused = |why: &str| {
         Error::new(
             ErrorKind::Refused,
@@ -316,13 +332,21 @@ fn read_config(file: &Path) -> Result<Settings> {
         )
     };
     let format = Format::of(file).ok_or_else(|| refused("its format is not known"))?;
-    // A pipe would keep us waiting for its other end.
-    if !fs::metadata(file).at("read", file)?.is_file() {
-        return Err(refused("it is not a regular file"));
+    let opened = match open_regular(file) {
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {
+            return Err(refused(&cause.to_string()));
+        }
+        opened => opened.at("read", file)?,
+    };
+    let owner = opened.metadata().at("look at", file)?.uid();
+    let ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    if whose == Whose::Ours && !ours {
+        return Err(refused("it belongs to another user"));
     }
     let mut text = String::new();
-    File::open(file)
-        .and_then(|opened| opened.take(LONGEST_CONFIG + 1).read_to_string(&mut text))
+    opened
+        .take(LONGEST_CONFIG + 1)
+        .read_to_string(&mut text)
         .at("read", file)?;
     if text.len() as u64 > LONGEST_CONFIG {
         return Err(refused("it is longer than 1 MiB"));

@@ -1,6 +1,7 @@
 //! Streams and people: reports, tables, progress, questions, secrets that are typed in.
 
 pub(crate) mod auth_details;
+mod echo;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod sealing;

@@ -26,12 +26,20 @@ impl Seal {
     /// [`ErrorKind::Usage`] when one is no such key.
     pub fn for_recipients<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let parse = |key: &str| {
-            key.parse().map_err(|why| {
-                Error::new(
-                    ErrorKind::Usage,
-                    format!("{key:?} is no age recipient: {why}"),
-                )
-                .with_hint("recipients begin with age1; age-keygen makes one with its identity")
+            key.parse().map_err(|why: &str| {
+                let hint = "recipients begin with age1; age-keygen makes one with its identity";
+                // What begins otherwise may be a secret that was put here by mistake.
+                let message = if key.starts_with("age1") {
+                    format!("{key:?} is no age recipient: {why}")
+                } else if key.to_ascii_uppercase().contains("SECRET-KEY") {
+                    String::from(
+                        "what is given as a recipient is an identity, which is secret: it stands in \
+                         the shell's history now, so use a new one",
+                    )
+                } else {
+                    String::from("what is given as a recipient is no age recipient")
+                };
+                Error::new(ErrorKind::Usage, message).with_hint(hint)
             })
         };
         let keys: Result<Vec<_>> = keys.into_iter().map(parse).collect();
