@@ -53,11 +53,11 @@ pub(super) fn holders(path: &Path, metadata: &Metadata) -> Vec<Through> {
             continue;
         };
         for file in files.flatten().take(MOST) {
-            if let Some((overlay, path)) = opened(&file.path(), metadata, &overlays) {
+            if let Some((overlay, path, inode)) = opened(&file.path(), metadata, &overlays) {
                 found.push(Through {
                     holder: Holder::of(pid),
                     path,
-                    locks: has_lock(&locks, pid, &overlay.device),
+                    locks: has_lock(&locks, pid, &overlay.device, inode),
                 });
                 break;
             }
@@ -66,12 +66,13 @@ pub(super) fn holders(path: &Path, metadata: &Metadata) -> Vec<Through> {
     found
 }
 
-/// The overlay through which this open file is the one that `metadata` describes, and its path.
+/// The overlay through which this open file is the one that `metadata` describes, its path and its
+/// inode there.
 fn opened<'o>(
     file: &Path,
     metadata: &Metadata,
     overlays: &'o [Overlay],
-) -> Option<(&'o Overlay, PathBuf)> {
+) -> Option<(&'o Overlay, PathBuf, u64)> {
     let path = fs::read_link(file).ok()?;
     let there = fs::metadata(file).ok()?;
     if !there.is_file() || there.dev() == metadata.dev() {
@@ -89,12 +90,13 @@ fn opened<'o>(
     overlays
         .iter()
         .find(same)
-        .map(|overlay| (overlay, path.clone()))
+        .map(|overlay| (overlay, path.clone(), there.ino()))
 }
 
-/// Whether a process holds an exclusive lock on some file of the device ("major:minor", decimal),
-/// by the text of `/proc/locks`.
-fn has_lock(locks: &str, pid: u32, device: &str) -> bool {
+/// Whether there is an exclusive lock on a file of the device ("major:minor", decimal), by the text
+/// of `/proc/locks`. The process that took it may have ended since and left it to a child; a lock
+/// that the process itself took is counted whatever inode the overlay gives it.
+fn has_lock(locks: &str, pid: u32, device: &str, inode: u64) -> bool {
     let Some((major, minor)) = device.split_once(':') else {
         return false;
     };
@@ -107,7 +109,9 @@ fn has_lock(locks: &str, pid: u32, device: &str) -> bool {
         matches!(
             fields.as_slice(),
             [_, "FLOCK", _, "WRITE", by, at, ..]
-                if by.parse() == Ok(pid) && at.starts_with(&place)
+                if at.strip_prefix(&place).is_some_and(|at| {
+                    by.parse() == Ok(pid) || at.parse() == Ok(inode)
+                })
         )
     })
 }
@@ -228,10 +232,11 @@ mod tests {
         let table = "1: FLOCK  ADVISORY  WRITE 4242 00:2f:567 0 EOF\n\
                      2: FLOCK  ADVISORY  READ 17 00:2f:567 0 EOF\n\
                      3: -> FLOCK  ADVISORY  WRITE 18 00:2f:567 0 EOF\n";
-        assert!(has_lock(table, 4242, "0:47"));
-        assert!(!has_lock(table, 4242, "0:46"));
-        assert!(!has_lock(table, 17, "0:47"));
-        assert!(!has_lock(table, 18, "0:47"));
+        assert!(has_lock(table, 4242, "0:47", 1));
+        assert!(!has_lock(table, 4242, "0:46", 567));
+        assert!(has_lock(table, 17, "0:47", 567));
+        assert!(!has_lock(table, 17, "0:47", 568));
+        assert!(!has_lock(table, 18, "0:47", 568));
     }
 
     #[test]

@@ -266,6 +266,6 @@ fn files_beside_the_database_end_nothing() {
     );
     let said = place.done(&["locate"]);
     assert!(said.contains("influxd.bolt"), "{said}");
-    let said = place.done(&["hash", "--db", "influxd.bolt", "-y"]);
+    let said = place.done(&["hash", "--db", "influxd.bolt", "-y", "--no-capture"]);
     assert!(said.contains("influxd.bolt.old"), "{said}");
 }
