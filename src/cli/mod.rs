@@ -26,6 +26,7 @@ pub fn command() -> clap::Command {
 /// Runs the program with the process's arguments, streams and environment.
 #[must_use]
 pub fn run() -> ExitCode {
+    forbid_core_dumps();
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(refused) => return terminal::usage::answer(&refused),
@@ -37,4 +38,14 @@ pub fn run() -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(error) => session.ui().fail(&session.advise(error)),
     }
+}
+
+/// A core dump would hold tokens. Nothing can be done where the system refuses.
+fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
 }

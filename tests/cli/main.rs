@@ -32,6 +32,8 @@ mod hash;
 mod help;
 mod hints;
 mod hostile_backups;
+mod hostile_files;
+mod hostile_host;
 mod hot_journals;
 mod live_store;
 mod locate;

@@ -1,6 +1,7 @@
 //! Terminal input and output: reports, tables, progress, questions, secret prompts.
 
 pub(crate) mod auth_details;
+mod echo;
 pub(crate) mod password_input;
 pub(crate) mod progress;
 pub(crate) mod prompt;

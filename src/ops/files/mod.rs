@@ -6,3 +6,4 @@ pub mod disk;
 pub mod engine_folder;
 pub mod new_file;
 pub mod output;
+pub mod read_budget;

@@ -32,6 +32,9 @@ pub(super) struct Overlay {
 
 struct State {
     length: u64,
+    /// Where the bytes of the file end that are still read. Less than its length after the library
+    /// has shortened it.
+    source_end: u64,
     pages: HashMap<u64, Zeroizing<Vec<u8>>>,
     touched: Vec<Range<u64>>,
 }
@@ -43,6 +46,7 @@ impl Overlay {
             source,
             state: Mutex::new(State {
                 length,
+                source_end: length,
                 pages: HashMap::new(),
                 touched: Vec::new(),
             }),
@@ -59,13 +63,13 @@ impl Overlay {
             return Ok(content.clone());
         }
         let mut content = empty_page();
-        self.read_source(&mut content, page * PAGE)?;
+        self.read_source(state, &mut content, page * PAGE)?;
         Ok(content)
     }
 
     /// Reads bytes of the file, without the writes in memory. Zeros beyond its end.
-    fn read_source(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let there = self.source.size().saturating_sub(offset);
+    fn read_source(&self, state: &State, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let there = state.source_end.saturating_sub(offset);
         let there = usize::try_from(there).map_or(buffer.len(), |there| there.min(buffer.len()));
         let (from_file, beyond) = buffer.split_at_mut(there);
         beyond.fill(0);
@@ -133,7 +137,7 @@ impl StorageBackend for Overlay {
         if end.is_none_or(|end| end > state.length) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.read_source(out, offset)?;
+        self.read_source(&state, out, offset)?;
         if state.pages.is_empty() {
             return Ok(());
         }
@@ -157,9 +161,7 @@ impl StorageBackend for Overlay {
             kept.get_mut(keep..).unwrap_or_default().fill(0);
             state.pages.retain(|page, _| *page < first);
             state.pages.insert(first, kept);
-            for page in first + 1..self.source.size().div_ceil(PAGE) {
-                state.pages.insert(page, empty_page());
-            }
+            state.source_end = state.source_end.min(len);
         }
         state.length = len;
         Ok(())

@@ -20,6 +20,9 @@ use crate::store::Inspect;
 /// How many bytes are read at a time; a multiple of the page size.
 const CHUNK: usize = 256 << 10;
 
+/// The longest node that is read as a whole, in bytes; its length is a number in the file.
+const LONGEST_NODE: usize = 256 << 20;
+
 /// The type byte of a leaf.
 const LEAF: u8 = 1;
 /// The type byte of a branch.
@@ -115,7 +118,10 @@ pub(super) fn shown(store: &Redb, visit: &mut dyn FnMut(Unused<'_>)) -> Result<V
             if let Some(needed) = node_length(here) {
                 if needed <= here.len() {
                     elements(here, page, page / page_size, visit);
-                } else if page + needed as u64 <= size && needed as u64 <= spare {
+                } else if needed <= LONGEST_NODE
+                    && page + needed as u64 <= size
+                    && needed as u64 <= spare
+                {
                     spare -= needed as u64;
                     // Bounded by the length of the file.
                     let mut whole = Zeroizing::new(vec![0; needed]);
