@@ -19,27 +19,27 @@ const MEMORY: usize = 1_000_000;
 const LONG: Duration = Duration::from_secs(60);
 
 /// A folder with a home, whose files are too long to be looked at as a sandbox does.
-struct Place(TempDir);
+pub struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let place = Self(TempDir::new().unwrap());
         fs::create_dir(place.path("home")).unwrap();
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn store(&self, name: &str) -> PathBuf {
+    pub fn store(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, fixture("lived-2.9.1")).unwrap();
         path
     }
 
     /// Runs the program in the limited address space.
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         let inner = program(self.0.path(), &self.path("home"));
         let mut shell = Command::new("/bin/sh");
         shell
@@ -61,14 +61,14 @@ impl Place {
         output
     }
 
-    fn refused(&self, arguments: &[&str], bound: &str) {
+    pub fn refused(&self, arguments: &[&str], bound: &str) {
         let output = self.run(arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{arguments:?}: {said}");
         assert!(said.contains(bound), "{arguments:?}: {said}");
     }
 
-    fn done(&self, arguments: &[&str]) -> String {
+    pub fn done(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");

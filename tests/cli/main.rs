@@ -34,6 +34,7 @@ mod hints;
 mod hostile_backups;
 mod hostile_files;
 mod hostile_host;
+mod hostile_pages;
 mod hot_journals;
 mod live_store;
 mod locate;

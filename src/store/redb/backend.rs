@@ -10,6 +10,7 @@ use std::{fmt, io};
 use ::redb::StorageBackend;
 use zeroize::Zeroizing;
 
+use crate::store::redb::page_lengths::PageLengths;
 use crate::store::{Device, ReadAt};
 
 /// The size in bytes of a page of the overlay.
@@ -37,6 +38,7 @@ struct State {
     source_end: u64,
     pages: HashMap<u64, Zeroizing<Vec<u8>>>,
     touched: Vec<Range<u64>>,
+    page_lengths: PageLengths,
 }
 
 impl Overlay {
@@ -49,6 +51,7 @@ impl Overlay {
                 source_end: length,
                 pages: HashMap::new(),
                 touched: Vec::new(),
+                page_lengths: PageLengths::default(),
             }),
         }
     }
@@ -132,22 +135,22 @@ impl StorageBackend for Overlay {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.state();
+        let mut state = self.state();
         let end = offset.checked_add(out.len() as u64);
         if end.is_none_or(|end| end > state.length) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.read_source(&state, out, offset)?;
-        if state.pages.is_empty() {
-            return Ok(());
-        }
-        for (page, from, to, at) in pieces(offset, out.len()) {
-            if let (Some(new), Some(out)) =
-                (state.pages.get(&page), out.get_mut(at..at + to - from))
-            {
-                out.copy_from_slice(new.get(from..to).unwrap_or_default());
+        if !state.pages.is_empty() {
+            for (page, from, to, at) in pieces(offset, out.len()) {
+                if let (Some(new), Some(out)) =
+                    (state.pages.get(&page), out.get_mut(at..at + to - from))
+                {
+                    out.copy_from_slice(new.get(from..to).unwrap_or_default());
+                }
             }
         }
+        state.page_lengths.limit(offset, out);
         Ok(())
     }
 
