@@ -7,9 +7,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::Sandbox;
 use crate::fixtures::fixture;
 use crate::support::program::BOLTKEY;
+use crate::terminal::{Terminal, controlling};
 
 const LIVED: &str = "lived-2.9.1";
 
@@ -108,6 +111,33 @@ fn no_core_is_dumped() {
     child.wait().unwrap();
 }
 
+/// The shell would seem dead if the terminal did not show what is typed any more.
+#[test]
+fn a_signal_while_a_secret_is_typed_restores_the_terminal() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.store(LIVED);
+    let before = fs::read(&database).unwrap();
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let arguments = ["user", "password", "--name", "alice", "--yes", "--db"];
+        let mut command = sandbox.command(arguments);
+        command.arg(&database);
+        let Some(command) = controlling(&command) else {
+            println!("there is no setsid here");
+            return;
+        };
+        let mut terminal = Terminal::start(command);
+        terminal.wait_for("password (hidden): ");
+        // The prompt is written just before or after the echo is switched off.
+        while terminal.echoes() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        terminal.send(signal);
+        let (by, echoes) = terminal.killed();
+        assert_eq!((by, echoes), (Some(signal.as_raw()), true));
+    }
+    assert!(fs::read(&database).unwrap() == before);
+}
+
 #[test]
 fn a_kept_capture_that_others_may_read_is_warned_about() {
     let sandbox = Sandbox::new();
@@ -126,7 +156,7 @@ fn a_kept_capture_that_others_may_read_is_warned_about() {
     run(&["capture", "--out", "capture.json"]);
     fs::set_permissions(&capture, fs::Permissions::from_mode(0o644)).unwrap();
     let said = run(&["hash", "-y", "--capture", "capture.json"]);
-    assert!(said.contains("others may read"), "{said}");
+    assert!(said.contains("other users can read"), "{said}");
 }
 
 /// A store in the upper folder of an overlay, which a process has locked through the overlay.

@@ -1,5 +1,5 @@
-//! The echo of the terminal, which is off while a secret is typed. A signal that ends the program
-//! meanwhile must not leave it off: the shell would seem dead.
+//! The echo of the terminal, which is off while a secret is typed. If a signal ends the program
+//! meanwhile, the echo must be on again. Otherwise the shell seems dead.
 
 use std::fs::File;
 use std::io;
@@ -11,18 +11,18 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-/// The terminal, and how it was before the question that is being asked.
+/// The terminal, and its settings before the current question.
 static ASKING: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
-/// Whether signals are watched. Once they are, they are until the program ends.
+/// Whether signals are watched. This never ends.
 static WATCHING: OnceLock<bool> = OnceLock::new();
 
 /// While this lives, a signal that ends the program restores the terminal first.
 pub(super) struct RestoredBySignals(());
 
 impl RestoredBySignals {
-    /// Remembers how the terminal is. Where there is none, or signals can't be watched, nothing is
-    /// restored.
+    /// Remembers the settings of the terminal. Does nothing if there is no terminal, or if signals
+    /// can't be watched.
     pub(super) fn new() -> Self {
         let terminal = || -> io::Result<(File, Termios)> {
             let terminal = File::options().read(true).write(true).open("/dev/tty")?;
@@ -45,7 +45,7 @@ fn asking() -> std::sync::MutexGuard<'static, Option<(File, Termios)>> {
     ASKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the thread to which signals are told. What they do stays the same.
+/// Starts a thread that gets the signals. Their effect stays the same.
 fn watch() -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
     thread::Builder::new().spawn(move || {
