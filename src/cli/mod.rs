@@ -40,7 +40,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// A core dump would hold tokens. Nothing can be done where the system refuses.
+/// A core dump would contain tokens. There is nothing to do if the system refuses.
 fn forbid_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit {

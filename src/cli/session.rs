@@ -253,7 +253,7 @@ impl Session {
         self.open_records_at(&self.database()?)
     }
 
-    /// The same for a database that was found or named before.
+    /// Like [`Session::open_metadata`], for a database that is already known.
     ///
     /// # Errors
     /// As [`Session::open_metadata`].

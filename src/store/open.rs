@@ -47,7 +47,7 @@ pub struct Store {
     description: Description,
     opened: Opened,
     notices: Vec<Finding>,
-    /// The descriptor that holds the lock, if this took one.
+    /// The descriptor with the lock, if there is one.
     lock: Option<File>,
 }
 
@@ -71,8 +71,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Releases the lock before this is dropped. The content may change from now on: nothing of it
-    /// may be read any more.
+    /// Releases the lock before this is dropped. The content may change from now on, so it must not
+    /// be read any more.
     pub fn release(&self) {
         if let Some(lock) = &self.lock {
             let _ = lock.unlock();
@@ -136,7 +136,7 @@ impl Store {
             description: self.description.clone(),
             opened,
             notices: Vec::new(),
-            // A second descriptor of the same lock, which lasts until both are closed.
+            // A second descriptor of the same lock. The lock lasts until both are closed.
             lock: self.lock.as_ref().and_then(|lock| lock.try_clone().ok()),
         }))
     }
@@ -226,12 +226,12 @@ pub fn engine_of(path: &Path) -> Result<Option<Engine>> {
     })
 }
 
-/// Opens a regular file for reading, whoever it belongs to: never waits for the other end of a
-/// pipe, nor for a process that has a lease on the file, and looks at what was opened afterwards,
-/// since what stands at a path may change at any moment.
+/// Opens a regular file of any user for reading. Never waits for the other end of a pipe, nor for a
+/// process that has a lease on the file. Checks the file after opening, because another file may be
+/// at the path at any moment.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] for what is not a regular file; any error of the system.
+/// [`io::ErrorKind::InvalidInput`] if it is not a regular file; any error of the system.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = FileOptions::new()

@@ -1,6 +1,6 @@
-//! Locks through overlay file systems. A container's files are an overlay whose upper folder holds
-//! what was written. A file in it is another inode for a process in the container, so that its
-//! `flock` is not seen on the file in the upper folder, though both are the same bytes.
+//! Locks through overlay file systems. The files of a container are an overlay, whose upper folder
+//! has what was written. To a process in the container a file there is another inode. So its `flock`
+//! is not seen on the file in the upper folder, though both have the same bytes.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use crate::store::holder::Holder;
 
-/// Most processes, and most open files of one, that are looked at.
+/// Maximum number of processes, and of open files of one process.
 const MOST: usize = 100_000;
-/// The longest table of mounts or locks that is read, in bytes.
+/// Maximum length of a table of mounts or locks, in bytes.
 const LONGEST: u64 = 16 << 20;
 
 /// A process that has the file open through an overlay.
@@ -35,8 +35,8 @@ struct Overlay {
     below: PathBuf,
 }
 
-/// The processes that have the file at `path` open through an overlay file system. Empty where the
-/// system does not tell, or does not tell this user.
+/// The processes that have the file at `path` open through an overlay file system. Empty if the
+/// system does not say, or does not say it to this user.
 pub(super) fn holders(path: &Path, metadata: &Metadata) -> Vec<Through> {
     let Ok(path) = fs::canonicalize(path) else {
         return Vec::new();
@@ -93,9 +93,9 @@ fn opened<'o>(
         .map(|overlay| (overlay, path.clone(), there.ino()))
 }
 
-/// Whether there is an exclusive lock on a file of the device ("major:minor", decimal), by the text
-/// of `/proc/locks`. The process that took it may have ended since and left it to a child; a lock
-/// that the process itself took is counted whatever inode the overlay gives it.
+/// Whether `/proc/locks` has an exclusive lock on a file of the device ("major:minor", decimal): on
+/// this inode, whoever took it, because that process may have ended and left the lock to a child; or
+/// taken by this process, because an overlay may give the file another inode.
 fn has_lock(locks: &str, pid: u32, device: &str, inode: u64) -> bool {
     let Some((major, minor)) = device.split_once(':') else {
         return false;
@@ -141,7 +141,7 @@ fn overlays(path: &Path, processes: &[u32]) -> Vec<Overlay> {
             continue;
         }
         for (device, upper) in uppers(&read_table(&process.join("mountinfo"))) {
-            // The upper folder is named as whoever mounted it saw it.
+            // The path is the one that the mounting process saw.
             let inside = upper.strip_prefix("/").unwrap_or(&upper);
             let below =
                 below(path, &upper).or_else(|| below(path, &process.join("root").join(inside)));

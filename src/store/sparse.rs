@@ -1,7 +1,7 @@
 //! The limit for files that are far longer than what they have on disk.
 //!
-//! A file costs its owner what it has on disk, but a reader its length: tables with an entry for
-//! each page, buffers, and the time to read zeros. A length is easily made up (`truncate -s 15T`).
+//! A file costs its owner what it has on disk. A reader pays for its length: tables with an entry for
+//! each page, buffers, and the time to read zeros. A false length is easily made (`truncate -s 15T`).
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -9,14 +9,14 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Up to this length in bytes a file may have nothing on disk at all. File systems that compress
-/// count few blocks for a store full of zeros.
+/// A file up to this length in bytes may have nothing on disk. File systems that compress count few
+/// blocks for a store full of zeros.
 const ALWAYS_READ: u64 = 1 << 30;
 
-/// Beyond it, how many times longer than what it has on disk a file may be.
+/// A longer file may be this many times as long as what it has on disk.
 const MOST_TIMES: u64 = 16;
 
-/// The unit in which systems count what a file has on disk, whatever the file system's own is.
+/// The unit in bytes in which the system counts what a file has on disk.
 const BLOCK: u64 = 512;
 
 /// Refuses a file that is longer than 1 GiB and more than 16 times as long as what it has on
@@ -33,18 +33,18 @@ pub fn refuse_sparse(path: &Path, metadata: &Metadata) -> Result<()> {
     Err(Error::new(
         ErrorKind::Corrupt,
         format!(
-            "{} is {length} bytes long and has only {on_disk} of them on disk; a file of more than \
-             1 GiB is read only if it is no longer than {MOST_TIMES} times what it has on disk",
+            "{} is {length} bytes long, but has only {on_disk} bytes on disk; a file longer than \
+             1 GiB may be at most {MOST_TIMES} times as long as what it has on disk",
             path.display()
         ),
     )
     .with_hint(
-        "if only its empty end is too long, cut a copy: cp --sparse=always FILE COPY, then truncate \
-         -s LENGTH COPY; if it really is that long, use a copy made with cp --sparse=never",
+        "if only its empty end is too long, shorten a copy: cp --sparse=always FILE COPY, then \
+         truncate -s LENGTH COPY; if the length is right, use a copy made with cp --sparse=never",
     ))
 }
 
-/// The longest length that is read of a file with so many bytes on disk.
+/// The maximum length of a file with this many bytes on disk.
 fn longest(on_disk: u64) -> u64 {
     on_disk.saturating_mul(MOST_TIMES).max(ALWAYS_READ)
 }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_made_up_length_is_refused() {
+    fn a_false_length_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let look = |length| {
             file.as_file().set_len(length).unwrap();

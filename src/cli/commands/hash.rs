@@ -134,7 +134,7 @@ impl Hash {
     }
 }
 
-/// Whether its group or all users may read a file.
+/// Whether the group of a file or all users can read it.
 fn is_open_to_others(file: &Path) -> bool {
     const READ: u32 = 0o044;
     file.metadata()
@@ -251,7 +251,7 @@ impl ChangeCommand for Hash {
                 && is_open_to_others(path)
             {
                 ui.warning(&format!(
-                    "others may read {}, which holds every token in plaintext; chmod 600 ends that",
+                    "other users can read {}, which contains every token in plaintext; run chmod 600 on it",
                     path.display()
                 ));
             }

@@ -1,34 +1,34 @@
-//! How much may be read of files in folders that may be somebody else's.
+//! The limit for reading files in a folder that may belong to somebody else.
 
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::{GZIP_MAGIC, fill, most_in_memory, open_regular};
 
-/// What may still be read.
+/// How much may still be read.
 pub struct ReadBudget {
-    /// So many files.
+    /// The number of files.
     files: usize,
-    /// So many bytes, gzipped copies unpacked.
+    /// The number of bytes, after unpacking.
     bytes: u64,
 }
 
 impl ReadBudget {
-    /// For so many files and bytes.
+    /// A budget of this many files and bytes.
     #[must_use]
     pub fn new(files: usize, bytes: u64) -> Self {
         Self { files, bytes }
     }
 
-    /// Takes what it may cost to read the whole file of `length` bytes at `path`.
+    /// Subtracts the cost of reading all of the file at `path`, which has `length` bytes.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] when that is more than what is left; as the system says.
+    /// [`ErrorKind::Refused`] when less than that is left; the errors of opening the file.
     pub fn spend(&mut self, path: &Path, length: u64) -> Result<()> {
         self.take(length.max(unpacked(path, length)?))
     }
 
-    /// Takes what it may cost to open the file as a store: only a gzipped copy is read whole then.
+    /// Subtracts the cost of opening the file as a store: only a gzipped copy is read completely.
     ///
     /// # Errors
     /// As [`ReadBudget::spend`].
@@ -44,7 +44,7 @@ impl ReadBudget {
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::Refused,
-                    "the limit for so many and such long files is reached",
+                    "the limit for the number and the length of files is reached",
                 )
             })?;
         (self.files, self.bytes) = left;
@@ -52,7 +52,7 @@ impl ReadBudget {
     }
 }
 
-/// How long a file may be when it is unpacked; 0 if it is not gzipped.
+/// The maximum length of a file after unpacking; 0 if it is not gzipped.
 fn unpacked(path: &Path, length: u64) -> Result<u64> {
     let mut start = [0; GZIP_MAGIC.len()];
     let mut file = open_regular(path).at("open", path)?;

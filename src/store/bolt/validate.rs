@@ -100,7 +100,7 @@ pub(super) fn validate(
         return wrong(
             Code::PageBounds,
             header_at::OVERFLOW as u64,
-            format!("the node has {length} bytes; the longest that is read has {LONGEST_NODE}"),
+            format!("the node has {length} bytes; the maximum is {LONGEST_NODE}"),
         );
     }
     let present = file.present(base, length);

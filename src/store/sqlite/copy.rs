@@ -35,12 +35,12 @@ pub struct SqliteCopy {
     stamp: Stamp,
 }
 
-/// What changes of a file when it is replaced or written.
+/// What changes when a file is replaced or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(Vec<Option<(u64, u64, u64, i64, i64)>>);
 
 impl Stamp {
-    /// Of the file at `path` and its journals, as they are now.
+    /// The stamp of the file at `path` and its journals.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         let names = [""].into_iter().chain(JOURNALS);
@@ -59,9 +59,9 @@ impl Stamp {
 }
 
 impl SqliteCopy {
-    /// Copies the file at `path`; `None` when there is none. Nothing of its content is looked at
-    /// but its first bytes. The server that uses it must be stopped: the caller holds the lock on
-    /// its database. The file itself never changes.
+    /// Copies the file at `path`; `None` when there is none. Only the first bytes of its content are
+    /// checked. The server that uses it must be stopped: the caller holds the lock on its database.
+    /// The file itself never changes.
     ///
     /// # Errors
     /// * [`ErrorKind::NotAStore`] when it is not an SQLite file
@@ -93,8 +93,8 @@ impl SqliteCopy {
         }))
     }
 
-    /// The same of an open file that nobody changes and that has no journals. `path` is for
-    /// messages only.
+    /// Copies an open file that nobody changes and that has no journals. `path` is for messages
+    /// only.
     ///
     /// # Errors
     /// As [`SqliteCopy::take`].
@@ -115,14 +115,14 @@ impl SqliteCopy {
         &self.path
     }
 
-    /// Of the original, from before it was copied.
+    /// The stamp of the original, from before it was copied.
     #[must_use]
     pub fn stamp(&self) -> &Stamp {
         &self.stamp
     }
 
-    /// Gives the copies names in a private folder, since SQLite opens nothing else. Returns the
-    /// folder and the path of the main file.
+    /// Gives the copies names in a private folder, because SQLite opens files by name only. Returns
+    /// the folder and the path of the main file.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when that fails.
@@ -143,7 +143,7 @@ impl SqliteCopy {
     }
 }
 
-/// Links a file without a name to a path; copies it where the file system can't do that.
+/// Gives a file without a name a path. Copies it if the file system can't do that.
 fn give_name(file: &mut File, path: &Path) -> io::Result<()> {
     let open = format!("/proc/self/fd/{}", file.as_raw_fd());
     if linkat(CWD, &open, CWD, path, AtFlags::SYMLINK_FOLLOW).is_ok() {
@@ -306,7 +306,7 @@ fn cant_copy(path: &Path, cause: &io::Error) -> Error {
     .with_hint("set TMPDIR to a folder with enough free space")
 }
 
-/// The error for a file that SQLite does not take for its own.
+/// The error for a file that is not an SQLite file.
 pub(super) fn not_sqlite(path: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::NotAStore,

@@ -1,4 +1,4 @@
-//! What keeps a hostile SQLite file within bounds.
+//! The limits for a hostile SQLite file.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 
-/// How long one file may be read, in all.
+/// The time for reading one file.
 pub(super) const MOST_TIME: Duration = Duration::from_secs(60);
 
-/// How many instructions of SQLite are run before the time is looked at.
+/// The number of SQLite's instructions between two looks at the time.
 const INSTRUCTIONS: i32 = 1000;
 
 /// The functions that this program and SQLite's own `VACUUM` need.
 const FUNCTIONS: [&str; 4] = ["coalesce", "count", "quote", "substr"];
 
-/// Sets all limits: nothing in the schema is run, and memory and time have an end.
+/// Sets all limits: nothing in the schema is run, and memory and time are bounded.
 pub(super) fn limit(connection: &mut Connection, most_time: Duration) -> rusqlite::Result<()> {
     for (setting, on) in [
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),

@@ -20,9 +20,9 @@ use limits::limit;
 
 pub use copy::{SqliteCopy, Stamp};
 
-/// How many names are read of a table.
+/// Maximum number of names that are read from a table.
 const MOST_NAMES: u64 = 1000;
-/// How many characters are read of a name.
+/// Maximum number of characters of a name.
 const LONGEST_NAME: u64 = 200;
 
 /// A private copy of an SQLite file, whose structure was checked. Dropping it removes the copy.
@@ -47,8 +47,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// * [`ErrorKind::NotAStore`] when it is not an SQLite file
-    /// * [`ErrorKind::Corrupt`] when it is damaged, has something in its schema that SQLite would
-    ///   have to run, or takes too long to read
+    /// * [`ErrorKind::Corrupt`] when it is damaged, has code in its schema, or takes too long to read
     /// * [`ErrorKind::Io`] from the system
     pub fn of(mut copy: SqliteCopy) -> Result<Self> {
         let (folder, place) = copy.name()?;
@@ -59,19 +58,19 @@ impl Sqlite {
             folder,
             path,
         };
-        // Like any access, it rolls a journal back first. From then on no name is needed.
+        // Like any access, this rolls a journal back first. Afterwards no name is needed.
         sqlite.count("SELECT count(*) FROM sqlite_schema", &[])?;
         for entry in fs::read_dir(sqlite.folder.path()).at("read", sqlite.folder.path())? {
             let _ = fs::remove_file(entry.at("read", sqlite.folder.path())?.path());
         }
-        sqlite.refuse_what_runs()?;
+        sqlite.refuse_code()?;
         sqlite.check()?;
         Ok(sqlite)
     }
 
-    /// Rejects what SQLite would run while it reads or copies a table: code of virtual tables,
-    /// expressions of columns and indexes. influxd's schemas have none.
-    fn refuse_what_runs(&self) -> Result<()> {
+    /// Rejects code in the schema, which SQLite would run while it reads or copies a table: virtual
+    /// tables, and expressions of columns and indexes. influxd's schemas have none.
+    fn refuse_code(&self) -> Result<()> {
         for (what, query) in [
             (
                 "a virtual table",
