@@ -29,6 +29,7 @@ pub fn command() -> clap::Command {
 /// Runs the program with the process's arguments, streams and environment.
 #[must_use]
 pub fn run() -> ExitCode {
+    forbid_core_dumps();
     let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(refused) => return terminal::usage::answer(&refused),
@@ -56,4 +57,14 @@ fn parse(arguments: Vec<OsString>) -> Result<args::Cli, clap::Error> {
         args::Cli::from_arg_matches(&matches).map_err(|refused| refused.format(&mut program))?;
     cli.globals.db = database.or(cli.globals.db);
     Ok(cli)
+}
+
+/// A core dump would contain tokens. There is nothing to do if the system refuses.
+fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
 }

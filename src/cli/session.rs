@@ -250,7 +250,15 @@ impl Session {
     /// The errors of [`Session::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's
     /// buckets.
     pub fn open_metadata(&self) -> Result<Store> {
-        let store = self.open_at(&self.database()?)?;
+        self.open_records_at(&self.database()?)
+    }
+
+    /// Like [`Session::open_metadata`], for a database that is already known.
+    ///
+    /// # Errors
+    /// As [`Session::open_metadata`].
+    pub fn open_records_at(&self, database: &Database) -> Result<Store> {
+        let store = self.open_at(database)?;
         self.is_readable(&store)?;
         Ok(store)
     }

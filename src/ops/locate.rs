@@ -13,7 +13,13 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity, counted};
 use crate::metadata::names;
+use crate::ops::files::read_budget::ReadBudget;
 use crate::store::{Engine, Holder, OpenOptions, Snapshot, Store, engine_of, holders_of};
+
+/// Most files that are opened.
+const MOST_FILES: usize = 10_000;
+/// Most bytes that gzipped copies may unpack to.
+const MOST_UNPACKED: u64 = 2 << 30;
 
 /// A file that may be a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +137,7 @@ pub fn locate(options: &Options) -> Located {
     {
         missing = Some((shown(path), (*why).clone()));
     }
+    let mut budget = ReadBudget::new(MOST_FILES, MOST_UNPACKED);
     let mut stores: Vec<LocatedStore> = files
         .iter()
         .filter_map(|file| {
@@ -138,7 +145,7 @@ pub fn locate(options: &Options) -> Located {
                 let same = inode.as_ref().ok()? == &(file.metadata.dev(), file.metadata.ino());
                 same.then(|| (*why).clone())
             });
-            file.look(why, &options.owners)
+            file.look(why, &options.owners, &mut budget)
         })
         .collect();
     stores.sort_by(|one, other| {
@@ -158,10 +165,15 @@ struct File<'a> {
 impl File<'_> {
     /// The report about it; `None` for a file that is not a store and that nothing refers to as
     /// one.
-    fn look(&self, why: Option<String>, owners: &BTreeMap<u32, String>) -> Option<LocatedStore> {
+    fn look(
+        &self,
+        why: Option<String>,
+        owners: &BTreeMap<u32, String>,
+        budget: &mut ReadBudget,
+    ) -> Option<LocatedStore> {
         let (first, others) = self.places.split_first()?;
         let named = why.is_some() || self.places.iter().any(|place| place.named);
-        let content = StoreSummary::of(&first.path);
+        let content = StoreSummary::of(&first.path, self.metadata.len(), budget);
         if !named && content.is_none_of_ours() {
             return None;
         }
@@ -228,13 +240,14 @@ struct Counts {
 }
 
 impl StoreSummary {
-    fn of(path: &Path) -> Self {
+    fn of(path: &Path, length: u64, budget: &mut ReadBudget) -> Self {
         let mut content = Self {
             engine: engine_of(path).ok().flatten(),
             ..Self::default()
         };
         // No waiting: a server may hold the lock for years.
-        let read = Store::open(path, &OpenOptions::default());
+        let affordable = budget.spend_to_open(path, length);
+        let read = affordable.and_then(|()| Store::open(path, &OpenOptions::default()));
         match read.and_then(|store| content.read(&store)) {
             Ok(()) => {}
             Err(error) => content.failed(&error),

@@ -15,8 +15,11 @@ const MAX_RATIO: u64 = 100;
 /// read.
 const MIN_LIMIT: u64 = 64 << 20;
 
-/// The limit in bytes is never higher than this, since most commands unpack into memory.
+/// The limit in bytes is never higher than this.
 const MAX_LIMIT: u64 = 4 << 30;
+
+/// The limit in bytes for what is unpacked into memory.
+const MAX_IN_MEMORY: u64 = 512 << 20;
 
 /// The limit in bytes for the unpacked content of a file of `packed` bytes.
 #[must_use]
@@ -24,10 +27,15 @@ pub fn most_of(packed: u64) -> u64 {
     packed.saturating_mul(MAX_RATIO).clamp(MIN_LIMIT, MAX_LIMIT)
 }
 
+/// The same for what is unpacked into memory.
+#[must_use]
+pub fn most_in_memory(packed: u64) -> u64 {
+    most_of(packed).min(MAX_IN_MEMORY)
+}
+
 /// A reader of the content of a gzip file. Besides the errors of the file, reading fails with
 /// [`io::ErrorKind::InvalidData`] when the stream is damaged or ends early, and with
-/// [`io::ErrorKind::FileTooLarge`] when it unpacks to more than 100 times its size (at least
-/// 64 MiB), or to more than 4 GiB.
+/// [`io::ErrorKind::FileTooLarge`] when it unpacks to more than its limit, see [`most_of`].
 pub struct Unpacking<R> {
     stream: MultiGzDecoder<BufReader<R>>,
     stated_size: u64,
@@ -40,7 +48,12 @@ impl<R: Read + Seek> Unpacking<R> {
     ///
     /// # Errors
     /// The errors of reading. A file whose trailer has a size above the limit is rejected here.
-    pub fn new(mut packed: R) -> io::Result<Self> {
+    pub fn new(packed: R) -> io::Result<Self> {
+        Self::within(packed, most_of)
+    }
+
+    /// A reader with the limit that `most` has for the size of `packed`.
+    fn within(mut packed: R, most: impl FnOnce(u64) -> u64) -> io::Result<Self> {
         /// The size of the input buffer in bytes.
         const INPUT: usize = 256 << 10;
         let packed_size = packed.seek(SeekFrom::End(0))?;
@@ -48,7 +61,7 @@ impl<R: Read + Seek> Unpacking<R> {
         let mut unpacking = Self {
             stream: MultiGzDecoder::new(BufReader::with_capacity(INPUT, packed)),
             stated_size,
-            limit: most_of(packed_size),
+            limit: most(packed_size),
             done: 0,
         };
         if stated_size > unpacking.limit {
@@ -65,7 +78,7 @@ impl<R> Unpacking<R> {
         io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!(
-                "it unpacks to more than {} MiB, the limit for a file of this size",
+                "it unpacks to more than {} MiB, the limit for this file",
                 self.limit >> 20
             ),
         )
@@ -87,9 +100,9 @@ impl<R: Read> Read for Unpacking<R> {
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] for a damaged stream, [`io::ErrorKind::FileTooLarge`] for more than
-/// a plausible database.
+/// a plausible database, or more than 512 MiB; [`io::ErrorKind::OutOfMemory`].
 pub fn unpack(packed: impl Read + Seek) -> io::Result<Vec<u8>> {
-    let mut stream = Unpacking::new(packed)?;
+    let mut stream = Unpacking::within(packed, most_in_memory)?;
     // Allocated once: a growing vector would copy and use twice the memory meanwhile.
     let mut content = Vec::new();
     let stated_size = usize::try_from(stream.stated_size).unwrap_or(0);

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Code, Finding};
+use crate::store::holder::Holder;
+use crate::store::overlay::{self, Through};
 
 /// How to take the lock.
 #[derive(Debug, Clone, Default)]
@@ -21,15 +23,6 @@ pub struct LockOptions {
     pub no_lock: bool,
 }
 
-/// A process that holds a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process ID, in the namespace of this process.
-    pub pid: u32,
-    /// The name of the program, if it can be read.
-    pub program: Option<String>,
-}
-
 /// The interval between two attempts, the same as in bbolt.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -38,14 +31,16 @@ const RETRY: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] when another process holds the exclusive lock for longer than
-/// `options.wait`, with the name of the process if it is known; [`ErrorKind::Io`] when the system
-/// fails in another way.
+/// `options.wait`, with the name of the process if it is known; [`ErrorKind::Refused`] when another
+/// file is at `path` now; [`ErrorKind::Io`] when the system fails in another way.
 pub(super) fn lock_shared(
     file: &File,
     path: &Path,
     options: &LockOptions,
 ) -> Result<Option<Finding>> {
-    match wait_for(|| file.try_lock_shared(), file, path, options)? {
+    let lock = wait_for(Access::Reading, file, path, options)?;
+    is_at(file, path)?;
+    match lock {
         Lock::Taken => Ok(None),
         Lock::Unsupported(cause) => Ok(Some(unlocked(path, &cause))),
     }
@@ -62,7 +57,7 @@ pub(super) fn lock_exclusive(
     path: &Path,
     options: &LockOptions,
 ) -> Result<Option<Finding>> {
-    let finding = match wait_for(|| file.try_lock(), file, path, options)? {
+    let finding = match wait_for(Access::Writing, file, path, options)? {
         Lock::Taken => None,
         Lock::Unsupported(cause) if options.no_lock => Some(unlocked(path, &cause)),
         Lock::Unsupported(cause) => {
@@ -80,7 +75,12 @@ pub(super) fn lock_exclusive(
             ));
         }
     };
-    // If the file at `path` was replaced, the lock is on the wrong file.
+    is_at(file, path)?;
+    Ok(finding)
+}
+
+/// Refuses a lock on the wrong file: the one at `path` may have been replaced meanwhile.
+fn is_at(file: &File, path: &Path) -> Result<()> {
     let ours = file.metadata().at("read", path)?;
     let theirs = std::fs::metadata(path).at("read", path)?;
     if (ours.dev(), ours.ino()) != (theirs.dev(), theirs.ino()) {
@@ -93,7 +93,7 @@ pub(super) fn lock_exclusive(
         )
         .with_hint("find out what replaces it, then run the command again"));
     }
-    Ok(finding)
+    Ok(())
 }
 
 /// Whether the file system supports locks. Takes and releases a shared lock on the open file to find
@@ -117,30 +117,61 @@ enum Lock {
     Unsupported(io::Error),
 }
 
+/// What a lock is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Reading,
+    Writing,
+}
+
+impl Access {
+    fn try_lock(self, file: &File) -> Result<(), TryLockError> {
+        match self {
+            Self::Reading => file.try_lock_shared(),
+            Self::Writing => file.try_lock(),
+        }
+    }
+
+    /// The processes that hold the file through an overlay file system, where the lock can't be
+    /// seen. To write, there must be none; to read, none that has locked it.
+    fn held_elsewhere(self, file: &File, path: &Path) -> Vec<Through> {
+        let Ok(metadata) = file.metadata() else {
+            return Vec::new();
+        };
+        let mut holders = overlay::holders(path, &metadata);
+        holders.retain(|through| through.locks || self == Self::Writing);
+        holders
+    }
+}
+
 /// Tries to lock until it succeeds, the file system turns out to have no locks, or `options.wait` is
 /// over.
-fn wait_for(
-    try_lock: impl Fn() -> Result<(), TryLockError>,
-    file: &File,
-    path: &Path,
-    options: &LockOptions,
-) -> Result<Lock> {
+fn wait_for(access: Access, file: &File, path: &Path, options: &LockOptions) -> Result<Lock> {
     let started = Instant::now();
     loop {
-        match try_lock() {
-            Ok(()) => return Ok(Lock::Taken),
-            Err(TryLockError::WouldBlock) => {
-                let left = options.wait.saturating_sub(started.elapsed());
-                if left.is_zero() {
-                    return Err(held_by_another(file, path, options.wait));
-                }
-                std::thread::sleep(left.min(RETRY));
-            }
+        let lock = match access.try_lock(file) {
+            Ok(()) => Some(Lock::Taken),
+            Err(TryLockError::WouldBlock) => None,
             Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
-                return Ok(Lock::Unsupported(cause));
+                Some(Lock::Unsupported(cause))
             }
             Err(TryLockError::Error(cause)) => return Err(cause).at("lock", path),
+        };
+        let mut elsewhere = Vec::new();
+        if let Some(lock) = lock {
+            elsewhere = access.held_elsewhere(file, path);
+            if elsewhere.is_empty() {
+                return Ok(lock);
+            }
+            if matches!(lock, Lock::Taken) {
+                file.unlock().at("unlock", path)?;
+            }
         }
+        let left = options.wait.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Err(held_by_another(file, path, &elsewhere, options.wait));
+        }
+        std::thread::sleep(left.min(RETRY));
     }
 }
 
@@ -162,18 +193,21 @@ fn unlocked(path: &Path, cause: &io::Error) -> Finding {
     .with_hint("make sure that influxd is stopped on every host that mounts this file system")
 }
 
-fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
+fn held_by_another(file: &File, path: &Path, elsewhere: &[Through], waited: Duration) -> Error {
     let holders = file
         .metadata()
         .as_ref()
         .map_or_else(|_| Vec::new(), holders);
-    let by = if holders.is_empty() {
+    let by = if !elsewhere.is_empty() {
+        let names: Vec<String> = elsewhere.iter().map(describe_elsewhere).collect();
+        names.join(", ")
+    } else if holders.is_empty() {
         String::from(
             "an unknown process \
              (it may run as another user or in another container)",
         )
     } else {
-        let names: Vec<String> = holders.iter().map(describe).collect();
+        let names: Vec<String> = holders.iter().map(Holder::describe).collect();
         names.join(", ")
     };
     let after = if waited.is_zero() {
@@ -195,19 +229,26 @@ fn held_by_another(file: &File, path: &Path, waited: Duration) -> Error {
     ))
 }
 
-fn describe(holder: &Holder) -> String {
-    match &holder.program {
-        Some(program) => format!("{program} (pid {})", holder.pid),
-        None => format!("pid {}", holder.pid),
-    }
+fn describe_elsewhere(through: &Through) -> String {
+    format!(
+        "{}, which has it open as {} through an overlay file system",
+        through.holder.describe(),
+        through.path.display()
+    )
 }
 
-/// The processes that hold an `flock` on the file at `path`. Empty if the metadata of the file can't
-/// be read, or if the system has no table of locks or hides the entry.
+/// The processes that hold an `flock` on the file at `path`, or hold it through an overlay file
+/// system. Empty if the metadata of the file can't be read, or if the system has no table of locks
+/// or hides the entry.
 #[must_use]
 pub fn holders_of(path: &Path) -> Vec<Holder> {
-    let metadata = std::fs::metadata(path);
-    metadata.as_ref().map_or_else(|_| Vec::new(), holders)
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Vec::new();
+    };
+    let elsewhere = overlay::holders(path, &metadata).into_iter();
+    let mut found = holders(&metadata);
+    found.extend(elsewhere.map(|through| through.holder));
+    found
 }
 
 /// The processes that hold an `flock` on a file, from the table of locks of Linux. Empty if the
@@ -225,10 +266,7 @@ fn holders(metadata: &Metadata) -> Vec<Holder> {
     );
     parse_lock_table(&table, &wanted)
         .into_iter()
-        .map(|pid| Holder {
-            pid,
-            program: program_of(pid),
-        })
+        .map(Holder::of)
         .collect()
 }
 
@@ -248,16 +286,6 @@ fn parse_lock_table(table: &str, wanted: &str) -> Vec<u32> {
             }
         })
         .collect()
-}
-
-fn program_of(pid: u32) -> Option<String> {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    let name: String = name
-        .trim_end()
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
-    (!name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -325,13 +353,24 @@ mod tests {
     }
 
     #[test]
-    fn where_there_are_no_locks_writing_has_to_be_asked_for() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let opened = File::open(file.path()).unwrap();
-        let none = || Err(TryLockError::Error(rustix::io::Errno::NOLCK.into()));
-        let options = LockOptions::default();
-        let lock = wait_for(none, &opened, file.path(), &options).unwrap();
-        assert!(matches!(lock, Lock::Unsupported(_)));
+    fn a_system_without_locks_is_told_by_its_errors() {
+        use rustix::io::Errno;
+        for errno in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS] {
+            assert!(has_no_locks(&errno.into()), "{errno}");
+        }
+        assert!(!has_no_locks(&Errno::IO.into()));
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("influxd.bolt");
+        std::fs::write(&path, "old").unwrap();
+        let opened = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "new").unwrap();
+        let refused = lock_shared(&opened, &path, &LockOptions::default()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Refused);
     }
 
     #[test]

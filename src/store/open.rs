@@ -14,6 +14,7 @@ use crate::store::engine::Engine;
 use crate::store::file::{DiskFile, FileIdentity, MemoryFile, ReadAt, fill};
 use crate::store::lock::{LockOptions, lock_shared};
 use crate::store::progress::Progress;
+use crate::store::sparse::refuse_sparse;
 use crate::store::{ChangeSet, Inspect, Snapshot, bolt, gzip, redb};
 
 /// How to open a store for reading.
@@ -46,6 +47,8 @@ pub struct Store {
     description: Description,
     opened: Opened,
     notices: Vec<Finding>,
+    /// The descriptor with the lock, if there is one.
+    lock: Option<File>,
 }
 
 impl Store {
@@ -55,13 +58,25 @@ impl Store {
     /// # Errors
     /// * [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] from the system
     /// * [`ErrorKind::NotAStore`] for anything that is not a database, including an empty file
-    /// * [`ErrorKind::Corrupt`] for a redb store that is too damaged to be opened
+    /// * [`ErrorKind::Corrupt`] for a redb store that is too damaged to be opened, and for a file
+    ///   that is far longer than what it has on disk
     /// * [`ErrorKind::Locked`] when another process has locked it
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         let file = open_file(path, Purpose::Reading)?;
         let mut notices = Vec::new();
         notices.extend(lock_shared(&file, path, &options.lock)?);
-        Self::read(file, path, notices)
+        let lock = file.try_clone().at("read", path)?;
+        let mut store = Self::read(file, path, notices)?;
+        store.lock = Some(lock);
+        Ok(store)
+    }
+
+    /// Releases the lock before this is dropped. The content may change from now on, so it must not
+    /// be read any more.
+    pub fn release(&self) {
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+        }
     }
 
     /// A store in an open file that no other process changes: a private temporary file, or a part
@@ -76,6 +91,7 @@ impl Store {
     fn read(mut file: File, path: &Path, mut notices: Vec<Finding>) -> Result<Self> {
         // The length is read after locking, because it may change before.
         let metadata = file.metadata().at("read", path)?;
+        refuse_sparse(path, &metadata)?;
         let (size, identity) = (metadata.len(), FileIdentity::of(&metadata));
         let mut start = [0; 16];
         let start = read_start(&mut file, &mut start).at("read", path)?;
@@ -106,6 +122,7 @@ impl Store {
             },
             opened,
             notices,
+            lock: None,
         })
     }
 
@@ -119,6 +136,8 @@ impl Store {
             description: self.description.clone(),
             opened,
             notices: Vec::new(),
+            // A second descriptor of the same lock. The lock lasts until both are closed.
+            lock: self.lock.as_ref().and_then(|lock| lock.try_clone().ok()),
         }))
     }
 
@@ -207,6 +226,25 @@ pub fn engine_of(path: &Path) -> Result<Option<Engine>> {
     })
 }
 
+/// Opens a regular file of any user for reading. Never waits for the other end of a pipe, nor for a
+/// process that has a lease on the file. Checks the file after opening, because another file may be
+/// at the path at any moment.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] if it is not a regular file; any error of the system.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = FileOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    let kind = io::ErrorKind::InvalidInput;
+    Err(io::Error::new(kind, "it is not a regular file"))
+}
+
 /// Whether a file is opened for reading or for writing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -282,8 +320,10 @@ pub(super) fn cant_unpack(path: &Path, cause: &io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::InvalidData => not_a_store(path, &format!("{cause}"))
             .with_hint("copy it again from its source, or use another copy"),
-        io::ErrorKind::FileTooLarge => not_a_store(path, &format!("{cause}"))
-            .with_hint("if it is a real copy, unpack it with gunzip and use the result"),
+        io::ErrorKind::FileTooLarge | io::ErrorKind::OutOfMemory => {
+            not_a_store(path, &format!("{cause}"))
+                .with_hint("if it is a real copy, unpack it with gunzip and use the result")
+        }
         _ => Error::new(
             ErrorKind::Io,
             format!("can't unpack {}: {cause}", path.display()),

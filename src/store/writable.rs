@@ -14,6 +14,7 @@ use crate::store::device::{Device, DiskDevice, Latch, View};
 use crate::store::either_engine::Opened;
 use crate::store::lock::{can_lock, lock_exclusive};
 use crate::store::open::{Purpose, open_file, read_start, recognise};
+use crate::store::sparse::refuse_sparse;
 use crate::store::{
     Bucket, ChangeSet, Commit, Committed, Description, Engine, FileIdentity, GZIP_MAGIC, Inspect,
     OpenOptions, Orphans, Previous, Progress, ProtectedBytes, Snapshot, StaleElement,
@@ -43,7 +44,8 @@ impl WritableStore {
     /// # Errors
     /// * [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] from the system
     /// * [`ErrorKind::NotAStore`] for anything that is not a database
-    /// * [`ErrorKind::Corrupt`] for a redb store that is too damaged to be opened
+    /// * [`ErrorKind::Corrupt`] for a redb store that is too damaged to be opened, and for a file
+    ///   that is far longer than what it has on disk
     /// * [`ErrorKind::Refused`] for a gzipped copy, if the file system has no locks, and if the file
     ///   is replaced while it is opened
     /// * [`ErrorKind::Locked`] when another process has locked it
@@ -51,6 +53,7 @@ impl WritableStore {
         let mut file = open_file(path, Purpose::Writing)?;
         let unlocked = lock_exclusive(&file, path, &options.lock)?;
         let metadata = file.metadata().at("read", path)?;
+        refuse_sparse(path, &metadata)?;
         let (size, identity) = (metadata.len(), FileIdentity::of(&metadata));
         let mut start = [0; 16];
         let start = read_start(&mut file, &mut start).at("read", path)?;

@@ -301,8 +301,8 @@ fn what_has_to_be_said_is_asked_for() {
         6,
         &[
             "last copy of 35 hashed tokens",
-            "it will be destroyed",
-            "overwrite what unused parts",
+            "will be destroyed",
+            "overwrite plaintext in unused parts",
         ],
     );
     let capture = ["--capture", text(&file)];

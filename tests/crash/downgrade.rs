@@ -13,8 +13,8 @@ use boltkey::metadata::residue::Known;
 use boltkey::ops::capture::read::Unseal;
 use boltkey::ops::commit::SideFiles;
 use boltkey::ops::downgrade::apply::Settings;
-use boltkey::ops::downgrade::check::Options;
 use boltkey::ops::downgrade::prepare::TokenSearch;
+use boltkey::ops::downgrade::sql_side::{Options, SqlBeside};
 use boltkey::ops::downgrade::{apply, prepare};
 use boltkey::store::{CommitOutcome, Committed, Engine, WritableStore};
 
@@ -187,8 +187,16 @@ fn apply(store: &mut WritableStore, drop_hashed: bool) -> boltkey::Result<Commit
         drop_hashed,
         allow_loss: true,
     };
-    let plan =
-        |store: &WritableStore| apply::plan(store, store.inspect(), store.description(), &settings);
+    let none = SqlBeside::none(&store.description().path);
+    let plan = |store: &WritableStore| {
+        apply::plan(
+            store,
+            store.inspect(),
+            store.description(),
+            &settings,
+            &none,
+        )
+    };
     let done = plan(store)?.apply(store, &SideFiles::default())?;
     if done.failure.is_none()
         && let Ok(again) = plan(store)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -133,6 +134,13 @@ impl Hash {
     }
 }
 
+/// Whether the group of a file or all users can read it.
+fn is_open_to_others(file: &Path) -> bool {
+    const READ: u32 = 0o044;
+    file.metadata()
+        .is_ok_and(|metadata| metadata.mode() & READ != 0)
+}
+
 impl ChangeCommand for Hash {
     type Plan = HashPlan;
     type Confirmed = Affected;
@@ -237,6 +245,16 @@ impl ChangeCommand for Hash {
         report.siblings = siblings;
         if let Some(done) = ending.done {
             report.done(done, capture);
+            if let (Some(file), Some(path)) = (&done.capture, capture)
+                && file.kept
+                && !file.encrypted
+                && is_open_to_others(path)
+            {
+                ui.warning(&format!(
+                    "other users can read {}, which contains every token in plaintext; run chmod 600 on it",
+                    path.display()
+                ));
+            }
             if let Some(copy) = session.keep_copy() {
                 ui.warning(&format!(
                     "the copy {} contains every token in plaintext",

@@ -1,10 +1,12 @@
 //! Bounded reads of untrusted files and folders.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+use crate::store::open_regular;
 
 /// Maximum file size, in bytes.
 const LONGEST: u64 = 4 << 20;
@@ -24,12 +26,8 @@ pub(crate) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The content of a file, which may hold secrets. None if it can't be read or is too long.
 pub(crate) fn read_bounded(file: &Path) -> Option<Zeroizing<Vec<u8>>> {
-    // Opening a pipe would block.
-    if !fs::metadata(file).ok()?.is_file() {
-        return None;
-    }
     let mut bytes = Zeroizing::new(Vec::new());
-    let mut opened = File::open(file).ok()?.take(LONGEST + 1);
+    let mut opened = open_regular(file).ok()?.take(LONGEST + 1);
     opened.read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= LONGEST).then_some(bytes)
 }

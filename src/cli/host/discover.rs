@@ -2,12 +2,14 @@
 //! `--db`.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::host::config::{Format, Settings, settings, truth};
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::store::open_regular;
 
 /// Maximum size of a configuration file, in bytes.
 const LONGEST_CONFIG: u64 = 1 << 20;
@@ -174,7 +176,7 @@ impl SettingSearch<'_> {
         let environment = self.environment;
         if let Some(named) = environment.path("INFLUXD_CONFIG_PATH") {
             for file in candidates(&named) {
-                match read_config(&file).map(&take) {
+                match read_config(&file, Whose::Anybodys).map(&take) {
                     Ok(Some(value)) => {
                         let why = format!("from {} (INFLUXD_CONFIG_PATH)", file.display());
                         return Ok(Some((value, why)));
@@ -205,11 +207,16 @@ impl SettingSearch<'_> {
         let mut files = vec![root.join("etc/influxdb/config.toml")];
         files.extend(candidates(&root.join("etc/influxdb2")));
         files.push(root.join("etc/defaults/influxdb2/config.yml"));
+        let mut files: Vec<_> = files
+            .into_iter()
+            .map(|file| (file, Whose::Anybodys))
+            .collect();
         if self.influxd_runs_here() {
-            files.extend(candidates(&environment.working_directory));
+            let here = candidates(&environment.working_directory);
+            files.extend(here.into_iter().map(|file| (file, Whose::Ours)));
         }
-        for file in files {
-            match read_config(&file).map(&take) {
+        for (file, whose) in files {
+            match read_config(&file, whose).map(&take) {
                 Ok(Some(value)) => {
                     return Ok(Some((value, format!("from {}", file.display()))));
                 }
@@ -293,9 +300,9 @@ fn candidates(path: &Path) -> Vec<PathBuf> {
 
 /// The database named by a configuration, and the configuration file. `path` has the form of
 /// `INFLUXD_CONFIG_PATH`. None if there is no such setting or the file is missing or invalid.
-pub(crate) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn configured_bolt(path: &Path, whose: Whose) -> Option<(PathBuf, PathBuf)> {
     for file in candidates(path) {
-        match read_config(&file) {
+        match read_config(&file, whose) {
             Ok(settings) => return Some((settings.bolt_path?, file)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(_) => return None,
@@ -304,8 +311,17 @@ pub(crate) fn configured_bolt(path: &Path) -> Option<(PathBuf, PathBuf)> {
     None
 }
 
+/// Who may own a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Anybody: influxd reads it because of its place.
+    Anybodys,
+    /// Root or this user. Others may put files into a working directory such as `/tmp`.
+    Ours,
+}
+
 /// Reads a configuration file.
-fn read_config(file: &Path) -> Result<Settings> {
+fn read_config(file: &Path, whose: Whose) -> Result<Settings> {
     let refused = |why: &str| {
         Error::new(
             ErrorKind::Refused,
@@ -313,13 +329,21 @@ fn read_config(file: &Path) -> Result<Settings> {
         )
     };
     let format = Format::of(file).ok_or_else(|| refused("unknown format"))?;
-    // Opening a pipe would block.
-    if !fs::metadata(file).at("read", file)?.is_file() {
-        return Err(refused("not a regular file"));
+    let opened = match open_regular(file) {
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {
+            return Err(refused("not a regular file"));
+        }
+        opened => opened.at("read", file)?,
+    };
+    let owner = opened.metadata().at("access", file)?.uid();
+    let ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    if whose == Whose::Ours && !ours {
+        return Err(refused("it belongs to another user"));
     }
     let mut text = String::new();
-    File::open(file)
-        .and_then(|opened| opened.take(LONGEST_CONFIG + 1).read_to_string(&mut text))
+    opened
+        .take(LONGEST_CONFIG + 1)
+        .read_to_string(&mut text)
         .at("read", file)?;
     if text.len() as u64 > LONGEST_CONFIG {
         return Err(refused("longer than 1 MiB"));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::cli::host::bounded_reads::{entries, read_bounded};
-use crate::cli::host::discover::configured_bolt;
+use crate::cli::host::discover::{Whose, configured_bolt};
 use crate::ops::locate::Place;
 use crate::store::{Holder, engine_of};
 
@@ -118,7 +118,7 @@ impl Process {
             self.add(&path, "INFLUXD_BOLT_PATH", found);
         }
         let config = value("INFLUXD_CONFIG_PATH").unwrap_or_else(|| ".".into());
-        if let Some((path, file)) = configured_bolt(&self.reachable(&config)) {
+        if let Some((path, file)) = configured_bolt(&self.reachable(&config), Whose::Anybodys) {
             let why = format!("{} as the configuration", file.display());
             self.add(&path, &why, found);
         }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::cli::host::bounded_reads::{entries, read_bounded};
-use crate::cli::host::discover::configured_bolt;
+use crate::cli::host::discover::{Whose, configured_bolt};
 
 /// Folders with units and start scripts, relative to the root.
 const FOLDERS: [&str; 6] = [
@@ -50,7 +50,7 @@ pub(crate) fn named(root: &Path) -> Vec<(PathBuf, String)> {
         let by = file.display().to_string();
         found.extend(clues.databases.into_iter().map(|path| (path, by.clone())));
         for config in clues.configurations {
-            if let Some((path, config)) = configured_bolt(&config) {
+            if let Some((path, config)) = configured_bolt(&config, Whose::Anybodys) {
                 found.push((path, format!("{}, named by {by}", config.display())));
             }
         }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::host::bounded_reads::{MOST_ENTRIES, entries, read_bounded};
-use crate::cli::host::discover::{Environment, configured_bolt, discover_as_influxd};
+use crate::cli::host::discover::{Environment, Whose, configured_bolt, discover_as_influxd};
 use crate::cli::host::processes::influxd;
 use crate::cli::host::services;
 use crate::ops::locate::Place;
@@ -165,13 +165,13 @@ impl Places {
     fn configurations(&mut self, environment: &Environment) {
         let root = &environment.root;
         let files = [
-            root.join("etc/influxdb"),
-            root.join("etc/influxdb2"),
-            root.join("etc/defaults/influxdb2"),
-            environment.working_directory.clone(),
+            (root.join("etc/influxdb"), Whose::Anybodys),
+            (root.join("etc/influxdb2"), Whose::Anybodys),
+            (root.join("etc/defaults/influxdb2"), Whose::Anybodys),
+            (environment.working_directory.clone(), Whose::Ours),
         ];
-        for file in files {
-            if let Some((path, file)) = configured_bolt(&file) {
+        for (file, whose) in files {
+            if let Some((path, file)) = configured_bolt(&file, whose) {
                 self.name(path, file.display().to_string());
             }
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod auth_details;
 pub(crate) mod closed_stdout;
+mod echo;
 pub(crate) mod encryption;
 pub(crate) mod password_input;
 pub(crate) mod progress;

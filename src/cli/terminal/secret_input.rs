@@ -6,6 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::cli::terminal::echo::RestoredBySignals;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::secret::Token;
 use crate::store::MAX_KEY_SIZE;
@@ -178,6 +179,7 @@ impl Secret {
         if !io::stdin().is_terminal() {
             return Err(nobody());
         }
+        let _restored = RestoredBySignals::new();
         rpassword::prompt_password(format!("{prompt} (hidden): "))
             .map(|text| Zeroizing::new(text.into_bytes()))
             .map_err(|_| nobody())

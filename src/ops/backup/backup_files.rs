@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::folder::{names_in, read_text};
 use crate::ops::files::checksums::ChecksumWriter;
 use crate::ops::files::copy::CHUNK;
-use crate::store::{GZIP_MAGIC, fill, most_unpacked};
+use crate::store::{GZIP_MAGIC, fill, most_unpacked, refuse_sparse};
 
 /// Endings of the files whose content is needed. All others are only checked.
 const KEPT: [&str; 8] = [
@@ -171,6 +171,7 @@ impl BackupFiles {
                         format!("{} is not a regular file", path.display()),
                     ));
                 }
+                refuse_sparse(&path, &metadata)?;
                 File::open(&path).map(Some).at("open", &path)
             }
             Self::Archive(files) => {

@@ -71,8 +71,8 @@ pub struct InfluxManifest {
     pub deletes_shards: Vec<NamedShard>,
 }
 
-/// Writes a backup of the metadata in `store`. The lock is held until the end, so that database and
-/// SQLite file belong to the same point in time.
+/// Writes a backup of the metadata in `store`. The lock is held until both files are copied, so that
+/// they belong to the same point in time.
 ///
 /// # Errors
 /// * [`ErrorKind::Refused`] when a manifest is asked for and the folder holds an `influx backup`
@@ -111,18 +111,33 @@ pub fn could_export(
         }
     }
     store.could_copy_to(Engine::Bolt)?;
-    if let Some(path) = &options.sqlite {
-        drop(sql::copy(path)?);
-    }
+    let sql = options.sqlite.as_deref().map(sql::take).transpose()?;
     let (recoverable_left, findings) = recoverable(store)?;
+    let shards = time_series(store, options)?;
+    let facts = look(store.snapshot())?;
+    store.release();
+    if let Some(copy) = sql {
+        drop(sql::single_file(copy)?);
+    }
     let written = WrittenBackup {
         files: Vec::new(),
-        facts: look(store.snapshot())?,
+        facts,
+        time_series: shards,
         recoverable_left,
         findings,
     };
     let out = folder.unwrap_or(Path::new("-"));
-    told(out, base(options.now), written, options, store)
+    Ok(told(out, base(options.now), written, options))
+}
+
+/// The metadata of points, if a manifest of them is asked for.
+fn time_series(store: &Store, options: &Options) -> Result<Option<tsm::Data>> {
+    if !options.influx_manifest {
+        return Ok(None);
+    }
+    tsm::load(store.snapshot())
+        .map(Option::unwrap_or_default)
+        .map(Some)
 }
 
 fn told(
@@ -130,16 +145,10 @@ fn told(
     base: String,
     written: WrittenBackup,
     options: &Options,
-    store: &Store,
-) -> Result<(Exported, Vec<Finding>)> {
-    let influx_manifest = if options.influx_manifest {
-        let shards = tsm::load(store.snapshot())?.unwrap_or_default().shards();
-        Some(InfluxManifest {
-            deletes_shards: NamedShard::all(&shards, &written.facts.catalog),
-        })
-    } else {
-        None
-    };
+) -> (Exported, Vec<Finding>) {
+    let influx_manifest = written.time_series.as_ref().map(|data| InfluxManifest {
+        deletes_shards: NamedShard::all(&data.shards(), &written.facts.catalog),
+    });
     let exported = Exported {
         out: out.to_path_buf(),
         base,
@@ -149,7 +158,7 @@ fn told(
         recoverable_left: written.recoverable_left,
         changed: false,
     };
-    Ok((exported, written.findings))
+    (exported, written.findings)
 }
 
 /// The disk and the progress callback.
@@ -178,37 +187,40 @@ fn write(
             let left = recoverable(store)?;
             Ok::<_, Error>((left, look(store.snapshot())?))
         });
-        let mut parts = || -> Result<(ManifestEntry, Option<ManifestEntry>)> {
-            // The SQLite file goes first: it is small, and copying it may fail.
-            let sql = options.sqlite.as_deref().map(sql::copy).transpose()?;
-            let mut kv = temporary(scratch)?;
+        let parts = || -> Result<_> {
+            let sql = options.sqlite.as_deref().map(sql::take).transpose()?;
+            let kv = temporary(scratch)?;
             let path = Path::new("a temporary copy of the store");
             let device = context.disk.private(kv.try_clone().at("write", path)?);
             store.copy_to(Engine::Bolt, device, path, &Progress::new(&|_| {}))?;
-            let sum = sink.put(&names.kv, &mut kv, compression, context.progress)?;
-            let kv = ManifestEntry::new(names.kv.clone(), compression, sum);
-            let sql = match sql {
-                None => None,
-                Some(mut content) => {
-                    let sum = sink.put(&names.sql, &mut content, compression, &|_| {})?;
-                    Some(ManifestEntry::new(names.sql.clone(), compression, sum))
-                }
-            };
-            Ok((kv, sql))
+            Ok((kv, sql, time_series(store, options)?))
         };
         (parts(), looking.join())
     });
-    let (kv, sql) = parts?;
+    // Both are copies of the same point in time. The rest takes long and needs no lock.
+    store.release();
+    let (mut kv, sql, time_series) = parts?;
     let ((recoverable_left, findings), facts) = match facts {
         Ok(facts) => facts?,
         Err(panic) => std::panic::resume_unwind(panic),
+    };
+    // First, since it may be refused.
+    let sql = sql.map(sql::single_file).transpose()?;
+    let sum = sink.put(&names.kv, &mut kv, compression, context.progress)?;
+    let kv = ManifestEntry::new(names.kv.clone(), compression, sum);
+    let sql = match sql {
+        None => None,
+        Some(mut content) => {
+            let sum = sink.put(&names.sql, &mut content, compression, &|_| {})?;
+            Some(ManifestEntry::new(names.sql.clone(), compression, sum))
+        }
     };
     let mut files: Vec<ManifestEntry> = [Some(kv.clone()), sql.clone()]
         .into_iter()
         .flatten()
         .collect();
-    if options.influx_manifest {
-        let text = manifest_text(store, &facts, &kv, sql.as_ref())?;
+    if let Some(data) = &time_series {
+        let text = manifest_text(data, &facts, &kv, sql.as_ref())?;
         let sum = sink.put_text(&names.manifest, &text)?;
         files.push(ManifestEntry::new(names.manifest, Compression::None, sum));
     }
@@ -227,6 +239,7 @@ fn write(
     Ok(WrittenBackup {
         files,
         facts,
+        time_series,
         recoverable_left,
         findings,
     })
@@ -236,6 +249,7 @@ fn write(
 struct WrittenBackup {
     files: Vec<ManifestEntry>,
     facts: StoreFacts,
+    time_series: Option<tsm::Data>,
     recoverable_left: u64,
     findings: Vec<Finding>,
 }
@@ -253,9 +267,8 @@ fn to_folder(
     }
     let base = free_base(path, options.now)?;
     let written = write(store, options, &base, &mut folder, Some(path), context)?;
-    let told = told(path, base, written, options, store)?;
     folder.complete();
-    Ok(told)
+    Ok(told(path, base, written, options))
 }
 
 fn to_stream(
@@ -269,7 +282,7 @@ fn to_stream(
     let mut stream = TarTarget::new(stream, name, options.now, context.disk);
     let written = write(store, options, &base, &mut stream, None, context)?;
     stream.finish()?;
-    told(Path::new("-"), base, written, options, store)
+    Ok(told(Path::new("-"), base, written, options))
 }
 
 /// Names of the files of one export.
@@ -302,17 +315,16 @@ fn file_of(part: &ManifestEntry) -> FileOf {
 }
 
 fn manifest_text(
-    store: &Store,
+    data: &tsm::Data,
     facts: &StoreFacts,
     kv: &ManifestEntry,
     sql: Option<&ManifestEntry>,
 ) -> Result<Vec<u8>> {
-    let data = tsm::load(store.snapshot())?.unwrap_or_default();
     influx_manifest::write(
         &file_of(kv),
         sql.map(file_of).as_ref(),
         &facts.catalog,
-        &data,
+        data,
     )
 }
 

@@ -15,7 +15,7 @@ use crate::ops::backup::folder::no_backup;
 use crate::ops::backup::influx_manifest::{Manifest, ShardFile};
 use crate::ops::backup::{Compression, checksum_manifest, influx_manifest, tar_reader};
 use crate::ops::files::copy::copy;
-use crate::store::{OpenOptions, Store, fill};
+use crate::store::{OpenOptions, Store, fill, refuse_sparse};
 
 /// Where to read a backup from.
 pub enum From<'a> {
@@ -136,6 +136,7 @@ impl Backup {
                     return Err(no_backup(path, "it is not a regular file")
                         .with_hint("use - to read a stream from standard input"));
                 }
+                refuse_sparse(path, &there)?;
                 let mut file = File::open(path).at("open", path)?;
                 let mut start = [0; tar_reader::START];
                 let length = fill(&mut file, &mut start).at("read", path)?;

@@ -4,29 +4,32 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::compression::{is_gzip, temporary};
 use crate::ops::files::copy;
-use crate::store::{Sqlite, unpack};
+use crate::store::{Sqlite, SqliteCopy, unpack};
 
-/// Copies a server's SQLite file, including its journal, into one file without a name. The caller
-/// holds the lock on the database.
+/// A private copy of a server's SQLite file and its journal, not checked yet. The caller holds the
+/// lock on the database.
 ///
 /// # Errors
-/// As [`Sqlite::open`]; [`ErrorKind::NotFound`] when there is no such file.
-pub fn copy(path: &Path) -> Result<File> {
-    let Some(sqlite) = Sqlite::open(path)? else {
-        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(missing).at("open", path).map_err(|error: Error| {
-            error.with_hint(
-                "name it with --sqlite-path; without the option, a missing one is \
-                             left out",
-            )
-        });
-    };
-    Ok(sqlite.single_file()?.0)
+/// As [`SqliteCopy::take`]; [`ErrorKind::NotFound`] when there is no such file.
+pub fn take(path: &Path) -> Result<SqliteCopy> {
+    if let Some(copy) = SqliteCopy::take(path)? {
+        return Ok(copy);
+    }
+    let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+    Err(missing).at("open", path).map_err(|error: Error| {
+        error.with_hint("name it with --sqlite-path; without the option, a missing one is left out")
+    })
+}
+
+/// Its content as one file without a name. Hold no lock meanwhile: this may take long.
+///
+/// # Errors
+/// As [`Sqlite::of`].
+pub fn single_file(copy: SqliteCopy) -> Result<File> {
+    Ok(Sqlite::of(copy)?.single_file()?.0)
 }
 
 /// Unpacks the SQLite file of a backup into a private temporary file and checks it. `path` is its
@@ -48,19 +51,13 @@ pub fn unpacked(mut packed: File, path: &Path, scratch: Option<&Path>) -> Result
     } else {
         copy::copy(&mut packed, &mut content, &mut |_| {}).at("copy", path)?;
     }
-    check(&mut content, path)?;
+    check(&content, path)?;
     content.rewind().at("read", path)?;
     Ok(content)
 }
 
-/// Checks an SQLite file. SQLite can open files by name only.
-fn check(content: &mut File, path: &Path) -> Result<()> {
-    let mut copied = || -> std::io::Result<NamedTempFile> {
-        let mut named = NamedTempFile::new()?;
-        content.rewind()?;
-        copy::copy(content, named.as_file_mut(), &mut |_| {})?;
-        Ok(named)
-    };
-    let named = copied().at("check a copy of", path)?;
-    Sqlite::open_copy(named.path(), path).map(drop)
+/// Checks an SQLite file.
+fn check(content: &File, path: &Path) -> Result<()> {
+    let content = content.try_clone().at("check a copy of", path)?;
+    Sqlite::of(SqliteCopy::of_file(content, path)?).map(drop)
 }

@@ -26,14 +26,21 @@ impl Seal {
     /// [`ErrorKind::Usage`] when one is not a valid key.
     pub fn for_recipients<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let parse = |key: &str| {
-            key.parse().map_err(|why| {
-                Error::new(
-                    ErrorKind::Usage,
-                    format!("{key:?} is not an age recipient: {why}"),
-                )
-                .with_hint(
+            key.parse().map_err(|why: &str| {
+                // Anything else may be a secret that was put here by mistake.
+                let message = if key.starts_with("age1") {
+                    format!("{key:?} is not an age recipient: {why}")
+                } else if key.to_ascii_uppercase().contains("SECRET-KEY") {
+                    String::from(
+                        "the recipient is an identity, which is secret: it is in the shell's \
+                         history now, so create a new one",
+                    )
+                } else {
+                    String::from("that is not an age recipient")
+                };
+                Error::new(ErrorKind::Usage, message).with_hint(
                     "recipients begin with age1; age-keygen prints one when it creates an \
-                            identity",
+                     identity",
                 )
             })
         };

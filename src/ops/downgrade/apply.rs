@@ -9,7 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::release_impact::release_impact;
 use crate::metadata::{Fingerprint, Id, Schema, names};
 use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
-use crate::ops::downgrade::check::{Options, Outlook, Situation, SqlSide, sqlite_path};
+use crate::ops::downgrade::check::{Outlook, Situation};
+use crate::ops::downgrade::sql_side::{Options, SqlBeside, SqlSide};
 use crate::store::{
     ChangeSet, CommitOutcome, Committed, Description, Inspect, Snapshot, WritableStore,
 };
@@ -61,26 +62,24 @@ pub fn plan(
     inspect: &dyn Inspect,
     database: &Description,
     settings: &Settings,
+    sql: &SqlBeside,
 ) -> Result<Plan> {
     let target = settings.to.target;
     known_schema(snapshot)?;
-    let path = sqlite_path(database, &settings.to)?;
+    sql.is_unchanged()?;
     // Otherwise this release uses the newest SQLite schema, so the file is not changed.
-    let matters = target.has_older_sql();
-    let (sql, unread) = match SqlSide::read(&path) {
-        Ok(SqlSide::Unknown(name)) if matters => return Err(unknown_sql(&path, &name)),
-        Ok(sql) => (sql, None),
-        Err(error) if matters => return Err(error),
-        Err(error) => (SqlSide::Absent, Some(error)),
-    };
-    let (situation, findings) = Situation::of(snapshot, database, target, path, sql)?;
+    if let SqlSide::Unknown(name) = &sql.side
+        && target.has_older_sql()
+    {
+        return Err(unknown_sql(&sql.path, name));
+    }
+    let (situation, findings) = Situation::of(snapshot, database, target, sql)?;
     all_decoded(&findings)?;
     let mut outlook = situation.outlook()?;
     if situation.needs_influxd() {
         return Err(only_influxd(&outlook));
     }
-    if let Some(error) = unread {
-        let why = error.to_string();
+    if let Some(why) = &sql.unread {
         let text = format!("{why}; {target} may not start on it");
         outlook.warnings.push(text);
     }

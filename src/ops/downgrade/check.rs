@@ -6,24 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::finding::{Finding, counted};
 use crate::metadata::migration::{HASHING, MIGRATIONS};
-use crate::metadata::release::{SQL_MIGRATIONS, SqlSchema};
+use crate::metadata::release::SQL_MIGRATIONS;
 use crate::metadata::release_impact::{Loss, ReleaseImpact, release_impact};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{Id, Release, Schema};
+use crate::ops::downgrade::sql_side::{SqlBeside, SqlSide};
 use crate::ops::files::new_file::folder_of;
-use crate::store::{Description, Engine, Inspect, Snapshot, Sqlite, Store};
-
-/// Options of the check.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The target release.
-    pub target: Release,
-    /// The SQLite file. Default: `influxd.sqlite` beside the database, if it exists.
-    pub sqlite: Option<PathBuf>,
-}
+use crate::store::{Description, Engine, Inspect, Snapshot, Store};
 
 /// What a release would see of a store, and the steps to get there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,22 +48,12 @@ pub struct Undo {
     pub sqlite: Vec<String>,
 }
 
-/// The state of the SQLite file.
-pub(crate) enum SqlSide {
-    /// It does not exist.
-    Absent,
-    /// It has a known schema.
-    Known(Sqlite, u64),
-    /// It has a schema on which no known release starts.
-    Unknown(String),
-}
-
 /// The facts about a store that a downgrade needs.
 pub(crate) struct Situation<'s> {
     pub(crate) database: &'s Description,
     pub(crate) schema: Schema,
-    pub(crate) sqlite_path: PathBuf,
-    pub(crate) sql: SqlSide,
+    pub(crate) sqlite_path: &'s Path,
+    pub(crate) sql: &'s SqlSide,
     pub(crate) impact: ReleaseImpact,
     pub(crate) target: Release,
 }
@@ -81,44 +63,13 @@ pub(crate) struct Situation<'s> {
 ///
 /// # Errors
 /// When the database or the SQLite file can't be read.
-pub fn check(store: &Store, options: &Options) -> Result<(Outlook, Vec<Finding>)> {
-    let sqlite_path = sqlite_path(store.description(), options)?;
-    let sql = SqlSide::read(&sqlite_path)?;
+pub fn check(store: &Store, target: Release, sql: &SqlBeside) -> Result<(Outlook, Vec<Finding>)> {
+    sql.is_unchanged()?;
     let (snapshot, database) = (store.snapshot(), store.description());
-    let (situation, findings) =
-        Situation::of(snapshot, database, options.target, sqlite_path, sql)?;
+    let (situation, findings) = Situation::of(snapshot, database, target, sql)?;
     let mut outlook = situation.outlook()?;
     situation.add_prepare(&mut outlook, snapshot, store.inspect())?;
     Ok((outlook, findings))
-}
-
-/// The path of the SQLite file.
-pub(crate) fn sqlite_path(database: &Description, options: &Options) -> Result<PathBuf> {
-    let Some(path) = &options.sqlite else {
-        return Ok(database.path.with_file_name("influxd.sqlite"));
-    };
-    if fs::symlink_metadata(path).is_err_and(|cause| cause.kind() == std::io::ErrorKind::NotFound) {
-        return Err(Error::new(
-            ErrorKind::NotFound,
-            format!("there is no SQLite file {}", path.display()),
-        )
-        .with_hint("check the path given with --sqlite-path"));
-    }
-    Ok(path.clone())
-}
-
-impl SqlSide {
-    /// # Errors
-    /// As [`Sqlite::open`].
-    pub(crate) fn read(path: &Path) -> Result<Self> {
-        let Some(sqlite) = Sqlite::open(path)? else {
-            return Ok(Self::Absent);
-        };
-        Ok(match SqlSchema::of(&sqlite.migrations()?) {
-            SqlSchema::Known(number) => Self::Known(sqlite, number),
-            SqlSchema::Unknown(name) => Self::Unknown(name),
-        })
-    }
 }
 
 impl<'s> Situation<'s> {
@@ -126,16 +77,15 @@ impl<'s> Situation<'s> {
         snapshot: &dyn Snapshot,
         database: &'s Description,
         target: Release,
-        sqlite_path: PathBuf,
-        sql: SqlSide,
+        sql: &'s SqlBeside,
     ) -> Result<(Self, Vec<Finding>)> {
         let schema = Schema::load(snapshot)?;
         let (impact, findings) = release_impact(snapshot, schema.migrations, target)?;
         let situation = Self {
             database,
             schema,
-            sqlite_path,
-            sql,
+            sqlite_path: &sql.path,
+            sql: &sql.side,
             impact,
             target,
         };
@@ -150,7 +100,7 @@ impl<'s> Situation<'s> {
     /// Whether the SQLite file has migrations that the release does not know.
     pub(crate) fn sqlite_is_newer(&self) -> bool {
         match self.sql {
-            SqlSide::Known(_, number) => number > self.target.sql_migrations(),
+            SqlSide::Known(_, number) => *number > self.target.sql_migrations(),
             SqlSide::Absent | SqlSide::Unknown(_) => false,
         }
     }
@@ -194,7 +144,7 @@ impl<'s> Situation<'s> {
             self.target
         };
         let sql = match self.sql {
-            SqlSide::Known(_, number) if self.needs_influxd() => number,
+            SqlSide::Known(_, number) if self.needs_influxd() => *number,
             _ => 0,
         };
         Undo {
@@ -299,7 +249,7 @@ impl<'s> Situation<'s> {
             ));
         }
         self.warn_of_tokens(&mut warnings);
-        self.warn_of_sqlite(&mut warnings)?;
+        self.warn_of_sqlite(&mut warnings);
         if self.needs_influxd() {
             warnings.push(String::from(
                 "run influxd downgrade with the newer release and with both paths: without \
@@ -351,11 +301,11 @@ impl<'s> Situation<'s> {
         }
     }
 
-    fn warn_of_sqlite(&self, warnings: &mut Vec<String>) -> Result<()> {
+    fn warn_of_sqlite(&self, warnings: &mut Vec<String>) {
         let (target, path) = (self.target, self.sqlite_path.display());
-        let sqlite = match &self.sql {
-            SqlSide::Known(sqlite, _) if self.needs_influxd() => sqlite,
-            SqlSide::Known(..) => return Ok(()),
+        let rows = match self.sql {
+            SqlSide::Known(rows, _) if self.needs_influxd() => rows,
+            SqlSide::Known(..) => return,
             SqlSide::Absent => {
                 if self.needs_influxd() {
                     warnings.push(format!(
@@ -366,13 +316,13 @@ impl<'s> Situation<'s> {
                     let text = format!("there is no {path}, so only the database was checked");
                     warnings.push(text);
                 }
-                return Ok(());
+                return;
             }
             SqlSide::Unknown(name) => {
                 warnings.push(format!(
                     "{path} has the unknown migration {name:?}: {target} does not start on it"
                 ));
-                return Ok(());
+                return;
             }
         };
         let left = target.downgrade_target().sql_migrations();
@@ -384,8 +334,8 @@ impl<'s> Situation<'s> {
             }
         };
         if undone(5) {
-            lose(sqlite.rows("remotes")?, "remote", "remotes");
-            let number = sqlite.rows("replications")?;
+            lose(rows.remotes, "remote", "remotes");
+            let number = rows.replications;
             lose(number, "replication", "replications");
         } else {
             if undone(8) {
@@ -393,10 +343,10 @@ impl<'s> Situation<'s> {
                     "remote without an organization",
                     "remotes without an organization",
                 );
-                lose(sqlite.rows_without("remotes", "remote_org_id")?, one, many);
+                lose(rows.remotes_without_org, one, many);
             }
             if undone(7) {
-                let number = sqlite.rows_other_than("replications", "remote_bucket_name", "")?;
+                let number = rows.replications_by_name;
                 let (one, many) = (
                     "replication that names its bucket",
                     "replications that name their bucket",
@@ -405,12 +355,11 @@ impl<'s> Situation<'s> {
             }
         }
         if undone(2) {
-            lose(sqlite.rows("notebooks")?, "notebook", "notebooks");
+            lose(rows.notebooks, "notebook", "notebooks");
             let (one, many) = ("annotation stream", "annotation streams");
-            lose(sqlite.rows("streams")?, one, many);
-            lose(sqlite.rows("annotations")?, "annotation", "annotations");
+            lose(rows.streams, one, many);
+            lose(rows.annotations, "annotation", "annotations");
         }
-        Ok(())
     }
 }
 

@@ -3,3 +3,4 @@
 pub mod apply;
 pub mod check;
 pub mod prepare;
+pub mod sql_side;

@@ -6,4 +6,5 @@ pub mod disk;
 pub mod engine_folder;
 pub mod new_file;
 pub mod one_set;
+pub mod read_budget;
 pub mod secret_output;

@@ -335,11 +335,40 @@ fn must_be_stream(path: &Path) -> Result<()> {
     } else {
         fs::symlink_metadata(path)
     };
-    if is_stream(&there.at("access", path)?) {
-        Ok(())
-    } else {
-        Err(exists(path))
+    takes_secrets(&there.at("access", path)?, path)
+}
+
+/// Refuses a file that is not a pipe or device, and a pipe or device of another user: its owner can
+/// read what is written to it.
+fn takes_secrets(there: &fs::Metadata, path: &Path) -> Result<()> {
+    if !is_stream(there) {
+        return Err(exists(path));
     }
+    let owner = there.uid();
+    if owner == 0 || owner == rustix::process::geteuid().as_raw() || is_own_stream(path) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!(
+            "{} belongs to another user, who could read what is written to it",
+            path.display()
+        ),
+    )
+    .with_hint("name a new file, or - for standard output"))
+}
+
+/// Whether a path leads to a stream that this process was started with, whoever owns it: a
+/// terminal belongs to the user who called sudo.
+fn is_own_stream(path: &Path) -> bool {
+    let streams = [
+        "/dev/stdout",
+        "/dev/stderr",
+        "/dev/fd",
+        "/dev/tty",
+        "/proc/self/fd",
+    ];
+    streams.iter().any(|stream| path.starts_with(stream))
 }
 
 /// Opens a pipe or a device at `path` for writing.
@@ -355,11 +384,8 @@ fn open_stream(path: &Path) -> Result<File> {
         .open(path)
         .at("open", path)?;
     // It may have been replaced since the check.
-    if is_stream(&file.metadata().at("access", path)?) {
-        Ok(file)
-    } else {
-        Err(exists(path))
-    }
+    takes_secrets(&file.metadata().at("access", path)?, path)?;
+    Ok(file)
 }
 
 fn exists(path: &Path) -> Error {

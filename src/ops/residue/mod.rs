@@ -108,6 +108,7 @@ fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::Refused, why).with_hint("name the files to search"));
     }
     let mut file = File::open(path).at("open", path)?;
+    store::refuse_sparse(path, &metadata)?;
     let mut start = Zeroizing::new(vec![0; CHUNK]);
     let mut length = fill(&mut file, &mut start).at("read", path)?;
     if start.starts_with(&store::GZIP_MAGIC) {

@@ -10,8 +10,18 @@ use crate::error::{IoContext, Result};
 use crate::finding::{Code, Finding};
 use crate::metadata::residue::{Known, Scan};
 use crate::ops::files::new_file::is_temporary;
+use crate::ops::files::read_budget::ReadBudget;
 use crate::ops::residue::look_into;
 use crate::store::OpenOptions;
+
+/// Maximum number of folder entries.
+const MOST_ENTRIES: usize = 100_000;
+/// Maximum number of files that are read.
+const MOST_FILES: usize = 1000;
+/// Maximum number of bytes that are read, after unpacking. The folder may belong to somebody else.
+const MOST_BYTES: u64 = 4 << 30;
+/// So many copies of the database are read beyond that, whatever their length.
+const MORE_COPIES: u64 = 4;
 
 /// A file that contains tokens.
 #[derive(Debug, Serialize)]
@@ -24,7 +34,7 @@ pub struct Sibling {
 }
 
 /// Searches likely files in the folder of `database`, except `capture`, which is there on purpose.
-/// Links are not followed. A file that can't be read becomes a finding.
+/// Links are not followed. A file becomes a finding if it can't be read or exceeds the limits above.
 #[must_use]
 pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Vec<Finding>) {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
@@ -50,16 +60,20 @@ pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Ve
         }
     };
     let mut paths: Vec<PathBuf> = entries
+        .take(MOST_ENTRIES)
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| Some(path.as_path()) != Some(database) && may_hold_tokens(path, database))
         .collect();
     paths.sort();
     let mut left_over = Vec::new();
+    let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
+    let bytes = MOST_BYTES.saturating_add(length.saturating_mul(MORE_COPIES));
+    let mut budget = ReadBudget::new(MOST_FILES, bytes);
     for path in paths {
         if path.file_name().is_some_and(is_left_over) {
             left_over.push(left(&path));
         }
-        match count(&path) {
+        match count(&path, &mut budget) {
             Ok(Some(plaintext_tokens)) if plaintext_tokens > 0 && !is_capture(&path) => siblings
                 .push(Sibling {
                     path,
@@ -107,13 +121,12 @@ fn may_hold_tokens(path: &Path, database: &Path) -> bool {
 }
 
 /// The number of distinct tokens in a file; `None` if it is not a regular file.
-fn count(path: &Path) -> Result<Option<u64>> {
-    let is_file = std::fs::symlink_metadata(path)
-        .at("access", path)?
-        .is_file();
-    if !is_file {
+fn count(path: &Path, budget: &mut ReadBudget) -> Result<Option<u64>> {
+    let metadata = std::fs::symlink_metadata(path).at("access", path)?;
+    if !metadata.is_file() {
         return Ok(None);
     }
+    budget.spend(path, metadata.len())?;
     let known = Known::default();
     let mut scan = Scan::new(&known);
     look_into(&mut scan, path, &OpenOptions::default())?;

@@ -74,6 +74,10 @@ pub(super) const LEAST_PAGE_SIZE: u64 = 512;
 /// The greatest page size that is accepted: bbolt looks for meta page 1 up to here.
 pub(super) const GREATEST_PAGE_SIZE: u64 = 16 << 20;
 
+/// The longest node that is read, in bytes. It is read as a whole, and its length is a number in the
+/// file. InfluxDB's longest values have a few megabytes.
+pub(super) const LONGEST_NODE: usize = 256 << 20;
+
 /// The number of a page. The page begins at byte `number * page_size` of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PageId(pub(super) u64);

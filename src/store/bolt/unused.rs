@@ -7,7 +7,7 @@ use std::thread;
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::bolt::freelist::Freelist;
-use crate::store::bolt::layout::{BUCKET_HEADER, HEADER, Header, PageId, meta_at};
+use crate::store::bolt::layout::{BUCKET_HEADER, HEADER, Header, LONGEST_NODE, PageId, meta_at};
 use crate::store::bolt::node::{BucketContent, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::{Bolt, freelist};
@@ -242,7 +242,7 @@ impl UnusedScan<'_, '_> {
             return Ok(());
         };
         let claimed = (u64::from(header.overflow) + 1) * file.page_size() as u64;
-        let length = claimed.min(limit - base);
+        let length = claimed.min(limit - base).min(LONGEST_NODE as u64);
         let rest = length.saturating_sub(here.len() as u64);
         let mut whole = Vec::new();
         let bytes = match self.spare.checked_sub(if rest > 0 { length } else { 0 }) {

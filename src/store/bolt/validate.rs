@@ -3,7 +3,9 @@
 use crate::error::Result;
 use crate::store::bolt::batch::Batch;
 use crate::store::bolt::codes::{Code, Defect};
-use crate::store::bolt::layout::{ELEMENT, HEADER, Header, PageId, all_zero, header_at};
+use crate::store::bolt::layout::{
+    ELEMENT, HEADER, Header, LONGEST_NODE, PageId, all_zero, header_at,
+};
 use crate::store::bolt::node::{Kind, Node};
 
 /// Where the number of a page was read, for messages.
@@ -94,6 +96,13 @@ pub(super) fn validate(
         );
     }
     let length = batch.length(u64::from(header.overflow) + 1);
+    if length > LONGEST_NODE {
+        return wrong(
+            Code::PageBounds,
+            header_at::OVERFLOW as u64,
+            format!("the node has {length} bytes; the maximum is {LONGEST_NODE}"),
+        );
+    }
     let present = file.present(base, length);
     let count = usize::from(header.count);
     if HEADER + ELEMENT * count > present {

@@ -10,6 +10,7 @@ use std::{fmt, io};
 use ::redb::StorageBackend;
 use zeroize::Zeroizing;
 
+use crate::store::redb::page_lengths::PageLengths;
 use crate::store::{Device, ReadAt};
 
 /// The size in bytes of a page of the overlay.
@@ -32,8 +33,12 @@ pub(super) struct Overlay {
 
 struct State {
     length: u64,
+    /// Where the bytes of the file end that are still read. Less than its length after the library
+    /// has shortened it.
+    source_end: u64,
     pages: HashMap<u64, Zeroizing<Vec<u8>>>,
     touched: Vec<Range<u64>>,
+    page_lengths: PageLengths,
 }
 
 impl Overlay {
@@ -43,8 +48,10 @@ impl Overlay {
             source,
             state: Mutex::new(State {
                 length,
+                source_end: length,
                 pages: HashMap::new(),
                 touched: Vec::new(),
+                page_lengths: PageLengths::default(),
             }),
         }
     }
@@ -59,13 +66,13 @@ impl Overlay {
             return Ok(content.clone());
         }
         let mut content = empty_page();
-        self.read_source(&mut content, page * PAGE)?;
+        self.read_source(state, &mut content, page * PAGE)?;
         Ok(content)
     }
 
     /// Reads bytes of the file, without the writes in memory. Zeros beyond its end.
-    fn read_source(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let there = self.source.size().saturating_sub(offset);
+    fn read_source(&self, state: &State, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let there = state.source_end.saturating_sub(offset);
         let there = usize::try_from(there).map_or(buffer.len(), |there| there.min(buffer.len()));
         let (from_file, beyond) = buffer.split_at_mut(there);
         beyond.fill(0);
@@ -128,22 +135,22 @@ impl StorageBackend for Overlay {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.state();
+        let mut state = self.state();
         let end = offset.checked_add(out.len() as u64);
         if end.is_none_or(|end| end > state.length) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.read_source(out, offset)?;
-        if state.pages.is_empty() {
-            return Ok(());
-        }
-        for (page, from, to, at) in pieces(offset, out.len()) {
-            if let (Some(new), Some(out)) =
-                (state.pages.get(&page), out.get_mut(at..at + to - from))
-            {
-                out.copy_from_slice(new.get(from..to).unwrap_or_default());
+        self.read_source(&state, out, offset)?;
+        if !state.pages.is_empty() {
+            for (page, from, to, at) in pieces(offset, out.len()) {
+                if let (Some(new), Some(out)) =
+                    (state.pages.get(&page), out.get_mut(at..at + to - from))
+                {
+                    out.copy_from_slice(new.get(from..to).unwrap_or_default());
+                }
             }
         }
+        state.page_lengths.limit(offset, out);
         Ok(())
     }
 
@@ -157,9 +164,7 @@ impl StorageBackend for Overlay {
             kept.get_mut(keep..).unwrap_or_default().fill(0);
             state.pages.retain(|page, _| *page < first);
             state.pages.insert(first, kept);
-            for page in first + 1..self.source.size().div_ceil(PAGE) {
-                state.pages.insert(page, empty_page());
-            }
+            state.source_end = state.source_end.min(len);
         }
         state.length = len;
         Ok(())

@@ -20,10 +20,14 @@ use crate::store::Inspect;
 /// How many bytes are read at a time; a multiple of the page size.
 const CHUNK: usize = 256 << 10;
 
+/// The longest node that is read, in bytes. It is read as a whole, and its length is a number in the
+/// file.
+pub(super) const LONGEST_NODE: usize = 256 << 20;
+
 /// The type byte of a leaf.
-const LEAF: u8 = 1;
+pub(super) const LEAF: u8 = 1;
 /// The type byte of a branch.
-const BRANCH: u8 = 2;
+pub(super) const BRANCH: u8 = 2;
 
 /// See [`Inspect::check`]. All checksums were verified when the store was opened.
 pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
@@ -115,7 +119,10 @@ pub(super) fn shown(store: &Redb, visit: &mut dyn FnMut(Unused<'_>)) -> Result<V
             if let Some(needed) = node_length(here) {
                 if needed <= here.len() {
                     elements(here, page, page / page_size, visit);
-                } else if page + needed as u64 <= size && needed as u64 <= spare {
+                } else if needed <= LONGEST_NODE
+                    && page + needed as u64 <= size
+                    && needed as u64 <= spare
+                {
                     spare -= needed as u64;
                     // Bounded by the length of the file.
                     let mut whole = Zeroizing::new(vec![0; needed]);
@@ -137,7 +144,8 @@ fn read(store: &Redb, buffer: &mut [u8], at: u64) -> Result<()> {
         .map_err(|cause| store.failed(::redb::Error::Io(cause)))
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<usize> {
+/// The number of four bytes at `at`.
+pub(super) fn number(bytes: &[u8], at: usize) -> Option<usize> {
     let field = bytes.get(at..)?.first_chunk()?;
     usize::try_from(u32::from_le_bytes(*field)).ok()
 }

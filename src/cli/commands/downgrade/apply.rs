@@ -19,6 +19,7 @@ use crate::finding::counted;
 use crate::metadata::Fingerprint;
 use crate::ops::commit::SideFiles;
 use crate::ops::downgrade::apply::{Applied, Plan, Settings, plan};
+use crate::ops::downgrade::sql_side::SqlBeside;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Text after the long help.
@@ -55,11 +56,15 @@ pub fn run(args: ApplyArgs, session: &Session) -> Result<Outcome> {
         drop_hashed: args.drop_hashed,
         allow_loss: args.allow_loss,
     };
-    change::run(Downgrade { settings }, session)
+    let database = session.database()?;
+    let sql = SqlBeside::read_for(database.path(), &session.open_options(), &settings.to)?;
+    change::run_on(Downgrade { settings, sql }, session, &database)
 }
 
 struct Downgrade {
     settings: Settings,
+    /// Read before any lock that lasts.
+    sql: SqlBeside,
 }
 
 impl ChangeCommand for Downgrade {
@@ -79,6 +84,7 @@ impl ChangeCommand for Downgrade {
             store.inspect,
             store.description,
             &self.settings,
+            &self.sql,
         )
     }
 

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::release_impact::Loss;
 use crate::ops::downgrade::check::{Outlook, check};
+use crate::ops::downgrade::sql_side::SqlBeside;
 
 /// Text after the long help.
 pub const CHECK_HELP: &str = "\
@@ -35,8 +36,11 @@ pub struct CheckArgs {
 /// # Errors
 /// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: CheckArgs, session: &Session) -> Result<Outcome> {
-    let store = session.open_metadata()?;
-    let (outlook, skipped) = check(&store, &args.to.into())?;
+    let options = args.to.into();
+    let database = session.database()?;
+    let sql = SqlBeside::read(database.path(), &session.open_options(), &options)?;
+    let store = session.open_records_at(&database)?;
+    let (outlook, skipped) = check(&store, options.target, &sql)?;
     drop(store);
     session.ui().warn(&skipped);
     session.ui().report(&outlook)?;

@@ -22,7 +22,7 @@ use crate::metadata::residue::Known;
 use crate::ops::capture::read::Unseal;
 use crate::ops::commit::SideFiles;
 use crate::ops::downgrade::prepare::{Found, Plan, Prepared, TokenSearch, plan};
-use crate::store::{ChangeSet, Committed, Store, WritableStore};
+use crate::store::{ChangeSet, Committed, Store, WritableStore, refuse_sparse};
 
 /// The name of standard input in messages.
 const STDIN: &str = "standard input";
@@ -119,6 +119,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
     let opened = File::open(path).at("open", path);
     let file =
         opened.map_err(|error| error.with_hint("check the path; use - for standard input"))?;
+    refuse_sparse(path, &file.metadata().at("read", path)?)?;
     Ok(Box::new(file))
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::metadata::Release;
-use crate::ops::downgrade::check::Options;
+use crate::ops::downgrade::sql_side::Options;
 
 /// The target release, and the SQLite file.
 #[derive(Debug, Args)]

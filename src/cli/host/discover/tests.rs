@@ -190,3 +190,31 @@ fn the_working_directory_counts_only_for_a_running_influxd() {
     symlink(&here, host.path("proc/12/cwd")).unwrap();
     host.finds("/w", "work/config.toml");
 }
+
+#[test]
+fn a_configuration_in_the_working_directory_counts_only_if_root_or_the_user_owns_it() {
+    let host = Host::new();
+    host.file("work/config.toml", "bolt-path = '/w'");
+    let here = fs::canonicalize(host.path("work")).unwrap();
+    host.file("proc/12/comm", "influxd\n");
+    symlink(&here, host.path("proc/12/cwd")).unwrap();
+    let config = host.path("work/config.toml");
+    assert!(configured_bolt(&here, Whose::Ours).is_some());
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(&config, Some(12345), None).is_err() {
+        println!("this user can't give a file to another one");
+        return;
+    }
+    let refused = host.discover().unwrap_err();
+    let searched = "work/config.toml (not readable)";
+    assert!(
+        refused.message().contains(searched),
+        "{}",
+        refused.message()
+    );
+    assert!(configured_bolt(&here, Whose::Ours).is_none());
+    // In places that influxd reads by itself, anybody may own it.
+    assert!(configured_bolt(&here, Whose::Anybodys).is_some());
+    std::os::unix::fs::chown(&config, Some(0), None).unwrap();
+    host.finds("/w", "work/config.toml");
+}

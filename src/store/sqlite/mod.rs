@@ -5,33 +5,24 @@
 //! to a private folder, and the copy is opened with the protections of SQLite for untrusted files.
 //! This module does not know what the content means.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+mod copy;
+mod limits;
+
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use copy::{new_file, not_sqlite};
+use limits::limit;
 
-/// The file name of the copy.
-const COPY: &str = "influxd.sqlite";
-/// The suffixes of the files that SQLite leaves beside a file that was not closed.
-const JOURNALS: [&str; 2] = ["-journal", "-wal"];
-/// The first bytes of every SQLite file.
-const MAGIC: &[u8] = b"SQLite format 3\0";
-/// The newest version of the file format that SQLite supports.
-const NEWEST_FORMAT: u8 = 2;
-/// The last bytes of a rollback journal that names a second file, which SQLite deletes after the
-/// rollback. influxd never writes one.
-const NAMES_ANOTHER: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-/// The longest file that is copied, in bytes. Real files have a few hundred kilobytes.
-const MAX_SIZE: u64 = 4 << 30;
-/// How many names are read of a table.
+pub use copy::{SqliteCopy, Stamp};
+
+/// Maximum number of names that are read from a table.
 const MOST_NAMES: u64 = 1000;
-/// How many characters are read of a name.
+/// Maximum number of characters of a name.
 const LONGEST_NAME: u64 = 200;
 
 /// A private copy of an SQLite file, whose structure was checked. Dropping it removes the copy.
@@ -43,49 +34,70 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Copies and opens the file at `path`; `None` when there is none. The server that uses it must
-    /// be stopped: the caller holds the lock on its database. The file itself never changes.
+    /// Copies and opens the file at `path`; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`SqliteCopy::take`] and [`Sqlite::of`].
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        SqliteCopy::take(path)?.map(Self::of).transpose()
+    }
+
+    /// Opens a copy and checks it, which may take as long as the limits allow: hold no lock
+    /// meanwhile.
     ///
     /// # Errors
     /// * [`ErrorKind::NotAStore`] when it is not an SQLite file
-    /// * [`ErrorKind::Corrupt`] when it is damaged
-    /// * [`ErrorKind::UnknownSchema`] when its format is newer than what this version supports
-    /// * [`ErrorKind::Refused`] for links, and for a file that changes while it is read
-    /// * [`ErrorKind::PermissionDenied`], [`ErrorKind::Io`] from the system
-    pub fn open(path: &Path) -> Result<Option<Self>> {
-        Self::open_copy(path, path)
-    }
-
-    /// Copies and opens the file at `place`, which is a copy of `path`. Messages show `path`.
-    ///
-    /// # Errors
-    /// As [`Sqlite::open`].
-    pub fn open_copy(place: &Path, path: &Path) -> Result<Option<Self>> {
-        let Some(mut source) = open_source(place)? else {
-            return Ok(None);
-        };
-        recognise(&mut source, path)?;
-        let folder = private_folder(path)?;
-        let copied = folder.path().join(COPY);
-        copy(&mut source, path, &copied)?;
-        for suffix in JOURNALS {
-            let beside = with_suffix(place, suffix);
-            if let Some(mut source) = open_source(&beside)? {
-                names_no_other(&mut source, &beside)?;
-                copy(&mut source, &beside, &with_suffix(&copied, suffix))?;
-            }
-        }
-        let connection = connect(&copied).map_err(|cause| failed(path, &cause))?;
+    /// * [`ErrorKind::Corrupt`] when it is damaged, has code in its schema, or takes too long to read
+    /// * [`ErrorKind::Io`] from the system
+    pub fn of(mut copy: SqliteCopy) -> Result<Self> {
+        let (folder, place) = copy.name()?;
+        let path = copy.path().to_path_buf();
+        let connection = connect(&place).map_err(|cause| failed(&path, &cause))?;
         let sqlite = Self {
             connection,
             folder,
-            path: path.to_path_buf(),
+            path,
         };
+        // Like any access, this rolls a journal back first. Afterwards no name is needed.
+        sqlite.count("SELECT count(*) FROM sqlite_schema", &[])?;
+        for entry in fs::read_dir(sqlite.folder.path()).at("read", sqlite.folder.path())? {
+            let _ = fs::remove_file(entry.at("read", sqlite.folder.path())?.path());
+        }
+        sqlite.refuse_code()?;
         sqlite.check()?;
-        Ok(Some(sqlite))
+        Ok(sqlite)
     }
 
-    /// Runs the structure check of SQLite. Like any access, it rolls a journal back first.
+    /// Rejects code in the schema, which SQLite would run while it reads or copies a table: virtual
+    /// tables, and expressions of columns and indexes. influxd's schemas have none.
+    fn refuse_code(&self) -> Result<()> {
+        for (what, query) in [
+            (
+                "a virtual table",
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND \
+                 (rootpage IS NULL OR rootpage < 1)",
+            ),
+            (
+                "a computed column",
+                "SELECT count(*) FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS c \
+                 WHERE s.type = 'table' AND c.hidden > 0",
+            ),
+            (
+                "an index over an expression or a part of its table",
+                "SELECT count(*) FROM sqlite_schema AS s, pragma_index_list(s.name) AS l, \
+                 pragma_index_xinfo(l.name) AS c \
+                 WHERE s.type = 'table' AND (l.partial > 0 OR c.cid < -1)",
+            ),
+        ] {
+            if self.count(query, &[])? > 0 {
+                let why = format!("it has {what}, which files of influxd never have");
+                return Err(damaged(&self.path, &why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the structure check of SQLite.
     fn check(&self) -> Result<()> {
         let answer: String = self
             .connection
@@ -181,11 +193,10 @@ impl Sqlite {
         // SQLite accepts an empty file. A file that it creates would be readable by other users.
         let file = new_file(&out).at("write a copy of", &self.path)?;
         let name = out.to_string_lossy();
-        self.connection
-            .execute("VACUUM INTO ?1", [&*name])
-            .map_err(|cause| failed(&self.path, &cause))?;
+        let written = self.connection.execute("VACUUM INTO ?1", [&*name]);
+        let _ = fs::remove_file(&out);
+        written.map_err(|cause| failed(&self.path, &cause))?;
         let length = file.metadata().at("write a copy of", &self.path)?.len();
-        fs::remove_file(&out).at("write a copy of", &self.path)?;
         Ok((file, length))
     }
 
@@ -241,187 +252,12 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Opens a regular file; `None` if it does not exist. Does not follow links.
-fn open_source(path: &Path) -> Result<Option<File>> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) if is_link(path) => {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                format!(
-                    "{} is a link; links to SQLite files are not followed",
-                    path.display()
-                ),
-            )
-            .with_hint("use the path of the file that it points to")
-            .with_source(cause));
-        }
-        Err(cause) => return Err(cause).at("open", path),
-    };
-    let kind = file.metadata().at("read", path)?.file_type();
-    if kind.is_file() {
-        Ok(Some(file))
-    } else {
-        Err(not_sqlite(path, "it is not a regular file"))
-    }
-}
-
-fn is_link(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_symlink())
-}
-
-/// Rejects files that can't be SQLite. An empty file is a new SQLite file.
-fn recognise(file: &mut File, path: &Path) -> Result<()> {
-    let size = file.metadata().at("read", path)?.len();
-    if size > MAX_SIZE {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "{} has {size} bytes, more than an SQLite file of influxd",
-                path.display()
-            ),
-        )
-        .with_hint("check the path; the file has to be copied to be read"));
-    }
-    let mut start = Vec::with_capacity(20);
-    Read::by_ref(file)
-        .take(20)
-        .read_to_end(&mut start)
-        .at("read", path)?;
-    file.rewind().at("read", path)?;
-    if size > 0 && !start.starts_with(MAGIC) {
-        return Err(not_sqlite(path, "it does not begin as SQLite files do"));
-    }
-    if let Some([write, read]) = start.get(18..20)
-        && (*write > NEWEST_FORMAT || *read > NEWEST_FORMAT)
-    {
-        return Err(Error::new(
-            ErrorKind::UnknownSchema,
-            format!(
-                "{} has an SQLite format that is newer than this version can read",
-                path.display()
-            ),
-        )
-        .with_hint("use a newer version of boltkey"));
-    }
-    Ok(())
-}
-
-/// Rejects a rollback journal that names another file, which SQLite would delete.
-fn names_no_other(journal: &mut File, path: &Path) -> Result<()> {
-    let size = journal.metadata().at("read", path)?.len();
-    let mut end = [0; NAMES_ANOTHER.len()];
-    if size >= end.len() as u64 {
-        journal
-            .seek(SeekFrom::End(-8))
-            .and_then(|_| journal.read_exact(&mut end))
-            .and_then(|()| journal.rewind())
-            .at("read", path)?;
-    }
-    if end == NAMES_ANOTHER {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "{} names another file, which journals of influxd never do",
-                path.display()
-            ),
-        )
-        .with_hint("the journal may be forged; check who can write to that folder"));
-    }
-    Ok(())
-}
-
-fn private_folder(path: &Path) -> Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix("boltkey-")
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir()
-        .map_err(|cause| {
-            Error::new(
-                ErrorKind::Io,
-                format!(
-                    "can't create a folder for a private copy of {}: {cause}",
-                    path.display()
-                ),
-            )
-            .with_hint("set TMPDIR to a folder with enough free space")
-        })
-}
-
-fn new_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-}
-
-/// Copies a file. Rejects one that changes meanwhile, because a running server may be using it.
-fn copy(source: &mut File, path: &Path, to: &Path) -> Result<()> {
-    let before = source.metadata().at("read", path)?;
-    if before.len() > MAX_SIZE {
-        return Err(not_sqlite(path, "it is too long"));
-    }
-    let mut out = new_file(to).at("write a copy of", path)?;
-    let copied = io::copy(&mut Read::by_ref(source).take(before.len()), &mut out)
-        .and_then(|copied| out.flush().map(|()| copied));
-    let copied = copied.map_err(|cause| {
-        Error::new(
-            ErrorKind::Io,
-            format!("can't write a private copy of {}: {cause}", path.display()),
-        )
-        .with_hint("set TMPDIR to a folder with enough free space")
-    })?;
-    let after = source.metadata().at("read", path)?;
-    let stamp = |m: &fs::Metadata| (m.len(), m.mtime(), m.mtime_nsec());
-    if copied != before.len() || stamp(&before) != stamp(&after) {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("{} changed while it was read", path.display()),
-        )
-        .with_hint("stop the influxd that uses it"));
-    }
-    Ok(())
-}
-
-/// Opens the copy. Views, triggers and functions in its schema are disabled.
+/// Opens the copy, within limits.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    for (setting, on) in [
-        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
-        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
-        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
-    ] {
-        connection.set_db_config(setting, on)?;
-    }
-    connection.pragma_update(None, "cell_size_check", true)?;
-    connection.pragma_update(None, "mmap_size", 0)?;
-    // Limits the memory that expressions in the schema can use.
-    connection.pragma_update(None, "hard_heap_limit", 256 << 20)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    limit(&mut connection, limits::MOST_TIME)?;
     Ok(connection)
-}
-
-fn not_sqlite(path: &Path, why: &str) -> Error {
-    Error::new(
-        ErrorKind::NotAStore,
-        format!("{} is not an SQLite file: {why}", path.display()),
-    )
-    .with_hint("influxd names its SQLite file influxd.sqlite; pass its path with --sqlite-path")
 }
 
 fn damaged(path: &Path, why: &str) -> Error {
@@ -444,12 +280,23 @@ fn failed(path: &Path, cause: &rusqlite::Error) -> Error {
             )
             .with_hint("set TMPDIR to a folder with enough free space")
         }
+        Some(ErrorCode::OperationInterrupted) => damaged(
+            path,
+            &format!(
+                "reading it takes longer than {} seconds",
+                limits::MOST_TIME.as_secs()
+            ),
+        ),
         _ => damaged(path, &message),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::copy::{MAGIC, NAMES_ANOTHER, with_suffix};
     use super::*;
 
     const SCHEMA: &str = "
@@ -492,9 +339,8 @@ mod tests {
         let private = sqlite.folder.path().to_path_buf();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
         assert_eq!(mode(&private), 0o700);
-        for entry in fs::read_dir(&private).unwrap() {
-            assert_eq!(mode(&entry.unwrap().path()), 0o600);
-        }
+        // What has no name is gone when the program is killed.
+        assert_eq!(fs::read_dir(&private).unwrap().count(), 0);
         drop(sqlite);
         assert!(!private.exists());
         assert_eq!(fs::read(&path).unwrap(), before);
@@ -640,5 +486,42 @@ mod tests {
         let sqlite = Sqlite::open(&path).unwrap().unwrap();
         let error = sqlite.migrations().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_schema_with_something_to_run_is_refused() {
+        let long = "instr(printf('%.*c', 60000000, 'a'), printf('%.*c', 30000000, 'a') || 'b')";
+        for sql in [
+            format!("CREATE TABLE t(x, y AS ({long}))"),
+            format!("CREATE TABLE t(x, y AS ({long}) STORED)"),
+            String::from("CREATE TABLE t(x); CREATE INDEX i ON t(abs(x))"),
+            String::from("CREATE TABLE t(x); CREATE INDEX i ON t(x) WHERE abs(x) > 1"),
+        ] {
+            let (_folder, path) = database(&format!("{SCHEMA} {sql};"));
+            let error = refused(&path);
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{sql}");
+            assert!(error.message().contains("never have"), "{sql}: {error}");
+        }
+        // A virtual table, of whatever module.
+        let (_folder, path) = database(&format!(
+            "{SCHEMA} PRAGMA writable_schema = 1; \
+             INSERT INTO sqlite_schema VALUES \
+             ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING fts5(x)');"
+        ));
+        assert_eq!(refused(&path).kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn constraints_are_not_run() {
+        let (_folder, path) = database(&format!(
+            "{SCHEMA} PRAGMA ignore_check_constraints = 1; CREATE TABLE t(x, CHECK(x = 0 OR \
+             instr(printf('%.*c', 60000000, 'a'), printf('%.*c', 30000000, 'a') || 'b') = 0)); \
+             INSERT INTO t VALUES (1);"
+        ));
+        let sqlite = Sqlite::open(&path).unwrap().unwrap();
+        assert_eq!(sqlite.migrations().unwrap(), ["0001_a", "0002_b"]);
+        // A copy would have the constraint too, with functions that are not allowed.
+        assert_eq!(sqlite.single_file().unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(fs::read_dir(sqlite.folder.path()).unwrap().count(), 0);
     }
 }
