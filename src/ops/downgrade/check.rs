@@ -171,7 +171,7 @@ impl<'s> Situation<'s> {
                     "boltkey convert --engine bolt --out {bolt} --db {database}"
                 ));
             }
-            let sqlite = shell_word(&self.sqlite_path);
+            let sqlite = shell_word(self.sqlite_path);
             let target = self.target.downgrade_target();
             steps.push(format!(
                 "influxd downgrade --bolt-path {bolt} --sqlite-path {sqlite} {target}"

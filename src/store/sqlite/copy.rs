@@ -37,7 +37,10 @@ pub struct SqliteCopy {
 
 /// What changes when a file is replaced or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp(Vec<Option<(u64, u64, u64, i64, i64)>>);
+pub struct Stamp(Vec<Option<FileStamp>>);
+
+/// Device, inode, length and modification time of one file.
+type FileStamp = (u64, u64, u64, i64, i64);
 
 impl Stamp {
     /// The stamp of the file at `path` and its journals.
