@@ -301,7 +301,7 @@ fn what_has_to_be_said_is_asked_for() {
         6,
         &[
             "last copy of 35 hashed tokens",
-            "it will be destroyed",
+            "is destroyed",
             "overwrite what unused parts",
         ],
     );
