@@ -301,8 +301,8 @@ fn what_has_to_be_said_is_asked_for() {
         6,
         &[
             "last copy of 35 hashed tokens",
-            "is destroyed",
-            "overwrite what unused parts",
+            "will be destroyed",
+            "overwrite plaintext in unused parts",
         ],
     );
     let capture = ["--capture", text(&file)];
@@ -311,7 +311,7 @@ fn what_has_to_be_said_is_asked_for() {
         &upgraded,
         &capture,
         6,
-        &["35 hashed tokens", "go there too"],
+        &["35 hashed tokens", "will be saved too"],
     );
 }
 
