@@ -11,7 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// edit is one change of a file, as one JSON object on standard input.
+// edit is one change of a file: a JSON object on standard input.
 //
 //	put     sets KEY in BUCKET to VALUE
 //	replace changes FROM to TO in the first value of BUCKET that contains it

@@ -12,7 +12,7 @@ import (
 	"boltkey/interop/suite/server"
 )
 
-// login is what `status` says of a user's login.
+// login is a login in the report of `status`.
 type login struct {
 	User     string
 	SignsIn  *bool
@@ -20,7 +20,7 @@ type login struct {
 	Because  string
 }
 
-// loginOf is the login of a user, in the words of `status`.
+// loginOf returns the login of a user from `status`.
 func loginOf(t *testing.T, db, user string) login {
 	t.Helper()
 	var report struct{ Logins []login }
@@ -34,7 +34,7 @@ func loginOf(t *testing.T, db, user string) login {
 	return login{}
 }
 
-// nameFindings are the codes that `check` has for names, without repetition.
+// nameFindings returns the codes that `check` reports.
 func nameFindings(t *testing.T, db string) map[string]bool {
 	t.Helper()
 	var report structure
@@ -46,9 +46,9 @@ func nameFindings(t *testing.T, db string) map[string]bool {
 	return codes
 }
 
-// Users, organizations and buckets are whom and what the index leads to. Every claim that boltkey
-// makes about names is tried on real servers: who signs in, which name is blocked, which bucket is
-// found, and what a server does after the cure.
+// The index decides which user, organization or bucket a name leads to. Every claim about names is
+// tried on real servers: who signs in, which name is blocked, which bucket is found, and what a server
+// does after the cure.
 func TestNamesAreFoundByIndex(t *testing.T) {
 	t.Parallel()
 	const store = "lived-2.7.12"
@@ -62,8 +62,7 @@ func TestNamesAreFoundByIndex(t *testing.T) {
 	const nobody = "0fffffffffffffff"
 	operator := facts.Operator()
 
-	// What is put (four words) or removed (three) with Bolt itself, beside or instead of a field
-	// fixture, and what follows.
+	// A store, changed by Bolt itself (four words: put a pair, three: remove one), and who signs in.
 	type sign struct {
 		user, password string
 		status         int
@@ -74,7 +73,7 @@ func TestNamesAreFoundByIndex(t *testing.T) {
 		edits         [][]string
 		code          string
 		signs         []sign
-		// Whether status says that alice signs in.
+		// Whether alice signs in, in the report of status.
 		signsIn bool
 	}{
 		{"no entry", "field/1-25221-no-name-index.bolt.gz", nil, "metadata.index-absent",
@@ -115,7 +114,7 @@ func TestNamesAreFoundByIndex(t *testing.T) {
 		})
 	}
 
-	t.Run("a password mends the entry", func(t *testing.T) {
+	t.Run("a password creates the entry", func(t *testing.T) {
 		for _, j := range []judge{judge27, judgePlain} {
 			dir := namesStore(t, "field/1-25221-no-name-index.bolt.gz", store, nil)
 			c := changer{t, server.Bolt(dir), &facts}
@@ -194,7 +193,7 @@ func TestNamesAreFoundByIndex(t *testing.T) {
 			if !nameFindings(t, server.Bolt(dir))["metadata.tasks-bucket-absent"] {
 				t.Error("check does not find it")
 			}
-			refuses(t, release, dir, `bucket "_tasks" not found`)
+			refuses(t, release, dir, `bucket \"_tasks\" not found`)
 		}
 	})
 
@@ -203,35 +202,66 @@ func TestNamesAreFoundByIndex(t *testing.T) {
 			dir := namesStore(t, "", store, nil)
 			s := start(t, j.release, dir, j.flags...)
 			mapping := map[string]any{"bucketID": metrics, "orgID": acme, "database": "d", "retention_policy": "r", "default": true}
-			var made struct{ ID string }
-			check(t, s.Must(operator, "POST", "/api/v2/dbrps", mapping, &made))
+			var created struct{ ID string }
+			check(t, s.Must(operator, "POST", "/api/v2/dbrps", mapping, &created))
 			stop(t, s)
-			// A server deletes the mappings of a bucket with it, so the state has to be made.
-			record := `{"id":"` + made.ID + `","database":"d","retention_policy":"r","default":true,"orgID":"` +
+			// A server deletes the mappings with their bucket, so Bolt itself changes the mapping.
+			record := `{"id":"` + created.ID + `","database":"d","retention_policy":"r","default":true,"orgID":"` +
 				acme + `","bucketID":"` + nobody + `"}`
-			peer(t, "bbolt136", "put", server.Bolt(dir), "dbrpv1", made.ID, record)
+			peer(t, "bbolt136", "put", server.Bolt(dir), "dbrpv1", created.ID, record)
 			if !nameFindings(t, server.Bolt(dir))["metadata.dbrp-bucket-gone"] {
 				t.Errorf("%s: check does not find the mapping", j.name)
 			}
 			s = start(t, j.release, dir, j.flags...)
-			status, body, err := s.Call(operator, "GET", "/query?db=d&rp=r&q=show+measurements", nil)
+			status, body, err := s.Call(operator, "GET", "/query?db=d&rp=r&q=select+*+from+m", nil)
 			check(t, err)
-			if status == http.StatusOK && !strings.Contains(string(body), "error") {
-				t.Errorf("%s: the database can be queried: %d %s", j.name, status, body)
+			if !strings.Contains(string(body), "database not found: "+nobody) {
+				t.Errorf("%s: a query answers %d %s", j.name, status, body)
+			}
+			status, body, err = s.Call(operator, "POST", "/write?db=d&rp=r", "m v=1")
+			check(t, err)
+			if status != http.StatusNotFound {
+				t.Errorf("%s: a write answers %d %s", j.name, status, body)
+			}
+			check(t, s.Must(operator, "DELETE", "/api/v2/dbrps/"+created.ID+"?orgID="+acme, nil, nil))
+			stop(t, s)
+			if nameFindings(t, server.Bolt(dir))["metadata.dbrp-bucket-gone"] {
+				t.Errorf("%s: the deleted mapping is still found", j.name)
+			}
+		}
+	})
+
+	// The cure of two records with one name: renaming both by their IDs.
+	t.Run("two of one name are renamed", func(t *testing.T) {
+		for _, j := range []judge{judge27, judgePlain} {
+			dir := namesStore(t, "", store, [][]string{
+				{"put", "usersv1", nobody, `{"id":"` + nobody + `","name":"alice","status":"active"}`},
+				{"put", "organizationsv1", nobody, `{"id":"` + nobody + `","name":"acme"}`}})
+			s := start(t, j.release, dir, j.flags...)
+			for _, rename := range [][3]string{{"users", nobody, "first"}, {"users", alice, "second"},
+				{"orgs", nobody, "first"}, {"orgs", acme, "second"}} {
+				body := map[string]string{"name": rename[2]}
+				check(t, s.Must(operator, "PATCH", "/api/v2/"+rename[0]+"/"+rename[1], body, nil))
 			}
 			stop(t, s)
+			for code := range nameFindings(t, server.Bolt(dir)) {
+				if code == "metadata.name-taken" || strings.HasPrefix(code, "metadata.index-") {
+					t.Errorf("%s: after the names %s", j.name, code)
+				}
+			}
 		}
 	})
 }
 
-// namesStore is the folder of a server whose store is a fixture with pairs put or removed.
+// namesStore returns the folder of a server whose store is a fixture with pairs put or removed.
 func namesStore(t *testing.T, fixture, store string, edits [][]string) string {
 	t.Helper()
-	if fixture == "" {
-		fixture = "real/" + store + ".bolt.gz"
-	}
 	dir := t.TempDir()
-	check(t, os.Rename(plain(t, filepath.Join("..", "..", "fixtures", fixture)), server.Bolt(dir)))
+	if fixture == "" {
+		unpacked(t, store+".bolt", dir)
+	} else {
+		check(t, os.Rename(plain(t, filepath.Join("..", "..", "fixtures", fixture)), server.Bolt(dir)))
+	}
 	for _, edit := range edits {
 		args := append([]string{edit[0], server.Bolt(dir)}, edit[1:]...)
 		peer(t, "bbolt136", args...)

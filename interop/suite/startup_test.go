@@ -17,7 +17,7 @@ import (
 	"boltkey/interop/suite/server"
 )
 
-// edit is a change that `bbolt136 edit` makes.
+// edit is a change for `bbolt136 edit`.
 type edit struct {
 	Do, Bucket, Key, Value, From, To string
 	Count                            int
@@ -30,20 +30,20 @@ const (
 	onlyNewEnds = "2.7.12 starts, 2.9.1 ends"
 )
 
-// broken is a store of a real server with one thing wrong.
+// broken is a store of a real server with one error.
 type broken struct {
 	name  string
 	edits []edit
-	// The finding that tells it; empty if there is none.
+	// The finding about it; empty if there is none.
 	code   string
 	expect string
-	// That it is an error though the servers start, since tokens or logins don't work.
+	// Whether it is an error although the servers start: tokens or logins don't work.
 	access bool
-	// Not of 2.7.12.
+	// Whether the store has schema 21, which 2.7.12 does not know.
 	schema21 bool
 }
 
-// finding is one of `check`.
+// finding is a finding in the report of `check`.
 type finding struct{ Severity, Code, Where, Message string }
 
 // unpacked copies a fixture to dir as a server's database.
@@ -100,7 +100,7 @@ func brokenStores(task, org, bucketIndex string) []broken {
 	putRun := func(key, value string) []edit {
 		return []edit{{Do: "put", Bucket: "taskRunsv1", Key: task + "/" + key, Value: value}}
 	}
-	// So many tasks that sort before the fixture's own.
+	// 100 tasks that sort before the task of the fixture.
 	before := edit{Do: "copies", Bucket: "tasksv1", Count: 100, Key: "000000000000%04x",
 		Value: `{"id":"000000000000%04x","orgID":"` + org + `","ownerID":"` + org + `","name":"n","status":"inactive","flux":""}`}
 	authorization := func(from, to string) []edit {
@@ -236,7 +236,7 @@ func brokenStores(task, org, bucketIndex string) []broken {
 	drop("metadata.bucket-absent", bothStart, true, "authorizationsv1", "usersv1", "userindexv1", "userspasswordv1",
 		"organizationsv1", "organizationindexv1", "userresourcemappingsv1", "userresourcemappingsbyuserindexv1",
 		"legacy/authorizationPasswordv1")
-	// With a task, its log is looked for.
+	// influxd looks for the bucket of the task's log.
 	drop("metadata.bucket-absent", bothEnd, true, "bucketsv1", "bucketindexv1")
 	drop("metadata.other-bucket-absent", bothStart, false, "checkindexv1", "checksv1", "dashboardcellviewsv1", "dashboardsv2",
 		"dbrpbyorganddbindexv1", "dbrpbyorgv1", "dbrpdefaultv1", "dbrpv1", "keyvaluelogindexv1", "keyvaluelogv1",
@@ -253,8 +253,8 @@ func brokenStores(task, org, bucketIndex string) []broken {
 	return list
 }
 
-// What `check` calls an error is what servers end on, and what it calls a warning is what they
-// start with: each state is made from a real server's store, and both releases are started on it.
+// Servers must not start on a store that has an error in `check`, and must start on one that has only
+// warnings. Each state is a change of a real server's store, and both releases are started on it.
 func TestWhatStopsInfluxd(t *testing.T) {
 	task, org, bucket := factsOfFixture(t)
 	started, ended := 0, 0
@@ -314,7 +314,7 @@ func TestWhatStopsInfluxd(t *testing.T) {
 	t.Logf("cases: what-stops-influxd %d (%d starts, %d ends)", started+ended, started, ended)
 }
 
-// factsOfFixture finds the task of the fixture, its organization, and that one's bucket _tasks.
+// factsOfFixture finds the task of the fixture, its organization and the bucket _tasks.
 func factsOfFixture(t *testing.T) (task, org, bucket string) {
 	t.Helper()
 	db := unpacked(t, "lived-2.7.12.bolt", t.TempDir())
@@ -340,7 +340,7 @@ func factsOfFixture(t *testing.T) (task, org, bucket string) {
 	return task, org, bucket
 }
 
-// What lies beside the database and keeps servers from starting is told by `status`.
+// `status` reports files beside the database that keep servers from starting.
 func TestWhatBesideTheDatabaseStopsInfluxd(t *testing.T) {
 	for _, c := range []struct {
 		name, code string

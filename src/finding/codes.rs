@@ -332,7 +332,7 @@ codes! {
         "The organization of an InfluxDB bucket was deleted.",
         "Nothing has to be done.";
     DbrpBucketGone, Warning, "metadata.dbrp-bucket-gone", true,
-        "The bucket of a mapping of a 1.x database was deleted, so that database can't be queried.",
+        "The bucket of a mapping of a 1.x database was deleted, so queries and writes of that database fail.",
         "influx v1 dbrp delete removes the mapping on a running server.";
     // points
     TsmUndecodable, Error, "metadata.tsm-undecodable", false,
