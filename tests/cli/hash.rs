@@ -311,7 +311,7 @@ fn what_has_to_be_said_is_asked_for() {
         &upgraded,
         &capture,
         6,
-        &["35 hashed tokens", "go there too"],
+        &["35 hashed tokens", "will be saved too"],
     );
 }
 
