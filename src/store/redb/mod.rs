@@ -10,6 +10,7 @@
 //! | [`names`] | names of buckets and tables |
 //! | [`backend`] | the storage that the library reads and writes |
 //! | [`guard`] | its panics and errors |
+//! | [`node`] | the layout of a node
 //! | [`page_lengths`] | the limit for the lengths of pages |
 //! | [`pages`] | the structure check and the bytes of the file |
 //! | [`write`] | one transaction on the device that holds the lock |
@@ -20,6 +21,7 @@ mod backend;
 mod create;
 mod guard;
 mod names;
+mod node;
 mod page_lengths;
 mod pages;
 mod scrub;

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use crate::store::redb::MAGIC;
-use crate::store::redb::pages::{BRANCH, LEAF, LONGEST_NODE, number};
+use crate::store::redb::node::{BRANCH, LEAF, LONGEST_NODE, number};
 
 /// The offsets of the two commit slots in the header.
 const SLOTS: [usize; 2] = [64, 192];

@@ -12,6 +12,7 @@ use crate::store::StaleElement;
 use crate::store::redb::backend::Overlay;
 use crate::store::redb::guard::{drop_quietly, guarded};
 use crate::store::redb::names::{FILLER, SEQUENCES, bucket_of};
+use crate::store::redb::node::{LONGEST_NODE, layout, node_length, number};
 use crate::store::redb::{Pages, Redb, Snapshot, StructureCheck, Unused, open_on, table};
 
 #[allow(unused_imports)] // for the documentation
@@ -19,15 +20,6 @@ use crate::store::Inspect;
 
 /// How many bytes are read at a time; a multiple of the page size.
 const CHUNK: usize = 256 << 10;
-
-/// The longest node that is read, in bytes. It is read as a whole, and its length is a number in the
-/// file.
-pub(super) const LONGEST_NODE: usize = 256 << 20;
-
-/// The type byte of a leaf.
-pub(super) const LEAF: u8 = 1;
-/// The type byte of a branch.
-pub(super) const BRANCH: u8 = 2;
 
 /// See [`Inspect::check`]. All checksums were verified when the store was opened.
 pub(super) fn check(store: &Redb) -> Result<StructureCheck> {
@@ -142,61 +134,6 @@ fn read(store: &Redb, buffer: &mut [u8], at: u64) -> Result<()> {
         .source
         .read_exact_at(buffer, at)
         .map_err(|cause| store.failed(::redb::Error::Io(cause)))
-}
-
-/// The number of four bytes at `at`.
-pub(super) fn number(bytes: &[u8], at: usize) -> Option<usize> {
-    let field = bytes.get(at..)?.first_chunk()?;
-    usize::try_from(u32::from_le_bytes(*field)).ok()
-}
-
-/// The layout of a node whose keys and values have variable lengths.
-struct Layout {
-    leaf: bool,
-    count: usize,
-    /// The offsets of the arrays with the ends of the keys and of the values.
-    key_ends: usize,
-    value_ends: usize,
-    /// The offset of the first key.
-    data: usize,
-}
-
-/// Parses the start of a page as the start of a node.
-fn layout(bytes: &[u8]) -> Option<Layout> {
-    let kind = *bytes.first()?;
-    let count = usize::from(u16::from_le_bytes(*bytes.get(2..)?.first_chunk()?));
-    match kind {
-        LEAF if count > 0 => Some(Layout {
-            leaf: true,
-            count,
-            key_ends: 4,
-            value_ends: 4 + 4 * count,
-            data: 4 + 8 * count,
-        }),
-        BRANCH if count > 0 => {
-            let ends = 8 + 24 * (count + 1);
-            Some(Layout {
-                leaf: false,
-                count,
-                key_ends: ends,
-                value_ends: ends,
-                data: ends + 4 * count,
-            })
-        }
-        _ => None,
-    }
-}
-
-/// The length in bytes of the node that may begin here, according to its first bytes.
-fn node_length(bytes: &[u8]) -> Option<usize> {
-    let layout = layout(bytes)?;
-    let last = layout.value_ends + 4 * (layout.count - 1);
-    match number(bytes, last) {
-        Some(end) if end >= layout.data => Some(end),
-        Some(_) => None,
-        // The array ends beyond these bytes.
-        None => Some(layout.data),
-    }
 }
 
 /// Visits the elements of a node that are in bounds. Ends are offsets from the start of the node.
