@@ -483,7 +483,8 @@ fn a_capture_must_hold_all(name: &str, own_passphrase_file: bool) {
     let lines = fs::read_to_string(env).unwrap();
     fs::write(
         &cut,
-        lines.lines().skip(1).collect::<Vec<_>>().join("\r\n\r\n"),
+        // The first token and the comment before it.
+        lines.lines().skip(2).collect::<Vec<_>>().join("\r\n\r\n"),
     )
     .unwrap();
     let extra = ["--yes", "--capture", text(&cut)];

@@ -14,7 +14,7 @@ pub(super) const MOST_TIME: Duration = Duration::from_secs(60);
 const INSTRUCTIONS: i32 = 1000;
 
 /// The functions that this program and SQLite's own `VACUUM` need.
-const FUNCTIONS: [&str; 4] = ["coalesce", "count", "quote", "substr"];
+const FUNCTIONS: [&str; 5] = ["coalesce", "count", "quote", "substr", "typeof"];
 
 /// Sets all limits: nothing in the schema is run, and memory and time are bounded.
 pub(super) fn limit(connection: &mut Connection, most_time: Duration) -> rusqlite::Result<()> {

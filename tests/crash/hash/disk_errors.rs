@@ -83,7 +83,7 @@ fn hash_fails_everywhere(stored: &PlantedStore, most: usize, tally: &mut Tally) 
                     );
                     if capture.exists() {
                         tally.kept += 1;
-                        assert!(text.contains("stays"), "{place}: not told: {text}");
+                        assert!(text.contains("is kept"), "{place}: not told: {text}");
                     }
                     (true, false, text)
                 }
