@@ -68,7 +68,7 @@ fn the_sqlite_file() {
             8,
             "00000000000000bb",
             Some(Code::SqliteForeign),
-            "it contains 2 organizations, but none",
+            "the database has none of its 2 organizations",
         ),
     ] {
         sqlite(&path, migrations, &rows(org));

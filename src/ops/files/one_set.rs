@@ -112,7 +112,7 @@ impl OneSet {
                 Code::SqliteForeign,
                 at,
                 format!(
-                    "it contains {}, but none that the database has: it belongs to another server",
+                    "the database has none of its {}, so it belongs to another server",
                     counted(named.len() as u64, "organization")
                 ),
             ));
