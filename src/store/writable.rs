@@ -1,5 +1,5 @@
 //! A store that is open for changing. It takes the exclusive lock before it reads anything, and
-//! holds it until it is dropped.
+//! holds it until it is dropped. The file is changed in place, so inode, owner, mode and links stay.
 
 use std::io::{self, Write};
 use std::path::Path;

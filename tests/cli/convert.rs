@@ -57,6 +57,10 @@ fn a_copy_holds_the_same_in_either_engine() {
             let status = scene.run(&["status", "--json"], &out, &[]).ok().json();
             assert_eq!(status["database"]["engine"], engine);
             assert_eq!(status["residue"]["plaintextTokens"], 0);
+            if engine == "bolt" {
+                let check = scene.run(&["check", "--json"], &out, &[]).ok().json();
+                assert_eq!(check["pages"]["free"], 0);
+            }
             is_sound(&scene, &out);
             from = out;
         }

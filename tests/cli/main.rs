@@ -46,6 +46,7 @@ mod previous;
 mod reading_commands;
 mod recover_operator;
 mod residue_scrub;
+mod same_file;
 mod secret_input;
 mod secrets_stay_secret;
 mod setup;
@@ -53,6 +54,7 @@ mod side_files;
 mod simultaneous_runs;
 mod terminal;
 mod token;
+mod unknown_schema;
 mod user_org;
 mod wrong_paths;
 

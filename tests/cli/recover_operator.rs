@@ -1,7 +1,7 @@
 //! `recover operator`.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -382,62 +382,6 @@ fn a_database_that_may_only_be_read_is_not_changed() {
     let packed = scene.sandbox.file("work/packed", gzip(&fixture(ONE)));
     let ran = scene.run(RECOVER, &packed, &[]).code(1);
     ran.tells(&["gzipped copy", "gunzip", "nothing was changed"]);
-}
-
-#[test]
-fn links_stay_links_to_the_same_file() {
-    let scene = Scene::new();
-    let database = scene.store(ONE);
-    fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).unwrap();
-    let (hard, soft) = (scene.path("hard"), scene.path("soft"));
-    fs::hard_link(&database, &hard).unwrap();
-    symlink("influxd.bolt", &soft).unwrap();
-    let inode = database.metadata().unwrap().ino();
-    for (number, path) in [&soft, &hard, &database].into_iter().enumerate() {
-        scene.run(RECOVER, path, &[]).ok();
-        assert!(fs::symlink_metadata(&soft).unwrap().is_symlink());
-        for path in [&database, &hard, &soft] {
-            let metadata = path.metadata().unwrap();
-            assert_eq!((metadata.ino(), metadata.nlink()), (inode, 2));
-            assert_eq!(mode(path), 0o640);
-            assert_eq!(scene.operators(path), number + 2);
-        }
-    }
-}
-
-#[test]
-fn a_schema_that_is_not_known_is_not_edited() {
-    let scene = Scene::new();
-    let mut store = fixture(ONE);
-    let name = b"create authorizationhashedindexv1 bucket";
-    for at in 0..store.len() - name.len() {
-        if store[at..].starts_with(name) {
-            store[at + b"create authorizationhashedindexv".len()] = b'9';
-        }
-    }
-    let database = scene.sandbox.file("work/future.bolt", store);
-    for extra in [
-        &[][..],
-        &["-n"],
-        &["--keep-copy", "copy", "--token-out", "token"],
-    ] {
-        let ran = scene.run(RECOVER, &database, extra).code(5);
-        ran.tells(&[
-            "this version does not know the schema",
-            "nothing was changed",
-        ]);
-        ran.tells(&["boltkey check"]);
-        let json = [extra, &["--json"]].concat();
-        let failure = scene.run(RECOVER, &database, &json).code(5).failure();
-        assert_eq!(failure["code"], "unreadable");
-    }
-    // To copy it is reading.
-    let out = scene.path("copy.bolt");
-    let ran = scene
-        .run(&["compact"], &database, &["--out", text(&out)])
-        .code(0);
-    ran.tells(&["has a schema that this version does not know"]);
-    assert!(out.exists());
 }
 
 /// A server's store in which the leaf that holds most is broken.

@@ -1,6 +1,10 @@
 //! How secrets are read, and the messages when they can't be.
 
+use std::fs;
+
 use crate::Sandbox;
+use crate::scene::{ONE, Scene, arguments};
+use crate::terminal::{Terminal, controlling};
 
 const HASH: [&str; 2] = ["token", "hash"];
 
@@ -50,4 +54,28 @@ fn what_can_be_no_secret_is_refused_by_its_place() {
         .finish(command)
         .code(1)
         .tells(&["BOLTKEY_TOKEN", "is empty"]);
+}
+
+#[test]
+fn a_new_password_is_asked_for_twice() {
+    let scene = Scene::new();
+    let database = scene.store(ONE);
+    let before = fs::read(&database).unwrap();
+    for (second, code) in [("another pasword", 1), ("another password", 0)] {
+        let command = ["user", "password", "--name", "alice", "--yes"];
+        let command = scene.sandbox.command(arguments(&command, &database, &[]));
+        let Some(command) = controlling(&command) else {
+            return;
+        };
+        let mut terminal = Terminal::start(command);
+        terminal.wait_for("password (hidden): ");
+        terminal.answer("another password");
+        terminal.wait_for("repeat (hidden): ");
+        terminal.answer(second);
+        let ran = terminal.end().code(code);
+        assert_eq!(fs::read(&database).unwrap() == before, code == 1);
+        if code == 1 {
+            ran.tells(&["the password entries do not match", "nothing was changed"]);
+        }
+    }
 }

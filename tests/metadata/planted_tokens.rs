@@ -1,5 +1,6 @@
 //! A token is planted in one place of a file that contains it nowhere else. It is found in every
-//! kind of unused byte and in every form.
+//! kind of unused byte and in every form. The forms of a token in a text are tested beside the code,
+//! in `src/metadata/residue/tests.rs`.
 
 use std::ops::Range;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Reads a new password from a file, the environment or a prompt.
+//! Reads a new password, and warns of a file that others can read. `secret_input` asks for it, twice
+//! at a terminal.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! A change of single records, verified by reading each of them again.
+//! A change of single records, verified by reading each of them again. The pages are verified below
+//! this, in `store::bolt::write`; `hash` and `residue scrub` have proofs of their own.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::commit::{SideFiles, commit};

@@ -24,7 +24,7 @@ mod batch;
 mod bitmap;
 mod check;
 mod codes;
-mod compact;
+mod export_layout;
 mod freelist;
 mod layout;
 mod lost_pages;
@@ -60,7 +60,7 @@ use reachability::{Reachability, StreamedBucket, find_reachable};
 use read::TopLevel;
 
 pub use codes::Code;
-pub(super) use compact::{BEGINNING, begins_compact};
+pub(super) use export_layout::{BEGINNING, begins_compact};
 pub use write::{USUAL_PAGE_SIZE, create};
 
 /// The magic of a bolt file: its offset and its bytes.
@@ -190,7 +190,7 @@ impl Inspect for Bolt {
     }
 
     fn is_compact(&self) -> Result<bool> {
-        compact::is_compact(self)
+        export_layout::is_compact(self)
     }
 
     fn orphans(&self, visit: &mut dyn FnMut(StaleElement<'_>)) -> Result<Orphans> {

@@ -1,4 +1,4 @@
-//! `boltkey auth create`.
+//! `boltkey auth create`. What `--from-json` accepts is in `metadata::post_request`.
 
 use std::fs::File;
 use std::io::{self, Read};
