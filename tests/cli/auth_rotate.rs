@@ -289,6 +289,13 @@ fn deleted_tokens_are_gone_with_all_that_leads_to_them() {
         .run(&["auth", "delete", &id], &database, &["--yes"])
         .ok();
     assert!(ran.stdout.contains("boltkey recover operator"), "{ran:?}");
+    let status = scene.run(&["status"], &database, &[]).ok();
+    assert!(
+        status
+            .stdout
+            .contains("no operator token is usable; boltkey recover operator"),
+        "{status:?}"
+    );
     scene.run(&["auth", "delete"], &database, &[]).code(2);
 }
 

@@ -336,3 +336,16 @@ fn what_a_live_record_shows_is_written_out_and_not_called_lost() {
     assert_eq!(status["residue"]["plaintextTokens"], all - 1);
     assert_eq!(status["residue"]["recoverable"], all - 1);
 }
+
+#[test]
+fn nothing_found_names_where_else_to_look() {
+    let sandbox = Sandbox::new();
+    let hashed = sandbox.store("fresh-2.9.1");
+    let capture = write(&sandbox, CAPTURE, &hashed, "-", &[]).code(0);
+    capture.tells(&["boltkey residue recover"]);
+    let recover = write(&sandbox, RECOVER, &hashed, "-", &[]).code(0);
+    recover.tells(&["boltkey capture"]);
+    // With --quiet there is only the output.
+    let quiet = write(&sandbox, CAPTURE, &hashed, "-", &["--quiet"]).code(0);
+    assert_eq!(quiet.stderr, "");
+}

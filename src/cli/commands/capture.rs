@@ -184,6 +184,12 @@ pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
     } else {
         session.ui().report(&report)?;
     }
+    if tokens.is_empty() && !session.dry_run() {
+        session.ui().status(
+            "hashed tokens have no plaintext to capture; boltkey residue recover writes out those \
+             that unused parts of the file still contain",
+        );
+    }
     Ok(Outcome::Done)
 }
 

@@ -8,7 +8,7 @@ use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
-use crate::finding::counted;
+use crate::finding::{Severity, counted};
 use crate::metadata::Storage;
 use crate::ops::status::{Status, status};
 
@@ -86,7 +86,7 @@ impl Status {
     fn write_ways_in(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\nAccess:")?;
         if self.operator_tokens.is_empty() && self.logins.is_empty() {
-            return writeln!(out, "  nobody: no operator token, no user with a password");
+            writeln!(out, "  nobody: no operator token, no user with a password")?;
         }
         for token in &self.operator_tokens {
             let usable = if token.usable { "usable" } else { "NOT usable" };
@@ -117,6 +117,13 @@ impl Status {
                 printable(&login.because)
             );
             write_wrapped(out, &format!("  {active}login "), 4, &text)?;
+        }
+        // A damaged store refuses the cure.
+        let is_sound = self.findings.iter().all(|f| f.severity != Severity::Error);
+        let has_operator = self.operator_tokens.iter().any(|token| token.usable);
+        if is_sound && !has_operator {
+            let text = "no operator token is usable; boltkey recover operator creates one";
+            write_wrapped(out, "  ", 4, text)?;
         }
         Ok(())
     }

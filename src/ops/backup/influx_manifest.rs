@@ -1,5 +1,7 @@
 //! The manifests of `influx backup`: reads the formats of every 2.x release, writes the current
 //! one.
+//!
+//! Whether an export may write one is decided in `export`.
 
 use std::collections::BTreeMap;
 

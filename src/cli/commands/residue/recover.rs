@@ -71,6 +71,11 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
     } else {
         session.ui().report(&report)?;
     }
+    if nothing {
+        session
+            .ui()
+            .status("boltkey capture writes out tokens that are stored in plaintext");
+    }
     Ok(Outcome::Done)
 }
 
