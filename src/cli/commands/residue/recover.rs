@@ -71,7 +71,7 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
     } else {
         session.ui().report(&report)?;
     }
-    if nothing {
+    if nothing && !session.dry_run() {
         session
             .ui()
             .status("boltkey capture writes out tokens that are stored in plaintext");
