@@ -13,7 +13,7 @@ use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
-use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
+use crate::cli::terminal::secret_input::{Secret, read_secret_file};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
 use crate::metadata::Id;
@@ -210,15 +210,7 @@ impl Files<'_> {
     }
 
     fn read(&self, secret: &Secret, path: &Path) -> Result<Token> {
-        let path = self.path(path);
-        if is_exposed(&path) {
-            self.session.ui().warning(&format!(
-                "{} contains a {} and is readable by other users; run chmod 600",
-                path.display(),
-                secret.name(),
-            ));
-        }
-        read_secret(secret, Some(&path))
+        read_secret_file(secret, &self.path(path), self.session.ui())
     }
 }
 

@@ -13,8 +13,8 @@ use crate::cli::commands::token_report::{Action, Source, TokenOptions, ValueArgs
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
-use crate::cli::terminal::password_input::read_password;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::secret_input::read_new_password;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -106,7 +106,7 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
         .map_err(|error| error.with_hint("choose another folder with --engine-path"))?;
     let making = args.value.read(session)?;
     let options = Options {
-        password: read_password(args.password_file.as_deref(), session)?,
+        password: read_new_password(args.password_file.as_deref(), session.ui())?,
         strong_passwords: session.strong_passwords(),
         user: args.username,
         org: args.org,

@@ -13,7 +13,7 @@ use crate::cli::session::{Database, Session};
 use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::closed_stdout;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
-use crate::cli::terminal::secret_input::{Secret, is_exposed, read_secret};
+use crate::cli::terminal::secret_input::{Secret, read_secret_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Fingerprint, Id, Kind, Storage, TokenHash};
 use crate::ops::auth::list::AuthDetails;
@@ -132,13 +132,7 @@ impl ValueArgs {
             }
             (_, Some(Unshown(text))) => Value::Hash(parse_hash(text)?),
             (Some(path), None) => {
-                if is_exposed(path) {
-                    session.ui().warning(&format!(
-                        "{} contains a token and is readable by other users; run chmod 600",
-                        path.display()
-                    ));
-                }
-                Value::Chosen(read_secret(&Secret::TOKEN, Some(path))?)
+                Value::Chosen(read_secret_file(&Secret::TOKEN, path, session.ui())?)
             }
             (None, None) => Value::Generated,
         };

@@ -4,7 +4,6 @@ pub(crate) mod auth_details;
 pub(crate) mod closed_stdout;
 mod echo;
 pub(crate) mod encryption;
-pub(crate) mod password_input;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod report;

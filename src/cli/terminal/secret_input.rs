@@ -1,12 +1,13 @@
 //! Reads secrets from a file, standard input, the environment or a prompt, never from arguments.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use crate::cli::terminal::echo::RestoredBySignals;
+use crate::cli::terminal::report::Ui;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::secret::Token;
 use crate::store::MAX_KEY_SIZE;
@@ -110,14 +111,38 @@ pub fn read_new_secret(secret: &Secret, file: Option<&Path>) -> Result<Token> {
     Err(Error::new(ErrorKind::Refused, message))
 }
 
-/// Whether users other than the owner can read a file. False if its mode can't be read; reading
-/// the file reports that error.
-#[must_use]
-pub fn is_exposed(file: &Path) -> bool {
+/// Like [`read_secret`], from a file. Warns if other users can read it.
+///
+/// # Errors
+/// The errors of [`read_secret`].
+pub(crate) fn read_secret_file(secret: &Secret, file: &Path, ui: &Ui) -> Result<Token> {
+    warn_if_exposed(secret, file, ui);
+    read_secret(secret, Some(file))
+}
+
+/// Reads a new password like [`read_new_secret`]. Warns if other users can read its file.
+///
+/// # Errors
+/// The errors of [`read_new_secret`].
+pub(crate) fn read_new_password(file: Option<&Path>, ui: &Ui) -> Result<Token> {
+    if let Some(path) = file {
+        warn_if_exposed(&Secret::PASSWORD, path, ui);
+    }
+    read_new_secret(&Secret::PASSWORD, file)
+}
+
+/// Says nothing if the mode of the file can't be read; reading the file reports that error.
+fn warn_if_exposed(secret: &Secret, file: &Path, ui: &Ui) {
     use std::os::unix::fs::MetadataExt;
     const OTHERS_READ: u32 = 0o004;
-    file.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & OTHERS_READ != 0)
+    let is_exposed = |metadata: Metadata| metadata.is_file() && metadata.mode() & OTHERS_READ != 0;
+    if file.metadata().is_ok_and(is_exposed) {
+        ui.warning(&format!(
+            "{} contains a {} and is readable by other users; run chmod 600",
+            file.display(),
+            secret.name,
+        ));
+    }
 }
 
 /// Reads one byte more than the limit allows, to detect longer input. The buffer never grows,
@@ -130,12 +155,6 @@ fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 impl Secret {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Whether its environment variable is set.
     #[must_use]
     pub fn is_set(&self) -> bool {

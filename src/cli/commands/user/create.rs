@@ -10,9 +10,9 @@ use crate::cli::change::{ChangeCommand, Ending, Look, View};
 use crate::cli::commands::user::report::{Action, Report};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::password_input::read_password;
 use crate::cli::terminal::report::printable;
 use crate::cli::terminal::secret_input::Secret;
+use crate::cli::terminal::secret_input::read_new_password;
 use crate::error::Result;
 use crate::ops::commit::SideFiles;
 use crate::ops::resolve::By;
@@ -45,7 +45,7 @@ pub struct CreateArgs {
 pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
     let file = args.password_file.as_deref();
     let password = if file.is_some() || Secret::PASSWORD.is_set() {
-        Some(read_password(file, session)?)
+        Some(read_new_password(file, session.ui())?)
     } else {
         None
     };

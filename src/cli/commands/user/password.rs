@@ -11,9 +11,9 @@ use crate::cli::commands::user::WhoArgs;
 use crate::cli::commands::user::report::{Action, Report};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::password_input::read_password;
 use crate::cli::terminal::report::printable;
 use crate::cli::terminal::secret_input::Secret;
+use crate::cli::terminal::secret_input::read_new_password;
 use crate::error::Result;
 use crate::metadata::Fingerprint;
 use crate::ops::commit::SideFiles;
@@ -42,7 +42,9 @@ pub fn run(args: PasswordArgs, session: &Session) -> Result<Outcome> {
     let file = args.password_file.as_deref();
     let is_given = file.is_some() || Secret::PASSWORD.is_set();
     let command = SetPassword {
-        password: is_given.then(|| read_password(file, session)).transpose()?,
+        password: is_given
+            .then(|| read_new_password(file, session.ui()))
+            .transpose()?,
         strong: session.strong_passwords(),
         by: By::from(args.who),
     };
@@ -89,7 +91,7 @@ impl ChangeCommand for SetPassword {
         if self.password.is_some() {
             return Ok(false);
         }
-        let password = read_password(None, session)?;
+        let password = read_new_password(None, session.ui())?;
         check(&password, self.strong)?;
         self.password = Some(password);
         Ok(true)
