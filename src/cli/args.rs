@@ -143,38 +143,19 @@ pub enum Command {
     Man(commands::man::ManArgs),
 }
 
-impl Command {
-    /// Whether the command only reads the database. `--previous` requires this.
-    fn only_reads(&self) -> bool {
-        use crate::cli::commands::{auth, backup, bucket, downgrade, org, residue, user};
-        match self {
-            Self::Status
-            | Self::Check(_)
-            | Self::Capture(_)
-            | Self::Convert(_)
-            | Self::Compact(_) => true,
-            Self::Auth(command) => matches!(
-                command,
-                auth::Command::List(_) | auth::Command::Show(_) | auth::Command::Verify(_)
-            ),
-            Self::User(command) => matches!(command, user::Command::List(_)),
-            Self::Org(command) => matches!(command, org::Command::List(_)),
-            Self::Bucket(command) => matches!(command, bucket::Command::List(_)),
-            Self::Residue(command) => !matches!(command, residue::Command::Scrub(_)),
-            Self::Downgrade(command) => matches!(command, downgrade::Command::Check(_)),
-            Self::Backup(command) => matches!(command, backup::Command::Export(_)),
-            _ => false,
-        }
-    }
-}
-
-/// Runs the command. `program` is the complete definition, for completions and manual pages.
+/// Runs the command. `only_reads` says that it does not change the database; `program` makes the
+/// complete definition, for completions and manual pages.
 ///
 /// # Errors
 /// The errors of the command; [`ErrorKind::Usage`] for `--previous` with a command that changes
 /// the database or does not read one.
-pub fn dispatch(command: Command, program: clap::Command, session: &Session) -> Result<Outcome> {
-    if session.previous() && !command.only_reads() {
+pub fn dispatch(
+    command: Command,
+    only_reads: bool,
+    program: fn() -> clap::Command,
+    session: &Session,
+) -> Result<Outcome> {
+    if session.previous() && !only_reads {
         return Err(Error::new(
             ErrorKind::Usage,
             "--previous is for commands that only read the database",
@@ -204,8 +185,8 @@ pub fn dispatch(command: Command, program: clap::Command, session: &Session) -> 
         Command::Compact(args) => commands::compact::run(args, session),
         Command::Backup(command) => commands::backup::run(command, session),
         Command::Token(command) => commands::token::run(command, session),
-        Command::Completions(args) => commands::completions::run(&args, program, session),
-        Command::Man(args) => commands::man::run(&args, program, session),
+        Command::Completions(args) => commands::completions::run(&args, program(), session),
+        Command::Man(args) => commands::man::run(&args, program(), session),
     }
 }
 

@@ -4,10 +4,10 @@
 mod args;
 mod change;
 mod commands;
-mod database_argument;
 pub mod exit;
 mod globals;
 pub mod host;
+mod reading;
 mod session;
 mod suggestions;
 pub mod terminal;
@@ -17,34 +17,35 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
+use crate::cli::reading::Reading;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::Ui;
 
 /// The complete command definition, for completions, manual pages and tests.
 #[must_use]
 pub fn command() -> clap::Command {
-    database_argument::add_to(args::Cli::command())
+    reading::with_database_argument(args::Cli::command())
 }
 
 /// Runs the program with the process's arguments, streams and environment.
 #[must_use]
 pub fn run() -> ExitCode {
     forbid_core_dumps();
-    let cli = match parse(std::env::args_os().collect()) {
-        Ok(cli) => cli,
+    let (cli, only_reads) = match parse(std::env::args_os().collect()) {
+        Ok(parsed) => parsed,
         Err(refused) => return terminal::usage::answer(&refused),
     };
     anstream::ColorChoice::from(cli.globals.color).write_global();
     let ui = Ui::new(&cli.globals);
     let session = Session::new(cli.globals, ui);
-    match args::dispatch(cli.command, command(), &session) {
+    match args::dispatch(cli.command, only_reads, command, &session) {
         Ok(outcome) => outcome.into(),
         Err(error) => session.ui().fail(&session.advise(error)),
     }
 }
 
-/// Parses the arguments of the process.
-fn parse(arguments: Vec<OsString>) -> Result<args::Cli, clap::Error> {
+/// Parses the arguments of the process. Also returns whether the command only reads the database.
+fn parse(arguments: Vec<OsString>) -> Result<(args::Cli, bool), clap::Error> {
     let mut program = command();
     let matches = program
         .try_get_matches_from_mut(&arguments)
@@ -52,11 +53,11 @@ fn parse(arguments: Vec<OsString>) -> Result<args::Cli, clap::Error> {
             suggestions::correct(&mut refused, &program, &arguments);
             refused
         })?;
-    let database = database_argument::given(&matches);
+    let reading = Reading::of(&matches);
     let mut cli =
         args::Cli::from_arg_matches(&matches).map_err(|refused| refused.format(&mut program))?;
-    cli.globals.db = database.or(cli.globals.db);
-    Ok(cli)
+    cli.globals.db = reading.database.or(cli.globals.db);
+    Ok((cli, reading.only_reads))
 }
 
 /// A core dump would contain tokens. There is nothing to do if the system refuses.

@@ -1,15 +1,16 @@
-//! The database as a plain argument of commands that only read: `boltkey status influxd.bolt`.
+//! The commands that only read the database. They accept `--previous`, and the database as a plain
+//! argument: `boltkey status influxd.bolt`.
 
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 
-/// The commands that take it. The others change the database, and name it with `--db`, or have
-/// another plain argument.
+/// These commands.
 const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["check"],
     &["auth", "list"],
+    &["auth", "show"],
     &["auth", "verify"],
     &["user", "list"],
     &["org", "list"],
@@ -26,8 +27,8 @@ const COMMANDS: &[&[&str]] = &[
 /// The name of the argument among those of a command.
 const NAME: &str = "database-argument";
 
-/// Adds the argument to the commands that take it.
-pub fn add_to(program: Command) -> Command {
+/// Adds the argument for the database.
+pub fn with_database_argument(program: Command) -> Command {
     COMMANDS
         .iter()
         .fold(program, |program, path| add(program, path))
@@ -35,6 +36,10 @@ pub fn add_to(program: Command) -> Command {
 
 fn add(command: Command, path: &[&str]) -> Command {
     let Some((name, rest)) = path.split_first() else {
+        // `auth show` has an ID there.
+        if command.get_positionals().next().is_some() {
+            return command;
+        }
         let argument = Arg::new(NAME)
             .value_name("DATABASE")
             .value_parser(value_parser!(PathBuf))
@@ -46,12 +51,27 @@ fn add(command: Command, path: &[&str]) -> Command {
     command.mut_subcommand(name, |subcommand| add(subcommand, rest))
 }
 
-/// The path that was given as a plain argument.
-pub fn given(matches: &ArgMatches) -> Option<PathBuf> {
-    let mut matches = matches;
-    while let Some((_, of_subcommand)) = matches.subcommand() {
-        matches = of_subcommand;
+/// What the arguments say of the database.
+pub struct Reading {
+    /// The path that was given as a plain argument.
+    pub database: Option<PathBuf>,
+    /// Whether the command only reads the database.
+    pub only_reads: bool,
+}
+
+impl Reading {
+    /// Of the parsed arguments.
+    pub fn of(matches: &ArgMatches) -> Self {
+        let mut innermost = matches;
+        let mut path = Vec::new();
+        while let Some((name, of_subcommand)) = innermost.subcommand() {
+            path.push(name);
+            innermost = of_subcommand;
+        }
+        let database = innermost.try_get_one::<PathBuf>(NAME);
+        Self {
+            database: database.ok().flatten().cloned(),
+            only_reads: COMMANDS.contains(&path.as_slice()),
+        }
     }
-    let path = matches.try_get_one::<PathBuf>(NAME);
-    path.ok().flatten().cloned()
 }
