@@ -8,12 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
-use crate::metadata::check::{Checker, text};
+use crate::metadata::check::{Checker, MOST_OF_A_CODE, text};
 use crate::metadata::go_json::{self, Field, Kind};
 use crate::metadata::names;
-
-/// At most this many findings of a bucket are reported.
-pub(super) const MOST: usize = 100;
 
 const ID: &[Field] = &[("id", Kind::Id)];
 const TIMED: &[Field] = &[
@@ -67,12 +64,23 @@ impl Checker<'_> {
         bucket: &[u8],
         decode: &dyn Fn(&[u8]) -> std::result::Result<(), String>,
     ) -> Result<()> {
+        self.each_record(bucket, |_, key, value| {
+            decode(value)
+                .err()
+                .map(|why| undecodable(bucket, key, &why))
+        })
+    }
+
+    /// Reports what `judge` finds in the records of a bucket, at most as many as are listed.
+    pub(super) fn each_record(
+        &mut self,
+        bucket: &[u8],
+        judge: impl Fn(&Self, &[u8], &[u8]) -> Option<Finding>,
+    ) -> Result<()> {
         let mut found = Vec::new();
         let damage = self.snapshot.scan(bucket, &mut |key, value| {
-            if let Err(why) = decode(value) {
-                found.push(undecodable(bucket, key, &why));
-            }
-            if found.len() < MOST {
+            found.extend(judge(self, key, value));
+            if found.len() < MOST_OF_A_CODE {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())

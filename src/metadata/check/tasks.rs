@@ -6,15 +6,12 @@ use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding, Severity};
-use crate::metadata::check::{Checker, place, text};
+use crate::metadata::check::{Checker, MOST_OF_A_CODE, place, text};
 use crate::metadata::go_json::{self, Field, Kind};
 use crate::metadata::{Id, names};
 
 /// The number of tasks that influxd reads when it starts (`TaskDefaultPageSize`).
 const READ_AT_START: u64 = 100;
-
-/// At most this many unreadable records are reported.
-const MOST: usize = 100;
 
 /// The fields of a task (`kv/task.go`).
 const TASK: &[Field] = &[
@@ -113,7 +110,7 @@ impl Checker<'_> {
                     let tasks = if at_start { &mut first } else { &mut later };
                     tasks.entry(task.org).or_default().push(task.id);
                 }
-                Err(why) if found.len() < MOST => {
+                Err(why) if found.len() < MOST_OF_A_CODE => {
                     found.push(unreadable(key, &why, at_start));
                 }
                 Err(_) => {}
@@ -165,7 +162,7 @@ impl Checker<'_> {
         let mut found = Vec::new();
         let damage = self.snapshot.scan(names::TASK_RUNS, &mut |key, value| {
             if let Err(why) = run(key, value)
-                && found.len() < MOST
+                && found.len() < MOST_OF_A_CODE
             {
                 let at = format!("{}/{}", text(names::TASK_RUNS), text(key));
                 let at_start = task_of(key).is_some_and(|id| tasks.contains(&id));
