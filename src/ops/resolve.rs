@@ -241,27 +241,11 @@ fn listed(names: Vec<&str>) -> String {
 /// compares only the start of long names.
 fn distance(one: &str, other: &str) -> usize {
     const LONGEST: usize = 64;
-    let letters = |name: &str| -> Vec<char> {
+    let start = |name: &str| -> String {
         let small = name.chars().flat_map(char::to_lowercase);
         small.take(LONGEST).collect()
     };
-    let (one, other) = (letters(one), letters(other));
-    // A row of the table holds the distances between the first letters of `one` and each start of
-    // `other`.
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (n, c) in one.iter().enumerate() {
-        let mut left = n + 1;
-        let mut next = vec![left];
-        for (d, pair) in other.iter().zip(row.windows(2)) {
-            let [diagonal, above] = *pair else { continue };
-            left = (diagonal + usize::from(c != d))
-                .min(above + 1)
-                .min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+    strsim::levenshtein(&start(one), &start(other))
 }
 
 #[cfg(test)]
