@@ -117,6 +117,20 @@ enum Lock {
     Unsupported(io::Error),
 }
 
+impl Lock {
+    /// The result of an attempt; `None` if another process holds the lock.
+    fn of(attempt: Result<(), TryLockError>, path: &Path) -> Result<Option<Self>> {
+        match attempt {
+            Ok(()) => Ok(Some(Self::Taken)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
+                Ok(Some(Self::Unsupported(cause)))
+            }
+            Err(TryLockError::Error(cause)) => Err(cause).at("lock", path),
+        }
+    }
+}
+
 /// What a lock is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
@@ -149,14 +163,7 @@ impl Access {
 fn wait_for(access: Access, file: &File, path: &Path, options: &LockOptions) -> Result<Lock> {
     let started = Instant::now();
     loop {
-        let lock = match access.try_lock(file) {
-            Ok(()) => Some(Lock::Taken),
-            Err(TryLockError::WouldBlock) => None,
-            Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {
-                Some(Lock::Unsupported(cause))
-            }
-            Err(TryLockError::Error(cause)) => return Err(cause).at("lock", path),
-        };
+        let lock = Lock::of(access.try_lock(file), path)?;
         let mut elsewhere = Vec::new();
         if let Some(lock) = lock {
             elsewhere = access.held_elsewhere(file, path);
@@ -350,6 +357,13 @@ mod tests {
         let refused = lock_exclusive(&opened, &path, &LockOptions::default()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Refused);
         assert!(refused.message().contains("was replaced"));
+    }
+
+    #[test]
+    fn where_there_are_no_locks_writing_has_to_be_asked_for() {
+        let none = Err(TryLockError::Error(rustix::io::Errno::NOLCK.into()));
+        let lock = Lock::of(none, Path::new("influxd.bolt")).unwrap();
+        assert!(matches!(lock, Some(Lock::Unsupported(_))));
     }
 
     #[test]
