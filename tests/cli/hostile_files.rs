@@ -38,6 +38,22 @@ impl Place {
         path
     }
 
+    /// The same store, of the other engine.
+    pub fn redb(&self, name: &str) -> PathBuf {
+        self.store("influxd.bolt");
+        let to_redb = [
+            "convert",
+            "--db",
+            "influxd.bolt",
+            "--engine",
+            "redb",
+            "--out",
+            name,
+        ];
+        self.done(&to_redb);
+        self.path(name)
+    }
+
     /// Runs the program in the limited address space.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let inner = program(self.0.path(), &self.path("home"));
@@ -101,17 +117,9 @@ const COMMANDS: [&[&str]; 13] = [
 #[test]
 fn false_lengths_are_refused() {
     let place = Place::new();
-    let sound = place.store("influxd.bolt");
+    place.redb("long.redb");
+    let sound = place.path("influxd.bolt");
     fs::write(place.path("tok"), "a-token").unwrap();
-    place.done(&[
-        "convert",
-        "--db",
-        "influxd.bolt",
-        "--engine",
-        "redb",
-        "--out",
-        "long.redb",
-    ]);
     fs::copy(&sound, place.path("long.bolt")).unwrap();
     fs::write(place.path("long.txt"), "id,token,\"").unwrap();
     let lengths = [

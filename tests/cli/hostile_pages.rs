@@ -156,17 +156,7 @@ fn store(path: &Path) {
 #[test]
 fn a_page_of_four_gigabytes_is_never_allocated() {
     let place = Place::new();
-    place.store("influxd.bolt");
-    place.done(&[
-        "convert",
-        "--db",
-        "influxd.bolt",
-        "--engine",
-        "redb",
-        "--out",
-        "influxd.redb",
-    ]);
-    let path = place.path("influxd.redb");
+    let path = place.redb("influxd.redb");
     store(&path);
     let sound = Forgery {
         bytes: fs::read(&path).unwrap(),
