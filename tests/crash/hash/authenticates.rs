@@ -137,7 +137,8 @@ fn what_authenticated_before_does_so_after() {
     let base = open(Engine::Bolt, &base).unwrap();
     let (base, _) = Model::copy_of(&*base).unwrap();
     let config = ProptestConfig {
-        cases: 48,
+        // On average 78 tokens each: far more than the minimum, which chance must not miss.
+        cases: 64,
         max_shrink_iters: 60,
         failure_persistence: None,
         ..ProptestConfig::default()
