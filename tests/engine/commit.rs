@@ -323,7 +323,8 @@ fn contents_of_redb_are_what_the_model_says() {
 
 fn contents_are_what_the_model_says(engine: Engine) {
     let config = ProptestConfig {
-        cases: 12,
+        // About 2,300 commits, far more than the minimum: chance must not miss it.
+        cases: 16,
         max_shrink_iters: 10,
         ..ProptestConfig::default()
     };
