@@ -8,10 +8,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::tsm;
+use crate::ops::backup::full_restore::{Answer, full_restore};
 use crate::ops::backup::source::{Backup, FileState, Kind, Role};
 use crate::ops::backup::sql;
 use crate::ops::backup::summary::{NamedShard, StoreFacts, Summary, look};
-use crate::ops::backup::supplied_token::{Answer, Supplied, full_restore, supplied};
+use crate::ops::backup::supplied_token::{Supplied, supplied};
 use crate::secret::Token;
 use crate::store::{OpenOptions, Store};
 

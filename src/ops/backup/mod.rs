@@ -5,14 +5,15 @@
 //! | [`export`], `export_targets` | `backup export`, and the folder or tar stream it writes to |
 //! | [`inspect`] | `backup inspect` |
 //! | [`token`], [`backup_copy`] | `backup token`, and the copy of the backup that it writes |
-//! | [`restore`], [`content`], `shards` | `backup restore`, and the new store |
-//! | [`operator_access`] | whether the supplied operator token, or a new one, opens the new store |
-//! | [`replaced_store`], [`restore_target`] | the store that a restore replaces, and how the new files take its place |
+//! | [`restore`], [`backup_store`], `shards` | `backup restore`, and the new store |
+//! | [`supplied_token`] | whether the supplied operator token opens the backup |
+//! | [`restored_access`] | the operator token of the new store: the supplied one, or a new one |
+//! | [`full_restore`] | what `influx restore --full` does with the backup |
+//! | [`replaced_store`], [`move_into_place`] | the store that a restore replaces, and how the new files take its place |
 //! | [`source`], [`folder`], `backup_files`, `tar_reader`, `verify` | reading a backup: its files, and whether they are complete and undamaged |
-//! | [`manifest`], [`checksum_manifest`] | what `influx backup` and `backup export` write beside the stores |
-//! | `pack`, `sql` | compressed files; the SQLite file |
+//! | [`influx_manifest`], [`checksum_manifest`] | what `influx backup` and `backup export` write beside the stores |
+//! | `compression`, `sql` | compressed files; the SQLite file |
 //! | [`summary`] | what a store holds, without secrets |
-//! | [`operator`] | operator tokens: supplied ones, and what `influx restore --full` answers |
 
 pub mod backup_copy;
 mod backup_files;
@@ -22,9 +23,12 @@ mod compression;
 pub mod export;
 mod export_targets;
 pub mod folder;
+pub mod full_restore;
 pub mod influx_manifest;
 pub mod inspect;
 pub mod move_into_place;
+#[cfg(test)]
+mod operator_token_tests;
 pub mod replaced_store;
 pub mod restore;
 #[cfg(test)]

@@ -37,6 +37,14 @@ pub enum Kind {
     Database,
 }
 
+impl Kind {
+    /// Whether `influx restore` accepts it as it is.
+    #[must_use]
+    pub fn has_manifest(self) -> bool {
+        self == Self::Influx
+    }
+}
+
 /// A file that the backup should contain.
 #[derive(Debug, Clone)]
 pub struct Expected {

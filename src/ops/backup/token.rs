@@ -14,9 +14,10 @@ use crate::metadata::new_authorization::{Kept, NewAuthorization};
 use crate::metadata::permission::of_operator;
 use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorization, names};
 use crate::ops::auth::list::{AuthDetails, Lister};
+use crate::ops::backup::full_restore::{Answers, full_restore};
 use crate::ops::backup::source::{Backup, Kind};
 use crate::ops::backup::summary::{StoreFacts, look};
-use crate::ops::backup::supplied_token::{Answers, full_restore, supplied};
+use crate::ops::backup::supplied_token::supplied;
 use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::{all_decoded, known_schema, verify_structure};
 use crate::ops::timestamp::Timestamp;
@@ -94,7 +95,7 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let after = look(&preview)?;
     let answers = full_restore(&preview, &after, None)?;
     let lister = Lister::of_one(&preview, after.catalog, id, false)?;
-    if answers.cli_before_28 != crate::ops::backup::supplied_token::Answer::Ok {
+    if answers.cli_before_28 != crate::ops::backup::full_restore::Answer::Ok {
         return Err(
             refused("influx restore --full would not succeed with this token either")
                 .with_hint("boltkey backup inspect shows what is wrong with the operator tokens"),

@@ -15,10 +15,10 @@ use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::Storage;
+use crate::ops::backup::full_restore::Answer;
 use crate::ops::backup::inspect::{FullRestore, Inspected, MaybeSummary, inspect};
 use crate::ops::backup::source::{Kind, State};
 use crate::ops::backup::summary::Summary;
-use crate::ops::backup::supplied_token::Answer;
 
 /// Options of `backup inspect`.
 #[derive(Debug, Args)]

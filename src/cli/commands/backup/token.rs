@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::backup::backup_copy::{could_write, write};
-use crate::ops::backup::supplied_token::Answers;
+use crate::ops::backup::full_restore::Answers;
 use crate::ops::backup::token;
 use crate::ops::backup::token::Plan;
 use crate::ops::commit::write_token;
@@ -184,9 +184,9 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Restore {
     #[serde(rename = "cliBefore28")]
-    cli_before_28: crate::ops::backup::supplied_token::Answer,
+    cli_before_28: crate::ops::backup::full_restore::Answer,
     #[serde(rename = "cli28")]
-    cli_28: crate::ops::backup::supplied_token::Answer,
+    cli_28: crate::ops::backup::full_restore::Answer,
 }
 
 impl From<Answers> for Restore {
