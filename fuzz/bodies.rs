@@ -5,7 +5,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use boltkey::cli::host::config::{Format, settings};
@@ -14,7 +14,7 @@ use boltkey::finding::Severity;
 use boltkey::metadata::authenticate::{TokenIndexes, judge};
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::metadata::{Authorization, Can, Catalog, TokenHash, check, names, tsm};
-use boltkey::ops::apply::{Generated, List, Secrets};
+use boltkey::ops::apply::{List, Secrets};
 use boltkey::secret::Token;
 use boltkey::store::bolt::Bolt;
 use boltkey::store::redb::Redb;
@@ -35,8 +35,12 @@ pub fn list(data: &[u8]) {
             Ok(Token::new(path.display().to_string()))
         }
 
-        fn generated(&mut self, path: &Path) -> Result<Generated, Error> {
-            Ok(Generated::ToMake(path.to_owned()))
+        fn token_if_there(&mut self, _: &Path) -> Result<Option<Token>, Error> {
+            Ok(None)
+        }
+
+        fn full_path(&self, path: &Path) -> PathBuf {
+            path.to_owned()
         }
     }
     let Ok(text) = std::str::from_utf8(data) else {

@@ -1,10 +1,10 @@
 //! The commands that change tokens, users and organizations, for tests that interrupt them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use boltkey::metadata::{Id, names, password};
-use boltkey::ops::apply::{self, Generated, List, Secrets};
+use boltkey::ops::apply::{self, List, Secrets};
 use boltkey::ops::auth::create::Grants;
 use boltkey::ops::commit::SideFiles;
 use boltkey::ops::resolve::By;
@@ -98,8 +98,12 @@ impl Secrets for Files {
         Ok(Token::new(format!("the token of {}", path.display())))
     }
 
-    fn generated(&mut self, path: &Path) -> boltkey::Result<Generated> {
-        Ok(Generated::ToMake(path.to_owned()))
+    fn token_if_there(&mut self, _: &Path) -> boltkey::Result<Option<Token>> {
+        Ok(None)
+    }
+
+    fn full_path(&self, path: &Path) -> PathBuf {
+        path.to_owned()
     }
 }
 

@@ -17,9 +17,7 @@ use crate::cli::terminal::secret_input::{Secret, read_secret_file};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
 use crate::metadata::Id;
-use crate::ops::apply::{
-    Action, Generated, Kind, List, Options, Plan, PlannedChange, Secrets, plan,
-};
+use crate::ops::apply::{Action, Kind, List, Options, Plan, PlannedChange, Secrets, plan};
 use crate::ops::auth::delete::DeletedAuthorization;
 use crate::ops::commit::SideFiles;
 use crate::secret::Token;
@@ -223,14 +221,16 @@ impl Secrets for Files<'_> {
         self.read(&Secret::TOKEN, path)
     }
 
-    fn generated(&mut self, path: &Path) -> Result<Generated> {
+    fn token_if_there(&mut self, path: &Path) -> Result<Option<Token>> {
         match self.read(&Secret::TOKEN, path) {
-            Ok(token) => Ok(Generated::Made(token)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Ok(Generated::ToMake(self.path(path)))
-            }
+            Ok(token) => Ok(Some(token)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn full_path(&self, path: &Path) -> PathBuf {
+        self.path(path)
     }
 }
 

@@ -1,16 +1,20 @@
 //! `apply`: changes a store to match a declarative list of organizations, users and tokens. Matching
 //! entries are not changed, so a second run changes nothing.
 
+mod generate;
 mod list;
 mod orgs_and_users;
 mod parser;
+mod place;
+mod secret_files;
 mod tokens;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use list::{Generated, List, Secrets};
+pub use list::List;
+pub use secret_files::Secrets;
 
 use crate::error::Result;
 use crate::metadata::{Catalog, Id};

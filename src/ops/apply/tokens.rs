@@ -11,7 +11,7 @@ use crate::metadata::{
     Can, Catalog, Id, Organization, User, authorization, description_tags, names, permission,
 };
 use crate::ops::apply::list::{Grants, List, Said, Token};
-use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work};
+use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work, generate};
 use crate::ops::auth::create::known_type;
 use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
@@ -243,14 +243,7 @@ fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> R
         }
     };
     if matches!(said.value.value, Value::Generated) {
-        let why = format!(
-            "the store has this token ({}), but its file is missing; no new token is generated",
-            found.id
-        );
-        return Err(place.refused(why).with_hint(format!(
-            "restore the file, or replace the value: boltkey auth rotate {} --token-out FILE",
-            found.id
-        )));
+        return Err(generate::file_is_gone(place, found.id));
     }
     let same_value = match in_use {
         None => false,
