@@ -67,7 +67,7 @@ impl OutArgs {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] when report and tokens would both go to standard output; otherwise the
-    /// errors of [`OutputFile::create`] and [`read_secret`].
+    /// errors of [`OutputFile::create`] and of reading a secret.
     pub fn open(&self, session: &Session) -> Result<Output> {
         let to_stdout = self.out == Path::new("-");
         if to_stdout && session.ui().json() {

@@ -15,6 +15,7 @@ pub mod downgrade;
 pub mod explain;
 pub mod hash;
 pub mod locate;
+pub mod login_gains;
 pub mod man;
 pub mod org;
 pub mod recover;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::change::{ChangeCommand, Ending, Look, NewToken, View};
+use crate::cli::commands::login_gains::LoginGains;
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::closed_stdout;
@@ -115,7 +116,7 @@ impl ValueArgs {
     /// Reads the value before the lock is taken.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for an invalid hash; otherwise the errors of [`read_secret`].
+    /// [`ErrorKind::Usage`] for an invalid hash; otherwise the errors of [`read_secret_file`].
     pub fn read(&self, session: &Session) -> Result<Making> {
         let wanted = match self.store {
             StoreArg::Auto => StorageChoice::Auto,
@@ -362,9 +363,8 @@ struct Report<'a> {
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
-    /// Set if a login may gain permissions.
     #[serde(flatten)]
-    login: Option<Login<'a>>,
+    login: Option<LoginGains<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_out: Option<String>,
     #[serde(skip)]
@@ -373,15 +373,6 @@ struct Report<'a> {
     source: Source,
     #[serde(skip)]
     action: Action,
-}
-
-/// The user whose login has the token's permissions while the token exists.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Login<'a> {
-    login: Option<&'a str>,
-    /// Whether it had them before.
-    login_had_power: bool,
 }
 
 impl<'a> Report<'a> {
@@ -396,10 +387,7 @@ impl<'a> Report<'a> {
             authorization: &token.entry,
             changed,
             dry_run,
-            login: token.login_had_power.map(|login_had_power| Login {
-                login: token.entry.user,
-                login_had_power,
-            }),
+            login: LoginGains::of(token),
             token_out: token_out.map(|path| path.display().to_string()),
             kept: storage_text(token),
             source: of.source,
@@ -465,28 +453,8 @@ impl Human for Report<'_> {
         let shown = self.source == Source::Generated && self.token_out.is_none();
         write_auth_details(self.authorization, self.dry_run || !shown, out)?;
         writeln!(out, "Storage:      {}", self.kept)?;
-        if let Some(Login {
-            login: Some(user),
-            login_had_power,
-        }) = self.login
-        {
-            let user = printable(user);
-            let power = match self.authorization.kind {
-                Kind::Operator => "operator power",
-                _ => "these permissions",
-            };
-            if login_had_power {
-                writeln!(
-                    out,
-                    "Login:        {user} has {power} when signed in, as before"
-                )?;
-            } else {
-                writeln!(
-                    out,
-                    "Login:        {user} gains {power} when signed in, while the token \
-                     exists"
-                )?;
-            }
+        if let Some(login) = &self.login {
+            login.write(self.authorization.kind, out)?;
         }
         Ok(())
     }
