@@ -1,18 +1,16 @@
 //! `recover operator`.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::fixtures;
 use crate::fixtures::{fixture, gzip};
 use crate::sandbox::on;
-use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, arguments, is_sound, mode, text};
-use crate::support::program::BOLTKEY;
+use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, arguments, is_sound, text};
 
 /// The same in the words of `influxd recovery auth create-operator`.
 const ALIAS: &[&str] = &["auth", "create-operator"];
@@ -116,97 +114,6 @@ fn of_several_one_has_to_be_named() {
 }
 
 #[test]
-fn a_token_goes_into_a_new_private_file() {
-    let scene = Scene::new();
-    let database = scene.store(SEVERAL);
-    let out = scene.path("token");
-    let to_file = [FOR_ALICE, &["--token-out", text(&out)]].concat();
-    let ran = scene.run(RECOVER, &database, &to_file).ok();
-    let token = fs::read_to_string(&out).unwrap();
-    assert_eq!((token.len(), mode(&out)), (89, 0o600));
-    assert!(token.ends_with('\n'));
-    assert!(!ran.stdout.contains(token.trim_end()), "{ran:?}");
-    assert!(ran.stdout.contains(text(&out)));
-    assert!(scene.is_operator(&database, &token));
-
-    // An existing file stays the same, and so does the database.
-    let (before, operators) = (fs::read(&database).unwrap(), scene.operators(&database));
-    symlink(scene.path("nowhere"), scene.path("link")).unwrap();
-    fs::create_dir(scene.path("folder")).unwrap();
-    for (name, words) in [
-        ("token", ["exists already", "name a new file"]),
-        ("link", ["exists already", "name a new file"]),
-        ("folder", ["exists already", "name a new file"]),
-        ("influxd.bolt", ["exists already", "name a new file"]),
-        ("missing/token", ["No such file", "the folder must exist"]),
-    ] {
-        let path = scene.path(name);
-        for dry in [&[][..], &["-n"]] {
-            let extra = [FOR_ALICE, &["--token-out", text(&path)], dry].concat();
-            let ran = scene.run(RECOVER, &database, &extra).code(1);
-            ran.tells(&[text(&path), "nothing was changed"])
-                .tells(&words);
-            assert!(!ran.stderr.contains("standard output"), "{ran:?}");
-            assert_eq!(ran.stdout, "");
-        }
-    }
-    let dash = [FOR_ALICE, &["--token-out", "-"]].concat();
-    scene
-        .run(RECOVER, &database, &dash)
-        .code(2)
-        .tells(&["standard output"]);
-    assert_eq!(fs::read(&database).unwrap(), before);
-    assert_eq!(fs::read_to_string(&out).unwrap(), token);
-    assert_eq!(scene.operators(&database), operators);
-    assert_eq!(scene.names(), ["folder", "influxd.bolt", "link", "token"]);
-
-    // A change that fails takes its file away again.
-    let damaged = scene.path("damaged.bolt");
-    fs::write(&damaged, fixtures::damaged("page-shared")).unwrap();
-    let extra = ["--token-out", text(&scene.path("another"))].map(str::to_owned);
-    let ran = scene
-        .sandbox
-        .run([on(RECOVER, &damaged), extra.to_vec()].concat());
-    ran.code(5);
-    assert!(!scene.path("another").exists());
-}
-
-#[test]
-fn a_copy_is_kept_of_the_database_as_it_was() {
-    for redb in [false, true] {
-        let scene = Scene::new();
-        let database = if redb {
-            scene.redb(ONE)
-        } else {
-            scene.store(ONE)
-        };
-        let before = fs::read(&database).unwrap();
-        let copy = scene.path("copy");
-        scene
-            .run(RECOVER, &database, &["--keep-copy", text(&copy)])
-            .ok();
-        assert_eq!(fs::read(&copy).unwrap(), before);
-        assert_eq!(mode(&copy), 0o600);
-        assert_ne!(fs::read(&database).unwrap(), before);
-
-        let before = fs::read(&database).unwrap();
-        let ran = scene
-            .run(RECOVER, &database, &["--keep-copy", text(&copy)])
-            .code(1);
-        ran.tells(&[text(&copy), "exists already", "nothing was changed"]);
-        assert_eq!(fs::read(&database).unwrap(), before);
-
-        // If the token's file can't be made, the complete copy stays and is named.
-        let (second, token) = (scene.path("second"), scene.path("missing/token"));
-        let extra = ["--keep-copy", text(&second), "--token-out", text(&token)];
-        let ran = scene.run(RECOVER, &database, &extra).code(1);
-        ran.tells(&["nothing was changed", "the copy", text(&second), "is kept"]);
-        assert_eq!(fs::read(&second).unwrap(), before);
-        assert_eq!(fs::read(&database).unwrap(), before);
-    }
-}
-
-#[test]
 fn a_dry_run_says_all_and_changes_nothing() {
     let scene = Scene::new();
     // In the sandbox: nothing there may change, nor come to be.
@@ -280,22 +187,6 @@ fn a_token_that_can_not_be_printed_is_told_with_the_way_on() {
             }
         }
     }
-}
-
-#[test]
-fn a_closed_standard_output_is_no_obstacle_to_a_token_in_a_file() {
-    let scene = Scene::new();
-    let database = scene.store(ONE);
-    let out = scene.path("token");
-    let status = Command::new("/bin/sh")
-        .args(["-c", "exec \"$0\" \"$@\" >&-", BOLTKEY])
-        .args(arguments(RECOVER, &database, &["--token-out", text(&out)]))
-        .env_clear()
-        .current_dir(scene.folder.path())
-        .status()
-        .unwrap();
-    assert_eq!(status.code(), Some(0));
-    assert!(scene.is_operator(&database, &fs::read_to_string(&out).unwrap()));
 }
 
 #[test]

@@ -1,22 +1,21 @@
 //! Files beside the database can't be written, the disk is full, or nobody reads the output. Either
 //! the change is not made, or it is made and no new token is lost.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
 use boltkey::store::Engine;
-use memchr::memmem;
 
-use crate::simultaneous_runs::{LiveStore, authenticates, made};
+use crate::simultaneous_runs::LiveStore;
 use crate::support::program::{BOLTKEY, limited, said};
 
-const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];
+pub const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];
 
 /// The command changed nothing, said so, and left only files of these names.
 #[track_caller]
-fn unchanged(store: &LiveStore, before: &[u8], output: &Output, names: &[&str]) -> String {
+pub fn unchanged(store: &LiveStore, before: &[u8], output: &Output, names: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     let text = said(output);
@@ -28,7 +27,7 @@ fn unchanged(store: &LiveStore, before: &[u8], output: &Output, names: &[&str]) 
     text
 }
 
-fn name(store: &LiveStore) -> String {
+pub fn name(store: &LiveStore) -> String {
     let name = store.database.file_name().unwrap();
     name.to_str().unwrap().to_owned()
 }
@@ -59,30 +58,6 @@ fn what_stands_there_already_stays() {
         }
     }
     println!("cases: files {runs}");
-}
-
-/// The copy is complete before the token is looked at, so it stays, and is named.
-#[test]
-fn a_copy_that_was_kept_is_named() {
-    for engine in ENGINES {
-        let store = LiveStore::new(engine, "fresh-2.9.1");
-        let database = name(&store);
-        let before = store.bytes();
-        for (copy, token) in [("copy", "missing/token"), ("same", "same")] {
-            let mut command = store.recovery(&["--keep-copy", copy, "--token-out", token]);
-            let output = command.output().unwrap();
-            let text = unchanged(&store, &before, &output, &[copy, &database]);
-            assert!(
-                text.contains(copy) && text.contains("complete and is kept"),
-                "{text}"
-            );
-            let metadata = fs::metadata(store.path(copy)).unwrap();
-            assert_eq!(metadata.mode() & 0o7777, 0o600);
-            assert!(fs::read(store.path(copy)).unwrap() == before);
-            fs::remove_file(store.path(copy)).unwrap();
-        }
-    }
-    println!("cases: files 4");
 }
 
 /// Files can't grow, so neither a copy nor a token can be written; later the database can't grow.
@@ -164,74 +139,4 @@ fn a_folder_that_takes_no_files() {
         }
     }
     println!("cases: files {runs}");
-}
-
-/// What is printed gets lost: the token is in its file, or lost for good, and the text says which.
-#[test]
-fn what_is_printed_is_lost() {
-    let mut runs = 0;
-    for engine in ENGINES {
-        for json in [true, false] {
-            for token_out in [true, false] {
-                for closed_pipe in [true, false] {
-                    let store = LiveStore::new(engine, "fresh-2.9.1");
-                    let before = store.authorizations();
-                    let mut command = store.command(["recover", "operator"]);
-                    if json {
-                        command.arg("--json");
-                    }
-                    if token_out {
-                        command.args(["--token-out", "token"]);
-                    }
-                    if closed_pipe {
-                        let (reader, writer) = std::io::pipe().unwrap();
-                        drop(reader);
-                        command.stdout(writer);
-                    } else {
-                        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-                        command.stdout(full);
-                    }
-                    let output = command.spawn().unwrap().wait_with_output().unwrap();
-                    assert_eq!(output.status.code(), Some(7), "{output:?}");
-                    let text = said(&output);
-                    assert!(!text.contains("nothing was changed"), "{text}");
-                    assert!(text.contains("is stored"), "{text}");
-                    assert_eq!(store.authorizations().len(), before.len() + 1);
-                    if token_out {
-                        let token = fs::read_to_string(store.path("token")).unwrap();
-                        assert!(text.contains("the token is in token"), "{text}");
-                        assert!(authenticates(&store, token.trim_end()));
-                        assert!(!text.contains(token.trim_end()), "the token is told");
-                    } else {
-                        assert!(text.contains("its value is lost"), "{text}");
-                    }
-                    runs += 1;
-                }
-            }
-        }
-    }
-    println!("cases: files {runs}");
-}
-
-/// The token is in its file and on standard output, and nowhere else in the folder.
-#[test]
-fn a_token_is_where_it_was_asked_for_and_nowhere_else() {
-    for engine in ENGINES {
-        let store = LiveStore::new(engine, "fresh-2.9.1");
-        let arguments = ["--token-out", "token", "--keep-copy", "copy", "-v"];
-        let output = store.recovery(&arguments).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let (_, token) = made(&output);
-        assert!(!said(&output).contains(&token));
-        for name in store.names() {
-            let path = store.path(&name);
-            let shown = memmem::find(&fs::read(&path).unwrap(), token.as_bytes()).is_some();
-            assert_eq!(shown, name == "token", "{name}");
-            if name == "token" || name == "copy" {
-                assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
-            }
-        }
-        assert!(authenticates(&store, &token));
-    }
-    println!("cases: files 2");
 }
