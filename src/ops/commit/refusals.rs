@@ -58,7 +58,7 @@ pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
     }
 }
 
-/// Refuses a store with a damaged structure, as [`commit`] does; for a dry run.
+/// Refuses a store with a damaged structure, as [`commit`](super::commit) does; for a dry run.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when the structure is damaged, or as [`nothing_lost`].

@@ -13,11 +13,11 @@
 //! | [`reachability`] | everything that a meta page reaches |
 //! | [`freelist`] | the pages that Bolt would allocate next |
 //! | [`check`] | the structure check |
-//! | [`compact`] | whether a file has nothing that compacting would remove |
+//! | [`export_layout`] | whether a file has nothing that compacting would remove |
 //! | [`unused`] | bytes that no live record uses |
-//! | [`orphans`] | pages that no tree uses and that should not be there |
+//! | [`lost_pages`] | pages that no tree uses and that should not be there |
 //! | [`previous`] | the transaction that the other meta describes |
-//! | [`write`] | changing the file in place in one transaction; new files |
+//! | [`mod@write`] | changing the file in place in one transaction; new files |
 //! | [`codes`] | every kind of finding |
 
 mod batch;

@@ -10,11 +10,11 @@
 //! | [`names`] | names of buckets and tables |
 //! | [`backend`] | the storage that the library reads and writes |
 //! | [`guard`] | its panics and errors |
-//! | [`node`] | the layout of a node
+//! | [`node`] | the layout of a node |
 //! | [`page_lengths`] | the limit for the lengths of pages |
 //! | [`pages`] | the structure check and the bytes of the file |
-//! | [`write`] | one transaction on the device that holds the lock |
-//! | [`create`] | writing a new store |
+//! | [`mod@write`] | one transaction on the device that holds the lock |
+//! | [`mod@create`] | writing a new store |
 //! | [`scrub`] | overwriting unused bytes |
 
 mod backend;

@@ -6,11 +6,11 @@
 //!
 //! | module | knows |
 //! | --- | --- |
-//! | [`rebuild`] | one bucket: merging the old tree with the changes |
+//! | [`mod@rebuild`] | one bucket: merging the old tree with the changes |
 //! | [`pack`], [`encode`] | packing elements into nodes, encoding nodes as pages |
 //! | [`space`] | which pages may be written |
 //! | [`wipe`] | overwriting unused pages |
-//! | [`create`], [`load`] | writing a new file in one pass |
+//! | [`mod@create`], [`load`] | writing a new file in one pass |
 
 mod create;
 mod encode;
