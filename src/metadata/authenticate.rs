@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::error::{ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::{
-    Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names, parallel_pairs,
+    Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, names, parallel_scan,
 };
 use crate::secret::Token;
 use crate::store::Snapshot;
@@ -34,7 +34,7 @@ impl TokenIndex {
     /// When the file can't be read.
     pub fn load(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<(Self, Vec<Finding>)> {
         let mut entries = HashMap::default();
-        let skipped = parallel_pairs::scan(
+        let skipped = parallel_scan::scan(
             snapshot,
             bucket,
             &|some: &mut Vec<_>, key, value| {

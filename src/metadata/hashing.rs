@@ -18,7 +18,7 @@ use crate::metadata::authorization::Undecoded;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::json::{Edit, Object};
 use crate::metadata::{
-    Authorization, Fingerprint, Id, Storage, TokenHash, Variant, fingerprint, names, parallel_pairs,
+    Authorization, Fingerprint, Id, Storage, TokenHash, Variant, fingerprint, names, parallel_scan,
 };
 use crate::secret::Token;
 use crate::store::change::{PairAction, Transform};
@@ -251,7 +251,7 @@ impl StoredTokens {
         let mut stored = Self::default();
         let mut disagreeing = None;
         let mut undecodable = Undecodable::default();
-        let damage = parallel_pairs::scan(
+        let damage = parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|share: &mut Share, key, value| share.add(variant, key, value),
@@ -409,7 +409,7 @@ impl StoredTokens {
             return Ok((entries, 0));
         }
         let mut stray = 0;
-        parallel_pairs::scan(
+        parallel_scan::scan(
             snapshot,
             names::AUTHORIZATION_INDEX,
             &|stray: &mut u64, key, value| {

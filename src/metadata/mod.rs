@@ -20,7 +20,7 @@ pub mod names;
 pub mod new_authorization;
 pub mod new_records;
 pub mod new_store;
-pub mod parallel_pairs;
+pub mod parallel_scan;
 pub mod password;
 pub mod permission;
 pub mod permission_question;

@@ -10,7 +10,7 @@ use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::authorization::{Undecoded, classify};
 use crate::metadata::{
     Authorization, Catalog, Id, Kind, Storage, TokenHash, Variant, authorization, names,
-    parallel_pairs,
+    parallel_scan,
 };
 use crate::ops::auth::list::is_orphaned;
 use crate::store::Snapshot;
@@ -75,7 +75,7 @@ impl TokenCounts {
     /// When the file can't be read.
     pub(in crate::ops) fn of(snapshot: &dyn Snapshot, catalog: &Catalog) -> Result<Self> {
         let mut whole = Self::default();
-        parallel_pairs::scan(
+        parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Part, key, value| part.add(key, value, catalog),

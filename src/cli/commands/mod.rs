@@ -15,7 +15,7 @@ pub mod downgrade;
 pub mod explain;
 pub mod hash;
 pub mod locate;
-pub mod login_gains;
+pub mod login_line;
 pub mod man;
 pub mod org;
 pub mod recover;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::change::{ChangeCommand, Ending, Look, NewToken, View};
-use crate::cli::commands::login_gains::LoginGains;
+use crate::cli::commands::login_line::LoginGains;
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::closed_stdout;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::{Id, TokenHash, Variant, names, parallel_pairs};
+use crate::metadata::{Id, TokenHash, Variant, names, parallel_scan};
 use crate::store::{Inspect, Snapshot};
 
 /// The hashed tokens of a store, and the texts that don't count as residue.
@@ -126,7 +126,7 @@ impl Known {
     pub fn load(snapshot: &dyn Snapshot) -> Result<(Self, Vec<Finding>)> {
         let mut known = Self::default();
         let again = memmem::Finder::new(AGAIN);
-        let mut damage = parallel_pairs::scan(
+        let mut damage = parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Vec<(Id, Proof)>, _, value| part.extend(Proof::of(value, &again)),

@@ -12,7 +12,7 @@ use crate::metadata::authorization::{Undecoded, classify};
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{
-    Authorization, Can, Catalog, Class, Id, Kind, Storage, authorization, names, parallel_pairs,
+    Authorization, Can, Catalog, Class, Id, Kind, Storage, authorization, names, parallel_scan,
 };
 use crate::ops::resolve;
 use crate::store::Snapshot;
@@ -293,7 +293,7 @@ impl Lister {
         sink: &mut impl FnMut(Vec<u8>),
     ) -> Result<Vec<Finding>> {
         let mut undecodable = Undecodable::default();
-        let damage = parallel_pairs::scan(
+        let damage = parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Part, key, value| {

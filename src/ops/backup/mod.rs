@@ -5,7 +5,9 @@
 //! | [`export`], `export_targets` | `backup export`, and the folder or tar stream it writes to |
 //! | [`inspect`] | `backup inspect` |
 //! | [`token`], [`backup_copy`] | `backup token`, and the copy of the backup that it writes |
-//! | [`restore`], [`backup_store`], `shards` | `backup restore`, and the new store |
+//! | [`restore`] | `backup restore`, step by step: the token is checked before any file is made |
+//! | [`backup_store`] | the store of the backup: kept as it is if compact, else laid out anew |
+//! | `shards` | shards of the backup and of the engine folder |
 //! | [`supplied_token`] | whether the supplied operator token opens the backup |
 //! | [`restored_access`] | the operator token of the new store: the supplied one, or a new one |
 //! | [`full_restore`] | what `influx restore --full` does with the backup |

@@ -9,7 +9,7 @@ use crate::metadata::authorization::Undecoded;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::Permission;
 use crate::metadata::{
-    Authorization, Id, Storage, TokenHash, Variant, mapping, names, parallel_pairs, permission,
+    Authorization, Id, Storage, TokenHash, Variant, mapping, names, parallel_scan, permission,
 };
 use crate::ops::commit::all_decoded;
 use crate::secret::Token;
@@ -148,7 +148,7 @@ impl ExistingTokens {
             in_use: lookup.in_indexes(snapshot)?,
             ..Self::default()
         };
-        let damage = parallel_pairs::scan(
+        let damage = parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Self, key, value| {

@@ -13,7 +13,7 @@
 //! | [`reachability`] | everything that a meta page reaches |
 //! | [`freelist`] | the pages that Bolt would allocate next |
 //! | [`check`] | the structure check |
-//! | [`export_layout`] | whether a file has nothing that compacting would remove |
+//! | [`compact_layout`] | whether a file has nothing that compacting would remove |
 //! | [`unused`] | bytes that no live record uses |
 //! | [`lost_pages`] | pages that no tree uses and that should not be there |
 //! | [`previous`] | the transaction that the other meta describes |
@@ -24,7 +24,7 @@ mod batch;
 mod bitmap;
 mod check;
 mod codes;
-mod export_layout;
+mod compact_layout;
 mod freelist;
 mod layout;
 mod lost_pages;
@@ -60,7 +60,7 @@ use reachability::{Reachability, StreamedBucket, find_reachable};
 use read::TopLevel;
 
 pub use codes::Code;
-pub(super) use export_layout::{BEGINNING, begins_compact};
+pub(super) use compact_layout::{BEGINNING, begins_compact};
 pub use write::{USUAL_PAGE_SIZE, create};
 
 /// The magic of a bolt file: its offset and its bytes.
@@ -190,7 +190,7 @@ impl Inspect for Bolt {
     }
 
     fn is_compact(&self) -> Result<bool> {
-        export_layout::is_compact(self)
+        compact_layout::is_compact(self)
     }
 
     fn orphans(&self, visit: &mut dyn FnMut(StaleElement<'_>)) -> Result<Orphans> {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use zeroize::Zeroizing;
 
+use crate::cli::commands::login_line::write_has;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::{permission_text, write_auth_details};
@@ -51,18 +52,7 @@ impl Human for Shown<'_> {
         for permission in &self.entry.permissions {
             writeln!(out, "  {}", printable(&permission_text(permission, true)))?;
         }
-        match self.login {
-            Some(user) => writeln!(
-                out,
-                "Login:        {} has these permissions when signed in, even if the token is \
-                 inactive",
-                printable(user)
-            )?,
-            None => writeln!(
-                out,
-                "Login:        no user has these permissions through this token"
-            )?,
-        }
+        write_has(self.login, out)?;
         if self.orphaned {
             writeln!(
                 out,

@@ -8,11 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
+use crate::cli::commands::login_line::write_keeps;
 use crate::cli::commands::token_report::{Owner, owner};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED};
 use crate::error::Result;
 use crate::metadata::{Id, Kind};
 use crate::ops::auth::list::AuthDetails;
@@ -156,12 +157,7 @@ impl Human for Report<'_> {
         writeln!(out)?;
         write_auth_details(self.authorization, true, out)?;
         if let (Some(user), false) = (self.login, self.authorization.status == "active") {
-            writeln!(
-                out,
-                "Login:        {} keeps these permissions when signed in;\n              \
-                 to remove them, delete the token: boltkey auth delete",
-                printable(user)
-            )?;
+            write_keeps(user, out)?;
         }
         Ok(())
     }

@@ -1,5 +1,4 @@
-//! Whose login gains the permissions of a new token, and whether it had them before: `auth create`,
-//! `auth clone` and `recover operator` say it.
+//! The line `Login:` of every report about a token: whose login has its permissions.
 //!
 //! In InfluxDB a signed-in user has the permissions of all tokens that belong to the user.
 
@@ -53,4 +52,35 @@ impl<'a> LoginGains<'a> {
             ),
         }
     }
+}
+
+/// Writes the line about a token that stays as it is. `user` is its owner, if the user exists.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_has(user: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    match user.map(printable) {
+        Some(user) => writeln!(
+            out,
+            "Login:        {user} has these permissions when signed in, even if the token is \
+             inactive"
+        ),
+        None => writeln!(
+            out,
+            "Login:        no user has these permissions through this token"
+        ),
+    }
+}
+
+/// Writes the line about a token that was switched off. `user` is its owner.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_keeps(user: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "Login:        {} keeps these permissions when signed in;\n              \
+         to remove them, delete the token: boltkey auth delete",
+        printable(user)
+    )
 }
