@@ -222,14 +222,15 @@ pub trait ChangeCommand {
 /// # Errors
 /// The errors of [`run_on`]; [`ErrorKind::NotFound`] when no database was given or found.
 pub fn run<C: ChangeCommand>(command: C, session: &Session) -> Result<Outcome> {
-    run_on(command, session, &session.database()?)
+    run_on(command, session, &session.database_to_change()?)
 }
 
 /// Runs a command on this database.
 ///
 /// # Errors
 /// * the errors of [`ChangeCommand::plan`] and [`ChangeCommand::apply`]
-/// * [`ErrorKind::Confirmation`] when a question must be asked and there is no terminal
+/// * [`ErrorKind::Confirmation`] when a question must be asked and there is no terminal, or it is
+///   not clear which of several stores is meant
 /// * [`ErrorKind::Refused`] when the answer is no, or the store changed after the question
 /// * [`ErrorKind::Incomplete`] when a step at or after the commit failed
 pub fn run_on<C: ChangeCommand>(
@@ -238,6 +239,7 @@ pub fn run_on<C: ChangeCommand>(
     database: &Database,
 ) -> Result<Outcome> {
     let path = database.path();
+    session.must_be_decided(database)?;
     let chosen = command.choose(session, database)?;
     let concerns = match session.dry_run() {
         true => Vec::new(),

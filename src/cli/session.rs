@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::cli::globals::Globals;
-use crate::cli::host::discover::{Environment, discover, strong_passwords, use_hashed_tokens};
+use crate::cli::host::discover::{
+    Environment, Influxds, discover, path_in_quotes, strong_passwords, use_hashed_tokens,
+};
+use crate::cli::host::store_candidates::{other_stores, stores};
 use crate::cli::terminal::report::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::{Schema, lost_records, names};
 use crate::ops::commit::{nothing_lost, verify_structure};
+use crate::ops::locate::Place;
 use crate::ops::previous;
 use crate::store::{
     Description, Inspect, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
@@ -97,15 +101,52 @@ impl Session {
     /// The given or discovered database.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when no database was given or found.
+    /// [`ErrorKind::NotFound`] when no database was given or found, or its path has quotes.
     pub fn database(&self) -> Result<Database> {
-        match &self.globals.db {
-            Some(path) => Ok(Database {
+        let database = match &self.globals.db {
+            Some(path) => Database {
                 path: path.clone(),
                 found: None,
-            }),
-            None => self.find(),
+                rivals: Vec::new(),
+            },
+            None => self.find()?,
+        };
+        match path_in_quotes(&database.path) {
+            Some(error) => Err(error),
+            None => Ok(database),
         }
+    }
+
+    /// Like [`Session::database`], for a command that changes it. It must be clear which store is
+    /// meant, except in a dry run.
+    ///
+    /// # Errors
+    /// Those of [`Session::database`] and [`Session::must_be_decided`].
+    pub fn database_to_change(&self) -> Result<Database> {
+        let database = self.database()?;
+        self.must_be_decided(&database)?;
+        Ok(database)
+    }
+
+    /// Refuses a database that was found, if there are others and nothing decides between them.
+    /// `--yes` makes no choice. A dry run may go on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Confirmation`], listing the stores.
+    pub fn must_be_decided(&self, database: &Database) -> Result<()> {
+        if self.dry_run() || database.rivals.is_empty() {
+            return Ok(());
+        }
+        let path = database.path.display();
+        let why = database.found.as_deref().unwrap_or_default();
+        let message = format!(
+            "several stores exist, and no variable, running server or service decides which one to \
+             change: {path} ({why}), {}",
+            database.rivals.join(", ")
+        );
+        Err(Error::new(ErrorKind::Confirmation, message).with_hint(
+            "pass --db PATH; boltkey locate shows the users, tokens and age of each store",
+        ))
     }
 
     /// Opens the database for reading and prints warnings on standard error.
@@ -227,9 +268,22 @@ impl Session {
         }
     }
 
-    /// Discovers the database and prints its path and the reason.
+    /// Discovers the database. Prints its path, the reason, and the other stores of this host.
     fn find(&self) -> Result<Database> {
-        let found = discover(&Environment::of_process())?;
+        let environment = Environment::of_process();
+        let influxds = Influxds::of(&environment);
+        let found = discover(&environment, &influxds).map_err(|error| {
+            if error.kind() != ErrorKind::NotFound {
+                return error;
+            }
+            match listed(&stores(&environment, &influxds)).as_slice() {
+                [] => error,
+                others => error.and_note(&format!(
+                    "stores in other places of this host: {}",
+                    others.join(", ")
+                )),
+            }
+        })?;
         for place in &found.looked {
             self.ui.detail(&format!("searched {place}"));
         }
@@ -238,9 +292,25 @@ impl Session {
         for warning in &found.warnings {
             self.ui.warning(warning);
         }
+        let others = listed(&other_stores(&environment, &influxds, &found));
+        if !others.is_empty() {
+            let others = others.join(", ");
+            self.ui
+                .status(&format!("other stores of this host: {others}"));
+            if !found.decided {
+                self.ui.status(
+                    "no variable, running server or service decides between them; pass --db PATH \
+                     to choose one",
+                );
+            }
+        }
         Ok(Database {
             path: found.path,
             found: Some(found.why),
+            rivals: match found.decided {
+                true => Vec::new(),
+                false => others,
+            },
         })
     }
 
@@ -304,6 +374,8 @@ pub struct Database {
     path: PathBuf,
     /// Why this path was chosen. None if it was given.
     found: Option<String>,
+    /// The other stores, each with its source, if nothing decides between them and this one.
+    rivals: Vec<String>,
 }
 
 impl Database {
@@ -311,6 +383,19 @@ impl Database {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// The stores for a message, each with its source.
+fn listed(stores: &[Place]) -> Vec<String> {
+    const MOST: usize = 8;
+    let named = stores.iter().take(MOST);
+    let mut list: Vec<String> = named
+        .map(|store| format!("{} ({})", store.path.display(), store.why))
+        .collect();
+    if stores.len() > MOST {
+        list.push(format!("and {} more", stores.len() - MOST));
+    }
+    list
 }
 
 /// Whether InfluxDB's buckets can be read.

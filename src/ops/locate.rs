@@ -6,6 +6,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
@@ -14,12 +17,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity, counted};
 use crate::metadata::names;
 use crate::ops::files::read_budget::ReadBudget;
+use crate::ops::files::time_limit::within;
 use crate::store::{Engine, Holder, OpenOptions, Snapshot, Store, engine_of, holders_of};
 
 /// Most files that are opened.
 const MOST_FILES: usize = 10_000;
 /// Most bytes that gzipped copies may unpack to.
 const MOST_UNPACKED: u64 = 2 << 30;
+/// The time for one file.
+const LONGEST_READ: Duration = Duration::from_secs(10);
+/// The time for all files.
+const LONGEST_SEARCH: Duration = Duration::from_secs(120);
 
 /// A file that may be a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +52,18 @@ pub struct Options {
     pub would_open: Option<(PathBuf, String)>,
     /// User names by user ID of the system.
     pub owners: BTreeMap<u32, String>,
+    /// What could not be searched, one sentence each.
+    pub unseen: Vec<String>,
 }
 
 /// The stores of a host.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Located {
     /// First the one that influxd would open, then those in use, then the most recently modified.
     pub stores: Vec<LocatedStore>,
+    /// What could not be read: files, folders, processes. One sentence each.
+    pub not_read: Vec<String>,
     /// The path that influxd would open, and why, if it does not exist.
     #[serde(skip)]
     pub missing: Option<(String, String)>,
@@ -76,6 +89,8 @@ pub struct LocatedStore {
     pub tokens: Option<u64>,
     /// Whether influxd would open this one.
     pub would_open: bool,
+    /// Why influxd would open this one, or else how it is known.
+    pub because: String,
     /// Who holds its lock.
     pub in_use_by: Option<InUse>,
     /// Why influxd would open this one.
@@ -110,7 +125,7 @@ pub fn locate(options: &Options) -> Located {
     let mut files: Vec<File<'_>> = Vec::new();
     let mut by_inode: BTreeMap<(u64, u64), usize> = BTreeMap::new();
     for place in &options.places {
-        let Ok(metadata) = fs::metadata(&place.path) else {
+        let Some(metadata) = metadata_of(&place.path) else {
             continue;
         };
         if !metadata.is_file() {
@@ -128,32 +143,44 @@ pub fn locate(options: &Options) -> Located {
         });
     }
     let wanted = options.would_open.as_ref().map(|(path, why)| {
-        let inode = fs::metadata(path).map(|there| (there.dev(), there.ino()));
+        let inode = metadata_of(path).map(|there| (there.dev(), there.ino()));
         (inode, path, why)
     });
     let mut missing = None;
-    if let Some((Err(cause), path, why)) = &wanted
-        && cause.kind() == io::ErrorKind::NotFound
+    if let Some((None, path, why)) = &wanted
+        && is_missing(path)
     {
         missing = Some((shown(path), (*why).clone()));
     }
-    let mut budget = ReadBudget::new(MOST_FILES, MOST_UNPACKED);
-    let mut stores: Vec<LocatedStore> = files
-        .iter()
-        .filter_map(|file| {
-            let why = wanted.as_ref().and_then(|(inode, _, why)| {
-                let same = inode.as_ref().ok()? == &(file.metadata.dev(), file.metadata.ino());
-                same.then(|| (*why).clone())
-            });
-            file.look(why, &options.owners, &mut budget)
-        })
-        .collect();
+    let mut summaries = Summaries::of(&files);
+    let mut stores: Vec<LocatedStore> = Vec::new();
+    let mut not_read = options.unseen.clone();
+    for (at, file) in files.iter().enumerate() {
+        let why = wanted.as_ref().and_then(|(inode, _, why)| {
+            let same = inode.as_ref()? == &(file.metadata.dev(), file.metadata.ino());
+            same.then(|| (*why).clone())
+        });
+        let content = summaries.of_file(at);
+        if let Some(store) = file.look(why, &options.owners, content) {
+            not_read.extend(
+                store
+                    .unread
+                    .iter()
+                    .map(|why| format!("{}: {why}", store.path)),
+            );
+            stores.push(store);
+        }
+    }
     stores.sort_by(|one, other| {
         let rank = |store: &LocatedStore| (!store.would_open, store.in_use_by.is_none());
         let by_age = other.modified.cmp(&one.modified);
         rank(one).cmp(&rank(other)).then(by_age)
     });
-    Located { stores, missing }
+    Located {
+        stores,
+        not_read,
+        missing,
+    }
 }
 
 /// A file with all paths that lead to it.
@@ -169,11 +196,10 @@ impl File<'_> {
         &self,
         why: Option<String>,
         owners: &BTreeMap<u32, String>,
-        budget: &mut ReadBudget,
+        content: StoreSummary,
     ) -> Option<LocatedStore> {
         let (first, others) = self.places.split_first()?;
         let named = why.is_some() || self.places.iter().any(|place| place.named);
-        let content = StoreSummary::of(&first.path, self.metadata.len(), budget);
         if !named && content.is_none_of_ours() {
             return None;
         }
@@ -201,6 +227,7 @@ impl File<'_> {
             users: content.counts.map(|counts| counts.users),
             tokens: content.counts.map(|counts| counts.tokens),
             would_open: why.is_some(),
+            because: why.clone().unwrap_or_else(|| known_by.join("; ")),
             in_use_by: content.locked.then(|| self.in_use(&first.path)),
             would_open_why: why,
             also,
@@ -218,6 +245,84 @@ impl File<'_> {
             pid: holder.as_ref().map(|holder| holder.pid),
             program: holder.and_then(|holder| holder.program),
         }
+    }
+}
+
+/// What is at a path, links followed. None if nothing is there, or it is not known in time.
+fn metadata_of(path: &Path) -> Option<Metadata> {
+    let path = path.to_path_buf();
+    within(move || fs::metadata(path).ok())?
+}
+
+fn is_missing(path: &Path) -> bool {
+    let path = path.to_path_buf();
+    let found = within(move || fs::metadata(path).map(|_| ()));
+    matches!(found, Some(Err(cause)) if cause.kind() == io::ErrorKind::NotFound)
+}
+
+/// Reads the files in a thread, one after the other. A file that takes too long, because its file
+/// system does not answer or its owner wants it so, is left to its thread, and another thread goes on
+/// with the next one.
+struct Summaries {
+    /// Path and length of each file.
+    files: Vec<(PathBuf, u64)>,
+    results: Option<Receiver<(StoreSummary, ReadBudget)>>,
+    budget: ReadBudget,
+    began: Instant,
+}
+
+impl Summaries {
+    fn of(files: &[File<'_>]) -> Self {
+        let files = files.iter().map(|file| {
+            let path = file.places.first().map(|place| place.path.clone());
+            (path.unwrap_or_default(), file.metadata.len())
+        });
+        Self {
+            files: files.collect(),
+            results: None,
+            budget: ReadBudget::new(MOST_FILES, MOST_UNPACKED),
+            began: Instant::now(),
+        }
+    }
+
+    /// The summary of the file with this number. Must be called for each, in order.
+    fn of_file(&mut self, at: usize) -> StoreSummary {
+        let left = LONGEST_SEARCH.saturating_sub(self.began.elapsed());
+        if left.is_zero() {
+            return StoreSummary::unread("the time for all files is over");
+        }
+        let results = match self.results.take() {
+            Some(results) => results,
+            None => self.read_from(at),
+        };
+        match results.recv_timeout(LONGEST_READ.min(left)) {
+            Ok((summary, budget)) => {
+                self.budget = budget;
+                self.results = Some(results);
+                summary
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                StoreSummary::unread("it could not be read within 10 seconds")
+            }
+            Err(RecvTimeoutError::Disconnected) => StoreSummary::unread("it could not be read"),
+        }
+    }
+
+    /// Starts to read the files from this number on.
+    fn read_from(&self, at: usize) -> Receiver<(StoreSummary, ReadBudget)> {
+        let files: Vec<(PathBuf, u64)> = self.files.iter().skip(at).cloned().collect();
+        let mut budget = self.budget.clone();
+        let (send, results) = channel();
+        // Without a thread nothing is sent, and the files are told as not read.
+        let _ = thread::Builder::new().spawn(move || {
+            for (path, length) in files {
+                let summary = StoreSummary::of(&path, length, &mut budget);
+                if send.send((summary, budget.clone())).is_err() {
+                    return;
+                }
+            }
+        });
+        results
     }
 }
 
@@ -240,6 +345,13 @@ struct Counts {
 }
 
 impl StoreSummary {
+    fn unread(why: &str) -> Self {
+        Self {
+            unread: Some(why.into()),
+            ..Self::default()
+        }
+    }
+
     fn of(path: &Path, length: u64, budget: &mut ReadBudget) -> Self {
         let mut content = Self {
             engine: engine_of(path).ok().flatten(),
@@ -393,6 +505,7 @@ mod tests {
             places,
             would_open: would_open.map(|path| (path, String::from("because"))),
             owners: BTreeMap::new(),
+            unseen: vec!["a folder".into()],
         })
     }
 
@@ -431,6 +544,9 @@ mod tests {
         );
         assert_eq!(second.also, [shown(&at("a.bolt")), shown(&at("hard.bolt"))]);
         assert!(!second.would_open);
+        assert_eq!(first.because, "because");
+        assert_eq!(second.because, "link.bolt; a.bolt; hard.bolt");
+        assert_eq!(located.not_read, ["a folder"]);
         assert!(located.missing.is_none());
         assert!(!at("missing").exists() && !at("nowhere").exists());
     }
@@ -471,6 +587,11 @@ mod tests {
             let bare = store.path.ends_with("bare.bolt");
             assert_eq!(store.users.is_some(), bare, "{store:?}");
             assert_eq!(store.unread.is_none(), bare, "{store:?}");
+            let told = located
+                .not_read
+                .iter()
+                .filter(|why| why.contains(&store.path));
+            assert_eq!(told.count() == 0, bare, "{:?}", located.not_read);
         }
         let missing = found(Vec::new(), Some(at("missing"))).missing.unwrap();
         assert_eq!(missing, (shown(&at("missing")), "because".into()));

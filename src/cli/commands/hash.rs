@@ -81,7 +81,7 @@ pub struct HashArgs {
 /// # Errors
 /// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
-    let database = session.database()?;
+    let database = session.database_to_change()?;
     let options = Options {
         variant: args.variant.into(),
         keep_residue: args.keep_residue,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::cli::exit::Outcome;
-use crate::cli::host::discover::Environment;
+use crate::cli::host::discover::{Environment, Influxds};
 use crate::cli::host::store_candidates::gather;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
@@ -17,14 +17,17 @@ use crate::ops::locate::{InUse, Located, LocatedStore, Options, locate};
 /// # Errors
 /// When standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
-    let places = gather(&Environment::of_process(), session.named());
-    for sentence in &places.unseen {
+    let environment = Environment::of_process();
+    let influxds = Influxds::of(&environment);
+    let places = gather(&environment, &influxds, session.named());
+    for sentence in places.warnings.iter().chain(&places.unseen) {
         session.ui().warning(sentence);
     }
     let located = locate(&Options {
         places: places.places,
         would_open: places.would_open,
         owners: places.owners,
+        unseen: places.unseen,
     });
     session.ui().report(&located)?;
     Ok(Outcome::Done)
@@ -130,6 +133,7 @@ mod tests {
             users: None,
             tokens: None,
             would_open: true,
+            because: "from /etc/influxdb/config.toml".into(),
             in_use_by: Some(InUse {
                 pid: Some(7),
                 program: Some("influxd".into()),
@@ -142,6 +146,7 @@ mod tests {
         };
         let located = Located {
             stores: vec![store],
+            not_read: Vec::new(),
             missing: Some(("/nowhere".into(), "a default path of influxd".into())),
         };
         let text = text(&located);
@@ -165,6 +170,7 @@ mod tests {
                 "path": "/srv/\u{1b}[31m/influxd.bolt", "engine": "bolt", "sizeBytes": 65536,
                 "modified": "2026-01-02T03:04:05Z", "owner": "influxdb", "users": null,
                 "tokens": null, "wouldOpen": true,
+                "because": "from /etc/influxdb/config.toml",
                 "inUseBy": {"pid": 7, "program": "influxd"},
             })
         );
@@ -174,10 +180,11 @@ mod tests {
     fn nothing_found_is_said() {
         let located = Located {
             stores: Vec::new(),
+            not_read: vec!["/x".into()],
             missing: None,
         };
         assert!(text(&located).starts_with("no metadata store was found"));
         let json = serde_json::to_value(&located).unwrap();
-        assert_eq!(json, serde_json::json!({"stores": []}));
+        assert_eq!(json, serde_json::json!({"stores": [], "notRead": ["/x"]}));
     }
 }

@@ -1,7 +1,7 @@
 //! Reads the relevant settings of influxd's configuration, in every format that influxd reads.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -15,20 +15,20 @@ pub enum Format {
     Toml,
     /// `.yaml`, `.yml`
     Yaml,
+    /// `.properties`, `.props`, `.prop`
+    Properties,
 }
 
 impl Format {
-    /// The extensions of `config.EXTENSION`, in influxd's search order.
-    pub const EXTENSIONS: [&str; 4] = ["json", "toml", "yaml", "yml"];
-
-    /// The format of the file at `path`. None if influxd would treat the path as a folder.
+    /// The format of an extension. None for one that influxd does not know, that never contains
+    /// `bolt-path`, or that is not supported here. As in influxd, `TOML` is not `toml`.
     #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        match extension.as_str() {
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
             "json" => Some(Self::Json),
             "toml" => Some(Self::Toml),
             "yaml" | "yml" => Some(Self::Yaml),
+            "properties" | "props" | "prop" => Some(Self::Properties),
             _ => None,
         }
     }
@@ -40,6 +40,7 @@ impl fmt::Display for Format {
             Self::Json => "JSON",
             Self::Toml => "TOML",
             Self::Yaml => "YAML",
+            Self::Properties => "properties",
         })
     }
 }
@@ -75,7 +76,13 @@ pub struct Settings {
 /// # Errors
 /// When the text does not have this format or a value has the wrong type.
 pub fn settings(text: &str, format: Format) -> Result<Settings, InvalidConfig> {
-    if text.trim().is_empty() {
+    // influxd accepts a byte order mark in TOML and YAML.
+    let text = match format {
+        Format::Toml | Format::Yaml => text.strip_prefix('\u{feff}').unwrap_or(text),
+        Format::Json | Format::Properties => text,
+    };
+    // An empty JSON file is an error, as in influxd.
+    if text.trim().is_empty() && format != Format::Json {
         return Ok(Settings::default());
     }
     let invalid = |line| InvalidConfig { format, line };
@@ -90,8 +97,32 @@ pub fn settings(text: &str, format: Format) -> Result<Settings, InvalidConfig> {
             let line = cause.location().map(|place| place.line());
             invalid(line.and_then(|line| usize::try_from(line).ok()))
         })?,
+        Format::Properties => Some(of_properties(text)),
     };
     Ok(settings.unwrap_or_default())
+}
+
+/// Parses `key = value`, `key: value` and `key value` lines. Continued lines and escapes are not
+/// supported, because no path needs them.
+fn of_properties(text: &str) -> Settings {
+    let mut settings = Settings::default();
+    for line in text.lines().map(str::trim_start) {
+        if line.starts_with(['#', '!']) {
+            continue;
+        }
+        let (key, value) = line.split_at(line.find([' ', '\t', '=', ':']).unwrap_or(line.len()));
+        let value = value.trim_start();
+        let value = value.strip_prefix(['=', ':']).unwrap_or(value).trim_start();
+        match key.to_ascii_lowercase().as_str() {
+            "bolt-path" => {
+                settings.bolt_path = Some(value).filter(|v| !v.is_empty()).map(PathBuf::from);
+            }
+            "use-hashed-tokens" => settings.use_hashed_tokens = Some(truth(value) == Some(true)),
+            "strong-passwords" => settings.strong_passwords = Some(truth(value) == Some(true)),
+            _ => {}
+        }
+    }
+    settings
 }
 
 /// Parses a boolean as influxd does for environment variables (Go's `strconv.ParseBool`).
@@ -107,6 +138,32 @@ pub fn truth(text: &str) -> Option<bool> {
 fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or_default();
     1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// A text, or a number or boolean that influxd converts to a text. influxd ignores all other values.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Plain(String),
+    Truth(bool),
+    Integer(i64),
+    Number(f64),
+    Other(IgnoredAny),
+}
+
+impl Text {
+    fn into_path(self) -> Option<PathBuf> {
+        let text = match self {
+            Self::Plain(text) => text,
+            Self::Truth(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Number(value) => value.to_string(),
+            Self::Other(IgnoredAny) => return None,
+        };
+        Some(text)
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from)
+    }
 }
 
 /// A boolean, or a text with a boolean value.
@@ -149,7 +206,7 @@ impl<'de> Visitor<'de> for SettingsVisitor {
         let mut strong_passwords = None;
         while let Some(key) = map.next_key::<String>()? {
             if key.eq_ignore_ascii_case("bolt-path") {
-                bolt_path = map.next_value::<Option<String>>()?;
+                bolt_path = map.next_value::<Option<Text>>()?.and_then(Text::into_path);
             } else if key.eq_ignore_ascii_case("use-hashed-tokens") {
                 use_hashed_tokens = map.next_value::<Option<Truth>>()?.map(bool::from);
             } else if key.eq_ignore_ascii_case("strong-passwords") {
@@ -159,7 +216,7 @@ impl<'de> Visitor<'de> for SettingsVisitor {
             }
         }
         Ok(Settings {
-            bolt_path: bolt_path.filter(|path| !path.is_empty()).map(PathBuf::from),
+            bolt_path,
             use_hashed_tokens,
             strong_passwords,
         })
@@ -168,6 +225,8 @@ impl<'de> Visitor<'de> for SettingsVisitor {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn bolt_path(text: &str, format: Format) -> Result<Option<PathBuf>, InvalidConfig> {
@@ -213,7 +272,22 @@ mod tests {
             ),
             (Format::Json, "{\"bolt-path\":null}", None),
             (Format::Json, "{}", None),
-            (Format::Json, " \n", None),
+            (Format::Json, "{\"bolt-path\":[\"/x\"]}", None),
+            (Format::Json, "{\"bolt-path\":7}", Some("7")),
+            (Format::Toml, "bolt-path = 7\n", Some("7")),
+            (Format::Toml, "bolt-path = ['/x']\n", None),
+            (Format::Toml, "\u{feff}bolt-path = '/bom'\n", Some("/bom")),
+            (Format::Yaml, "\u{feff}bolt-path: /bom\n", Some("/bom")),
+            (Format::Yaml, "bolt-path: true\n", Some("true")),
+            (Format::Yaml, "bolt-path: ~\n", None),
+            (
+                Format::Properties,
+                "# bolt-path = /no\nbolt-path = /x y\nother\n",
+                Some("/x y"),
+            ),
+            (Format::Properties, "Bolt-Path:/x", Some("/x")),
+            (Format::Properties, "bolt-path /x", Some("/x")),
+            (Format::Properties, "bolt-path", None),
             (
                 Format::Yaml,
                 "bolt-path: /x/i.bolt\nhttp: {a: [1, 2]}\n",
@@ -237,10 +311,10 @@ mod tests {
     fn errors_name_the_line_and_never_quote_the_file() {
         let cases = [
             (Format::Toml, "a = 1\nvault-token = s3cret\n", Some(2)),
-            (Format::Toml, "a = 1\nbolt-path = 7\n", Some(2)),
+            (Format::Json, " \n", Some(2)),
             (Format::Json, "{\n\"vault-token\": s3cret}", Some(2)),
             (Format::Json, "\"s3cret\"", Some(1)),
-            (Format::Json, "{\"bolt-path\":[\"s3cret\"]}", Some(1)),
+            (Format::Json, "{\"bolt-path\":[\"s3cret\"}", Some(1)),
             (Format::Yaml, "a: 1\nvault-token: [s3cret\n", Some(2)),
             (Format::Yaml, "s3cret\n", Some(1)),
         ];

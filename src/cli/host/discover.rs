@@ -1,18 +1,29 @@
-//! Discovers the database that influxd would open on this host, by influxd's own rules. Used without
-//! `--db`.
+//! Discovers the database of this host. Used without `--db`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cli::host::config::{Format, Settings, settings, truth};
-use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::store::open_regular;
+use crate::cli::host::bounded_reads::{entries, read_bounded, what_is_at};
+use crate::cli::host::config::{Settings, truth};
+use crate::cli::host::config_file::{Whose, configuration, quoted};
+use crate::cli::host::influxd_start::InfluxdStart;
+use crate::cli::host::processes::{self, Processes, user_of};
+use crate::cli::host::services::{self, Service};
+use crate::cli::host::users::{User, home_of, users};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Maximum size of a configuration file, in bytes.
-const LONGEST_CONFIG: u64 = 1 << 20;
+/// Default folders of influxd's packages and images, relative to the root.
+const BY_DEFAULT: [&str; 6] = [
+    "var/lib/influxdb",
+    "var/lib/influxdb2",
+    "root/.influxdbv2",
+    "var/lib/influxdb/.influxdbv2",
+    "home/influxdb/.influxdbv2",
+    "bitnami/influxdb",
+];
 
 /// Looks up an environment variable.
 pub type Variables = dyn Fn(&str) -> Option<OsString>;
@@ -23,21 +34,28 @@ pub struct Environment {
     pub variable: Box<Variables>,
     /// The root folder, `/`.
     pub root: PathBuf,
-    /// The user's home folder.
+    /// The user's home folder in the user database, as influxd takes it. `HOME` if the user is not
+    /// in it.
     pub home: Option<PathBuf>,
     /// The working directory.
     pub working_directory: PathBuf,
+    /// The user's ID.
+    pub user: u32,
 }
 
 impl Environment {
     /// The inputs of this process.
     #[must_use]
     pub fn of_process() -> Self {
+        let root = PathBuf::from("/");
+        let user = rustix::process::geteuid().as_raw();
+        let home = home_of(&users(&root), user).or_else(std::env::home_dir);
         Self {
             variable: Box::new(|name| std::env::var_os(name)),
-            root: PathBuf::from("/"),
-            home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
+            root,
+            home: home.filter(|home| !home.as_os_str().is_empty()),
             working_directory: std::env::current_dir().unwrap_or_default(),
+            user,
         }
     }
 
@@ -49,6 +67,25 @@ impl Environment {
     }
 }
 
+/// What runs and is installed on this host.
+pub(crate) struct Influxds {
+    pub(crate) users: Vec<User>,
+    pub(crate) processes: Processes,
+    pub(crate) services: Vec<Service>,
+}
+
+impl Influxds {
+    /// Looks at the host.
+    pub(crate) fn of(environment: &Environment) -> Self {
+        let users = users(&environment.root);
+        Self {
+            processes: processes::influxd(&environment.root, &users),
+            services: services::influxd(&environment.root, &users),
+            users,
+        }
+    }
+}
+
 /// A discovered database.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
@@ -56,40 +93,40 @@ pub struct Found {
     pub path: PathBuf,
     /// The source of the path, as text to print after it.
     pub why: String,
+    /// Whether a variable, one running server or one service names it. If not, and other stores
+    /// exist, it must not be changed.
+    pub decided: bool,
     /// Warnings for the user, one sentence each.
     pub warnings: Vec<String>,
     /// The places searched before this one, in order, with the results.
     pub looked: Vec<String>,
 }
 
-/// Finds the database: `BOLTKEY_DB`, `INFLUXD_BOLT_PATH`, `bolt-path` in influxd's configuration,
-/// influxd's default paths.
+/// Finds the database: `BOLTKEY_DB`, `INFLUXD_BOLT_PATH`, running servers, services, influxd's
+/// configuration, influxd's default paths.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], listing the searched places; other kinds when the configuration file
 /// in `INFLUXD_CONFIG_PATH` can't be read or parsed.
-pub fn discover(environment: &Environment) -> Result<Found> {
-    find(environment, &["BOLTKEY_DB", "INFLUXD_BOLT_PATH"])
+pub(crate) fn discover(environment: &Environment, influxds: &Influxds) -> Result<Found> {
+    find(environment, influxds, true)
 }
 
 /// Like [`discover`], without `BOLTKEY_DB`: the database that influxd would open.
 ///
 /// # Errors
 /// The errors of [`discover`].
-pub fn discover_as_influxd(environment: &Environment) -> Result<Found> {
-    find(environment, &["INFLUXD_BOLT_PATH"])
+pub(crate) fn discover_as_influxd(environment: &Environment, influxds: &Influxds) -> Result<Found> {
+    find(environment, influxds, false)
 }
 
-fn find(environment: &Environment, variables: &[&str]) -> Result<Found> {
-    let mut search = SettingSearch {
-        environment,
-        warnings: Vec::new(),
-        looked: Vec::new(),
-    };
-    let (path, why) = search.run(variables)?;
+fn find(environment: &Environment, influxds: &Influxds, ours: bool) -> Result<Found> {
+    let mut search = Search::of(environment);
+    let chosen = search.run(influxds, ours)?;
     Ok(Found {
-        path,
-        why,
+        path: chosen.path,
+        why: chosen.why,
+        decided: chosen.decided,
         warnings: search.warnings,
         looked: search.looked,
     })
@@ -126,229 +163,299 @@ fn setting(
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
         return Ok(Some(value.to_str().and_then(truth).unwrap_or(false)));
     }
-    let mut search = SettingSearch {
-        environment,
-        warnings: Vec::new(),
-        looked: Vec::new(),
-    };
-    let found = search.in_configuration(name, take)?;
-    Ok(found.map(|(value, _)| value))
+    let found = Search::of(environment).in_configuration(name, take)?;
+    Ok(found.map(|(value, _, _)| value))
 }
 
-struct SettingSearch<'a> {
+/// The database that the search ends with.
+struct Chosen {
+    path: PathBuf,
+    why: String,
+    decided: bool,
+}
+
+struct Search<'a> {
     environment: &'a Environment,
     warnings: Vec<String>,
     looked: Vec<String>,
 }
 
-impl SettingSearch<'_> {
-    fn run(&mut self, variables: &[&str]) -> Result<(PathBuf, String)> {
-        for variable in variables {
-            if let Some(path) = self.environment.path(variable) {
-                return Ok((path, format!("from {variable}")));
-            }
-            self.looked.push(format!("{variable} (not set)"));
+impl<'a> Search<'a> {
+    fn of(environment: &'a Environment) -> Self {
+        Self {
+            environment,
+            warnings: Vec::new(),
+            looked: Vec::new(),
         }
-        if let Some(found) = self.configured()? {
-            return Ok(found);
+    }
+
+    fn run(&mut self, influxds: &Influxds, ours: bool) -> Result<Chosen> {
+        if let Some(chosen) = self.by_variables(ours) {
+            return Ok(chosen);
+        }
+        if let Some(chosen) = self.running(influxds) {
+            return Ok(chosen);
+        }
+        if let Some(chosen) = self.by_services(&influxds.services) {
+            return Ok(chosen);
+        }
+        // The path is used even if no file exists there. Opening another store instead would be more
+        // dangerous.
+        let configured = self.in_configuration("bolt-path", |settings| settings.bolt_path)?;
+        if let Some((path, why, decided)) = configured {
+            return Ok(Chosen { path, why, decided });
         }
         self.by_default().ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("no database found; searched {}", self.looked.join(", ")),
-            )
-            .with_hint("pass --db PATH; boltkey locate lists the stores on this host")
+            let mut message = format!("no database found; searched {}", self.looked.join(", "));
+            for warning in &self.warnings {
+                message.push_str("; ");
+                message.push_str(warning);
+            }
+            Error::new(ErrorKind::NotFound, message)
+                .with_hint("pass --db PATH; boltkey locate lists the stores on this host")
         })
     }
 
-    /// `bolt-path` in the configuration that influxd would read. The path is used even if no file
-    /// exists there. Opening another store instead would be more dangerous.
-    fn configured(&mut self) -> Result<Option<(PathBuf, String)>> {
-        self.in_configuration("bolt-path", |settings| settings.bolt_path)
+    fn by_variables(&mut self, ours: bool) -> Option<Chosen> {
+        let variables: &[&str] = match ours {
+            true => &["BOLTKEY_DB", "INFLUXD_BOLT_PATH"],
+            false => &["INFLUXD_BOLT_PATH"],
+        };
+        for variable in variables {
+            if let Some(path) = self.environment.path(variable) {
+                if *variable == "INFLUXD_BOLT_PATH" {
+                    self.warn_of_precedence();
+                }
+                return Some(Chosen {
+                    path,
+                    why: format!("from {variable}"),
+                    decided: true,
+                });
+            }
+            self.looked.push(format!("{variable} (not set)"));
+        }
+        None
     }
 
-    /// A setting in the configuration that influxd would read, and its source.
+    /// `INFLUXD_BOLT_PATH` is set: warns if a configuration that is named too says something else.
+    fn warn_of_precedence(&mut self) {
+        if self.environment.path("INFLUXD_CONFIG_PATH").is_some() {
+            let opens = InfluxdStart {
+                arguments: &[],
+                variable: &self.environment.variable,
+                folder: Some(&self.environment.working_directory),
+                home: None,
+                see: &Path::to_path_buf,
+                user: None,
+            }
+            .opens();
+            let precedence = opens.ignored.into_iter();
+            self.warnings
+                .extend(precedence.filter(|one| one.ends_with("takes precedence")));
+        }
+    }
+
+    /// The database of a running influxd of root, this user or a service's user.
+    fn running(&mut self, influxds: &Influxds) -> Option<Chosen> {
+        let mut trusted: BTreeSet<u32> = [0, self.environment.user].into();
+        trusted.extend(influxds.services.iter().filter_map(|service| service.user));
+        let mut all = Vec::new();
+        for running in &influxds.processes.running {
+            let state = match (&running.opens.database, running.user) {
+                (_, user) if user.is_none_or(|user| !trusted.contains(&user)) => "of another user",
+                (None, _) => "its database is not known",
+                (Some((path, how)), _) => {
+                    let why = format!("{how} of {}", running.name);
+                    all.push((path.clone(), why, &running.opens.ignored));
+                    continue;
+                }
+            };
+            self.looked.push(format!("{} ({state})", running.name));
+        }
+        if influxds.processes.running.is_empty() {
+            self.looked.push("running influxd servers (none)".into());
+        }
+        self.first_of(all)
+    }
+
+    /// The database of a service. A default path of a service counts only if it exists.
+    fn by_services(&mut self, services: &[Service]) -> Option<Chosen> {
+        let mut all = Vec::new();
+        for service in services {
+            let opens = &service.opens;
+            match &opens.database {
+                Some((path, how)) if !opens.by_default || what_is_at(path).is_ok() => {
+                    let why = format!("{how} of {}", service.name);
+                    all.push((path.clone(), why, &opens.ignored));
+                }
+                Some((path, _)) => {
+                    self.looked
+                        .push(format!("{} of {} (missing)", path.display(), service.name))
+                }
+                None => self.looked.push(format!("{} (no path)", service.name)),
+            }
+            if all.is_empty() {
+                self.warnings.extend(opens.ignored.iter().cloned());
+            }
+        }
+        if services.is_empty() {
+            self.looked.push("influxd services (none)".into());
+        }
+        self.first_of(all)
+    }
+
+    /// The first one. It decides if all others name the same file.
+    fn first_of(&mut self, all: Vec<(PathBuf, String, &Vec<String>)>) -> Option<Chosen> {
+        let mut all = all.into_iter();
+        let (path, why, ignored) = all.next()?;
+        self.warnings.extend(ignored.iter().cloned());
+        let decided = all.all(|(other, ..)| is_same(&path, &other));
+        Some(Chosen { path, why, decided })
+    }
+
+    /// A setting in the configuration that influxd would read, its source, and whether a variable
+    /// names this configuration.
     fn in_configuration<T>(
         &mut self,
         name: &str,
         take: impl Fn(Settings) -> Option<T>,
-    ) -> Result<Option<(T, String)>> {
+    ) -> Result<Option<(T, String, bool)>> {
         let environment = self.environment;
         if let Some(named) = environment.path("INFLUXD_CONFIG_PATH") {
-            for file in candidates(&named) {
-                match read_config(&file, Whose::Anybodys).map(&take) {
-                    Ok(Some(value)) => {
-                        let why = format!("from {} (INFLUXD_CONFIG_PATH)", file.display());
-                        return Ok(Some((value, why)));
-                    }
-                    Ok(None) => {
-                        self.looked.push(format!("{} (no {name})", file.display()));
-                        return Ok(None);
-                    }
-                    // Like influxd, ignore a missing configuration file.
-                    Err(error) if error.kind() == ErrorKind::NotFound => {
-                        self.looked.push(format!("{} (missing)", file.display()));
-                    }
-                    Err(error) => {
-                        return Err(error.with_hint(
-                            "INFLUXD_CONFIG_PATH names this file; correct the file, unset the \
-                             variable, or pass --db PATH",
-                        ));
-                    }
-                }
+            let found = configuration(&named, Whose::Anybodys).map_err(|error| {
+                error.with_hint(
+                    "INFLUXD_CONFIG_PATH names this file; correct the file, unset the variable, or                      pass --db PATH",
+                )
+            })?;
+            let is_read = found.read.is_some();
+            self.warnings.extend(found.ignored);
+            let Some((file, settings)) = found.read else {
+                self.looked.push(format!(
+                    "{} (INFLUXD_CONFIG_PATH, ignored)",
+                    named.display()
+                ));
+                return Ok(None);
+            };
+            let value = take(settings);
+            if value.is_none() && is_read {
+                self.looked.push(format!("{} (no {name})", file.display()));
             }
-            return Ok(None);
+            let why = format!("from {} (INFLUXD_CONFIG_PATH)", file.display());
+            return Ok(value.map(|value| (value, why, true)));
         }
         self.looked.push("INFLUXD_CONFIG_PATH (not set)".into());
 
         // The package's service and the image's entry point use these. influxd reads only one
         // file, so the first existing file decides.
         let root = &environment.root;
-        let mut files = vec![root.join("etc/influxdb/config.toml")];
-        files.extend(candidates(&root.join("etc/influxdb2")));
-        files.push(root.join("etc/defaults/influxdb2/config.yml"));
-        let mut files: Vec<_> = files
-            .into_iter()
-            .map(|file| (file, Whose::Anybodys))
-            .collect();
-        if self.influxd_runs_here() {
-            let here = candidates(&environment.working_directory);
-            files.extend(here.into_iter().map(|file| (file, Whose::Ours)));
-        }
-        for (file, whose) in files {
-            match read_config(&file, whose).map(&take) {
-                Ok(Some(value)) => {
-                    return Ok(Some((value, format!("from {}", file.display()))));
-                }
-                Ok(None) => self.looked.push(format!("{} (no {name})", file.display())),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.looked.push(format!("{} (missing)", file.display()));
+        let mut places = vec![
+            (root.join("etc/influxdb/config.toml"), Whose::Anybodys),
+            (root.join("etc/influxdb2"), Whose::Anybodys),
+            (
+                root.join("etc/defaults/influxdb2/config.yml"),
+                Whose::Anybodys,
+            ),
+        ];
+        let here = &environment.working_directory;
+        places.extend(
+            self.influxd_runs_here()
+                .map(|user| (here.clone(), Whose::OnlyOf(user))),
+        );
+        for (place, whose) in places {
+            match configuration(&place, whose) {
+                Ok(found) => {
+                    if found.read.is_some() || found.misleading {
+                        self.warnings.extend(found.ignored);
+                    }
+                    let Some((file, settings)) = found.read else {
+                        let state = if found.misleading {
+                            "ignored"
+                        } else {
+                            "missing"
+                        };
+                        self.looked.push(format!("{} ({state})", place.display()));
+                        continue;
+                    };
+                    match take(settings) {
+                        Some(value) => {
+                            return Ok(Some((value, format!("from {}", file.display()), false)));
+                        }
+                        None => self.looked.push(format!("{} (no {name})", file.display())),
+                    }
                 }
                 Err(error) => {
-                    self.warnings.push(format!("{error}; ignoring this file"));
+                    self.warnings
+                        .push(format!("{}; ignoring this file", error.message()));
                     self.looked
-                        .push(format!("{} (not readable)", file.display()));
+                        .push(format!("{} (not readable)", place.display()));
                 }
             }
         }
         Ok(None)
     }
 
-    /// The first existing default path of influxd, its packages and its images. Other existing files
-    /// produce a warning: after a change of package or image, data that seems lost is usually in
-    /// one of them.
-    fn by_default(&mut self) -> Option<(PathBuf, String)> {
+    /// The first existing default path of influxd, its packages and its images.
+    fn by_default(&mut self) -> Option<Chosen> {
         let root = &self.environment.root;
         let homes = self.environment.home.iter().cloned();
         let mut folders: Vec<PathBuf> = homes.map(|home| home.join(".influxdbv2")).collect();
-        for folder in ["var/lib/influxdb", "var/lib/influxdb2", "root/.influxdbv2"] {
+        for folder in BY_DEFAULT {
             let folder = root.join(folder);
             if !folders.contains(&folder) {
                 folders.push(folder);
             }
         }
-        let mut found: Option<PathBuf> = None;
         for folder in folders {
             let path = folder.join("influxd.bolt");
-            match (fs::metadata(&path), &found) {
-                (Ok(_), None) => found = Some(path),
-                (Ok(_), Some(_)) => self.warnings.push(format!(
-                    "{} exists too; use --db PATH to choose a database",
-                    path.display()
-                )),
-                (Err(cause), _) => {
-                    let state = match cause.kind() {
-                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "missing",
-                        io::ErrorKind::PermissionDenied => "permission denied",
-                        _ => "not readable",
-                    };
-                    self.looked.push(format!("{} ({state})", path.display()));
+            let state = match what_is_at(&path) {
+                Ok(_) => {
+                    return Some(Chosen {
+                        path,
+                        why: "a default path of influxd".into(),
+                        decided: false,
+                    });
                 }
-            }
+                Err(cause) => match cause.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "missing",
+                    io::ErrorKind::PermissionDenied => "permission denied",
+                    _ => "not readable",
+                },
+            };
+            self.looked.push(format!("{} ({state})", path.display()));
         }
-        Some((found?, String::from("a default path of influxd")))
+        None
     }
 
-    /// Whether a running influxd has the same working directory. Only then does influxd use a
-    /// configuration in it.
-    fn influxd_runs_here(&self) -> bool {
-        let Ok(here) = fs::canonicalize(&self.environment.working_directory) else {
-            return false;
-        };
-        let Ok(processes) = fs::read_dir(self.environment.root.join("proc")) else {
-            return false;
-        };
-        processes.flatten().any(|process| {
-            let folder = process.path();
-            fs::read(folder.join("comm")).is_ok_and(|name| name.trim_ascii_end() == b"influxd")
-                && fs::read_link(folder.join("cwd")).is_ok_and(|cwd| cwd == here)
+    /// The user of a running influxd of root or of this user with the same working directory. Only
+    /// then does influxd use a configuration in it.
+    fn influxd_runs_here(&self) -> Option<u32> {
+        let here = fs::canonicalize(&self.environment.working_directory).ok()?;
+        let processes = entries(&self.environment.root.join("proc")).ok()?;
+        processes.into_iter().find_map(|folder| {
+            let name = read_bounded(&folder.join("comm"))?;
+            let runs_here = name.trim_ascii_end() == b"influxd"
+                && fs::read_link(folder.join("cwd")).is_ok_and(|cwd| cwd == here);
+            let user = user_of(&folder).filter(|_| runs_here)?;
+            (user == 0 || user == self.environment.user).then_some(user)
         })
     }
 }
 
-/// The files that influxd tries for a configuration path: the path itself if it has a known
-/// extension, otherwise `config.*` in that folder.
-fn candidates(path: &Path) -> Vec<PathBuf> {
-    if Format::of(path).is_some() {
-        return vec![path.to_path_buf()];
-    }
-    Format::EXTENSIONS
-        .iter()
-        .map(|extension| path.join("config").with_extension(extension))
-        .collect()
+/// Whether two paths lead to the same file, or are the same.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    use crate::store::FileIdentity;
+    let identity = |path: &Path| what_is_at(path).ok().map(|there| FileIdentity::of(&there));
+    one == other || identity(one).is_some_and(|known| Some(known) == identity(other))
 }
 
-/// The database named by a configuration, and the configuration file. `path` has the form of
-/// `INFLUXD_CONFIG_PATH`. None if there is no such setting or the file is missing or invalid.
-pub(crate) fn configured_bolt(path: &Path, whose: Whose) -> Option<(PathBuf, PathBuf)> {
-    for file in candidates(path) {
-        match read_config(&file, whose) {
-            Ok(settings) => return Some((settings.bolt_path?, file)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(_) => return None,
-        }
-    }
-    None
-}
-
-/// Who may own a configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Whose {
-    /// Anybody: influxd reads it because of its place.
-    Anybodys,
-    /// Root or this user. Others may put files into a working directory such as `/tmp`.
-    Ours,
-}
-
-/// Reads a configuration file.
-fn read_config(file: &Path, whose: Whose) -> Result<Settings> {
-    let refused = |why: &str| {
-        Error::new(
-            ErrorKind::Refused,
-            format!("can't use the configuration {}: {why}", file.display()),
-        )
-    };
-    let format = Format::of(file).ok_or_else(|| refused("unknown format"))?;
-    let opened = match open_regular(file) {
-        Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {
-            return Err(refused("not a regular file"));
-        }
-        opened => opened.at("read", file)?,
-    };
-    let owner = opened.metadata().at("access", file)?.uid();
-    let ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
-    if whose == Whose::Ours && !ours {
-        return Err(refused("it belongs to another user"));
-    }
-    let mut text = String::new();
-    opened
-        .take(LONGEST_CONFIG + 1)
-        .read_to_string(&mut text)
-        .at("read", file)?;
-    if text.len() as u64 > LONGEST_CONFIG {
-        return Err(refused("longer than 1 MiB"));
-    }
-    settings(&text, format).map_err(|invalid| refused(&invalid.to_string()))
+/// The error for a path in quotes where nothing is. None for other paths.
+pub(crate) fn path_in_quotes(path: &Path) -> Option<Error> {
+    let explanation = quoted(path)?;
+    let message = format!("there is no file {}: {explanation}", path.display());
+    Some(Error::new(ErrorKind::NotFound, message).with_hint(
+        "influxd takes such a path for one below its working directory, and creates a new store \
+         there; boltkey locate lists the stores of this host",
+    ))
 }
 
 #[cfg(test)]

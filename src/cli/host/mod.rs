@@ -1,9 +1,16 @@
 //! Finds the databases of this host by influxd's configuration, processes, services and default
-//! paths.
+//! paths, and in the folders of containers and of other systems.
 
 mod bounded_reads;
 pub mod config;
+mod config_file;
+mod containers;
 pub mod discover;
+mod environment_file;
+mod influxd_start;
 pub(crate) mod processes;
 pub(crate) mod services;
 pub(crate) mod store_candidates;
+mod systemd_unit;
+mod users;
+mod usual_folders;

@@ -1,177 +1,348 @@
-//! Finds databases in systemd units, start scripts and the environment files that they read.
+//! The influxd services of this host, and the databases that they open: systemd units, start
+//! scripts of System V and OpenRC, and the environment files that they read.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::cli::host::bounded_reads::{entries, read_bounded};
-use crate::cli::host::discover::{Whose, configured_bolt};
+use crate::cli::host::bounded_reads::{entries, text_of};
+use crate::cli::host::environment_file::{assignments, words};
+use crate::cli::host::influxd_start::{InfluxdStart, Opens};
+use crate::cli::host::systemd_unit::{Unit, influxd_units};
+use crate::cli::host::users::User;
 
-/// Folders with units and start scripts, relative to the root.
-const FOLDERS: [&str; 6] = [
-    "etc/systemd/system",
-    "run/systemd/system",
-    "usr/local/lib/systemd/system",
-    "usr/lib/systemd/system",
-    "lib/systemd/system",
-    "etc/init.d",
-];
+/// The user of the package's service.
+const PACKAGE_USER: &str = "influxdb";
 
-/// Folders with environment files, relative to the root.
-const VARIABLES: [&str; 2] = ["etc/default", "etc/sysconfig"];
+/// Variables of start scripts with arguments of influxd.
+const OF_ARGUMENTS: [&str; 3] = ["INFLUXD_OPTS", "command_args", "ARGS"];
 
-/// The databases named in service files, each with the name of that file.
-pub(crate) fn named(root: &Path) -> Vec<(PathBuf, String)> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    for folder in FOLDERS.iter().chain(&VARIABLES) {
-        for path in entries(&root.join(folder)).unwrap_or_default() {
-            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            if !name.contains("influx") {
-                continue;
-            }
-            if path.is_dir() {
-                files.extend(entries(&path).unwrap_or_default());
-            } else {
-                files.push(path);
-            }
-        }
+/// A service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Its name and file, for messages.
+    pub(crate) name: String,
+    /// The ID of its user, if known.
+    pub(crate) user: Option<u32>,
+    /// What it opens.
+    pub(crate) opens: Opens,
+}
+
+/// The services below `root`.
+pub(crate) fn influxd(root: &Path, users: &[User]) -> Vec<Service> {
+    let units = influxd_units(root);
+    let units = units.iter().map(|unit| of_unit(root, users, unit));
+    let mut found: Vec<Service> = units.collect();
+    if found.is_empty() {
+        found.extend(of_scripts(root, users));
     }
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
-    // The list grows during the loop, because units name environment files.
-    while let Some(file) = files.pop() {
-        if !seen.insert(file.clone()) {
-            continue;
-        }
-        let Some(text) = read_bounded(&file) else {
-            continue;
-        };
-        let clues = Clues::of(&String::from_utf8_lossy(&text));
-        let by = file.display().to_string();
-        found.extend(clues.databases.into_iter().map(|path| (path, by.clone())));
-        for config in clues.configurations {
-            if let Some((path, config)) = configured_bolt(&config, Whose::Anybodys) {
-                found.push((path, format!("{}, named by {by}", config.display())));
-            }
-        }
-        files.extend(clues.files);
-    }
-    found.sort();
     found
 }
 
-/// The paths found in one file.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Clues {
-    databases: Vec<PathBuf>,
-    configurations: Vec<PathBuf>,
-    /// Environment files to read.
-    files: Vec<PathBuf>,
+fn of_unit(root: &Path, users: &[User], unit: &Unit) -> Service {
+    let user = unit.user.as_deref().unwrap_or("root");
+    let user = user_named(users, user);
+    let arguments: Vec<OsString> = unit.command.iter().map(OsString::from).collect();
+    let files = unit.files.iter().map(|file| file.display().to_string());
+    let files: Vec<String> = files.collect();
+    service(
+        format!("the service {} ({})", unit.name, files.join(", ")),
+        root,
+        user.as_ref(),
+        &arguments,
+        &unit.variables,
+        // systemd starts services in the root folder.
+        unit.folder.as_deref().unwrap_or(Path::new("/")),
+    )
 }
 
-impl Clues {
-    fn of(text: &str) -> Self {
-        let mut clues = Self::default();
-        for line in text.lines().map(str::trim) {
-            if line.starts_with(['#', ';']) {
-                continue;
-            }
-            let mut words = line
-                .split([' ', '\t', '"', '\''])
-                .filter(|word| !word.is_empty());
-            while let Some(word) = words.next() {
-                if word == "--bolt-path" {
-                    push(&mut clues.databases, words.next());
-                    continue;
-                }
-                let mut value = |start: &str| match word.split_once(start) {
-                    // A quoted value is the next word.
-                    Some((_, "")) => words.next(),
-                    after => after.map(|(_, value)| value),
-                };
-                push(&mut clues.databases, value("--bolt-path="));
-                push(&mut clues.databases, value("INFLUXD_BOLT_PATH="));
-                push(&mut clues.configurations, value("INFLUXD_CONFIG_PATH="));
-                let file = value("EnvironmentFile=");
-                push(
-                    &mut clues.files,
-                    file.map(|file| file.trim_start_matches('-')),
-                );
-            }
+/// The start script with its variables. None if there is no script and no environment file.
+fn of_scripts(root: &Path, users: &[User]) -> Option<Service> {
+    let of_influxdb = |folder: &str| {
+        let there = entries(&root.join(folder)).unwrap_or_default().into_iter();
+        let is_its = |path: &PathBuf| {
+            let name = path.file_name().and_then(OsStr::to_str);
+            name.is_some_and(|name| name.contains("influx"))
+        };
+        there.filter(is_its).collect::<Vec<PathBuf>>()
+    };
+    let scripts = of_influxdb("etc/init.d");
+    let files = ["etc/default", "etc/sysconfig", "etc/conf.d"];
+    let files: Vec<PathBuf> = files.into_iter().flat_map(of_influxdb).collect();
+    let mut variables: BTreeMap<String, String> = BTreeMap::new();
+    let mut read: Vec<String> = Vec::new();
+    let mut arguments: Vec<OsString> = Vec::new();
+    for file in scripts.iter().chain(&files) {
+        let Some(text) = text_of(file) else {
+            continue;
+        };
+        variables.extend(assignments(&text));
+        read.push(file.display().to_string());
+        if scripts.contains(file) {
+            // The arguments in the command of the script.
+            let command = text.lines().map(str::trim_start);
+            let command = command.filter(|line| !line.starts_with('#') && line.contains("influxd"));
+            arguments.extend(command.flat_map(words).map(OsString::from));
         }
-        clues
+    }
+    if read.is_empty() {
+        return None;
+    }
+    for name in OF_ARGUMENTS {
+        let value = variables.get(name).map(String::as_str).unwrap_or_default();
+        arguments.extend(words(value).into_iter().map(OsString::from));
+    }
+    // Values that the shell would compute are not known.
+    variables.retain(|_, value| !value.contains(['$', '`']));
+    arguments.retain(|word| !word.to_string_lossy().contains(['$', '`']));
+    let own = ["USER", "command_user", "INFLUXD_USER"];
+    let own = own.iter().find_map(|name| variables.get(*name));
+    let user = own.map_or(PACKAGE_USER, |user| {
+        user.split(':').next().unwrap_or_default()
+    });
+    Some(service(
+        format!("the service of {}", read.join(", ")),
+        root,
+        user_named(users, user).as_ref(),
+        &arguments,
+        &variables,
+        Path::new("/"),
+    ))
+}
+
+/// The user by name or number.
+fn user_named(users: &[User], name: &str) -> Option<User> {
+    let by_name = users.iter().find(|user| user.name == name);
+    let by_number = || users.iter().find(|user| name.parse() == Ok(user.uid));
+    by_name.or_else(by_number).cloned()
+}
+
+fn service(
+    name: String,
+    root: &Path,
+    user: Option<&User>,
+    arguments: &[OsString],
+    variables: &BTreeMap<String, String>,
+    folder: &Path,
+) -> Service {
+    let opens = InfluxdStart {
+        arguments,
+        variable: &|name| variables.get(name).map(OsString::from),
+        folder: Some(folder),
+        home: user.map(|user| user.home.as_path()),
+        see: &|path| below(root, path),
+        user: user.map(|user| user.uid),
+    }
+    .opens();
+    Service {
+        name,
+        user: user.map(|user| user.uid),
+        opens,
     }
 }
 
-/// Adds absolute paths only. Variables of a shell or of systemd are not expanded.
-fn push(paths: &mut Vec<PathBuf>, path: Option<&str>) {
-    let path = path.filter(|path| path.starts_with('/') && !path.contains(['$', '%', '*']));
-    paths.extend(path.map(PathBuf::from));
+/// A path of the host below the root that is searched.
+pub(crate) fn below(root: &Path, path: &Path) -> PathBuf {
+    match path.strip_prefix("/") {
+        Ok(inside) => root.join(inside),
+        Err(_) => path.to_path_buf(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     use tempfile::TempDir;
 
     use super::*;
 
+    struct Host(TempDir);
+
+    impl Host {
+        fn new() -> Self {
+            let host = Self(TempDir::new().unwrap());
+            host.file(
+                "etc/passwd",
+                "root:x:0:0::/root:/bin/sh\ninfluxdb:x:998:998::/var/lib/influxdb:/bin/false\n",
+            );
+            host
+        }
+
+        fn file(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn services(&self) -> Vec<Service> {
+            let root = self.0.path();
+            influxd(root, &crate::cli::host::users::users(root))
+        }
+
+        /// The only service: its database below the root, why, user.
+        #[track_caller]
+        fn one(&self) -> (String, String, Option<u32>) {
+            let services = self.services();
+            let [service] = &services[..] else {
+                panic!("{services:?}");
+            };
+            let (path, why) = service.opens.database.clone().unwrap();
+            let path = path.strip_prefix(self.0.path()).unwrap();
+            (path.to_str().unwrap().into(), why, service.user)
+        }
+    }
+
+    const PACKAGE: &str = "[Service]\nUser=influxdb\nEnvironmentFile=-/etc/default/influxdb2\n\
+                           ExecStart=/usr/lib/influxdb/scripts/influxd-systemd-start.sh\n";
+
     #[test]
-    fn units_and_variables_are_parsed() {
-        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let clues = Clues::of(
-            "# INFLUXD_BOLT_PATH=/comment\n\
-             [Service]\n\
-             Environment=\"INFLUXD_BOLT_PATH=/a\" OTHER=1\n\
-             Environment=INFLUXD_CONFIG_PATH=/c.toml\n\
-             EnvironmentFile=-/etc/default/other\n\
-             ExecStart=/usr/bin/influxd --bolt-path /b --bolt-path=/d --sqlite-path /no\n\
-             ExecStart=influxd --bolt-path=$HOME/x --bolt-path=%h/y --bolt-path=relative\n\
-             export INFLUXD_BOLT_PATH='/e'\n",
+    fn the_package_s_unit_leads_to_its_configuration() {
+        let host = Host::new();
+        host.file("lib/systemd/system/influxdb.service", PACKAGE);
+        let (path, why, user) = host.one();
+        assert_eq!(path, "var/lib/influxdb/.influxdbv2/influxd.bolt");
+        assert!(why.contains("home folder") && user == Some(998));
+
+        let variables = "INFLUXD_CONFIG_PATH=/etc/influxdb/config.toml\n";
+        host.file("etc/default/influxdb2", variables);
+        host.file("etc/influxdb/config.toml", "bolt-path = '/data/i.bolt'");
+        let (path, why, _) = host.one();
+        assert_eq!(path, "data/i.bolt");
+        assert!(why.contains("etc/influxdb/config.toml"), "{why}");
+
+        // A quoted value is the value without quotes, and wins over the configuration.
+        host.file(
+            "etc/default/influxdb2",
+            "INFLUXD_CONFIG_PATH=/etc/influxdb/config.toml\nINFLUXD_BOLT_PATH=\"/q/i.bolt\"\n",
         );
+        let (path, why, _) = host.one();
         assert_eq!(
-            clues,
-            Clues {
-                databases: paths(&["/a", "/b", "/d", "/e"]),
-                configurations: paths(&["/c.toml"]),
-                files: paths(&["/etc/default/other"]),
-            }
+            (path.as_str(), why.as_str()),
+            ("q/i.bolt", "INFLUXD_BOLT_PATH")
         );
+        let services = host.services();
+        assert!(services[0].opens.ignored[0].contains("takes precedence"));
+        assert!(services[0].name.contains("etc/default/influxdb2"));
     }
 
     #[test]
-    fn units_lead_to_variables_and_configurations() {
-        let root = TempDir::new().unwrap();
-        let file = |path: &str, text: String| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, text).unwrap();
-            path
+    fn drop_ins_change_units() {
+        let host = Host::new();
+        host.file("usr/lib/systemd/system/influxdb.service", PACKAGE);
+        let drop_in = |name: &str, text: &str| {
+            let path = format!("etc/systemd/system/influxdb.service.d/{name}");
+            host.file(&path, &format!("[Service]\n{text}\n"));
         };
-        let config = file("mine/config.yml", "bolt-path: /by-config".into());
-        let config = config.parent().unwrap().display();
-        let variables = file("mine/env", format!("INFLUXD_CONFIG_PATH={config}\n"));
-        file(
-            "etc/systemd/system/influxdb.service.d/override.conf",
-            format!("[Service]\nEnvironmentFile={}\n", variables.display()),
+        drop_in(
+            "10.conf",
+            "Environment=\"INFLUXD_BOLT_PATH=/a b/i.bolt\" X=1",
         );
-        file(
-            "lib/systemd/system/influxdb.service",
-            "--bolt-path /by-unit".into(),
+        assert_eq!(host.one().0, "a b/i.bolt");
+        drop_in(
+            "20.conf",
+            "Environment=\nEnvironment='INFLUXD_BOLT_PATH=/c/i.bolt'",
         );
-        file(
-            "lib/systemd/system/other.service",
-            "--bolt-path /other".into(),
+        assert_eq!(host.one().0, "c/i.bolt");
+        host.file(
+            "etc/more",
+            "INFLUXD_BOLT_PATH=/file\nWHERE=/w\nOPTS=--bolt-path /o\n",
         );
-        file(
+        drop_in("30.conf", "EnvironmentFile=/etc/more");
+        assert_eq!(host.one().0, "file");
+        drop_in(
+            "40.conf",
+            "ExecStart=\nExecStart=-/usr/bin/influxd \\\n  --bolt-path=${WHERE}/i",
+        );
+        assert_eq!(
+            (host.one().0.as_str(), host.one().1.as_str()),
+            ("w/i", "--bolt-path")
+        );
+        drop_in(
+            "50.conf",
+            "ExecStart=\nExecStart=/usr/bin/influxd $OPTS $NONE",
+        );
+        assert_eq!(host.one().0, "o");
+        drop_in("60.conf", "User=root");
+        assert_eq!(host.one().2, Some(0));
+        // A file of the same name in another folder does not count.
+        host.file(
+            "run/systemd/system/influxdb.service.d/50.conf",
+            "[Service]\nExecStart=\n",
+        );
+        assert_eq!(host.one().0, "o");
+
+        // A unit in /etc replaces the package's, and one that is masked is no service.
+        host.file(
+            "etc/systemd/system/influxdb.service",
+            "[Service]\nExecStart=/opt/influxd --bolt-path /mine\n",
+        );
+        for folder in ["etc", "run"] {
+            let folder = format!("{folder}/systemd/system/influxdb.service.d");
+            fs::remove_dir_all(host.0.path().join(folder)).unwrap();
+        }
+        assert_eq!(host.one().0, "mine");
+        let unit = host.0.path().join("etc/systemd/system/influxdb.service");
+        fs::remove_file(&unit).unwrap();
+        symlink("/dev/null", &unit).unwrap();
+        assert!(host.services().is_empty());
+    }
+
+    #[test]
+    fn units_of_other_names_and_aliases() {
+        let host = Host::new();
+        host.file(
+            "etc/systemd/system/metrics.service",
+            "[Service]\nExecStart=/srv/influxd --bolt-path /m\n# ExecStart=influxd --bolt-path /no\n\
+             [Install]\nExecStart=influxd --bolt-path /no\n",
+        );
+        host.file(
+            "etc/systemd/system/other.service",
+            "[Service]\nExecStart=/bin/true\n",
+        );
+        host.file("lib/systemd/system/influxdb@.service", PACKAGE);
+        host.file(
+            "lib/systemd/system/influx-exporter.service",
+            "[Service]\nExecStart=/bin/e\n",
+        );
+        assert_eq!(host.one().0, "m");
+        let alias = host.0.path().join("etc/systemd/system/influxd.service");
+        symlink("/etc/systemd/system/metrics.service", alias).unwrap();
+        assert_eq!(host.services().len(), 1);
+    }
+
+    #[test]
+    fn start_scripts_and_their_variables() {
+        let host = Host::new();
+        assert!(host.services().is_empty());
+        host.file(
             "etc/default/influxdb2",
-            "INFLUXD_BOLT_PATH=/by-default".into(),
+            "export INFLUXD_BOLT_PATH='/d/i.bolt'\n",
         );
-        let found = named(root.path());
-        let paths: Vec<&Path> = found.iter().map(|(path, _)| path.as_path()).collect();
-        let wanted = ["/by-config", "/by-default", "/by-unit"].map(Path::new);
-        assert_eq!(paths, wanted);
-        assert!(found[0].1.contains("config.yml") && found[0].1.contains("mine/env"));
+        assert_eq!(
+            host.one(),
+            ("d/i.bolt".into(), "INFLUXD_BOLT_PATH".into(), Some(998))
+        );
+        host.file(
+            "etc/init.d/influxdb",
+            "#!/bin/sh\nUSER=root\nINFLUXD_OPTS=\nDAEMON=/usr/bin/influxd\n\
+             # influxd --bolt-path /no\nstart-stop-daemon --exec $DAEMON -- $INFLUXD_OPTS\n",
+        );
+        assert_eq!(host.one().2, Some(0));
+        host.file(
+            "etc/default/influxdb2",
+            "INFLUXD_OPTS=\"--bolt-path /opts\"\n",
+        );
+        assert_eq!(
+            (host.one().0.as_str(), host.one().1.as_str()),
+            ("opts", "--bolt-path")
+        );
+        host.file(
+            "etc/conf.d/influxdb",
+            "command_args=\"run --bolt-path=/rc\"\n",
+        );
+        host.file("etc/default/influxdb2", "INFLUXD_BOLT_PATH=$DATA/x\n");
+        assert_eq!(host.one().0, "rc");
     }
 }

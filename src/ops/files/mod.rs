@@ -8,3 +8,4 @@ pub mod new_file;
 pub mod one_set;
 pub mod read_budget;
 pub mod secret_output;
+pub mod time_limit;

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::{GZIP_MAGIC, fill, most_in_memory, open_regular};
 
 /// How much may still be read.
+#[derive(Debug, Clone)]
 pub struct ReadBudget {
     /// The number of files.
     files: usize,

@@ -43,7 +43,7 @@ pub fn run(args: CloneArgs, session: &Session) -> Result<Outcome> {
         again: "boltkey auth clone",
     };
     token_options.can_be_told(session)?;
-    let database = session.database()?;
+    let database = session.database_to_change()?;
     let options = Options {
         id: args.id,
         description: args.description,

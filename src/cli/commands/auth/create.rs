@@ -72,7 +72,7 @@ pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
     };
     let grants = grants(&args)?;
     token_options.can_be_told(session)?;
-    let database = session.database()?;
+    let database = session.database_to_change()?;
     let by = |name: &Option<String>, id: Option<Id>| name.clone().map(By::Name).or(id.map(By::Id));
     let options = Options {
         user: by(&args.user, args.user_id),

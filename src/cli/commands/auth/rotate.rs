@@ -39,7 +39,7 @@ pub fn run(args: RotateArgs, session: &Session) -> Result<Outcome> {
         again: "boltkey auth rotate",
     };
     token_options.can_be_told(session)?;
-    let database = session.database()?;
+    let database = session.database_to_change()?;
     let options = Options {
         id: args.id,
         making: args.value.read(session)?,

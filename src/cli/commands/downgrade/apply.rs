@@ -56,7 +56,7 @@ pub fn run(args: ApplyArgs, session: &Session) -> Result<Outcome> {
         drop_hashed: args.drop_hashed,
         allow_loss: args.allow_loss,
     };
-    let database = session.database()?;
+    let database = session.database_to_change()?;
     let sql = SqlBeside::read_for(database.path(), &session.open_options(), &settings.to)?;
     change::run_on(Downgrade { settings, sql }, session, &database)
 }

@@ -129,7 +129,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
 /// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: PrepareArgs, session: &Session) -> Result<Outcome> {
     args.make_sense()?;
-    let database = session.database()?;
+    let database = session.database_to_change()?;
     let unseal = args.unseal()?;
 
     // Reading the sources may be slow, so the lock is not held.

@@ -39,8 +39,9 @@ impl Host {
             root: self.0.path().to_path_buf(),
             home: Some(self.path("home/me")),
             working_directory: self.path("work"),
+            user: 1000,
         };
-        gather(&environment, named)
+        gather(&environment, &Influxds::of(&environment), named)
     }
 }
 
@@ -67,6 +68,17 @@ fn every_kind_of_place_is_looked_at() {
         "var/lib/docker/volumes/two/_data/.influxdbv2/influxd.bolt",
         "var/lib/docker/overlay2/abc/diff/var/lib/influxdb2/influxd.bolt",
         "var/lib/kubelet/pods/p/volumes/kubernetes.io~local/v/influxd.bolt",
+        "var/lib/containers/storage/overlay/abc/diff/root/.influxdbv2/influxd.bolt",
+        "volume1/docker/Influx/data/influxd.bolt",
+        "volume1/@docker/btrfs/subvolumes/abc/var/lib/influxdb2/influxd.bolt",
+        "share/CACHEDEV1_DATA/Container/influxdb/influxd.bolt",
+        "mnt/user/appdata/influxdb2/influxd.bolt",
+        "mnt/.ix-apps/app_mounts/influxdb/data/influxd.bolt",
+        "mnt/tank/ix-applications/releases/influxdb/volumes/ix_volumes/ix_data/influxd.bolt",
+        "mnt/data/supervisor/addons/data/a0d7b954_influxdb2/influxdb2/influxd.bolt",
+        "usr/share/hassio/addons/data/x_influxdbv2/influxd.bolt",
+        "srv/disk/appdata/influxdb/influxd.bolt",
+        "home/me/IOTstack/volumes/influxdb2/data/influxd.bolt",
         "work/copy.bolt",
     ];
     for path in wanted {
@@ -96,7 +108,6 @@ fn what_is_named_comes_first_and_ours_is_not_influxd_s() {
     let host = Host::new();
     let config = host.file("etc/influxdb2/config.yml", "bolt-path: /by/config");
     host.file("work/config.toml", "bolt-path = '/by/work'");
-    host.file("etc/default/influxdb2", "INFLUXD_BOLT_PATH=/by/default");
     let variables = [("BOLTKEY_DB", OsString::from("/by/us"))];
     let found = host.gather(&variables, Some(Path::new("/by/option")));
     let order: Vec<&Path> = found
@@ -110,12 +121,15 @@ fn what_is_named_comes_first_and_ours_is_not_influxd_s() {
         "/by/config",
         "/by/config",
         "/by/work",
-        "/by/default",
     ];
     assert_eq!(order, wanted.map(Path::new));
     let (path, why) = found.would_open.unwrap();
     assert_eq!(path, Path::new("/by/config"));
     assert!(why.contains(config.to_str().unwrap()), "{why}");
+
+    host.file("etc/default/influxdb2", "INFLUXD_BOLT_PATH=/by/default");
+    let found = host.gather(&variables, None);
+    assert_eq!(found.would_open.unwrap().0, host.path("by/default"));
 
     let variables = [("INFLUXD_BOLT_PATH", OsString::from("/by/variable"))];
     let found = host.gather(&variables, Some(Path::new("here.bolt")));
@@ -144,4 +158,54 @@ fn what_can_not_be_looked_into_is_told() {
     // What is named is the folder that is closed, not what may be in it.
     let inside = host.path("var/lib/influxdb/no/such");
     assert_eq!(closed(&inside), host.path("var/lib/influxdb"));
+}
+
+#[test]
+fn patterns_match_names() {
+    for (name, pattern, fits) in [
+        ("volume1", "volume*", true),
+        ("volume", "volume*", true),
+        ("home", "volume*", false),
+        ("my-influxdb2", "*influx*", true),
+        ("influx", "*influx*", true),
+        ("grafana", "*influx*", false),
+        ("a", "*", true),
+        ("disk1", "disk1", true),
+        ("disk12", "disk1", false),
+    ] {
+        assert_eq!(matches_pattern(name, pattern), fits, "{name} {pattern}");
+    }
+}
+
+#[test]
+fn the_other_stores_are_told_once_and_files_that_are_none_are_not() {
+    let host = Host::new();
+    let mut bolt = vec![0; 64];
+    bolt[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
+    let store = |path: &str| {
+        let path = host.file(path, "");
+        fs::write(&path, &bolt).unwrap();
+        path
+    };
+    let chosen = store("home/me/.influxdbv2/influxd.bolt");
+    let other = store("var/lib/influxdb/influxd.bolt");
+    store("work/influxd.bolt");
+    store("var/lib/influxdb2/copy.bolt");
+    host.file("root/.influxdbv2/influxd.bolt", "no store");
+    fs::create_dir_all(host.path("var/lib/influxdb2")).unwrap();
+    fs::hard_link(&other, host.path("var/lib/influxdb2/influxd.bolt")).unwrap();
+    let environment = Environment {
+        variable: Box::new(|_| None),
+        root: host.path(""),
+        home: Some(host.path("home/me")),
+        working_directory: host.path("work"),
+        user: 1000,
+    };
+    let influxds = Influxds::of(&environment);
+    let found = crate::cli::host::discover::discover(&environment, &influxds).unwrap();
+    assert_eq!(found.path, chosen);
+    let others = other_stores(&environment, &influxds, &found);
+    let others: Vec<&Path> = others.iter().map(|place| place.path.as_path()).collect();
+    assert_eq!(others, [&other]);
+    assert_eq!(stores(&environment, &influxds).len(), 2);
 }
