@@ -19,7 +19,8 @@ fn the_path_chosen_and_why_is_told() {
     let path = database.to_str().unwrap();
     for variable in ["BOLTKEY_DB", "INFLUXD_BOLT_PATH"] {
         let ran = find(&sandbox, &[(variable, path)], &[]).code(0);
-        assert_eq!(ran.stderr, format!("using {path} (from {variable})\n"));
+        let told = format!("using {path} (from {variable})\n");
+        assert!(ran.stderr.starts_with(&told), "{ran:?}");
         find(&sandbox, &[(variable, path)], &["--quiet"]).ok();
         find(&sandbox, &[(variable, path)], &["--quiet", "--json"]).ok();
     }
@@ -52,16 +53,6 @@ fn the_path_chosen_and_why_is_told() {
                 ]);
         }
     }
-}
-
-#[test]
-fn the_default_path_is_in_the_home() {
-    let sandbox = Sandbox::new();
-    let store = crate::fixtures::fixture("fresh-2.9.1");
-    let path = sandbox.file("home/.influxdbv2/influxd.bolt", store);
-    find(&sandbox, &[], &[])
-        .code(0)
-        .tells(&[&format!("using {} (a default path", path.display())]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn the_stores_of_a_host() {
     let elsewhere = sandbox.path("elsewhere/influxd.bolt");
     std::os::unix::fs::symlink(&home, sandbox.path("work/link.bolt")).unwrap();
 
-    let found = located(&sandbox, &[]);
+    let found = located(&sandbox, &[("INFLUXD_BOLT_PATH", &home)]);
     let paths: Vec<&str> = found.keys().map(String::as_str).collect();
     assert_eq!(paths, ["home/.influxdbv2/influxd.bolt", "work/copy.bolt"]);
     let first = &found[paths[0]];
@@ -53,7 +53,7 @@ fn the_stores_of_a_host() {
             "sizeBytes": home.metadata().unwrap().len(),
             "modified": first["modified"], "owner": first["owner"],
             "users": count("user", "users"), "tokens": count("auth", "authorizations"),
-            "wouldOpen": true, "inUseBy": null,
+            "wouldOpen": true, "because": "from INFLUXD_BOLT_PATH", "inUseBy": null,
         })
     );
     let modified = first["modified"].as_str().unwrap();
@@ -62,6 +62,7 @@ fn the_stores_of_a_host() {
         "{modified}"
     );
     assert_eq!(found["work/copy.bolt"]["wouldOpen"], false);
+    assert_eq!(found["work/copy.bolt"]["because"], "the working directory");
 
     // The path in influxd's variable is what influxd would open. One in ours is only listed.
     let found = located(&sandbox, &[("INFLUXD_BOLT_PATH", &elsewhere)]);
@@ -73,11 +74,14 @@ fn the_stores_of_a_host() {
     assert_eq!(found["home/.influxdbv2/influxd.bolt"]["wouldOpen"], false);
     let found = located(&sandbox, &[("BOLTKEY_DB", &elsewhere)]);
     assert_eq!(found["elsewhere/influxd.bolt"]["wouldOpen"], false);
-    assert_eq!(found["home/.influxdbv2/influxd.bolt"]["wouldOpen"], true);
+    // The home folder is that of the user database, not HOME.
+    assert_eq!(found["home/.influxdbv2/influxd.bolt"]["wouldOpen"], false);
 
-    let text = sandbox.run(["locate"]).code(0).stdout;
+    let mut command = sandbox.command(["locate"]);
+    command.env("INFLUXD_BOLT_PATH", &home);
+    let text = sandbox.finish(command).code(0).stdout;
     assert!(
-        text.contains("Influxd:   would open this one (a default path of influxd)"),
+        text.contains("Influxd:   would open this one (from INFLUXD_BOLT_PATH)"),
         "{text}"
     );
     assert!(text.contains("work/link.bolt"), "{text}");
@@ -122,7 +126,9 @@ fn what_a_wrong_path_leaves_is_told() {
     assert!(fs::read(&path).unwrap().is_empty());
 
     // Errors about such files lead here.
-    let ran = sandbox.run(["status"]).code(5);
+    let ran = sandbox
+        .run(["status", "--db", path.to_str().unwrap()])
+        .code(5);
     ran.tells(&["boltkey locate"]);
     fs::remove_file(&path).unwrap();
     let ran = sandbox

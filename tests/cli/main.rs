@@ -47,6 +47,7 @@ mod previous;
 mod reading_commands;
 mod recover_operator;
 mod residue_scrub;
+mod right_store;
 mod same_file;
 mod secret_input;
 mod secrets_stay_secret;

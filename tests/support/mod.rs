@@ -16,5 +16,6 @@ pub mod program;
 pub mod record_changes;
 pub mod sandbox;
 pub mod scene;
+pub mod stage;
 pub mod store_image;
 pub mod threads;
