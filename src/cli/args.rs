@@ -32,12 +32,18 @@ EXAMPLES
       boltkey user list --db influxd.bolt --json
 
 HOW THE DATABASE IS FOUND
-  The first of these that is set or exists: --db, BOLTKEY_DB,
-  INFLUXD_BOLT_PATH, bolt-path in influxd's configuration (the file or folder
-  in INFLUXD_CONFIG_PATH, or else the configuration of the package or container
-  image), the default paths of influxd, its packages and its image. The chosen
-  path, and the reason, are printed on standard error. To see every store on
-  this host, and which one influxd would open, run boltkey locate.
+  The first of these that is set or exists:
+    1. --db, BOLTKEY_DB, INFLUXD_BOLT_PATH
+    2. the file of a running influxd of root, this user or the service's user
+    3. the influxd service: its command line, environment and environment files
+    4. bolt-path in influxd's configuration: the file or folder in
+       INFLUXD_CONFIG_PATH, or else that of the package or container image
+    5. the default paths of influxd, its packages and its image
+  The chosen path, the reason, and every other store are printed on standard
+  error. A store that was found is changed only after a yes. If several stores
+  exist, only a variable, a running influxd or a service decides which one is
+  changed; otherwise pass --db. To see every store on this host, and which one
+  influxd would open, run boltkey locate.
 
 EXIT CODES
   0  success: done, nothing to do, or nothing found

@@ -100,7 +100,7 @@ fn of_several_stores_none_is_changed_unless_something_decides() {
     let ran = stage.run_after(variable, "recover operator -y").code(0);
     ran.tells(&["(from INFLUXD_BOLT_PATH)", "other stores of this host"]);
     stage.file(
-        "lib/systemd/system/influxdb.service",
+        "run/systemd/system/influxdb.service",
         "[Service]\nUser=influxdb\nExecStart=/usr/bin/influxd\n",
     );
     stage.file(
@@ -113,7 +113,8 @@ fn of_several_stores_none_is_changed_unless_something_decides() {
     );
     let ran = stage.run(RECOVER).code(0);
     ran.tells(&[
-        "using /var/lib/influxdb/influxd.bolt (INFLUXD_BOLT_PATH of the service influxdb.service",
+        "using /var/lib/influxdb/influxd.bolt (INFLUXD_BOLT_PATH, without its quotes, \
+         of the service influxdb.service",
         "/etc/systemd/system/influxdb.service.d/path.conf, /etc/default/influxdb2)",
         "other stores of this host: /root/.influxdbv2/influxd.bolt",
     ]);

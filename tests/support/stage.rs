@@ -67,7 +67,8 @@ impl Stage {
         self.folder.path().join(relative)
     }
 
-    /// Writes a file, with the folders it needs.
+    /// Writes a file, with the folders it needs. Not below `/usr`, `/lib` and `/dev`, which are this
+    /// host's.
     pub fn file(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -262,7 +262,7 @@ mod tests {
         (path, found.ignored)
     }
 
-    /// Each line was seen on influxd 2.7.12 and 2.9.1 (`interop/suite/configurations.go`).
+    /// Each line was seen on influxd 2.7.12 and 2.9.1 (`interop/suite/configuration_test.go`).
     #[test]
     fn the_file_is_chosen_as_influxd_chooses_it() {
         let folder = TempDir::new().unwrap();

@@ -23,6 +23,17 @@ pub(crate) fn assignments(text: &str) -> Vec<(String, String)> {
     found
 }
 
+/// Whether the last assignment of this name in a text has quotes around its value.
+pub(crate) fn has_quotes(text: &str, name: &str) -> bool {
+    let lines = text.lines().rev().map(str::trim_start);
+    let mut values = lines.filter_map(|line| {
+        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+        line.strip_prefix(name)?.trim_start().strip_prefix('=')
+    });
+    let value = values.next();
+    value.is_some_and(|value| value.trim_start().starts_with(['"', '\'']))
+}
+
 /// The lines, with those joined that end in a backslash.
 pub(crate) fn joined_lines(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -116,6 +127,13 @@ mod tests {
             ("N", "/unended"),
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn quotes_are_noticed() {
+        assert!(has_quotes("A=/x\n export A = \"/y\"\n#A=/z\n", "A"));
+        assert!(has_quotes("A='/y'", "A"));
+        assert!(!has_quotes("A='/y'\nA=/x\nAB='/z'", "A"));
     }
 
     #[test]

@@ -156,7 +156,9 @@ impl Process {
             }
         }
         if let Some(first) = open.first() {
-            opens.database = Some((first.path.clone(), "the open files".into()));
+            // Without the process, which is named elsewhere.
+            let how = first.why.replace(&format!(" of {}", self.name), "");
+            opens.database = Some((first.path.clone(), how));
             opens.by_default = false;
         }
         found.places.extend(open);

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::cli::host::bounded_reads::{entries, text_of};
-use crate::cli::host::environment_file::{assignments, words};
+use crate::cli::host::environment_file::{assignments, has_quotes, words};
 use crate::cli::host::influxd_start::{InfluxdStart, Opens};
 use crate::cli::host::systemd_unit::{Unit, influxd_units};
 use crate::cli::host::users::User;
@@ -45,7 +45,7 @@ fn of_unit(root: &Path, users: &[User], unit: &Unit) -> Service {
     let arguments: Vec<OsString> = unit.command.iter().map(OsString::from).collect();
     let files = unit.files.iter().map(|file| file.display().to_string());
     let files: Vec<String> = files.collect();
-    service(
+    let mut found = service(
         format!("the service {} ({})", unit.name, files.join(", ")),
         root,
         user.as_ref(),
@@ -53,7 +53,9 @@ fn of_unit(root: &Path, users: &[User], unit: &Unit) -> Service {
         &unit.variables,
         // systemd starts services in the root folder.
         unit.folder.as_deref().unwrap_or(Path::new("/")),
-    )
+    );
+    found.explain_quotes(&unit.files);
+    found
 }
 
 /// The start script with its variables. None if there is no script and no environment file.
@@ -100,14 +102,36 @@ fn of_scripts(root: &Path, users: &[User]) -> Option<Service> {
     let user = own.map_or(PACKAGE_USER, |user| {
         user.split(':').next().unwrap_or_default()
     });
-    Some(service(
+    let mut found = service(
         format!("the service of {}", read.join(", ")),
         root,
         user_named(users, user).as_ref(),
         &arguments,
         &variables,
         Path::new("/"),
-    ))
+    );
+    let all: Vec<PathBuf> = scripts.into_iter().chain(files).collect();
+    found.explain_quotes(&all);
+    Some(found)
+}
+
+impl Service {
+    /// Says so if the path has quotes in an environment file, because influxd gets it without them.
+    fn explain_quotes(&mut self, files: &[PathBuf]) {
+        if let Some((_, how)) = &mut self.opens.database
+            && how.starts_with("INFLUXD_")
+        {
+            let texts = files.iter().rev().filter_map(|file| text_of(file));
+            let set = texts.into_iter().find(|text| {
+                assignments(text)
+                    .iter()
+                    .any(|(name, _)| name == how.as_str())
+            });
+            if set.is_some_and(|text| has_quotes(&text, how)) {
+                how.push_str(", without its quotes,");
+            }
+        }
+    }
 }
 
 /// The user by name or number.
@@ -220,7 +244,7 @@ mod tests {
         let (path, why, _) = host.one();
         assert_eq!(
             (path.as_str(), why.as_str()),
-            ("q/i.bolt", "INFLUXD_BOLT_PATH")
+            ("q/i.bolt", "INFLUXD_BOLT_PATH, without its quotes,")
         );
         let services = host.services();
         assert!(services[0].opens.ignored[0].contains("takes precedence"));
