@@ -338,7 +338,17 @@ mod tests {
             (Format::Yaml, format!("a: {}", deep("[", "]")), false),
             // Unused values are skipped without recursion.
             (Format::Json, format!("{{\"a\":{}}}", deep("[", "]")), true),
+            (
+                Format::Json,
+                format!("{{\"bolt-path\":{}}}", deep("[", "]")),
+                false,
+            ),
             (Format::Toml, format!("a = {}", deep("[", "]")), false),
+            (
+                Format::Yaml,
+                format!("bolt-path: {}", deep("[", "]")),
+                false,
+            ),
         ];
         for (format, text, sound) in bombs {
             let started = std::time::Instant::now();

@@ -203,7 +203,7 @@ fn read_config(file: &Path, whose: Whose) -> Result<Settings> {
     let format = match extension {
         // influxd finds no `bolt-path` in these.
         Some("ini") => return Ok(Settings::default()),
-        Some("hcl") => return Err(refused("boltkey can't read HCL")),
+        Some("hcl") => return Err(refused("HCL is not supported here")),
         Some("env" | "dotenv") => {
             return Err(refused(
                 "influxd does not start with it, because its keys contain dashes",
@@ -313,7 +313,7 @@ mod tests {
             ("b/config", "Unsupported Config Type \"\""),
             ("c/config.env", "does not start"),
             ("d/config.json", "not valid JSON"),
-            ("e/config.hcl", "can't read HCL"),
+            ("e/config.hcl", "HCL is not supported"),
             ("f/config.yaml", "not valid UTF-8"),
         ] {
             let file = folder.path().join(path);

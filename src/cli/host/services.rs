@@ -346,7 +346,11 @@ mod tests {
         );
         assert_eq!(
             host.one(),
-            ("d/i.bolt".into(), "INFLUXD_BOLT_PATH".into(), Some(998))
+            (
+                "d/i.bolt".into(),
+                "INFLUXD_BOLT_PATH, without its quotes,".into(),
+                Some(998)
+            )
         );
         host.file(
             "etc/init.d/influxdb",
