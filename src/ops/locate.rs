@@ -269,6 +269,10 @@ struct Summaries {
     results: Option<Receiver<(StoreSummary, ReadBudget)>>,
     budget: ReadBudget,
     began: Instant,
+    /// Reads one file.
+    read: fn(&Path, u64, &mut ReadBudget) -> StoreSummary,
+    /// The time for one file.
+    longest: Duration,
 }
 
 impl Summaries {
@@ -282,6 +286,8 @@ impl Summaries {
             results: None,
             budget: ReadBudget::new(MOST_FILES, MOST_UNPACKED),
             began: Instant::now(),
+            read: StoreSummary::of,
+            longest: LONGEST_READ,
         }
     }
 
@@ -295,14 +301,14 @@ impl Summaries {
             Some(results) => results,
             None => self.read_from(at),
         };
-        match results.recv_timeout(LONGEST_READ.min(left)) {
+        match results.recv_timeout(self.longest.min(left)) {
             Ok((summary, budget)) => {
                 self.budget = budget;
                 self.results = Some(results);
                 summary
             }
             Err(RecvTimeoutError::Timeout) => {
-                StoreSummary::unread("it could not be read within 10 seconds")
+                StoreSummary::unread("it could not be read in time (10 seconds)")
             }
             Err(RecvTimeoutError::Disconnected) => StoreSummary::unread("it could not be read"),
         }
@@ -312,11 +318,12 @@ impl Summaries {
     fn read_from(&self, at: usize) -> Receiver<(StoreSummary, ReadBudget)> {
         let files: Vec<(PathBuf, u64)> = self.files.iter().skip(at).cloned().collect();
         let mut budget = self.budget.clone();
+        let read = self.read;
         let (send, results) = channel();
         // Without a thread nothing is sent, and the files are told as not read.
         let _ = thread::Builder::new().spawn(move || {
             for (path, length) in files {
-                let summary = StoreSummary::of(&path, length, &mut budget);
+                let summary = read(&path, length, &mut budget);
                 if send.send((summary, budget.clone())).is_err() {
                     return;
                 }
@@ -595,6 +602,46 @@ mod tests {
         }
         let missing = found(Vec::new(), Some(at("missing"))).missing.unwrap();
         assert_eq!(missing, (shown(&at("missing")), "because".into()));
+    }
+
+    #[test]
+    fn a_file_that_does_not_answer_does_not_stop_the_others() {
+        let folder = TempDir::new().unwrap();
+        let places: Vec<Place> = ["1", "hangs", "3", "panics", "5"]
+            .iter()
+            .map(|name| {
+                fs::write(folder.path().join(name), "").unwrap();
+                place(folder.path().join(name), name)
+            })
+            .collect();
+        let files = places.iter().map(|place| File {
+            metadata: fs::metadata(&place.path).unwrap(),
+            places: vec![place],
+        });
+        let files: Vec<File<'_>> = files.collect();
+        let mut summaries = Summaries::of(&files);
+        summaries.longest = Duration::from_millis(200);
+        summaries.read = |path, _, _| {
+            if path.ends_with("hangs") {
+                thread::sleep(Duration::from_secs(60));
+            }
+            assert!(!path.ends_with("panics"));
+            StoreSummary::default()
+        };
+        let unread: Vec<Option<String>> = (0..files.len())
+            .map(|at| summaries.of_file(at).unread)
+            .collect();
+        let wanted = [None, Some("in time"), None, Some("not be read"), None];
+        for (unread, wanted) in unread.iter().zip(wanted) {
+            let told = unread
+                .as_deref()
+                .map(|text| wanted.is_some_and(|w| text.contains(w)));
+            assert_eq!(told, wanted.map(|_| true), "{unread:?}");
+        }
+        summaries.began = Instant::now()
+            .checked_sub(LONGEST_SEARCH)
+            .unwrap_or_else(Instant::now);
+        assert!(summaries.of_file(0).unread.is_some());
     }
 
     #[test]
