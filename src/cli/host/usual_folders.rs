@@ -299,7 +299,7 @@ pub(crate) const OF_ROOT: &[Usual] = &[
     usual(
         "data",
         Contents::Data,
-        "the data of an add-on of Home Assistant",
+        "a folder data, as add-ons of Home Assistant have it",
     ),
     // OpenMediaVault, CasaOS, DietPi and others.
     usual(
