@@ -6,7 +6,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::error::Result;
-use crate::metadata::authenticate::{TokenIndexes, judge};
+use crate::metadata::authenticate::{TokenIndexes, Verdict, judge};
 use crate::metadata::authorization::{Undecoded, classify};
 use crate::metadata::{
     Authorization, Catalog, Id, Kind, Storage, TokenHash, Variant, authorization, names,
@@ -47,6 +47,8 @@ pub struct OperatorToken {
     pub storage: Storage,
     /// Whether it would authenticate now.
     pub usable: bool,
+    /// Why it would not; `None` when it would.
+    pub because: Option<String>,
 }
 
 /// The result of one pass over all authorizations.
@@ -117,11 +119,16 @@ impl TokenCounts {
     ) -> Vec<OperatorToken> {
         let shown = self.operators().map(|record| {
             let user = record.user_id.and_then(|id| catalog.users.get(&id));
+            let Verdict {
+                authenticates,
+                reasons,
+            } = judge(&record, catalog, indexes);
             OperatorToken {
                 id: record.id,
                 user: user.map(|user| user.name.clone()),
                 storage: record.storage(),
-                usable: judge(&record, catalog, indexes).authenticates,
+                usable: authenticates,
+                because: (!authenticates).then(|| reasons.join("; ")),
                 description: record.description.into_owned(),
             }
         });

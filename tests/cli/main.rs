@@ -15,6 +15,8 @@ mod apply;
 mod arguments;
 mod auth_create;
 mod auth_rotate;
+mod auth_show;
+mod auth_verify;
 mod backup_export;
 mod backup_restore;
 mod backup_restore_tokens;

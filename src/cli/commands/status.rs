@@ -103,6 +103,9 @@ impl Status {
                 printable(&token.description)
             );
             write_wrapped(out, "  operator token ", 4, &text)?;
+            if let Some(because) = &token.because {
+                write_wrapped(out, "    - ", 6, &printable(because))?;
+            }
         }
         for login in &self.logins {
             let active = if login.active { "" } else { "INACTIVE " };
