@@ -48,6 +48,7 @@ mod oracle;
 mod previous;
 mod reading_commands;
 mod recover_operator;
+mod residue_missing;
 mod residue_scrub;
 mod right_store;
 mod same_file;

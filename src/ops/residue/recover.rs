@@ -7,6 +7,7 @@ use crate::finding::Finding;
 use crate::metadata::residue::Known;
 use crate::metadata::{Authorization, Catalog, Id};
 use crate::ops::capture::{Captured, collect, lost_tokens};
+use crate::ops::residue::missing::HashedTokens;
 use crate::ops::residue::scan::Counts;
 use crate::ops::residue::{Options, embedded, look};
 use crate::secret::Token;
@@ -20,6 +21,10 @@ pub struct Recovered {
     /// files, and in other live records such as a telegraf configuration. For a damaged store also
     /// plaintext tokens whose records are not in its trees.
     pub tokens: Vec<Captured>,
+    /// The hashed tokens of the store, and those that are not in `tokens`.
+    pub hashed: HashedTokens,
+    /// The tokens of the store, for a search in other files.
+    pub known: Known,
     /// Damage that may hide tokens.
     pub findings: Vec<Finding>,
 }
@@ -54,9 +59,13 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
             .map(|(id, token)| Captured::bare(id, token)),
     );
     tokens.extend(lost);
+    let ids = tokens.iter().map(|token| token.id);
+    let hashed = HashedTokens::of(store.snapshot(), store.inspect(), ids)?;
     Ok(Recovered {
         counts,
         tokens,
+        hashed,
+        known,
         findings,
     })
 }

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::cli::commands::residue::files::FilesArgs;
+use crate::cli::commands::residue::missing::NotFound;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::Human;
@@ -26,34 +28,49 @@ pub struct ScanArgs {
 pub fn run(args: ScanArgs, session: &Session) -> Result<Outcome> {
     let options = args.files.options(session);
     let store = session.open()?;
-    let (counts, findings) = scan(&store, &options)?;
+    let path = store.description().path.clone();
+    let scanned = scan(&store, &options)?;
     drop(store);
-    session.ui().warn(&findings);
-    session.ui().report(&counts)?;
-    Ok(if counts.tokens == 0 {
+    session.ui().warn(&scanned.findings);
+    let report = Report {
+        counts: scanned.counts,
+        missing: NotFound::of(scanned.hashed, &scanned.known, &path, &options.files),
+    };
+    session.ui().report(&report)?;
+    Ok(if report.counts.tokens == 0 {
         Outcome::Done
     } else {
         Outcome::No
     })
 }
 
-impl Human for Counts {
+/// The report of `residue scan`.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    counts: Counts,
+    #[serde(flatten)]
+    missing: NotFound,
+}
+
+impl Human for Report {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let counts = &self.counts;
         writeln!(
             out,
             "{} {} still readable: {} of hashed tokens in this store, {} unrelated",
-            counted(self.tokens, "plaintext token"),
-            if self.tokens == 1 { "is" } else { "are" },
-            self.matching,
-            self.unmatched
+            counted(counts.tokens, "plaintext token"),
+            if counts.tokens == 1 { "is" } else { "are" },
+            counts.matching,
+            counts.unmatched
         )?;
-        if self.matching > 0 {
+        if counts.matching > 0 {
             writeln!(
                 out,
                 "boltkey residue recover --out FILE recovers the {}",
-                self.matching
+                counts.matching
             )?;
         }
-        Ok(())
+        self.missing.write(out)
     }
 }
