@@ -28,3 +28,4 @@ pub mod token;
 pub mod token_counts;
 pub mod token_plan;
 pub mod user;
+pub mod way_out;

@@ -29,6 +29,7 @@ mod discovery;
 mod downgrade;
 mod downgrade_prepare;
 mod explain;
+mod field_writes;
 mod findings;
 mod global_options;
 mod hash;
