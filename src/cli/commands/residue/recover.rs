@@ -83,7 +83,7 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
     } else {
         session.ui().report(&report)?;
     }
-    if nothing && report.missing.is_empty() && !session.dry_run() {
+    if nothing && !session.dry_run() {
         session
             .ui()
             .status("boltkey capture writes out tokens that are stored in plaintext");
