@@ -78,7 +78,7 @@ fn what_was_not_found_is_counted_and_listed_with_the_next_step() {
         .ok()
         .stdout;
     assert!(
-        told.contains("35 hashed tokens of 36 in the store were not found:\n"),
+        told.contains("35 hashed tokens of 36 in the store were not found\n"),
         "{told}"
     );
     assert!(

@@ -37,18 +37,18 @@ impl NotFound {
         self.hashed.known_missing().is_empty()
     }
 
-    /// Writes the tokens, the files, and the next step.
+    /// Writes the number of tokens, with the `list` of them, the files, and the next step.
     ///
     /// # Errors
     /// When `out` can't be written.
-    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write(&self, list: bool, out: &mut dyn Write) -> io::Result<()> {
         let missing = self.hashed.known_missing();
         let number = counted(missing.len() as u64, "hashed token");
         match self.hashed.hashed {
             None => {
                 let at_least = match missing.is_empty() {
                     true => String::new(),
-                    false => format!("; at least {number}:"),
+                    false => format!("; at least {number}"),
                 };
                 let text = format!(
                     "damage may hide hashed tokens, so it is unknown how many were not \
@@ -59,14 +59,15 @@ impl NotFound {
             Some(_) if missing.is_empty() => return Ok(()),
             Some(all) => {
                 let verb = if missing.len() == 1 { "was" } else { "were" };
-                let text = format!("{number} of {all} in the store {verb} not found:");
+                let text = format!("{number} of {all} in the store {verb} not found");
                 write_wrapped(out, "", 2, &text)?;
             }
         }
-        for token in missing.iter().take(MOST) {
+        let listed = if list { MOST } else { 0 };
+        for token in missing.iter().take(listed) {
             writeln!(out, "  {}  {}", token.id, printable(&token.description))?;
         }
-        if missing.len() > MOST {
+        if list && missing.len() > MOST {
             writeln!(out, "  and {} more; --json lists all", missing.len() - MOST)?;
         }
         self.write_siblings(out)

@@ -124,6 +124,6 @@ impl Recovery {
 impl Human for Recovery {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", self.sentence())?;
-        self.missing.write(out)
+        self.missing.write(true, out)
     }
 }

@@ -71,6 +71,6 @@ impl Human for Report {
                 counts.matching
             )?;
         }
-        self.missing.write(out)
+        self.missing.write(false, out)
     }
 }
