@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::ops::backup::compression::temporary;
 use crate::ops::backup::move_into_place::NewTargetFile;
@@ -80,9 +80,13 @@ impl BackupStore {
         let facts = thread::scope(|scope| {
             let (inspect, snapshot) = (from.inspect(), from.snapshot());
             let checking = scope.spawn(|| {
-                if verify_structure(snapshot, inspect).is_err() {
+                match verify_structure(snapshot, inspect) {
                     // The restored store is written anew, so it is enough that all can be read.
-                    return can_be_copied(snapshot, inspect, || from.could_copy()).map(|()| false);
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        return can_be_copied(snapshot, inspect, || from.could_copy())
+                            .map(|()| false);
+                    }
+                    verified => verified?,
                 }
                 match &from {
                     From::Unpacked { stays: Some(_), .. } => inspect.is_compact(),
