@@ -76,7 +76,7 @@ pub fn verify<T>(
             reasons.push(NOT_ALLOWED.into());
         }
         Ok(use_it(&Verified {
-            authenticates: entry.usable && sendable,
+            authenticates: entry.usable == Some(true) && sendable,
             allowed,
             authorization: Some(entry),
             reasons,

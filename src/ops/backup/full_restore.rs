@@ -40,7 +40,7 @@ pub fn full_restore(
     facts: &StoreFacts,
     supplied: Option<&Supplied>,
 ) -> Result<Answers> {
-    let schema = facts.summary.schema.migrations;
+    let schema = facts.summary.schema.migrations.readable;
     // For the first operator token: whether its plaintext is stored, and whether it works.
     let mut first: Option<(bool, bool)> = None;
     let mut one_would_do = false;

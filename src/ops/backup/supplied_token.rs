@@ -53,7 +53,7 @@ pub fn supplied(snapshot: &dyn Snapshot, facts: &StoreFacts, token: &Token) -> R
             "no authorization of the backup has this token",
         ));
     };
-    let schema = facts.summary.schema.migrations;
+    let schema = facts.summary.schema.migrations.readable;
     let judged = authorization::with(snapshot, id, |record| {
         let verdict = judge(record, &facts.catalog, &facts.indexes);
         let storage = Some(record.storage());

@@ -16,7 +16,7 @@ use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorizati
 use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::ops::backup::full_restore::{Answers, full_restore};
 use crate::ops::backup::source::{Backup, Kind};
-use crate::ops::backup::summary::{StoreFacts, look};
+use crate::ops::backup::summary::{StoreFacts, look_at_sound};
 use crate::ops::backup::supplied_token::supplied;
 use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::{all_decoded, known_schema, verify_structure};
@@ -51,7 +51,7 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let snapshot = store.snapshot();
     let schema = known_schema(snapshot)?.migrations;
     verify_structure(snapshot, store.inspect())?;
-    let facts = look(snapshot)?;
+    let facts = look_at_sound(snapshot)?;
     all_decoded(&facts.catalog.skipped)?;
     let mut reasons = Vec::new();
     if !can_be_sent(&token_text(&token)?, &mut reasons) {
@@ -92,7 +92,7 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
         }
     };
     let preview = Preview::new(snapshot, &changes);
-    let after = look(&preview)?;
+    let after = look_at_sound(&preview)?;
     let answers = full_restore(&preview, &after, None)?;
     let lister = Lister::of_one(&preview, after.catalog, id, false)?;
     if answers.cli_before_28 != crate::ops::backup::full_restore::Answer::Ok {

@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
-use crate::metadata::{Id, names};
+use crate::metadata::{Hidden, Id, lost_records, names};
 use crate::store;
-use crate::store::{OpenOptions, Snapshot, Store, fill};
+use crate::store::{Inspect, OpenOptions, Snapshot, Store, fill};
 
 /// Bytes of a plain file read at a time. Only a shorter file can be a configuration.
 const CHUNK: usize = 256 << 10;
@@ -29,6 +29,35 @@ pub struct Options {
     pub files: Vec<PathBuf>,
     /// How to open databases among them.
     pub open: OpenOptions,
+}
+
+/// The tokens of a store to search for.
+pub struct Wanted {
+    /// The tokens.
+    pub known: Known,
+    /// Whether damage hides some of the store's tokens.
+    pub hidden: bool,
+    /// Damage that may hide tokens.
+    pub findings: Vec<Finding>,
+}
+
+impl Wanted {
+    /// The tokens of the records and, if damage hides records, of the indexes.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn of(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Self> {
+        let (mut known, mut findings) = Known::load_beside(snapshot, inspect)?;
+        let mut damage = Hidden::default();
+        findings.extend(lost_records::find_hidden(snapshot, inspect, &mut damage)?);
+        let hidden = known.lacks_records() || damage.hides(names::AUTHORIZATIONS);
+        known.add_unreadable(snapshot, inspect, hidden)?;
+        Ok(Self {
+            known,
+            hidden,
+            findings,
+        })
+    }
 }
 
 /// Searches unused parts of the store's file, and `options.files`, for tokens that the store no
