@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod check;
 pub mod description_tags;
 pub mod embedded_tokens;
+pub(crate) mod encodings;
 pub mod fingerprint;
 pub mod go_json;
 pub mod hashing;

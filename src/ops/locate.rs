@@ -446,7 +446,11 @@ impl StoreSummary {
             return Some("it is empty, probably created by a wrong path".into());
         }
         let counts = self.counts?;
-        match (counts.users.known()?, counts.orgs.known()?, counts.tokens.known()?) {
+        match (
+            counts.users.known()?,
+            counts.orgs.known()?,
+            counts.tokens.known()?,
+        ) {
             (0, 0, 0) => Some(
                 "no users and no organizations: influxd was never set up here, or was started \
                  with a wrong path"

@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
+use crate::metadata::embedded_tokens::{self, Embedded};
+use crate::metadata::hashing::StoredTokens;
 use crate::metadata::lookup::{LoginName, LoginNames};
 use crate::metadata::residue::Known;
 use crate::metadata::{Catalog, Schema, Variant, lost_records, mapping, names};
@@ -15,6 +17,7 @@ use crate::ops::known::{List, Number, incomplete};
 use crate::ops::previous::PreviousState;
 use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
+use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::token_counts::{OperatorToken, TokenCounts, TokenNumbers};
 use crate::ops::user::list::with_password;
 use crate::store::{Engine, Store};
@@ -37,6 +40,8 @@ pub struct Status {
     pub logins: List<Login>,
     /// Tokens in unused parts of the file.
     pub residue: ResidueCount,
+    /// Live records, and rows of the SQLite file, that contain tokens of the store.
+    pub embedded: Vec<Embedded>,
     /// Files beside the database that hold plaintext tokens.
     pub siblings: Vec<Sibling>,
     /// The previous transaction.
@@ -119,7 +124,7 @@ pub struct ResidueCount {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn status(store: &Store) -> Result<Status> {
+pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let snapshot = store.snapshot();
     let description = store.description();
     let schema = Schema::load(snapshot)?;
@@ -162,6 +167,9 @@ pub fn status(store: &Store) -> Result<Status> {
             nobody
         });
     }
+    let stored = StoredTokens::load_readable(snapshot)?;
+    let mut embedded = embedded_tokens::find(snapshot, &stored)?;
+    embedded.extend(sql.embedded(&|token| stored.owner(token)));
     let tokens = counts.numbers(snapshot, store.inspect(), &catalog)?;
     let hidden = |bucket| catalog.hidden.hides(bucket);
     Ok(Status {
@@ -188,6 +196,7 @@ pub fn status(store: &Store) -> Result<Status> {
             plaintext_tokens: found.tokens(),
             recoverable: Number::new(recoverable, tokens_hidden && found.tokens() > 0),
         },
+        embedded: embedded.into_iter().collect(),
         siblings: Vec::new(),
         previous,
         findings,
@@ -205,8 +214,8 @@ fn may_have_power(login: &Login) -> bool {
 
 impl Status {
     /// Searches the files beside the database; needs no lock.
-    pub fn look_beside(&mut self) {
-        let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None);
+    pub fn look_beside(&mut self, sql: &SqlTokens) {
+        let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None, sql);
         self.siblings = siblings;
         self.findings.extend(findings);
         self.findings
@@ -255,11 +264,7 @@ fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
 
 /// The users with a password, and whether they can sign in. A login has the permissions of its
 /// user's ownerships and of every token the user owns, whatever its status or storage.
-fn logins(
-    store: &Store,
-    catalog: &Catalog,
-    counts: &TokenCounts,
-) -> Result<List<Login>> {
+fn logins(store: &Store, catalog: &Catalog, counts: &TokenCounts) -> Result<List<Login>> {
     let operator_owners = counts.operator_owners(catalog);
     let hides = |buckets: &[&[u8]]| catalog.hidden.hides_any(buckets);
     // Damage may hide what gives power.

@@ -6,22 +6,30 @@ use crate::cli::commands::check::{write_finding, write_previous};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
-use crate::cli::terminal::token_numbers::{operator_token_text, write_schema, write_token_numbers};
+use crate::cli::terminal::token_numbers::{
+    embedded_text, operator_token_text, write_schema, write_token_numbers,
+};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::{Severity, counted};
 use crate::ops::known::Number;
+use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::status::{Status, status};
+
+/// The number of records with tokens that are listed.
+const MOST_RECORDS: usize = 20;
 
 /// Runs `status`.
 ///
 /// # Errors
 /// The errors of the operation, and an error when standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
-    let store = session.open_metadata()?;
-    let mut report = status(&store)?;
+    let database = session.database()?;
+    let (sql, _) = SqlTokens::beside(database.path());
+    let store = session.open_records_at(&database)?;
+    let mut report = status(&store, &sql)?;
     drop(store);
-    report.look_beside();
+    report.look_beside(&sql);
     session.ui().report(&report)?;
     Ok(Outcome::Done)
 }
@@ -115,6 +123,12 @@ impl Status {
         };
         let unused = format!("{}, {last}", counted(residue.plaintext_tokens, "token"));
         write_wrapped(out, "  in unused parts of this file: ", 4, &unused)?;
+        for place in self.embedded.iter().take(MOST_RECORDS) {
+            write_wrapped(out, "  in ", 4, &embedded_text(place))?;
+        }
+        if let Some(more) = self.embedded.len().checked_sub(MOST_RECORDS + 1) {
+            writeln!(out, "  and in {}", counted(more as u64 + 1, "more record"))?;
+        }
         for sibling in &self.siblings {
             writeln!(
                 out,

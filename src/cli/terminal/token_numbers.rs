@@ -6,6 +6,7 @@ use crate::cli::terminal::report::printable;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::finding::counted;
 use crate::metadata::Storage;
+use crate::metadata::embedded_tokens::Embedded;
 use crate::ops::status::SchemaSummary;
 use crate::ops::token_counts::{OnlyInIndex, OperatorToken, TokenNumbers};
 
@@ -41,11 +42,15 @@ pub fn write_token_numbers(numbers: &TokenNumbers, out: &mut dyn Write) -> io::R
         numbers.missing,
     ]
     .map(|number| number.readable);
-    let kinds = format!("{plaintext} plaintext + {hashed} hashed + {both} both + {missing} missing");
+    let kinds =
+        format!("{plaintext} plaintext + {hashed} hashed + {both} both + {missing} missing");
     let readable = numbers.total.readable;
     match (hidden, readable) {
         (false, _) => writeln!(out, "Tokens:    {total} = {kinds}")?,
-        (true, 0) => writeln!(out, "Tokens:    {total}; damage hides records, none can be read")?,
+        (true, 0) => writeln!(
+            out,
+            "Tokens:    {total}; damage hides records, none can be read"
+        )?,
         (true, _) => {
             writeln!(out, "Tokens:    {total}; damage hides records")?;
             writeln!(out, "{INDENT}readable: {readable} = {kinds}")?;
@@ -128,4 +133,14 @@ pub fn operator_token_text(token: &OperatorToken) -> String {
         printable(user),
         printable(&token.description)
     )
+}
+
+/// A live record that contains a token, and whose token it is.
+pub fn embedded_text(place: &Embedded) -> String {
+    let bucket = printable(&place.bucket);
+    let record = match place.key.as_str() {
+        "" => format!("a key of {bucket}"),
+        key => format!("{bucket}/{}", printable(key)),
+    };
+    format!("{record} contains token {}", place.id)
 }

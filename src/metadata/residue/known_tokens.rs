@@ -180,12 +180,12 @@ impl Known {
     ) -> Result<(Self, Vec<Finding>)> {
         let mut known = Self::default();
         let again = memmem::Finder::new(AGAIN);
-        let shown = inspect.prepare(names::AUTHORIZATIONS, &mut |_, value| {
-            match Proof::of(value, &again) {
-                Ok(Some((id, proof))) => known.add(id, proof),
-                Ok(None) => {}
-                Err(NoRecord) => known.undecodable = true,
-            }
+        let shown = inspect.prepare(names::AUTHORIZATIONS, &mut |_, value| match Proof::of(
+            value, &again,
+        ) {
+            Ok(Some((id, proof))) => known.add(id, proof),
+            Ok(None) => {}
+            Err(NoRecord) => known.undecodable = true,
         })?;
         if !shown {
             return Self::load(snapshot);

@@ -5,6 +5,7 @@ pub mod recover;
 pub mod scan;
 pub mod scrub;
 pub mod siblings;
+pub mod sql_tokens;
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -103,7 +104,7 @@ pub(crate) fn embedded(snapshot: &dyn Snapshot, known: &Known) -> Result<Residue
         let name = bucket.name.as_slice();
         if name != names::AUTHORIZATIONS && !indexes.contains(&name) {
             snapshot.scan(&bucket.name, &mut |_, value| {
-                scan.feed(value, false);
+                scan.feed_record(value);
                 ControlFlow::Continue(())
             })?;
         }
@@ -130,7 +131,7 @@ pub fn look_into(scan: &mut Scan<'_>, path: &Path, open: &OpenOptions) -> Result
 }
 
 /// A file that is not a database, or is too damaged to be read as one.
-fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
+pub(super) fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
     let metadata = std::fs::metadata(path).at("read", path)?;
     if !metadata.is_file() {
         let why = format!("{} is not a regular file", path.display());

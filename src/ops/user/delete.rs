@@ -8,10 +8,10 @@ use crate::metadata::lookup::Lookup;
 use crate::metadata::{Catalog, Fingerprint, Id, Kind, authorization, fingerprint, names};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
+use crate::ops::known::List;
 use crate::ops::resolve;
 use crate::ops::resolve::By;
 use crate::ops::user::list;
-use crate::ops::known::List;
 use crate::ops::user::list::User;
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 

@@ -97,10 +97,7 @@ fn of_catalog(snapshot: &dyn Snapshot, mut catalog: Catalog) -> Result<Users> {
             status: user.status.clone(),
             has_password,
             owns: List::new(orgs.collect(), mappings_hidden),
-            owns_instance: known(
-                own().any(mapping::Mapping::owns_instance),
-                mappings_hidden,
-            ),
+            owns_instance: known(own().any(mapping::Mapping::owns_instance), mappings_hidden),
             signs_in,
             because,
         }
@@ -142,10 +139,14 @@ fn sign_in(
 /// [`ErrorKind::NoSuchRecord`] when there is none; otherwise as [`list`].
 pub(crate) fn by_id(snapshot: &dyn Snapshot, id: Id) -> Result<User> {
     let users = of_catalog(snapshot, Catalog::load(snapshot)?)?.users;
-    users.readable.into_iter().find(|user| user.id == id).ok_or_else(|| {
-        Error::new(ErrorKind::NoSuchRecord, format!("there is no user {id}"))
-            .with_hint("boltkey user list shows all users")
-    })
+    users
+        .readable
+        .into_iter()
+        .find(|user| user.id == id)
+        .ok_or_else(|| {
+            Error::new(ErrorKind::NoSuchRecord, format!("there is no user {id}"))
+                .with_hint("boltkey user list shows all users")
+        })
 }
 
 /// The users that have a password.

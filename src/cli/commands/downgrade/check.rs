@@ -83,9 +83,8 @@ impl Human for Outlook {
             lost => format!("{lost} would be LOST"),
         };
         if self.lost.hidden {
-            let text = format!(
-                "Damage hides tokens: InfluxDB {target} would accept {kept}; {lost}."
-            );
+            let text =
+                format!("Damage hides tokens: InfluxDB {target} would accept {kept}; {lost}.");
             write_wrapped(out, "", 0, &text)?;
         } else {
             writeln!(out, "InfluxDB {target} would accept {kept}; {lost}.")?;

@@ -50,9 +50,8 @@ impl Human for Counts {
                     self.matching
                 ),
             };
-            let text = format!(
-                "{tokens} {are} still readable: {matching}, because damage hides records"
-            );
+            let text =
+                format!("{tokens} {are} still readable: {matching}, because damage hides records");
             write_wrapped(out, "", 2, &text)?;
         } else {
             let of = match self.damaged {
