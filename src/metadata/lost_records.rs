@@ -478,6 +478,38 @@ impl Unreadable {
     }
 }
 
+impl Unreadable {
+    /// Calls `visit` for every record of such an authorization on pages that no tree uses. Of a
+    /// record there may be several versions. Returns the IDs of 1.x-compatible authorizations among
+    /// them, whose tokens are user names.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn stray_records(
+        &self,
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+        visit: &mut dyn FnMut(Id, &[u8]),
+    ) -> Result<HashSet<Id>> {
+        // Such a record can be recognised by its password, which has the authorization's ID as key.
+        let mut legacy = ids(snapshot, names::LEGACY_PASSWORDS)?;
+        legacy.extend(ids(snapshot, names::LEGACY_AUTHORIZATIONS)?);
+        inspect.orphans(&mut |element| {
+            let StaleElement {
+                bucket, key, value, ..
+            } = element;
+            let Ok(id) = Id::from_bytes(key) else { return };
+            if value.starts_with(b"$2") || bucket == Some(names::LEGACY_AUTHORIZATIONS) {
+                legacy.insert(id);
+            }
+            if self.has(id) && is_record(key, value) {
+                visit(id, value);
+            }
+        })?;
+        Ok(legacy)
+    }
+}
+
 /// Tokens of authorizations without a readable record in the store.
 #[derive(Default)]
 pub struct Tokens {
@@ -513,22 +545,8 @@ pub fn tokens(snapshot: &dyn Snapshot, inspect: &dyn Inspect, skipped: bool) -> 
             indexed.insert(id, Token::new(text.to_owned()));
         }
     })?;
-    // The token of a 1.x-compatible authorization is a user name. Such a record can be recognised
-    // by its password, which has the authorization's ID as key.
-    let mut legacy = ids(snapshot, names::LEGACY_PASSWORDS)?;
-    legacy.extend(ids(snapshot, names::LEGACY_AUTHORIZATIONS)?);
     let mut records: HashMap<Id, Zeroizing<Vec<u8>>> = HashMap::new();
-    inspect.orphans(&mut |element| {
-        let StaleElement {
-            bucket, key, value, ..
-        } = element;
-        let Ok(id) = Id::from_bytes(key) else { return };
-        if value.starts_with(b"$2") || bucket == Some(names::LEGACY_AUTHORIZATIONS) {
-            legacy.insert(id);
-        }
-        if !unreadable.has(id) || !is_record(key, value) {
-            return;
-        }
+    let legacy = unreadable.stray_records(snapshot, inspect, &mut |id, value| {
         let Ok(WithToken { token, .. }) = serde_json::from_slice(value) else {
             return;
         };

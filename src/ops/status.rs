@@ -146,7 +146,8 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let matching = found.matching.iter();
     let recoverable = matching.filter(|(id, _)| !known.is_indexed(*id)).count() as u64;
     if recoverable > 0 {
-        findings.push(last_copies_finding(description.path.display(), recoverable));
+        let path = description.path.display();
+        findings.push(last_copies_finding(path, recoverable, tokens_hidden));
     }
     if !operator_tokens.hidden
         && !logins.hidden
@@ -249,13 +250,17 @@ fn one_of_each(findings: Vec<Finding>) -> Vec<Finding> {
     counted.collect()
 }
 
-fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
+fn last_copies_finding(path: impl std::fmt::Display, count: u64, hidden: bool) -> Finding {
+    let held = match hidden {
+        true => "of which the store has no readable record with the plaintext",
+        false => "that the store holds only as a hash",
+    };
     Finding::new(
         Code::LastCopies,
         path.to_string(),
         format!(
-            "unused parts of this file contain the plaintext of {} that the store holds only as \
-             a hash; a running influxd gradually overwrites it",
+            "unused parts of this file contain the plaintext of {} {held}; a running influxd \
+             gradually overwrites it",
             counted(count, "token")
         ),
     )

@@ -194,8 +194,8 @@ impl Known {
         Ok((known, damage))
     }
 
-    /// Adds the tokens that only an index still shows, because damage hides their records. `hidden`
-    /// says that damage hides records.
+    /// Adds the tokens of which damage hides the records: those that only an index still shows, and
+    /// those of records on pages in no tree. `hidden` says that damage hides records.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -218,7 +218,28 @@ impl Known {
             } else if let Some(proof) = std::str::from_utf8(key).ok().and_then(Proof::of_hash) {
                 self.add(id, proof);
             }
-        })
+        })?;
+        let again = memmem::Finder::new(AGAIN);
+        let mut stray = Vec::new();
+        let legacy = unreadable.stray_records(snapshot, inspect, &mut |_, value| {
+            if let Ok(Some((id, proof))) = Proof::of(value, &again) {
+                stray.push((id, proof));
+            }
+        })?;
+        for (id, proof) in stray {
+            if legacy.contains(&id) {
+                continue;
+            }
+            // No tree has this record, so it is residue itself.
+            self.add(
+                id,
+                match proof {
+                    Proof::Plaintext(digest) => Proof::Sha256(digest),
+                    proof => proof,
+                },
+            );
+        }
+        Ok(())
     }
 
     /// Whether the token fields of a record can't be decoded.

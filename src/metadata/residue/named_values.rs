@@ -287,7 +287,8 @@ fn password_of_url(
 /// Passes a value as written, and with escapes of JSON and URLs decoded.
 fn each_reading(raw: &[u8], found: &mut dyn FnMut(&[u8])) {
     let mut text = Zeroizing::new(raw.to_vec());
-    for _ in 0..3 {
+    // A configuration escapes it, and up to two levels of JSON around it.
+    for _ in 0..=3 {
         if text.is_empty() {
             return;
         }

@@ -12,8 +12,8 @@ use crate::metadata::authorization::{Undecoded, classify};
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{
-    Authorization, Can, Catalog, Class, Id, Kind, Storage, authorization, lost_records, names,
-    parallel_scan,
+    Authorization, Can, Catalog, Class, Id, Kind, Schema, Storage, authorization, lost_records,
+    names, parallel_scan,
 };
 use crate::ops::resolve;
 use crate::store::{Inspect, Snapshot};
@@ -183,6 +183,8 @@ pub struct Lister {
     indexes: TokenIndexes,
     selection: Selection,
     reveal: bool,
+    /// The schema; 0 if unknown.
+    migrations: u64,
     skipped: Vec<Finding>,
 }
 
@@ -238,6 +240,7 @@ impl Lister {
             indexes,
             selection,
             reveal,
+            migrations: Schema::load(snapshot)?.migrations,
             skipped,
         })
     }
@@ -260,6 +263,7 @@ impl Lister {
             selection,
             indexes: indexes.transpose()?.unwrap_or_default(),
             reveal,
+            migrations: Schema::load(snapshot)?.migrations,
             skipped: std::mem::take(&mut catalog.skipped),
             catalog,
         })
@@ -440,12 +444,16 @@ impl Lister {
         let verdict = judge(record, &self.catalog, &self.indexes);
         let usable = verdict.known();
         let mut problems = verdict.reasons;
-        if class.old_vintage {
-            problems.push(
-                "it lacks the resource types that later releases added, so 2.1 and later refuse \
-                 it what needs them (backup and restore among it)"
-                    .into(),
-            );
+        let lacks: Vec<&str> = class.lacks(self.migrations).collect();
+        if !lacks.is_empty() {
+            let refused = match class.kind {
+                Kind::Operator => ", so servers refuse it backup, restore and their configuration",
+                _ => "",
+            };
+            problems.push(format!(
+                "it lacks the permissions for {}, which newer tokens of this kind have{refused}",
+                lacks.join(", ")
+            ));
         }
         let storage = record.storage();
         if storage == Storage::Both {
