@@ -49,7 +49,12 @@ fn tokens_that_damage_hides_are_unknown() {
         let database = field(&scene, name);
         let ran = scene.run(&["status"], &database, &[]).code(0);
         assert!(ran.stdout.contains(line), "{name}: {}", ran.stdout);
-        for false_fact in ["Tokens:    0", " 0 of them the last copy", "nobody"] {
+        // Where unused parts show no token, none is a last copy.
+        let last_copy = match *name {
+            "bolt-c76" => "unknown of them",
+            _ => " 0 of them the last copy",
+        };
+        for false_fact in ["Tokens:    0", last_copy, "nobody"] {
             assert!(!ran.stdout.contains(false_fact), "{name}: {}", ran.stdout);
         }
         let status = scene.run(&["status"], &database, &["--json"]).json();
@@ -131,8 +136,12 @@ fn users_organizations_and_buckets_that_damage_hides_are_unknown() {
         .sandbox
         .run(["backup", "inspect", text(&database)])
         .code(3);
-    ran.tells(&["Holds:     unknown users, at least 2 organizations, unknown buckets"]);
-    ran.tells(&["Schema:    unknown"]);
+    for line in [
+        "Holds:     unknown users, at least 2 organizations, unknown buckets\n",
+        "Schema:    unknown; damage hides migrations\n",
+    ] {
+        assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    }
     // A sound store has everything.
     let sound = scene.store(SEVERAL);
     for command in ["user", "org", "bucket", "auth"] {
