@@ -298,7 +298,7 @@ impl StoredTokens {
     /// When the file can't be read.
     pub fn load_readable(snapshot: &dyn Snapshot) -> Result<Self> {
         let mut stored = Self::default();
-        parallel_pairs::scan(
+        parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|share: &mut Share, key, value| share.add(Variant::Sha256, key, value),

@@ -9,11 +9,11 @@ use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::residue::{Known, Scan};
 use crate::metadata::{self, names, tsm};
 use crate::ops::backup::full_restore::{Answer, full_restore};
-use crate::ops::known::List;
 use crate::ops::backup::source::{Backup, FileState, Kind, Role};
 use crate::ops::backup::sql;
 use crate::ops::backup::summary::{NamedShard, StoreFacts, Summary, look};
 use crate::ops::backup::supplied_token::{Supplied, supplied};
+use crate::ops::known::List;
 use crate::secret::Token;
 use crate::store::{OpenOptions, Snapshot, Store};
 
