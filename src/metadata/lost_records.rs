@@ -392,6 +392,9 @@ fn ids(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<HashSet<Id>> {
     Ok(ids)
 }
 
+/// The callback of [`Unreadable::entries`]: the index, the key and the authorization.
+pub type EntryVisitor<'v> = dyn FnMut(&[u8], &[u8], Id) + 'v;
+
 /// The authorizations of a damaged store that have no readable record.
 pub struct Unreadable {
     /// Those with a readable record.
@@ -456,11 +459,7 @@ impl Unreadable {
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn entries(
-        &self,
-        snapshot: &dyn Snapshot,
-        visit: &mut dyn FnMut(&[u8], &[u8], Id),
-    ) -> Result<()> {
+    pub fn entries(&self, snapshot: &dyn Snapshot, visit: &mut EntryVisitor<'_>) -> Result<()> {
         for index in [
             names::AUTHORIZATION_INDEX,
             names::AUTHORIZATION_HASHED_INDEX,

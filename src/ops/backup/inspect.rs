@@ -51,7 +51,7 @@ pub struct Inspected {
 #[serde(untagged)]
 pub enum MaybeSummary {
     /// The store was read.
-    Read(Summary),
+    Read(Box<Summary>),
     /// The store can't be read.
     Unreadable {
         /// Always null.
@@ -154,7 +154,7 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
             operator_token.as_ref(),
             &mut findings,
         )?);
-        summary = MaybeSummary::Read(facts.summary);
+        summary = MaybeSummary::Read(Box::new(facts.summary));
     }
     look_at_sqlite(backup, &mut findings)?;
     Ok(Inspected {
