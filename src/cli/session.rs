@@ -13,9 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::Schema;
 use crate::metadata::recognise::{Recognised, recognise};
-use crate::ops::commit::{nothing_lost, verify_structure};
+use crate::ops::commit::nothing_lost;
 use crate::ops::locate::Place;
 use crate::ops::previous;
+use crate::ops::way_out::way_out;
 use crate::store::{
     Description, Inspect, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
 };
@@ -58,7 +59,7 @@ impl Session {
         self.globals.previous
     }
 
-    /// Adds a hint to an error about a damaged database: whether its previous transaction is usable.
+    /// Adds to an error about a damaged database what helps, after a trial.
     #[must_use]
     pub fn advise(&self, error: Error) -> Error {
         let Some(path) = self.opened.get().filter(|_| !self.previous()) else {
@@ -72,10 +73,7 @@ impl Session {
         if !unreadable.contains(&error.kind()) {
             return error;
         }
-        let advice = Store::open(path, &self.open_options()).and_then(|store| {
-            let sound = verify_structure(store.snapshot(), store.inspect());
-            sound.err().map(|_| previous::advice(&store)).transpose()
-        });
+        let advice = Store::open(path, &self.open_options()).and_then(|store| way_out(&store));
         // Errors of this extra check are ignored. The original error matters.
         let Ok(Some(advice)) = advice else {
             return error;
@@ -430,11 +428,7 @@ fn is_metadata(snapshot: &dyn Snapshot, inspect: &dyn Inspect, path: &Path) -> R
                         first.message
                     ),
                 )
-                .with_hint(
-                    "restore a backup if you have one; boltkey check lists the damage, boltkey \
-                     residue scan counts the tokens that are still in the file, boltkey capture \
-                     --out FILE writes out those whose records can be recognised",
-                ),
+                .with_hint("boltkey check lists the damage"),
             ));
         }
         Recognised::Other => {}

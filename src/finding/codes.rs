@@ -55,6 +55,14 @@ macro_rules! codes {
     };
 }
 
+impl Code {
+    /// Whether a reader may miss records because of it, if it is an error.
+    #[must_use]
+    pub fn hides_records(self) -> bool {
+        !matches!(self, Self::ExcessShared | Self::Truncated)
+    }
+}
+
 codes! {
     // meta pages
     OlderMeta, Warning, "structure.older-meta", false,
@@ -88,8 +96,8 @@ codes! {
         "The tree or freelist of the other meta is damaged, so it is no way back to the transaction before.",
         "Nothing has to be done: the next change writes both meta pages again.";
     // the file as a whole
-    Truncated, Warning, "structure.truncated", false,
-        "The file ends before the high-water mark.",
+    Truncated, Error, "structure.truncated", false,
+        "The file ends before the high-water mark. Bolt maps the file and dies when it touches a page that is not there.",
         "boltkey compact --out FILE writes every record to a new file without this.";
     ShortPage, Warning, "structure.short-page", false,
         "The file ends inside a page in use; only unused bytes of it are missing.",
@@ -116,6 +124,9 @@ codes! {
     PageShared, Error, "structure.page-shared", false,
         "A page is used twice, or a branch leads back to itself.",
         "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+    ExcessShared, Error, "structure.excess-shared", false,
+        "A node claims a page of another node after its last element. All records can be read, but Bolt would free that page with the wrong node.",
+        "boltkey compact --out FILE writes every record to a new file without this.";
     TreeDepth, Error, "structure.tree-depth", false,
         "A page lies deeper below its root than Bolt can ever have put it.",
         "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";

@@ -71,6 +71,17 @@ impl Finding {
         self
     }
 
+    /// What to do when a change is refused because of it. What cures the structure of a file depends
+    /// on its whole state: see `ops::way_out`.
+    #[must_use]
+    pub fn next_step(&self) -> String {
+        let check = "boltkey check lists all damage";
+        match self.code.is_structure() {
+            true => check.to_owned(),
+            false => format!("{check}; {}", self.code.cure().trim_end_matches('.')),
+        }
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

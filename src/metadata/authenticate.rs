@@ -75,6 +75,11 @@ impl TokenIndex {
         Ok(Self { name, entries })
     }
 
+    /// Whether its keys are 1.x user names, not tokens.
+    fn is_of_user_names(&self) -> bool {
+        self.name.as_bytes() == names::LEGACY_AUTHORIZATION_INDEX
+    }
+
     /// The authorization in the entry for `key`: `None` without an entry, `Some(None)` when its
     /// value is not an ID.
     #[must_use]
@@ -132,6 +137,18 @@ impl TokenIndexes {
         Ok((Self { raw, hashed }, skipped))
     }
 
+    /// Reads only the entry for the 1.x user name of this 1.x-compatible authorization.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn of_legacy<P>(snapshot: &dyn Snapshot, record: &Authorization<'_, P>) -> Result<Self> {
+        let key = record.token.as_bytes();
+        Ok(Self {
+            raw: TokenIndex::of(snapshot, names::LEGACY_AUTHORIZATION_INDEX, [key])?,
+            hashed: TokenIndex::default(),
+        })
+    }
+
     /// Reads only the entries for these authorizations: a store may hold a million others.
     ///
     /// # Errors
@@ -157,7 +174,7 @@ impl TokenIndexes {
     }
 }
 
-/// Whether some request with a token would be accepted, and why or why not.
+/// Whether some request to `/api/v2` with a token would be accepted, and why or why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether some request would be accepted.
@@ -200,8 +217,10 @@ pub fn judge<P>(
 ) -> Verdict {
     let mut reasons = Vec::new();
     let found = has_index_entry(authorization, catalog, indexes, &mut reasons);
-    let sendable =
-        authorization.token.is_empty() || can_be_sent(&authorization.token, &mut reasons);
+    // A 1.x user name is not sent as a token.
+    let sendable = authorization.token.is_empty()
+        || indexes.raw.is_of_user_names()
+        || can_be_sent(&authorization.token, &mut reasons);
     let accepted = is_accepted(authorization, catalog, &mut reasons);
     let conditions = [found, sendable.into(), accepted];
     Verdict {
@@ -320,28 +339,46 @@ fn is_accepted<P>(
     accepted
 }
 
-/// Whether a token can pass through an HTTP header and influxd's parser. Adds problems to
-/// `reasons`.
+/// Whether `/api/v2` can get a token: through an HTTP header and influxd's parser. Adds problems to
+/// `reasons`. The 1.x endpoints accept every token as the password, which is encoded (seen with
+/// InfluxDB 2.7.12 and 2.9.1; `interop/suite/pasted_test.go`).
 pub fn can_be_sent(token: &str, reasons: &mut Vec<String>) -> bool {
-    let no_header = |byte: u8| byte != b'\t' && byte.is_ascii_control();
-    if token.trim_matches([' ', '\t']) != token || token.bytes().any(no_header) {
-        reasons.push(
-            "it has control characters, or spaces at its start or end: it can't be sent \
-                      in an HTTP header"
-                .into(),
-        );
+    if let Some(why) = unsendable(token) {
+        reasons.push(format!(
+            "it {why}: no HTTP header can carry it, so /api/v2 refuses it; only 1.x endpoints \
+             (/query, /write) accept it, as the password"
+        ));
         return false;
     }
     if looks_like_jwt(token) {
         reasons.push(
-            "it has the form of a JSON Web Token: /api/v2 never looks it up as a token".into(),
+            "it has the form of a JSON Web Token: /api/v2 never looks it up as a token; only 1.x \
+             endpoints accept it"
+                .into(),
         );
         return false;
     }
     if token.contains([' ', ':']) {
-        reasons.push("it contains a space or colon: 1.x endpoints can't accept it".into());
+        reasons.push(
+            "it contains a space or colon: 1.x endpoints accept it only as the password, not in a \
+             Token header"
+                .into(),
+        );
     }
     true
+}
+
+/// Why a server gets another value from a header, or none. It drops spaces and tabs at the end.
+fn unsendable(token: &str) -> Option<&'static str> {
+    let no_header = |byte: u8| byte != b'\t' && byte.is_ascii_control();
+    match token.as_bytes() {
+        [.., b'\r', b'\n'] => Some("ends in CR and LF"),
+        [.., b'\n'] => Some("ends in a line feed"),
+        bytes if bytes.iter().any(|byte| no_header(*byte)) => Some("contains control characters"),
+        [.., b' '] => Some("ends in a space"),
+        [.., b'\t'] => Some("ends in a tab"),
+        _ => None,
+    }
 }
 
 /// Three parts separated by dots, of which the first two are JSON in base64.
@@ -523,9 +560,12 @@ mod tests {
             ("a\tb", true, 0),
             ("a b", true, 1),
             ("a:b", true, 1),
-            (" a", false, 1),
+            (" a", true, 1),
+            ("a ", false, 1),
             ("a\t", false, 1),
             ("a\nb", false, 1),
+            ("a\n", false, 1),
+            ("a\r\n", false, 1),
             ("eyJhIjoxfQ.eyJhIjoxfQ.sig", false, 1),
         ];
         for (token, expected, said) in cases {

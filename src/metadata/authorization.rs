@@ -353,8 +353,22 @@ pub fn with<T>(
     id: Id,
     use_it: impl FnOnce(&Authorization<'_>) -> T,
 ) -> Result<Option<T>> {
+    with_in(snapshot, names::AUTHORIZATIONS, id, use_it)
+}
+
+/// Like [`with`], for an authorization of `bucket` ([`names::AUTHORIZATIONS`] or
+/// [`names::LEGACY_AUTHORIZATIONS`]).
+///
+/// # Errors
+/// As [`with`].
+pub fn with_in<T>(
+    snapshot: &dyn Snapshot,
+    bucket: &[u8],
+    id: Id,
+    use_it: impl FnOnce(&Authorization<'_>) -> T,
+) -> Result<Option<T>> {
     let key = id.to_string();
-    let Some(value) = snapshot.get(names::AUTHORIZATIONS, key.as_bytes())? else {
+    let Some(value) = snapshot.get(bucket, key.as_bytes())? else {
         return Ok(None);
     };
     let value = zeroize::Zeroizing::new(value);

@@ -518,7 +518,7 @@ fn readable(damage: &[Finding]) -> Result<()> {
                 finding.place, finding.message
             ),
         )
-        .with_hint("boltkey check lists all damage; reading commands still work")),
+        .with_hint(finding.next_step())),
     }
 }
 

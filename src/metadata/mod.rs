@@ -24,6 +24,7 @@ pub mod new_records;
 pub mod new_store;
 pub mod parallel_scan;
 pub mod password;
+pub mod pasted_token;
 pub mod permission;
 pub mod permission_question;
 pub mod post_request;

@@ -29,3 +29,4 @@ pub mod token;
 pub mod token_counts;
 pub mod token_plan;
 pub mod user;
+pub mod way_out;

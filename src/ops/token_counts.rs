@@ -99,6 +99,8 @@ pub struct OperatorToken {
     pub storage: Storage,
     /// Whether it would authenticate now; none if unknown.
     pub usable: Option<bool>,
+    /// Why it would not, or why that is unknown; `None` when it would.
+    pub because: Option<String>,
     /// Whether damage may hide its owner.
     #[serde(skip)]
     pub user_hidden: bool,
@@ -225,12 +227,14 @@ impl TokenCounts {
     ) -> List<OperatorToken> {
         let shown = self.operators().map(|record| {
             let user = record.user_id.and_then(|id| catalog.users.get(&id));
+            let verdict = judge(&record, catalog, indexes);
             OperatorToken {
                 id: record.id,
                 user: user.map(|user| user.name.clone()),
                 user_hidden: record.user_id.is_some_and(|id| catalog.may_have_user(id)),
                 storage: record.storage(),
-                usable: judge(&record, catalog, indexes).known(),
+                usable: verdict.known(),
+                because: (!verdict.authenticates).then(|| verdict.reasons.join("; ")),
                 description: record.description.into_owned(),
             }
         });

@@ -71,8 +71,11 @@ pub fn create_from(
 /// # Errors
 /// Those of [`copy`] that are about `source`.
 pub(super) fn could_copy(source: &Opened, engine: Engine) -> Result<()> {
-    if let (Opened::Bolt(bolt), Engine::Redb) = (source, engine) {
-        bolt.must_be_flat()?;
+    if let Opened::Bolt(bolt) = source {
+        match engine {
+            Engine::Bolt => bolt.could_copy()?,
+            Engine::Redb => bolt.must_be_flat()?,
+        }
     }
     content_checksum(source.snapshot()).map(drop)
 }

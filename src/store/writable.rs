@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
-use crate::store::copy::copy;
+use crate::store::copy::{copy, could_copy};
 use crate::store::device::{Device, DiskDevice, Latch, View};
 use crate::store::either_engine::Opened;
 use crate::store::lock::{can_lock, lock_exclusive};
@@ -140,6 +140,14 @@ impl WritableStore {
         progress: &Progress<'_>,
     ) -> Result<()> {
         copy(&self.opened, changes, engine, device, path, progress)
+    }
+
+    /// Checks whether [`WritableStore::copy_changed_to`] would accept this store.
+    ///
+    /// # Errors
+    /// Those of [`WritableStore::copy_changed_to`] that are about this store.
+    pub fn could_copy_to(&self, engine: Engine) -> Result<()> {
+        could_copy(&self.opened, engine)
     }
 
     /// Writes a byte-for-byte copy of the file to `out`.

@@ -239,7 +239,7 @@ fn values_that_are_none() {
     for (value, word, forced) in [
         (jwt, "JSON Web Token", true),
         ("two\nlines", "control characters", true),
-        (" padded ", "spaces at its start or end", true),
+        (" padded ", "ends in a space", true),
         (hash, "is a hash", false),
         (&long, "longer than 32 KiB", false),
         ("", "is empty", false),

@@ -118,7 +118,7 @@ fn a_token_of_the_backup_itself_is_uncovered_or_refused() {
         (token_of(name, "switched off"), "does not work"),
         (token_of(name, "all access one"), "all-access"),
         (String::new(), "is empty"),
-        (String::from("a\tb\n\n"), "in an HTTP header"),
+        (String::from("a\tb\n\n"), "no HTTP header can carry it"),
     ] {
         run(&token, "out")
             .code(1)

@@ -41,8 +41,7 @@ fn it_says_what_it_destroys() {
     assert!(words.contains("35 of hashed tokens, 0 others"), "{dry:?}");
     assert!(dry.stdout.lines().all(|line| line.len() <= 80), "{dry:?}");
     let report = scene.run(SCRUB, &database, &["-n", "--json"]).ok().json();
-    let numbers =
-        |changed: bool| json!({"tokens": 35, "matching": 35, "unmatched": 0, "changed": changed});
+    let numbers = |changed: bool| json!({"tokens": 35, "matching": 35, "unmatched": 0, "hashed": 36, "missing": [], "changed": changed});
     let mut expected = numbers(true);
     expected["dryRun"] = json!(true);
     assert_eq!(report, expected);
@@ -65,11 +64,14 @@ fn it_says_what_it_destroys() {
     let bytes = fs::read(&database).unwrap();
     let ran = scene.run(SCRUB, &database, &[]).ok();
     assert!(ran.stdout.contains("nothing to do"), "{ran:?}");
-    let report = scene.run(SCRUB, &database, &["--json"]).ok().json();
+    let mut report = scene.run(SCRUB, &database, &["--json"]).ok().json();
+    let missing = report["missing"].take();
     assert_eq!(
         report,
-        json!({"tokens": 0, "matching": 0, "unmatched": 0, "changed": false})
+        json!({"tokens": 0, "matching": 0, "unmatched": 0, "hashed": 36, "missing": null, "changed": false})
     );
+    // One is in a live record.
+    assert_eq!(missing.as_array().unwrap().len(), 35);
     assert!(fs::read(&database).unwrap() == bytes);
     scene.run(&["residue", "scan"], &database, &[]).ok();
 }

@@ -71,6 +71,10 @@ const MUTATORS: &[(Code, &str, Mutator)] = &[
         let first = i.u64(i.element(branch, 0) + 8);
         i.put_u64(i.element(branch, 1) + 8, first);
     }),
+    (Code::ExcessShared, BRANCH, |i| {
+        let node = leaf(i, 0);
+        i.put_u32(node + 12, i.u32(node + 12) + 1);
+    }),
     (Code::TreeDepth, BRANCH, |i| {
         // A chain of branches with one child each, from the bucket to what was its root.
         let root = i.value(i.bucket("fill"));

@@ -72,6 +72,17 @@ pub fn write_has(user: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// Writes the line about a 1.x-compatible authorization, which gives its owner's login nothing.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_none_of_legacy(out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "Login:        no user has these permissions through a 1.x-compatible authorization"
+    )
+}
+
 /// Writes the line about a token that was switched off. `user` is its owner.
 ///
 /// # Errors

@@ -71,6 +71,9 @@ impl Status {
         }
         for token in &self.operator_tokens {
             write_wrapped(out, "  operator token ", 4, &operator_token_text(token))?;
+            if let Some(because) = &token.because {
+                write_wrapped(out, "    - ", 6, &printable(because))?;
+            }
         }
         if self.operator_tokens.hidden {
             let text = match self.operator_tokens.len() {

@@ -20,11 +20,18 @@ pub(crate) fn write_auth_details(
     writeln!(out, "ID:           {}", entry.id)?;
     writeln!(out, "Description:  {}", printable(entry.description))?;
     match entry.token.filter(|_| !hidden) {
+        Some(user) if entry.has_password.is_some() => {
+            writeln!(out, "1.x user:     {}", printable(user))?;
+        }
         Some(token) => {
             let storage = entry.storage.name();
             writeln!(out, "Token:        {}  ({storage})", printable(token))?;
         }
         None => writeln!(out, "Token:        (not shown)")?,
+    }
+    if let Some(has_password) = entry.has_password {
+        let password = if has_password { "set" } else { "not set" };
+        writeln!(out, "Password:     {password}")?;
     }
     writeln!(out, "Kind:         {}", entry.kind.name())?;
     writeln!(out, "Status:       {}", printable(entry.status))?;
@@ -48,6 +55,22 @@ pub(crate) fn write_auth_details(
     writeln!(out, "User:         {}", named(entry.user_id, entry.user))?;
     writeln!(out, "Created:      {}", printable(entry.created_at))?;
     writeln!(out, "Updated:      {}", printable(entry.updated_at))
+}
+
+/// Writes a list of permissions with names.
+pub(crate) fn write_permissions(
+    permissions: &[NamedPermission<'_>],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "Permissions:{}",
+        if permissions.is_empty() { "  none" } else { "" }
+    )?;
+    for permission in permissions {
+        writeln!(out, "  {}", printable(&permission_text(permission, true)))?;
+    }
+    Ok(())
 }
 
 /// One permission as text: `read:orgs/ID/buckets/ID`. `names` appends the names of the bucket and

@@ -154,6 +154,20 @@ fn read_bounded(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
+/// How to turn text that is not UTF-8 into UTF-8.
+fn encoding_hint(text: &[u8]) -> String {
+    let (likely, name) = match text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            ("it is UTF-16, as Windows PowerShell writes it", "UTF-16")
+        }
+        _ => ("it may be Latin-1 or Windows-1252", "WINDOWS-1252"),
+    };
+    format!(
+        "save it as UTF-8 without a byte order mark; {likely}: iconv -f {name} -t UTF-8 FILE \
+         converts it"
+    )
+}
+
 impl Secret {
     /// Whether its environment variable is set.
     #[must_use]
@@ -179,7 +193,7 @@ impl Secret {
         }
         match std::str::from_utf8(text) {
             Ok(text) => Ok(Token::new(text.to_owned())),
-            Err(_) => Err(refused("is not UTF-8 text")),
+            Err(_) => Err(refused("is not UTF-8 text").with_hint(encoding_hint(text))),
         }
     }
 
@@ -227,6 +241,15 @@ mod tests {
         assert_eq!(check(&[b'x'; MAX_KEY_SIZE]).unwrap().len(), MAX_KEY_SIZE);
         for bytes in [&b"\xff"[..], &[b'x'; MAX_KEY_SIZE + 1]] {
             assert_eq!(check(bytes).unwrap_err().kind(), ErrorKind::Refused);
+        }
+        for (bytes, encoding) in [
+            (&b"caf\xe9"[..], "WINDOWS-1252"),
+            (b"\xff\xfet\0", "UTF-16"),
+            (b"\xfe\xff\0t\0\xe9", "UTF-16"),
+        ] {
+            let refused = check(bytes).unwrap_err();
+            let hint = refused.hint().unwrap();
+            assert!(hint.contains(&format!("iconv -f {encoding} ")), "{hint}");
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         for bytes in ["", "\n", "\r\n"] {

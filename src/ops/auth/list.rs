@@ -289,6 +289,20 @@ impl Lister {
         }
     }
 
+    /// As [`Self::of_one`] for a 1.x-compatible authorization, whose token is a 1.x user name.
+    ///
+    /// # Errors
+    /// As [`Self::of_one`].
+    pub fn of_one_legacy(snapshot: &dyn Snapshot, catalog: Catalog, id: Id) -> Result<Self> {
+        let bucket = names::LEGACY_AUTHORIZATIONS;
+        let indexes = authorization::with_in(snapshot, bucket, id, |record| {
+            TokenIndexes::of_legacy(snapshot, record)
+        })?;
+        let mut lister = Self::of_one(snapshot, catalog, id, true)?;
+        lister.indexes = indexes.transpose()?.unwrap_or_default();
+        Ok(lister)
+    }
+
     /// The names that entries refer to.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
@@ -410,13 +424,7 @@ impl Lister {
                 }
                 let key = record.id.to_string().into_bytes();
                 let has_password = passwords.get(&key).copied().unwrap_or(false);
-                let mut entry = self.entry(record);
-                entry.has_password = Some(has_password);
-                if !has_password {
-                    entry.usable = Some(false);
-                    entry.problems.push("no password is set".into());
-                }
-                sink(&entry);
+                sink(&self.legacy_entry(record, has_password));
             },
         )?);
         Ok(self.ended(damage, names::LEGACY_AUTHORIZATIONS))
@@ -426,6 +434,22 @@ impl Lister {
     #[must_use]
     pub fn entry<'a>(&'a self, record: &'a Authorization<'_>) -> AuthDetails<'a> {
         self.entry_with(record, record.class(), self.named(&record.permissions))
+    }
+
+    /// One 1.x-compatible authorization as the API shows it.
+    #[must_use]
+    pub fn legacy_entry<'a>(
+        &'a self,
+        record: &'a Authorization<'_>,
+        has_password: bool,
+    ) -> AuthDetails<'a> {
+        let mut entry = self.entry(record);
+        entry.has_password = Some(has_password);
+        if !has_password {
+            entry.usable = Some(false);
+            entry.problems.push("no password is set".into());
+        }
+        entry
     }
 
     fn named<'a>(&'a self, permissions: &'a [Permission<'_>]) -> Vec<NamedPermission<'a>> {

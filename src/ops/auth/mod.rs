@@ -4,6 +4,7 @@ pub mod clone;
 pub mod create;
 pub mod delete;
 pub mod list;
+pub(crate) mod next_step;
 pub(crate) mod record;
 pub mod rotate;
 pub mod show;

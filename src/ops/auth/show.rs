@@ -7,6 +7,7 @@ use crate::finding::Finding;
 use crate::metadata::permission::{Action, Permission, allows};
 use crate::metadata::{Authorization, Catalog, Id, authorization, names};
 use crate::ops::auth::list::{AuthDetails, Lister, is_orphaned};
+use crate::ops::auth::next_step;
 use crate::store::Snapshot;
 
 /// One authorization in full.
@@ -21,6 +22,9 @@ pub struct Shown<'a> {
     /// it, and to whoever changes it, although the change holds. Deleting it works.
     #[serde(skip)]
     pub orphaned: bool,
+    /// If a server rejects its token, the command that helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// Other tokens that may see it over the API.
     #[serde(rename = "visibleTo")]
     pub visible_to: Vec<Other>,
@@ -40,7 +44,8 @@ pub struct Other {
     pub active: bool,
 }
 
-/// Hands the authorization with this ID to `use_it`, and returns what had to be skipped.
+/// Hands the authorization with this ID to `use_it`, and returns what had to be skipped. If there is
+/// none, a 1.x-compatible authorization with this ID is shown.
 ///
 /// # Errors
 /// [`ErrorKind::NoSuchRecord`] when there is none; [`ErrorKind::Corrupt`] when it can't be
@@ -51,19 +56,38 @@ pub fn show(
     reveal: bool,
     use_it: impl FnOnce(&Shown<'_>),
 ) -> Result<Vec<Finding>> {
-    let lister = Lister::of_one(snapshot, Catalog::load(snapshot)?, id, reveal)?;
-    let skipped = authorization::with(snapshot, id, |record| {
+    let catalog = Catalog::load(snapshot)?;
+    let bucket = bucket_of(snapshot, id)?;
+    let is_legacy = bucket == names::LEGACY_AUTHORIZATIONS;
+    let lister = match is_legacy {
+        true => Lister::of_one_legacy(snapshot, catalog, id)?,
+        false => Lister::of_one(snapshot, catalog, id, reveal)?,
+    };
+    let password = match is_legacy {
+        true => snapshot.get(names::LEGACY_PASSWORDS, id.to_string().as_bytes())?,
+        false => None,
+    };
+    let skipped = authorization::with_in(snapshot, bucket, id, |record| {
         let (mut visible_to, changeable_by, skipped) = others(snapshot, record)?;
         let orphaned = is_orphaned(record, lister.catalog());
         if orphaned {
             visible_to.clear();
         }
-        let entry = lister.entry(record);
-        let login = entry.user;
+        let entry = match is_legacy {
+            true => lister.legacy_entry(record, password.is_some_and(|hash| !hash.is_empty())),
+            false => lister.entry(record),
+        };
+        // A login gets no permissions from a 1.x-compatible authorization.
+        let login = entry.user.filter(|_| !is_legacy);
+        let hint = match (entry.usable != Some(false), is_legacy) {
+            (false, false) => Some(next_step::for_unusable(record, lister.catalog())),
+            _ => None,
+        };
         use_it(&Shown {
             entry,
             login,
             orphaned,
+            hint,
             visible_to,
             changeable_by,
         });
@@ -74,8 +98,23 @@ pub fn show(
             ErrorKind::NoSuchRecord,
             format!("there is no authorization {id}"),
         )
-        .with_hint("boltkey auth list shows all of them, also those that influxd hides"))
+        .with_hint(
+            "boltkey auth list shows all of them, also those that influxd hides, and boltkey auth \
+             list --v1 the 1.x-compatible ones",
+        ))
     })
+}
+
+/// The bucket that has the authorization with this ID.
+fn bucket_of(snapshot: &dyn Snapshot, id: Id) -> Result<&'static [u8]> {
+    let key = id.to_string();
+    let is_in = |bucket| Ok::<_, Error>(snapshot.get(bucket, key.as_bytes())?.is_some());
+    Ok(
+        match !is_in(names::AUTHORIZATIONS)? && is_in(names::LEGACY_AUTHORIZATIONS)? {
+            true => names::LEGACY_AUTHORIZATIONS,
+            false => names::AUTHORIZATIONS,
+        },
+    )
 }
 
 /// Which other tokens may see, and which may change `record`: each needs the permission for the

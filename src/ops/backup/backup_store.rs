@@ -12,7 +12,7 @@ use crate::ops::backup::move_into_place::NewTargetFile;
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::{StoreFacts, look_at_sound};
 use crate::ops::backup::verify::open_verified;
-use crate::ops::commit::verify_structure;
+use crate::ops::commit::{can_be_copied, verify_structure};
 use crate::ops::files::disk::Disk;
 use crate::ops::files::new_file::{NewFile, folder_of};
 use crate::ops::files::secret_output::new_beside;
@@ -47,7 +47,8 @@ enum From {
 }
 
 impl BackupStore {
-    /// Opens the store of a backup that is restored `to` a path, and checks its structure.
+    /// Opens the store of a backup that is restored `to` a path, and checks its structure, or, if
+    /// that is damaged, whether every record can be read.
     /// Meanwhile `judge` evaluates its content; its result counts only if this succeeds. A
     /// compressed store is unpacked into a private file without a name.
     ///
@@ -79,7 +80,10 @@ impl BackupStore {
         let facts = thread::scope(|scope| {
             let (inspect, snapshot) = (from.inspect(), from.snapshot());
             let checking = scope.spawn(|| {
-                verify_structure(snapshot, inspect)?;
+                if verify_structure(snapshot, inspect).is_err() {
+                    // The restored store is written anew, so it is enough that all can be read.
+                    return can_be_copied(snapshot, inspect, || from.could_copy()).map(|()| false);
+                }
                 match &from {
                     From::Unpacked { stays: Some(_), .. } => inspect.is_compact(),
                     _ => Ok(false),
@@ -196,6 +200,17 @@ impl From {
         match self {
             Self::Read(store) => store.inspect(),
             Self::Unpacked { store, .. } => store.store(),
+        }
+    }
+
+    /// Checks whether a copy of it would be complete.
+    fn could_copy(&self) -> Result<()> {
+        match self {
+            Self::Read(store) => store.could_copy_to(store.description().engine),
+            Self::Unpacked { store, .. } => {
+                let store = store.store();
+                store.could_copy_to(store.description().engine)
+            }
         }
     }
 }

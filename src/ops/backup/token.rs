@@ -19,10 +19,10 @@ use crate::ops::backup::source::{Backup, Kind};
 use crate::ops::backup::summary::{StoreFacts, look_at_sound};
 use crate::ops::backup::supplied_token::supplied;
 use crate::ops::backup::verify::open_verified;
-use crate::ops::commit::{all_decoded, known_schema, verify_structure};
+use crate::ops::commit::{all_decoded, can_be_copied, known_schema};
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
-use crate::store::{ChangeSet, OpenOptions, Preview, Snapshot, Store};
+use crate::store::{ChangeSet, Engine, OpenOptions, Preview, Snapshot, Store};
 
 /// The lowest authorization ID that influxd assigns.
 const LOWEST: u64 = 1000;
@@ -50,7 +50,10 @@ pub struct Plan {
 pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     let snapshot = store.snapshot();
     let schema = known_schema(snapshot)?.migrations;
-    verify_structure(snapshot, store.inspect())?;
+    // The store of the copy is written anew, so it is enough that all can be read.
+    can_be_copied(snapshot, store.inspect(), || {
+        store.could_copy_to(Engine::Bolt)
+    })?;
     let facts = look_at_sound(snapshot)?;
     all_decoded(&facts.catalog.skipped)?;
     let mut reasons = Vec::new();

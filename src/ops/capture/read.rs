@@ -62,7 +62,41 @@ impl Unseal {
 }
 
 /// Number of bytes needed to recognise the format.
-const START: usize = 64;
+pub(crate) const START: usize = 64;
+
+/// A file that `capture` wrote, by its first [`START`] bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CaptureKind {
+    /// Encrypted with age. It may be anything.
+    Sealed,
+    /// One entry per line under a header.
+    Csv,
+    /// JSON or environment variables.
+    Other,
+}
+
+impl CaptureKind {
+    /// The kind of a file with these first bytes; `None` if it is not a capture.
+    pub(crate) fn of(start: &[u8]) -> Option<Self> {
+        let begins = |beginnings: &[&[u8]]| beginnings.iter().any(|b| start.starts_with(b));
+        if is_sealed(start) {
+            Some(Self::Sealed)
+        } else if begins(CSV_HEADERS) {
+            Some(Self::Csv)
+        } else if begins(&[b"{\"format\":\"boltkey-capture/", b"INFLUX_TOKEN_", b"# "]) {
+            Some(Self::Other)
+        } else {
+            None
+        }
+    }
+}
+
+/// The headers of a list in CSV.
+const CSV_HEADERS: &[&[u8]] = &[b"\"id\",\"token\",", b"id,token,"];
+
+fn is_sealed(start: &[u8]) -> bool {
+    start.starts_with(b"age-encryption.org/") || start.starts_with(b"-----BEGIN AGE ENCRYPTED FILE")
+}
 
 /// Calls `visit` for every entry of `input`, with the texts of the entry that may be its token.
 /// `name` is for messages. Returns whether the input is encrypted.
@@ -78,9 +112,7 @@ pub fn read(
     visit: &mut dyn FnMut(Vec<Token>),
 ) -> Result<bool> {
     let (start, input) = peek(input, name)?;
-    const AGE: &[u8] = b"age-encryption.org/";
-    const ARMORED: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE";
-    if !start.starts_with(AGE) && !start.starts_with(ARMORED) {
+    if !is_sealed(&start) {
         return read_open(input, &start, name, visit).map(|()| false);
     }
     let failed = |cause: age::DecryptError| {
@@ -155,7 +187,7 @@ fn read_open(
     let text = text.trim_ascii_start();
     if text.starts_with(b"{") || text.starts_with(b"[") {
         read_json(input, name, visit)
-    } else if text.starts_with(b"\"id\",\"token\",") || text.starts_with(b"id,token,") {
+    } else if CSV_HEADERS.iter().any(|header| text.starts_with(header)) {
         read_csv(input, name, visit)
     } else {
         read_lines(input, name, visit)

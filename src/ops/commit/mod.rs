@@ -22,7 +22,7 @@ use crate::secret::Token;
 use crate::store::writable::CopyFailed;
 use crate::store::{ChangeSet, Commit, Committed, Engine, Wipe, WritableStore};
 
-pub use refusals::{all_decoded, known_schema, nothing_lost, verify_structure};
+pub use refusals::{all_decoded, can_be_copied, known_schema, nothing_lost, verify_structure};
 
 /// Files that are complete and synced before the commit.
 #[derive(Default)]

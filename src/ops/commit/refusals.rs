@@ -54,8 +54,22 @@ pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
                 finding.place, finding.message
             ),
         )
-        .with_hint("boltkey check lists all damage; reading commands still work")),
+        .with_hint(finding.next_step())),
     }
+}
+
+/// Refuses a store of which no complete copy can be made. Damage that a copy does not have, such as
+/// a wrong freelist, is accepted. `could_copy` is `could_copy_to` of the store.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] when records are hidden or lost.
+pub fn can_be_copied(
+    snapshot: &dyn Snapshot,
+    inspect: &dyn Inspect,
+    could_copy: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    nothing_lost(snapshot, inspect)?;
+    could_copy()
 }
 
 /// Refuses a store with a damaged structure, as [`commit`](super::commit) does; for a dry run.
@@ -91,8 +105,5 @@ pub fn nothing_lost(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()
             finding.message
         ),
     )
-    .with_hint(
-        "boltkey capture --out FILE and boltkey residue recover --out FILE write out the tokens \
-         that can still be read; boltkey check lists all damage",
-    ))
+    .with_hint("boltkey check lists all damage"))
 }

@@ -1,6 +1,8 @@
 //! `residue`: plaintext tokens that the store no longer holds, but that are still readable in its
 //! file or in other files.
 
+pub mod holders;
+pub mod missing;
 pub mod recover;
 pub mod scan;
 pub mod scrub;
@@ -17,6 +19,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
 use crate::metadata::{Hidden, Id, lost_records, names};
+use crate::ops::capture::read::{self, CaptureKind, Unseal};
 use crate::store;
 use crate::store::{Inspect, OpenOptions, Snapshot, Store, fill};
 
@@ -153,6 +156,15 @@ pub(super) fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
     }
     if length < CHUNK {
         feed_settings(scan, start.get(..length).unwrap_or_default());
+    }
+    let beginning = start.get(..length.min(read::START)).unwrap_or_default();
+    if CaptureKind::of(beginning) == Some(CaptureKind::Csv) {
+        // Tokens of any form. Other tables begin in this way too.
+        let name = path.display().to_string();
+        let mut file = File::open(path).at("open", path)?;
+        let _ = read::read(&mut file, &name, &Unseal::default(), &mut |texts| {
+            scan.feed_entry(&texts);
+        });
     }
     let mut continued = false;
     while length > 0 {

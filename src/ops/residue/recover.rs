@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::residue::Known;
 use crate::metadata::{Authorization, Catalog, Id};
 use crate::ops::capture::{Captured, collect, lost_tokens};
+use crate::ops::residue::missing::HashedTokens;
 use crate::ops::residue::scan::Counts;
 use crate::ops::residue::{Options, Wanted, embedded, look};
 use crate::secret::Token;
@@ -19,6 +21,10 @@ pub struct Recovered {
     /// files, and in other live records such as a telegraf configuration. For a damaged store also
     /// plaintext tokens whose records are not in its trees.
     pub tokens: Vec<Captured>,
+    /// The hashed tokens of the store, and those that are not in `tokens`.
+    pub hashed: HashedTokens,
+    /// The tokens of the store, for a search in other files.
+    pub known: Known,
     /// Damage that may hide tokens.
     pub findings: Vec<Finding>,
 }
@@ -68,9 +74,13 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
             .map(|(id, token)| Captured::bare(id, token)),
     );
     tokens.sort_by_key(|one| one.id);
+    let ids = tokens.iter().map(|token| token.id);
+    let hashed = HashedTokens::of(store.snapshot(), store.inspect(), ids)?;
     Ok(Recovered {
         counts,
         tokens,
+        hashed,
+        known,
         findings,
     })
 }

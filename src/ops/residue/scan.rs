@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::residue::Residue;
+use crate::metadata::residue::{Known, Residue};
 use crate::ops::known::{Number, incomplete};
-use crate::ops::residue::{Options, Wanted, look};
+use crate::ops::residue::missing::HashedTokens;
+use crate::ops::residue::{Options, Wanted, embedded, look};
 use crate::store::Store;
 
 /// Numbers of distinct tokens.
@@ -44,15 +45,39 @@ impl Counts {
     }
 }
 
-/// Counts the tokens in unused parts of the store's file and in `options.files`. Damage that may
-/// hide tokens is in the findings.
+/// The result of [`scan`].
+pub struct Scanned {
+    /// Numbers of distinct tokens.
+    pub counts: Counts,
+    /// The hashed tokens of the store, and those that were not found, also not in live records.
+    pub hashed: HashedTokens,
+    /// The tokens of the store, for a search in other files.
+    pub known: Known,
+    /// Damage that may hide tokens.
+    pub findings: Vec<Finding>,
+}
+
+/// Counts the tokens in unused parts of the store's file and in `options.files`.
 ///
 /// # Errors
 /// When the store or one of the files can't be read.
-pub fn scan(store: &Store, options: &Options) -> Result<(Counts, Vec<Finding>)> {
-    let wanted = Wanted::of(store.snapshot(), store.inspect())?;
-    let (residue, damage) = look(store, &wanted.known, options)?;
-    let mut findings = wanted.findings;
+pub fn scan(store: &Store, options: &Options) -> Result<Scanned> {
+    let (snapshot, inspect) = (store.snapshot(), store.inspect());
+    let Wanted {
+        known,
+        hidden,
+        mut findings,
+    } = Wanted::of(snapshot, inspect)?;
+    let (residue, damage) = look(store, &known, options)?;
     findings.extend(damage);
-    Ok((Counts::of(&residue, wanted.hidden), findings))
+    let counts = Counts::of(&residue, hidden);
+    let live = embedded(snapshot, &known)?;
+    let found = residue.matching.iter().chain(&live.matching);
+    let hashed = HashedTokens::of(snapshot, inspect, found.map(|(id, _)| *id))?;
+    Ok(Scanned {
+        counts,
+        hashed,
+        known,
+        findings,
+    })
 }

@@ -5,6 +5,7 @@ use crate::finding::Finding;
 use crate::metadata::Id;
 use crate::metadata::residue::{Known, Residue, Scan};
 use crate::ops::commit::{SideFiles, commit, known_schema, nothing_lost};
+use crate::ops::residue::missing::HashedTokens;
 use crate::ops::residue::{embedded, leave_out};
 use crate::secret::Token;
 use crate::store;
@@ -89,6 +90,8 @@ pub(crate) fn remaining(store: &WritableStore, wiped: bool) -> Result<u64> {
 pub struct Plan {
     /// The tokens found.
     pub unused: Unused,
+    /// The hashed tokens of the store, and those that were found nowhere in the file.
+    pub hashed: HashedTokens,
     dirty: bool,
     changes: ChangeSet,
 }
@@ -120,8 +123,11 @@ pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
     changes.wipe = Wipe::Everything;
     let unused = Unused::look(snapshot, inspect)?;
     let dirty = unused.is_dirty(inspect)?;
+    let found = unused.residue.matching.iter().chain(&unused.live);
+    let hashed = HashedTokens::of(snapshot, inspect, found.map(|(id, _)| *id))?;
     Ok(Plan {
         unused,
+        hashed,
         dirty,
         changes,
     })

@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::error::{IoContext, Result};
 use crate::finding::{Code, Finding};
 use crate::metadata::residue::{Known, Scan};
-use crate::ops::files::new_file::is_temporary;
+use crate::ops::files::new_file::{folder_of, is_temporary};
 use crate::ops::files::read_budget::ReadBudget;
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::residue::{look_into, look_into_plain};
 use crate::store::OpenOptions;
 
 /// Maximum number of folder entries.
-const MOST_ENTRIES: usize = 100_000;
+pub(super) const MOST_ENTRIES: usize = 100_000;
 /// Maximum number of files that are read.
 const MOST_FILES: usize = 1000;
 /// Maximum number of bytes that are read, after unpacking. The folder may belong to somebody else.
@@ -45,10 +45,7 @@ pub fn look_beside(
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let capture = capture.and_then(real);
     let is_capture = |path: &Path| capture.is_some() && real(path) == capture;
-    let folder = match database.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(database);
     let (mut siblings, mut findings) = (Vec::new(), Vec::new());
     let mut unreadable = |path: &Path, cause: &dyn std::fmt::Display| {
         findings.push(Finding::new(
@@ -71,9 +68,7 @@ pub fn look_beside(
         .collect();
     paths.sort();
     let mut left_over = Vec::new();
-    let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
-    let bytes = MOST_BYTES.saturating_add(length.saturating_mul(MORE_COPIES));
-    let mut budget = ReadBudget::new(MOST_FILES, bytes);
+    let mut budget = budget_beside(database);
     for path in paths {
         if path.file_name().is_some_and(is_left_over) {
             left_over.push(left(&path));
@@ -92,6 +87,13 @@ pub fn look_beside(
     (siblings, findings)
 }
 
+/// How much of the files beside `database` is read at most.
+pub(super) fn budget_beside(database: &Path) -> ReadBudget {
+    let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
+    let bytes = MOST_BYTES.saturating_add(length.saturating_mul(MORE_COPIES));
+    ReadBudget::new(MOST_FILES, bytes)
+}
+
 fn is_left_over(name: &OsStr) -> bool {
     is_temporary(&name.to_string_lossy())
 }
@@ -108,7 +110,7 @@ fn left(path: &Path) -> Finding {
 
 /// By name: files that start with the database's name or look like a copy of a Bolt file, and the
 /// influx CLI's `configs`, and the server's SQLite file, which has the tokens of remotes.
-fn may_hold_tokens(path: &Path, database: &Path) -> bool {
+pub(super) fn may_hold_tokens(path: &Path, database: &Path) -> bool {
     let (Some(name), Some(own)) = (path.file_name(), database.file_name()) else {
         return false;
     };

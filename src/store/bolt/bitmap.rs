@@ -39,4 +39,16 @@ impl Bitmap {
             _ => false,
         }
     }
+
+    /// Removes `page`; false if it is not in the set.
+    pub(super) fn remove(&mut self, page: PageId) -> bool {
+        let (word, bit) = Self::place(page);
+        match self.words.get_mut(word) {
+            Some(word) if *word & bit != 0 => {
+                *word &= !bit;
+                true
+            }
+            _ => false,
+        }
+    }
 }

@@ -38,7 +38,9 @@ pub(super) fn previous(bolt: &Bolt) -> Result<Result<Bolt, String>> {
         && matches!(examined.list, Freelist::Stored(_));
     let damage = if !sound {
         let report = examine(&before)?.report.clone();
-        first(report, |severity, _| severity == Severity::Error)
+        first(report, |severity, code| {
+            severity == Severity::Error && code.hides_records()
+        })
     } else if examined.other.is_none() {
         let report = examined.report.clone();
         first(report, |_, code| code == Code::OtherMeta)

@@ -207,6 +207,8 @@ pub(super) struct Walker<'f> {
     heads: Bitmap,
     /// All pages of these nodes.
     used: Bitmap,
+    /// Those of them that their node claims, but does not need: they come after its last element.
+    excess: Bitmap,
     /// How many more pages may be read although another node claims them. Bounds the work when
     /// damaged nodes overlap.
     spare: u64,
@@ -226,6 +228,7 @@ impl<'f> Walker<'f> {
             hwm,
             heads: Bitmap::new(pages),
             used: Bitmap::new(pages),
+            excess: Bitmap::new(pages),
             spare: pages,
             known: None,
             uneven: false,
@@ -416,21 +419,17 @@ impl<'f> Walker<'f> {
             }
         };
         let pages = u64::from(header.overflow) + 1;
-        let (shared, claimed) = self.claim(page, pages);
-        if let Some(shared) = shared {
-            let offset = self.batch.file().offset(page) + header_at::OVERFLOW as u64;
-            visit.defect(Code::PageShared, || {
-                let message =
-                    format!("the node's pages include page {shared}, which belongs to another one");
-                Defect::new(Code::PageShared, page, offset, message)
-            });
-        }
-        if !claimed {
+        let page_size = self.batch.file().page_size();
+        let claim = self.claim(page, pages);
+        let offset = self.batch.file().offset(page) + header_at::OVERFLOW as u64;
+        if !claim.readable {
+            claim.report_shared(page, offset, visit);
             return Ok(VisitedNode::Skipped);
         }
         let node = match read_node(&mut self.batch, page, header, kind)? {
             Ok(node) => node,
             Err(defect) => {
+                claim.report_shared(page, offset, visit);
                 visit.defect(defect.code, || defect);
                 return Ok(VisitedNode::Skipped);
             }
@@ -446,6 +445,28 @@ impl<'f> Walker<'f> {
         let ControlFlow::Continue(end) = elements(&node, bounds, visit, &mut children) else {
             return Ok(VisitedNode::Stop);
         };
+        let needed = end.div_ceil(page_size).max(1) as u64;
+        let needs_shared = claim
+            .shared
+            .is_some_and(|shared| shared.0 < page.0 + needed);
+        if needs_shared {
+            claim.report_shared(page, offset, visit);
+        } else if claim.shared.is_some() || claim.excess_of_other {
+            visit.defect(Code::ExcessShared, || {
+                let message = match claim.shared {
+                    Some(shared) => {
+                        format!("the node claims page {shared} of another one, but ends before it")
+                    }
+                    None => String::from("another node, which ends before it, claims this page"),
+                };
+                Defect::new(Code::ExcessShared, page, offset, message)
+            });
+        }
+        for page in (page.0 + needed..page.0 + pages).map(PageId) {
+            if claim.shared.is_none_or(|shared| page < shared) {
+                self.excess.insert(page);
+            }
+        }
         visit.node(&node, pages, depth, end);
         Ok(match kind {
             Kind::Leaf => VisitedNode::Leaf,
@@ -459,21 +480,54 @@ impl<'f> Walker<'f> {
         })
     }
 
-    /// Marks the pages of a node as used. Returns the first one that another node uses, and
-    /// whether the node may be read nevertheless.
-    fn claim(&mut self, page: PageId, pages: u64) -> (Option<PageId>, bool) {
-        let mut shared = None;
+    /// Marks the pages of a node as used.
+    fn claim(&mut self, page: PageId, pages: u64) -> Claim {
+        let mut claim = Claim {
+            shared: None,
+            excess_of_other: false,
+            readable: true,
+        };
         for page in (page.0..page.0 + pages).map(PageId) {
             if self.used.insert(page) {
                 continue;
             }
-            shared.get_or_insert(page);
+            match self.excess.remove(page) {
+                true => claim.excess_of_other = true,
+                false => {
+                    claim.shared.get_or_insert(page);
+                }
+            }
             match self.spare.checked_sub(1) {
                 Some(spare) => self.spare = spare,
-                None => return (shared, false),
+                None => {
+                    claim.readable = false;
+                    return claim;
+                }
             }
         }
-        (shared, true)
+        claim
+    }
+}
+
+/// Which pages of a node others use too.
+struct Claim {
+    /// The first page that another node uses.
+    shared: Option<PageId>,
+    /// Whether another node claims one of the pages without needing it.
+    excess_of_other: bool,
+    /// Whether the node may be read nevertheless.
+    readable: bool,
+}
+
+impl Claim {
+    /// Reports a page that two nodes use. The field with the number of pages is at `offset`.
+    fn report_shared(&self, page: PageId, offset: u64, visit: &mut impl Visit) {
+        let Some(shared) = self.shared else { return };
+        visit.defect(Code::PageShared, || {
+            let message =
+                format!("the node's pages include page {shared}, which belongs to another one");
+            Defect::new(Code::PageShared, page, offset, message)
+        });
     }
 }
 

@@ -78,6 +78,7 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
         | Code::EmptyLeaf
         | Code::SingleChild
         | Code::ExcessPages
+        | Code::ExcessShared
         | Code::BucketTrailing
         | Code::InlineHeader
         | Code::FreelistPage

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use crate::cli::commands::login_line::write_has;
+use crate::cli::commands::login_line::{write_has, write_none_of_legacy};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::{permission_text, write_auth_details};
+use crate::cli::terminal::auth_details::{write_auth_details, write_permissions};
 use crate::cli::terminal::closed_stdout;
 use crate::cli::terminal::report::{Human, printable};
 use crate::error::Result;
@@ -48,11 +48,14 @@ pub fn run(args: &ShowArgs, session: &Session) -> Result<Outcome> {
 impl Human for Shown<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         write_auth_details(&self.entry, false, out)?;
-        writeln!(out, "Permissions:")?;
-        for permission in &self.entry.permissions {
-            writeln!(out, "  {}", printable(&permission_text(permission, true)))?;
+        if let Some(hint) = &self.hint {
+            writeln!(out, "Next step:    {}", printable(hint))?;
         }
-        write_has(self.login, out)?;
+        write_permissions(&self.entry.permissions, out)?;
+        match self.entry.has_password {
+            Some(_) => write_none_of_legacy(out)?,
+            None => write_has(self.login, out)?,
+        }
         if self.orphaned {
             writeln!(
                 out,

@@ -7,15 +7,24 @@ use clap::Args;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::auth_details::{write_auth_details, write_permissions};
 use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::secret_input::{Secret, read_secret};
+use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::metadata::Can;
+use crate::metadata::pasted_token::Form;
 use crate::ops::auth::verify::{NOT_ALLOWED, Verified, verify};
 
 /// Options of `auth verify`.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+If the store does not know the token, the forms that people paste are tried: with a line end, spaces,
+quotes or a byte order mark, with Token, Bearer or NAME= in front, without \"==\", percent-encoded or
+in base64, and the ID of an authorization. The answer names the form and what to change.
+
+The answer is \"yes\" if /api/v2 accepts the token. Where the 1.x endpoints (/query, /write) differ,
+the answer says so.")]
 pub struct VerifyArgs {
     /// File with the token (- for standard input) [default: `BOLTKEY_TOKEN`, otherwise prompt]
     #[arg(long, value_name = "FILE")]
@@ -54,6 +63,12 @@ impl Human for Verified<'_> {
             Some(entry) if self.authenticates => {
                 writeln!(out, "yes: the token authenticates as {}", entry.id)?;
             }
+            Some(entry) if self.matched_as == Some(Form::Id) => {
+                writeln!(out, "no: this is the ID of an authorization: {}", entry.id)?;
+            }
+            Some(entry) if self.matched_as.is_some() => {
+                writeln!(out, "no: this is another form of the token of {}", entry.id)?;
+            }
             Some(entry) => writeln!(out, "no: the token belongs to {} but is rejected", entry.id)?,
             None => writeln!(out, "no: the token is not in this store")?,
         }
@@ -69,11 +84,17 @@ impl Human for Verified<'_> {
         // Skip reasons that the lines above or below already show.
         let told = |reason: &&String| of_entry.contains(reason) || *reason == NOT_ALLOWED;
         for reason in self.reasons.iter().filter(|reason| !told(reason)) {
-            writeln!(out, "  - {}", printable(reason))?;
+            write_wrapped(out, "  - ", 4, &printable(reason))?;
+        }
+        if let Some(hint) = &self.hint {
+            write_wrapped(out, "  ", 2, &printable(hint))?;
         }
         if let Some(entry) = &self.authorization {
             writeln!(out)?;
             write_auth_details(entry, false, out)?;
+            if self.allowed == Some(false) {
+                write_permissions(&entry.permissions, out)?;
+            }
         }
         Ok(())
     }

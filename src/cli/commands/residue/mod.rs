@@ -1,6 +1,7 @@
 //! `boltkey residue`: its subcommands.
 
 pub mod files;
+mod missing;
 mod recover;
 mod scan;
 mod scrub;

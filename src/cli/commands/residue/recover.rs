@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use crate::cli::commands::capture::OutArgs;
 use crate::cli::commands::residue::files::FilesArgs;
+use crate::cli::commands::residue::missing::NotFound;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::ops::residue::recover::recover;
 use crate::ops::residue::scan::Counts;
@@ -29,6 +30,8 @@ pub struct RecoverArgs {
 struct Recovery {
     #[serde(flatten)]
     counts: Counts,
+    #[serde(flatten)]
+    missing: NotFound,
     /// Exported tokens: those that match a hash, and those in other live records.
     recovered: usize,
     /// None when there was nothing to write.
@@ -51,11 +54,14 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
         // If damage hides all records, an empty result would be wrong.
         session.is_readable(&store)?;
     }
+    let path = store.description().path.clone();
     drop(store);
     session.ui().warn(&recovered.findings);
+    let missing = NotFound::of(recovered.hashed, &recovered.known, &path, &options.files);
     let nothing = recovered.tokens.is_empty();
     let report = Recovery {
         counts: recovered.counts,
+        missing,
         recovered: recovered.tokens.len(),
         out: (!nothing).then(|| args.out.out.display().to_string()),
         encrypted: output.is_sealed(),
@@ -67,7 +73,13 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
         output.write(&recovered.tokens)?;
     }
     if to_stdout {
-        session.ui().status(&report.sentence());
+        let mut text = Vec::new();
+        report
+            .write(&mut text)
+            .map_err(|cause| Error::new(ErrorKind::Io, cause.to_string()))?;
+        for line in String::from_utf8_lossy(&text).lines() {
+            session.ui().status(line);
+        }
     } else {
         session.ui().report(&report)?;
     }
@@ -126,6 +138,7 @@ impl Recovery {
 
 impl Human for Recovery {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.sentence())
+        writeln!(out, "{}", self.sentence())?;
+        self.missing.write(true, out)
     }
 }

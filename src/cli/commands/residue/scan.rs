@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::cli::commands::residue::files::FilesArgs;
+use crate::cli::commands::residue::missing::NotFound;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::Human;
@@ -27,34 +29,49 @@ pub struct ScanArgs {
 pub fn run(args: ScanArgs, session: &Session) -> Result<Outcome> {
     let options = args.files.options(session);
     let store = session.open()?;
-    let (counts, findings) = scan(&store, &options)?;
+    let path = store.description().path.clone();
+    let scanned = scan(&store, &options)?;
     drop(store);
-    session.ui().warn(&findings);
-    session.ui().report(&counts)?;
-    Ok(if counts.tokens == 0 {
+    session.ui().warn(&scanned.findings);
+    let report = Report {
+        counts: scanned.counts,
+        missing: NotFound::of(scanned.hashed, &scanned.known, &path, &options.files),
+    };
+    session.ui().report(&report)?;
+    Ok(if report.counts.tokens == 0 {
         Outcome::Done
     } else {
         Outcome::No
     })
 }
 
-impl Human for Counts {
+/// The report of `residue scan`.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    counts: Counts,
+    #[serde(flatten)]
+    missing: NotFound,
+}
+
+impl Human for Report {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let tokens = counted(self.tokens, "plaintext token");
-        let are = if self.tokens == 1 { "is" } else { "are" };
-        if self.matching.hidden {
-            let matching = match self.matching.readable {
+        let counts = &self.counts;
+        let tokens = counted(counts.tokens, "plaintext token");
+        let are = if counts.tokens == 1 { "is" } else { "are" };
+        if counts.matching.hidden {
+            let matching = match counts.matching.readable {
                 0 => String::from("how many are of this store is unknown"),
                 _ => format!(
                     "{} of this store, the others of unknown origin",
-                    self.matching
+                    counts.matching
                 ),
             };
             let text =
                 format!("{tokens} {are} still readable: {matching}, because damage hides records");
             write_wrapped(out, "", 2, &text)?;
         } else {
-            let of = match self.damaged {
+            let of = match counts.damaged {
                 // Their records can't be read, so how they were stored is unknown.
                 true => "of tokens of this store",
                 false => "of hashed tokens in this store",
@@ -62,16 +79,16 @@ impl Human for Counts {
             writeln!(
                 out,
                 "{tokens} {are} still readable: {} {of}, {} unrelated",
-                self.matching, self.unmatched
+                counts.matching, counts.unmatched
             )?;
         }
-        if self.matching.readable > 0 {
+        if counts.matching.readable > 0 {
             writeln!(
                 out,
                 "boltkey residue recover --out FILE recovers the {}",
-                self.matching.readable
+                counts.matching.readable
             )?;
         }
-        Ok(())
+        self.missing.write(false, out)
     }
 }

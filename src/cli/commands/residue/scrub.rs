@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::finding::counted;
 use crate::metadata::Fingerprint;
 use crate::ops::commit::SideFiles;
+use crate::ops::residue::missing::HashedTokens;
 use crate::ops::residue::scrub::{Plan, plan};
 use crate::store::{ChangeSet, Committed, WritableStore};
 
@@ -109,6 +110,8 @@ struct Report {
     tokens: u64,
     matching: u64,
     unmatched: u64,
+    #[serde(flatten)]
+    hashed: HashedTokens,
     /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -122,6 +125,7 @@ impl Report {
             tokens: plan.unused.tokens,
             matching: residue.matching.len() as u64,
             unmatched: residue.unmatched,
+            hashed: plan.hashed.clone(),
             changed,
             dry_run,
         }

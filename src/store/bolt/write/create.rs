@@ -242,6 +242,22 @@ impl Bolt {
         Ok(complete)
     }
 
+    /// Checks whether [`Self::copy_to`] would accept the file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when damage hides a part of it.
+    pub(crate) fn could_copy(&self) -> Result<()> {
+        let report = self.reachability()?.report.clone();
+        let mut buckets = Buckets::default();
+        self.walk_root(&mut buckets)?;
+        whole(((), buckets.report.into_findings()))?;
+        let nested = [Code::NestedBucket, Code::InlineNested];
+        if nested.iter().any(|code| report.has_code(*code)) {
+            whole(((), report.into_findings()))?;
+        }
+        Ok(())
+    }
+
     /// Checks that the file has only top-level buckets with plain values.
     ///
     /// # Errors
@@ -249,16 +265,15 @@ impl Bolt {
     /// damaged file.
     pub(crate) fn must_be_flat(&self) -> Result<()> {
         let report = self.reachability()?.report.clone();
-        let flat = ![Code::NestedBucket, Code::InlineNested, Code::RootValue]
-            .iter()
-            .any(|code| report.has_code(*code));
+        let nested = [Code::NestedBucket, Code::InlineNested];
+        let flat = !nested.iter().any(|code| report.has_code(*code));
         let findings = report.into_findings();
         if flat {
             return whole(((), findings));
         }
-        let deeper = findings.iter().find(|finding| {
-            [Code::NestedBucket, Code::InlineNested, Code::RootValue].contains(&finding.code)
-        });
+        let deeper = findings
+            .iter()
+            .find(|finding| nested.contains(&finding.code));
         let (place, message) =
             deeper.map_or(("", ""), |finding| (&*finding.place, &*finding.message));
         Err(Error::new(
@@ -372,6 +387,12 @@ impl Visit for Buckets {
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {
+        if !element.is_bucket() {
+            // Bolt stores no values there: the page belongs to another tree.
+            let what = "is a plain value beside the buckets";
+            let defect = node.element_defect(Code::RootValue, element.index, what);
+            self.defect(Code::RootValue, || defect);
+        }
         self.found.push((
             element.key.to_vec(),
             element.flags,

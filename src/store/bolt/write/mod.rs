@@ -282,12 +282,13 @@ impl UnusedBytes {
 
 /// Refuses to write to a file that is damaged or truncated.
 fn refuse_damage(file: &PageFile, report: &Report) -> Result<()> {
-    let truncated = report.has_code(Code::Truncated) || report.has_code(Code::ShortPage);
-    if !truncated && !report.has(Severity::Error) {
+    let errors = report.count(Severity::Error);
+    let truncated = report.has_code(Code::Truncated);
+    if errors == 0 && !report.has_code(Code::ShortPage) {
         return Ok(());
     }
     let path = file.path().display();
-    let why = if report.has(Severity::Error) {
+    let why = if errors > u64::from(truncated) {
         "its structure is damaged"
     } else {
         "its end is missing"
@@ -296,9 +297,7 @@ fn refuse_damage(file: &PageFile, report: &Report) -> Result<()> {
         ErrorKind::Corrupt,
         format!("{path} can't be changed: {why}"),
     )
-    .with_hint(
-        "run boltkey check to list the damage; restore a backup, or work on a copy of the file",
-    ))
+    .with_hint("boltkey check lists the damage"))
 }
 
 /// Refuses to commit a new tree that has errors.
