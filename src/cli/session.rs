@@ -11,7 +11,8 @@ use crate::cli::host::store_candidates::{other_stores, stores};
 use crate::cli::terminal::report::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::metadata::{Schema, lost_records, names};
+use crate::metadata::Schema;
+use crate::metadata::recognise::{Recognised, recognise};
 use crate::ops::commit::nothing_lost;
 use crate::ops::locate::Place;
 use crate::ops::previous;
@@ -414,30 +415,23 @@ impl Readable {
 
 /// Refuses a file without InfluxDB's buckets. Returns the damage that may hide them.
 fn is_metadata(snapshot: &dyn Snapshot, inspect: &dyn Inspect, path: &Path) -> Result<Readable> {
-    let (buckets, damage) = snapshot.buckets()?;
-    let is_metadata = buckets
-        .iter()
-        .any(|bucket| names::ALL.contains(&bucket.name.as_slice()));
-    if is_metadata {
-        return Ok(Readable::Yes);
-    }
-    let lost = match damage.is_empty() {
-        true => lost_records::find(snapshot, inspect)?,
-        false => None,
-    };
-    if let Some(first) = damage.first().or(lost.as_ref()) {
-        return Ok(Readable::No(
-            Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "can't read any bucket of {}: the bucket tree is damaged at {}: {}",
-                    path.display(),
-                    first.place,
-                    first.message
-                ),
-            )
-            .with_hint("boltkey check lists the damage"),
-        ));
+    match recognise(snapshot, inspect)? {
+        Recognised::Metadata => return Ok(Readable::Yes),
+        Recognised::Damaged(first) => {
+            return Ok(Readable::No(
+                Error::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "can't read any bucket of {}: the bucket tree is damaged at {}: {}",
+                        path.display(),
+                        first.place,
+                        first.message
+                    ),
+                )
+                .with_hint("boltkey check lists the damage"),
+            ));
+        }
+        Recognised::Other => {}
     }
     Err(Error::new(
         ErrorKind::NotAStore,

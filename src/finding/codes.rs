@@ -309,7 +309,7 @@ codes! {
         "An authorization is marked as temporary.",
         "boltkey auth delete ID removes it.";
     OperatorOld, Warning, "metadata.operator-old", false,
-        "An operator token lacks permissions that later releases added. They refuse it backup and restore.",
+        "An operator token has exactly the permissions of an older release, so an upgrade did not extend it. InfluxDB refuses it backup, restore and /api/v2/config, and it can't use or grant what it lacks.",
         "boltkey recover operator makes a new one, boltkey auth delete ID removes this one.";
     NobodyGetsIn, Warning, "metadata.nobody-gets-in", false,
         "There is no usable operator token and no login with operator power.",

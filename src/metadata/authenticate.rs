@@ -179,8 +179,33 @@ impl TokenIndexes {
 pub struct Verdict {
     /// Whether some request would be accepted.
     pub authenticates: bool,
+    /// Whether it might be, because damage may hide what is missing.
+    pub unknown: bool,
     /// Why not, or which endpoints refuse it.
     pub reasons: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether some request would be accepted; none if unknown.
+    #[must_use]
+    pub fn known(&self) -> Option<bool> {
+        (!self.unknown).then_some(self.authenticates)
+    }
+}
+
+/// A condition for a request to be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Met {
+    Yes,
+    No,
+    /// Damage may hide what is missing.
+    Unknown,
+}
+
+impl From<bool> for Met {
+    fn from(met: bool) -> Self {
+        if met { Self::Yes } else { Self::No }
+    }
 }
 
 /// Checks the token of `authorization` as if a client sent it.
@@ -191,14 +216,16 @@ pub fn judge<P>(
     indexes: &TokenIndexes,
 ) -> Verdict {
     let mut reasons = Vec::new();
-    let found = has_index_entry(authorization, indexes, &mut reasons);
+    let found = has_index_entry(authorization, catalog, indexes, &mut reasons);
     // A 1.x user name is not sent as a token.
     let sendable = authorization.token.is_empty()
         || indexes.raw.is_of_user_names()
         || can_be_sent(&authorization.token, &mut reasons);
     let accepted = is_accepted(authorization, catalog, &mut reasons);
+    let conditions = [found, sendable.into(), accepted];
     Verdict {
-        authenticates: found && sendable && accepted,
+        authenticates: conditions.iter().all(|met| *met == Met::Yes),
+        unknown: conditions.contains(&Met::Unknown) && !conditions.contains(&Met::No),
         reasons,
     }
 }
@@ -206,38 +233,45 @@ pub fn judge<P>(
 /// Whether the server would find the record by its token.
 fn has_index_entry<P>(
     authorization: &Authorization<'_, P>,
+    catalog: &Catalog,
     indexes: &TokenIndexes,
     reasons: &mut Vec<String>,
-) -> bool {
+) -> Met {
     let (index, key) = match authorization.storage() {
         Storage::Missing => {
             reasons.push("the record has no token".into());
-            return false;
+            return Met::No;
         }
         Storage::Plaintext | Storage::Both => (&indexes.raw, &authorization.token),
         Storage::Hashed => {
             if let Err(cause) = TokenHash::parse(&authorization.hashed_token) {
                 reasons.push(format!("its hash can't be decoded: {cause}"));
-                return false;
+                return Met::No;
             }
             (&indexes.hashed, &authorization.hashed_token)
         }
     };
     let name = &index.name;
     match index.get(key.as_bytes()) {
-        Some(Some(id)) if id == authorization.id => true,
+        Some(Some(id)) if id == authorization.id => Met::Yes,
         Some(Some(id)) => {
             reasons.push(format!("its entry in {name} leads to authorization {id}"));
-            false
+            Met::No
         }
         Some(None) => {
             reasons.push(format!("its entry in {name} is not a valid ID"));
-            false
+            Met::No
         }
-        None if by_hash(authorization, indexes) => true,
+        None if by_hash(authorization, indexes) => Met::Yes,
+        None if catalog.hidden.hides(name.as_bytes()) => {
+            reasons.push(format!(
+                "its entry in {name} can't be found, and damage may hide it"
+            ));
+            Met::Unknown
+        }
         None => {
             reasons.push(format!("its entry in {name} is missing"));
-            false
+            Met::No
         }
     }
 }
@@ -258,31 +292,44 @@ fn is_accepted<P>(
     authorization: &Authorization<'_, P>,
     catalog: &Catalog,
     reasons: &mut Vec<String>,
-) -> bool {
-    let mut accepted = true;
+) -> Met {
+    let mut accepted = Met::Yes;
     if !authorization.is_active() {
         reasons.push("the authorization is inactive".into());
-        accepted = false;
+        accepted = Met::No;
     }
     match authorization.user_id {
         None => reasons.push("it has no user: 1.x endpoints (/write, /query) refuse it".into()),
         Some(id) => match catalog.users.get(&id).map(|user| user.status.as_str()) {
+            None if catalog.may_have_user(id) => {
+                reasons.push(format!(
+                    "its user {id} can't be found, and damage may hide it"
+                ));
+                if accepted == Met::Yes {
+                    accepted = Met::Unknown;
+                }
+            }
             None => {
                 reasons.push(format!(
                     "its user {id} was deleted (the server answers \"User is inactive\")"
                 ));
-                accepted = false;
+                accepted = Met::No;
             }
             Some("inactive") => {
                 reasons.push(String::from("its user is inactive"));
-                accepted = false;
+                accepted = Met::No;
             }
             Some("active") => {}
             Some(_) => reasons
                 .push("its user has no status: 1.x endpoints (/write, /query) refuse it".into()),
         },
     }
-    if !catalog.orgs.contains_key(&authorization.org_id) {
+    if catalog.may_have_org(authorization.org_id) {
+        reasons.push(format!(
+            "its organization {} can't be found, and damage may hide it",
+            authorization.org_id
+        ));
+    } else if !catalog.orgs.contains_key(&authorization.org_id) {
         reasons.push(format!(
             "its organization {} was deleted: requests for that organization fail, \
              permissions for all organizations still work",

@@ -1,6 +1,7 @@
 //! Authorization records (`authorizationsv1`): decoding, storage, kind.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,8 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{
-    Action, INSTANCE, OPERATOR_TYPES, Permission, RESOURCE_TYPES, TYPES_OF_2_0, allows,
+    Action, INSTANCE, OPERATOR_TYPES, Permission, RESOURCE_TYPES, TYPES_OF_2_0, TYPES_OF_2_1,
+    allows, types_of,
 };
 use crate::metadata::{Id, go_json, names};
 use crate::store::Snapshot;
@@ -113,9 +115,38 @@ impl Storage {
 pub struct Class {
     /// The kind.
     pub kind: Kind,
-    /// It was complete on an older release, but lacks types that 2.1 and later added, so those
-    /// releases refuse it some actions, including backup and restore.
-    pub old_vintage: bool,
+    /// Which of [`RESOURCE_TYPES`] an operator or all-access token lacks, as bits. Only those that
+    /// later releases added.
+    lacks: u32,
+    /// If the permissions are exactly those of an operator token of some release: the number of its
+    /// resource types.
+    operator_of: Option<usize>,
+}
+
+impl Class {
+    /// The resource types that the token lacks, compared with one that the newest release with this
+    /// schema generates.
+    pub fn lacks(self, migrations: u64) -> impl Iterator<Item = &'static str> {
+        let types = types_of(migrations).iter().enumerate();
+        types.filter_map(move |(at, kind)| (self.lacks & (1 << at) != 0).then_some(*kind))
+    }
+
+    /// Whether it is an operator token that an upgrade should have extended: its permissions are
+    /// exactly those of an older release than this schema. influxd extends only such tokens, in the
+    /// migration.
+    #[must_use]
+    pub fn is_missed_operator(self, migrations: u64) -> bool {
+        let types = types_of(migrations).len();
+        self.operator_of.is_some_and(|of| of < types)
+    }
+
+    /// Whether a server of the newest release accepts it as an operator token after it has migrated a
+    /// store of this schema.
+    #[must_use]
+    pub fn becomes_operator(self, migrations: u64) -> bool {
+        let types = types_of(migrations).len();
+        self.kind == Kind::Operator && (self.lacks == 0 || self.operator_of == Some(types))
+    }
 }
 
 /// Permissions as they are written in the record.
@@ -208,17 +239,33 @@ impl Authorization<'_> {
 /// own test for an operator token.
 #[must_use]
 pub fn classify(permissions: &[Permission<'_>], org: Id) -> Class {
-    let class = |kind, old_vintage| Class { kind, old_vintage };
+    let class = |kind, lacks| Class {
+        kind,
+        lacks,
+        operator_of: match kind {
+            Kind::Operator => operator_of(permissions),
+            _ => None,
+        },
+    };
     // An operator token of the oldest release has 36 permissions, an all-access token 35. With
     // fewer, only `instance` can replace missing types.
     let by_instance = permissions.iter().any(|p| p.resource.kind == INSTANCE);
     if !by_instance && permissions.len() < 2 * TYPES_OF_2_0 - 3 {
-        return class(Kind::Custom, false);
+        return class(Kind::Custom, 0);
     }
-    let every = |types: &[&'static str], allowed: &dyn Fn(Action, &'static str) -> bool| {
-        types
-            .iter()
-            .all(|kind| Action::ALL.iter().all(|action| allowed(*action, kind)))
+    // The types that are not allowed, if all of the first release are.
+    let lacking = |allowed: &dyn Fn(Action, &'static str) -> bool| {
+        let mut lacks = 0_u32;
+        for (at, kind) in RESOURCE_TYPES.iter().take(OPERATOR_TYPES).enumerate() {
+            if Action::ALL.iter().all(|action| allowed(*action, kind)) {
+                continue;
+            }
+            if at < TYPES_OF_2_0 {
+                return None;
+            }
+            lacks |= 1 << at;
+        }
+        Some(lacks)
     };
     let operator = |action, kind| allows(permissions, &Permission::new(action, kind, None, None));
     let all_access = |action, kind| match (action, kind) {
@@ -228,19 +275,33 @@ pub fn classify(permissions: &[Permission<'_>], org: Id) -> Class {
         }
         _ => allows(permissions, &Permission::new(action, kind, None, Some(org))),
     };
-    let today = RESOURCE_TYPES.get(..OPERATOR_TYPES).unwrap_or_default();
-    let first = RESOURCE_TYPES.get(..TYPES_OF_2_0).unwrap_or_default();
-    if every(today, &operator) {
-        class(Kind::Operator, false)
-    } else if every(first, &operator) {
-        class(Kind::Operator, true)
-    } else if every(today, &all_access) {
-        class(Kind::AllAccess, false)
-    } else if every(first, &all_access) {
-        class(Kind::AllAccess, true)
+    if let Some(lacks) = lacking(&operator) {
+        class(Kind::Operator, lacks)
+    } else if let Some(lacks) = lacking(&all_access) {
+        class(Kind::AllAccess, lacks)
     } else {
-        class(Kind::Custom, false)
+        class(Kind::Custom, 0)
     }
+}
+
+/// The number of resource types of the release whose operator tokens have exactly these permissions,
+/// in any order.
+fn operator_of(permissions: &[Permission<'_>]) -> Option<usize> {
+    let types = [TYPES_OF_2_0, TYPES_OF_2_1, OPERATOR_TYPES];
+    types.into_iter().find(|types| {
+        let mut wanted: HashSet<(Action, &str)> = RESOURCE_TYPES
+            .iter()
+            .take(*types)
+            .flat_map(|kind| Action::ALL.map(|action| (action, *kind)))
+            .collect();
+        permissions.len() == wanted.len()
+            && permissions.iter().all(|permission| {
+                let resource = &permission.resource;
+                resource.id.is_none()
+                    && resource.org_id.is_none()
+                    && wanted.remove(&(permission.action, &*resource.kind))
+            })
+    })
 }
 
 /// Calls `visit` for every authorization of `bucket` ([`names::AUTHORIZATIONS`] or
@@ -394,11 +455,46 @@ mod tests {
             (every(&["buckets"], Some(org())), Kind::Custom, false),
             (Vec::new(), Kind::Custom, false),
         ];
-        for (permissions, kind, old_vintage) in &cases {
+        for (permissions, kind, is_old) in &cases {
             let class = classify(permissions, org());
-            assert_eq!((class.kind, class.old_vintage), (*kind, *old_vintage));
+            let lacks = class.lacks(21).next().is_some();
+            assert_eq!((class.kind, lacks), (*kind, *is_old));
         }
         println!("cases: kinds {}", cases.len());
+    }
+
+    #[test]
+    fn an_upgrade_extends_only_the_exact_list_of_the_release_before() {
+        let operator = |types: usize| every(&RESOURCE_TYPES[..types], None);
+        let mut one_more = operator(TYPES_OF_2_0);
+        one_more.push(Permission::new(Action::Read, "remotes", None, None));
+        let mut twice = operator(TYPES_OF_2_0);
+        twice.pop();
+        twice.push(twice[0].clone());
+        let mut reversed = operator(TYPES_OF_2_1);
+        reversed.reverse();
+        // For each schema: whether it was missed, and whether it becomes an operator token.
+        let cases = [
+            (operator(TYPES_OF_2_0), 15, false, true),
+            (operator(TYPES_OF_2_0), 16, true, false),
+            (operator(TYPES_OF_2_0), 21, true, false),
+            (operator(TYPES_OF_2_1), 15, false, false),
+            (operator(TYPES_OF_2_1), 18, false, true),
+            (reversed, 21, true, false),
+            (operator(OPERATOR_TYPES), 21, false, true),
+            (one_more, 21, false, false),
+            (twice, 21, false, false),
+            (all_access(TYPES_OF_2_0), 21, false, false),
+        ];
+        for (n, (permissions, schema, missed, becomes)) in cases.iter().enumerate() {
+            let class = classify(permissions, org());
+            assert_eq!(class.is_missed_operator(*schema), *missed, "{n}");
+            assert_eq!(class.becomes_operator(*schema), *becomes, "{n}");
+        }
+        let old = classify(&operator(TYPES_OF_2_1), org());
+        assert!(old.lacks(18).next().is_none());
+        assert!(old.lacks(21).eq(["remotes", "replications"]));
+        println!("cases: missed-operators {}", cases.len());
     }
 
     #[test]

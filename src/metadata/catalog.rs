@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Result;
 use crate::finding::{Code, Finding};
 use crate::metadata::name_index::NameIndexes;
-use crate::metadata::{Id, go_json, names};
+use crate::metadata::{Hidden, Id, go_json, names};
 use crate::store::Snapshot;
 
 /// A user record (`usersv1`).
@@ -111,6 +111,9 @@ pub struct Catalog {
     pub indexes: NameIndexes,
     /// Findings about records that were skipped.
     pub skipped: Vec<Finding>,
+    /// The buckets in which damage hides records.
+    /// [`crate::metadata::lost_records::find_hidden`] adds those that can't be seen from here.
+    pub hidden: Hidden,
 }
 
 impl Catalog {
@@ -120,22 +123,40 @@ impl Catalog {
     /// When the file can't be read; records that can't be decoded are skipped.
     pub fn load(snapshot: &dyn Snapshot) -> Result<Self> {
         let mut catalog = Self::default();
-        let skipped = &mut catalog.skipped;
-        catalog.users = load(snapshot, names::USERS, |user: &User| user.id, skipped)?;
-        catalog.orgs = load(
-            snapshot,
-            names::ORGANIZATIONS,
-            |org: &Organization| org.id,
-            skipped,
-        )?;
-        catalog.buckets = load(
-            snapshot,
-            names::BUCKETS,
-            |bucket: &Bucket| bucket.id,
-            skipped,
-        )?;
+        catalog.users = catalog.load_records(snapshot, names::USERS, |user: &User| user.id)?;
+        catalog.orgs =
+            catalog.load_records(snapshot, names::ORGANIZATIONS, |org: &Organization| org.id)?;
+        catalog.buckets =
+            catalog.load_records(snapshot, names::BUCKETS, |bucket: &Bucket| bucket.id)?;
         catalog.indexes = NameIndexes::load(snapshot)?;
         Ok(catalog)
+    }
+
+    /// Reads one bucket, and notes what was skipped.
+    fn load_records<T: DeserializeOwned>(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        bucket: &'static [u8],
+        id: impl Fn(&T) -> Id,
+    ) -> Result<BTreeMap<Id, T>> {
+        let before = self.skipped.len();
+        let records = load(snapshot, bucket, id, &mut self.skipped)?;
+        if self.skipped.len() > before {
+            self.hidden.add(bucket);
+        }
+        Ok(records)
+    }
+
+    /// Whether damage may hide the user with this ID.
+    #[must_use]
+    pub fn may_have_user(&self, id: Id) -> bool {
+        !self.users.contains_key(&id) && self.hidden.hides(names::USERS)
+    }
+
+    /// Whether damage may hide the organization with this ID.
+    #[must_use]
+    pub fn may_have_org(&self, id: Id) -> bool {
+        !self.orgs.contains_key(&id) && self.hidden.hides(names::ORGANIZATIONS)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::metadata::authorization::Undecoded;
 use crate::metadata::hashing::StoredTokens;
 use crate::metadata::residue::Finder;
-use crate::metadata::{Authorization, Id, json, names};
+use crate::metadata::{Authorization, Id, encodings, json, names};
 use crate::secret::Token;
 use crate::store::Snapshot;
 
@@ -26,16 +26,17 @@ pub struct Embedded {
     pub id: Id,
 }
 
-/// Finds records with tokens of the store: tokens of the generated form, and any token in a field
-/// called `token`. Tokens chosen by users are also found in other texts, as they are or escaped as
-/// JSON, if they are still stored in plaintext and have at least [`SHORTEST`] bytes.
+/// Finds records with tokens of the store: tokens of the generated form, and any token beside a name
+/// such as `token`. Tokens chosen by users are also found in other texts if they are still stored in
+/// plaintext and have at least [`SHORTEST`] bytes. Texts in base64 (as in `secretsv1`), in hex, in
+/// URLs and in JSON are decoded.
 ///
 /// # Errors
 /// When the file can't be read. Damaged parts are skipped.
 pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<Embedded>> {
     let mut search = RecordSearch {
         stored,
-        finder: Finder::new(),
+        finder: Finder::with_named_values(),
         chosen: Chosen::new(&stored.chosen),
         found: BTreeSet::new(),
     };
@@ -62,6 +63,31 @@ pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<E
     Ok(search.found)
 }
 
+/// The texts inside `text` that may be tokens, in whatever encoding: those of the generated form, and
+/// those beside a name such as `token`. At most [`MOST_CANDIDATES`].
+#[must_use]
+pub fn candidates(text: &[u8]) -> Vec<Token> {
+    let mut finder = Finder::with_named_values();
+    let mut found = Vec::new();
+    let mut add = |text: &[u8]| {
+        if found.len() < MOST_CANDIDATES
+            && let Ok(text) = std::str::from_utf8(text)
+        {
+            found.push(Token::new(text.to_owned()));
+        }
+    };
+    encodings::each(text, &mut |text, is_word| {
+        finder.feed(text, 0, false, &mut |text: &[u8], _, _| add(text));
+        if is_word {
+            add(text);
+        }
+    });
+    found
+}
+
+/// The maximum number of [`candidates`] of one text.
+const MOST_CANDIDATES: usize = 1000;
+
 /// Shorter texts occur elsewhere by chance.
 pub const SHORTEST: usize = 6;
 
@@ -74,14 +100,10 @@ struct RecordSearch<'s> {
 
 impl RecordSearch<'_> {
     fn look(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) {
-        let mut owners = Vec::new();
+        let mut owners = self.owners(value);
         let mut in_key = false;
-        self.finder.feed(value, 0, false, &mut |text: &[u8], _| {
-            owners.extend(self.stored.owner(text));
-        });
-        self.chosen.each(value, &mut |id| owners.push(id));
         let before = owners.len();
-        self.finder.feed(key, 0, false, &mut |text: &[u8], _| {
+        self.finder.feed(key, 0, false, &mut |text: &[u8], _, _| {
             owners.extend(self.stored.owner(text));
         });
         self.chosen.each(key, &mut |id| owners.push(id));
@@ -97,6 +119,23 @@ impl RecordSearch<'_> {
                 id,
             });
         }
+    }
+}
+
+impl RecordSearch<'_> {
+    /// The authorizations whose tokens are in a text, in whatever encoding.
+    fn owners(&mut self, text: &[u8]) -> Vec<Id> {
+        let mut owners = Vec::new();
+        encodings::each(text, &mut |text, is_word| {
+            self.finder.feed(text, 0, false, &mut |text: &[u8], _, _| {
+                owners.extend(self.stored.owner(text));
+            });
+            self.chosen.each(text, &mut |id| owners.push(id));
+            if is_word {
+                owners.extend(self.stored.owner(text));
+            }
+        });
+        owners
     }
 }
 

@@ -18,6 +18,7 @@ use crate::metadata::{
 use crate::ops::capture::before_change::{Capture, CaptureFile, CaptureFirst};
 use crate::ops::commit::{SideFiles, commit_after, known_schema, nothing_lost};
 use crate::ops::residue::scrub::{Unused, remaining};
+use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::timestamp::Timestamp;
 use crate::secret::Token;
 use crate::store::{ChangeSet, CommitOutcome, Committed, Inspect, Snapshot, Wipe, WritableStore};
@@ -87,6 +88,20 @@ pub fn plan(
     options: Options,
     now: &Timestamp,
 ) -> Result<Plan> {
+    plan_beside(snapshot, inspect, options, now, &SqlTokens::default())
+}
+
+/// Plans the hashing of a store with this SQLite file beside it.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_beside(
+    snapshot: &dyn Snapshot,
+    inspect: &dyn Inspect,
+    options: Options,
+    now: &Timestamp,
+    sql: &SqlTokens,
+) -> Result<Plan> {
     nothing_lost(snapshot, inspect)?;
     let schema = known_schema(snapshot)?.migrations;
     if schema + 1 < HASHING {
@@ -105,7 +120,8 @@ pub fn plan(
     let migrates = schema < HASHING;
     let unused = Unused::look(snapshot, inspect)?;
     let stored = StoredTokens::load(snapshot, options.variant)?;
-    let embedded = embedded_tokens::find(snapshot, &stored)?;
+    let mut embedded = embedded_tokens::find(snapshot, &stored)?;
+    embedded.extend(sql.embedded(&|token| stored.owner(token)));
     let mut recovered: BTreeMap<Id, Token> = unused.residue.matching.iter().cloned().collect();
     if stored.hashed > 0 {
         for (id, token) in stray_tokens(snapshot, &stored)? {

@@ -14,10 +14,12 @@ use jiff::{Timestamp, Unit};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity, counted};
-use crate::metadata::names;
+use crate::finding::{Finding, counted};
+use crate::metadata::recognise::{Recognised, recognise};
+use crate::metadata::{Hidden, lost_records, names};
 use crate::ops::files::read_budget::ReadBudget;
 use crate::ops::files::time_limit::within;
+use crate::ops::known::Number;
 use crate::store::{Engine, Holder, OpenOptions, Snapshot, Store, engine_of, holders_of};
 
 /// Most files that are opened.
@@ -83,10 +85,10 @@ pub struct LocatedStore {
     pub modified: String,
     /// The name of its owner, or the number if there is no name.
     pub owner: String,
-    /// Number of users; `None` if it could not be read.
-    pub users: Option<u64>,
-    /// Number of tokens; `None` if it could not be read.
-    pub tokens: Option<u64>,
+    /// Number of users; `None` if it could not be read, null in JSON also if damage hides some.
+    pub users: Option<Number>,
+    /// Number of tokens, in the same way.
+    pub tokens: Option<Number>,
     /// Whether influxd would open this one.
     pub would_open: bool,
     /// Why influxd would open this one, or else how it is known.
@@ -105,6 +107,9 @@ pub struct LocatedStore {
     /// Why it could not be read.
     #[serde(skip)]
     pub unread: Option<String>,
+    /// Damage that hides records.
+    #[serde(skip)]
+    pub damage: Option<String>,
     /// Why it looks abandoned, if it does.
     #[serde(skip)]
     pub abandoned: Option<String>,
@@ -234,6 +239,7 @@ impl File<'_> {
             known_by,
             abandoned: content.abandoned(self.metadata.len()),
             unread: content.unread,
+            damage: content.damage,
         })
     }
 
@@ -339,6 +345,8 @@ struct StoreSummary {
     engine: Option<Engine>,
     counts: Option<Counts>,
     locked: bool,
+    /// Damage that hides records.
+    damage: Option<String>,
     /// It is not a metadata store.
     other: bool,
     unread: Option<String>,
@@ -346,9 +354,9 @@ struct StoreSummary {
 
 #[derive(Clone, Copy)]
 struct Counts {
-    users: u64,
-    orgs: u64,
-    tokens: u64,
+    users: Number,
+    orgs: Number,
+    tokens: Number,
 }
 
 impl StoreSummary {
@@ -377,25 +385,41 @@ impl StoreSummary {
     fn read(&mut self, store: &Store) -> Result<()> {
         self.engine = Some(store.description().engine);
         let snapshot = store.snapshot();
-        let (buckets, mut damage) = snapshot.buckets()?;
-        let ours = |name: &[u8]| names::ALL.contains(&name);
-        self.other = !buckets.is_empty() && !buckets.iter().any(|bucket| ours(&bucket.name));
-        let mut count = |bucket| count(snapshot, bucket, &mut damage);
+        match recognise(snapshot, store.inspect())? {
+            Recognised::Metadata => {}
+            Recognised::Damaged(damage) => {
+                self.unread = Some(damaged(&damage));
+                return Ok(());
+            }
+            // influxd makes its buckets in an empty file.
+            Recognised::Other if snapshot.buckets()?.0.is_empty() => {}
+            Recognised::Other => {
+                self.other = true;
+                self.unread = Some("it does not contain InfluxDB's buckets".into());
+                return Ok(());
+            }
+        }
+        let mut damage = Vec::new();
+        let mut hidden = Hidden::default();
+        if !snapshot.buckets()?.0.is_empty() {
+            damage.extend(lost_records::find_hidden(
+                snapshot,
+                store.inspect(),
+                &mut hidden,
+            )?);
+        }
+        let mut count = |bucket| {
+            let (readable, skipped) = count(snapshot, bucket)?;
+            let is_hidden = hidden.hides(bucket) || !skipped.is_empty();
+            damage.extend(skipped);
+            Ok::<_, Error>(Number::new(readable, is_hidden))
+        };
         self.counts = Some(Counts {
             users: count(names::USERS)?,
             orgs: count(names::ORGANIZATIONS)?,
             tokens: count(names::AUTHORIZATIONS)?,
         });
-        if let Some(worst) = damage
-            .iter()
-            .find(|found| found.severity == Severity::Error)
-        {
-            self.counts = None;
-            self.unread = Some(format!("damaged at {}: {}", worst.place, worst.message));
-        } else if self.other {
-            self.counts = None;
-            self.unread = Some("it does not contain InfluxDB's buckets".into());
-        }
+        self.damage = damage.first().map(damaged);
         Ok(())
     }
 
@@ -421,14 +445,18 @@ impl StoreSummary {
         if length == 0 {
             return Some("it is empty, probably created by a wrong path".into());
         }
-        let counts = self.counts.filter(|counts| counts.users == 0)?;
-        match (counts.orgs, counts.tokens) {
-            (0, 0) => Some(
+        let counts = self.counts?;
+        match (
+            counts.users.known()?,
+            counts.orgs.known()?,
+            counts.tokens.known()?,
+        ) {
+            (0, 0, 0) => Some(
                 "no users and no organizations: influxd was never set up here, or was started \
                  with a wrong path"
                     .into(),
             ),
-            (0, tokens) => Some(format!(
+            (0, 0, tokens) => Some(format!(
                 "no users and no organizations, though {}",
                 counted(tokens, "token")
             )),
@@ -437,14 +465,18 @@ impl StoreSummary {
     }
 }
 
+fn damaged(finding: &Finding) -> String {
+    format!("damaged at {}: {}", finding.place, finding.message)
+}
+
 /// Counts the records of a bucket.
-fn count(snapshot: &dyn Snapshot, bucket: &[u8], damage: &mut Vec<Finding>) -> Result<u64> {
+fn count(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<(u64, Vec<Finding>)> {
     let mut number = 0;
-    damage.extend(snapshot.scan(bucket, &mut |_, _| {
+    let damage = snapshot.scan(bucket, &mut |_, _| {
         number += 1;
         ControlFlow::Continue(())
-    })?);
-    Ok(number)
+    })?;
+    Ok((number, damage))
 }
 
 fn shown(path: &Path) -> String {
@@ -467,6 +499,10 @@ mod tests {
 
     use super::*;
     use crate::store::{Model, Progress, create_from};
+
+    fn known(number: u64) -> Option<Number> {
+        Some(Number::new(number, false))
+    }
 
     fn place(path: PathBuf, why: &str) -> Place {
         Place {
@@ -541,13 +577,13 @@ mod tests {
         assert_eq!(first.path, shown(&at("b.redb")));
         assert_eq!(
             (first.engine, first.users, first.tokens),
-            (Some(Engine::Redb), Some(1), Some(0))
+            (Some(Engine::Redb), known(1), known(0))
         );
         assert!(first.would_open && first.abandoned.is_none());
         assert_eq!(second.path, shown(&at("link.bolt")));
         assert_eq!(
             (second.engine, second.users, second.tokens),
-            (Some(Engine::Bolt), Some(2), Some(3))
+            (Some(Engine::Bolt), known(2), known(3))
         );
         assert_eq!(second.also, [shown(&at("a.bolt")), shown(&at("hard.bolt"))]);
         assert!(!second.would_open);
@@ -582,7 +618,7 @@ mod tests {
         let [bare] = &located.stores[..] else {
             panic!("{located:?}");
         };
-        assert_eq!((bare.users, bare.tokens), (Some(0), Some(0)));
+        assert_eq!((bare.users, bare.tokens), (known(0), known(0)));
         assert!(bare.abandoned.as_ref().unwrap().contains("wrong path"));
 
         for place in &mut places {

@@ -14,6 +14,7 @@ pub mod downgrade;
 pub mod explain;
 pub mod files;
 pub mod hash;
+pub mod known;
 pub mod locate;
 pub mod lockout;
 pub mod org;

@@ -305,7 +305,7 @@ mod tests {
             };
             let plan = plan(&options, &now()).unwrap();
             let kept = plan.token.show(true, |planned| {
-                assert!(planned.entry.usable && planned.login_had_power.is_none());
+                assert!(planned.entry.usable == Some(true) && planned.login_had_power.is_none());
                 assert_eq!(planned.entry.description, "alice's Token");
                 (planned.entry.storage, planned.storage_reason)
             });

@@ -1,6 +1,5 @@
 //! `status`: file type, who has access, exposed tokens, and risks.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -8,14 +7,18 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
+use crate::metadata::embedded_tokens::{self, Embedded};
+use crate::metadata::hashing::StoredTokens;
 use crate::metadata::lookup::{LoginName, LoginNames};
 use crate::metadata::residue::Known;
-use crate::metadata::{Catalog, Id, Schema, Variant, mapping};
+use crate::metadata::{Catalog, Schema, Variant, lost_records, mapping, names};
 use crate::ops::files::one_set::OneSet;
+use crate::ops::known::{List, Number, incomplete};
 use crate::ops::previous::PreviousState;
 use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
-use crate::ops::token_counts::{OperatorToken, TokenCounts, Tokens};
+use crate::ops::residue::sql_tokens::SqlTokens;
+use crate::ops::token_counts::{OperatorToken, TokenCounts, TokenNumbers};
 use crate::ops::user::list::with_password;
 use crate::store::{Engine, Store};
 
@@ -28,21 +31,25 @@ pub struct Status {
     /// Its migrations.
     pub schema: SchemaSummary,
     /// Number of tokens by kind.
-    pub tokens: Tokens,
+    pub tokens: TokenNumbers,
     /// The hash functions in use.
     pub hash_variants: Vec<Variant>,
     /// Every operator token.
-    pub operator_tokens: Vec<OperatorToken>,
+    pub operator_tokens: List<OperatorToken>,
     /// Every user with a password.
-    pub logins: Vec<Login>,
+    pub logins: List<Login>,
     /// Tokens in unused parts of the file.
     pub residue: ResidueCount,
+    /// Live records, and rows of the SQLite file, that contain tokens of the store.
+    pub embedded: Vec<Embedded>,
     /// Files beside the database that hold plaintext tokens.
     pub siblings: Vec<Sibling>,
     /// The previous transaction.
     pub previous: PreviousState,
     /// Problems and risks.
     pub findings: Vec<Finding>,
+    /// The fields that lack what damage hides.
+    pub incomplete: Vec<&'static str>,
     /// The facts in the database about the files that belong to it.
     #[serde(skip)]
     one_set: OneSet,
@@ -66,17 +73,19 @@ pub struct Database {
 #[derive(Debug, Serialize)]
 pub struct SchemaSummary {
     /// The highest finished migration.
-    pub migrations: u64,
+    pub migrations: Number,
     /// The releases that write it.
     pub release: &'static str,
     /// Whether this version knows it.
     pub known: bool,
 }
 
-impl From<&Schema> for SchemaSummary {
-    fn from(schema: &Schema) -> Self {
+impl SchemaSummary {
+    /// Of a schema. Damage may hide migrations.
+    #[must_use]
+    pub fn new(schema: &Schema, hidden: bool) -> Self {
         Self {
-            migrations: schema.migrations,
+            migrations: Number::new(schema.migrations, hidden),
             release: schema.release(),
             known: schema.known,
         }
@@ -91,8 +100,8 @@ pub struct Login {
     pub user: String,
     /// Whether the user is active.
     pub active: bool,
-    /// Whether signing in gives power over the whole instance.
-    pub operator: bool,
+    /// Whether signing in gives power over the whole instance; none if unknown.
+    pub operator: Option<bool>,
     /// Whether influxd finds the user by name; none if unknown. Otherwise nobody can sign in as
     /// this user.
     pub signs_in: Option<bool>,
@@ -106,8 +115,8 @@ pub struct Login {
 pub struct ResidueCount {
     /// Distinct tokens that the store no longer holds in plaintext.
     pub plaintext_tokens: u64,
-    /// Those of them that are the last copy of a hashed token.
-    pub recoverable: u64,
+    /// Those of them that no record of the store holds in plaintext, although they are its tokens.
+    pub recoverable: Number,
 }
 
 /// Examines everything except the files beside the database, for which no lock is needed: see
@@ -115,28 +124,35 @@ pub struct ResidueCount {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn status(store: &Store) -> Result<Status> {
+pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let snapshot = store.snapshot();
     let description = store.description();
     let schema = Schema::load(snapshot)?;
-    let catalog = Catalog::load(snapshot)?;
+    let mut catalog = Catalog::load(snapshot)?;
+    let lost = lost_records::find_hidden(snapshot, store.inspect(), &mut catalog.hidden)?;
     let counts = TokenCounts::of(snapshot, &catalog)?;
+    let tokens_hidden = counts.are_hidden(&catalog);
     let operator_tokens = counts.operator_tokens(&catalog, &counts.indexes(snapshot)?);
-    let logins = logins(store, &catalog, &counts.operator_owners(&catalog))?;
+    let logins = logins(store, &catalog, &counts)?;
 
     let mut findings = structure_findings(store)?;
-    findings.extend(metadata::lost_records::find(snapshot, store.inspect())?);
+    findings.extend(lost);
     let previous = PreviousState::of(snapshot, store.inspect(), findings.is_empty())?;
     findings.extend(metadata::check::check(snapshot)?);
     let mut findings = one_of_each(findings);
-    let (known, _) = Known::load(snapshot)?;
+    let (mut known, _) = Known::load(snapshot)?;
+    known.add_unreadable(snapshot, store.inspect(), tokens_hidden)?;
     let (found, _) = residue::look(store, &known, &residue::Options::default())?;
-    let recoverable = found.matching.len() as u64;
+    let matching = found.matching.iter();
+    let recoverable = matching.filter(|(id, _)| !known.is_indexed(*id)).count() as u64;
     if recoverable > 0 {
-        findings.push(last_copies_finding(description.path.display(), recoverable));
+        let path = description.path.display();
+        findings.push(last_copies_finding(path, recoverable, tokens_hidden));
     }
-    if !operator_tokens.iter().any(|token| token.usable)
-        && !logins.iter().any(|login| login.active && login.operator)
+    if !operator_tokens.hidden
+        && !logins.hidden
+        && !operator_tokens.iter().any(may_be_usable)
+        && !logins.iter().any(may_have_power)
     {
         let nobody = Finding::new(
             Code::NobodyGetsIn,
@@ -152,6 +168,11 @@ pub fn status(store: &Store) -> Result<Status> {
             nobody
         });
     }
+    let stored = StoredTokens::load_readable(snapshot)?;
+    let mut embedded = embedded_tokens::find(snapshot, &stored)?;
+    embedded.extend(sql.embedded(&|token| stored.owner(token)));
+    let tokens = counts.numbers(snapshot, store.inspect(), &catalog)?;
+    let hidden = |bucket| catalog.hidden.hides(bucket);
     Ok(Status {
         database: Database {
             path: description.path.clone(),
@@ -159,15 +180,24 @@ pub fn status(store: &Store) -> Result<Status> {
             size_bytes: description.size_bytes,
             page_size: description.page_size,
         },
-        schema: SchemaSummary::from(&schema),
-        tokens: counts.tokens,
+        schema: SchemaSummary::new(&schema, hidden(names::MIGRATIONS)),
+        incomplete: incomplete(&[
+            ("schema", hidden(names::MIGRATIONS)),
+            ("tokens", tokens.is_incomplete()),
+            ("hashVariants", tokens_hidden),
+            ("operatorTokens", operator_tokens.hidden),
+            ("logins", logins.hidden),
+            ("residue", tokens_hidden && found.tokens() > 0),
+        ]),
+        tokens,
         hash_variants: counts.variants.into_iter().collect(),
         operator_tokens,
         logins,
         residue: ResidueCount {
             plaintext_tokens: found.tokens(),
-            recoverable,
+            recoverable: Number::new(recoverable, tokens_hidden && found.tokens() > 0),
         },
+        embedded: embedded.into_iter().collect(),
         siblings: Vec::new(),
         previous,
         findings,
@@ -175,10 +205,18 @@ pub fn status(store: &Store) -> Result<Status> {
     })
 }
 
+fn may_be_usable(token: &OperatorToken) -> bool {
+    token.usable != Some(false)
+}
+
+fn may_have_power(login: &Login) -> bool {
+    login.active && login.operator != Some(false)
+}
+
 impl Status {
     /// Searches the files beside the database; needs no lock.
-    pub fn look_beside(&mut self) {
-        let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None);
+    pub fn look_beside(&mut self, sql: &SqlTokens) {
+        let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None, sql);
         self.siblings = siblings;
         self.findings.extend(findings);
         self.findings
@@ -212,13 +250,17 @@ fn one_of_each(findings: Vec<Finding>) -> Vec<Finding> {
     counted.collect()
 }
 
-fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
+fn last_copies_finding(path: impl std::fmt::Display, count: u64, hidden: bool) -> Finding {
+    let held = match hidden {
+        true => "of which the store has no readable record with the plaintext",
+        false => "that the store holds only as a hash",
+    };
     Finding::new(
         Code::LastCopies,
         path.to_string(),
         format!(
-            "unused parts of this file contain the plaintext of {} that the store holds only as \
-             a hash; a running influxd gradually overwrites it",
+            "unused parts of this file contain the plaintext of {} {held}; a running influxd \
+             gradually overwrites it",
             counted(count, "token")
         ),
     )
@@ -227,11 +269,11 @@ fn last_copies_finding(path: impl std::fmt::Display, count: u64) -> Finding {
 
 /// The users with a password, and whether they can sign in. A login has the permissions of its
 /// user's ownerships and of every token the user owns, whatever its status or storage.
-fn logins(
-    store: &Store,
-    catalog: &Catalog,
-    operator_owners: &BTreeMap<Id, Id>,
-) -> Result<Vec<Login>> {
+fn logins(store: &Store, catalog: &Catalog, counts: &TokenCounts) -> Result<List<Login>> {
+    let operator_owners = counts.operator_owners(catalog);
+    let hides = |buckets: &[&[u8]]| catalog.hidden.hides_any(buckets);
+    // Damage may hide what gives power.
+    let power_hidden = counts.are_hidden(catalog) || hides(&[names::MAPPINGS]);
     let (mappings, _) = mapping::load(store.snapshot())?;
     let (passwords, _) = with_password(store.snapshot())?;
     let login_names = LoginNames::new(catalog);
@@ -273,10 +315,15 @@ fn logins(
             Login {
                 user: user.name.clone(),
                 active: user.status != "inactive",
-                operator: operator && signs_in != Some(false),
+                operator: match (operator, signs_in) {
+                    (_, Some(false)) => Some(false),
+                    (true, _) => Some(true),
+                    (false, _) => (!power_hidden).then_some(false),
+                },
                 signs_in,
                 because,
             }
         });
-    Ok(logins.collect())
+    let hidden = hides(&[names::USERS, names::USER_PASSWORDS]);
+    Ok(List::new(logins.collect(), hidden))
 }

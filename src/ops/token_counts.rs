@@ -6,18 +6,20 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::error::Result;
-use crate::metadata::authenticate::{TokenIndexes, Verdict, judge};
+use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::authorization::{Undecoded, classify};
+use crate::metadata::lost_records::Unreadable;
 use crate::metadata::{
     Authorization, Catalog, Id, Kind, Storage, TokenHash, Variant, authorization, names,
     parallel_scan,
 };
 use crate::ops::auth::list::is_orphaned;
-use crate::store::Snapshot;
+use crate::ops::known::{List, Number};
+use crate::store::{Inspect, Snapshot};
 
-/// Numbers of tokens. `total` = `plaintext` + `hashed` + `both` + `missing`; `legacy` ones are
+/// Numbers of tokens that can be read. `total` = `plaintext` + `hashed` + `both` + `missing`; `legacy` ones are
 /// counted separately.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct Tokens {
@@ -34,6 +36,56 @@ pub struct Tokens {
     pub orphaned: u64,
 }
 
+/// Numbers of all tokens, null where damage hides some.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct TokenNumbers {
+    pub total: Number,
+    pub plaintext: Number,
+    pub hashed: Number,
+    pub both: Number,
+    pub missing: Number,
+    pub operator: Number,
+    pub all_access: Number,
+    pub custom: Number,
+    pub legacy: Number,
+    pub inactive: Number,
+    pub orphaned: Number,
+    /// Records that can't be decoded.
+    pub undecodable: u64,
+    /// Tokens that only an index shows, because their record can't be read.
+    pub only_in_index: OnlyInIndex,
+    /// The numbers of those that can be read; none if nothing is hidden.
+    pub at_least: Option<Tokens>,
+}
+
+/// Tokens that only an index shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OnlyInIndex {
+    /// In plaintext: `capture` writes them out.
+    pub plaintext: u64,
+    /// By their hash.
+    pub hashed: u64,
+}
+
+impl TokenNumbers {
+    /// Whether damage hides tokens.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.at_least.is_some()
+    }
+
+    /// The number of tokens that there are at least: with a readable record, or with an index
+    /// entry or a record that can't be decoded.
+    #[must_use]
+    pub fn at_least(&self) -> Number {
+        let OnlyInIndex { plaintext, hashed } = self.only_in_index;
+        let shown = (plaintext + hashed).max(self.undecodable);
+        Number::new(self.total.readable + shown, self.total.hidden)
+    }
+}
+
 /// An operator token.
 #[derive(Debug, Serialize)]
 pub struct OperatorToken {
@@ -45,10 +97,13 @@ pub struct OperatorToken {
     pub user: Option<String>,
     /// How it is stored.
     pub storage: Storage,
-    /// Whether it would authenticate now.
-    pub usable: bool,
-    /// Why it would not; `None` when it would.
+    /// Whether it would authenticate now; none if unknown.
+    pub usable: Option<bool>,
+    /// Why it would not, or why that is unknown; `None` when it would.
     pub because: Option<String>,
+    /// Whether damage may hide its owner.
+    #[serde(skip)]
+    pub user_hidden: bool,
 }
 
 /// The result of one pass over all authorizations.
@@ -59,6 +114,10 @@ pub(in crate::ops) struct TokenCounts {
     pub(in crate::ops) variants: BTreeSet<Variant>,
     /// The records of operator tokens, by ID.
     operators: Vec<Zeroizing<Vec<u8>>>,
+    /// Number of records that can't be decoded.
+    undecodable: u64,
+    /// Whether parts of the bucket can't be read.
+    damaged: bool,
 }
 
 /// The result for some consecutive records.
@@ -77,22 +136,71 @@ impl TokenCounts {
     /// When the file can't be read.
     pub(in crate::ops) fn of(snapshot: &dyn Snapshot, catalog: &Catalog) -> Result<Self> {
         let mut whole = Self::default();
-        parallel_scan::scan(
+        let damage = parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Part, key, value| part.add(key, value, catalog),
             &mut |part| whole.append(part.counts),
         )?;
+        whole.damaged = !damage.is_empty();
         authorization::scan(snapshot, names::LEGACY_AUTHORIZATIONS, &mut |_| {
             whole.tokens.legacy += 1;
         })?;
         Ok(whole)
     }
 
+    /// Whether damage hides tokens.
+    pub(in crate::ops) fn are_hidden(&self, catalog: &Catalog) -> bool {
+        self.damaged || self.undecodable > 0 || catalog.hidden.hides(names::AUTHORIZATIONS)
+    }
+
+    /// The numbers, with what only the indexes show.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(in crate::ops) fn numbers(
+        &self,
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+        catalog: &Catalog,
+    ) -> Result<TokenNumbers> {
+        let (readable, hidden) = (self.tokens, self.are_hidden(catalog));
+        let catalog_hidden = catalog
+            .hidden
+            .hides_any(&[names::USERS, names::ORGANIZATIONS]);
+        let legacy_hidden = catalog.hidden.hides(names::LEGACY_AUTHORIZATIONS);
+        let number = |readable| Number::new(readable, hidden);
+        let (undecodable, only_in_index) = if hidden {
+            unreadable(snapshot, inspect)?
+        } else {
+            (0, OnlyInIndex::default())
+        };
+        Ok(TokenNumbers {
+            total: number(readable.total),
+            plaintext: number(readable.plaintext),
+            hashed: number(readable.hashed),
+            both: number(readable.both),
+            missing: number(readable.missing),
+            operator: number(readable.operator),
+            all_access: number(readable.all_access),
+            custom: number(readable.custom),
+            legacy: Number::new(readable.legacy, legacy_hidden),
+            inactive: number(readable.inactive),
+            orphaned: match catalog_hidden {
+                true => Number::new(0, true),
+                false => number(readable.orphaned),
+            },
+            undecodable,
+            only_in_index,
+            at_least: (hidden || legacy_hidden || catalog_hidden).then_some(readable),
+        })
+    }
+
     fn append(&mut self, part: Self) {
         self.tokens.add(&part.tokens);
         self.variants.extend(part.variants);
         self.operators.extend(part.operators);
+        self.undecodable += part.undecodable;
     }
 
     /// The operator tokens, by ID.
@@ -116,23 +224,21 @@ impl TokenCounts {
         &self,
         catalog: &Catalog,
         indexes: &TokenIndexes,
-    ) -> Vec<OperatorToken> {
+    ) -> List<OperatorToken> {
         let shown = self.operators().map(|record| {
             let user = record.user_id.and_then(|id| catalog.users.get(&id));
-            let Verdict {
-                authenticates,
-                reasons,
-            } = judge(&record, catalog, indexes);
+            let verdict = judge(&record, catalog, indexes);
             OperatorToken {
                 id: record.id,
                 user: user.map(|user| user.name.clone()),
+                user_hidden: record.user_id.is_some_and(|id| catalog.may_have_user(id)),
                 storage: record.storage(),
-                usable: authenticates,
-                because: (!authenticates).then(|| reasons.join("; ")),
+                usable: verdict.known(),
+                because: (!verdict.authenticates).then(|| verdict.reasons.join("; ")),
                 description: record.description.into_owned(),
             }
         });
-        shown.collect()
+        List::new(shown.collect(), self.are_hidden(catalog))
     }
 
     /// The users that own operator tokens, with the first token of each.
@@ -155,12 +261,14 @@ impl Part {
             let kind = self.kind(record.permissions, record.org_id)?;
             Some((record, kind))
         }) else {
+            self.counts.undecodable += 1;
             return;
         };
         let TokenCounts {
             tokens,
             variants,
             operators,
+            ..
         } = &mut self.counts;
         tokens.total += 1;
         *match record.storage() {
@@ -198,6 +306,19 @@ impl Part {
         kinds.insert(text.into(), kind);
         kind
     }
+}
+
+/// The number of records that can't be decoded, and the tokens that only the indexes show.
+fn unreadable(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<(u64, OnlyInIndex)> {
+    let mut only = OnlyInIndex::default();
+    let Some(unreadable) = Unreadable::find(snapshot, inspect, true)? else {
+        return Ok((0, only));
+    };
+    unreadable.entries(snapshot, &mut |index, _, _| match index {
+        names::AUTHORIZATION_INDEX => only.plaintext += 1,
+        _ => only.hashed += 1,
+    })?;
+    Ok((unreadable.undecodable(), only))
 }
 
 impl Tokens {

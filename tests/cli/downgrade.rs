@@ -110,6 +110,7 @@ fn check_names_every_token_that_would_be_lost() {
             "kept",
             "steps",
             "warnings",
+            "incomplete",
         ];
         assert_eq!(fields, wanted, "{place}");
         assert_eq!(report["target"], to, "{place}");

@@ -34,7 +34,7 @@ fn listed(store: &Store, filters: Filters) -> Vec<Value> {
             entries.push(serde_json::to_value(entry).unwrap());
         })
         .unwrap();
-    assert!(skipped.is_empty(), "{skipped:?}");
+    assert!(skipped.findings.is_empty(), "{:?}", skipped.findings);
     entries
 }
 
@@ -147,7 +147,7 @@ fn rendering_on_all_processors_gives_the_same_list() {
                     &mut |more| text.extend(more),
                 )
                 .unwrap();
-            assert!(skipped.is_empty(), "{skipped:?}");
+            assert!(skipped.findings.is_empty(), "{:?}", skipped.findings);
             let rendered: Vec<Value> = serde_json::Deserializer::from_slice(&text)
                 .into_iter()
                 .map(Result::unwrap)

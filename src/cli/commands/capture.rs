@@ -17,6 +17,7 @@ use crate::finding::counted;
 use crate::ops::capture::seal::Seal;
 use crate::ops::capture::{Captured, Format, capture, write};
 use crate::ops::files::secret_output::OutputFile;
+use crate::ops::known::incomplete;
 
 /// The name of the stream in messages.
 const STDOUT: &str = "standard output";
@@ -149,6 +150,8 @@ pub struct CaptureArgs {
 #[serde(rename_all = "camelCase")]
 struct Report {
     captured: usize,
+    /// Whether the store may have more tokens, which damage hides.
+    incomplete: Vec<&'static str>,
     out: String,
     encrypted: bool,
     changed: bool,
@@ -172,6 +175,7 @@ pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
     session.ui().warn(&skipped);
     let report = Report {
         captured: tokens.len(),
+        incomplete: incomplete(&[("captured", tokens.hidden)]),
         out: args.out.out.display().to_string(),
         encrypted: output.is_sealed(),
         changed: false,
@@ -179,12 +183,13 @@ pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
     };
     let to_stdout = output.is_stdout();
     output.write(&tokens)?;
+    let nothing = tokens.has_none();
     if to_stdout {
         session.ui().status(&report.sentence());
     } else {
         session.ui().report(&report)?;
     }
-    if tokens.is_empty() && !session.dry_run() {
+    if nothing && !session.dry_run() {
         session.ui().status(
             "hashed tokens have no plaintext to capture; boltkey residue recover writes out those \
              that unused parts of the file still contain",
@@ -198,10 +203,14 @@ impl Report {
         let encrypted = if self.encrypted { ", encrypted" } else { "" };
         let out = printable(&self.out);
         let tokens = counted(self.captured as u64, "plaintext token");
+        let more = match self.incomplete.is_empty() {
+            true => "",
+            false => "; there may be more, because damage hides records",
+        };
         if self.dry_run {
-            format!("would capture {tokens} to {out}{encrypted}; nothing was written")
+            format!("would capture {tokens} to {out}{encrypted}{more}; nothing was written")
         } else {
-            format!("captured {tokens} to {out}{encrypted}")
+            format!("captured {tokens} to {out}{encrypted}{more}")
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::cli::terminal::encryption::SealArgs;
 use crate::cli::terminal::prompt::text;
 use crate::cli::terminal::report::{Human, printable, unchanged};
 use crate::cli::terminal::table::Table;
+use crate::cli::terminal::token_numbers::embedded_text;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -25,8 +26,9 @@ use crate::metadata::embedded_tokens::Embedded;
 use crate::metadata::{Fingerprint, Id, Variant};
 use crate::ops::capture::before_change::{CaptureFile, CaptureFirst};
 use crate::ops::commit::SideFiles;
-use crate::ops::hash::{Numbers, Options, Plan, Proof, TokenAction, actions, plan};
+use crate::ops::hash::{Numbers, Options, Plan, Proof, TokenAction, actions, plan_beside};
 use crate::ops::residue::siblings::{Sibling, look_beside};
+use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Text after the long help.
@@ -87,7 +89,10 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
         keep_residue: args.keep_residue,
     };
     let capture = capture_first(&args)?;
+    let (sql, unread) = SqlTokens::beside(database.path());
+    session.ui().warn(unread.as_slice());
     let command = Hash {
+        sql,
         args,
         options,
         capture,
@@ -97,6 +102,8 @@ pub fn run(args: HashArgs, session: &Session) -> Result<Outcome> {
 }
 
 struct Hash {
+    /// What the SQLite file beside the database shows.
+    sql: SqlTokens,
     args: HashArgs,
     options: Options,
     /// The capture. None without one, or if it is not known yet.
@@ -158,7 +165,13 @@ impl ChangeCommand for Hash {
     }
 
     fn plan(&self, store: &View<'_>) -> Result<HashPlan> {
-        let plan = plan(store.snapshot, store.inspect, self.options, &store.now)?;
+        let plan = plan_beside(
+            store.snapshot,
+            store.inspect,
+            self.options,
+            &store.now,
+            &self.sql,
+        )?;
         let actions = match self.dry_run {
             true => Some(actions(store.snapshot, &plan)?),
             false => None,
@@ -240,7 +253,7 @@ impl ChangeCommand for Hash {
         report.tokens.clone_from(&plan.actions);
         ui.warn(&plan.plan.findings);
         let capture = self.capture.as_ref().map(|capture| capture.path.as_path());
-        let (siblings, findings) = look_beside(&plan.database, capture);
+        let (siblings, findings) = look_beside(&plan.database, capture, &self.sql);
         ui.warn(&findings);
         report.siblings = siblings;
         if let Some(done) = ending.done {
@@ -537,15 +550,7 @@ impl Human for Report {
             write_wrapped(out, "", 2, &text)?;
         }
         for place in &self.embedded {
-            let bucket = printable(&place.bucket);
-            let record = match place.key.as_str() {
-                "" => format!("a key of {bucket}"),
-                key => format!("{bucket}/{}", printable(key)),
-            };
-            let text = format!(
-                "still readable in a live record: {record} contains token {}",
-                place.id
-            );
+            let text = format!("still readable in a live record: {}", embedded_text(place));
             write_wrapped(out, "", 2, &text)?;
         }
         for sibling in &self.siblings {

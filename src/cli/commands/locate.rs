@@ -84,11 +84,14 @@ impl LocatedStore {
         line("Changed", &self.modified)?;
         line("Owner", &self.owner)?;
         if let (Some(users), Some(tokens)) = (self.users, self.tokens) {
-            let text = format!("{}, {}", counted(users, "user"), counted(tokens, "token"));
+            let text = format!("{}, {}", users.of("user"), tokens.of("token"));
             line("Holds", &text)?;
         }
         if let Some(in_use) = &self.in_use_by {
             line("In use", &format!("by {}; not read", holder(in_use)))?;
+        }
+        if let Some(damage) = &self.damage {
+            line("Damage", damage)?;
         }
         if let Some(why) = &self.unread {
             line("Not read", why)?;
@@ -142,6 +145,7 @@ mod tests {
             also: Vec::new(),
             known_by: vec!["one".into(), "two words ".repeat(12)],
             unread: None,
+            damage: None,
             abandoned: None,
         };
         let located = Located {

@@ -38,7 +38,11 @@ pub(crate) fn write_auth_details(
     writeln!(
         out,
         "Usable:       {}",
-        if entry.usable { "yes" } else { "no" }
+        match entry.usable {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "unknown",
+        }
     )?;
     for problem in &entry.problems {
         writeln!(out, "  - {}", printable(problem))?;

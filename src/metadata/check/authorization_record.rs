@@ -72,12 +72,18 @@ pub(super) fn record_findings(
         );
     }
     let class = record.class();
-    if class.old_vintage {
+    if let Some(migrations) = checker.schema
+        && class.is_missed_operator(migrations)
+    {
+        let lacks: Vec<&str> = class.lacks(migrations).collect();
         add(
             Code::OperatorOld,
-            "it lacks resource types that later releases added, so they don't accept it for \
-             backup and restore"
-                .into(),
+            format!(
+                "it is an operator token of an older release that an upgrade did not extend: it \
+                 lacks the permissions for {}, and servers refuse it backup, restore and their \
+                 configuration",
+                lacks.join(", ")
+            ),
         );
     }
 }

@@ -35,6 +35,7 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     let mut check = Checker {
         snapshot,
         catalog: Catalog::load(snapshot)?,
+        schema: None,
         hidden: false,
         undecodable: HashSet::new(),
         tasks: 0,
@@ -45,6 +46,7 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     check.skipped(skipped);
     let schema = Schema::load(snapshot)?;
     check.skipped(schema.findings.clone());
+    check.schema = schema.known.then_some(schema.migrations);
     check.tasks()?;
     check.store_buckets(&schema)?;
     check.instance()?;
@@ -65,6 +67,8 @@ type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 struct Checker<'a> {
     snapshot: &'a dyn Snapshot,
     catalog: Catalog,
+    /// The number of migrations, if the schema is known.
+    schema: Option<u64>,
     /// Whether damage hides some records.
     hidden: bool,
     /// Places of records that can't be decoded: an entry for one is not dangling.

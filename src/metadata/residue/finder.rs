@@ -13,6 +13,8 @@ use std::ops::Range;
 use memchr::{memchr2, memmem};
 use zeroize::Zeroizing;
 
+use crate::metadata::encodings::unescape;
+use crate::metadata::residue::named_values::NamedValues;
 use crate::store::MAX_KEY_SIZE;
 
 /// Length of a generated token: 64 random bytes in padded base64.
@@ -31,17 +33,29 @@ const LONGEST_FIELD: usize = 6 * MAX_KEY_SIZE + 64;
 /// The maximum white space around the colon of a field.
 const MOST_SPACE: usize = 16;
 
+/// How sure it is that a candidate is a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::metadata) enum Form {
+    /// It has the form of a generated token, or stands in the `"token"` field of a JSON record.
+    Token,
+    /// It is beside a name such as `token`. It may be any text, so only a comparison with a hash
+    /// tells.
+    Named,
+}
+
 /// The callback for candidates: the text, and its byte range as offsets given by the caller of the
 /// finder.
-pub(in crate::metadata) trait Found: FnMut(&[u8], Range<u64>) {}
+pub(in crate::metadata) trait Found: FnMut(&[u8], Range<u64>, Form) {}
 
-impl<F: FnMut(&[u8], Range<u64>)> Found for F {}
+impl<F: FnMut(&[u8], Range<u64>, Form)> Found for F {}
 
 /// Searches runs of bytes that are passed in chunks, and calls a callback for each candidate. A
 /// candidate may be passed more than once.
 pub(in crate::metadata) struct Finder {
     padding: memmem::Finder<'static>,
     field: memmem::Finder<'static>,
+    /// None if values with a name are not searched for.
+    named: Option<NamedValues>,
     // None of these grows beyond its first capacity, so reallocation leaves no copies of secrets.
     /// The end of the previous chunk, in which a candidate may begin.
     carry: Zeroizing<Vec<u8>>,
@@ -57,9 +71,18 @@ impl Finder {
         Self {
             padding: memmem::Finder::new("=="),
             field: memmem::Finder::new("\"token\""),
+            named: None,
             carry: Zeroizing::new(Vec::with_capacity(room)),
             window: Zeroizing::new(Vec::with_capacity(room + LONGEST_FIELD)),
             text: Zeroizing::new(Vec::with_capacity(MAX_KEY_SIZE)),
+        }
+    }
+
+    /// Searches also for values beside a name such as `token`.
+    pub(in crate::metadata) fn with_named_values() -> Self {
+        Self {
+            named: Some(NamedValues::new()),
+            ..Self::new()
         }
     }
 
@@ -85,7 +108,7 @@ impl Finder {
         // Candidates this close to the border were found together with the bytes before them.
         let first = if joined { SHA512_PREFIX.len() } else { 0 };
         self.generated(chunk, at, first, found);
-        let open = self.fields(chunk, at, found);
+        let open = self.values(chunk, at, found);
         // A field that began before this chunk is still open, so there is no other.
         if open.is_some() || self.carry.is_empty() {
             let short = chunk.len().saturating_sub(BORDER);
@@ -106,13 +129,13 @@ impl Finder {
         let (start, rest) = chunk.split_at_checked(BORDER).unwrap_or((chunk, &[]));
         window.extend_from_slice(start);
         self.generated(&window, at, first, found);
-        let mut open = self.fields(&window, at, found);
+        let mut open = self.values(&window, at, found);
         if let Some(begin) = open.filter(|_| !rest.is_empty()) {
             let reach = LONGEST_FIELD.saturating_sub(window.len() - begin);
             window.extend_from_slice(rest.get(..reach).unwrap_or(rest));
             let rest = window.get(begin..).unwrap_or_default();
             open = self
-                .fields(rest, at + begin as u64, found)
+                .values(rest, at + begin as u64, found)
                 .map(|further| begin + further);
         }
         let short = window.len().saturating_sub(BORDER);
@@ -146,9 +169,22 @@ impl Finder {
             };
             if is_generated(token) && !ends_in_hash_prefix(before) {
                 let at = at + begin as u64;
-                found(token, at..at + GENERATED as u64);
+                found(token, at..at + GENERATED as u64, Form::Token);
             }
         }
+    }
+
+    /// Reports the values of fields and, if they are searched for, values with a name. Returns the
+    /// start of the first one whose end is not in `bytes`.
+    fn values(&mut self, bytes: &[u8], at: u64, found: &mut impl Found) -> Option<usize> {
+        let field = self.fields(bytes, at, found);
+        let named = self.named.as_ref().and_then(|named| {
+            named.search(bytes, &mut |text, place| {
+                let place = at + place.start as u64..at + place.end as u64;
+                found(text, place, Form::Named);
+            })
+        });
+        field.into_iter().chain(named).min()
     }
 
     /// Reports the value of every `"token"` field in `bytes` (at offset `at`). Returns the start of
@@ -168,7 +204,7 @@ impl Finder {
                         // An upper bound with all white space and quotes.
                         let length = 7 + 2 * MOST_SPACE + 4 + raw.len();
                         let length = length.min(bytes.len() - begin) as u64;
-                        found(&self.text, at..at + length);
+                        found(&self.text, at..at + length, Form::Token);
                     }
                 }
             }
@@ -233,53 +269,4 @@ fn string_after_colon(bytes: &[u8]) -> Value<'_> {
             _ => end += 2,
         }
     }
-}
-
-/// Decodes the inside of a JSON string and appends it. `None` when it is not a valid JSON string,
-/// or is longer than any token.
-pub(super) fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Option<()> {
-    let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        let (plain, escape) = rest.split_at_checked(at)?;
-        push(text, plain)?;
-        let (letter, after) = escape.get(1..)?.split_first()?;
-        rest = after;
-        let literal = match letter {
-            b'"' | b'\\' | b'/' => *letter,
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
-                let mut unit = hex4(rest)?;
-                rest = rest.get(4..)?;
-                let mut character = char::from_u32(unit);
-                if (0xd800..0xdc00).contains(&unit) {
-                    let low = hex4(rest.strip_prefix(b"\\u")?)?;
-                    rest = rest.get(6..)?;
-                    unit = 0x10000 + ((unit - 0xd800) << 10) + low.checked_sub(0xdc00)?;
-                    character = char::from_u32(unit).filter(|_| low < 0xe000);
-                }
-                push(text, character?.encode_utf8(&mut [0; 4]).as_bytes())?;
-                continue;
-            }
-            _ => return None,
-        };
-        push(text, &[literal])?;
-    }
-    push(text, rest)?;
-    let valid = !raw.iter().any(|byte| *byte < 0x20) && std::str::from_utf8(text).is_ok();
-    valid.then_some(())
-}
-
-/// Never grows `text` beyond the longest token.
-fn push(text: &mut Vec<u8>, more: &[u8]) -> Option<()> {
-    (text.len() + more.len() <= MAX_KEY_SIZE).then(|| text.extend_from_slice(more))
-}
-
-fn hex4(bytes: &[u8]) -> Option<u32> {
-    let mut unit = [0; 2];
-    hex::decode_to_slice(bytes.get(..4)?, &mut unit).ok()?;
-    Some(u16::from_be_bytes(unit).into())
 }

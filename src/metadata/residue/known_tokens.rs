@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::lost_records::Unreadable;
 use crate::metadata::{Id, TokenHash, Variant, names, parallel_scan};
 use crate::store::{Inspect, Snapshot};
 
@@ -22,6 +23,10 @@ pub struct Known {
     /// Digests of tokens that the store holds in plaintext, and of 1.x user names, which are stored
     /// in the same fields as tokens.
     no_residue: HashSet<Start>,
+    /// Whether the token fields of a record can't be decoded.
+    undecodable: bool,
+    /// Authorizations without a readable record whose token the live index shows in plaintext.
+    indexed: HashSet<Id>,
 }
 
 /// The first half of a SHA-256 digest. A collision would need 2^128 tries, and for a million tokens
@@ -89,6 +94,16 @@ fn text(json: &[u8]) -> Option<(&str, &[u8])> {
     ))
 }
 
+/// The token fields of a record can't be decoded.
+struct NoRecord;
+
+/// The proofs of some consecutive records.
+#[derive(Default)]
+struct Part {
+    proofs: Vec<(Id, Proof)>,
+    undecodable: bool,
+}
+
 /// What a record stores of its token.
 enum Proof {
     /// The plaintext, with this SHA-256 digest.
@@ -99,21 +114,31 @@ enum Proof {
 }
 
 impl Proof {
-    /// `None` if it is not a record, has no token, or has a hash that matches nothing because it
-    /// can't be decoded or has the wrong length. `again` searches for [`AGAIN`].
-    fn of(record: &[u8], again: &memmem::Finder<'_>) -> Option<(Id, Self)> {
+    /// `None` if it has no token, or has a hash that matches nothing because it can't be decoded or
+    /// has the wrong length. An error if it is not a record. `again` searches for [`AGAIN`].
+    fn of(record: &[u8], again: &memmem::Finder<'_>) -> Result<Option<(Id, Self)>, NoRecord> {
         let record = TokenFields::at_start(record, again)
-            .or_else(|| serde_json::from_slice::<TokenFields<'_>>(record).ok())?;
+            .or_else(|| serde_json::from_slice::<TokenFields<'_>>(record).ok())
+            .ok_or(NoRecord)?;
+        Ok(Self::of_fields(&record))
+    }
+
+    fn of_fields(record: &TokenFields<'_>) -> Option<(Id, Self)> {
         let proof = if record.token.is_empty() {
-            let hash = TokenHash::parse(&record.hashed_token).ok()?;
-            match hash.variant() {
-                Variant::Sha256 => Self::Sha256(hash.digest().try_into().ok()?),
-                Variant::Sha512 => Self::Sha512(hash.digest().try_into().ok()?),
-            }
+            Self::of_hash(&record.hashed_token)?
         } else {
             Self::Plaintext(Sha256::digest(record.token.as_bytes()).into())
         };
         Some((record.id, proof))
+    }
+
+    /// `None` if the hash matches nothing.
+    fn of_hash(text: &str) -> Option<Self> {
+        let hash = TokenHash::parse(text).ok()?;
+        Some(match hash.variant() {
+            Variant::Sha256 => Self::Sha256(hash.digest().try_into().ok()?),
+            Variant::Sha512 => Self::Sha512(hash.digest().try_into().ok()?),
+        })
     }
 }
 
@@ -129,9 +154,14 @@ impl Known {
         let mut damage = parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
-            &|part: &mut Vec<(Id, Proof)>, _, value| part.extend(Proof::of(value, &again)),
+            &|part: &mut Part, _, value| match Proof::of(value, &again) {
+                Ok(proof) => part.proofs.extend(proof),
+                Err(NoRecord) => part.undecodable = true,
+            },
             &mut |part| {
-                part.into_iter()
+                known.undecodable |= part.undecodable;
+                part.proofs
+                    .into_iter()
                     .for_each(|(id, proof)| known.add(id, proof))
             },
         )?;
@@ -150,16 +180,84 @@ impl Known {
     ) -> Result<(Self, Vec<Finding>)> {
         let mut known = Self::default();
         let again = memmem::Finder::new(AGAIN);
-        let shown = inspect.prepare(names::AUTHORIZATIONS, &mut |_, value| {
-            if let Some((id, proof)) = Proof::of(value, &again) {
-                known.add(id, proof);
-            }
+        let shown = inspect.prepare(names::AUTHORIZATIONS, &mut |_, value| match Proof::of(
+            value, &again,
+        ) {
+            Ok(Some((id, proof))) => known.add(id, proof),
+            Ok(None) => {}
+            Err(NoRecord) => known.undecodable = true,
         })?;
         if !shown {
             return Self::load(snapshot);
         }
         let damage = known.add_user_names(snapshot)?;
         Ok((known, damage))
+    }
+
+    /// Adds the tokens of which damage hides the records: those that only an index still shows, and
+    /// those of records on pages in no tree. `hidden` says that damage hides records.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn add_unreadable(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+        hidden: bool,
+    ) -> Result<()> {
+        if !hidden {
+            return Ok(());
+        }
+        let Some(unreadable) = Unreadable::find(snapshot, inspect, true)? else {
+            return Ok(());
+        };
+        unreadable.entries(snapshot, &mut |index, key, id| {
+            if index == names::AUTHORIZATION_INDEX {
+                self.indexed.insert(id);
+                self.add(id, Proof::Sha256(Sha256::digest(key).into()));
+            } else if let Some(proof) = std::str::from_utf8(key).ok().and_then(Proof::of_hash) {
+                self.add(id, proof);
+            }
+        })?;
+        let again = memmem::Finder::new(AGAIN);
+        let mut stray = Vec::new();
+        let legacy = unreadable.stray_records(snapshot, inspect, &mut |_, value| {
+            if let Ok(Some((id, proof))) = Proof::of(value, &again) {
+                stray.push((id, proof));
+            }
+        })?;
+        for (id, proof) in stray {
+            if legacy.contains(&id) {
+                continue;
+            }
+            // No tree has this record, so it is residue itself.
+            self.add(
+                id,
+                match proof {
+                    Proof::Plaintext(digest) => Proof::Sha256(digest),
+                    proof => proof,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the token fields of a record can't be decoded.
+    #[must_use]
+    pub fn lacks_records(&self) -> bool {
+        self.undecodable
+    }
+
+    /// Whether the live index shows the token of this authorization, which has no readable record,
+    /// in plaintext.
+    #[must_use]
+    pub fn is_indexed(&self, id: Id) -> bool {
+        self.indexed.contains(&id)
+    }
+
+    /// Whether there is any token to find.
+    pub(super) fn has_hashes(&self) -> bool {
+        !self.sha256.is_empty() || !self.sha512.is_empty()
     }
 
     fn add_user_names(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {

@@ -8,6 +8,7 @@
 
 mod finder;
 mod known_tokens;
+mod named_values;
 mod page;
 mod settings;
 
@@ -16,17 +17,23 @@ use std::num::NonZero;
 use std::ops::{ControlFlow, Range};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::residue::page::PageKeys;
-use crate::metadata::{Fingerprint, Id, authorization, fingerprint, names, token_hash};
+use crate::metadata::{Fingerprint, Id, authorization, encodings, fingerprint, names, token_hash};
 use crate::secret::Token;
 use crate::store::{Inspect, MAX_KEY_SIZE, Snapshot, StaleElement, Unused, UnusedVisitor};
 
-pub(super) use finder::Finder;
+pub(super) use finder::{Finder, Form};
 pub use known_tokens::Known;
+
+/// Length of an ID in a key.
+const ID_LENGTH: usize = 16;
 
 /// Maximum number of parts of a file that are searched in parallel.
 const MOST_WORKERS: usize = 8;
@@ -77,7 +84,11 @@ impl<'k> Scan<'k> {
     #[must_use]
     pub fn new(known: &'k Known) -> Self {
         Self {
-            finder: Finder::new(),
+            // Only a comparison with hashes tells whether such a value is a token.
+            finder: match known.has_hashes() {
+                true => Finder::with_named_values(),
+                false => Finder::new(),
+            },
             page: PageKeys::default(),
             tally: Tally {
                 known,
@@ -116,9 +127,10 @@ impl<'k> Scan<'k> {
                 // Skip the token field itself.
                 damage.extend(authorization::scan_descriptions(snapshot, &mut |text| {
                     let live = &mut self.tally.live;
-                    self.finder.feed(text.as_bytes(), 0, false, &mut |text, _| {
-                        live.insert(mark(&Sha256::digest(text).into()));
-                    });
+                    self.finder
+                        .feed(text.as_bytes(), 0, false, &mut |text, _, _| {
+                            live.insert(mark(&Sha256::digest(text).into()));
+                        });
                 })?);
                 continue;
             }
@@ -129,13 +141,13 @@ impl<'k> Scan<'k> {
             let keys = !of_tokens.contains(&bucket.name.as_slice());
             damage.extend(snapshot.scan(&bucket.name, &mut |key, value| {
                 let live = &mut self.tally.live;
-                let mut note = |text: &[u8], _| {
+                let mut note = |text: &[u8], _, _| {
                     live.insert(mark(&Sha256::digest(text).into()));
                 };
                 self.finder.feed(value, 0, false, &mut note);
                 if keys {
                     self.finder.feed(key, 0, false, &mut note);
-                    note(key, 0..0);
+                    note(key, 0..0, Form::Token);
                 }
                 ControlFlow::Continue(())
             })?);
@@ -192,8 +204,8 @@ impl<'k> Scan<'k> {
             } => {
                 let tally = &mut self.tally;
                 self.finder
-                    .feed(bytes, offset, continued, &mut |text, place| {
-                        tally.candidate(text, Some(place));
+                    .feed(bytes, offset, continued, &mut |text, place, form| {
+                        tally.found(text, Some(place), form);
                     });
             }
             Unused::Element(element) => self.feed_element(&element),
@@ -206,10 +218,23 @@ impl<'k> Scan<'k> {
     pub fn feed(&mut self, bytes: &[u8], continued: bool) {
         let tally = &mut self.tally;
         // Offsets are not used here, but must not decrease at a border.
-        self.finder
-            .feed(bytes, u64::from(u32::MAX), continued, &mut |text, _| {
-                tally.candidate(text, None);
-            });
+        self.finder.feed(
+            bytes,
+            u64::from(u32::MAX),
+            continued,
+            &mut |text, _, form| tally.found(text, None, form),
+        );
+    }
+
+    /// Searches the value of a live record, also for tokens in other encodings.
+    pub fn feed_record(&mut self, value: &[u8]) {
+        encodings::each(value, &mut |text, is_word| {
+            self.feed(text, false);
+            if is_word {
+                self.tally
+                    .matching(text, &Sha256::digest(text).into(), None);
+            }
+        });
     }
 
     /// Examines one key of a stale node, which may be a token of any form. A key that matches
@@ -217,6 +242,12 @@ impl<'k> Scan<'k> {
     /// are keys too.
     pub fn feed_element(&mut self, element: &StaleElement<'_>) {
         let (key, place) = (element.key, Some(element.place.clone()));
+        if self.tally.known.has_hashes()
+            && let Some(secret) = secret_value(element)
+        {
+            let digest = Sha256::digest(&*secret).into();
+            self.tally.matching(&secret, &digest, place.clone());
+        }
         match element.bucket {
             Some(names::AUTHORIZATION_INDEX) => self.tally.candidate(key, place),
             Some(_) => {
@@ -285,6 +316,19 @@ impl<'k> Scan<'k> {
     }
 }
 
+/// The value of a record of `secretsv1`, which is in base64. Its key is the ID of an organization
+/// and a name.
+fn secret_value(element: &StaleElement<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    let is_secret = element.bucket.is_none_or(|bucket| bucket == names::SECRETS)
+        && element.key.len() > ID_LENGTH
+        && Id::from_bytes(element.key.get(..ID_LENGTH)?).is_ok();
+    let value = element.value;
+    if !is_secret || value.len() > 2 * MAX_KEY_SIZE || Id::from_bytes(value).is_ok() {
+        return None;
+    }
+    STANDARD.decode(value).ok().map(Zeroizing::new)
+}
+
 /// Enough of a SHA-256 digest to distinguish texts.
 type Mark = [u8; 16];
 
@@ -301,6 +345,16 @@ struct Tally<'k> {
 }
 
 impl Tally<'_> {
+    /// Counts a text that was found in raw bytes.
+    fn found(&mut self, text: &[u8], place: Option<Range<u64>>, form: Form) {
+        match form {
+            Form::Token => self.candidate(text, place),
+            Form::Named => {
+                self.matching(text, &Sha256::digest(text).into(), place);
+            }
+        }
+    }
+
     /// Counts `text`, found in a place of tokens.
     fn candidate(&mut self, text: &[u8], place: Option<Range<u64>>) {
         let digest = Sha256::digest(text).into();

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::metadata::residue::finder::unescape;
+use crate::metadata::encodings::unescape;
 
 /// Reports the value of each setting whose name indicates a token: `token = "…"` in the influx
 /// CLI's `configs`, `INFLUX_TOKEN='…'` in environment files, `token: …` in YAML.

@@ -12,10 +12,11 @@ use crate::metadata::authorization::{Undecoded, classify};
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{
-    Authorization, Can, Catalog, Class, Id, Kind, Storage, authorization, names, parallel_scan,
+    Authorization, Can, Catalog, Class, Id, Kind, Schema, Storage, authorization, lost_records,
+    names, parallel_scan,
 };
 use crate::ops::resolve;
-use crate::store::Snapshot;
+use crate::store::{Inspect, Snapshot};
 
 /// Which authorizations to show; what is `None` does not filter.
 #[derive(Debug, Clone, Default)]
@@ -99,8 +100,8 @@ pub struct AuthDetails<'a, P = Vec<NamedPermission<'a>>> {
     pub updated_at: &'a str,
     /// What sort of token it is.
     pub kind: Kind,
-    /// Whether some request with it would be accepted now.
-    pub usable: bool,
+    /// Whether some request with it would be accepted now; none if unknown.
+    pub usable: Option<bool>,
     /// How the token is kept.
     pub storage: Storage,
     /// What is wrong with it, or refused somewhere.
@@ -182,7 +183,17 @@ pub struct Lister {
     indexes: TokenIndexes,
     selection: Selection,
     reveal: bool,
+    /// The schema; 0 if unknown.
+    migrations: u64,
     skipped: Vec<Finding>,
+}
+
+/// What a list lacks.
+pub struct Skipped {
+    /// Why.
+    pub findings: Vec<Finding>,
+    /// Whether damage hides authorizations.
+    pub hidden: bool,
 }
 
 /// Some consecutive entries as text, and what was met on the way.
@@ -229,6 +240,7 @@ impl Lister {
             indexes,
             selection,
             reveal,
+            migrations: Schema::load(snapshot)?.migrations,
             skipped,
         })
     }
@@ -251,9 +263,30 @@ impl Lister {
             selection,
             indexes: indexes.transpose()?.unwrap_or_default(),
             reveal,
+            migrations: Schema::load(snapshot)?.migrations,
             skipped: std::mem::take(&mut catalog.skipped),
             catalog,
         })
+    }
+
+    /// Looks for damage that hides records, so that what is missing is not called deleted.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn find_hidden(&mut self, snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<()> {
+        let lost = lost_records::find_hidden(snapshot, inspect, &mut self.catalog.hidden)?;
+        self.skipped.extend(lost);
+        Ok(())
+    }
+
+    /// Adds what was skipped while `bucket` was read.
+    fn ended(mut self, findings: Vec<Finding>, bucket: &[u8]) -> Skipped {
+        let hidden = !findings.is_empty() || self.catalog.hidden.hides(bucket);
+        self.skipped.extend(findings);
+        Skipped {
+            findings: self.skipped,
+            hidden,
+        }
     }
 
     /// As [`Self::of_one`] for a 1.x-compatible authorization, whose token is a 1.x user name.
@@ -282,17 +315,16 @@ impl Lister {
     /// # Errors
     /// As [`Snapshot::scan`].
     pub fn list(
-        mut self,
+        self,
         snapshot: &dyn Snapshot,
         sink: &mut dyn FnMut(&AuthDetails<'_>),
-    ) -> Result<Vec<Finding>> {
+    ) -> Result<Skipped> {
         let damage = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
             if self.selection.takes(record, &self.catalog) {
                 sink(&self.entry(record));
             }
         })?;
-        self.skipped.extend(damage);
-        Ok(self.skipped)
+        Ok(self.ended(damage, names::AUTHORIZATIONS))
     }
 
     /// The same for large stores: `render` turns each entry into text, on all processors, and
@@ -301,13 +333,13 @@ impl Lister {
     /// # Errors
     /// As [`Snapshot::scan`].
     pub fn render(
-        mut self,
+        self,
         snapshot: &dyn Snapshot,
         render: &(impl Fn(&AuthDetails<'_, &RawValue>, &mut Vec<u8>) + Sync),
         sink: &mut impl FnMut(Vec<u8>),
-    ) -> Result<Vec<Finding>> {
+    ) -> Result<Skipped> {
         let mut undecodable = Undecodable::default();
-        let damage = parallel_scan::scan(
+        let mut damage = parallel_scan::scan(
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Part, key, value| {
@@ -320,10 +352,8 @@ impl Lister {
                 sink(part.text);
             },
         )?;
-        self.skipped.extend(damage);
-        self.skipped
-            .extend(undecodable.into_findings(names::AUTHORIZATIONS));
-        Ok(self.skipped)
+        damage.extend(undecodable.into_findings(names::AUTHORIZATIONS));
+        Ok(self.ended(damage, names::AUTHORIZATIONS))
     }
 
     fn render_one(
@@ -375,7 +405,7 @@ impl Lister {
         mut self,
         snapshot: &dyn Snapshot,
         sink: &mut dyn FnMut(&AuthDetails<'_>),
-    ) -> Result<Vec<Finding>> {
+    ) -> Result<Skipped> {
         let mut passwords = HashMap::new();
         let mut damage = snapshot.scan(names::LEGACY_PASSWORDS, &mut |key, value| {
             passwords.insert(key.to_vec(), !value.is_empty());
@@ -397,8 +427,7 @@ impl Lister {
                 sink(&self.legacy_entry(record, has_password));
             },
         )?);
-        self.skipped.extend(damage);
-        Ok(self.skipped)
+        Ok(self.ended(damage, names::LEGACY_AUTHORIZATIONS))
     }
 
     /// One record as the API shows it.
@@ -417,7 +446,7 @@ impl Lister {
         let mut entry = self.entry(record);
         entry.has_password = Some(has_password);
         if !has_password {
-            entry.usable = false;
+            entry.usable = Some(false);
             entry.problems.push("no password is set".into());
         }
         entry
@@ -437,13 +466,18 @@ impl Lister {
         permissions: N,
     ) -> AuthDetails<'a, N> {
         let verdict = judge(record, &self.catalog, &self.indexes);
+        let usable = verdict.known();
         let mut problems = verdict.reasons;
-        if class.old_vintage {
-            problems.push(
-                "it lacks the resource types that later releases added, so 2.1 and later refuse \
-                 it what needs them (backup and restore among it)"
-                    .into(),
-            );
+        let lacks: Vec<&str> = class.lacks(self.migrations).collect();
+        if !lacks.is_empty() {
+            let refused = match class.kind {
+                Kind::Operator => ", so servers refuse it backup, restore and their configuration",
+                _ => "",
+            };
+            problems.push(format!(
+                "it lacks the permissions for {}, which newer tokens of this kind have{refused}",
+                lacks.join(", ")
+            ));
         }
         let storage = record.storage();
         if storage == Storage::Both {
@@ -468,7 +502,7 @@ impl Lister {
             created_at: &record.created_at,
             updated_at: &record.updated_at,
             kind: class.kind,
-            usable: verdict.authenticates,
+            usable,
             storage,
             problems,
             has_password: None,

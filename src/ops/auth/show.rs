@@ -79,7 +79,7 @@ pub fn show(
         };
         // A login gets no permissions from a 1.x-compatible authorization.
         let login = entry.user.filter(|_| !is_legacy);
-        let hint = match (entry.usable, is_legacy) {
+        let hint = match (entry.usable != Some(false), is_legacy) {
             (false, false) => Some(next_step::for_unusable(record, lister.catalog())),
             _ => None,
         };

@@ -108,7 +108,7 @@ pub fn verify<T>(
         if allowed == Some(false) {
             reasons.push(NOT_ALLOWED.into());
         }
-        let usable = entry.usable && sendable;
+        let usable = entry.usable == Some(true) && sendable;
         let hint = match &identified {
             Identified::Form(_, reading) if reading.store_differs() => {
                 Some(next_step::for_odd_token(record.id))

@@ -13,7 +13,7 @@ use crate::ops::backup::checksum_manifest::ManifestEntry;
 use crate::ops::backup::compression::{pack, temporary};
 use crate::ops::backup::influx_manifest::with_size_of_kv;
 use crate::ops::backup::source::Backup;
-use crate::ops::backup::summary::{Summary, look};
+use crate::ops::backup::summary::{Summary, look_at_sound};
 use crate::ops::backup::token::{Plan, refused};
 use crate::ops::backup::{Compression, checksum_manifest, influx_manifest};
 use crate::ops::commit::verify_structure;
@@ -126,7 +126,7 @@ impl NewFolder {
                 "the copy does not contain the token as expected",
             ));
         }
-        let summary = look(&new)?.summary;
+        let summary = look_at_sound(&new)?.summary;
         drop(new);
         let mut out = OutputFile::create_regular(&path)?;
         let sum = pack(&mut content, compression, &mut out, &path, &mut |_| {})?;

@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::ops::backup::compression::temporary;
 use crate::ops::backup::move_into_place::NewTargetFile;
 use crate::ops::backup::source::Backup;
-use crate::ops::backup::summary::{StoreFacts, look};
+use crate::ops::backup::summary::{StoreFacts, look_at_sound};
 use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::{can_be_copied, verify_structure};
 use crate::ops::files::disk::Disk;
@@ -97,7 +97,7 @@ impl BackupStore {
                 From::Unpacked { store, .. } => Some(scope.spawn(|| store.reads_back(to))),
                 From::Read(_) => None,
             };
-            let facts = look(snapshot).map(|facts| {
+            let facts = look_at_sound(snapshot).map(|facts| {
                 let judged = judge(snapshot, &facts);
                 (facts, judged)
             });

@@ -114,7 +114,7 @@ pub fn could_export(
     let sql = options.sqlite.as_deref().map(sql::take).transpose()?;
     let (recoverable_left, findings) = recoverable(store)?;
     let shards = time_series(store, options)?;
-    let facts = look(store.snapshot())?;
+    let facts = look(store.snapshot(), store.inspect())?;
     store.release();
     if let Some(copy) = sql {
         drop(sql::single_file(copy)?);
@@ -185,7 +185,7 @@ fn write(
     let (parts, facts) = std::thread::scope(|scope| {
         let looking = scope.spawn(|| {
             let left = recoverable(store)?;
-            Ok::<_, Error>((left, look(store.snapshot())?))
+            Ok::<_, Error>((left, look(store.snapshot(), store.inspect())?))
         });
         let parts = || -> Result<_> {
             let sql = options.sqlite.as_deref().map(sql::take).transpose()?;

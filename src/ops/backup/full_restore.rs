@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::metadata::authenticate::judge;
 use crate::metadata::{Authorization, authorization, names};
 use crate::ops::backup::summary::StoreFacts;
-use crate::ops::backup::supplied_token::{Supplied, is_operator};
+use crate::ops::backup::supplied_token::Supplied;
 use crate::store::Snapshot;
 
 /// The result of `influx restore --full`.
@@ -40,12 +40,12 @@ pub fn full_restore(
     facts: &StoreFacts,
     supplied: Option<&Supplied>,
 ) -> Result<Answers> {
-    let schema = facts.summary.schema.migrations;
+    let schema = facts.summary.schema.migrations.readable;
     // For the first operator token: whether its plaintext is stored, and whether it works.
     let mut first: Option<(bool, bool)> = None;
     let mut one_would_do = false;
     authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        if !is_operator(record.class(), schema) {
+        if !record.class().becomes_operator(schema) {
             return;
         }
         let works = works(record, facts);

@@ -7,14 +7,15 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::residue::{Known, Scan};
-use crate::metadata::tsm;
+use crate::metadata::{self, names, tsm};
 use crate::ops::backup::full_restore::{Answer, full_restore};
 use crate::ops::backup::source::{Backup, FileState, Kind, Role};
 use crate::ops::backup::sql;
 use crate::ops::backup::summary::{NamedShard, StoreFacts, Summary, look};
 use crate::ops::backup::supplied_token::{Supplied, supplied};
+use crate::ops::known::List;
 use crate::secret::Token;
-use crate::store::{OpenOptions, Store};
+use crate::store::{OpenOptions, Snapshot, Store};
 
 /// The report about a backup.
 #[derive(Debug, Serialize)]
@@ -50,32 +51,41 @@ pub struct Inspected {
 #[serde(untagged)]
 pub enum MaybeSummary {
     /// The store was read.
-    Read(Summary),
+    Read(Box<Summary>),
     /// The store can't be read.
     Unreadable {
         /// Always null.
         schema: (),
         /// Always null.
         tokens: (),
-        /// Always empty.
+        /// Always null.
         #[serde(rename = "operatorTokens")]
-        operator_tokens: [(); 0],
+        operator_tokens: (),
+        /// Always null.
+        users: (),
+        /// Always null.
+        organizations: (),
+        /// Always null.
+        buckets: (),
+        /// The names of these fields.
+        incomplete: Vec<&'static str>,
     },
 }
 
-/// What `influx restore --full` would do with a backup.
+/// What `influx restore --full` would do with a backup. Answers are null if damage hides what they
+/// depend on.
 #[derive(Debug, Serialize)]
 pub struct FullRestore {
     /// With an influx CLI before 2.8.0.
     #[serde(rename = "cliBefore28")]
-    pub cli_before_28: Answer,
+    pub cli_before_28: Option<Answer>,
     /// With influx CLI 2.8.0 or later and the supplied operator token as `--operator-token`.
     #[serde(rename = "cli28")]
-    pub cli_28: Answer,
+    pub cli_28: Option<Answer>,
     /// Shards that the metadata names but the backup does not contain: the restore would delete
     /// them from the server the metadata comes from.
     #[serde(rename = "deletesShards")]
-    pub deletes_shards: Vec<NamedShard>,
+    pub deletes_shards: List<NamedShard>,
 }
 
 /// Inspects a whole backup.
@@ -103,7 +113,19 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
     let mut summary = MaybeSummary::Unreadable {
         schema: (),
         tokens: (),
-        operator_tokens: [],
+        operator_tokens: (),
+        users: (),
+        organizations: (),
+        buckets: (),
+        incomplete: vec![
+            "schema",
+            "tokens",
+            "operatorTokens",
+            "users",
+            "organizations",
+            "buckets",
+            "fullRestore",
+        ],
     };
     let (mut operator_token, mut restore) = (None, None);
     if let Some(store) = store {
@@ -112,8 +134,16 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
         let damage = check.findings.into_iter();
         findings.extend(damage.filter(|finding| finding.severity == Severity::Error));
         findings.extend(residue(backup, &store)?);
-        let facts = look(store.snapshot())?;
-        findings.extend(facts.schema_findings.iter().cloned());
+        let facts = look(store.snapshot(), store.inspect())?;
+        findings.extend(facts.lost.clone());
+        findings.extend(undecodable(store.snapshot())?);
+        // The structure and undecodable records were reported above.
+        let schema = facts.schema_findings.iter();
+        findings.extend(
+            schema
+                .filter(|f| !f.code.is_structure() && f.code != Code::Undecodable)
+                .cloned(),
+        );
         operator_token = token
             .map(|token| supplied(store.snapshot(), &facts, token))
             .transpose()?;
@@ -124,7 +154,7 @@ pub fn inspect(backup: &Backup, token: Option<&Token>, options: &OpenOptions) ->
             operator_token.as_ref(),
             &mut findings,
         )?);
-        summary = MaybeSummary::Read(facts.summary);
+        summary = MaybeSummary::Read(Box::new(facts.summary));
     }
     look_at_sqlite(backup, &mut findings)?;
     Ok(Inspected {
@@ -167,6 +197,18 @@ fn residue(backup: &Backup, store: &Store) -> Result<Option<Finding>> {
     ))
 }
 
+/// Records that can't be decoded.
+fn undecodable(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
+    let is_of_these = |finding: &Finding| {
+        matches!(
+            finding.code,
+            Code::Undecodable | Code::OtherUndecodable | Code::HashUndecodable
+        )
+    };
+    let findings = metadata::check::check(snapshot)?.into_iter();
+    Ok(findings.filter(is_of_these).collect())
+}
+
 /// Whether an error is about the backup and not about this host.
 fn is_damage(error: &Error) -> bool {
     matches!(
@@ -183,6 +225,9 @@ fn of_full_restore(
     findings: &mut Vec<Finding>,
 ) -> Result<FullRestore> {
     let answers = full_restore(store.snapshot(), facts, supplied)?;
+    // A token that damage hides may be the one that decides.
+    let known = !facts.summary.tokens.total.hidden;
+    let mut hidden = facts.catalog.hidden.hides(names::TSM_METADATA);
     let mut shards = match tsm::load(store.snapshot()) {
         Ok(data) => data.unwrap_or_default().shards(),
         Err(error) if is_damage(&error) => {
@@ -191,6 +236,7 @@ fn of_full_restore(
                 "v1_tsm1_metadata/meta.db",
                 error.message(),
             ));
+            hidden = true;
             Vec::new()
         }
         Err(error) => return Err(error),
@@ -207,9 +253,9 @@ fn of_full_restore(
         );
     }
     Ok(FullRestore {
-        cli_before_28: answers.cli_before_28,
-        cli_28: answers.cli_28,
-        deletes_shards: NamedShard::all(&shards, &facts.catalog),
+        cli_before_28: known.then_some(answers.cli_before_28),
+        cli_28: known.then_some(answers.cli_28),
+        deletes_shards: List::new(NamedShard::all(&shards, &facts.catalog), hidden),
     })
 }
 

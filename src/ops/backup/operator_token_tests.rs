@@ -6,7 +6,7 @@ use crate::metadata::permission::of_operator;
 use crate::metadata::{Id, names};
 use crate::metadata::{TokenHash, Variant};
 use crate::ops::backup::full_restore::{Answer, full_restore};
-use crate::ops::backup::summary::look;
+use crate::ops::backup::summary::look_at_sound;
 use crate::ops::backup::supplied_token::supplied;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Commit, Model, Snapshot};
@@ -74,7 +74,7 @@ fn set(model: &mut Model, id: u64, from: &str, to: &str) {
 }
 
 fn answers(model: &Model, token: Option<&str>) -> (Answer, Answer, Option<String>) {
-    let facts = look(model).unwrap();
+    let facts = look_at_sound(model).unwrap();
     let supplied =
         token.map(|token| supplied(model, &facts, &Token::new(token.to_owned())).unwrap());
     let answers = full_restore(model, &facts, supplied.as_ref()).unwrap();

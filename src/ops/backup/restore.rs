@@ -126,7 +126,7 @@ pub fn plan(
             )
         })?;
     let snapshot = content.snapshot();
-    if facts.summary.tokens.total == 0 && facts.catalog.users.is_empty() {
+    if facts.summary.tokens.total.readable == 0 && facts.catalog.users.is_empty() {
         is_metadata(snapshot, backup)?;
     }
     let OperatorAccess {

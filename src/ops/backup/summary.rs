@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::authenticate::{TokenIndexes, judge};
-use crate::metadata::{Catalog, Id, Schema, Variant, tsm};
+use crate::metadata::{Catalog, Id, Schema, Variant, lost_records, names, tsm};
+use crate::ops::known::{List, Number, incomplete};
 use crate::ops::status::SchemaSummary;
-use crate::ops::token_counts::{OperatorToken, TokenCounts, Tokens};
-use crate::store::Snapshot;
+use crate::ops::token_counts::{OperatorToken, TokenCounts, TokenNumbers};
+use crate::store::{Inspect, Snapshot, StructureCheck, Unused};
 
 /// The content of a store in numbers.
 #[derive(Debug, Serialize)]
@@ -19,17 +20,19 @@ pub struct Summary {
     /// Its migrations.
     pub schema: SchemaSummary,
     /// Number of tokens by kind.
-    pub tokens: Tokens,
+    pub tokens: TokenNumbers,
     /// The hash functions in use.
     pub hash_variants: Vec<Variant>,
     /// Every operator token.
-    pub operator_tokens: Vec<OperatorToken>,
+    pub operator_tokens: List<OperatorToken>,
     /// Number of users.
-    pub users: usize,
+    pub users: Number,
     /// Number of organizations.
-    pub organizations: usize,
+    pub organizations: Number,
     /// Number of InfluxDB buckets, including system buckets.
-    pub buckets: usize,
+    pub buckets: Number,
+    /// The fields that lack what damage hides.
+    pub incomplete: Vec<&'static str>,
 }
 
 /// A store that was read once.
@@ -44,6 +47,8 @@ pub struct StoreFacts {
     pub schema_findings: Vec<Finding>,
     /// The operator tokens whose user and organization exist, by ID.
     pub operators: Vec<Operator>,
+    /// Evidence of lost records.
+    pub lost: Option<Finding>,
 }
 
 /// Owner and state of an operator token.
@@ -63,20 +68,63 @@ pub struct Operator {
 ///
 /// # Errors
 /// When the file can't be read. Records that can't be decoded are skipped.
-pub fn look(snapshot: &dyn Snapshot) -> Result<StoreFacts> {
+pub fn look(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<StoreFacts> {
+    let mut catalog = Catalog::load(snapshot)?;
+    let lost = lost_records::find_hidden(snapshot, inspect, &mut catalog.hidden)?;
+    summarize(snapshot, inspect, catalog, lost)
+}
+
+/// Reads a store whose structure has no damage, or is checked elsewhere.
+///
+/// # Errors
+/// When the file can't be read. Records that can't be decoded are skipped.
+pub fn look_at_sound(snapshot: &dyn Snapshot) -> Result<StoreFacts> {
+    summarize(snapshot, &Uninspected, Catalog::load(snapshot)?, None)
+}
+
+/// Pages that are not inspected.
+struct Uninspected;
+
+impl Inspect for Uninspected {
+    fn check(&self) -> Result<StructureCheck> {
+        Ok(StructureCheck::default())
+    }
+
+    fn unused(&self, _: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+}
+
+fn summarize(
+    snapshot: &dyn Snapshot,
+    inspect: &dyn Inspect,
+    catalog: Catalog,
+    lost: Option<Finding>,
+) -> Result<StoreFacts> {
     let schema = Schema::load(snapshot)?;
-    let catalog = Catalog::load(snapshot)?;
     let counts = TokenCounts::of(snapshot, &catalog)?;
     let indexes = counts.indexes(snapshot)?;
     let operators = operators(&counts, &catalog, &indexes);
+    let tokens = counts.numbers(snapshot, inspect, &catalog)?;
+    let hides = |bucket| catalog.hidden.hides(bucket);
+    let number = |count: usize, bucket| Number::new(count as u64, hides(bucket));
     let summary = Summary {
-        schema: SchemaSummary::from(&schema),
+        schema: SchemaSummary::new(&schema, hides(names::MIGRATIONS)),
         operator_tokens: counts.operator_tokens(&catalog, &indexes),
-        tokens: counts.tokens,
+        incomplete: incomplete(&[
+            ("schema", hides(names::MIGRATIONS)),
+            ("tokens", tokens.is_incomplete()),
+            ("hashVariants", tokens.total.hidden),
+            ("operatorTokens", tokens.total.hidden),
+            ("users", hides(names::USERS)),
+            ("organizations", hides(names::ORGANIZATIONS)),
+            ("buckets", hides(names::BUCKETS)),
+        ]),
+        tokens,
         hash_variants: counts.variants.into_iter().collect(),
-        users: catalog.users.len(),
-        organizations: catalog.orgs.len(),
-        buckets: catalog.buckets.len(),
+        users: number(catalog.users.len(), names::USERS),
+        organizations: number(catalog.orgs.len(), names::ORGANIZATIONS),
+        buckets: number(catalog.buckets.len(), names::BUCKETS),
     };
     Ok(StoreFacts {
         summary,
@@ -84,6 +132,7 @@ pub fn look(snapshot: &dyn Snapshot) -> Result<StoreFacts> {
         indexes,
         schema_findings: schema.findings,
         operators,
+        lost,
     })
 }
 

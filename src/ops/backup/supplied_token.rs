@@ -4,14 +4,10 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::metadata::authenticate::{find, judge};
-use crate::metadata::{Class, Id, Kind as TokenKind, Storage, authorization};
+use crate::metadata::{Id, Kind as TokenKind, Storage, authorization};
 use crate::ops::backup::summary::StoreFacts;
 use crate::secret::Token;
 use crate::store::Snapshot;
-
-/// Since this migration, operator tokens have all resource types that current servers require.
-/// Older stores are migrated during the restore, and their operator tokens get the missing types.
-const COMPLETE_SINCE: u64 = 19;
 
 /// The check of a supplied operator token.
 #[derive(Debug, Clone, Serialize)]
@@ -25,11 +21,6 @@ pub struct Supplied {
     pub storage: Option<Storage>,
     /// Why it does not open the backup, or a note although it does.
     pub reason: Option<String>,
-}
-
-/// Whether a server accepts this kind of token as an operator token after the restore.
-pub(super) fn is_operator(class: Class, schema: u64) -> bool {
-    class.kind == TokenKind::Operator && (!class.old_vintage || schema < COMPLETE_SINCE)
 }
 
 /// Checks a supplied operator token.
@@ -53,7 +44,7 @@ pub fn supplied(snapshot: &dyn Snapshot, facts: &StoreFacts, token: &Token) -> R
             "no authorization of the backup has this token",
         ));
     };
-    let schema = facts.summary.schema.migrations;
+    let schema = facts.summary.schema.migrations.readable;
     let judged = authorization::with(snapshot, id, |record| {
         let verdict = judge(record, &facts.catalog, &facts.indexes);
         let storage = Some(record.storage());
@@ -62,10 +53,15 @@ pub fn supplied(snapshot: &dyn Snapshot, facts: &StoreFacts, token: &Token) -> R
             let why = format!("it is not an operator token, it is {}", article(class.kind));
             return refused(Some(id), storage, &why);
         }
-        if !is_operator(class, schema) {
-            let why = "it lacks resource types that later releases added, so servers since 2.1 \
-                       don't accept it as an operator token";
-            return refused(Some(id), storage, why);
+        // The server migrates an older store during the restore.
+        if !class.becomes_operator(schema) {
+            let lacks: Vec<&str> = class.lacks(u64::MAX).collect();
+            let why = format!(
+                "it lacks the permissions for {}, and no upgrade adds them, so servers don't \
+                 accept it as an operator token",
+                lacks.join(", ")
+            );
+            return refused(Some(id), storage, &why);
         }
         if !verdict.authenticates {
             return refused(Some(id), storage, &verdict.reasons.join("; "));

@@ -16,7 +16,7 @@ use crate::metadata::{Authorization, Id, Kind as TokenKind, Storage, authorizati
 use crate::ops::auth::list::{AuthDetails, Lister};
 use crate::ops::backup::full_restore::{Answers, full_restore};
 use crate::ops::backup::source::{Backup, Kind};
-use crate::ops::backup::summary::{StoreFacts, look};
+use crate::ops::backup::summary::{StoreFacts, look_at_sound};
 use crate::ops::backup::supplied_token::supplied;
 use crate::ops::backup::verify::open_verified;
 use crate::ops::commit::{all_decoded, can_be_copied, known_schema};
@@ -54,7 +54,7 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
     can_be_copied(snapshot, store.inspect(), || {
         store.could_copy_to(Engine::Bolt)
     })?;
-    let facts = look(snapshot)?;
+    let facts = look_at_sound(snapshot)?;
     all_decoded(&facts.catalog.skipped)?;
     let mut reasons = Vec::new();
     if !can_be_sent(&token_text(&token)?, &mut reasons) {
@@ -95,7 +95,7 @@ pub fn plan(store: &Store, token: Token, now: &Timestamp) -> Result<Plan> {
         }
     };
     let preview = Preview::new(snapshot, &changes);
-    let after = look(&preview)?;
+    let after = look_at_sound(&preview)?;
     let answers = full_restore(&preview, &after, None)?;
     let lister = Lister::of_one(&preview, after.catalog, id, false)?;
     if answers.cli_before_28 != crate::ops::backup::full_restore::Answer::Ok {

@@ -4,14 +4,17 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::{Catalog, Id};
-use crate::store::Snapshot;
+use crate::metadata::{Catalog, Id, lost_records, names};
+use crate::ops::known::{List, incomplete};
+use crate::store::{Inspect, Snapshot};
 
 /// All InfluxDB buckets.
 #[derive(Debug, Serialize)]
 pub struct Buckets {
     /// By ID.
-    pub buckets: Vec<Bucket>,
+    pub buckets: List<Bucket>,
+    /// The fields that lack what damage hides.
+    pub incomplete: Vec<&'static str>,
     /// Records that were skipped.
     #[serde(skip)]
     pub skipped: Vec<Finding>,
@@ -63,9 +66,11 @@ pub struct RetentionRule {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn list(snapshot: &dyn Snapshot) -> Result<Buckets> {
+pub fn list(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Buckets> {
     const SECOND: i64 = 1_000_000_000;
-    let catalog = Catalog::load(snapshot)?;
+    let mut catalog = Catalog::load(snapshot)?;
+    let lost = lost_records::find_hidden(snapshot, inspect, &mut catalog.hidden)?;
+    let hidden = catalog.hidden.hides(names::BUCKETS);
     let buckets = catalog.buckets.into_values().map(|bucket| Bucket {
         id: bucket.id,
         org_id: bucket.org_id,
@@ -83,7 +88,8 @@ pub fn list(snapshot: &dyn Snapshot) -> Result<Buckets> {
         updated_at: bucket.updated_at,
     });
     Ok(Buckets {
-        buckets: buckets.collect(),
-        skipped: catalog.skipped,
+        buckets: List::new(buckets.collect(), hidden),
+        incomplete: incomplete(&[("buckets", hidden)]),
+        skipped: catalog.skipped.into_iter().chain(lost).collect(),
     })
 }

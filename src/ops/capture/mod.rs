@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::{Authorization, Catalog, Id, Kind, authorization, lost_records, names};
 use crate::ops::auth::list::{Filters, Selection};
+use crate::ops::known::List;
 use crate::secret::Token;
 use crate::store::{Inspect, Snapshot};
 
@@ -65,8 +66,9 @@ pub fn capture(
     snapshot: &dyn Snapshot,
     inspect: &dyn Inspect,
     filters: Filters,
-) -> Result<(Vec<Captured>, Vec<Finding>)> {
-    let catalog = Catalog::load(snapshot)?;
+) -> Result<(List<Captured>, Vec<Finding>)> {
+    let mut catalog = Catalog::load(snapshot)?;
+    let lost = lost_records::find_hidden(snapshot, inspect, &mut catalog.hidden)?;
     let all = filters.is_empty();
     let selection = Selection::new(filters, &catalog)?;
     let token_of = |record: &Authorization<'_>, catalog: &Catalog| {
@@ -75,14 +77,20 @@ pub fn capture(
     };
     let mut captured = Vec::new();
     let mut findings = each(snapshot, &catalog, &token_of, &mut |one| captured.push(one))?;
-    captured.extend(lost_tokens(snapshot, inspect, &catalog, &token_of, all)?);
+    let skipped = !findings.is_empty();
+    captured.extend(lost_tokens(
+        snapshot, inspect, &catalog, &token_of, all, skipped,
+    )?);
     captured.sort_by_key(|one| one.id);
     findings.extend(catalog.skipped);
-    Ok((captured, findings))
+    findings.extend(lost);
+    let hidden = skipped || catalog.hidden.hides(names::AUTHORIZATIONS);
+    Ok((List::new(captured, hidden), findings))
 }
 
 /// The tokens of a damaged store outside its readable records: those of records for which
-/// `token_of` returns a token and, if `bare` is set, those without any record.
+/// `token_of` returns a token and, if `bare` is set, those without any record. `skipped` says that
+/// some records can't be decoded.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -92,8 +100,9 @@ pub(crate) fn lost_tokens(
     catalog: &Catalog,
     token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
     bare: bool,
+    skipped: bool,
 ) -> Result<Vec<Captured>> {
-    let lost = lost_records::tokens(snapshot, inspect)?;
+    let lost = lost_records::tokens(snapshot, inspect, skipped)?;
     let mut captured = Vec::new();
     for (id, value) in &lost.records {
         let key = id.to_string();
@@ -111,15 +120,15 @@ pub(crate) fn lost_tokens(
     Ok(captured)
 }
 
-/// The details of the records for which `token_of` returns a token.
+/// The details of the records for which `token_of` returns a token, and findings about records that
+/// can't be decoded.
 pub(crate) fn collect(
     snapshot: &dyn Snapshot,
-    catalog: Catalog,
+    catalog: &Catalog,
     token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
 ) -> Result<(Vec<Captured>, Vec<Finding>)> {
     let mut captured = Vec::new();
-    let mut findings = each(snapshot, &catalog, token_of, &mut |one| captured.push(one))?;
-    findings.extend(catalog.skipped);
+    let findings = each(snapshot, catalog, token_of, &mut |one| captured.push(one))?;
     Ok((captured, findings))
 }
 

@@ -194,7 +194,7 @@ impl Plan {
             )));
         }
         let (found, _) = release_impact(store, schema.migrations, target).map_err(unreadable)?;
-        if found.kept != self.applied.outlook.kept {
+        if found.kept != self.applied.outlook.kept.readable {
             return Err(incomplete(format!(
                 "{target} would find {} tokens instead of {}",
                 found.kept, self.applied.outlook.kept

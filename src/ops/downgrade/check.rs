@@ -12,9 +12,10 @@ use crate::metadata::migration::{HASHING, MIGRATIONS};
 use crate::metadata::release::SQL_MIGRATIONS;
 use crate::metadata::release_impact::{Loss, ReleaseImpact, release_impact};
 use crate::metadata::residue::{Known, Scan};
-use crate::metadata::{Id, Release, Schema};
+use crate::metadata::{Hidden, Id, Release, Schema, lost_records, names};
 use crate::ops::downgrade::sql_side::{SqlBeside, SqlSide};
 use crate::ops::files::new_file::folder_of;
+use crate::ops::known::{List, Number};
 use crate::store::{Description, Engine, Inspect, Snapshot, Store};
 
 /// What a release would see of a store, and the steps to get there.
@@ -28,15 +29,17 @@ pub struct Outlook {
     /// The migrations to undo.
     pub undo: Undo,
     /// Tokens that work now and would not be accepted, ascending by ID.
-    pub lost: Vec<Loss>,
+    pub lost: List<Loss>,
     /// Tokens that would be accepted with fewer permissions, ascending by ID.
-    pub reduced: Vec<Loss>,
+    pub reduced: List<Loss>,
     /// Number of tokens that would be accepted.
-    pub kept: u64,
+    pub kept: Number,
     /// The commands to run, in order.
     pub steps: Vec<String>,
     /// Warnings.
     pub warnings: Vec<String>,
+    /// The fields that lack what damage hides.
+    pub incomplete: Vec<&'static str>,
 }
 
 /// Migrations by name, oldest first.
@@ -69,7 +72,28 @@ pub fn check(store: &Store, target: Release, sql: &SqlBeside) -> Result<(Outlook
     let (situation, findings) = Situation::of(snapshot, database, target, sql)?;
     let mut outlook = situation.outlook()?;
     situation.add_prepare(&mut outlook, snapshot, store.inspect())?;
-    Ok((outlook, findings))
+    let mut hidden = Hidden::default();
+    let lost = lost_records::find_hidden(snapshot, store.inspect(), &mut hidden)?;
+    if !findings.is_empty() || hidden.hides(names::AUTHORIZATIONS) {
+        outlook.lack();
+    }
+    Ok((outlook, findings.into_iter().chain(lost).collect()))
+}
+
+impl Outlook {
+    /// Damage hides tokens, so what becomes of them is unknown.
+    fn lack(&mut self) {
+        self.lost.hidden = true;
+        self.reduced.hidden = true;
+        self.kept.hidden = true;
+        self.incomplete = vec!["lost", "reduced", "kept"];
+        self.supported = false;
+        self.steps.clear();
+        self.warnings.push(String::from(
+            "damage hides tokens, so no step is possible on this file; boltkey check lists the \
+             damage, boltkey capture --out FILE saves the tokens that can be read",
+        ));
+    }
 }
 
 impl<'s> Situation<'s> {
@@ -123,9 +147,10 @@ impl<'s> Situation<'s> {
             target: self.target,
             supported: self.is_supported(),
             undo: self.undo(),
-            lost: self.impact.lost.clone(),
-            reduced: self.impact.reduced.clone(),
-            kept: self.impact.kept,
+            lost: List::new(self.impact.lost.clone(), false),
+            reduced: List::new(self.impact.reduced.clone(), false),
+            kept: Number::new(self.impact.kept, false),
+            incomplete: Vec::new(),
             steps: self.steps(),
             warnings: self.warnings()?,
         })

@@ -4,14 +4,17 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::{Catalog, Id};
-use crate::store::Snapshot;
+use crate::metadata::{Catalog, Id, lost_records, names};
+use crate::ops::known::{List, incomplete};
+use crate::store::{Inspect, Snapshot};
 
 /// All organizations.
 #[derive(Debug, Serialize)]
 pub struct Orgs {
     /// By ID.
-    pub orgs: Vec<Org>,
+    pub orgs: List<Org>,
+    /// The fields that lack what damage hides.
+    pub incomplete: Vec<&'static str>,
     /// Records that were skipped.
     #[serde(skip)]
     pub skipped: Vec<Finding>,
@@ -37,8 +40,10 @@ pub struct Org {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn list(snapshot: &dyn Snapshot) -> Result<Orgs> {
-    let catalog = Catalog::load(snapshot)?;
+pub fn list(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Orgs> {
+    let mut catalog = Catalog::load(snapshot)?;
+    let lost = lost_records::find_hidden(snapshot, inspect, &mut catalog.hidden)?;
+    let hidden = catalog.hidden.hides(names::ORGANIZATIONS);
     let orgs = catalog.orgs.into_values().map(|org| Org {
         id: org.id,
         name: org.name,
@@ -47,7 +52,8 @@ pub fn list(snapshot: &dyn Snapshot) -> Result<Orgs> {
         updated_at: org.updated_at,
     });
     Ok(Orgs {
-        orgs: orgs.collect(),
-        skipped: catalog.skipped,
+        orgs: List::new(orgs.collect(), hidden),
+        incomplete: incomplete(&[("orgs", hidden)]),
+        skipped: catalog.skipped.into_iter().chain(lost).collect(),
     })
 }

@@ -7,6 +7,7 @@ pub mod recover;
 pub mod scan;
 pub mod scrub;
 pub mod siblings;
+pub mod sql_tokens;
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -17,10 +18,10 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
-use crate::metadata::{Id, names};
+use crate::metadata::{Hidden, Id, lost_records, names};
 use crate::ops::capture::read::{self, CaptureKind, Unseal};
 use crate::store;
-use crate::store::{OpenOptions, Snapshot, Store, fill};
+use crate::store::{Inspect, OpenOptions, Snapshot, Store, fill};
 
 /// Bytes of a plain file read at a time. Only a shorter file can be a configuration.
 const CHUNK: usize = 256 << 10;
@@ -32,6 +33,35 @@ pub struct Options {
     pub files: Vec<PathBuf>,
     /// How to open databases among them.
     pub open: OpenOptions,
+}
+
+/// The tokens of a store to search for.
+pub struct Wanted {
+    /// The tokens.
+    pub known: Known,
+    /// Whether damage hides some of the store's tokens.
+    pub hidden: bool,
+    /// Damage that may hide tokens.
+    pub findings: Vec<Finding>,
+}
+
+impl Wanted {
+    /// The tokens of the records and, if damage hides records, of the indexes.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn of(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Self> {
+        let (mut known, mut findings) = Known::load_beside(snapshot, inspect)?;
+        let mut damage = Hidden::default();
+        findings.extend(lost_records::find_hidden(snapshot, inspect, &mut damage)?);
+        let hidden = known.lacks_records() || damage.hides(names::AUTHORIZATIONS);
+        known.add_unreadable(snapshot, inspect, hidden)?;
+        Ok(Self {
+            known,
+            hidden,
+            findings,
+        })
+    }
 }
 
 /// Searches unused parts of the store's file, and `options.files`, for tokens that the store no
@@ -77,7 +107,7 @@ pub(crate) fn embedded(snapshot: &dyn Snapshot, known: &Known) -> Result<Residue
         let name = bucket.name.as_slice();
         if name != names::AUTHORIZATIONS && !indexes.contains(&name) {
             snapshot.scan(&bucket.name, &mut |_, value| {
-                scan.feed(value, false);
+                scan.feed_record(value);
                 ControlFlow::Continue(())
             })?;
         }
@@ -104,7 +134,7 @@ pub fn look_into(scan: &mut Scan<'_>, path: &Path, open: &OpenOptions) -> Result
 }
 
 /// A file that is not a database, or is too damaged to be read as one.
-fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
+pub(super) fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
     let metadata = std::fs::metadata(path).at("read", path)?;
     if !metadata.is_file() {
         let why = format!("{} is not a regular file", path.display());

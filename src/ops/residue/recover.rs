@@ -9,7 +9,7 @@ use crate::metadata::{Authorization, Catalog, Id};
 use crate::ops::capture::{Captured, collect, lost_tokens};
 use crate::ops::residue::missing::HashedTokens;
 use crate::ops::residue::scan::Counts;
-use crate::ops::residue::{Options, embedded, look};
+use crate::ops::residue::{Options, Wanted, embedded, look};
 use crate::secret::Token;
 use crate::store::Store;
 
@@ -34,21 +34,36 @@ pub struct Recovered {
 /// # Errors
 /// When the store or one of the files can't be read.
 pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
-    let (known, mut findings) = Known::load_beside(store.snapshot(), store.inspect())?;
+    let Wanted {
+        known,
+        hidden,
+        mut findings,
+    } = Wanted::of(store.snapshot(), store.inspect())?;
     let (residue, damage) = look(store, &known, options)?;
     findings.extend(damage);
-    let counts = Counts::of(&residue);
+    let mut counts = Counts::of(&residue, hidden);
+    if hidden {
+        counts.incomplete.push("recovered");
+    }
     let mut found: BTreeMap<Id, Token> = residue.matching.into_iter().collect();
     found.extend(embedded(store.snapshot(), &known)?.matching);
     let catalog = Catalog::load(store.snapshot())?;
     let token_of = |record: &Authorization<'_>, _: &Catalog| {
         (!record.token.is_empty()).then(|| Token::new(record.token.to_string()))
     };
-    let lost = lost_tokens(store.snapshot(), store.inspect(), &catalog, &token_of, true)?;
-    let (mut tokens, skipped) = collect(store.snapshot(), catalog, &|record, _| {
+    let (mut tokens, skipped) = collect(store.snapshot(), &catalog, &|record, _| {
         found.get(&record.id).cloned()
     })?;
+    let lost = lost_tokens(
+        store.snapshot(),
+        store.inspect(),
+        &catalog,
+        &token_of,
+        true,
+        !skipped.is_empty(),
+    )?;
     findings.extend(skipped);
+    tokens.extend(lost);
     // A record of which only ID and hash can be decoded has a token too.
     let mut bare = found;
     for captured in &tokens {
@@ -58,7 +73,7 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
         bare.into_iter()
             .map(|(id, token)| Captured::bare(id, token)),
     );
-    tokens.extend(lost);
+    tokens.sort_by_key(|one| one.id);
     let ids = tokens.iter().map(|token| token.id);
     let hashed = HashedTokens::of(store.snapshot(), store.inspect(), ids)?;
     Ok(Recovered {

@@ -5,30 +5,41 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue};
+use crate::ops::known::{Number, incomplete};
 use crate::ops::residue::missing::HashedTokens;
-use crate::ops::residue::{Options, embedded, look};
+use crate::ops::residue::{Options, Wanted, embedded, look};
 use crate::store::Store;
 
 /// Numbers of distinct tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// All tokens found.
     pub tokens: u64,
-    /// Those that belong to a hashed token of this store.
-    pub matching: u64,
-    /// Those that match nothing in this store.
-    pub unmatched: u64,
+    /// Those of this store that no readable record holds in plaintext, mostly hashed ones.
+    pub matching: Number,
+    /// Those that match nothing in this store. If damage hides tokens, it is unknown whether they
+    /// are the store's.
+    pub unmatched: Number,
+    /// The fields that lack what damage hides.
+    pub incomplete: Vec<&'static str>,
+    /// Whether damage hides tokens of the store.
+    #[serde(skip)]
+    pub damaged: bool,
     /// Always false: this command only reads.
     pub changed: bool,
 }
 
 impl Counts {
     /// The counts of a search result.
-    pub(super) fn of(residue: &Residue) -> Self {
+    pub(super) fn of(residue: &Residue, damaged: bool) -> Self {
+        // Without unmatched tokens, all that were found are known.
+        let hidden = damaged && residue.unmatched > 0;
         Self {
             tokens: residue.tokens(),
-            matching: residue.matching.len() as u64,
-            unmatched: residue.unmatched,
+            matching: Number::new(residue.matching.len() as u64, hidden),
+            unmatched: Number::new(residue.unmatched, hidden),
+            incomplete: incomplete(&[("matching", hidden), ("unmatched", hidden)]),
+            damaged,
             changed: false,
         }
     }
@@ -52,10 +63,14 @@ pub struct Scanned {
 /// When the store or one of the files can't be read.
 pub fn scan(store: &Store, options: &Options) -> Result<Scanned> {
     let (snapshot, inspect) = (store.snapshot(), store.inspect());
-    let (known, mut findings) = Known::load_beside(snapshot, inspect)?;
+    let Wanted {
+        known,
+        hidden,
+        mut findings,
+    } = Wanted::of(snapshot, inspect)?;
     let (residue, damage) = look(store, &known, options)?;
     findings.extend(damage);
-    let counts = Counts::of(&residue);
+    let counts = Counts::of(&residue, hidden);
     let live = embedded(snapshot, &known)?;
     let found = residue.matching.iter().chain(&live.matching);
     let hashed = HashedTokens::of(snapshot, inspect, found.map(|(id, _)| *id))?;

@@ -11,7 +11,8 @@ use crate::finding::{Code, Finding};
 use crate::metadata::residue::{Known, Scan};
 use crate::ops::files::new_file::{folder_of, is_temporary};
 use crate::ops::files::read_budget::ReadBudget;
-use crate::ops::residue::look_into;
+use crate::ops::residue::sql_tokens::SqlTokens;
+use crate::ops::residue::{look_into, look_into_plain};
 use crate::store::OpenOptions;
 
 /// Maximum number of folder entries.
@@ -33,10 +34,14 @@ pub struct Sibling {
     pub plaintext_tokens: u64,
 }
 
-/// Searches likely files in the folder of `database`, except `capture`, which is there on purpose.
+/// Searches likely files in the folder of `database`, `sql` among them, except `capture`, which is there on purpose.
 /// Links are not followed. A file becomes a finding if it can't be read or exceeds the limits above.
 #[must_use]
-pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Vec<Finding>) {
+pub fn look_beside(
+    database: &Path,
+    capture: Option<&Path>,
+    sql: &SqlTokens,
+) -> (Vec<Sibling>, Vec<Finding>) {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let capture = capture.and_then(real);
     let is_capture = |path: &Path| capture.is_some() && real(path) == capture;
@@ -68,7 +73,7 @@ pub fn look_beside(database: &Path, capture: Option<&Path>) -> (Vec<Sibling>, Ve
         if path.file_name().is_some_and(is_left_over) {
             left_over.push(left(&path));
         }
-        match count(&path, &mut budget) {
+        match count(&path, &mut budget, sql) {
             Ok(Some(plaintext_tokens)) if plaintext_tokens > 0 && !is_capture(&path) => siblings
                 .push(Sibling {
                     path,
@@ -104,7 +109,7 @@ fn left(path: &Path) -> Finding {
 }
 
 /// By name: files that start with the database's name or look like a copy of a Bolt file, and the
-/// influx CLI's `configs`.
+/// influx CLI's `configs`, and the server's SQLite file, which has the tokens of remotes.
 pub(super) fn may_hold_tokens(path: &Path, database: &Path) -> bool {
     let (Some(name), Some(own)) = (path.file_name(), database.file_name()) else {
         return false;
@@ -120,10 +125,11 @@ pub(super) fn may_hold_tokens(path: &Path, database: &Path) -> bool {
         || name.ends_with(".bak")
         || name == "configs"
         || name == "influx-configs"
+        || name == "influxd.sqlite"
 }
 
 /// The number of distinct tokens in a file; `None` if it is not a regular file.
-fn count(path: &Path, budget: &mut ReadBudget) -> Result<Option<u64>> {
+fn count(path: &Path, budget: &mut ReadBudget, sql: &SqlTokens) -> Result<Option<u64>> {
     let metadata = std::fs::symlink_metadata(path).at("access", path)?;
     if !metadata.is_file() {
         return Ok(None);
@@ -131,6 +137,16 @@ fn count(path: &Path, budget: &mut ReadBudget) -> Result<Option<u64>> {
     budget.spend(path, metadata.len())?;
     let known = Known::default();
     let mut scan = Scan::new(&known);
-    look_into(&mut scan, path, &OpenOptions::default())?;
+    if path
+        .file_name()
+        .is_some_and(|name| name == "influxd.sqlite")
+    {
+        look_into_plain(&mut scan, path)?;
+        if sql.are_of(path) {
+            sql.feed(&mut scan);
+        }
+    } else {
+        look_into(&mut scan, path, &OpenOptions::default())?;
+    }
     Ok(Some(scan.finish().tokens()))
 }

@@ -114,7 +114,7 @@ impl TokenPlan {
         self.with_record(|record| {
             record.status = "active".into();
             let entry = self.entry(record);
-            if entry.usable {
+            if entry.usable == Some(true) {
                 return Ok(());
             }
             Err(Error::new(
@@ -148,12 +148,14 @@ impl TokenPlan {
         match &self.secret {
             // The record does not show which token a hash belongs to.
             Secret::Token(token) if record.storage() == Storage::Hashed => {
-                entry.usable &= authenticate::can_be_sent(token.reveal(), &mut entry.problems);
+                if !authenticate::can_be_sent(token.reveal(), &mut entry.problems) {
+                    entry.usable = Some(false);
+                }
             }
             Secret::Token(_) => {}
             Secret::Hash(hash) => {
                 if !hash.is_complete() {
-                    entry.usable = false;
+                    entry.usable = Some(false);
                     let why = "its hash has the wrong length, so it matches no token";
                     entry.problems.push(why.into());
                 }

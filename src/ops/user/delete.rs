@@ -8,6 +8,7 @@ use crate::metadata::lookup::Lookup;
 use crate::metadata::{Catalog, Fingerprint, Id, Kind, authorization, fingerprint, names};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
+use crate::ops::known::List;
 use crate::ops::resolve;
 use crate::ops::resolve::By;
 use crate::ops::user::list;
@@ -116,9 +117,9 @@ fn left_over(snapshot: &dyn Snapshot, catalog: &Catalog, by: &By) -> Result<Opti
         id,
         name,
         status: String::new(),
-        has_password: password.is_some_and(|password| !password.is_empty()),
-        owns: Vec::new(),
-        owns_instance: false,
+        has_password: Some(password.is_some_and(|password| !password.is_empty())),
+        owns: List::new(Vec::new(), false),
+        owns_instance: Some(false),
         signs_in: Some(false),
         because: Some("the user's record does not exist".into()),
     }))

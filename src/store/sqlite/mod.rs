@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::secret::Token;
 use copy::{new_file, not_sqlite};
 use limits::limit;
 
@@ -22,6 +23,10 @@ pub use copy::{SqliteCopy, Stamp};
 
 /// Maximum number of names that are read from a table.
 const MOST_NAMES: u64 = 1000;
+/// The longest text that is read, in characters.
+const LONGEST_TEXT: usize = 64 << 10;
+/// The most texts that are read.
+const MOST_TEXTS: usize = 10_000;
 /// Maximum number of characters of a name.
 const LONGEST_NAME: u64 = 200;
 
@@ -157,6 +162,28 @@ impl Sqlite {
             rows.collect()
         };
         values().map_err(|cause| failed(&self.path, &cause))
+    }
+
+    /// The texts in a column, with the ID of their rows: of the first 10,000 rows, each cut to
+    /// 64 KB. Empty when there is no such table or column.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when it can't be read.
+    pub fn texts(&self, table: &str, column: &str) -> Result<Vec<(String, Token)>> {
+        if !self.has(table, Some(column))? || !self.has(table, Some("id"))? {
+            return Ok(Vec::new());
+        }
+        let (table, column) = (quoted(table), quoted(column));
+        let texts = || -> rusqlite::Result<Vec<(String, Token)>> {
+            let mut query = self.connection.prepare(&format!(
+                "SELECT substr(id, 1, {LONGEST_NAME}), substr({column}, 1, {LONGEST_TEXT}) \
+                 FROM {table} WHERE typeof(id) = 'text' AND typeof({column}) = 'text' \
+                 AND {column} <> '' LIMIT {MOST_TEXTS}"
+            ))?;
+            let rows = query.query_map([], |row| Ok((row.get(0)?, Token::new(row.get(1)?))))?;
+            rows.collect()
+        };
+        texts().map_err(|cause| failed(&self.path, &cause))
     }
 
     /// The number of rows of a table; 0 when there is no such table.

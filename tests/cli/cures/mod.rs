@@ -5,7 +5,7 @@
 
 mod backups;
 mod damage;
-mod ground;
+pub mod ground;
 mod pages;
 mod records;
 mod surroundings;

@@ -11,8 +11,10 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::permission_text;
 use crate::cli::terminal::closed_stdout;
+use crate::cli::terminal::incomplete::write_incomplete;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
+use crate::metadata::names;
 use crate::ops::auth::list::{AuthDetails, Lister, NamedPermission};
 use crate::store::Store;
 
@@ -42,20 +44,31 @@ pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
     }
     let store = session.open_metadata()?;
     let snapshot = store.snapshot();
-    let lister = Lister::new(snapshot, args.filters.into(), args.reveal)?;
+    let mut lister = Lister::new(snapshot, args.filters.into(), args.reveal)?;
+    lister.find_hidden(snapshot, store.inspect())?;
     if session.ui().json() {
         return list_json(lister, store, args.v1, session);
     }
     let mut table = list_table(args.v1, !args.hide_headers);
-    let mut sink = |entry: &AuthDetails<'_>| add_row(&mut table, entry);
+    let users_hidden = lister.catalog().hidden.hides(names::USERS);
+    let mut readable = 0;
+    let mut sink = |entry: &AuthDetails<'_>| {
+        readable += 1;
+        add_row(&mut table, entry, users_hidden);
+    };
     let skipped = if args.v1 {
         lister.list_legacy(snapshot, &mut sink)?
     } else {
         lister.list(snapshot, &mut sink)?
     };
     drop(store);
-    session.ui().warn(&skipped);
-    session.ui().text(|out| table.write(out))?;
+    session.ui().warn(&skipped.findings);
+    // Scripts that leave out the header read lines.
+    let hidden = skipped.hidden && !args.hide_headers;
+    session.ui().text(|out| {
+        table.write(out)?;
+        write_incomplete(readable, hidden, "authorization", out)
+    })?;
     Ok(Outcome::Done)
 }
 
@@ -67,12 +80,11 @@ fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Resul
         let writer = scope.spawn(|| session.ui().print(printed));
         // Sending fails when the writer has failed. Joining it returns the error.
         let send = |text: Vec<u8>| drop(texts.send(text));
-        send(b"{\"authorizations\":[".to_vec());
         let mut first = true;
         let mut sink = |mut text: Vec<u8>| {
             if first && !text.is_empty() {
-                // Skip the comma before the first entry.
-                text.remove(0);
+                // The list begins in place of the comma before the first entry.
+                text.splice(..1, *b"{\"authorizations\":[");
                 first = false;
             }
             send(text);
@@ -92,9 +104,15 @@ fn list_json(lister: Lister, store: Store, v1: bool, session: &Session) -> Resul
         };
         let skipped = skipped?;
         drop(store);
-        send(b"\n]}\n".to_vec());
+        let (list, incomplete) = match (first, skipped.hidden) {
+            (true, true) => ("{\"authorizations\":null", "[\"authorizations\"]"),
+            (true, false) => ("{\"authorizations\":[\n]", "[]"),
+            (false, true) => ("\n]", "[\"authorizations\"]"),
+            (false, false) => ("\n]", "[]"),
+        };
+        send(format!("{list},\n\"incomplete\":{incomplete}}}\n").into_bytes());
         drop(texts);
-        session.ui().warn(&skipped);
+        session.ui().warn(&skipped.findings);
         match writer.join() {
             Ok(written) => written,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -124,12 +142,12 @@ fn list_table(v1: bool, header: bool) -> Table {
     Table::new(&columns, header)
 }
 
-fn add_row(table: &mut Table, entry: &AuthDetails<'_>) {
+fn add_row(table: &mut Table, entry: &AuthDetails<'_>, users_hidden: bool) {
     let user_id = entry.user_id.map(|id| id.to_string()).unwrap_or_default();
-    let status = if entry.usable || entry.status != "active" {
-        entry.status.to_owned()
-    } else {
-        format!("{} (unusable)", entry.status)
+    let status = match entry.usable {
+        Some(false) if entry.status == "active" => format!("{} (unusable)", entry.status),
+        None if entry.status == "active" => format!("{} (usable or not is unknown)", entry.status),
+        _ => entry.status.to_owned(),
     };
     let storage = match entry.has_password {
         Some(true) => "yes",
@@ -141,6 +159,7 @@ fn add_row(table: &mut Table, entry: &AuthDetails<'_>) {
         entry.description,
         entry.token.unwrap_or_default(),
         entry.user.unwrap_or(match entry.user_id {
+            Some(_) if users_hidden => "(unknown)",
             Some(_) => "(deleted)",
             None => "",
         }),

@@ -11,10 +11,10 @@ use crate::cli::commands::check::write_finding;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::token_numbers::{operator_token_text, write_schema, write_token_numbers};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
-use crate::metadata::Storage;
 use crate::ops::backup::full_restore::Answer;
 use crate::ops::backup::inspect::{FullRestore, Inspected, MaybeSummary, inspect};
 use crate::ops::backup::source::{Kind, State};
@@ -128,67 +128,48 @@ impl Inspected {
 }
 
 fn write_summary(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
-    let (schema, tokens) = (&summary.schema, &summary.tokens);
-    let (number, release) = (schema.migrations, schema.release);
-    if schema.known {
-        writeln!(out, "Schema:    {number}, written by InfluxDB {release}")?;
-    } else {
-        writeln!(out, "Schema:    {number}, not known to this version")?;
-    }
+    write_schema(&summary.schema, out)?;
     writeln!(
         out,
         "Holds:     {}, {}, {}",
-        counted(summary.users as u64, "user"),
-        counted(summary.organizations as u64, "organization"),
-        counted(summary.buckets as u64, "bucket")
+        summary.users.of("user"),
+        summary.organizations.of("organization"),
+        summary.buckets.of("bucket")
     )?;
-    writeln!(
-        out,
-        "Tokens:    {} = {} plaintext + {} hashed + {} both + {} missing",
-        tokens.total, tokens.plaintext, tokens.hashed, tokens.both, tokens.missing
-    )?;
-    writeln!(
-        out,
-        "           {} operator, {} all-access, {} custom; {} inactive, {} orphaned",
-        tokens.operator, tokens.all_access, tokens.custom, tokens.inactive, tokens.orphaned
-    )?;
+    write_token_numbers(&summary.tokens, out)?;
     writeln!(out, "\nOperator tokens:")?;
-    if summary.operator_tokens.is_empty() {
-        return writeln!(out, "  none");
-    }
     for token in &summary.operator_tokens {
-        let usable = if token.usable { "usable" } else { "NOT usable" };
-        let storage = match token.storage {
-            Storage::Plaintext => "plaintext",
-            Storage::Hashed => "hashed",
-            Storage::Both => "plaintext and hashed",
-            Storage::Missing => "no token",
-        };
-        let text = format!(
-            "{}  {usable}, {storage}, of {}: {}",
-            token.id,
-            printable(token.user.as_deref().unwrap_or("a deleted user")),
-            printable(&token.description)
-        );
-        write_wrapped(out, "  ", 4, &text)?;
+        write_wrapped(out, "  ", 4, &operator_token_text(token))?;
     }
-    Ok(())
+    let tokens = &summary.operator_tokens;
+    match (tokens.hidden, tokens.len()) {
+        (false, 0) => writeln!(out, "  none"),
+        (false, _) => Ok(()),
+        (true, 0) => writeln!(out, "  unknown; damage hides records"),
+        (true, _) => writeln!(out, "  there may be more; damage hides records"),
+    }
 }
 
 fn write_restore(restore: &FullRestore, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nResult of influx restore --full:")?;
     let text = |answer| match answer {
-        Answer::Ok => "succeeds",
-        Answer::NeedsOperatorToken => {
+        Some(Answer::Ok) => "succeeds",
+        Some(Answer::NeedsOperatorToken) => {
             "succeeds with --operator-token and an operator token of this backup"
         }
-        Answer::Fails => "fails with 401 after replacing the metadata",
+        Some(Answer::Fails) => "fails with 401 after replacing the metadata",
+        None => "unknown, because damage hides tokens",
     };
     for (cli, answer) in [
         ("  influx CLI before 2.8.0: ", restore.cli_before_28),
         ("  influx CLI since 2.8.0:  ", restore.cli_28),
     ] {
         write_wrapped(out, cli, 27, text(answer))?;
+    }
+    if restore.deletes_shards.hidden {
+        let text = "which shards of the target server it deletes is unknown, because damage hides \
+                    the metadata of shards";
+        return write_wrapped(out, "", 2, text);
     }
     write_shards(&restore.deletes_shards, out)
 }

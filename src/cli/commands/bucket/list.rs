@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::incomplete::write_incomplete;
 use crate::cli::terminal::report::Human;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
@@ -21,7 +22,7 @@ pub struct ListArgs {}
 /// The errors of the operation, and an error when standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
-    let report = list(store.snapshot())?;
+    let report = list(store.snapshot(), store.inspect())?;
     drop(store);
     session.ui().warn(&report.skipped);
     session.ui().report(&report)?;
@@ -55,7 +56,8 @@ impl Human for Buckets {
                 bucket.kind,
             ]);
         }
-        table.write(out)
+        table.write(out)?;
+        write_incomplete(self.buckets.len(), self.buckets.hidden, "bucket", out)
     }
 }
 

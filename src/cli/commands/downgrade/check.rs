@@ -10,10 +10,10 @@ use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
-use crate::finding::counted;
 use crate::metadata::release_impact::Loss;
 use crate::ops::downgrade::check::{Outlook, check};
 use crate::ops::downgrade::sql_side::SqlBeside;
+use crate::ops::known::Number;
 
 /// Text after the long help.
 pub const CHECK_HELP: &str = "\
@@ -22,7 +22,7 @@ with 401, and it still does not work after the next upgrade. influxd downgrade
 does not list these tokens. This command lists them, and the commands to reach
 the older release, in order.
 
-Exit code 3 if any token would be lost.";
+Exit code 3 if any token would be lost, or if damage hides tokens.";
 
 /// Options of `downgrade check`.
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ pub fn run(args: CheckArgs, session: &Session) -> Result<Outcome> {
     drop(store);
     session.ui().warn(&skipped);
     session.ui().report(&outlook)?;
-    Ok(if outlook.lost.is_empty() {
+    Ok(if outlook.lost.has_none() {
         Outcome::Done
     } else {
         Outcome::No
@@ -69,14 +69,26 @@ impl Human for Outlook {
                 }
             }
         }
-        let kept = counted(self.kept, "token");
-        let lost = self.lost.len();
-        let lost = if lost == 0 {
-            String::from("none would be lost")
-        } else {
-            format!("{lost} would be LOST")
+        let kept = self.kept.of("token");
+        let lost = Number::new(self.lost.len() as u64, self.lost.hidden);
+        let lost = match lost {
+            Number {
+                readable: 0,
+                hidden: false,
+            } => String::from("none would be lost"),
+            Number {
+                readable: 0,
+                hidden: true,
+            } => String::from("how many would be lost is unknown"),
+            lost => format!("{lost} would be LOST"),
         };
-        writeln!(out, "InfluxDB {target} would accept {kept}; {lost}.")?;
+        if self.lost.hidden {
+            let text =
+                format!("Damage hides tokens: InfluxDB {target} would accept {kept}; {lost}.");
+            write_wrapped(out, "", 0, &text)?;
+        } else {
+            writeln!(out, "InfluxDB {target} would accept {kept}; {lost}.")?;
+        }
         write_losses("LOST", &self.lost, out)?;
         write_losses("With fewer permissions", &self.reduced, out)?;
         write_steps(&self.steps, out)?;

@@ -93,15 +93,21 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
 
 impl Recovery {
     fn sentence(&self) -> String {
-        let unmatched = self.counts.unmatched;
-
-        match &self.out {
-            None => format!(
-                "nothing to recover; {} ignored",
-                counted(unmatched, "unrelated token-like value")
+        let unmatched = &self.counts.unmatched;
+        let ignored = match unmatched.hidden {
+            true => format!(
+                "{} ignored, which may be of this store or not",
+                counted(unmatched.readable, "token-like value")
             ),
+            false => format!(
+                "{} ignored",
+                counted(unmatched.readable, "unrelated token-like value")
+            ),
+        };
+        match &self.out {
+            None => format!("nothing to recover; {ignored}{}", self.hidden()),
             Some(out) => format!(
-                "{} {} to {}{}; {} ignored{}",
+                "{} {} to {}{}; {ignored}{}{}",
                 if self.dry_run {
                     "would recover"
                 } else {
@@ -110,13 +116,22 @@ impl Recovery {
                 counted(self.recovered as u64, "token"),
                 printable(out),
                 if self.encrypted { ", encrypted" } else { "" },
-                counted(unmatched, "unrelated token-like value"),
+                self.hidden(),
                 if self.dry_run {
                     "; nothing was written"
                 } else {
                     ""
                 },
             ),
+        }
+    }
+}
+
+impl Recovery {
+    fn hidden(&self) -> &'static str {
+        match self.counts.incomplete.is_empty() {
+            true => "",
+            false => "; there may be more, because damage hides records",
         }
     }
 }

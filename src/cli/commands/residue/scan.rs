@@ -10,6 +10,7 @@ use crate::cli::commands::residue::missing::NotFound;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::Human;
+use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
 use crate::ops::residue::scan::{Counts, scan};
@@ -56,19 +57,36 @@ struct Report {
 impl Human for Report {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let counts = &self.counts;
-        writeln!(
-            out,
-            "{} {} still readable: {} of hashed tokens in this store, {} unrelated",
-            counted(counts.tokens, "plaintext token"),
-            if counts.tokens == 1 { "is" } else { "are" },
-            counts.matching,
-            counts.unmatched
-        )?;
-        if counts.matching > 0 {
+        let tokens = counted(counts.tokens, "plaintext token");
+        let are = if counts.tokens == 1 { "is" } else { "are" };
+        if counts.matching.hidden {
+            let matching = match counts.matching.readable {
+                0 => String::from("how many are of this store is unknown"),
+                _ => format!(
+                    "{} of this store, the others of unknown origin",
+                    counts.matching
+                ),
+            };
+            let text =
+                format!("{tokens} {are} still readable: {matching}, because damage hides records");
+            write_wrapped(out, "", 2, &text)?;
+        } else {
+            let of = match counts.damaged {
+                // Their records can't be read, so how they were stored is unknown.
+                true => "of tokens of this store",
+                false => "of hashed tokens in this store",
+            };
+            writeln!(
+                out,
+                "{tokens} {are} still readable: {} {of}, {} unrelated",
+                counts.matching, counts.unmatched
+            )?;
+        }
+        if counts.matching.readable > 0 {
             writeln!(
                 out,
                 "boltkey residue recover --out FILE recovers the {}",
-                counts.matching
+                counts.matching.readable
             )?;
         }
         self.missing.write(false, out)

@@ -95,7 +95,7 @@ impl ChangeCommand for CreateUser {
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Self::Confirmed> {
-        Ok((plan.user.name.clone(), plan.user.owns.clone()))
+        Ok((plan.user.name.clone(), plan.user.owns.readable.clone()))
     }
 
     fn apply(

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::incomplete::write_incomplete;
 use crate::cli::terminal::report::Human;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
@@ -21,7 +22,7 @@ pub struct ListArgs {}
 /// The errors of the operation, and an error when standard output can't be written.
 pub fn run(session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
-    let report = list(store.snapshot())?;
+    let report = list(store.snapshot(), store.inspect())?;
     drop(store);
     session.ui().warn(&report.skipped);
     session.ui().report(&report)?;
@@ -50,18 +51,26 @@ impl Human for Users {
                 .iter()
                 .map(|org| org.name.as_deref().unwrap_or("(deleted)"))
                 .collect();
-            if user.owns_instance {
+            if user.owns_instance == Some(true) {
                 owns.push("(the whole instance)");
+            }
+            if user.owns.hidden {
+                owns.push("(unknown)");
             }
             table.row([
                 &user.id.to_string(),
                 &user.name,
                 &user.status,
-                if user.has_password { "yes" } else { "no" },
+                match user.has_password {
+                    Some(true) => "yes",
+                    Some(false) => "no",
+                    None => "unknown",
+                },
                 &owns.join(", "),
                 &login(user),
             ]);
         }
-        table.write(out)
+        table.write(out)?;
+        write_incomplete(self.users.len(), self.users.hidden, "user", out)
     }
 }

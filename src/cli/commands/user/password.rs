@@ -116,7 +116,7 @@ impl ChangeCommand for SetPassword {
         Ok(Who {
             user: User {
                 // The plan contains the user after the change.
-                has_password: plan.replaced.is_some(),
+                has_password: Some(plan.replaced.is_some()),
                 signs_in: None,
                 because: None,
                 ..plan.user.clone()

@@ -71,7 +71,7 @@ impl Human for Report<'_> {
                  user"
             )?;
         }
-        if !self.user.has_password {
+        if self.user.has_password == Some(false) {
             writeln!(
                 out,
                 "the user has no password and can't sign in; boltkey user password sets one"
@@ -90,7 +90,7 @@ impl Human for Report<'_> {
             .iter()
             .filter_map(|org| org.name.as_deref())
             .collect();
-        if self.user.owns_instance {
+        if self.user.owns_instance == Some(true) {
             writeln!(out, "owner of the instance")?;
         }
         match orgs.is_empty() {
