@@ -1,3 +1,4 @@
 //! The commands of `bucket`.
 
+pub mod adopt;
 pub mod list;

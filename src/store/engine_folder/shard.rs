@@ -54,18 +54,20 @@ pub fn shard_times(
         for path in files(&shard.wal(engine))? {
             match name_in_wal(&path) {
                 Name::Points => {
-                    let mut torn = None;
+                    let mut reasons = Vec::new();
                     let found = read(&path, flaw, |file, length| {
                         let segment = wal_times(file, length, visit)?;
-                        torn = segment.torn;
+                        reasons.extend(segment.too_long.map(|(at, limit)| {
+                            format!("the entry at byte {at} was not read: it has {limit}")
+                        }));
+                        reasons.extend(segment.torn.map(|(at, why)| cut_off(at, &why)));
                         Ok(segment.times)
                     })?;
                     if let Some(found) = found {
                         found.add_to(&mut times);
                     }
-                    if let Some((at, why)) = torn {
-                        let reason =
-                            format!("read up to byte {at}: {why}; influxd cuts the file off there");
+                    for reason in reasons {
+                        let path = path.clone();
                         flaw(Flaw { path, reason });
                     }
                 }
@@ -75,6 +77,16 @@ pub fn shard_times(
         }
     }
     Ok(times)
+}
+
+/// The reason for a segment with an end that can't be read. influxd cuts that end off when it starts.
+/// But it has determined where it writes next before that, so it leaves a hole, and the next start
+/// ends at the hole.
+fn cut_off(at: u64, why: &str) -> String {
+    format!(
+        "read up to byte {at}: {why}; run truncate -s {at} FILE before influxd starts, or influxd \
+         may lose points that it writes to the shard next"
+    )
 }
 
 /// The paths in a folder, ascending.

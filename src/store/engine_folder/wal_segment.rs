@@ -14,7 +14,7 @@
 //!
 //! Source: `tsdb/engine/tsm1/wal.go` in influxdata/influxdb.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 
 use super::{KeyVisitor, Times, Unusable};
 
@@ -34,11 +34,15 @@ const MOST_UNPACKED: usize = 256 << 20;
 /// Bytes that are read at once.
 const BUFFER: usize = 64 << 10;
 
+const NOT_SNAPPY: &str = "an entry is not a Snappy block";
+
 /// What a segment contains.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct WalSegment {
     /// The times of its points, if it has any. Points that a later entry deletes count.
     pub times: Option<Times>,
+    /// Where the first entry begins that is longer than a limit, and the limit. influxd reads it.
+    pub too_long: Option<(u64, String)>,
     /// Where the first entry begins that can't be read, and why. influxd cuts the segment off there.
     pub torn: Option<(u64, String)>,
 }
@@ -48,7 +52,7 @@ pub struct WalSegment {
 /// # Errors
 /// When the file can't be read.
 pub fn wal_times(
-    file: &mut impl Read,
+    file: &mut (impl Read + Seek),
     length: u64,
     visit: &mut KeyVisitor<'_>,
 ) -> Result<WalSegment, Unusable> {
@@ -61,6 +65,9 @@ pub fn wal_times(
             Ok(entry) => {
                 if let Some(times) = entry.times {
                     times.add_to(&mut segment.times);
+                }
+                if let (Some(why), None) = (entry.too_long, &segment.too_long) {
+                    segment.too_long = Some((at, why));
                 }
                 at += HEAD + u64::from(entry.packed);
             }
@@ -75,10 +82,13 @@ pub fn wal_times(
 }
 
 /// An entry that was read.
+#[derive(Default)]
 struct Entry {
     /// The length of its block.
     packed: u32,
     times: Option<Times>,
+    /// The limit that the entry exceeds, so that its block was not read.
+    too_long: Option<String>,
 }
 
 /// Buffers for all entries of a segment.
@@ -92,7 +102,7 @@ impl Buffers {
     /// Reads an entry; `left` is the number of bytes up to the end of the file.
     fn read_entry(
         &mut self,
-        file: &mut impl Read,
+        file: &mut BufReader<impl Read + Seek>,
         left: u64,
         visit: &mut KeyVisitor<'_>,
     ) -> Result<Entry, Unusable> {
@@ -106,41 +116,49 @@ impl Buffers {
         if u64::from(packed) > left.saturating_sub(HEAD) {
             return Unusable::damaged("the last entry is incomplete");
         }
+        let mut entry = Entry {
+            packed,
+            ..Entry::default()
+        };
         if packed > MOST_PACKED {
-            return Unusable::damaged(format!(
-                "an entry has {packed} bytes, more than the limit of {MOST_PACKED}"
-            ));
+            file.seek_relative(i64::from(packed))?;
+            let limit = format!("{packed} bytes, more than the limit of {MOST_PACKED}");
+            entry.too_long = Some(limit);
+            return Ok(entry);
         }
         let block = usize::try_from(packed).unwrap_or(usize::MAX);
         self.packed.resize(block, 0);
         file.read_exact(&mut self.packed)?;
-        let unpacked = self.unpack()?;
-        let times = match kind {
-            WRITE => Some(times_of_write(unpacked, visit)?),
-            _ => None,
-        };
-        Ok(Entry { packed, times })
+        let length = self.unpacked_length()?;
+        if length > MOST_UNPACKED {
+            let limit = format!("{length} unpacked bytes, more than the limit of {MOST_UNPACKED}");
+            entry.too_long = Some(limit);
+            return Ok(entry);
+        }
+        let unpacked = self.unpack(length)?;
+        if kind == WRITE {
+            entry.times = Some(times_of_write(unpacked, visit)?);
+        }
+        Ok(entry)
     }
 
-    fn unpack(&mut self) -> Result<&[u8], Unusable> {
+    /// The length that the block says it has after unpacking, if that is possible.
+    fn unpacked_length(&self) -> Result<usize, Unusable> {
         /// Three bytes of a block repeat at most 64 bytes.
         const MOST_TIMES: usize = 32;
-        let not_snappy = |_| Unusable::Damaged("an entry is not a Snappy block".into());
-        let length = snap::raw::decompress_len(&self.packed).map_err(not_snappy)?;
-        if length > self.packed.len().saturating_mul(MOST_TIMES) {
-            return Unusable::damaged("an entry is not a Snappy block");
+        let most = self.packed.len().saturating_mul(MOST_TIMES);
+        match snap::raw::decompress_len(&self.packed) {
+            Ok(length) if length <= most => Ok(length),
+            _ => Unusable::damaged(NOT_SNAPPY),
         }
-        if length > MOST_UNPACKED {
-            return Unusable::damaged(format!(
-                "an entry has {length} bytes after unpacking, more than the limit of \
-                 {MOST_UNPACKED}"
-            ));
-        }
+    }
+
+    fn unpack(&mut self, length: usize) -> Result<&[u8], Unusable> {
         self.unpacked.resize(length, 0);
-        let length = snap::raw::Decoder::new()
-            .decompress(&self.packed, &mut self.unpacked)
-            .map_err(not_snappy)?;
-        Ok(self.unpacked.get(..length).unwrap_or_default())
+        match snap::raw::Decoder::new().decompress(&self.packed, &mut self.unpacked) {
+            Ok(length) => Ok(self.unpacked.get(..length).unwrap_or_default()),
+            Err(_) => Unusable::damaged(NOT_SNAPPY),
+        }
     }
 }
 
@@ -228,7 +246,7 @@ mod tests {
 
     fn read(file: &[u8]) -> (WalSegment, Vec<String>) {
         let mut keys = Vec::new();
-        let mut source = file;
+        let mut source = std::io::Cursor::new(file);
         let found = wal_times(&mut source, file.len() as u64, &mut |key| {
             keys.push(String::from_utf8_lossy(key).into_owned());
         });
@@ -258,7 +276,7 @@ mod tests {
             segment,
             WalSegment {
                 times: Some(times),
-                torn: None
+                ..WalSegment::default()
             }
         );
         assert_eq!(keys.len(), 6);
@@ -301,16 +319,12 @@ mod tests {
     #[test]
     fn what_is_not_valid_is_named() {
         let sound = write(1, "k", &[5]);
-        let mut long = vec![1];
-        long.extend((MOST_PACKED + 1).to_be_bytes());
-        long.resize((MOST_PACKED + 100) as usize, 0);
         // Five bytes that say that they unpack to 4 GiB.
         let bomb = [1, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x0f];
         for (file, expected) in [
             (entry(9, &sound), "unknown type 9"),
             (vec![0; 5000], "unknown type 0"),
             (vec![1, 0xff, 0xff, 0xff, 0xff], "incomplete"),
-            (long, "limit"),
             (bomb.to_vec(), "Snappy"),
             (vec![1, 0, 0, 0, 2, 0x20, 0xff], "Snappy"),
             (entry(1, &write(6, "k", &[5])), "invalid value"),
@@ -322,6 +336,23 @@ mod tests {
             let (at, why) = found.torn.unwrap();
             assert!(at == 0 && why.contains(expected), "{why}, not {expected}");
             assert_eq!(found.times, None);
+        }
+    }
+
+    #[test]
+    fn an_entry_over_the_limit_hides_only_itself() {
+        let sound = entry(1, &write(1, "k", &[5]));
+        let mut packed = vec![1];
+        packed.extend((MOST_PACKED + 1).to_be_bytes());
+        packed.resize(6 + MOST_PACKED as usize, 0);
+        let unpacked = entry(1, &vec![7; MOST_UNPACKED + 1]);
+        for long in [packed, unpacked] {
+            let file = [&sound[..], &long, &sound].concat();
+            let (found, keys) = read(&file);
+            let (at, limit) = found.too_long.unwrap();
+            assert_eq!((at, keys.len()), (sound.len() as u64, 2));
+            assert!(limit.contains("limit"), "{limit}");
+            assert_eq!((found.times, found.torn), (Some(Times::at(5)), None));
         }
     }
 }

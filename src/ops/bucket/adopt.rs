@@ -1,0 +1,603 @@
+//! `bucket adopt`: creates buckets for folders of the engine that the store does not know, under
+//! their old IDs, with shard groups for their shards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::new_records::{NewBucket, put_bucket, valid_bucket_name};
+use crate::metadata::shard_groups::{Groups, groups};
+use crate::metadata::tsm::{Data, Database, Highest, ShardGroup};
+use crate::metadata::{Catalog, Id, names, tsm, tsm_edit};
+use crate::ops::commit::proof::commit_and_prove;
+use crate::ops::commit::{SideFiles, all_decoded, known_schema};
+use crate::ops::files::engine_folder::{BucketContent, Flaws, read_bucket};
+use crate::ops::resolve::{By, must_be_free, org};
+use crate::ops::timestamp::Timestamp;
+use crate::ops::token_plan::new_id;
+use crate::store::engine_folder::{ShardFolder, shard_folders};
+use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
+
+/// Which buckets are adopted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Every bucket that the store does not know, except system buckets.
+    All,
+    /// These.
+    Ids(BTreeSet<Id>),
+}
+
+/// Options of an adoption.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which buckets.
+    pub which: Which,
+    /// Names for some of them. The others get the name `recovered-<ID>`.
+    pub names: BTreeMap<Id, String>,
+    /// The organization of the buckets; needed if there are several.
+    pub org: Option<By>,
+}
+
+/// What was read of an engine folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineFolder {
+    /// Its path.
+    pub path: PathBuf,
+    /// All its shards, by bucket.
+    pub shards: Vec<ShardFolder>,
+    /// The content of the buckets that may be adopted.
+    pub buckets: BTreeMap<Id, BucketContent>,
+    /// Files that were not read completely.
+    pub flaws: Flaws,
+}
+
+impl EngineFolder {
+    /// Lists the shards in the folder without reading them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such folder; the errors of [`shard_folders`].
+    pub fn list(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no engine folder at {}", path.display()),
+            )
+            .naming(path)
+            .with_hint("name it with --engine-path PATH"));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            shards: shard_folders(path)?,
+            ..Self::default()
+        })
+    }
+
+    /// The buckets of the folder that may be adopted: those that are asked for and not in `catalog`.
+    #[must_use]
+    pub fn candidates(&self, options: &Options, catalog: &Catalog) -> BTreeSet<Id> {
+        let names: BTreeSet<&str> = self.shards.iter().map(|s| s.bucket.as_str()).collect();
+        let ids = names.into_iter().filter_map(bucket_id);
+        ids.filter(|id| match &options.which {
+            Which::All => true,
+            Which::Ids(ids) => ids.contains(id),
+        })
+        .filter(|id| !catalog.buckets.contains_key(id))
+        .collect()
+    }
+
+    /// The number of shards of these buckets.
+    #[must_use]
+    pub fn shards_of(&self, buckets: &BTreeSet<Id>) -> u64 {
+        let all = self.shards.iter();
+        all.filter(|shard| bucket_id(&shard.bucket).is_some_and(|id| buckets.contains(&id)))
+            .count() as u64
+    }
+
+    /// Reads the content of these buckets. `done` is called with the number of shards after each.
+    ///
+    /// # Errors
+    /// When a folder can't be read, or the system denies access to a file.
+    pub fn read(&mut self, buckets: &BTreeSet<Id>, done: &dyn Fn(u64)) -> Result<()> {
+        let mut number = 0;
+        for id in buckets {
+            let shards = of_bucket(&self.shards, *id);
+            let content = read_bucket(&self.path, shards, &mut self.flaws, &mut || {
+                number += 1;
+                done(number);
+            })?;
+            self.buckets.insert(*id, content);
+        }
+        Ok(())
+    }
+
+    /// Checks that the folder contains the same shards as when it was read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] when it does not.
+    pub fn is_unchanged(&self) -> Result<()> {
+        if shard_folders(&self.path)? == self.shards {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "the shards in {} have changed since they were read",
+                self.path.display()
+            ),
+        )
+        .with_hint("make sure that influxd is stopped, and run the command again"))
+    }
+
+    /// The highest number of a shard; 0 without shards.
+    fn highest(&self) -> u64 {
+        let numbers = self.shards.iter().map(|shard| shard.shard);
+        numbers.max().unwrap_or_default()
+    }
+}
+
+/// The ID that is the name of a bucket's folder. influxd writes it in lower case.
+fn bucket_id(name: &str) -> Option<Id> {
+    let id: Id = name.parse().ok()?;
+    (id.to_string() == name).then_some(id)
+}
+
+fn of_bucket(shards: &[ShardFolder], id: Id) -> impl Iterator<Item = &ShardFolder> {
+    let name = id.to_string();
+    shards.iter().filter(move |shard| shard.bucket == name)
+}
+
+/// A bucket that is adopted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Adopted {
+    /// Its old ID.
+    pub id: Id,
+    /// Its new name.
+    pub name: String,
+    /// The numbers of its shards, by time.
+    pub shards: Vec<u64>,
+    /// Time of the first point, RFC 3339.
+    pub from: String,
+    /// Time of the last point, RFC 3339.
+    pub to: String,
+    /// Retention in seconds; 0 for unlimited.
+    pub retention_seconds: i64,
+    /// Seconds that a new shard group covers.
+    pub shard_group_duration_seconds: i64,
+    /// Shards without points that can be read. They are not in the metadata.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub empty: Vec<u64>,
+    /// Shards with points of the same time as points of an earlier shard.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlapping: Vec<u64>,
+    /// The shard groups.
+    #[serde(skip)]
+    pub groups: Vec<ShardGroup>,
+}
+
+/// A folder that is not adopted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Its name: the ID of a bucket, unless it is foreign.
+    pub id: String,
+    /// Why, without a full stop.
+    pub reason: String,
+}
+
+/// A planned adoption.
+pub struct Plan {
+    /// The changes to commit.
+    pub changes: ChangeSet,
+    /// The organization's ID and name; none if there is nothing to adopt.
+    pub org: Option<(Id, String)>,
+    /// The buckets, by ID.
+    pub adopted: Vec<Adopted>,
+    /// Folders that are not adopted, by name.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Plans the records and the time-series metadata. Reads nothing but the store.
+///
+/// # Errors
+/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that can't be edited
+/// * [`ErrorKind::NoSuchRecord`] when the engine folder has no shards of a bucket that is asked for
+/// * [`ErrorKind::Usage`] when the organization must be named
+/// * [`ErrorKind::Refused`] for a name that InfluxDB refuses, and when a bucket that is asked for
+///   can't be adopted
+pub fn plan(
+    snapshot: &dyn Snapshot,
+    options: &Options,
+    engine: &EngineFolder,
+    now: &Timestamp,
+) -> Result<Plan> {
+    known_schema(snapshot)?;
+    let catalog = Catalog::load(snapshot)?;
+    all_decoded(&catalog.skipped)?;
+    let old = snapshot.get(names::TSM_METADATA, names::TSM_METADATA_KEY)?;
+    let data = match &old {
+        Some(value) => tsm::decode(value).map_err(|_| tsm::undecodable())?,
+        None => Data::default(),
+    };
+    let scene = Scene {
+        options,
+        engine,
+        catalog: &catalog,
+        data: &data,
+    };
+    let (chosen, skipped) = scene.choose()?;
+    scene.named_exist(&chosen)?;
+    let mut plan = Plan {
+        changes: ChangeSet::default(),
+        org: None,
+        adopted: Vec::new(),
+        skipped,
+    };
+    if chosen.is_empty() {
+        return Ok(plan);
+    }
+    let org = org(&catalog, options.org.as_ref(), ErrorKind::Usage)?;
+    plan.org = Some((org.id, org.name.clone()));
+    let mut highest = data.highest().and(Highest {
+        group: 0,
+        shard: engine.highest(),
+    });
+    let mut databases = Vec::new();
+    let mut taken = BTreeSet::new();
+    for (id, content) in chosen {
+        let name = scene.name(id, org.id, &mut taken)?;
+        let known = data.databases.iter().find(|db| db.name == id.to_string());
+        let (bucket, database) = match known {
+            Some(known) => (scene.known(id, name, content, known), None),
+            None => {
+                let bucket = new(id, name, content, &mut highest);
+                let database = Some(bucket.groups.clone());
+                (bucket, database)
+            }
+        };
+        let record = NewBucket {
+            name: &bucket.name,
+            description: "",
+            system: false,
+            retention: bucket.retention_seconds.saturating_mul(SECOND),
+            shard_group_duration: bucket.shard_group_duration_seconds.saturating_mul(SECOND),
+        };
+        let mut made = put_bucket(&mut plan.changes, id, org.id, &record, &now.utc);
+        if let (Some(groups), Some(policy)) = (database, made.retention_policies.first_mut()) {
+            policy.shard_groups = groups;
+            databases.push(made);
+        }
+        plan.adopted.push(bucket);
+    }
+    let old = match old {
+        Some(value) => value,
+        None => tsm_edit::new_value(new_id::random_number()?, Vec::new(), Highest::default()),
+    };
+    let value = tsm_edit::with_databases(&old, &databases)
+        .and_then(|value| tsm_edit::raised(&value, highest))
+        .ok_or_else(tsm::undecodable)?;
+    plan.changes.create_bucket(names::TSM_METADATA);
+    let key = names::TSM_METADATA_KEY;
+    plan.changes.put(names::TSM_METADATA, key, &value);
+    Ok(plan)
+}
+
+const SECOND: i64 = 1_000_000_000;
+
+/// A bucket that neither the records nor the time-series metadata know. Its groups get the next
+/// numbers. Its retention is not known, so its points are kept.
+fn new(id: Id, name: String, content: &BucketContent, highest: &mut Highest) -> Adopted {
+    let Groups {
+        duration,
+        ranges,
+        overlapping,
+    } = groups(&content.shards, None);
+    let mut groups = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        highest.group = highest.group.saturating_add(1);
+        groups.push(range.group(highest.group));
+    }
+    let shards = groups.iter().flat_map(|group| &group.shards);
+    let shards = shards.map(|shard| shard.id).collect();
+    Adopted {
+        overlapping,
+        groups,
+        ..adopted(id, name, content, shards, (0, duration))
+    }
+}
+
+/// `shards` are its shards in the metadata; retention and duration are nanoseconds.
+fn adopted(
+    id: Id,
+    name: String,
+    content: &BucketContent,
+    shards: Vec<u64>,
+    (retention, duration): (i64, i64),
+) -> Adopted {
+    let first = content.shards.iter().map(|shard| shard.first).min();
+    let last = content.shards.iter().map(|shard| shard.last).max();
+    Adopted {
+        id,
+        name,
+        shards,
+        from: rfc3339(first),
+        to: rfc3339(last),
+        retention_seconds: retention / SECOND,
+        shard_group_duration_seconds: duration / SECOND,
+        empty: content.empty.clone(),
+        overlapping: Vec::new(),
+        groups: Vec::new(),
+    }
+}
+
+/// A time in nanoseconds as text.
+fn rfc3339(nanoseconds: Option<i64>) -> String {
+    let time = nanoseconds.map(|ns| jiff::Timestamp::from_nanosecond(i128::from(ns)));
+    time.and_then(Result::ok)
+        .map(|time| time.to_string())
+        .unwrap_or_default()
+}
+
+/// What the plan depends on.
+struct Scene<'a> {
+    options: &'a Options,
+    engine: &'a EngineFolder,
+    catalog: &'a Catalog,
+    data: &'a Data,
+}
+
+impl<'a> Scene<'a> {
+    /// The buckets to adopt, and the folders that are not adopted.
+    fn choose(&self) -> Result<(BTreeMap<Id, &'a BucketContent>, Vec<Skipped>)> {
+        let mut chosen = BTreeMap::new();
+        let mut skipped = Vec::new();
+        let mut skip = |id: String, reason: String| skipped.push(Skipped { id, reason });
+        match &self.options.which {
+            Which::Ids(ids) => {
+                for id in ids {
+                    match self.decide(*id)? {
+                        Decision::Adopt(content) => {
+                            chosen.insert(*id, content);
+                        }
+                        Decision::System(content, _) => {
+                            chosen.insert(*id, content);
+                        }
+                        Decision::Known(reason) => skip(id.to_string(), reason),
+                        Decision::Impossible(reason) => {
+                            return Err(Error::new(
+                                ErrorKind::Refused,
+                                format!("bucket {id} can't be adopted: {reason}"),
+                            ));
+                        }
+                    }
+                }
+            }
+            Which::All => {
+                let shards = self.engine.shards.iter();
+                let names: BTreeSet<&str> = shards.map(|shard| shard.bucket.as_str()).collect();
+                for name in names {
+                    let Some(id) = bucket_id(name) else {
+                        skip(name.into(), "its name is not the ID of a bucket".into());
+                        continue;
+                    };
+                    match self.decide(id)? {
+                        Decision::Adopt(content) => {
+                            chosen.insert(id, content);
+                        }
+                        Decision::System(_, name) => skip(
+                            id.to_string(),
+                            format!(
+                                "it was the bucket {name} of an organization; to adopt it, \
+                                     name its ID"
+                            ),
+                        ),
+                        Decision::Impossible(reason) => skip(id.to_string(), reason),
+                        Decision::Known(reason) => {
+                            let lacking = self.lacking(id);
+                            if !lacking.is_empty() {
+                                let lacking = listed(&lacking);
+                                skip(id.to_string(), format!("{reason}, but not its {lacking}"));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok((chosen, skipped))
+    }
+
+    fn decide(&self, id: Id) -> Result<Decision<'a>> {
+        if self.catalog.buckets.contains_key(&id) {
+            return Ok(Decision::Known("the store has this bucket".into()));
+        }
+        let mut shards = of_bucket(&self.engine.shards, id).peekable();
+        if shards.peek().is_none() {
+            return Err(self.no_such(id));
+        }
+        if let Some(reason) = shards.find_map(|shard| self.conflict(shard)) {
+            return Ok(Decision::Impossible(reason));
+        }
+        // A bucket that was in the store when the folder was read has no content.
+        let content = self.engine.buckets.get(&id).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Refused,
+                format!("bucket {id} was deleted from the store meanwhile"),
+            )
+            .with_hint("run the command again")
+        })?;
+        if content.shards.is_empty() {
+            let number = listed(&content.empty);
+            return Ok(Decision::Impossible(format!(
+                "no points can be read in {number}"
+            )));
+        }
+        Ok(match content.system {
+            Some(system) => Decision::System(content, system.name()),
+            None => Decision::Adopt(content),
+        })
+    }
+
+    /// Why the shard can't belong to its bucket: another one has the same number.
+    fn conflict(&self, shard: &ShardFolder) -> Option<String> {
+        let free = self
+            .data
+            .highest()
+            .shard
+            .max(self.engine.highest())
+            .saturating_add(1);
+        let cure = format!(
+            "rename its folders in data and wal to {free}, a number that is free, and run the \
+             command again"
+        );
+        let number = shard.shard;
+        let mut others = self.engine.shards.iter().filter(|other| {
+            other.shard == number
+                && (&other.bucket, &other.policy) != (&shard.bucket, &shard.policy)
+        });
+        if let Some(other) = others.next() {
+            return Some(format!(
+                "bucket {} has a shard {number} too, and influxd would take one for the other; \
+                 {cure}",
+                other.bucket
+            ));
+        }
+        // influxd also deletes the folders of shards in deleted groups.
+        let mut owners = self.data.databases.iter().filter(|database| {
+            let groups = database.retention_policies.iter();
+            let mut groups = groups.flat_map(|policy| &policy.shard_groups);
+            groups.any(|group| group.shards.iter().any(|known| known.id == number))
+        });
+        let owner = owners.find(|database| database.name != shard.bucket)?;
+        Some(format!(
+            "in the store, shard {number} belongs to bucket {}; {cure}",
+            owner.name
+        ))
+    }
+
+    /// The shards in the folder of a bucket that the metadata lack.
+    fn lacking(&self, id: Id) -> Vec<u64> {
+        let known = shards_of(self.data, id);
+        let shards = of_bucket(&self.engine.shards, id).map(|shard| shard.shard);
+        shards.filter(|shard| !known.contains(shard)).collect()
+    }
+
+    fn no_such(&self, id: Id) -> Error {
+        let shards = self.engine.shards.iter();
+        let ids: BTreeSet<Id> = shards
+            .filter_map(|shard| bucket_id(&shard.bucket))
+            .collect();
+        let unknown = ids
+            .iter()
+            .filter(|id| !self.catalog.buckets.contains_key(id));
+        let mut unknown: Vec<String> = unknown.map(Id::to_string).collect();
+        let hint = match unknown.len() {
+            0 => "the store knows all buckets of the folder".into(),
+            more @ 21.. => {
+                unknown.truncate(20);
+                format!("there are: {}, and {} more", unknown.join(", "), more - 20)
+            }
+            _ => format!("there are: {}", unknown.join(", ")),
+        };
+        Error::new(
+            ErrorKind::NoSuchRecord,
+            format!(
+                "{} has no shards of bucket {id}",
+                self.engine.path.display()
+            ),
+        )
+        .with_hint(hint)
+    }
+
+    /// Refuses a name for a bucket that is neither adopted nor in the store.
+    fn named_exist(&self, chosen: &BTreeMap<Id, &BucketContent>) -> Result<()> {
+        for id in self.options.names.keys() {
+            if !chosen.contains_key(id) && !self.catalog.buckets.contains_key(id) {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    format!("--name names bucket {id}, which is not adopted"),
+                )
+                .with_hint(format!("ask for it: boltkey bucket adopt {id}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of an adopted bucket. `taken` are those of the buckets before it.
+    fn name(&self, id: Id, org: Id, taken: &mut BTreeSet<String>) -> Result<String> {
+        let name = match self.options.names.get(&id) {
+            Some(name) => name.clone(),
+            None => format!("recovered-{id}"),
+        };
+        valid_bucket_name(&name).map_err(|why| Error::new(ErrorKind::Refused, why))?;
+        let hint = format!("choose another name with --name {id}=NAME");
+        must_be_free(&self.catalog.bucket_by_name(org, &name), &name, &hint)?;
+        if !taken.insert(name.clone()) {
+            let error = Error::new(
+                ErrorKind::Refused,
+                format!("two buckets would have the name {name:?}"),
+            );
+            return Err(error.with_hint(hint));
+        }
+        Ok(name)
+    }
+
+    /// A bucket without a record that the time-series metadata still know. They are not changed.
+    fn known(&self, id: Id, name: String, content: &BucketContent, known: &Database) -> Adopted {
+        let policy = known.retention_policies.first();
+        let times = policy.map_or((0, 0), |policy| {
+            (policy.duration, policy.shard_group_duration)
+        });
+        let shards = shards_of(self.data, id).into_iter().collect();
+        Adopted {
+            empty: self.lacking(id),
+            ..adopted(id, name, content, shards, times)
+        }
+    }
+}
+
+/// The shards of a bucket in the metadata, without those of deleted groups.
+fn shards_of(data: &Data, id: Id) -> BTreeSet<u64> {
+    let name = id.to_string();
+    let shards = data.shards().into_iter();
+    shards
+        .filter(|placed| placed.bucket == name)
+        .map(|placed| placed.shard)
+        .collect()
+}
+
+/// Whether a folder becomes a bucket.
+enum Decision<'a> {
+    Adopt(&'a BucketContent),
+    /// It was a system bucket of this name.
+    System(&'a BucketContent, &'static str),
+    Known(String),
+    Impossible(String),
+}
+
+/// Numbers of shards as text.
+#[must_use]
+pub fn listed(shards: &[u64]) -> String {
+    const MOST: usize = 10;
+    let word = if shards.len() == 1 { "shard" } else { "shards" };
+    let numbers: Vec<String> = shards.iter().take(MOST).map(u64::to_string).collect();
+    let numbers = numbers.join(", ");
+    match shards.len().saturating_sub(MOST) {
+        0 => format!("{word} {numbers}"),
+        more => format!("{word} {numbers} and {more} more"),
+    }
+}
+
+impl Plan {
+    /// Commits the change, then reads the file again to verify it.
+    ///
+    /// # Errors
+    /// When the change was certainly not committed.
+    pub fn apply(
+        &self,
+        store: &mut WritableStore,
+        side_files: &SideFiles<'_>,
+    ) -> Result<Committed> {
+        commit_and_prove(store, &self.changes, side_files, "the adoption")
+    }
+}
