@@ -216,6 +216,7 @@ fn shards_of_an_older_store_are_named() {
     let ran = setup(&scene, &database, &["--json"], "").code(0);
     ran.tells(&[
         "2 shards of an older store",
+        &format!("boltkey bucket adopt --all --db {} adds", text(&database)),
         "influxd.sqlite belongs to another store",
     ]);
     assert_eq!(
@@ -224,7 +225,8 @@ fn shards_of_an_older_store_are_named() {
     );
     let ran = setup(&scene, &scene.path("second.bolt"), &[], "").code(0);
     assert!(
-        ran.stdout.contains("  12 of bucket 00000000000000aa\n"),
+        ran.stdout
+            .contains("  bucket 00000000000000aa: shards 7, 12\nboltkey bucket adopt --all"),
         "{ran:?}"
     );
 }

@@ -13,7 +13,7 @@ use crate::metadata::tsm::{Data, Database, Highest, ShardGroup};
 use crate::metadata::{Catalog, Id, names, tsm, tsm_edit};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
-use crate::ops::files::engine_folder::{BucketContent, Flaws, read_bucket};
+use crate::ops::files::engine_folder::{BucketContent, Flaws, listed, read_bucket};
 use crate::ops::resolve::{By, must_be_free, org};
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
@@ -573,19 +573,6 @@ enum Decision<'a> {
     System(&'a BucketContent, &'static str),
     Known(String),
     Impossible(String),
-}
-
-/// Numbers of shards as text.
-#[must_use]
-pub fn listed(shards: &[u64]) -> String {
-    const MOST: usize = 10;
-    let word = if shards.len() == 1 { "shard" } else { "shards" };
-    let numbers: Vec<String> = shards.iter().take(MOST).map(u64::to_string).collect();
-    let numbers = numbers.join(", ");
-    match shards.len().saturating_sub(MOST) {
-        0 => format!("{word} {numbers}"),
-        more => format!("{word} {numbers} and {more} more"),
-    }
 }
 
 impl Plan {

@@ -30,6 +30,19 @@ fn placed(folder: &ShardFolder) -> Placed {
     }
 }
 
+/// Numbers of shards as text.
+#[must_use]
+pub fn listed(shards: &[u64]) -> String {
+    const MOST: usize = 10;
+    let word = if shards.len() == 1 { "shard" } else { "shards" };
+    let numbers: Vec<String> = shards.iter().take(MOST).map(u64::to_string).collect();
+    let numbers = numbers.join(", ");
+    match shards.len().saturating_sub(MOST) {
+        0 => format!("{word} {numbers}"),
+        more => format!("{word} {numbers} and {more} more"),
+    }
+}
+
 /// The content of a bucket's folders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BucketContent {

@@ -19,10 +19,9 @@ use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::{Catalog, Id};
-use crate::ops::bucket::adopt::{
-    Adopted, EngineFolder, Options, Plan, Skipped, Which, listed, plan,
-};
+use crate::ops::bucket::adopt::{Adopted, EngineFolder, Options, Plan, Skipped, Which, plan};
 use crate::ops::commit::SideFiles;
+use crate::ops::files::engine_folder::listed;
 use crate::ops::resolve::By;
 use crate::store::engine_folder::Flaw;
 use crate::store::{ChangeSet, Committed, WritableStore};
