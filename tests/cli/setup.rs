@@ -216,7 +216,6 @@ fn shards_of_an_older_store_are_named() {
     let ran = setup(&scene, &database, &["--json"], "").code(0);
     ran.tells(&[
         "2 shards of an older store",
-        &format!("boltkey bucket adopt --all --db {} adds", text(&database)),
         "influxd.sqlite belongs to another store",
     ]);
     assert_eq!(

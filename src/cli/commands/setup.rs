@@ -167,10 +167,9 @@ impl Scene<'_> {
             let number = self.options.shards.len() as u64;
             session.ui().warning(&format!(
                 "{} contains {} of an older store; they are kept but are not visible in the new \
-                 store, and their IDs are not reused; {} adds their buckets",
+                 store, and their IDs are not reused",
                 self.engine_path.display(),
-                counted(number, "shard"),
-                self.adopt()
+                counted(number, "shard")
             ));
         }
         if let Some(sqlite) = stranger_beside(self.target.path) {
