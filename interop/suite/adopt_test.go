@@ -385,3 +385,86 @@ func TestAdoptedBucketsShowTheirPoints(t *testing.T) {
 	}
 	t.Logf("cases: TestAdoptedBucketsShowTheirPoints %d", points)
 }
+
+// What the report says about a folder that influxd would not serve is true, and so is what it says
+// that helps: another number for a shard whose number is taken, a folder for a shard that has only a
+// write-ahead log. A retention policy may have any name.
+func TestAdviceOfAdoptionHelps(t *testing.T) {
+	t.Parallel()
+	e := &engine{dir: t.TempDir(), buckets: map[string]string{}}
+	s := start(t, server.V29, e.dir)
+	facts, err := s.Setup("2.9.1", "")
+	check(t, err)
+	for number, name := range []string{"alpha", "beta"} {
+		var bucket struct{ ID string }
+		check(t, s.Must(facts.Operator(), "POST", "/api/v2/buckets", map[string]any{"name": name, "orgID": facts.Orgs["acme"]}, &bucket))
+		e.buckets[name] = bucket.ID
+		e.write(t, s, facts.Operator(), name, name+" v=1 1700000000000000000", name+" v=2 1710000000000000000")
+		if have := len(shardsIn(t, e.dir)[bucket.ID]); have != 2 {
+			t.Fatalf("%d: %d shards", number, have)
+		}
+	}
+	stop(t, s)
+	lost(t, e.dir)
+	alpha, beta := shardsIn(t, e.dir)[e.buckets["alpha"]], shardsIn(t, e.dir)[e.buckets["beta"]]
+	// move renames a shard or a policy of beta in data and wal.
+	move := func(dir, bucket, from, to string) {
+		for _, part := range []string{"data", "wal"} {
+			folder := filepath.Join(dir, "engine", part, e.buckets[bucket])
+			check(t, os.Rename(filepath.Join(folder, from), filepath.Join(folder, to)))
+		}
+	}
+	shows := func(dir string, made setUp, want map[string]int) {
+		t.Helper()
+		s := start(t, server.V29, dir)
+		for name, number := range want {
+			status, csv, err := s.Query(made.Authorization.Token, made.Authorization.OrgID, `from(bucketID: "`+e.buckets[name]+`") |> range(start: 0)`)
+			check(t, err)
+			if have := strings.Count(string(csv), ","+name+"\r\n"); status != 200 || have != number || strings.Count(string(csv), ",v,") != number {
+				t.Errorf("%s: %d, not %d: %d %s", name, have, number, status, csv)
+			}
+		}
+		stop(t, s)
+	}
+
+	t.Run("a number is taken", func(t *testing.T) {
+		dir := copyOf(t, e.dir)
+		move(dir, "beta", fmt.Sprintf("autogen/%d", beta[0]), fmt.Sprintf("autogen/%d", alpha[0]))
+		made := setup(t, server.Bolt(dir))
+		adopted := adopt(t, dir, "--all")
+		if len(adopted.Adopted) != 0 || len(adopted.Skipped) != 2 {
+			t.Fatalf("%+v", adopted)
+		}
+		_, after, _ := strings.Cut(adopted.Skipped[0].Reason, "rename its folders in data and wal to ")
+		free, _, _ := strings.Cut(after, ",")
+		move(dir, "beta", fmt.Sprintf("autogen/%d", alpha[0]), "autogen/"+free)
+		if adopted := adopt(t, dir, "--all"); len(adopted.Adopted) != 2 || len(adopted.Skipped) != 0 {
+			t.Fatalf("%+v", adopted)
+		}
+		shows(dir, made, map[string]int{"alpha": 2, "beta": 2})
+	})
+	t.Run("only a write-ahead log", func(t *testing.T) {
+		dir := copyOf(t, e.dir)
+		check(t, os.RemoveAll(filepath.Join(dir, "engine", "data", e.buckets["alpha"], "autogen", fmt.Sprint(alpha[1]))))
+		made := setup(t, server.Bolt(dir))
+		adopted := adopt(t, dir, "--all")
+		if len(adopted.Adopted) != 2 || len(adopted.Unread) != 1 || !strings.Contains(adopted.Unread[0].Reason, "make this empty folder") {
+			t.Fatalf("%+v", adopted)
+		}
+		helped := copyOf(t, dir)
+		shows(dir, made, map[string]int{"alpha": 1, "beta": 2})
+		relative, err := filepath.Rel(dir, adopted.Unread[0].Path)
+		check(t, err)
+		check(t, os.Mkdir(filepath.Join(helped, relative), 0o700))
+		shows(helped, made, map[string]int{"alpha": 2, "beta": 2})
+	})
+	t.Run("another policy", func(t *testing.T) {
+		dir := copyOf(t, e.dir)
+		move(dir, "beta", "autogen", "old")
+		made := setup(t, server.Bolt(dir))
+		if adopted := adopt(t, dir, "--all"); len(adopted.Adopted) != 2 {
+			t.Fatalf("%+v", adopted)
+		}
+		shows(dir, made, map[string]int{"alpha": 2, "beta": 2})
+	})
+}

@@ -102,7 +102,8 @@ pub fn read_bucket<'f>(
         // influxd opens the shards that it finds in the folder data.
         if !shard.has_data && times.is_some() {
             let path = shard.data(engine);
-            let reason = "make this empty folder, because influxd opens the shard only then";
+            let reason = "make this empty folder, with the owner of the folder above; influxd opens the \
+                          shard only then";
             flaws.push(Flaw {
                 path,
                 reason: reason.into(),
