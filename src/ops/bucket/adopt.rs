@@ -249,7 +249,19 @@ pub fn plan(
         let name = scene.name(id, org.id, &mut taken)?;
         let known = data.databases.iter().find(|db| db.name == id.to_string());
         let (bucket, database) = match known {
-            Some(known) => (scene.known(id, name, content, known), None),
+            Some(known) => {
+                let lacking = scene.lacking(id);
+                if !lacking.is_empty() {
+                    let shards = listed(&lacking);
+                    let reason = format!(
+                        "{shards} is not added, because the store has other time-series metadata \
+                         of this bucket"
+                    );
+                    let id = id.to_string();
+                    plan.skipped.push(Skipped { id, reason });
+                }
+                (scene.known(id, name, content, known), None)
+            }
             None => {
                 let bucket = new(id, name, content, &mut highest);
                 let database = Some(bucket.groups.clone());
@@ -549,10 +561,7 @@ impl<'a> Scene<'a> {
             (policy.duration, policy.shard_group_duration)
         });
         let shards = shards_of(self.data, id).into_iter().collect();
-        Adopted {
-            empty: self.lacking(id),
-            ..adopted(id, name, content, shards, times)
-        }
+        adopted(id, name, content, shards, times)
     }
 }
 
@@ -586,5 +595,173 @@ impl Plan {
         side_files: &SideFiles<'_>,
     ) -> Result<Committed> {
         commit_and_prove(store, &self.changes, side_files, "the adoption")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Zoned;
+    use prost::Message;
+
+    use super::*;
+    use crate::metadata::new_records::put_org;
+    use crate::metadata::new_store;
+    use crate::metadata::shard_groups::ShardTimes;
+    use crate::store::{Commit, Model, Preview};
+
+    const HOUR: i64 = 3600 * SECOND;
+
+    fn id(number: u64) -> Id {
+        Id::new(number).unwrap()
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from(&Zoned::now())
+    }
+
+    /// A store with an organization and these time-series metadata.
+    fn store(data: Option<&Data>) -> Model {
+        let mut changes = new_store::changes(id(7), &now().utc);
+        put_org(&mut changes, id(1), "acme", &now().utc);
+        if let Some(data) = data {
+            let key = names::TSM_METADATA_KEY;
+            changes.put(names::TSM_METADATA, key, &data.encode_to_vec());
+        }
+        let mut model = Model::default();
+        model.commit(&changes, &[]).unwrap();
+        model
+    }
+
+    /// A folder with these shards, each with points of an hour of its own.
+    fn folder(shards: &[(u64, u64)]) -> EngineFolder {
+        let mut folder = EngineFolder::default();
+        for (bucket, shard) in shards {
+            folder.shards.push(ShardFolder {
+                bucket: id(*bucket).to_string(),
+                shard: *shard,
+                policy: "autogen".into(),
+                has_data: true,
+                has_wal: false,
+            });
+            let first = i64::try_from(*shard).unwrap() * HOUR;
+            let content = folder.buckets.entry(id(*bucket)).or_default();
+            content.shards.push(ShardTimes {
+                shard: *shard,
+                first,
+                last: first + 5,
+            });
+        }
+        folder
+    }
+
+    fn options(which: Which) -> Options {
+        Options {
+            which,
+            names: BTreeMap::new(),
+            org: None,
+        }
+    }
+
+    /// The plan, and the metadata after it.
+    fn planned(model: &Model, folder: &EngineFolder) -> (Plan, Option<Data>) {
+        let plan = plan(model, &options(Which::All), folder, &now()).unwrap();
+        let after = Preview::new(model, &plan.changes);
+        let data = tsm::load(&after).unwrap();
+        (plan, data)
+    }
+
+    #[test]
+    fn no_number_is_given_out_again() {
+        // Metadata of a server that no bucket has used, and none at all.
+        let data = Data {
+            index: 4,
+            max_shard_group_id: 50,
+            max_shard_id: 3,
+            ..Data::default()
+        };
+        for (data, first) in [(Some(&data), 51), (None, 1)] {
+            let model = store(data);
+            let mut folder = folder(&[(0xaa, 8), (0xaa, 9), (0xbb, 20)]);
+            // It is not adopted, but its number is in use.
+            folder.shards.push(ShardFolder {
+                bucket: "foreign".into(),
+                shard: 77,
+                policy: "autogen".into(),
+                has_data: true,
+                has_wal: true,
+            });
+            let (plan, after) = planned(&model, &folder);
+            let after = after.unwrap();
+            assert_eq!((plan.adopted.len(), plan.skipped.len()), (2, 1));
+            assert_eq!(after.max_shard_id, 77);
+            assert_eq!(after.max_shard_group_id, first + 2);
+            assert_eq!(after.index, if first == 1 { 3 } else { 6 });
+            let groups: Vec<(u64, u64)> = after
+                .databases
+                .iter()
+                .flat_map(|database| &database.retention_policies)
+                .flat_map(|policy| &policy.shard_groups)
+                .map(|group| (group.id, group.shards[0].id))
+                .collect();
+            assert_eq!(groups, [(first, 8), (first + 1, 9), (first + 2, 20)]);
+            let policy = &after.databases[0].retention_policies[0];
+            assert_eq!((policy.duration, policy.shard_group_duration), (0, HOUR));
+        }
+    }
+
+    /// Metadata of one bucket with one shard.
+    fn one(bucket: u64, shard: u64, deleted_at: i64) -> Data {
+        let mut database = tsm_edit::database(id(bucket), 90 * HOUR, HOUR);
+        database.retention_policies[0]
+            .shard_groups
+            .push(ShardGroup {
+                id: 1,
+                deleted_at,
+                shards: vec![tsm::Shard { id: shard }],
+                ..ShardGroup::default()
+            });
+        Data {
+            databases: vec![database],
+            ..Data::default()
+        }
+    }
+
+    #[test]
+    fn a_shard_of_a_deleted_group_is_not_adopted() {
+        for deleted_at in [0, 5] {
+            let model = store(Some(&one(0xcc, 8, deleted_at)));
+            let (plan, _) = planned(&model, &folder(&[(0xaa, 8), (0xbb, 9)]));
+            let reason = &plan.skipped[0].reason;
+            assert!(reason.contains("shard 8 belongs to bucket 00000000000000cc"));
+            assert!(reason.contains(" to 10, "), "{reason}");
+            assert_eq!(plan.adopted.len(), 1);
+        }
+    }
+
+    #[test]
+    fn metadata_that_lack_only_the_record_are_kept() {
+        let data = one(0xaa, 8, 0);
+        let (plan, after) = planned(&store(Some(&data)), &folder(&[(0xaa, 8), (0xaa, 9)]));
+        let after = after.unwrap();
+        assert_eq!(after.databases, data.databases);
+        assert_eq!((after.max_shard_id, after.index), (9, 0));
+        let adopted = &plan.adopted[0];
+        assert_eq!(adopted.shards, [8]);
+        assert!(plan.skipped[0].reason.starts_with("shard 9 is not added"));
+        let times = (
+            adopted.retention_seconds,
+            adopted.shard_group_duration_seconds,
+        );
+        assert_eq!(times, (90 * 3600, 3600));
+    }
+
+    #[test]
+    fn a_bucket_that_was_deleted_meanwhile_is_not_adopted() {
+        let mut folder = folder(&[(0xaa, 8)]);
+        folder.buckets.clear();
+        let refused = plan(&store(None), &options(Which::All), &folder, &now());
+        let refused = refused.err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::Refused);
+        assert!(refused.message().contains("meanwhile"), "{refused}");
     }
 }
