@@ -11,7 +11,7 @@ use crate::fixtures::fixture;
 use crate::hostile_files::Place;
 use crate::scene::{ONE, SEVERAL, Scene, is_sound, text};
 use crate::support::engine_folder::{
-    HOUR, SECOND, WEDNESDAY, folder, key, shard, sparse_tsm, tsm, wal_entry, wal_shard,
+    HOUR, SECOND, WEDNESDAY, folder, shard, sparse_tsm, wal_entry, wal_shard,
 };
 
 /// Folders of buckets that no fixture knows.
@@ -420,8 +420,6 @@ fn a_large_engine_folder_is_read_in_little_memory() {
     let hole = fs::File::create(torn.join("_00001.wal")).unwrap();
     hole.set_len(1 << 43).unwrap();
     fs::write(torn.join("_00002.wal"), [1, 0xff, 0xff, 0xff, 0xff]).unwrap();
-    let bomb = tsm(&key("k", (5, 9), u32::MAX));
-    fs::write(torn.with_file_name("bomb"), bomb).unwrap();
     let arguments = [
         "bucket",
         "adopt",

@@ -8,9 +8,9 @@ use boltkey::metadata::shard_groups::ShardTimes;
 use boltkey::metadata::{Id, names, password};
 use boltkey::ops::apply::{self, List, Secrets};
 use boltkey::ops::auth::create::Grants;
-use boltkey::ops::bucket::adopt::EngineFolder;
+use boltkey::ops::bucket::adoptable::{self, Which};
 use boltkey::ops::commit::SideFiles;
-use boltkey::ops::files::engine_folder::BucketContent;
+use boltkey::ops::files::engine_folder::{BucketContent, EngineFolder};
 use boltkey::ops::resolve::By;
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::new_token::Making;
@@ -212,8 +212,8 @@ impl Operation {
             }
             Self::OrgCreate => Planned::Org(org::create::plan(store, "works", &now)?),
             Self::BucketAdopt => {
-                let options = bucket::adopt::Options {
-                    which: bucket::adopt::Which::All,
+                let options = adoptable::Options {
+                    which: Which::All,
                     names: BTreeMap::new(),
                     org: Some(By::Name("acme".into())),
                 };

@@ -2,7 +2,6 @@
 //! their old IDs, with shard groups for their shards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -11,142 +10,14 @@ use crate::metadata::new_records::{NewBucket, put_bucket, valid_bucket_name};
 use crate::metadata::shard_groups::{Groups, groups};
 use crate::metadata::tsm::{Data, Database, Highest, ShardGroup};
 use crate::metadata::{Catalog, Id, names, tsm, tsm_edit};
+use crate::ops::bucket::adoptable::{Adoptable, Options, Skipped, shards_of};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
-use crate::ops::files::engine_folder::{BucketContent, Flaws, listed, read_bucket};
-use crate::ops::resolve::{By, must_be_free, org};
+use crate::ops::files::engine_folder::{BucketContent, EngineFolder, listed};
+use crate::ops::resolve::{must_be_free, org};
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
-use crate::store::engine_folder::{ShardFolder, shard_folders};
 use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
-
-/// Which buckets are adopted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
-    /// Every bucket that the store does not know, except system buckets.
-    All,
-    /// These.
-    Ids(BTreeSet<Id>),
-}
-
-/// Options of an adoption.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Which buckets.
-    pub which: Which,
-    /// Names for some of them. The others get the name `recovered-<ID>`.
-    pub names: BTreeMap<Id, String>,
-    /// The organization of the buckets; needed if there are several.
-    pub org: Option<By>,
-}
-
-/// What was read of an engine folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EngineFolder {
-    /// Its path.
-    pub path: PathBuf,
-    /// All its shards, by bucket.
-    pub shards: Vec<ShardFolder>,
-    /// The content of the buckets that may be adopted.
-    pub buckets: BTreeMap<Id, BucketContent>,
-    /// Files that were not read completely.
-    pub flaws: Flaws,
-}
-
-impl EngineFolder {
-    /// Lists the shards in the folder without reading them.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such folder; the errors of [`shard_folders`].
-    pub fn list(path: &Path) -> Result<Self> {
-        if !path.is_dir() {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("there is no engine folder at {}", path.display()),
-            )
-            .naming(path)
-            .with_hint("name it with --engine-path PATH"));
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            shards: shard_folders(path)?,
-            ..Self::default()
-        })
-    }
-
-    /// The buckets of the folder that may be adopted: those that are asked for and not in `catalog`.
-    #[must_use]
-    pub fn candidates(&self, options: &Options, catalog: &Catalog) -> BTreeSet<Id> {
-        let names: BTreeSet<&str> = self.shards.iter().map(|s| s.bucket.as_str()).collect();
-        let ids = names.into_iter().filter_map(bucket_id);
-        ids.filter(|id| match &options.which {
-            Which::All => true,
-            Which::Ids(ids) => ids.contains(id),
-        })
-        .filter(|id| !catalog.buckets.contains_key(id))
-        .collect()
-    }
-
-    /// The number of shards of these buckets.
-    #[must_use]
-    pub fn shards_of(&self, buckets: &BTreeSet<Id>) -> u64 {
-        let all = self.shards.iter();
-        all.filter(|shard| bucket_id(&shard.bucket).is_some_and(|id| buckets.contains(&id)))
-            .count() as u64
-    }
-
-    /// Reads the content of these buckets. `done` is called with the number of shards after each.
-    ///
-    /// # Errors
-    /// When a folder can't be read, or the system denies access to a file.
-    pub fn read(&mut self, buckets: &BTreeSet<Id>, done: &dyn Fn(u64)) -> Result<()> {
-        let mut number = 0;
-        for id in buckets {
-            let shards = of_bucket(&self.shards, *id);
-            let content = read_bucket(&self.path, shards, &mut self.flaws, &mut || {
-                number += 1;
-                done(number);
-            })?;
-            self.buckets.insert(*id, content);
-        }
-        Ok(())
-    }
-
-    /// Checks that the folder contains the same shards as when it was read.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Refused`] when it does not.
-    pub fn is_unchanged(&self) -> Result<()> {
-        if shard_folders(&self.path)? == self.shards {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "the shards in {} have changed since they were read",
-                self.path.display()
-            ),
-        )
-        .with_hint("make sure that influxd is stopped, and run the command again"))
-    }
-
-    /// The highest number of a shard; 0 without shards.
-    fn highest(&self) -> u64 {
-        let numbers = self.shards.iter().map(|shard| shard.shard);
-        numbers.max().unwrap_or_default()
-    }
-}
-
-/// The ID that is the name of a bucket's folder. influxd writes it in lower case.
-fn bucket_id(name: &str) -> Option<Id> {
-    let id: Id = name.parse().ok()?;
-    (id.to_string() == name).then_some(id)
-}
-
-fn of_bucket(shards: &[ShardFolder], id: Id) -> impl Iterator<Item = &ShardFolder> {
-    let name = id.to_string();
-    shards.iter().filter(move |shard| shard.bucket == name)
-}
 
 /// A bucket that is adopted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -175,15 +46,6 @@ pub struct Adopted {
     /// The shard groups.
     #[serde(skip)]
     pub groups: Vec<ShardGroup>,
-}
-
-/// A folder that is not adopted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// Its name: the ID of a bucket, unless it is foreign.
-    pub id: String,
-    /// Why, without a full stop.
-    pub reason: String,
 }
 
 /// A planned adoption.
@@ -220,14 +82,14 @@ pub fn plan(
         Some(value) => tsm::decode(value).map_err(|_| tsm::undecodable())?,
         None => Data::default(),
     };
-    let scene = Scene {
+    let facts = Adoptable {
         options,
         engine,
         catalog: &catalog,
         data: &data,
     };
-    let (chosen, skipped) = scene.choose()?;
-    scene.named_exist(&chosen)?;
+    let (chosen, skipped) = facts.choose()?;
+    facts.named_exist(&chosen)?;
     let mut plan = Plan {
         changes: ChangeSet::default(),
         org: None,
@@ -246,39 +108,19 @@ pub fn plan(
     let mut databases = Vec::new();
     let mut taken = BTreeSet::new();
     for (id, content) in chosen {
-        let name = scene.name(id, org.id, &mut taken)?;
+        let name = facts.name(id, org.id, &mut taken)?;
         let known = data.databases.iter().find(|db| db.name == id.to_string());
-        let (bucket, database) = match known {
+        let bucket = match known {
             Some(known) => {
-                let lacking = scene.lacking(id);
-                if !lacking.is_empty() {
-                    let shards = listed(&lacking);
-                    let reason = format!(
-                        "{shards} is not added, because the store has other time-series metadata \
-                         of this bucket"
-                    );
-                    let id = id.to_string();
-                    plan.skipped.push(Skipped { id, reason });
-                }
-                (scene.known(id, name, content, known), None)
+                plan.skipped.extend(facts.not_added(id));
+                facts.known(id, name, content, known)
             }
-            None => {
-                let bucket = new(id, name, content, &mut highest);
-                let database = Some(bucket.groups.clone());
-                (bucket, database)
-            }
+            None => new(id, name, content, &mut highest),
         };
-        let record = NewBucket {
-            name: &bucket.name,
-            description: "",
-            system: false,
-            retention: bucket.retention_seconds.saturating_mul(SECOND),
-            shard_group_duration: bucket.shard_group_duration_seconds.saturating_mul(SECOND),
-        };
-        let mut made = put_bucket(&mut plan.changes, id, org.id, &record, &now.utc);
-        if let (Some(groups), Some(policy)) = (database, made.retention_policies.first_mut()) {
-            policy.shard_groups = groups;
-            databases.push(made);
+        let mut database = put(&mut plan.changes, &bucket, org.id, now);
+        if let (None, Some(policy)) = (known, database.retention_policies.first_mut()) {
+            policy.shard_groups.clone_from(&bucket.groups);
+            databases.push(database);
         }
         plan.adopted.push(bucket);
     }
@@ -296,6 +138,18 @@ pub fn plan(
 }
 
 const SECOND: i64 = 1_000_000_000;
+
+/// Adds record and index entry of a bucket. Returns its time-series metadata without groups.
+fn put(changes: &mut ChangeSet, bucket: &Adopted, org: Id, now: &Timestamp) -> Database {
+    let record = NewBucket {
+        name: &bucket.name,
+        description: "",
+        system: false,
+        retention: bucket.retention_seconds.saturating_mul(SECOND),
+        shard_group_duration: bucket.shard_group_duration_seconds.saturating_mul(SECOND),
+    };
+    put_bucket(changes, bucket.id, org, &record, &now.utc)
+}
 
 /// A bucket that neither the records nor the time-series metadata know. Its groups get the next
 /// numbers. Its retention is not known, so its points are kept.
@@ -351,176 +205,7 @@ fn rfc3339(nanoseconds: Option<i64>) -> String {
         .unwrap_or_default()
 }
 
-/// What the plan depends on.
-struct Scene<'a> {
-    options: &'a Options,
-    engine: &'a EngineFolder,
-    catalog: &'a Catalog,
-    data: &'a Data,
-}
-
-impl<'a> Scene<'a> {
-    /// The buckets to adopt, and the folders that are not adopted.
-    fn choose(&self) -> Result<(BTreeMap<Id, &'a BucketContent>, Vec<Skipped>)> {
-        let mut chosen = BTreeMap::new();
-        let mut skipped = Vec::new();
-        let mut skip = |id: String, reason: String| skipped.push(Skipped { id, reason });
-        match &self.options.which {
-            Which::Ids(ids) => {
-                for id in ids {
-                    match self.decide(*id)? {
-                        Decision::Adopt(content) => {
-                            chosen.insert(*id, content);
-                        }
-                        Decision::System(content, _) => {
-                            chosen.insert(*id, content);
-                        }
-                        Decision::Known(reason) => skip(id.to_string(), reason),
-                        Decision::Impossible(reason) => {
-                            return Err(Error::new(
-                                ErrorKind::Refused,
-                                format!("bucket {id} can't be adopted: {reason}"),
-                            ));
-                        }
-                    }
-                }
-            }
-            Which::All => {
-                let shards = self.engine.shards.iter();
-                let names: BTreeSet<&str> = shards.map(|shard| shard.bucket.as_str()).collect();
-                for name in names {
-                    let Some(id) = bucket_id(name) else {
-                        skip(name.into(), "its name is not the ID of a bucket".into());
-                        continue;
-                    };
-                    match self.decide(id)? {
-                        Decision::Adopt(content) => {
-                            chosen.insert(id, content);
-                        }
-                        Decision::System(_, name) => skip(
-                            id.to_string(),
-                            format!(
-                                "it was the bucket {name} of an organization; to adopt it, \
-                                     name its ID"
-                            ),
-                        ),
-                        Decision::Impossible(reason) => skip(id.to_string(), reason),
-                        Decision::Known(reason) => {
-                            let lacking = self.lacking(id);
-                            if !lacking.is_empty() {
-                                let lacking = listed(&lacking);
-                                skip(id.to_string(), format!("{reason}, but not its {lacking}"));
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        Ok((chosen, skipped))
-    }
-
-    fn decide(&self, id: Id) -> Result<Decision<'a>> {
-        if self.catalog.buckets.contains_key(&id) {
-            return Ok(Decision::Known("the store has this bucket".into()));
-        }
-        let mut shards = of_bucket(&self.engine.shards, id).peekable();
-        if shards.peek().is_none() {
-            return Err(self.no_such(id));
-        }
-        if let Some(reason) = shards.find_map(|shard| self.conflict(shard)) {
-            return Ok(Decision::Impossible(reason));
-        }
-        // A bucket that was in the store when the folder was read has no content.
-        let content = self.engine.buckets.get(&id).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Refused,
-                format!("bucket {id} was deleted from the store meanwhile"),
-            )
-            .with_hint("run the command again")
-        })?;
-        if content.shards.is_empty() {
-            let number = listed(&content.empty);
-            return Ok(Decision::Impossible(format!(
-                "no points can be read in {number}"
-            )));
-        }
-        Ok(match content.system {
-            Some(system) => Decision::System(content, system.name()),
-            None => Decision::Adopt(content),
-        })
-    }
-
-    /// Why the shard can't belong to its bucket: another one has the same number.
-    fn conflict(&self, shard: &ShardFolder) -> Option<String> {
-        let free = self
-            .data
-            .highest()
-            .shard
-            .max(self.engine.highest())
-            .saturating_add(1);
-        let cure = format!(
-            "rename its folders in data and wal to {free}, a number that is free, and run the \
-             command again"
-        );
-        let number = shard.shard;
-        let mut others = self.engine.shards.iter().filter(|other| {
-            other.shard == number
-                && (&other.bucket, &other.policy) != (&shard.bucket, &shard.policy)
-        });
-        if let Some(other) = others.next() {
-            return Some(format!(
-                "bucket {} has a shard {number} too, and influxd would take one for the other; \
-                 {cure}",
-                other.bucket
-            ));
-        }
-        // influxd also deletes the folders of shards in deleted groups.
-        let mut owners = self.data.databases.iter().filter(|database| {
-            let groups = database.retention_policies.iter();
-            let mut groups = groups.flat_map(|policy| &policy.shard_groups);
-            groups.any(|group| group.shards.iter().any(|known| known.id == number))
-        });
-        let owner = owners.find(|database| database.name != shard.bucket)?;
-        Some(format!(
-            "in the store, shard {number} belongs to bucket {}; {cure}",
-            owner.name
-        ))
-    }
-
-    /// The shards in the folder of a bucket that the metadata lack.
-    fn lacking(&self, id: Id) -> Vec<u64> {
-        let known = shards_of(self.data, id);
-        let shards = of_bucket(&self.engine.shards, id).map(|shard| shard.shard);
-        shards.filter(|shard| !known.contains(shard)).collect()
-    }
-
-    fn no_such(&self, id: Id) -> Error {
-        let shards = self.engine.shards.iter();
-        let ids: BTreeSet<Id> = shards
-            .filter_map(|shard| bucket_id(&shard.bucket))
-            .collect();
-        let unknown = ids
-            .iter()
-            .filter(|id| !self.catalog.buckets.contains_key(id));
-        let mut unknown: Vec<String> = unknown.map(Id::to_string).collect();
-        let hint = match unknown.len() {
-            0 => "the store knows all buckets of the folder".into(),
-            more @ 21.. => {
-                unknown.truncate(20);
-                format!("there are: {}, and {} more", unknown.join(", "), more - 20)
-            }
-            _ => format!("there are: {}", unknown.join(", ")),
-        };
-        Error::new(
-            ErrorKind::NoSuchRecord,
-            format!(
-                "{} has no shards of bucket {id}",
-                self.engine.path.display()
-            ),
-        )
-        .with_hint(hint)
-    }
-
+impl Adoptable<'_> {
     /// Refuses a name for a bucket that is neither adopted nor in the store.
     fn named_exist(&self, chosen: &BTreeMap<Id, &BucketContent>) -> Result<()> {
         for id in self.options.names.keys() {
@@ -554,6 +239,17 @@ impl<'a> Scene<'a> {
         Ok(name)
     }
 
+    /// The shards of a bucket that its time-series metadata lack.
+    fn not_added(&self, id: Id) -> Option<Skipped> {
+        let lacking = self.lacking(id);
+        let reason = format!(
+            "{} is not added, because the store has time-series metadata of this bucket",
+            listed(&lacking)
+        );
+        let id = id.to_string();
+        (!lacking.is_empty()).then_some(Skipped { id, reason })
+    }
+
     /// A bucket without a record that the time-series metadata still know. They are not changed.
     fn known(&self, id: Id, name: String, content: &BucketContent, known: &Database) -> Adopted {
         let policy = known.retention_policies.first();
@@ -563,25 +259,6 @@ impl<'a> Scene<'a> {
         let shards = shards_of(self.data, id).into_iter().collect();
         adopted(id, name, content, shards, times)
     }
-}
-
-/// The shards of a bucket in the metadata, without those of deleted groups.
-fn shards_of(data: &Data, id: Id) -> BTreeSet<u64> {
-    let name = id.to_string();
-    let shards = data.shards().into_iter();
-    shards
-        .filter(|placed| placed.bucket == name)
-        .map(|placed| placed.shard)
-        .collect()
-}
-
-/// Whether a folder becomes a bucket.
-enum Decision<'a> {
-    Adopt(&'a BucketContent),
-    /// It was a system bucket of this name.
-    System(&'a BucketContent, &'static str),
-    Known(String),
-    Impossible(String),
 }
 
 impl Plan {
@@ -607,6 +284,8 @@ mod tests {
     use crate::metadata::new_records::put_org;
     use crate::metadata::new_store;
     use crate::metadata::shard_groups::ShardTimes;
+    use crate::ops::bucket::adoptable::Which;
+    use crate::store::engine_folder::ShardFolder;
     use crate::store::{Commit, Model, Preview};
 
     const HOUR: i64 = 3600 * SECOND;

@@ -4,9 +4,11 @@
 //! missing from the metadata, its number would be assigned again, and one bucket would read
 //! another's points.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Id;
 use crate::metadata::series_key::{BucketKind, SystemBucket};
 use crate::metadata::shard_groups::ShardTimes;
 use crate::metadata::tsm::Placed;
@@ -79,7 +81,7 @@ impl Flaws {
 ///
 /// # Errors
 /// As [`shard_times`].
-pub fn read_bucket<'f>(
+fn read_bucket<'f>(
     engine: &Path,
     shards: impl IntoIterator<Item = &'f ShardFolder>,
     flaws: &mut Flaws,
@@ -113,4 +115,115 @@ pub fn read_bucket<'f>(
     }
     content.system = kind.system();
     Ok(content)
+}
+
+/// What was read of an engine folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineFolder {
+    /// Its path.
+    pub path: PathBuf,
+    /// All its shards, by bucket.
+    pub shards: Vec<ShardFolder>,
+    /// The content of the buckets that may be adopted.
+    pub buckets: BTreeMap<Id, BucketContent>,
+    /// Files that were not read completely.
+    pub flaws: Flaws,
+}
+
+impl EngineFolder {
+    /// Lists the shards in the folder without reading them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such folder; the errors of [`shard_folders`].
+    pub fn list(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no engine folder at {}", path.display()),
+            )
+            .naming(path)
+            .with_hint("name it with --engine-path PATH"));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            shards: shard_folders(path)?,
+            ..Self::default()
+        })
+    }
+
+    /// The names of the buckets' folders, ascending.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.shards
+            .iter()
+            .map(|shard| shard.bucket.as_str())
+            .collect()
+    }
+
+    /// The shards in the folder of a bucket.
+    pub fn shards_in(&self, id: Id) -> impl Iterator<Item = &ShardFolder> {
+        of_bucket(&self.shards, id)
+    }
+
+    /// The number of shards of these buckets.
+    #[must_use]
+    pub fn shards_of(&self, buckets: &BTreeSet<Id>) -> u64 {
+        let all = self.shards.iter();
+        all.filter(|shard| bucket_id(&shard.bucket).is_some_and(|id| buckets.contains(&id)))
+            .count() as u64
+    }
+
+    /// Reads the content of these buckets. `done` is called with the number of shards after each.
+    ///
+    /// # Errors
+    /// When a folder can't be read, or the system denies access to a file.
+    pub fn read(&mut self, buckets: &BTreeSet<Id>, done: &dyn Fn(u64)) -> Result<()> {
+        let mut number = 0;
+        for id in buckets {
+            let shards = of_bucket(&self.shards, *id);
+            let content = read_bucket(&self.path, shards, &mut self.flaws, &mut || {
+                number += 1;
+                done(number);
+            })?;
+            self.buckets.insert(*id, content);
+        }
+        Ok(())
+    }
+
+    /// Checks that the folder contains the same shards as when it was read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] when it does not.
+    pub fn is_unchanged(&self) -> Result<()> {
+        if shard_folders(&self.path)? == self.shards {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "the shards in {} have changed since they were read",
+                self.path.display()
+            ),
+        )
+        .with_hint("make sure that influxd is stopped, and run the command again"))
+    }
+
+    /// The highest number of a shard; 0 without shards.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        let numbers = self.shards.iter().map(|shard| shard.shard);
+        numbers.max().unwrap_or_default()
+    }
+}
+
+/// The ID that is the name of a bucket's folder. influxd writes it in lower case.
+#[must_use]
+pub fn bucket_id(name: &str) -> Option<Id> {
+    let id: Id = name.parse().ok()?;
+    (id.to_string() == name).then_some(id)
+}
+
+fn of_bucket(shards: &[ShardFolder], id: Id) -> impl Iterator<Item = &ShardFolder> {
+    let name = id.to_string();
+    shards.iter().filter(move |shard| shard.bucket == name)
 }

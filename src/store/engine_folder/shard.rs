@@ -1,14 +1,18 @@
 //! The times in all files of a shard.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 
 use super::{KeyVisitor, ShardFolder, Times, Unusable, tsm_times, wal_times};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::open_regular;
+use crate::store::sparse::is_mostly_holes;
 
 /// Most files in a folder of a shard.
 const MOST_FILES: usize = 100_000;
+
+/// A segment up to this length may have holes. influxd begins a new one after 10 MiB.
+const SPARSE_SEGMENT: u64 = 1 << 20;
 
 /// Names that influxd gives to files and folders of a shard without points.
 const WITHOUT_POINTS: [&str; 3] = ["index", "fields.idx", "fields.idxl"];
@@ -39,8 +43,8 @@ pub fn shard_times(
         for path in files(&shard.data(engine))? {
             match name_in_data(&path) {
                 Name::Points => {
-                    if let Some(found) = read(&path, flaw, |file, length| {
-                        tsm_times(file, length, visit).map(Some)
+                    if let Some(found) = read(&path, flaw, |file, metadata| {
+                        tsm_times(file, metadata.len(), visit).map(Some)
                     })? {
                         found.add_to(&mut times);
                     }
@@ -55,8 +59,11 @@ pub fn shard_times(
             match name_in_wal(&path) {
                 Name::Points => {
                     let mut reasons = Vec::new();
-                    let found = read(&path, flaw, |file, length| {
-                        let segment = wal_times(file, length, visit)?;
+                    let found = read(&path, flaw, |file, metadata| {
+                        if is_mostly_holes(metadata, SPARSE_SEGMENT) {
+                            return Err(Unusable::Damaged("it consists of holes".into()));
+                        }
+                        let segment = wal_times(file, metadata.len(), visit)?;
                         reasons.extend(segment.too_long.map(|(at, limit)| {
                             format!("the entry at byte {at} was not read: it has {limit}")
                         }));
@@ -163,14 +170,11 @@ fn is_number(text: &str) -> bool {
 fn read(
     path: &Path,
     flaw: &mut dyn FnMut(Flaw),
-    read: impl FnOnce(&mut File, u64) -> Result<Option<Times>, Unusable>,
+    read: impl FnOnce(&mut File, &Metadata) -> Result<Option<Times>, Unusable>,
 ) -> Result<Option<Times>> {
-    let opened = open_regular(path).and_then(|file| {
-        let length = file.metadata()?.len();
-        Ok((file, length))
-    });
+    let opened = open_regular(path).and_then(|file| Ok((file.metadata()?, file)));
     let found = match opened {
-        Ok((mut file, length)) => read(&mut file, length),
+        Ok((metadata, mut file)) => read(&mut file, &metadata),
         Err(cause) => Err(Unusable::Io(cause)),
     };
     let reason = match found {

@@ -19,9 +19,10 @@ use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::{Catalog, Id};
-use crate::ops::bucket::adopt::{Adopted, EngineFolder, Options, Plan, Skipped, Which, plan};
+use crate::ops::bucket::adopt::{Adopted, Plan, plan};
+use crate::ops::bucket::adoptable::{Options, Skipped, Which};
 use crate::ops::commit::SideFiles;
-use crate::ops::files::engine_folder::listed;
+use crate::ops::files::engine_folder::{EngineFolder, listed};
 use crate::ops::resolve::By;
 use crate::store::engine_folder::Flaw;
 use crate::store::{ChangeSet, Committed, WritableStore};
@@ -29,8 +30,24 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Most buckets that the question lists.
 const MOST_ASKED: usize = 20;
 
+/// Text after the long help.
+const AFTER_HELP: &str = "\
+The engine folder contains the points of each bucket under the bucket's ID. influxd shows them only
+if its database has the bucket and the times of its shards. This command reads the times from the
+files and adds both, in one change. The engine folder does not change.
+
+EXAMPLES
+  Show what would be added:
+      boltkey bucket adopt --all --db influxd.bolt --dry-run
+  Make a lost influxd.bolt again, beside its engine folder:
+      boltkey setup --db influxd.bolt --username alice --org acme --bucket b
+      boltkey bucket adopt --all --db influxd.bolt
+  Add one bucket with a name:
+      boltkey bucket adopt ID --name ID=metrics --db influxd.bolt";
+
 /// Options of `bucket adopt`.
 #[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
 pub struct AdoptArgs {
     /// IDs of the buckets, 16 hex digits each: the names of their folders
     #[arg(value_name = "ID", required_unless_present = "all")]
@@ -111,7 +128,7 @@ impl ChangeCommand for AdoptBuckets {
         let store = session.open_metadata_at(database)?;
         let catalog = Catalog::load(store.snapshot())?;
         drop(store);
-        let buckets = self.engine.candidates(&self.options, &catalog);
+        let buckets = self.options.candidates(&self.engine, &catalog);
         let number = self.engine.shards_of(&buckets);
         let bar = Bar::items(session.ui(), "reading shards", number);
         self.engine.read(&buckets, &|done| bar.at(done))?;
@@ -291,7 +308,8 @@ impl Human for Report<'_> {
             writeln!(out, "\nNot adopted:")?;
         }
         for skipped in self.skipped {
-            let text = format!("{}: {}", printable(&skipped.id), skipped.reason);
+            let reason = printable(&skipped.reason);
+            let text = format!("{}: {reason}", printable(&skipped.id));
             write_wrapped(out, "  ", 4, &text)?;
         }
         self.write_unread(out)
@@ -353,7 +371,8 @@ impl Report<'_> {
         }
         writeln!(out, "\nFiles that were not read completely:")?;
         for Unread { path, reason } in &self.unread {
-            write_wrapped(out, "  ", 4, &format!("{}: {reason}", printable(path)))?;
+            let text = format!("{}: {}", printable(path), printable(reason));
+            write_wrapped(out, "  ", 4, &text)?;
         }
         if self.more_unread > 0 {
             writeln!(out, "  and {} more", self.more_unread)?;
