@@ -467,4 +467,38 @@ func TestAdviceOfAdoptionHelps(t *testing.T) {
 		}
 		shows(dir, made, map[string]int{"alpha": 2, "beta": 2})
 	})
+	t.Run("by way of redb", func(t *testing.T) {
+		dir := copyOf(t, e.dir)
+		store := filepath.Join(t.TempDir(), "store.redb")
+		made := setup(t, store, "--engine-path", filepath.Join(dir, "engine"))
+		var adopted adoption
+		answer(t, &adopted, []int{0}, "", "bucket", "adopt", "--all", "--yes", "--db", store, "--engine-path", filepath.Join(dir, "engine"))
+		if made.Database.Engine != "redb" || len(made.Shards) != 4 || len(adopted.Adopted) != 2 {
+			t.Fatalf("%+v %+v", made, adopted)
+		}
+		copied(t, "convert", store, server.Bolt(dir))
+		shows(dir, made, map[string]int{"alpha": 2, "beta": 2})
+	})
+	t.Run("a store in use", func(t *testing.T) {
+		dir := copyOf(t, e.dir)
+		s := start(t, server.V29, dir)
+		facts, err := s.Setup("2.9.1", "")
+		check(t, err)
+		check(t, s.Must(facts.Operator(), "POST", "/api/v2/write?org=acme&bucket=metrics", "alpha v=3 1700000000000000001", nil))
+		stop(t, s)
+		adopted := adopt(t, dir, "--all")
+		if len(adopted.Adopted) != 1 || len(adopted.Skipped) != 1 || !strings.Contains(adopted.Skipped[0].Reason, "in the store, shard 1 belongs to bucket "+facts.Buckets["metrics"]) {
+			t.Fatalf("%+v", adopted)
+		}
+		_, after, _ := strings.Cut(adopted.Skipped[0].Reason, "rename its folders in data and wal to ")
+		free, _, _ := strings.Cut(after, ",")
+		move(dir, "alpha", "autogen/1", "autogen/"+free)
+		if adopted := adopt(t, dir, "--all"); len(adopted.Adopted) != 1 || len(adopted.Skipped) != 0 {
+			t.Fatalf("%+v", adopted)
+		}
+		var made setUp
+		made.Authorization.Token, made.Authorization.OrgID = facts.Operator(), facts.Orgs["acme"]
+		// The new point is in the old folder.
+		shows(dir, made, map[string]int{"alpha": 3, "beta": 2})
+	})
 }

@@ -246,6 +246,7 @@ impl<'a> Adoptable<'a> {
                 self.engine.path.display()
             ),
         )
+        .naming(&self.engine.path)
         .with_hint(hint)
     }
 }

@@ -32,9 +32,10 @@ const MOST_ASKED: usize = 20;
 
 /// Text after the long help.
 const AFTER_HELP: &str = "\
-The engine folder contains the points of each bucket under the bucket's ID. influxd shows them only
-if its database has the bucket and the times of its shards. This command reads the times from the
-files and adds both, in one change. The engine folder does not change.
+The engine folder contains the points of each bucket under the bucket's ID.
+influxd shows them only if its database has the bucket and the times of its
+shards. This command reads the times from the files and adds both, in one
+change. The engine folder does not change.
 
 EXAMPLES
   Show what would be added:
@@ -93,7 +94,10 @@ pub fn run(args: AdoptArgs, session: &Session) -> Result<Outcome> {
     let path = args.engine_path.unwrap_or_else(beside);
     let command = AdoptBuckets {
         options,
-        engine: EngineFolder::list(&path)?,
+        engine: EngineFolder {
+            path,
+            ..EngineFolder::default()
+        },
     };
     change::run_on(command, session, &database)
 }
@@ -128,6 +132,7 @@ impl ChangeCommand for AdoptBuckets {
         let store = session.open_metadata_at(database)?;
         let catalog = Catalog::load(store.snapshot())?;
         drop(store);
+        self.engine = EngineFolder::list(&self.engine.path)?;
         let buckets = self.options.candidates(&self.engine, &catalog);
         let number = self.engine.shards_of(&buckets);
         let bar = Bar::items(session.ui(), "reading shards", number);
