@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, clippy::expect_used)] // test code
 
 use std::io;
+use std::io::Cursor;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -13,10 +14,13 @@ use boltkey::error::Error;
 use boltkey::finding::Severity;
 use boltkey::metadata::authenticate::{TokenIndexes, judge};
 use boltkey::metadata::residue::{Known, Scan};
+use boltkey::metadata::series_key::BucketKind;
+use boltkey::metadata::shard_groups::{ShardTimes, groups};
 use boltkey::metadata::{Authorization, Can, Catalog, TokenHash, check, names, tsm};
 use boltkey::ops::apply::{List, Secrets};
 use boltkey::secret::Token;
 use boltkey::store::bolt::Bolt;
+use boltkey::store::engine_folder::{tsm_times, wal_times};
 use boltkey::store::redb::Redb;
 use boltkey::store::{
     ChangeSet, Commit, CommitOutcome, Device, Inspect, MemoryFile, Model, Progress, Snapshot,
@@ -246,6 +250,66 @@ fn sound_redb() -> &'static Vec<u8> {
             .expect("a store can be made");
         file.content()
     })
+}
+
+/// Reads these bytes as a TSM file and as a segment of a write-ahead log: as they are, as the index of
+/// a TSM file, as one entry of a segment. Then takes them as times of shards: each shard is in its
+/// group, and groups overlap only if points do.
+pub fn engine(data: &[u8]) {
+    let header = [0x16, 0xd1, 0x16, 0xd1, 1];
+    let start = header.len() as u64 + 8;
+    let index = [&header[..], &[0; 8], data, &start.to_be_bytes()].concat();
+    for file in [data, &index] {
+        let mut kind = BucketKind::default();
+        let read = tsm_times(&mut Cursor::new(file), file.len() as u64, &mut |key| {
+            kind.add(key);
+        });
+        let _ = kind.system();
+        if let Ok(times) = read {
+            assert!(times.first <= times.last);
+        }
+    }
+    let packed = snap::raw::Encoder::new()
+        .compress_vec(data)
+        .expect("a block");
+    let length = u32::try_from(packed.len()).expect("a small input");
+    let entry = [&[1], &length.to_be_bytes()[..], &packed].concat();
+    for file in [data, &entry] {
+        let read = wal_times(&mut Cursor::new(file), file.len() as u64, &mut |_| ());
+        let segment = read.expect("memory can be read");
+        if let Some((at, _)) = segment.torn {
+            assert!(at < file.len() as u64);
+            // Cut off there, it is whole and has the same times.
+            let whole = &file[..usize::try_from(at).expect("inside")];
+            let read = wal_times(&mut Cursor::new(whole), at, &mut |_| ());
+            let again = read.expect("memory can be read");
+            assert_eq!((again.times, again.torn), (segment.times, None));
+        }
+    }
+    let numbers = data.chunks_exact(16).take(64).map(|chunk| {
+        let (one, other) = chunk.split_at(8);
+        let one = i64::from_be_bytes(one.try_into().expect("8 bytes"));
+        let other = i64::from_be_bytes(other.try_into().expect("8 bytes"));
+        (one.min(i64::MAX - 1), other.min(i64::MAX - 1))
+    });
+    let shards: Vec<ShardTimes> = (1..)
+        .zip(numbers)
+        .map(|(shard, (one, other))| ShardTimes {
+            shard,
+            first: one.min(other),
+            last: one.max(other),
+        })
+        .collect();
+    let found = groups(&shards, None);
+    for shard in &shards {
+        let mut ranges = found.ranges.iter();
+        let range = ranges
+            .find(|range| range.shard == shard.shard)
+            .expect("a group");
+        assert!(range.start <= shard.first && shard.last < range.end);
+    }
+    let mut pairs = found.ranges.iter().zip(found.ranges.iter().skip(1));
+    assert!(!found.overlapping.is_empty() || pairs.all(|(one, next)| one.end <= next.start));
 }
 
 /// Corrects the checksums of both meta pages.

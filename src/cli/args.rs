@@ -21,6 +21,9 @@ EXAMPLES
       boltkey auth create --db influxd.bolt --write-bucket ID --token-file F
   Create a new operator token when the old one is lost:
       boltkey recover operator --db influxd.bolt
+  Make a lost influxd.bolt again, with the buckets of the engine folder:
+      boltkey setup --db influxd.bolt --username alice --org acme --bucket b
+      boltkey bucket adopt --all --db influxd.bolt
   Recover tokens that influxd 2.9 hashed, from unused parts of the file:
       boltkey residue recover --db influxd.bolt --out recovered.json
   Show which tokens a downgrade to InfluxDB 2.7 would lose, and the steps:
@@ -113,7 +116,7 @@ pub enum Command {
     /// Manage organizations: list, create
     #[command(subcommand)]
     Org(commands::org::Command),
-    /// List buckets
+    /// Manage buckets: list, adopt from an engine folder
     #[command(subcommand)]
     Bucket(commands::bucket::Command),
     /// Create a new store with an initial user, organization, bucket and operator token

@@ -10,6 +10,7 @@ mod copy;
 pub mod device;
 mod either_engine;
 mod engine;
+pub mod engine_folder;
 mod file;
 mod gzip;
 mod holder;

@@ -49,6 +49,13 @@ fn longest(on_disk: u64) -> u64 {
     on_disk.saturating_mul(MOST_TIMES).max(ALWAYS_READ)
 }
 
+/// Whether a file is longer than `always_read` bytes and more than 16 times as long as what it has on
+/// disk.
+pub(super) fn is_mostly_holes(metadata: &Metadata, always_read: u64) -> bool {
+    let on_disk = metadata.blocks().saturating_mul(BLOCK);
+    metadata.len() > on_disk.saturating_mul(MOST_TIMES).max(always_read)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

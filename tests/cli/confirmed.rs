@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::fixtures::facts;
 use crate::scene::{ONE, SEVERAL, Scene, arguments, text};
+use crate::support::engine_folder::shard;
 use crate::terminal::{Terminal, controlling};
 
 /// Tokens in plaintext.
@@ -18,6 +19,9 @@ const LIVED: &str = "lived-2.9.1";
 
 /// A token of alice's in the store with several users and organizations.
 const READ_ALL: &str = "11af8a5123848000";
+
+/// A bucket that no store has.
+const OLD_BUCKET: &str = "00000000000000aa";
 
 /// How a person is asked, and what another run does meanwhile.
 struct Case {
@@ -227,6 +231,17 @@ const ASK: &[Case] = &[
         found: true,
     },
     Case {
+        command: "bucket adopt",
+        store: ONE,
+        answers: &[("until you set a retention. [y/N] ", "y")],
+        arguments: |scene, _| {
+            shard(&scene.path("engine"), OLD_BUCKET, 70, (0, 5));
+            words(&["bucket", "adopt", "--all"])
+        },
+        meanwhile: |scene, database| run(scene, database, &["bucket", "adopt", OLD_BUCKET]),
+        found: false,
+    },
+    Case {
         command: "apply",
         store: SEVERAL,
         answers: YES,
@@ -336,6 +351,18 @@ const ASK: &[Case] = &[
 
 /// What the other run leaves is alike in all numbers: other tokens, or other values of the same.
 const EXCHANGED: &[Case] = &[
+    Case {
+        command: "bucket adopt",
+        store: ONE,
+        answers: YES,
+        arguments: |scene, _| {
+            shard(&scene.path("engine"), OLD_BUCKET, 70, (0, 5));
+            words(&["bucket", "adopt", "--all"])
+        },
+        // A server has the engine folder, with another store.
+        meanwhile: |scene, _| shard(&scene.path("engine"), "00000000000000bb", 71, (0, 5)),
+        found: false,
+    },
     Case {
         command: "hash",
         store: PLAIN,

@@ -56,11 +56,16 @@ impl Place {
 
     /// Runs the program in the limited address space.
     pub fn run(&self, arguments: &[&str]) -> Output {
+        self.run_in(MEMORY, arguments)
+    }
+
+    /// Runs the program in an address space of this many KiB.
+    pub fn run_in(&self, memory: usize, arguments: &[&str]) -> Output {
         let inner = program(self.0.path(), &self.path("home"));
         let mut shell = Command::new("/bin/sh");
         shell
             .arg("-c")
-            .arg(format!("ulimit -v {MEMORY} && exec \"$0\" \"$@\""))
+            .arg(format!("ulimit -v {memory} && exec \"$0\" \"$@\""))
             .arg(inner.get_program())
             .args(arguments)
             .env_clear()

@@ -21,6 +21,7 @@ mod backup_export;
 mod backup_restore;
 mod backup_restore_tokens;
 mod backup_token;
+mod bucket_adopt;
 mod capture;
 mod confirmed;
 mod convert;

@@ -224,7 +224,8 @@ fn shards_of_an_older_store_are_named() {
     );
     let ran = setup(&scene, &scene.path("second.bolt"), &[], "").code(0);
     assert!(
-        ran.stdout.contains("  12 of bucket 00000000000000aa\n"),
+        ran.stdout
+            .contains("  bucket 00000000000000aa: shards 7, 12\nboltkey bucket adopt --all"),
         "{ran:?}"
     );
 }

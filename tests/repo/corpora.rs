@@ -45,6 +45,11 @@ fn config() {
 }
 
 #[test]
+fn engine() {
+    replay("engine", "engine", bodies::engine);
+}
+
+#[test]
 fn list() {
     replay("list", "list", bodies::list);
 }

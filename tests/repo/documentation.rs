@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::engine_folder::{HOUR, WEDNESDAY, shard, wal_shard};
 use crate::support::fixtures::{fixture, operator_token};
 use crate::support::program::BOLTKEY;
 
@@ -91,9 +92,21 @@ fn home() -> tempfile::TempDir {
     ] {
         fs::write(home.path().join(file), fixture(store)).unwrap();
     }
+    lost_store(&home.path().join("lost/engine"));
     let token = operator_token("upgraded-2.9.1");
     fs::write(home.path().join("operator.token"), token).unwrap();
     home
+}
+
+/// The engine folder of a server whose `influxd.bolt` is lost.
+fn lost_store(engine: &Path) {
+    let (first, bucket, second) = ("00000000000000aa", "00000000000000bb", "00000000000000cc");
+    let later = WEDNESDAY + 6 * 24 * HOUR;
+    shard(engine, first, 3, (WEDNESDAY, WEDNESDAY + HOUR));
+    shard(engine, first, 9, (later, later + 72 * HOUR));
+    shard(engine, bucket, 4, (WEDNESDAY, WEDNESDAY + HOUR));
+    let run = "runs,status=success,taskID=0c1a#!~#runID";
+    wal_shard(engine, second, 7, run, &[WEDNESDAY]);
 }
 
 fn root() -> &'static Path {

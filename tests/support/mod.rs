@@ -10,6 +10,7 @@
 
 pub mod bolt_image;
 pub mod device;
+pub mod engine_folder;
 pub mod fixtures;
 pub mod operations;
 pub mod program;

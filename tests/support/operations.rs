@@ -1,19 +1,25 @@
 //! The commands that change tokens, users and organizations, for tests that interrupt them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use boltkey::metadata::shard_groups::ShardTimes;
 use boltkey::metadata::{Id, names, password};
 use boltkey::ops::apply::{self, List, Secrets};
 use boltkey::ops::auth::create::Grants;
+use boltkey::ops::bucket::adoptable::{self, Which};
 use boltkey::ops::commit::SideFiles;
+use boltkey::ops::files::engine_folder::{BucketContent, EngineFolder};
 use boltkey::ops::resolve::By;
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::new_token::Making;
-use boltkey::ops::{auth, org, token_plan, user};
+use boltkey::ops::{auth, bucket, org, token_plan, user};
 use boltkey::secret::Token;
+use boltkey::store::engine_folder::ShardFolder;
 use boltkey::store::{Committed, Model, Snapshot, WritableStore};
 
+use super::engine_folder::HOUR;
 use super::store_image::{StoreImage, recovery};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +33,7 @@ pub enum Operation {
     UserPassword,
     UserDelete,
     OrgCreate,
+    BucketAdopt,
     Apply,
 }
 
@@ -38,12 +45,13 @@ pub const OF_TOKENS: [Operation; 4] = [
     Operation::Delete,
 ];
 
-/// Those that are about users, organizations, and lists of everything.
-pub const OF_PEOPLE: [Operation; 5] = [
+/// Those that are about users, organizations, their buckets, and lists of everything.
+pub const OF_PEOPLE: [Operation; 6] = [
     Operation::UserCreate,
     Operation::UserPassword,
     Operation::UserDelete,
     Operation::OrgCreate,
+    Operation::BucketAdopt,
     Operation::Apply,
 ];
 
@@ -56,6 +64,7 @@ pub enum Planned {
     Password(user::password::Plan),
     UserDeletion(user::delete::Plan),
     Org(org::create::Plan),
+    Buckets(bucket::adopt::Plan),
     List(apply::Plan),
 }
 
@@ -79,6 +88,33 @@ user = "alice"
 permissions = ["write:buckets/metrics", "read:tasks"]
 tokenFile = "known"
 "#;
+
+/// An engine folder with two buckets of 200 shards of a day each.
+fn engine_folder() -> EngineFolder {
+    let mut folder = EngineFolder::default();
+    for bucket in [0xaa, 0xbb] {
+        let id = Id::new(bucket).unwrap();
+        let mut content = BucketContent::default();
+        for day in 0..200 {
+            let number = bucket * 1000 + day;
+            folder.shards.push(ShardFolder {
+                bucket: id.to_string(),
+                shard: number,
+                policy: "autogen".into(),
+                has_data: true,
+                has_wal: false,
+            });
+            let time = i64::try_from(day).unwrap() * 24 * HOUR;
+            content.shards.push(ShardTimes {
+                shard: number,
+                first: time,
+                last: time + HOUR,
+            });
+        }
+        folder.buckets.insert(id, content);
+    }
+    folder
+}
 
 /// A password as InfluxDB keeps it. To hash one takes a tenth of a second, which is longer than all
 /// the rest of a change, so it is done once.
@@ -175,6 +211,19 @@ impl Operation {
                 Planned::UserDeletion(user::delete::plan(store, &By::Name("alice".into()))?)
             }
             Self::OrgCreate => Planned::Org(org::create::plan(store, "works", &now)?),
+            Self::BucketAdopt => {
+                let options = adoptable::Options {
+                    which: Which::All,
+                    names: BTreeMap::new(),
+                    org: Some(By::Name("acme".into())),
+                };
+                Planned::Buckets(bucket::adopt::plan(
+                    store,
+                    &options,
+                    &engine_folder(),
+                    &now,
+                )?)
+            }
             Self::Apply => {
                 let list = List::read(LIST, "list", &mut Files)?;
                 let options = apply::Options {
@@ -229,6 +278,7 @@ impl Planned {
             Self::Password(plan) => plan.apply(store, side_files),
             Self::UserDeletion(plan) => plan.apply(store, side_files),
             Self::Org(plan) => plan.apply(store, side_files),
+            Self::Buckets(plan) => plan.apply(store, side_files),
             Self::List(plan) => plan.apply(store, side_files),
         }
     }

@@ -1,5 +1,6 @@
 //! `boltkey setup`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ use crate::finding::counted;
 use crate::metadata::tsm::Placed;
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::files::engine_folder;
+use crate::ops::files::engine_folder::listed;
 use crate::ops::files::one_set::stranger_beside;
 use crate::ops::setup::{Options, Plan, Target, could_be_made, plan};
 use crate::ops::timestamp::Timestamp;
@@ -150,6 +152,16 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// The command that makes the shards visible.
+    fn adopt(&self) -> String {
+        let db = self.target.path.display();
+        let engine = match self.target.path.with_file_name("engine") == self.engine_path {
+            true => String::new(),
+            false => format!(" --engine-path {}", self.engine_path.display()),
+        };
+        format!("boltkey bucket adopt --all --db {db}{engine}")
+    }
+
     fn tell(&self, session: &Session) {
         if !self.options.shards.is_empty() {
             let number = self.options.shards.len() as u64;
@@ -194,6 +206,7 @@ impl Scene<'_> {
                 kept: storage_text(planned),
                 source: of.source,
                 options: self.options,
+                adopt: self.adopt(),
             })
         })?
     }
@@ -218,6 +231,8 @@ struct Report<'a> {
     source: Source,
     #[serde(skip)]
     options: &'a Options,
+    #[serde(skip)]
+    adopt: String,
 }
 
 #[derive(Serialize)]
@@ -271,9 +286,15 @@ impl Human for Report<'_> {
         writeln!(out, "Storage:      {}", self.kept)?;
         if !self.shards.is_empty() {
             writeln!(out, "\nShards of an older store, kept unchanged:")?;
+            let mut buckets: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
             for Shard { shard, bucket } in &self.shards {
-                writeln!(out, "  {shard} of bucket {}", printable(bucket))?;
+                buckets.entry(*bucket).or_default().push(*shard);
             }
+            for (bucket, shards) in buckets {
+                writeln!(out, "  bucket {}: {}", printable(bucket), listed(&shards))?;
+            }
+            let text = format!("{} adds these buckets", printable(&self.adopt));
+            write_wrapped(out, "", 0, &text)?;
         }
         Ok(())
     }

@@ -24,6 +24,12 @@ impl Bar {
         Self::of(ui, doing, None, "{msg} {bytes}, {bytes_per_sec}")
     }
 
+    /// A bar that counts items up to `total`.
+    #[must_use]
+    pub fn items(ui: &Ui, doing: &'static str, total: u64) -> Self {
+        Self::of(ui, doing, Some(total), "{msg} {pos} of {len}, {elapsed}")
+    }
+
     /// A spinner for work without measurable progress.
     #[must_use]
     pub fn working(ui: &Ui, doing: &'static str) -> Self {
@@ -49,7 +55,7 @@ impl Bar {
         Self(bar)
     }
 
-    /// Sets the number of bytes done.
+    /// Sets the number of bytes or items done.
     pub fn at(&self, done: u64) {
         self.0
             .set_position(done.min(self.0.length().unwrap_or(done)));

@@ -1,3 +1,5 @@
 //! The commands of `bucket`.
 
+pub mod adopt;
+pub mod adoptable;
 pub mod list;

@@ -1,95 +1,229 @@
-//! The engine folder of influxd, and the shards in it.
+//! The shards in the engine folder of influxd, by bucket.
 //!
 //! influxd assigns the number after the highest in its metadata. If a shard in the folder is
 //! missing from the metadata, its number would be assigned again, and one bucket would read
 //! another's points.
 
-use std::path::Path;
-use std::{fs, io};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use crate::error::{IoContext, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Id;
+use crate::metadata::series_key::{BucketKind, SystemBucket};
+use crate::metadata::shard_groups::ShardTimes;
 use crate::metadata::tsm::Placed;
+use crate::store::engine_folder::{Flaw, ShardFolder, shard_folders, shard_times};
 
-/// The folders with shards: data files, and the write-ahead log.
-const PARTS: [&str; 2] = ["data", "wal"];
-
-/// The folder of a bucket's series file, beside its retention policies.
-const SERIES: &str = "_series";
-
-/// The shards in an engine folder (`data/<bucket>/autogen/<shard>`), ascending, without duplicates.
-/// Empty if the folder does not exist.
+/// The shards in an engine folder, ascending, without duplicates. Empty if the folder does not exist.
 ///
 /// # Errors
-/// When a folder can't be read.
+/// As [`shard_folders`].
 pub fn shards(engine: &Path) -> Result<Vec<Placed>> {
-    let mut found = Vec::new();
-    for part in PARTS {
-        for bucket in folders(&engine.join(part))? {
-            let path = engine.join(part).join(&bucket);
-            for policy in folders(&path)? {
-                // It belongs to the whole bucket, and its folders have numbers as names too.
-                if policy == SERIES {
-                    continue;
-                }
-                for name in folders(&path.join(&policy))? {
-                    let digits = name.bytes().all(|byte| byte.is_ascii_digit());
-                    if let (true, Ok(shard)) = (digits && !name.starts_with('0'), name.parse()) {
-                        found.push(Placed {
-                            shard,
-                            bucket: bucket.clone(),
-                        });
-                    }
-                }
-            }
-        }
-    }
+    let mut found: Vec<Placed> = shard_folders(engine)?.iter().map(placed).collect();
     found.sort();
     found.dedup();
     Ok(found)
 }
 
-/// The names of the folders in a folder. Names that are not UTF-8 are skipped: influxd uses none.
-fn folders(path: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(path) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.at("read", path)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.at("read", path)?;
-        // Links are followed: points may be on another disk.
-        if let (true, Ok(name)) = (entry.path().is_dir(), entry.file_name().into_string()) {
-            names.push(name);
-        }
+fn placed(folder: &ShardFolder) -> Placed {
+    Placed {
+        shard: folder.shard,
+        bucket: folder.bucket.clone(),
     }
-    Ok(names)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_are_found_where_influxd_puts_them() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(shards(&folder.path().join("engine")).unwrap().is_empty());
-        for path in [
-            "data/b1/autogen/7",
-            "data/b1/_series/00",
-            "data/b1/_series/11",
-            "data/b1/autogen/08",
-            "data/b1/autogen/x",
-            "data/b1/autogen/99999999999999999999",
-            "data/b2/autogen/+3",
-            "data/b2/autogen/12",
-            "wal/b2/autogen/12",
-            "wal/b2/autogen/13",
-        ] {
-            fs::create_dir_all(folder.path().join(path)).unwrap();
-        }
-        fs::write(folder.path().join("data/b2/autogen/5"), "a file").unwrap();
-        let found = shards(folder.path()).unwrap();
-        let found: Vec<_> = found.iter().map(|p| (p.shard, p.bucket.as_str())).collect();
-        assert_eq!(found, [(7, "b1"), (12, "b2"), (13, "b2")]);
+/// Numbers of shards as text.
+#[must_use]
+pub fn listed(shards: &[u64]) -> String {
+    const MOST: usize = 10;
+    let word = if shards.len() == 1 { "shard" } else { "shards" };
+    let numbers: Vec<String> = shards.iter().take(MOST).map(u64::to_string).collect();
+    let numbers = numbers.join(", ");
+    match shards.len().saturating_sub(MOST) {
+        0 => format!("{word} {numbers}"),
+        more => format!("{word} {numbers} and {more} more"),
     }
+}
+
+/// The content of a bucket's folders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BucketContent {
+    /// The shards with points.
+    pub shards: Vec<ShardTimes>,
+    /// The shards without points that can be read, ascending.
+    pub empty: Vec<u64>,
+    /// The system bucket that these were the points of.
+    pub system: Option<SystemBucket>,
+}
+
+/// Files that were not read completely. The first ones are listed, the others only counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flaws {
+    /// The first ones.
+    pub listed: Vec<Flaw>,
+    /// The number of the others.
+    pub more: u64,
+}
+
+impl Flaws {
+    const MOST: usize = 100;
+
+    fn push(&mut self, flaw: Flaw) {
+        if self.listed.len() < Self::MOST {
+            self.listed.push(flaw);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// Reads the shards of one bucket. `done` is called after each.
+///
+/// # Errors
+/// As [`shard_times`].
+fn read_bucket<'f>(
+    engine: &Path,
+    shards: impl IntoIterator<Item = &'f ShardFolder>,
+    flaws: &mut Flaws,
+    done: &mut dyn FnMut(),
+) -> Result<BucketContent> {
+    let mut content = BucketContent::default();
+    let mut kind = BucketKind::default();
+    for shard in shards {
+        let times = shard_times(engine, shard, &mut |key| kind.add(key), &mut |flaw| {
+            flaws.push(flaw);
+        })?;
+        match times {
+            Some(times) => content.shards.push(ShardTimes {
+                shard: shard.shard,
+                first: times.first,
+                last: times.last,
+            }),
+            None => content.empty.push(shard.shard),
+        }
+        // influxd opens the shards that it finds in the folder data.
+        if !shard.has_data && times.is_some() {
+            let path = shard.data(engine);
+            let reason = "make this empty folder, with the owner of the folder above; influxd opens the \
+                          shard only then";
+            flaws.push(Flaw {
+                path,
+                reason: reason.into(),
+            });
+        }
+        done();
+    }
+    content.system = kind.system();
+    Ok(content)
+}
+
+/// What was read of an engine folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineFolder {
+    /// Its path.
+    pub path: PathBuf,
+    /// All its shards, by bucket.
+    pub shards: Vec<ShardFolder>,
+    /// The content of the buckets that may be adopted.
+    pub buckets: BTreeMap<Id, BucketContent>,
+    /// Files that were not read completely.
+    pub flaws: Flaws,
+}
+
+impl EngineFolder {
+    /// Lists the shards in the folder without reading them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such folder; the errors of [`shard_folders`].
+    pub fn list(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no engine folder at {}", path.display()),
+            )
+            .naming(path)
+            .with_hint("name it with --engine-path PATH"));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            shards: shard_folders(path)?,
+            ..Self::default()
+        })
+    }
+
+    /// The names of the buckets' folders, ascending.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.shards
+            .iter()
+            .map(|shard| shard.bucket.as_str())
+            .collect()
+    }
+
+    /// The shards in the folder of a bucket.
+    pub fn shards_in(&self, id: Id) -> impl Iterator<Item = &ShardFolder> {
+        of_bucket(&self.shards, id)
+    }
+
+    /// The number of shards of these buckets.
+    #[must_use]
+    pub fn shards_of(&self, buckets: &BTreeSet<Id>) -> u64 {
+        let all = self.shards.iter();
+        all.filter(|shard| bucket_id(&shard.bucket).is_some_and(|id| buckets.contains(&id)))
+            .count() as u64
+    }
+
+    /// Reads the content of these buckets. `done` is called with the number of shards after each.
+    ///
+    /// # Errors
+    /// When a folder can't be read, or the system denies access to a file.
+    pub fn read(&mut self, buckets: &BTreeSet<Id>, done: &dyn Fn(u64)) -> Result<()> {
+        let mut number = 0;
+        for id in buckets {
+            let shards = of_bucket(&self.shards, *id);
+            let content = read_bucket(&self.path, shards, &mut self.flaws, &mut || {
+                number += 1;
+                done(number);
+            })?;
+            self.buckets.insert(*id, content);
+        }
+        Ok(())
+    }
+
+    /// Checks that the folder contains the same shards as when it was read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] when it does not.
+    pub fn is_unchanged(&self) -> Result<()> {
+        if shard_folders(&self.path)? == self.shards {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "the shards in {} have changed since they were read",
+                self.path.display()
+            ),
+        )
+        .with_hint("make sure that influxd is stopped, and run the command again"))
+    }
+
+    /// The highest number of a shard; 0 without shards.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        let numbers = self.shards.iter().map(|shard| shard.shard);
+        numbers.max().unwrap_or_default()
+    }
+}
+
+/// The ID that is the name of a bucket's folder. influxd writes it in lower case.
+#[must_use]
+pub fn bucket_id(name: &str) -> Option<Id> {
+    let id: Id = name.parse().ok()?;
+    (id.to_string() == name).then_some(id)
+}
+
+fn of_bucket(shards: &[ShardFolder], id: Id) -> impl Iterator<Item = &ShardFolder> {
+    let name = id.to_string();
+    shards.iter().filter(move |shard| shard.bucket == name)
 }

@@ -11,6 +11,7 @@ use super::ground::{Ground, model_of, names_of, tokens_of};
 use crate::downgrade::sqlite;
 use crate::fixtures::{content, fixture, fixtures};
 use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, text};
+use crate::support::engine_folder::shard;
 
 pub fn tried(ground: &mut Ground, code: Code) -> bool {
     match code {
@@ -40,7 +41,10 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
             sqlite(path, 8, rows);
         }),
         Code::EngineOld => engine_folder(ground, "_series"),
-        Code::EngineForeign => engine_folder(ground, "data/00000000000000aa/autogen/7000"),
+        Code::EngineForeign => {
+            engine_folder(ground, "data/00000000000000aa/autogen/7000");
+            adopted(ground);
+        }
         Code::EngineEmpty => engine_folder(ground, "data"),
         _ => return false,
     }
@@ -222,6 +226,18 @@ fn engine_folder(ground: &Ground, folder: &str) {
     told(ground, &database, true);
     fs::rename(&path, ground.path("moved")).unwrap();
     told(ground, &database, false);
+}
+
+/// The finding is gone when the buckets of all shards are adopted.
+fn adopted(ground: &mut Ground) {
+    let database = ground.scene.store(SEVERAL);
+    let engine = ground.path("engine");
+    shard(&engine, "00000000000000aa", 7000, (0, 5));
+    told(ground, &database, true);
+    let extra = ["--all", "--org", "acme", "--yes"];
+    ground.run(&["bucket", "adopt"], &database, &extra).code(0);
+    told(ground, &database, false);
+    ground.ran.push("bucket adopt --all".into());
 }
 
 fn left_over(ground: &mut Ground) {

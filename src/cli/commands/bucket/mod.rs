@@ -1,9 +1,11 @@
-//! `boltkey bucket`: its one subcommand.
+//! `boltkey bucket`: its subcommands.
 
+mod adopt;
 mod list;
 
 use clap::Subcommand;
 
+use crate::cli::commands::bucket::adopt::AdoptArgs;
 use crate::cli::commands::bucket::list::ListArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -15,6 +17,8 @@ pub enum Command {
     /// List buckets
     #[command(visible_aliases = ["find", "ls"])]
     List(ListArgs),
+    /// Create buckets for folders of the engine that the store does not know
+    Adopt(AdoptArgs),
 }
 
 /// Runs a subcommand.
@@ -24,5 +28,6 @@ pub enum Command {
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::List(ListArgs {}) => list::run(session),
+        Command::Adopt(args) => adopt::run(args, session),
     }
 }

@@ -1,0 +1,262 @@
+//! Which folders of an engine can become buckets of a store, and why the others can't.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::series_key::SystemBucket;
+use crate::metadata::tsm::Data;
+use crate::metadata::{Catalog, Id};
+use crate::ops::files::engine_folder::{BucketContent, EngineFolder, bucket_id, listed};
+use crate::ops::resolve::By;
+use crate::store::engine_folder::ShardFolder;
+
+/// Which buckets are adopted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Every bucket that the store does not know, except system buckets.
+    All,
+    /// These.
+    Ids(BTreeSet<Id>),
+}
+
+/// Options of an adoption.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which buckets.
+    pub which: Which,
+    /// Names for some of them. The others get the name `recovered-<ID>`.
+    pub names: BTreeMap<Id, String>,
+    /// The organization of the buckets; needed if there are several.
+    pub org: Option<By>,
+}
+
+impl Options {
+    /// The buckets of an engine folder whose content must be read: those that are asked for and not in
+    /// `catalog`.
+    #[must_use]
+    pub fn candidates(&self, engine: &EngineFolder, catalog: &Catalog) -> BTreeSet<Id> {
+        let ids = engine.names().into_iter().filter_map(bucket_id);
+        let asked = ids.filter(|id| match &self.which {
+            Which::All => true,
+            Which::Ids(ids) => ids.contains(id),
+        });
+        asked
+            .filter(|id| !catalog.buckets.contains_key(id))
+            .collect()
+    }
+}
+
+/// A folder that is not adopted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Its name: the ID of a bucket, unless it is foreign.
+    pub id: String,
+    /// Why, without a full stop.
+    pub reason: String,
+}
+
+/// The facts that decide which buckets are adopted.
+pub(super) struct Adoptable<'a> {
+    pub(super) options: &'a Options,
+    pub(super) engine: &'a EngineFolder,
+    pub(super) catalog: &'a Catalog,
+    pub(super) data: &'a Data,
+}
+
+/// Whether a folder becomes a bucket.
+enum Decision<'a> {
+    Adopt(&'a BucketContent),
+    /// It was a system bucket, which is adopted only by ID.
+    System(&'a BucketContent, SystemBucket),
+    /// The store has it.
+    Known,
+    /// The reason, without a full stop.
+    Impossible(String),
+}
+
+impl<'a> Adoptable<'a> {
+    /// The buckets to adopt, and the folders that are not adopted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchRecord`], [`ErrorKind::Refused`] when a bucket that is asked for can't be
+    /// adopted.
+    pub(super) fn choose(&self) -> Result<(BTreeMap<Id, &'a BucketContent>, Vec<Skipped>)> {
+        match &self.options.which {
+            Which::All => self.all(),
+            Which::Ids(ids) => self.named(ids),
+        }
+    }
+
+    fn all(&self) -> Result<(BTreeMap<Id, &'a BucketContent>, Vec<Skipped>)> {
+        let mut chosen = BTreeMap::new();
+        let mut skipped = Vec::new();
+        for name in self.engine.names() {
+            let mut skip = |reason: String| {
+                let id = name.to_owned();
+                skipped.push(Skipped { id, reason });
+            };
+            let Some(id) = bucket_id(name) else {
+                skip("its name is not the ID of a bucket".into());
+                continue;
+            };
+            match self.decide(id)? {
+                Decision::Adopt(content) => {
+                    chosen.insert(id, content);
+                }
+                Decision::System(_, system) => skip(format!(
+                    "it was the bucket {} of an organization; to adopt it, name its ID",
+                    system.name()
+                )),
+                Decision::Impossible(reason) => skip(reason),
+                Decision::Known => {
+                    let lacking = self.lacking(id);
+                    if !lacking.is_empty() {
+                        let lacking = listed(&lacking);
+                        skip(format!("the store has this bucket, but not its {lacking}"));
+                    }
+                }
+            }
+        }
+        Ok((chosen, skipped))
+    }
+
+    fn named(&self, ids: &BTreeSet<Id>) -> Result<(BTreeMap<Id, &'a BucketContent>, Vec<Skipped>)> {
+        let mut chosen = BTreeMap::new();
+        let mut skipped = Vec::new();
+        for id in ids {
+            match self.decide(*id)? {
+                Decision::Adopt(content) | Decision::System(content, _) => {
+                    chosen.insert(*id, content);
+                }
+                Decision::Known => skipped.push(Skipped {
+                    id: id.to_string(),
+                    reason: "the store has this bucket".into(),
+                }),
+                Decision::Impossible(reason) => {
+                    return Err(Error::new(
+                        ErrorKind::Refused,
+                        format!("bucket {id} can't be adopted: {reason}"),
+                    ));
+                }
+            }
+        }
+        Ok((chosen, skipped))
+    }
+
+    fn decide(&self, id: Id) -> Result<Decision<'a>> {
+        if self.catalog.buckets.contains_key(&id) {
+            return Ok(Decision::Known);
+        }
+        let mut shards = self.engine.shards_in(id).peekable();
+        if shards.peek().is_none() {
+            return Err(self.no_such(id));
+        }
+        if let Some(reason) = shards.find_map(|shard| self.conflict(shard)) {
+            return Ok(Decision::Impossible(reason));
+        }
+        // A bucket that was in the store when the folder was read has no content.
+        let content = self.engine.buckets.get(&id).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Refused,
+                format!("bucket {id} was deleted from the store meanwhile"),
+            )
+            .with_hint("run the command again")
+        })?;
+        if content.shards.is_empty() {
+            let number = listed(&content.empty);
+            return Ok(Decision::Impossible(format!(
+                "no points can be read in {number}"
+            )));
+        }
+        Ok(match content.system {
+            Some(system) => Decision::System(content, system),
+            None => Decision::Adopt(content),
+        })
+    }
+
+    /// Why the shard can't belong to its bucket: another one has the same number.
+    fn conflict(&self, shard: &ShardFolder) -> Option<String> {
+        let free = self
+            .data
+            .highest()
+            .shard
+            .max(self.engine.highest())
+            .saturating_add(1);
+        let cure = format!(
+            "rename its folders in data and wal to {free}, a number that is free, and run the \
+             command again"
+        );
+        let number = shard.shard;
+        let mut others = self.engine.shards.iter().filter(|other| {
+            other.shard == number
+                && (&other.bucket, &other.policy) != (&shard.bucket, &shard.policy)
+        });
+        if let Some(other) = others.next() {
+            return Some(format!(
+                "bucket {} has a shard {number} too, and influxd would take one for the other; \
+                 {cure}",
+                other.bucket
+            ));
+        }
+        // influxd also deletes the folders of shards in deleted groups.
+        let mut owners = self.data.databases.iter().filter(|database| {
+            let groups = database.retention_policies.iter();
+            let mut groups = groups.flat_map(|policy| &policy.shard_groups);
+            groups.any(|group| group.shards.iter().any(|known| known.id == number))
+        });
+        let owner = owners.find(|database| database.name != shard.bucket)?;
+        Some(format!(
+            "in the store, shard {number} belongs to bucket {}; {cure}",
+            owner.name
+        ))
+    }
+
+    /// The shards in the folder of a bucket that the metadata lack.
+    pub(super) fn lacking(&self, id: Id) -> Vec<u64> {
+        let known = shards_of(self.data, id);
+        let shards = self.engine.shards_in(id).map(|shard| shard.shard);
+        shards.filter(|shard| !known.contains(shard)).collect()
+    }
+
+    fn no_such(&self, id: Id) -> Error {
+        let ids: Vec<Id> = self
+            .engine
+            .names()
+            .into_iter()
+            .filter_map(bucket_id)
+            .collect();
+        let unknown = ids
+            .iter()
+            .filter(|id| !self.catalog.buckets.contains_key(id));
+        let mut unknown: Vec<String> = unknown.map(Id::to_string).collect();
+        let hint = match unknown.len() {
+            0 => "the store knows all buckets of the folder".into(),
+            more @ 21.. => {
+                unknown.truncate(20);
+                format!("there are: {}, and {} more", unknown.join(", "), more - 20)
+            }
+            _ => format!("there are: {}", unknown.join(", ")),
+        };
+        Error::new(
+            ErrorKind::NoSuchRecord,
+            format!(
+                "{} has no shards of bucket {id}",
+                self.engine.path.display()
+            ),
+        )
+        .naming(&self.engine.path)
+        .with_hint(hint)
+    }
+}
+
+/// The shards of a bucket in the metadata, without those of deleted groups.
+pub(super) fn shards_of(data: &Data, id: Id) -> BTreeSet<u64> {
+    let name = id.to_string();
+    let shards = data.shards().into_iter();
+    shards
+        .filter(|placed| placed.bucket == name)
+        .map(|placed| placed.shard)
+        .collect()
+}
