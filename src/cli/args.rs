@@ -110,7 +110,7 @@ pub enum Command {
     Check(commands::check::CheckArgs),
     /// Explain a finding code or an error message of influxd, influx or bbolt
     Explain(commands::explain::ExplainArgs),
-    /// Manage users: list, create, set a password, delete
+    /// Manage users: list, create, set a password, update, delete
     #[command(subcommand)]
     User(commands::user::Command),
     /// Manage organizations: list, create

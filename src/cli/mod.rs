@@ -4,6 +4,7 @@
 mod args;
 mod change;
 mod commands;
+mod examples;
 pub mod exit;
 mod globals;
 pub mod host;
@@ -11,6 +12,7 @@ mod reading;
 mod session;
 mod suggestions;
 pub mod terminal;
+mod used_globals;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,7 +26,14 @@ use crate::cli::terminal::report::Ui;
 /// The complete command definition, for completions, manual pages and tests.
 #[must_use]
 pub fn command() -> clap::Command {
-    reading::with_database_argument(args::Cli::command())
+    command_with_help(false)
+}
+
+/// The command definition. With `short`, help is that of `-h`.
+fn command_with_help(short: bool) -> clap::Command {
+    let program = args::Cli::command().styles(terminal::style::HELP);
+    let program = reading::with_database_argument(program);
+    used_globals::show_only_those(examples::add_to(program, short))
 }
 
 /// Runs the program with the process's arguments, streams and environment.
@@ -46,7 +55,8 @@ pub fn run() -> ExitCode {
 
 /// Parses the arguments of the process. Also returns whether the command only reads the database.
 fn parse(arguments: Vec<OsString>) -> Result<(args::Cli, bool), clap::Error> {
-    let mut program = command();
+    let short = arguments.iter().any(|argument| argument == "-h");
+    let mut program = command_with_help(short);
     let matches = program
         .try_get_matches_from_mut(&arguments)
         .map_err(|mut refused| {

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::style::{bad, caution, good};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::{Finding, Severity, counted};
@@ -69,10 +70,14 @@ impl Human for Checked {
         };
         let warnings = counted(count(Severity::Warning), "warning");
         if self.ok {
-            writeln!(out, "ok: no errors, {warnings}")
+            writeln!(out, "{}: no errors, {warnings}", good("ok"))
         } else {
             let errors = counted(count(Severity::Error), "error");
-            writeln!(out, "NOT ok: {errors}, {warnings}; {NOTHING_CHANGED}")
+            writeln!(
+                out,
+                "{}: {errors}, {warnings}; {NOTHING_CHANGED}",
+                bad("NOT ok")
+            )
         }
     }
 }
@@ -106,9 +111,9 @@ fn section(findings: &[&Finding], out: &mut dyn Write) -> io::Result<()> {
 /// Writes one finding: severity, place and code, then message and hint on separate lines.
 pub(crate) fn write_finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let word = match finding.severity {
-        Severity::Error => "ERROR",
-        Severity::Warning => "warning",
-        Severity::Info => "info",
+        Severity::Error => bad("ERROR"),
+        Severity::Warning => caution("warning"),
+        Severity::Info => String::from("info"),
     };
     writeln!(
         out,

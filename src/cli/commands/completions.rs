@@ -47,4 +47,8 @@ impl Human for Completions {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(self.script.as_bytes())
     }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
 }

@@ -13,7 +13,7 @@ use crate::ops::explain::{Explanation, explain};
 
 /// Options of `explain`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(after_help = "\
 EXAMPLES
   Explain a finding code:
       boltkey explain metadata.token-index-absent

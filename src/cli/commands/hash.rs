@@ -48,7 +48,7 @@ EXAMPLES
 
 /// Options of `hash`.
 #[derive(Debug, Args)]
-#[command(after_long_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP)]
 pub struct HashArgs {
     /// Hash function; influxd uses sha256 and accepts sha512 after its next start
     #[arg(long, value_name = "VARIANT", default_value = "sha256")]

@@ -4,6 +4,8 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::cli::terminal::report::printable;
+use crate::cli::terminal::width::of_messages;
+use crate::cli::terminal::wrap::fitting_message;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Number of attempts to answer a question.
@@ -17,7 +19,9 @@ pub fn confirm(yes: bool, question: &str) -> Result<()> {
     if yes {
         return Ok(());
     }
-    let answer = ask(&format!("{question} [y/N] "), || {
+    let text = format!("{question} [y/N]");
+    let text = fitting_message(&text, of_messages());
+    let answer = ask(&format!("{text} "), || {
         Error::new(
             ErrorKind::Confirmation,
             format!("confirmation required, but standard input is not a terminal: {question}"),

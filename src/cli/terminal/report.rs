@@ -3,18 +3,16 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::exit;
 use crate::cli::globals::Globals;
+use crate::cli::terminal::style::{ERROR, HINT, WARNING};
+use crate::cli::terminal::width;
+use crate::cli::terminal::wrap::{fitting_message, write_fitting};
 use crate::error::{Effect, Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
-
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// A report as text. The same value, serialized, is its JSON form.
 pub trait Human {
@@ -23,6 +21,11 @@ pub trait Human {
     /// # Errors
     /// When `out` can't be written.
     fn write(&self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// Whether its lines are exact, such as those of a script. They are never wrapped.
+    fn is_exact(&self) -> bool {
+        false
+    }
 }
 
 /// Output streams and verbosity.
@@ -37,6 +40,7 @@ impl Ui {
     /// The streams of this process, configured by the global options.
     #[must_use]
     pub fn new(globals: &Globals) -> Self {
+        width::look_at_stdout();
         Self {
             json: globals.json,
             quiet: globals.quiet,
@@ -85,12 +89,25 @@ impl Ui {
                 .map_err(io::Error::from)
                 .and_then(|()| text.write_all(b"\n"))
         } else {
-            report.write(&mut *text)
+            self.write_human(report, &mut text)
         };
         rendered.map_err(|cause| {
             Error::new(ErrorKind::Io, format!("can't render the report: {cause}"))
         })?;
         Ok(text)
+    }
+
+    /// Writes a report as text that fits the terminal, if standard output is one.
+    fn write_human<R: Human>(&self, report: &R, out: &mut Vec<u8>) -> io::Result<()> {
+        let Some(width) = width::of_reports().filter(|_| !report.is_exact()) else {
+            return report.write(out);
+        };
+        let mut lines = Zeroizing::new(Vec::new());
+        report.write(&mut *lines)?;
+        match std::str::from_utf8(&lines) {
+            Ok(text) => write_fitting(out, text, width),
+            Err(_) => out.write_all(&lines),
+        }
     }
 
     /// Prints rendered text. A closed pipe is not an error.
@@ -193,6 +210,9 @@ impl Ui {
 
     /// Prints one line on standard error. Errors are ignored, since they can't be reported.
     fn line(&self, text: &str) {
+        // The line of JSON stays one line.
+        let width = width::of_messages().filter(|_| !self.json);
+        let text = fitting_message(text, width);
         let mut err = anstream::stderr().lock();
         let _ = writeln!(err, "{text}");
     }

@@ -6,6 +6,7 @@ use std::thread;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::commands::auth::access::{Gone, access};
 use crate::cli::commands::auth::filters::FilterArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -29,6 +30,9 @@ pub struct ListArgs {
     /// Show tokens that are stored in plaintext
     #[arg(long)]
     reveal: bool,
+    /// Print the columns of influx auth list, with every permission in full
+    #[arg(long)]
+    wide: bool,
     /// Omit the header line
     #[arg(long)]
     hide_headers: bool,
@@ -49,12 +53,22 @@ pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
     if session.ui().json() {
         return list_json(lister, store, args.v1, session);
     }
-    let mut table = list_table(args.v1, !args.hide_headers);
-    let users_hidden = lister.catalog().hidden.hides(names::USERS);
+    let hidden = &lister.catalog().hidden;
+    let columns = Columns {
+        wide: args.wide,
+        v1: args.v1,
+        tokens: args.reveal,
+        gone: Gone {
+            users: gone(hidden.hides(names::USERS)),
+            orgs: gone(hidden.hides(names::ORGANIZATIONS)),
+            buckets: gone(hidden.hides(names::BUCKETS)),
+        },
+    };
+    let mut table = columns.table(!args.hide_headers);
     let mut readable = 0;
     let mut sink = |entry: &AuthDetails<'_>| {
         readable += 1;
-        add_row(&mut table, entry, users_hidden);
+        columns.add_row(&mut table, entry);
     };
     let skipped = if args.v1 {
         lister.list_legacy(snapshot, &mut sink)?
@@ -127,48 +141,93 @@ fn append<P: Serialize>(entry: &AuthDetails<'_, P>, text: &mut Vec<u8>) {
     let _ = serde_json::to_writer(text, entry);
 }
 
-fn list_table(v1: bool, header: bool) -> Table {
-    let columns = [
-        "ID",
-        "Description",
-        if v1 { "1.x User" } else { "Token" },
-        "User Name",
-        "User ID",
-        "Kind",
-        if v1 { "Password" } else { "Storage" },
-        "Status",
-        "Permissions",
-    ];
-    Table::new(&columns, header)
+/// Which columns the table has.
+struct Columns {
+    wide: bool,
+    v1: bool,
+    /// Whether tokens are shown.
+    tokens: bool,
+    gone: Gone,
 }
 
-fn add_row(table: &mut Table, entry: &AuthDetails<'_>, users_hidden: bool) {
-    let user_id = entry.user_id.map(|id| id.to_string()).unwrap_or_default();
-    let status = match entry.usable {
-        Some(false) if entry.status == "active" => format!("{} (unusable)", entry.status),
-        None if entry.status == "active" => format!("{} (usable or not is unknown)", entry.status),
-        _ => entry.status.to_owned(),
-    };
-    let storage = match entry.has_password {
-        Some(true) => "yes",
-        Some(false) => "no",
-        None => entry.storage.name(),
-    };
-    table.row([
-        &entry.id.to_string(),
-        entry.description,
-        entry.token.unwrap_or_default(),
-        entry.user.unwrap_or(match entry.user_id {
-            Some(_) if users_hidden => "(unknown)",
-            Some(_) => "(deleted)",
+/// What stands for a name that is not in the store.
+fn gone(hidden: bool) -> &'static str {
+    // Damage may hide the record.
+    if hidden { "(unknown)" } else { "(deleted)" }
+}
+
+impl Columns {
+    fn table(&self, header: bool) -> Table {
+        let token = if self.v1 { "1.x User" } else { "Token" };
+        let storage = if self.v1 { "Password" } else { "Storage" };
+        if self.wide {
+            let columns = [
+                "ID",
+                "Description",
+                token,
+                "User Name",
+                "User ID",
+                "Kind",
+                storage,
+                "Status",
+                "Permissions",
+            ];
+            return Table::new(&columns, header).whole(&columns);
+        }
+        let mut columns = vec!["ID", "Description"];
+        if self.v1 || self.tokens {
+            columns.push(token);
+        }
+        columns.extend(["Kind", "User", "Org", "Status", storage, "Access"]);
+        Table::new(&columns, header).whole(&["ID", "Token"])
+    }
+
+    fn add_row(&self, table: &mut Table, entry: &AuthDetails<'_>) {
+        let id = entry.id.to_string();
+        let token = entry.token.unwrap_or_default();
+        let user = entry.user.unwrap_or(match entry.user_id {
+            Some(_) => self.gone.users,
             None => "",
-        }),
-        &user_id,
-        entry.kind.name(),
-        storage,
-        &status,
-        &permission_cell(&entry.permissions),
-    ]);
+        });
+        let storage = match entry.has_password {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => entry.storage.name(),
+        };
+        let is_active = entry.status == "active";
+        if self.wide {
+            let user_id = entry.user_id.map(|id| id.to_string()).unwrap_or_default();
+            let status = match entry.usable {
+                Some(false) if is_active => format!("{} (unusable)", entry.status),
+                None if is_active => format!("{} (usable or not is unknown)", entry.status),
+                _ => entry.status.to_owned(),
+            };
+            return table.row([
+                &id,
+                entry.description,
+                token,
+                user,
+                &user_id,
+                entry.kind.name(),
+                storage,
+                &status,
+                &permission_cell(&entry.permissions),
+            ]);
+        }
+        let mut cells = vec![id.as_str(), entry.description];
+        if self.v1 || self.tokens {
+            cells.push(token);
+        }
+        let status = match entry.usable {
+            Some(false) if is_active => "unusable",
+            None if is_active => "unknown",
+            _ => entry.status,
+        };
+        let access = access(entry, &self.gone);
+        let org = entry.org.unwrap_or(self.gone.orgs);
+        cells.extend([entry.kind.name(), user, org, status, storage, &access]);
+        table.cells(&cells);
+    }
 }
 
 /// Formats the permissions as `influxd recovery auth list` does.

@@ -1,5 +1,6 @@
 //! `boltkey auth`: its subcommands.
 
+mod access;
 mod clone;
 mod create;
 mod delete;

@@ -21,7 +21,7 @@ use crate::ops::files::disk::RealDisk;
 
 /// Options of `backup export`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(after_help = "\
 The backup contains metadata: tokens, users, organizations, buckets, dashboards
 and tasks. It contains no points. influx restore --full replaces everything on a
 server, so with this backup it deletes all shards of that server. Therefore the

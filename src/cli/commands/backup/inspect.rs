@@ -11,6 +11,7 @@ use crate::cli::commands::check::write_finding;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::style::{bad, good};
 use crate::cli::terminal::token_numbers::{operator_token_text, write_schema, write_token_numbers};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
@@ -101,18 +102,18 @@ impl Human for Inspected {
 impl Inspected {
     fn write_files(&self, out: &mut dyn Write) -> io::Result<()> {
         let whole = if self.complete {
-            "complete (no missing or damaged file found)"
+            String::from("complete (no missing or damaged file found)")
         } else {
-            "NOT complete"
+            bad("NOT complete")
         };
         writeln!(out, "           {whole}")?;
         // A backup can have thousands of shards.
         const MOST: usize = 20;
         for file in self.files.iter().take(MOST) {
             let state = match file.state {
-                State::Ok => "ok",
-                State::Missing => "MISSING",
-                State::Damaged => "DAMAGED",
+                State::Ok => good("ok"),
+                State::Missing => bad("MISSING"),
+                State::Damaged => bad("DAMAGED"),
             };
             let size = file
                 .size

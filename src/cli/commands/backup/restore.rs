@@ -38,7 +38,7 @@ use crate::store::{Committed, Engine, Held, Store};
 
 /// Options of `backup restore`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(after_help = "\
 Verifies that the operator token opens the backup before it creates any file.
 Restores metadata only: tokens, users, organizations, buckets, dashboards and
 tasks. To load the points of an influx backup, start the server afterwards and

@@ -31,7 +31,7 @@ use crate::store::Committed;
 
 /// Options of `backup token`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(after_help = "\
 influx restore --full replaces the metadata of a server and then uses the
 plaintext of its first operator token. If that token is hashed, as in 2.9, every
 influx CLI before 2.8.0 fails with 401 Unauthorized after the old metadata was

@@ -13,6 +13,7 @@ use crate::cli::commands::downgrade::target::ToArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, unchanged};
+use crate::cli::terminal::style::bad;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
@@ -228,7 +229,7 @@ impl Human for Report<'_> {
             format!("{}{nothing}", what.join("; "))
         };
         write_wrapped(out, "", 0, &text)?;
-        write_losses("LOST", &outlook.lost, out)?;
+        write_losses(&bad("LOST"), &outlook.lost, out)?;
         write_losses("With fewer permissions", &outlook.reduced, out)?;
         write_steps(&outlook.steps, out)?;
         write_warnings(&outlook.warnings, out)

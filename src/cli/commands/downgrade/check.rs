@@ -8,6 +8,7 @@ use crate::cli::commands::downgrade::target::ToArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::style::bad;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::metadata::release_impact::Loss;
@@ -80,7 +81,7 @@ impl Human for Outlook {
                 readable: 0,
                 hidden: true,
             } => String::from("how many would be lost is unknown"),
-            lost => format!("{lost} would be LOST"),
+            lost => format!("{lost} would be {}", bad("LOST")),
         };
         if self.lost.hidden {
             let text =
@@ -89,7 +90,7 @@ impl Human for Outlook {
         } else {
             writeln!(out, "InfluxDB {target} would accept {kept}; {lost}.")?;
         }
-        write_losses("LOST", &self.lost, out)?;
+        write_losses(&bad("LOST"), &self.lost, out)?;
         write_losses("With fewer permissions", &self.reduced, out)?;
         write_steps(&self.steps, out)?;
         write_warnings(&self.warnings, out)

@@ -18,13 +18,13 @@ use crate::error::Result;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show the effect of a downgrade on each token, and the steps
-    #[command(after_long_help = CHECK_HELP)]
+    #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
     /// Restore plaintext tokens in place of their hashes
-    #[command(after_long_help = PREPARE_HELP)]
+    #[command(after_help = PREPARE_HELP)]
     Prepare(PrepareArgs),
     /// Undo the schema change of 2.8, so that an older release can start
-    #[command(after_long_help = APPLY_HELP)]
+    #[command(after_help = APPLY_HELP)]
     Apply(ApplyArgs),
 }
 

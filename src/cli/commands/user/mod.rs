@@ -5,12 +5,14 @@ mod delete;
 mod list;
 mod password;
 mod report;
+mod update;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::commands::user::create::CreateArgs;
 use crate::cli::commands::user::list::ListArgs;
 use crate::cli::commands::user::password::PasswordArgs;
+use crate::cli::commands::user::update::UpdateArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::error::Result;
@@ -27,6 +29,8 @@ pub enum Command {
     Create(CreateArgs),
     /// Set the password of a user
     Password(PasswordArgs),
+    /// Switch a user on or off
+    Update(UpdateArgs),
     /// Delete a user; keep the tokens, which no server accepts any more
     Delete(WhoArgs),
 }
@@ -61,6 +65,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
         Command::List(ListArgs {}) => list::run(session),
         Command::Create(args) => create::run(args, session),
         Command::Password(args) => password::run(args, session),
+        Command::Update(args) => update::run(args, session),
         Command::Delete(args) => delete::run(args, session),
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::cli::terminal::report::{Human, printable, unchanged};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, unchanged};
 use crate::metadata::Id;
 use crate::ops::user::list::User;
 
@@ -13,6 +13,7 @@ use crate::ops::user::list::User;
 pub(super) enum Action {
     Create,
     Password,
+    Status,
     Delete,
 }
 
@@ -39,7 +40,21 @@ impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let name = printable(&self.user.name);
         let id = self.user.id;
+        let is_active = self.user.status == "active";
         let action = match (self.action, self.dry_run) {
+            (Action::Status, _) if self.changed == Some(false) => {
+                let status = printable(&self.user.status);
+                return writeln!(
+                    out,
+                    "user {name} ({id}) is already {status}; {NOTHING_CHANGED}"
+                );
+            }
+            (Action::Status, false) if is_active => "is active now",
+            (Action::Status, true) if is_active => "would become active",
+            (Action::Status, false) => "is inactive now: servers refuse the login and all tokens",
+            (Action::Status, true) => {
+                "would become inactive: servers would refuse the login and all tokens"
+            }
             (Action::Create, false) => "was created",
             (Action::Create, true) => "would be created",
             (Action::Password, false) => "has a new password",
