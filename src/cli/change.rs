@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::exit::Outcome;
 use crate::cli::session::{Database, Session};
+use crate::cli::terminal::interruption;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::report::printable;
@@ -238,6 +239,7 @@ pub fn run_on<C: ChangeCommand>(
     session: &Session,
     database: &Database,
 ) -> Result<Outcome> {
+    interruption::command_changes();
     let path = database.path();
     session.must_be_decided(database)?;
     let chosen = command.choose(session, database)?;
@@ -268,11 +270,12 @@ pub fn run_on<C: ChangeCommand>(
             return show(&command, session, &plan, state.next);
         }
         let completed = command.complete(session, &plan)?;
+        // What was entered may be refused too, before the question.
+        let (plan, state) = match completed {
+            true => look(&command, session, database, ask)?,
+            false => (plan, state),
+        };
         if session.dry_run() {
-            let plan = match completed {
-                true => look(&command, session, database, ask)?.0,
-                false => plan,
-            };
             return show(&command, session, &plan, Next::Commit);
         }
         if ask && (state.must_ask || !concerns.is_empty()) {
@@ -310,8 +313,14 @@ pub fn run_on<C: ChangeCommand>(
         drop((store, working));
         return show(&command, session, &plan, state.next);
     }
-    let side_files = command.side_files(session, &plan);
+    let mut side_files = command.side_files(session, &plan);
+    let deferred = interruption::defer();
+    let may_commit = || deferred.may_commit();
+    side_files.may_commit = Some(&may_commit);
     let (committed, done) = command.apply(&plan, &mut store, &side_files)?;
+    if committed.outcome == store::CommitOutcome::Changed {
+        deferred.committed();
+    }
     drop((store, working));
     let ending = Ending {
         changed: changed(&committed),
@@ -369,6 +378,7 @@ fn look<C: ChangeCommand>(
     ask: bool,
 ) -> Result<(C::Plan, State<C::Confirmed>)> {
     let path = database.path();
+    let _working = Bar::working(session.ui(), "reading");
     let store = session.open_metadata_at(database)?;
     verify_structure(store.snapshot(), store.inspect()).map_err(|error| error.about(path))?;
     let view = View::of(&store);

@@ -172,7 +172,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             (
                 "Explain a finding of boltkey check",
-                "boltkey explain metadata.token-index-missing",
+                "boltkey explain metadata.token-index-absent",
             ),
             (
                 "Explain an error message of influxd",
@@ -411,6 +411,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "boltkey downgrade prepare --db influxd.bolt --from-db before.bolt \
                  --from-residue --yes",
             ),
+            (
+                "Put back the token in a file, one on each line",
+                "boltkey downgrade prepare --db influxd.bolt --tokens token.txt --yes",
+            ),
         ],
     ),
     (
@@ -594,12 +598,35 @@ fn broken(command: &str) -> String {
     const WIDTH: usize = 80;
     const INDENT: &str = "      ";
     let mut lines = vec![INDENT.to_owned()];
-    for word in command.split_inclusive(' ') {
-        let fits = |line: &String| line.len() + word.len() + "\\".len() <= WIDTH;
+    // An option stays with its value.
+    for (number, part) in command.split(" -").enumerate() {
+        let part = match number {
+            0 => part.to_owned(),
+            _ => format!(" -{part}"),
+        };
         match lines.last_mut() {
-            Some(line) if fits(line) => line.push_str(word),
-            _ => lines.push(format!("{INDENT}    {word}")),
+            Some(line) if line.len() + part.len() + " \\".len() <= WIDTH => line.push_str(&part),
+            _ => lines.push(format!("{INDENT}   {part}")),
         }
     }
-    lines.join("\\\n")
+    lines.join(" \\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_commands_are_continued_before_an_option() {
+        let value = "x".repeat(60);
+        assert_eq!(broken("boltkey status -d a"), "      boltkey status -d a");
+        assert_eq!(
+            broken(&format!("boltkey hash --db {value} --yes -n")),
+            format!("      boltkey hash \\\n          --db {value} \\\n          --yes -n")
+        );
+        let lines = EXAMPLES.iter().flat_map(|(_, examples)| examples.iter());
+        for (_, command) in lines {
+            assert!(broken(command).lines().all(|line| line.len() <= 80), "{command}");
+        }
+    }
 }

@@ -21,7 +21,9 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::reading::Reading;
 use crate::cli::session::Session;
+use crate::cli::terminal::interruption;
 use crate::cli::terminal::report::Ui;
+use crate::error::ErrorKind;
 
 /// The complete command definition, for completions, manual pages and tests.
 #[must_use]
@@ -47,9 +49,14 @@ pub fn run() -> ExitCode {
     anstream::ColorChoice::from(cli.globals.color).write_global();
     let ui = Ui::new(&cli.globals);
     let session = Session::new(cli.globals, ui);
+    interruption::watch();
     match args::dispatch(cli.command, only_reads, command, &session) {
-        Ok(outcome) => outcome.into(),
-        Err(error) => session.ui().fail(&session.advise(error)),
+        Ok(outcome) => interruption::end(outcome.into(), false),
+        Err(error) => {
+            let is_incomplete = error.kind() == ErrorKind::Incomplete;
+            let code = session.ui().fail(&session.advise(error));
+            interruption::end(code, is_incomplete)
+        }
     }
 }
 

@@ -132,14 +132,24 @@ impl fmt::Display for Release {
 impl FromStr for Release {
     type Err = String;
 
+    /// A release such as `2.7`, or one of its patches, such as `2.7.12` or `v2.7.12`.
     fn from_str(text: &str) -> Result<Self, String> {
+        let bare = text.strip_prefix('v').unwrap_or(text);
+        let is_patch = |patch: &str| {
+            (1..=3).contains(&patch.len()) && patch.bytes().all(|digit| digit.is_ascii_digit())
+        };
         Self::ALL
             .into_iter()
-            .find(|release| release.to_string() == text)
+            .find(|release| {
+                let rest = bare.strip_prefix(&release.to_string());
+                rest.is_some_and(|rest| {
+                    rest.is_empty() || rest.strip_prefix('.').is_some_and(is_patch)
+                })
+            })
             .ok_or_else(|| {
                 String::from(
-                    "expected a release from 2.0 to 2.9 without a patch \
-                                         number",
+                    "expected a release from 2.0 to 2.9, with or without a patch number, such as \
+                     2.7 or 2.7.12",
                 )
             })
     }

@@ -67,10 +67,7 @@ pub struct Plan {
 /// # Errors
 /// [`ErrorKind::Refused`] for a password, a name or a token that InfluxDB would not accept.
 pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
-    let refused = |why: &str| Error::new(ErrorKind::Refused, why);
-    valid_user_name(&options.user).map_err(refused)?;
-    let org_name = valid_org_name(&options.org).map_err(refused)?;
-    valid_bucket_name(&options.bucket).map_err(refused)?;
+    let org_name = valid_names(&options.user, &options.org, &options.bucket)?;
     let password = password::hash(&options.password, options.strong_passwords)?;
 
     // Each ID must differ from those of the records before it.
@@ -113,6 +110,19 @@ pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
     let token = operator_token(&content, options, now)?;
     content.commit(&token.changes, &[])?;
     Ok(Plan { token, content })
+}
+
+/// Checks the names before the password is asked for. Returns the name of the organization as it is
+/// stored.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for a name that InfluxDB would not accept.
+pub fn valid_names<'o>(user: &str, org: &'o str, bucket: &str) -> Result<&'o str> {
+    let refused = |why: &str| Error::new(ErrorKind::Refused, why);
+    valid_user_name(user).map_err(refused)?;
+    let org = valid_org_name(org).map_err(refused)?;
+    valid_bucket_name(bucket).map_err(refused)?;
+    Ok(org)
 }
 
 /// The first authorization, in a store with everything else.

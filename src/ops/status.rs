@@ -67,6 +67,8 @@ pub struct Database {
     pub size_bytes: u64,
     /// Bytes.
     pub page_size: u64,
+    /// Bytes of free pages, which `compact` would save. None if damage hides which pages are free.
+    pub free_bytes: Option<u64>,
 }
 
 /// The schema.
@@ -135,7 +137,8 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let operator_tokens = counts.operator_tokens(&catalog, &counts.indexes(snapshot)?);
     let logins = logins(store, &catalog, &counts)?;
 
-    let mut findings = structure_findings(store)?;
+    let (mut findings, free_pages) = structure_findings(store)?;
+    let free_bytes = free_pages.and_then(|pages| pages.checked_mul(description.page_size));
     findings.extend(lost);
     let previous = PreviousState::of(snapshot, store.inspect(), findings.is_empty())?;
     findings.extend(metadata::check::check(snapshot)?);
@@ -179,6 +182,7 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
             engine: description.engine,
             size_bytes: description.size_bytes,
             page_size: description.page_size,
+            free_bytes,
         },
         schema: SchemaSummary::new(&schema, hidden(names::MIGRATIONS)),
         incomplete: incomplete(&[
@@ -225,10 +229,12 @@ impl Status {
 }
 
 /// Damage of the structure; `check` shows it in full.
-fn structure_findings(store: &Store) -> Result<Vec<Finding>> {
+fn structure_findings(store: &Store) -> Result<(Vec<Finding>, Option<u64>)> {
     let check = store.inspect().check()?;
     let errors = check.findings.into_iter();
-    Ok(errors.filter(|f| f.severity == Severity::Error).collect())
+    let errors: Vec<Finding> = errors.filter(|f| f.severity == Severity::Error).collect();
+    let free = errors.is_empty().then_some(check.pages.free);
+    Ok((errors, free))
 }
 
 /// The first finding of each code with the number of the others, because a status fits one screen.

@@ -14,6 +14,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::secret_input::{Secret, read_secret_file};
+use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
 use crate::metadata::Id;
@@ -94,6 +95,10 @@ impl ChangeCommand for ApplyList<'_> {
         Look::Always
     }
 
+    fn working(&self) -> Option<&'static str> {
+        Some("applying the list")
+    }
+
     fn plan(&self, store: &View<'_>) -> Result<Plan> {
         plan(store.snapshot, &self.options, &store.now)
     }
@@ -135,6 +140,7 @@ impl ChangeCommand for ApplyList<'_> {
         SideFiles {
             keep_copy: session.keep_copy(),
             tokens_out: made.map(|(path, token)| (&**path, token)).collect(),
+            may_commit: None,
         }
     }
 
@@ -157,7 +163,10 @@ impl ChangeCommand for ApplyList<'_> {
         for note in &plan.notes {
             ui.warning(note);
         }
-        ui.render(&Report::new(plan, ending.changed, ending.dry_run))
+        ui.render(&Report {
+            all: ui.verbose(),
+            ..Report::new(plan, ending.changed, ending.dry_run)
+        })
     }
 }
 
@@ -291,6 +300,9 @@ struct Report<'a> {
     unchanged: usize,
     /// Whether the last usable operator token is deleted.
     last_operator: bool,
+    /// Whether the text lists all changes.
+    #[serde(skip)]
+    all: bool,
 }
 
 #[derive(Serialize)]
@@ -327,9 +339,41 @@ impl<'a> Report<'a> {
             changes: plan.planned.iter().map(change).collect(),
             unchanged: plan.same,
             last_operator: plan.last_operator,
+            all: false,
         }
     }
+
+    /// The numbers of changes by action and kind, such as `created 2 users, 1 token`.
+    fn summary(&self) -> String {
+        let actions = [
+            (Action::Create, "created", "create"),
+            (Action::Update, "updated", "update"),
+            (Action::Replace, "replaced", "replace"),
+            (Action::Delete, "deleted", "delete"),
+        ];
+        let kinds = [
+            (Kind::Org, "organization"),
+            (Kind::User, "user"),
+            (Kind::Token, "token"),
+        ];
+        let parts = actions.into_iter().filter_map(|(action, done, would)| {
+            let numbers = kinds.into_iter().filter_map(|(kind, name)| {
+                let changes = self.changes.iter();
+                let number = changes
+                    .filter(|change| change.action == action && change.kind == kind)
+                    .count();
+                (number > 0).then(|| counted(number as u64, name))
+            });
+            let numbers: Vec<String> = numbers.collect();
+            let verb = if self.dry_run { would } else { done };
+            (!numbers.is_empty()).then(|| format!("{verb} {}", numbers.join(", ")))
+        });
+        parts.collect::<Vec<_>>().join("; ")
+    }
 }
+
+/// How many changes the text lists.
+const MOST_CHANGES: usize = 50;
 
 impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -349,16 +393,12 @@ impl Human for Report<'_> {
                 things(self.unchanged)
             );
         }
-        let number = self.changes.len() as u64;
-        match self.dry_run {
-            true => writeln!(
-                out,
-                "would apply {}; {NOTHING_CHANGED}",
-                counted(number, "change")
-            )?,
-            false => writeln!(out, "applied {}", counted(number, "change"))?,
-        }
-        for change in &self.changes {
+        let most = if self.all {
+            self.changes.len()
+        } else {
+            MOST_CHANGES
+        };
+        for change in self.changes.iter().take(most) {
             let verb = match (change.action, self.dry_run) {
                 (Action::Create, true) => "create ",
                 (Action::Create, false) => "created ",
@@ -383,14 +423,22 @@ impl Human for Report<'_> {
                 writeln!(out, "      {}", printable(detail))?;
             }
         }
-        if self.unchanged > 0 {
-            let verb = if self.unchanged == 1 {
-                "matches"
-            } else {
-                "match"
-            };
-            writeln!(out, "{} already {verb} the list", things(self.unchanged))?;
+        let more = self.changes.len().saturating_sub(most) as u64;
+        if more > 0 {
+            let more = counted(more, "more change");
+            writeln!(out, "  and {more}; --verbose lists all, --json too")?;
         }
+        let already = match self.unchanged {
+            0 => String::new(),
+            1 => format!("; {} already matches the list", things(1)),
+            number => format!("; {} already match the list", things(number)),
+        };
+        let (would, end) = match self.dry_run {
+            true => ("would ", format!("; {NOTHING_CHANGED}")),
+            false => ("", String::new()),
+        };
+        let text = format!("{would}{}{already}{end}", self.summary());
+        write_wrapped(out, "", 2, &text)?;
         if self.last_operator {
             let verb = if self.dry_run { "would be" } else { "is" };
             writeln!(

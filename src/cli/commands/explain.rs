@@ -12,14 +12,7 @@ use crate::error::Result;
 use crate::ops::explain::{Explanation, explain};
 
 /// Options of `explain`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-EXAMPLES
-  Explain a finding code:
-      boltkey explain metadata.token-index-absent
-  Explain a complete error message:
-      boltkey explain 'panic: invalid page type: 41: 10'")]
-pub struct ExplainArgs {
+#[derive(Debug, Args)]pub struct ExplainArgs {
     /// Finding code, or error message of influxd, influx or bbolt
     #[arg(value_name = "CODE|TEXT", required = true)]
     asked: Vec<String>,

@@ -31,20 +31,15 @@ use crate::ops::residue::siblings::{Sibling, look_beside};
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
-/// Text after the long help.
+/// Text after the help.
 const AFTER_HELP: &str = "\
-InfluxDB 2.9 hashes tokens when it starts, in several transactions and without confirmation. It
-leaves old tokens readable in unused parts of the file. This command hashes all tokens in one
-transaction and then overwrites the plaintext. Afterwards, token values can only be read from the
-capture.
+InfluxDB 2.9 hashes tokens when it starts, in several transactions and without
+confirmation. It leaves old tokens readable in unused parts of the file. This
+command hashes all tokens in one transaction and then overwrites the plaintext.
+Afterwards, token values can only be read from the capture.
 
-EXAMPLES
-  Show the effect on each token:
-      boltkey hash --db influxd.bolt --dry-run
-  Save the tokens, encrypted for a key of age-keygen, then hash them:
-      boltkey hash --db influxd.bolt --capture tokens.age --recipient age1...
-  Continue after an interruption, with the same capture:
-      boltkey hash --db influxd.bolt --capture tokens.age --identity key.txt";
+If it is interrupted, run it again with the same capture; --identity opens one
+that is encrypted.";
 
 /// Options of `hash`.
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use crate::cli::commands::token_report::{Action, Source, TokenOptions, ValueArgs
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::interruption;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::secret_input::read_new_password;
 use crate::cli::terminal::wrap::write_wrapped;
@@ -24,7 +25,7 @@ use crate::ops::auth::list::AuthDetails;
 use crate::ops::files::engine_folder;
 use crate::ops::files::engine_folder::listed;
 use crate::ops::files::one_set::stranger_beside;
-use crate::ops::setup::{Options, Plan, Target, could_be_made, plan};
+use crate::ops::setup::{Options, Plan, Target, could_be_made, plan, valid_names};
 use crate::ops::timestamp::Timestamp;
 use crate::store::Engine;
 
@@ -68,6 +69,7 @@ pub struct SetupArgs {
 /// # Errors
 /// The errors of the operation, and an error when the token can't be printed.
 pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
+    interruption::command_changes();
     let Some(path) = session.named() else {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -107,6 +109,7 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
     let shards = engine_folder::shards(&engine_path)
         .map_err(|error| error.with_hint("choose another folder with --engine-path"))?;
     let making = args.value.read(session)?;
+    valid_names(&args.username, &args.org, &args.bucket)?;
     let options = Options {
         password: read_new_password(args.password_file.as_deref(), session.ui())?,
         strong_passwords: session.strong_passwords(),
@@ -129,7 +132,10 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
         session.ui().print([&report])?;
         return Ok(Outcome::Done);
     }
+    let deferred = interruption::defer();
+    deferred.may_commit()?;
     let committed = plan.make(&target)?;
+    deferred.committed();
     scene.tell(session);
     let report = scene.report(session, &plan, &made, changed(&committed), false);
     let token = made.new_token(plan.token.id());

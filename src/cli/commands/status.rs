@@ -44,6 +44,9 @@ impl Human for Status {
             "           {} bytes in pages of {}",
             database.size_bytes, database.page_size
         )?;
+        if let Some(free) = database.free_bytes.filter(|free| *free > 0) {
+            writeln!(out, "           {free} bytes of them in free pages")?;
+        }
         write_schema(&self.schema, out)?;
         write_token_numbers(&self.tokens, out)?;
         if !self.hash_variants.is_empty() {

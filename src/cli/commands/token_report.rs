@@ -307,6 +307,7 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
         SideFiles {
             keep_copy: session.keep_copy(),
             tokens_out: token_out.zip(plan.token()).into_iter().collect(),
+            may_commit: None,
         }
     }
 

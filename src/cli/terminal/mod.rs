@@ -1,10 +1,12 @@
 //! Terminal input and output: reports, tables, progress, questions, secret prompts.
 
 pub(crate) mod auth_details;
+pub(crate) mod choose_owner;
 pub(crate) mod closed_stdout;
 mod echo;
 pub(crate) mod encryption;
 pub(crate) mod incomplete;
+pub(crate) mod interruption;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod report;

@@ -1,14 +1,23 @@
-//! Progress display on a terminal.
+//! Progress display on a terminal, for work of more than a second.
 
 use std::io::{self, IsTerminal};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::terminal::report::Ui;
 
+/// Work that ends sooner shows no progress.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A progress line on standard error. Hidden if standard error is not a terminal.
-pub struct Bar(ProgressBar);
+pub struct Bar {
+    bar: ProgressBar,
+    /// Its end stops the wait.
+    _waiting: Option<Sender<()>>,
+}
 
 impl Bar {
     /// A bar with the message `doing` and an estimated `total` in bytes.
@@ -37,33 +46,51 @@ impl Bar {
     }
 
     fn of(ui: &Ui, doing: &'static str, total: Option<u64>, template: &str) -> Self {
-        let watched = io::stderr().is_terminal() && !ui.quiet() && !ui.json();
-        let target = if watched {
-            ProgressDrawTarget::stderr_with_hz(10)
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(total, target);
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         // The templates are constant and valid. The default style is a fallback.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(doing);
-        if watched {
-            bar.enable_steady_tick(Duration::from_millis(200));
+        let watched = is_smart_terminal() && !ui.quiet() && !ui.json();
+        Self {
+            _waiting: watched.then(|| show_later(bar.clone())),
+            bar,
         }
-        Self(bar)
+    }
+
+    /// Clears the line while a question is asked.
+    pub fn suspend<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.bar.suspend(ask)
     }
 
     /// Sets the number of bytes or items done.
     pub fn at(&self, done: u64) {
-        self.0
-            .set_position(done.min(self.0.length().unwrap_or(done)));
+        self.bar
+            .set_position(done.min(self.bar.length().unwrap_or(done)));
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
+}
+
+/// Whether standard error is a terminal that can clear a line.
+fn is_smart_terminal() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Shows the bar when the work takes long.
+fn show_later(bar: ProgressBar) -> Sender<()> {
+    let (waiting, ended) = channel();
+    // Without a thread there is no progress.
+    let _ = thread::Builder::new().spawn(move || {
+        if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) && !bar.is_finished() {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+    });
+    waiting
 }

@@ -35,18 +35,23 @@ pub fn confirm(yes: bool, question: &str) -> Result<()> {
     }
 }
 
-/// Asks for one of several names, by number or by name, and returns its place in `names`. `--yes`
-/// does not answer this.
+/// Asks for one of several, by number, by its label in the list or by its name, and returns its place.
+/// A name that several have is no answer. `--yes` does not answer this.
 ///
 /// # Errors
 /// `no_terminal` without a terminal, [`ErrorKind::Refused`] without a valid answer.
-pub fn choose(what: &str, names: &[String], no_terminal: impl Fn() -> Error) -> Result<usize> {
+pub fn choose(
+    what: &str,
+    labels: &[String],
+    names: &[&str],
+    no_terminal: impl Fn() -> Error,
+) -> Result<usize> {
     if !is_possible() {
         return Err(no_terminal());
     }
     let mut list = String::new();
-    for (number, name) in (1..).zip(names) {
-        list.push_str(&format!("  {number}  {}\n", printable(name)));
+    for (number, label) in (1..).zip(labels) {
+        list.push_str(&format!("  {number}  {}\n", printable(label)));
     }
     say(&format!("There are several {what}s:\n{list}"));
     for _ in 0..TRIES {
@@ -55,8 +60,10 @@ pub fn choose(what: &str, names: &[String], no_terminal: impl Fn() -> Error) -> 
             .parse::<usize>()
             .ok()
             .and_then(|number| number.checked_sub(1))
-            .filter(|number| *number < names.len());
-        if let Some(chosen) = names.iter().position(|name| *name == answer).or(by_number) {
+            .filter(|number| *number < labels.len());
+        let by_label = labels.iter().position(|label| *label == answer);
+        let chosen = by_label.or_else(|| only_place(names, &answer)).or(by_number);
+        if let Some(chosen) = chosen {
             return Ok(chosen);
         }
         say(&format!("{} is not in the list.\n", printable(&answer)));
@@ -65,6 +72,13 @@ pub fn choose(what: &str, names: &[String], no_terminal: impl Fn() -> Error) -> 
         ErrorKind::Refused,
         format!("no {what} selected"),
     ))
+}
+
+/// The place of a name, if only one has it.
+fn only_place(names: &[&str], name: &str) -> Option<usize> {
+    let mut places = names.iter().enumerate().filter(|(_, known)| **known == name);
+    let first = places.next();
+    first.filter(|_| places.next().is_none()).map(|(place, _)| place)
 }
 
 /// Asks for a text.

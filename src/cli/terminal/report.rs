@@ -69,6 +69,12 @@ impl Ui {
         self.quiet
     }
 
+    /// Whether `--verbose` is set.
+    #[must_use]
+    pub fn verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Prints a report as text or as one JSON document.
     ///
     /// # Errors

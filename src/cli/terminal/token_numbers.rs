@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::cli::terminal::style::{bad, good};
 use crate::cli::terminal::report::printable;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::finding::counted;
@@ -112,9 +113,9 @@ fn write_only_in_index(only: OnlyInIndex, out: &mut dyn Write) -> io::Result<()>
 /// One operator token: ID, whether it works, storage, owner, description.
 pub fn operator_token_text(token: &OperatorToken) -> String {
     let usable = match token.usable {
-        Some(true) => "usable",
-        Some(false) => "NOT usable",
-        None => "usable or not is unknown",
+        Some(true) => good("usable"),
+        Some(false) => bad("NOT usable"),
+        None => String::from("usable or not is unknown"),
     };
     let storage = match token.storage {
         Storage::Plaintext => "plaintext",

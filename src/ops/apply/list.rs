@@ -68,16 +68,12 @@ impl List {
         };
         let fields =
             parser::parse(text).map_err(|cause| place(cause.line, "").refused(cause.why))?;
+        keys_are_known(&fields, place(0, ""))?;
         let mut list = Self::default();
         let mut files = HashMap::new();
         for field in fields {
             let what = field.name.as_str();
             let at = place(field.node.line, what);
-            if !["org", "user", "token"].contains(&what) {
-                return Err(place(field.line, "")
-                    .refused(format!("unknown key {what:?}"))
-                    .with_hint("a list has [[org]], [[user]] and [[token]]"));
-            }
             let Value::List(nodes) = field.node.value else {
                 let kind = field.node.value.kind();
                 return Err(at
@@ -108,6 +104,89 @@ impl List {
     }
 }
 
+/// The keys of a list, and of an entry of each kind.
+const KEYS: [(&str, &[&str]); 4] = [
+    ("", &["org", "user", "token"]),
+    ("org", &["name"]),
+    ("user", &["name", "orgs", "passwordFile"]),
+    (
+        "token",
+        &[
+            "name",
+            "org",
+            "user",
+            "permissions",
+            "kind",
+            "tokenFile",
+            "hash",
+            "generate",
+        ],
+    ),
+];
+
+/// Refuses the first unknown key. A misspelled key also makes another one missing, so this comes
+/// first.
+fn keys_are_known(fields: &[Field], list: Place) -> Result<()> {
+    let known = |what: &str| {
+        let keys = KEYS.iter().find(|(kind, _)| *kind == what);
+        keys.map_or(&[][..], |(_, keys)| keys)
+    };
+    let top = fields.iter().map(|field| (field, "", String::new()));
+    let entries = fields.iter().flat_map(|field| {
+        let nodes = match &field.node.value {
+            Value::List(nodes) => nodes.as_slice(),
+            _ => &[],
+        };
+        nodes.iter().flat_map(move |node| {
+            let of_entry = match &node.value {
+                Value::Table(of_entry) => of_entry.as_slice(),
+                _ => &[],
+            };
+            let entry = entry_name(of_entry, &field.name);
+            of_entry
+                .iter()
+                .map(move |of_entry| (of_entry, field.name.as_str(), entry.clone()))
+        })
+    });
+    let mut all = top.chain(entries);
+    let Some((field, what, entry)) = all.find(|(field, what, _)| {
+        let keys = known(what);
+        !keys.is_empty() && !keys.contains(&field.name.as_str())
+    }) else {
+        return Ok(());
+    };
+    let place = Place {
+        line: field.line,
+        field: entry,
+        ..list
+    };
+    let keys = known(what);
+    let hint = match nearest(&field.name, keys) {
+        Some(key) => format!("did you mean {key}? Valid keys: {}", keys.join(", ")),
+        None => format!("valid keys: {}", keys.join(", ")),
+    };
+    Err(place
+        .refused(format!("unknown key {:?}", field.name))
+        .with_hint(hint))
+}
+
+/// The name of an entry in messages, such as `token "telegraf"`.
+fn entry_name(fields: &[Field], what: &str) -> String {
+    let name = fields.iter().find(|field| field.name == "name");
+    match name.map(|field| &field.node.value) {
+        Some(Value::Text(name)) => format!("{what} {:?}", **name),
+        _ => what.to_owned(),
+    }
+}
+
+/// The most similar key, if it is similar at all.
+fn nearest<'k>(wrong: &str, keys: &[&'k str]) -> Option<&'k str> {
+    let wrong: String = wrong.chars().take(64).collect::<String>().to_lowercase();
+    let likeness = |key: &str| strsim::jaro_winkler(&wrong, &key.to_lowercase());
+    let best = keys.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+    (likeness(best) >= 0.75).then_some(*best)
+}
+
 /// One table. Fields are removed as they are parsed.
 struct Entry {
     /// Its place, such as `token "telegraf"`.
@@ -126,10 +205,7 @@ impl Entry {
             let kind = node.value.kind();
             return Err(place.refused(format!("expected a table, found {kind}")));
         };
-        let name = fields.iter().find(|field| field.name == "name");
-        if let Some(Value::Text(name)) = name.map(|field| &field.node.value) {
-            place.field = format!("{what} {:?}", **name);
-        }
+        place.field = entry_name(&fields, what);
         Ok(Self { place, fields })
     }
 
@@ -185,29 +261,14 @@ impl Entry {
         Ok(Some(Said { value, place }))
     }
 
-    /// Refuses unknown fields.
-    fn is_done(&self, known: &str) -> Result<()> {
-        let Some(field) = self.fields.first() else {
-            return Ok(());
-        };
-        let mut place = self.place.clone();
-        place.line = field.line;
-        Err(place
-            .refused(format!("unknown key {:?}", field.name))
-            .with_hint(format!("valid keys: {known}")))
-    }
-
     fn org(mut self) -> Result<Said<String>> {
-        let name = self.name()?;
-        self.is_done("name")?;
-        Ok(name)
+        self.name()
     }
 
     fn user(mut self, secrets: &mut dyn Secrets) -> Result<User> {
         let name = self.name()?;
         let orgs = self.texts("orgs")?;
         let file = self.text("passwordFile")?;
-        self.is_done("name, orgs and passwordFile")?;
         let password = file.map(|file| file.read(|path| secrets.password(path)));
         Ok(User {
             name,
@@ -229,7 +290,6 @@ impl Entry {
         let file = self.text("tokenFile")?;
         let hash = self.text("hash")?;
         let generate = self.text("generate")?;
-        self.is_done("name, org, user, permissions or kind, and tokenFile, hash or generate")?;
         let mut out = None;
         let value = match (file, hash, generate) {
             (Some(file), None, None) => file
@@ -428,6 +488,28 @@ mod tests {
             all.user.place.to_string(),
             "list, line 16, token \"all\", user"
         );
+    }
+
+    #[test]
+    fn a_misspelled_key_comes_before_the_key_that_is_missing_then() {
+        for (text, line, hint) in [
+            ("[[token]]\nnmae = \"t\"", 2, "did you mean name?"),
+            (
+                "[[user]]\nname = \"a\"\n[[token]]\nname = \"t\"\ntokenfile = \"f\"",
+                5,
+                "did you mean tokenFile?",
+            ),
+            ("[[org]]\n[[tokens]]", 2, "did you mean token?"),
+            ("[[user]]\nname = 7\npasswordfile = \"x\"", 3, "did you mean passwordFile?"),
+            ("[[org]]\nname = \"a\"\nzzz = 1", 3, "valid keys: name"),
+        ] {
+            let Err(error) = read(text) else {
+                panic!("{text} was taken");
+            };
+            assert!(error.message().starts_with(&format!("list, line {line}")), "{error}");
+            assert!(error.message().contains("unknown key"), "{error}");
+            assert!(error.hint().unwrap().starts_with(hint), "{:?}", error.hint());
+        }
     }
 
     #[test]

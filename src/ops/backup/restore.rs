@@ -17,7 +17,7 @@ use crate::ops::backup::move_into_place::{
 };
 use crate::ops::backup::replaced_store::ReplacedStore;
 use crate::ops::backup::restored_access::{
-    AccessCheck, OperatorAccess, OperatorSource, check_access,
+    AccessCheck, Missing, OperatorAccess, OperatorSource, check_access,
 };
 use crate::ops::backup::source::Backup;
 use crate::ops::backup::summary::NamedShard;
@@ -88,6 +88,8 @@ pub enum Planned {
     Ready(Box<Plan>),
     /// The operator token does not open the backup.
     Refused(Supplied),
+    /// Nothing else refuses the restore, but this must be asked for first.
+    Missing(Missing),
 }
 
 /// Numbers about the backup's shards. None of them is restored.
@@ -129,15 +131,10 @@ pub fn plan(
     if facts.summary.tokens.total.readable == 0 && facts.catalog.users.is_empty() {
         is_metadata(snapshot, backup)?;
     }
-    let OperatorAccess {
-        token,
-        id,
-        storage,
-        new_token,
-        mut changes,
-    } = match judged? {
-        AccessCheck::Opens(opening) => *opening,
+    let access = match judged? {
+        AccessCheck::Opens(opening) => Ok(*opening),
         AccessCheck::OpensNot(supplied) => return Ok(Planned::Refused(supplied)),
+        AccessCheck::Missing(missing) => Err(missing),
     };
     // Only now: the operator token is checked first.
     let target = RestoreTarget {
@@ -156,6 +153,16 @@ pub fn plan(
     let lying = engine_folder::shards(&options.engine_path)?;
     let old_tsm = old.tsm.as_deref();
     let shards = shards::plan(snapshot, old_tsm, &lying, options.keep_shards)?;
+    let OperatorAccess {
+        token,
+        id,
+        storage,
+        new_token,
+        mut changes,
+    } = match access {
+        Ok(access) => access,
+        Err(missing) => return Ok(Planned::Missing(missing)),
+    };
     shards.put(&mut changes);
     let mut findings: Vec<Finding> = content.notices().to_vec();
     let (hash, hashed, storage) = if options.hash {
@@ -359,7 +366,24 @@ impl Plan {
         disk: &dyn Disk,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<PathBuf>> {
+        self.apply_if(held, date, disk, progress, &|| Ok(()))
+    }
+
+    /// Like [`Plan::apply`]. `may_commit` is called when the new files are complete; its error ends
+    /// the restore.
+    ///
+    /// # Errors
+    /// As [`Plan::apply`], and that of `may_commit`.
+    pub fn apply_if(
+        &mut self,
+        held: Option<Held>,
+        date: &str,
+        disk: &dyn Disk,
+        progress: &(dyn Fn(u64) + Sync),
+        may_commit: &dyn Fn() -> Result<()>,
+    ) -> Result<Vec<PathBuf>> {
         let ready = self.write(disk, progress)?;
+        may_commit()?;
         ready.place(&self.target, date, held, disk)
     }
 

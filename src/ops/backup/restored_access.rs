@@ -4,8 +4,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Id, Storage};
 use crate::ops::backup::summary::StoreFacts;
 use crate::ops::backup::supplied_token::{Supplied, supplied};
-use crate::ops::backup::token::owner;
+use crate::ops::commit::{all_decoded, known_schema};
 use crate::ops::recover;
+use crate::ops::recover::operator::{Choice, Choices, choices_of};
 use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan;
@@ -16,8 +17,15 @@ use crate::store::{ChangeSet, Snapshot};
 pub enum OperatorSource {
     /// This operator token of the backup.
     Token(Token),
-    /// A new operator token.
-    New,
+    /// An operator token of the backup that is asked for later.
+    NotYet,
+    /// A new operator token of this user and organization. Default: the only ones.
+    New {
+        /// The owner.
+        user: Option<By>,
+        /// The organization.
+        org: Option<By>,
+    },
 }
 
 /// The operator token that opens the restored store.
@@ -34,6 +42,15 @@ pub(super) struct OperatorAccess {
 pub(super) enum AccessCheck {
     Opens(Box<OperatorAccess>),
     OpensNot(Supplied),
+    Missing(Missing),
+}
+
+/// What must be asked for.
+pub enum Missing {
+    /// The operator token of the backup.
+    Token,
+    /// The user or the organization of a new operator token. There are several, and none is named.
+    Owner(Choices),
 }
 
 /// Checks the operator token of the backup, or plans a new one.
@@ -49,7 +66,15 @@ pub(super) fn check_access(
 ) -> Result<AccessCheck> {
     let token = match source {
         OperatorSource::Token(token) => token,
-        OperatorSource::New => return new_access(snapshot, facts, use_hashed_tokens, now),
+        OperatorSource::NotYet => return Ok(AccessCheck::Missing(Missing::Token)),
+        OperatorSource::New { user, org } => {
+            let options = recover::operator::Options {
+                user,
+                org,
+                use_hashed_tokens,
+            };
+            return new_access(snapshot, facts, &options, now);
+        }
     };
     let judged = supplied(snapshot, facts, &token)?;
     let (true, Some(id), Some(storage)) = (judged.matches, judged.id, judged.storage) else {
@@ -67,16 +92,18 @@ pub(super) fn check_access(
 fn new_access(
     snapshot: &dyn Snapshot,
     facts: &StoreFacts,
-    use_hashed_tokens: Option<bool>,
+    options: &recover::operator::Options,
     now: &Timestamp,
 ) -> Result<AccessCheck> {
-    let (user, org) = owner(facts)?;
-    let for_whom = recover::operator::Options {
-        user: Some(By::Id(user)),
-        org: Some(By::Id(org)),
-        use_hashed_tokens,
-    };
-    let mut new_token = recover::operator::plan(snapshot, &for_whom, now)?;
+    let choices = choices_of(&facts.catalog);
+    let is_open = |by: &Option<By>, choices: &[Choice]| by.is_none() && choices.len() > 1;
+    if is_open(&options.user, &choices.users) || is_open(&options.org, &choices.orgs) {
+        // Refuse what can be refused before the question.
+        known_schema(snapshot)?;
+        all_decoded(&facts.catalog.skipped)?;
+        return Ok(AccessCheck::Missing(Missing::Owner(choices)));
+    }
+    let mut new_token = recover::operator::plan(snapshot, options, now)?;
     let changes = std::mem::take(&mut new_token.changes);
     let storage = new_token.show(false, |new_token| new_token.entry.storage)?;
     let Some(token) = new_token.token().cloned() else {

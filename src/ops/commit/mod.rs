@@ -31,6 +31,8 @@ pub struct SideFiles<'a> {
     pub keep_copy: Option<&'a Path>,
     /// Paths for new tokens.
     pub tokens_out: Vec<(&'a Path, &'a Token)>,
+    /// Called when all files are written, before the commit. Its error ends the change.
+    pub may_commit: Option<&'a dyn Fn() -> Result<()>>,
 }
 
 impl SideFiles<'_> {
@@ -97,6 +99,7 @@ pub(crate) fn commit_after(
     let mut files = Written::default();
     let result = files
         .write(store, side_files, capture)
+        .and_then(|()| side_files.may_commit.map_or(Ok(()), |may_commit| may_commit()))
         .and_then(|()| store.commit(changes, &protected));
     let committed = result.map_err(|error| {
         let mut error = named(error);

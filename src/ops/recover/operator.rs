@@ -51,6 +51,8 @@ pub struct Choice {
     pub name: String,
     /// Whether the index leads from the name to it.
     pub is_indexed: bool,
+    /// Whether it is an inactive user, whose tokens servers refuse.
+    pub is_inactive: bool,
 }
 
 impl Choice {
@@ -59,16 +61,22 @@ impl Choice {
             id: record.id(),
             name: record.name().to_owned(),
             is_indexed: found.is_some_and(|found| found.id() == record.id()),
+            is_inactive: false,
         }
     }
 
-    /// The text of the list: with the ID if influxd does not find it by its name.
+    /// The text of the list: with the ID if influxd does not find it by its name, and marked if it
+    /// is inactive.
     #[must_use]
     pub fn label(&self) -> String {
-        match self.is_indexed {
-            true => self.name.clone(),
-            false => format!("{} ({})", self.name, self.id),
+        let mut label = self.name.clone();
+        if !self.is_indexed {
+            label.push_str(&format!(" ({})", self.id));
         }
+        if self.is_inactive {
+            label.push_str(" (inactive)");
+        }
+        label
     }
 }
 
@@ -89,17 +97,24 @@ fn one_of<'c>(choices: &'c [Choice], by: Option<&By>) -> Option<&'c Choice> {
 /// # Errors
 /// When the file can't be read.
 pub fn choices(snapshot: &dyn Snapshot) -> Result<Choices> {
-    let catalog = Catalog::load(snapshot)?;
+    Ok(choices_of(&Catalog::load(snapshot)?))
+}
+
+/// The users and organizations of a catalog.
+pub(crate) fn choices_of(catalog: &Catalog) -> Choices {
     let users = catalog.users.values();
     let orgs = catalog.orgs.values();
-    Ok(Choices {
+    Choices {
         users: users
-            .map(|user| Choice::of(user, catalog.user_by_name(&user.name).found()))
+            .map(|user| Choice {
+                is_inactive: user.status == "inactive",
+                ..Choice::of(user, catalog.user_by_name(&user.name).found())
+            })
             .collect(),
         orgs: orgs
             .map(|org| Choice::of(org, catalog.org_by_name(&org.name).found()))
             .collect(),
-    })
+    }
 }
 
 /// Plans the token and its record.

@@ -42,7 +42,10 @@ pub struct VerifyArgs {
 /// # Errors
 /// The errors of the operation, and an error when standard output can't be written.
 pub fn run(args: &VerifyArgs, session: &Session) -> Result<Outcome> {
-    // Prompt before taking the lock.
+    if args.token_file.is_none() && !Secret::TOKEN.is_set() {
+        // Refuse before the prompt. The prompt comes without the lock.
+        drop(session.open_metadata()?);
+    }
     let token = read_secret(&Secret::TOKEN, args.token_file.as_deref())?;
     let store = session.open_metadata()?;
     let (rendered, yes) = verify(

@@ -86,11 +86,11 @@ impl OperatorTokenArgs {
     }
 
     /// The token, if given. An empty token opens nothing.
-    fn given(self) -> Result<Option<Token>> {
-        match (self.operator_token, self.operator_token_file) {
-            (Some(token), _) => Ok(Some(token.0)),
+    fn given(&self) -> Result<Option<Token>> {
+        match (&self.operator_token, &self.operator_token_file) {
+            (Some(token), _) => Ok(Some(token.0.clone())),
             (None, Some(file)) => {
-                read_secret_or_empty(&Secret::OPERATOR_TOKEN, Some(&file)).map(Some)
+                read_secret_or_empty(&Secret::OPERATOR_TOKEN, Some(file)).map(Some)
             }
             (None, None) if Secret::OPERATOR_TOKEN.is_set() => {
                 read_secret_or_empty(&Secret::OPERATOR_TOKEN, None).map(Some)
@@ -101,21 +101,18 @@ impl OperatorTokenArgs {
 }
 
 impl OperatorTokenArgs {
-    /// The token. Prompts if it was not given.
-    fn needed(self) -> Result<Token> {
-        match self.given()? {
-            Some(token) => Ok(token),
-            None => read_secret_or_empty(&Secret::OPERATOR_TOKEN, None).map_err(|error| {
-                if error.kind() == ErrorKind::Confirmation {
-                    error.with_hint(
-                        "use --operator-token-file FILE (- for standard input), BOLTKEY_OPERATOR_TOKEN, or \
-                         --new-operator to create a new token",
-                    )
-                } else {
-                    error
-                }
-            }),
-        }
+    /// Prompts for the token.
+    fn ask() -> Result<Token> {
+        read_secret_or_empty(&Secret::OPERATOR_TOKEN, None).map_err(|error| {
+            if error.kind() == ErrorKind::Confirmation {
+                error.with_hint(
+                    "use --operator-token-file FILE (- for standard input), \
+                     BOLTKEY_OPERATOR_TOKEN, or --new-operator to create a new token",
+                )
+            } else {
+                error
+            }
+        })
     }
 }
 

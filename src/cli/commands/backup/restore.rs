@@ -12,7 +12,9 @@ use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::choose_owner::choose_missing;
 use crate::cli::terminal::closed_stdout;
+use crate::cli::terminal::interruption;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
@@ -25,14 +27,16 @@ use crate::ops::backup::backup_store::RestoreContext;
 use crate::ops::backup::influx_manifest::base;
 use crate::ops::backup::replaced_store::ReplacedStore;
 use crate::ops::backup::restore::{Options, Plan, Planned, Restored, plan};
-use crate::ops::backup::restored_access::OperatorSource;
+use crate::ops::backup::restored_access::{Missing, OperatorSource};
 use crate::ops::backup::summary::NamedShard;
 use crate::ops::backup::supplied_token::Supplied;
 use crate::ops::commit::write_token;
 use crate::ops::files::disk::RealDisk;
 use crate::ops::files::new_file::folder_of;
 use crate::ops::files::secret_output::OutputFile;
+use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
+use crate::secret::Token;
 use crate::store;
 use crate::store::{Committed, Engine, Held, Store};
 
@@ -60,6 +64,12 @@ pub struct RestoreArgs {
     /// Create a new operator token instead of using one of the backup
     #[arg(long, conflicts_with_all = ["operator_token", "operator_token_file"])]
     new_operator: bool,
+    /// User who will own the new operator token [default: the only user, otherwise prompt]
+    #[arg(long, short = 'u', value_name = "NAME", requires = "new_operator")]
+    user: Option<String>,
+    /// Organization of the new operator token [default: the only organization, otherwise prompt]
+    #[arg(long, short = 'o', value_name = "NAME", requires = "new_operator")]
+    org: Option<String>,
     /// Write the new operator token to this file, which must not exist; created with mode 0600
     #[arg(long, value_name = "FILE", requires = "new_operator")]
     token_out: Option<PathBuf>,
@@ -94,6 +104,7 @@ enum EngineArg {
 /// # Errors
 /// The errors of the operation, and an error when the new token can't be printed.
 pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
+    interruption::command_changes();
     args.operator.beside(&args.backup)?;
     let dry_run = session.dry_run();
     if args.new_operator && args.token_out.is_none() && !dry_run {
@@ -102,11 +113,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         })?;
     }
     let options = options(&args, session);
-    let opener = if args.new_operator {
-        OperatorSource::New
-    } else {
-        OperatorSource::Token(args.operator.needed()?)
-    };
+    let mut opening = Opening::of(&args)?;
     let now = Zoned::now();
     let backup = open(&args.backup, scratch_folder(&options.to)?)?;
     let stands = args.force && options.to.symlink_metadata().is_ok();
@@ -126,11 +133,20 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         disk,
         progress: &|done| bar.at(done),
     };
-    let planned = plan(&backup, opener, &options, &old, &means);
+    let mut planned = plan(&backup, opening.source(), &options, &old, &means)?;
+    if let Planned::Missing(missing) = &planned {
+        bar.suspend(|| opening.ask(missing))?;
+        planned = plan(&backup, opening.source(), &options, &old, &means)?;
+    }
     drop(bar);
-    let planned = planned?;
     let mut plan = match planned {
         Planned::Ready(plan) => plan,
+        Planned::Missing(_) => {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "the users of the backup have changed since the question was asked",
+            ));
+        }
         Planned::Refused(supplied) => {
             session.ui().report(&Refusal::new(supplied, &args.to))?;
             return Ok(Outcome::No);
@@ -168,13 +184,14 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         None
     };
     answer.must_hold(&plan.in_the_way_now()?, &options.to)?;
+    let deferred = interruption::defer();
     let kept_token = token_out
         .map(|path| write_token(path, plan.token()))
         .transpose()?;
     let bar = Bar::counting(session.ui(), "restoring");
     let tell = |done| bar.at(done);
     let date = base(now.timestamp());
-    let applied = plan.apply(held, &date, disk, &tell);
+    let applied = plan.apply_if(held, &date, disk, &tell, &|| deferred.may_commit());
     drop(bar);
     let kept = match applied {
         Ok(kept) => kept,
@@ -189,6 +206,7 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
             });
         }
     };
+    deferred.committed();
     let report = render(session, &plan, true, kept, &from, token_out);
     let committed = Committed {
         outcome: store::CommitOutcome::Changed,
@@ -201,6 +219,54 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
         again: "boltkey recover operator",
     });
     end(session, report, committed, token.as_ref())
+}
+
+/// What opens the restored store.
+enum Opening {
+    /// An operator token of the backup; none if it is not known yet.
+    Token(Option<Token>),
+    /// A new operator token.
+    New {
+        user: Option<By>,
+        org: Option<By>,
+    },
+}
+
+impl Opening {
+    /// As the options say. Asks for nothing.
+    fn of(args: &RestoreArgs) -> Result<Self> {
+        if args.new_operator {
+            return Ok(Self::New {
+                user: args.user.clone().map(By::Name),
+                org: args.org.clone().map(By::Name),
+            });
+        }
+        args.operator.given().map(Self::Token)
+    }
+
+    fn source(&self) -> OperatorSource {
+        match self {
+            Self::Token(Some(token)) => OperatorSource::Token(token.clone()),
+            Self::Token(None) => OperatorSource::NotYet,
+            Self::New { user, org } => OperatorSource::New {
+                user: user.clone(),
+                org: org.clone(),
+            },
+        }
+    }
+
+    /// Asks for what is missing, the user before the organization.
+    fn ask(&mut self, missing: &Missing) -> Result<()> {
+        match (self, missing) {
+            (Self::New { user, org }, Missing::Owner(choices)) => {
+                choose_missing(user, "user", "--user", &choices.users)?;
+                choose_missing(org, "organization", "--org", &choices.orgs)?;
+            }
+            (Self::Token(token), _) => *token = Some(OperatorTokenArgs::ask()?),
+            (Self::New { .. }, Missing::Token) => {}
+        }
+        Ok(())
+    }
 }
 
 fn options(args: &RestoreArgs, session: &Session) -> Options {

@@ -23,7 +23,7 @@ use crate::ops::downgrade::apply::{Applied, Plan, Settings, plan};
 use crate::ops::downgrade::sql_side::SqlBeside;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
-/// Text after the long help.
+/// Text after the help.
 pub const APPLY_HELP: &str = "\
 Deletes only the index of hashed tokens and the record of migration 21. These
 prevent InfluxDB 2.3 to 2.7 from starting on a store of 2.8 or 2.9. The SQLite

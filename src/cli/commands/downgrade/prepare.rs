@@ -27,21 +27,12 @@ use crate::store::{ChangeSet, Committed, Store, WritableStore, refuse_sparse};
 /// The name of standard input in messages.
 const STDIN: &str = "standard input";
 
-/// Text after the long help.
+/// Text after the help.
 pub const PREPARE_HELP: &str = "\
 A hash can't be reversed, but the plaintext may still exist: in a capture, in a
 list, in the copy that influxd saved before the upgrade, or in unused parts of
 the database file. A token from a source is used only if its hash is in the
-store.
-
-EXAMPLES
-  From a capture, encrypted or not:
-      boltkey downgrade prepare --tokens tokens.json --db influxd.bolt
-  From the copy saved before the upgrade, and from unused parts of this file:
-      boltkey downgrade prepare --from-residue --db influxd.bolt \\
-          --from-db influxd.bolt.pre-v2.9.1-upgrade.backup
-  From a list on standard input, one token per line:
-      boltkey downgrade prepare --tokens - --yes --db influxd.bolt < tokens";
+store.";
 
 /// Options of `downgrade prepare`.
 #[derive(Debug, Args)]

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::metadata::Release;
 use crate::ops::downgrade::sql_side::Options;
@@ -11,8 +10,8 @@ use crate::ops::downgrade::sql_side::Options;
 /// The target release, and the SQLite file.
 #[derive(Debug, Args)]
 pub struct ToArgs {
-    /// The release to go back to
-    #[arg(long, value_name = "RELEASE", value_parser = release())]
+    /// The release to go back to: 2.0 to 2.9, or a patch release such as 2.7.12
+    #[arg(long, value_name = "RELEASE")]
     to: Release,
     /// SQLite file [default: influxd.sqlite beside the database, if it exists]
     #[arg(long, value_name = "PATH")]
@@ -26,8 +25,4 @@ impl From<ToArgs> for Options {
             sqlite: args.sqlite_path,
         }
     }
-}
-
-fn release() -> impl TypedValueParser<Value = Release> {
-    PossibleValuesParser::new(Release::NAMES).try_map(|text| text.parse::<Release>())
 }

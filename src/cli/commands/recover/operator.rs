@@ -8,9 +8,9 @@ use crate::cli::commands::token_report::{
 };
 use crate::cli::exit::Outcome;
 use crate::cli::session::{Database, Session};
-use crate::cli::terminal::prompt::choose;
-use crate::error::{Error, ErrorKind, Result};
-use crate::ops::recover::operator::{Choice, Options, choices, plan};
+use crate::cli::terminal::choose_owner::choose_missing;
+use crate::error::Result;
+use crate::ops::recover::operator::{Options, choices, plan};
 use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::TokenPlan;
@@ -119,31 +119,4 @@ impl TokenCommand for RecoverOperator<'_> {
     fn plan(&self, snapshot: &dyn Snapshot, now: &Timestamp) -> Result<TokenPlan> {
         plan(snapshot, &self.options, now)
     }
-}
-
-/// Prompts for a missing name if there are several. Returns whether it prompted.
-fn choose_missing(
-    by: &mut Option<By>,
-    what: &str,
-    option: &str,
-    choices: &[Choice],
-) -> Result<bool> {
-    if by.is_some() || choices.len() < 2 {
-        return Ok(false);
-    }
-    let names: Vec<String> = choices.iter().map(Choice::label).collect();
-    let chosen = choose(what, &names, || {
-        let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-        Error::new(
-            ErrorKind::Confirmation,
-            format!(
-                "there are several {what}s ({}) and nobody is there to be asked; nothing was \
-                 changed",
-                names.join(", ")
-            ),
-        )
-        .with_hint(format!("pass {option} NAME"))
-    })?;
-    *by = choices.get(chosen).map(|choice| By::Id(choice.id));
-    Ok(true)
 }

@@ -23,9 +23,10 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Options of `residue scrub`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Overwrites everything that no live record uses: free and leaked pages, unused bytes of live pages,
-the tree of the older meta page, and the end of the file. Afterwards, hashed tokens can't be
-recovered from the file. Run boltkey residue recover --out FILE first.")]
+Overwrites everything that no live record uses: free and leaked pages, unused
+bytes of live pages, the tree of the older meta page, and the end of the file.
+Afterwards, hashed tokens can't be recovered from the file. Run boltkey residue
+recover --out FILE first.")]
 pub struct ScrubArgs {}
 
 /// Runs `residue scrub`.
