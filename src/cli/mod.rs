@@ -13,6 +13,7 @@ mod session;
 mod suggestions;
 pub mod terminal;
 mod used_globals;
+mod value_hints;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,7 +36,8 @@ pub fn command() -> clap::Command {
 fn command_with_help(short: bool) -> clap::Command {
     let program = args::Cli::command().styles(terminal::style::HELP);
     let program = reading::with_database_argument(program);
-    used_globals::show_only_those(examples::add_to(program, short))
+    let program = value_hints::add_to(examples::add_to(program, short));
+    used_globals::show_only_those(program)
 }
 
 /// Runs the program with the process's arguments, streams and environment.

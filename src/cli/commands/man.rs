@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::exit::Outcome;
@@ -30,7 +31,7 @@ pub fn run(args: &ManArgs, program: clap::Command, session: &Session) -> Result<
     command.build();
     let mut pages = Vec::new();
     std::fs::create_dir_all(&args.out).at("create the folder", &args.out)?;
-    write_pages(&command, &args.out, &mut pages)?;
+    write_pages(&command, &date(), &args.out, &mut pages)?;
     session.ui().report(&Pages {
         out: args.out.clone(),
         pages,
@@ -38,9 +39,27 @@ pub fn run(args: &ManArgs, program: clap::Command, session: &Session) -> Result<
     Ok(Outcome::Done)
 }
 
+/// The date of the pages: that of `SOURCE_DATE_EPOCH`, which makes packages reproducible, or today.
+fn date() -> String {
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let epoch = epoch.and_then(|seconds| seconds.parse().ok());
+    let at = epoch.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    at.unwrap_or_else(Timestamp::now)
+        .strftime("%Y-%m-%d")
+        .to_string()
+}
+
 /// Writes a page for a command and its subcommands. The depth is that of our own commands.
-fn write_pages(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) -> Result<()> {
-    let page = clap_mangen::Man::new(command.clone());
+fn write_pages(
+    command: &clap::Command,
+    date: &str,
+    folder: &Path,
+    pages: &mut Vec<String>,
+) -> Result<()> {
+    let page = clap_mangen::Man::new(command.clone())
+        .date(date)
+        .source(concat!("boltkey ", env!("CARGO_PKG_VERSION")))
+        .manual("boltkey manual");
     let name = page.get_filename();
     let path = folder.join(&name);
     let mut text = Vec::new();
@@ -49,7 +68,7 @@ fn write_pages(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) 
         .at("write", &path)?;
     pages.push(name);
     for subcommand in command.get_subcommands().filter(|c| !c.is_hide_set()) {
-        write_pages(subcommand, folder, pages)?;
+        write_pages(subcommand, date, folder, pages)?;
     }
     Ok(())
 }

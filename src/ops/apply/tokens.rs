@@ -392,7 +392,7 @@ fn put(
         }
     };
     if let (Some(path), Secret::Token(token)) = (&said.out, secret) {
-        details.push(format!("value written to {}", path.display()));
+        details.push(format!("value in {}", path.display()));
         work.plan.generated.push((path.clone(), token.clone()));
     }
     work.plan.planned.push(PlannedChange {
