@@ -271,9 +271,19 @@ pub fn run_on<C: ChangeCommand>(
         }
         let completed = command.complete(session, &plan)?;
         // What was entered may be refused too, before the question.
-        let (plan, state) = match completed {
-            true => look(&command, session, database, ask)?,
-            false => (plan, state),
+        let plan = match completed {
+            true => {
+                let again =
+                    look(&command, session, database, ask).map_err(|error| match error.kind() {
+                        ErrorKind::NoSuchRecord => failed_meanwhile(error, path),
+                        _ => error,
+                    })?;
+                if again.1 != state {
+                    return Err(changed_meanwhile(path));
+                }
+                again.0
+            }
+            false => plan,
         };
         if session.dry_run() {
             return show(&command, session, &plan, Next::Commit);

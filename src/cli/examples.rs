@@ -10,8 +10,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "status",
         &[
-            ("Show the database of this host, found as --help says", "boltkey status"),
-            ("Show a copy, plain or gzipped", "boltkey status influxd.bolt"),
+            (
+                "Show the database of this host, found as --help says",
+                "boltkey status",
+            ),
+            (
+                "Show a copy, plain or gzipped",
+                "boltkey status influxd.bolt",
+            ),
             (
                 "Print JSON for a script",
                 "boltkey status influxd.bolt --json",
@@ -184,7 +190,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "user list",
         &[
             ("List users", "boltkey user list influxd.bolt"),
-            ("Print JSON for a script", "boltkey user list influxd.bolt --json"),
+            (
+                "Print JSON for a script",
+                "boltkey user list influxd.bolt --json",
+            ),
         ],
     ),
     (
@@ -246,7 +255,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "org list",
         &[
             ("List organizations", "boltkey org list influxd.bolt"),
-            ("Print JSON for a script", "boltkey org list influxd.bolt --json"),
+            (
+                "Print JSON for a script",
+                "boltkey org list influxd.bolt --json",
+            ),
         ],
     ),
     (
@@ -266,7 +278,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "bucket list",
         &[
             ("List buckets", "boltkey bucket list influxd.bolt"),
-            ("Print JSON for a script", "boltkey bucket list influxd.bolt --json"),
+            (
+                "Print JSON for a script",
+                "boltkey bucket list influxd.bolt --json",
+            ),
         ],
     ),
     (
@@ -626,7 +641,10 @@ mod tests {
         );
         let lines = EXAMPLES.iter().flat_map(|(_, examples)| examples.iter());
         for (_, command) in lines {
-            assert!(broken(command).lines().all(|line| line.len() <= 80), "{command}");
+            assert!(
+                broken(command).lines().all(|line| line.len() <= 80),
+                "{command}"
+            );
         }
     }
 }

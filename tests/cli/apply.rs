@@ -598,3 +598,28 @@ fn exposed_secrets_are_warned_about_and_failed_printing_is_told() {
     assert!(told.contains("the change is committed"), "{told}");
     assert_eq!(verified(&scene, &database, VALUE, "write").0, 0);
 }
+
+#[test]
+fn a_long_report_lists_fifty_changes_and_ends_with_a_summary() {
+    let scene = Scene::new();
+    let database = scene.store(ONE);
+    let orgs: String = (0..60)
+        .map(|n| format!("[[org]]\nname = \"org{n}\"\n"))
+        .collect();
+    let list = scene.path("list.toml");
+    fs::write(&list, orgs).unwrap();
+    let apply = ["apply", list.to_str().unwrap()];
+    let lines = |text: &str| text.lines().filter(|line| line.contains(" org ")).count();
+    let dry = scene.run(&apply, &database, &["-n"]).code(0).stdout;
+    assert_eq!(lines(&dry), 50);
+    assert!(dry.contains("and 10 more changes"), "{dry}");
+    let last = dry.lines().last().unwrap();
+    assert_eq!(last, "would create 60 organizations; nothing was changed");
+    let all = scene
+        .run(&apply, &database, &["-n", "--verbose"])
+        .code(0)
+        .stdout;
+    assert_eq!(lines(&all), 60);
+    let json = scene.run(&apply, &database, &["--json"]).code(0).json();
+    assert_eq!(json["changes"].as_array().unwrap().len(), 60);
+}

@@ -129,7 +129,11 @@ fn a_wrong_operator_token_leaves_the_target_untouched() {
         }
         assert_eq!(fs::read_to_string(&to).unwrap(), "what stands there");
         let arguments = ["backup", "restore", text(&from), "--to", text(&to)];
-        let ran = scene.sandbox.run(arguments).code(6);
+        // What is refused is refused before the token is asked for.
+        let ran = scene.sandbox.run(arguments).code(1);
+        ran.tells(&["exists already", "nothing was changed"]);
+        let forced = [&arguments[..], &["--force"]].concat();
+        let ran = scene.sandbox.run(forced).code(6);
         ran.tells(&["operator token", "--new-operator", "BOLTKEY_OPERATOR_TOKEN"]);
         let arguments = [&arguments[..], &["--operator-token", "wrong"]].concat();
         let ran = scene.sandbox.run(arguments).code(3);
@@ -148,7 +152,13 @@ fn a_new_operator_token_instead_of_one_of_the_backup() {
         let scene = Scene::new();
         let from = backup(&scene, name);
         let (to, kept) = (scene.path("influxd.bolt"), scene.path("token"));
-        let extra = ["--new-operator", "--token-out", text(&kept)];
+        let nobody = restore(&scene, &from, &to, "", &["--new-operator"]).code(6);
+        nobody.tells(&["alice", "sleeper (inactive)", "--user NAME"]);
+        let alice = ["--new-operator", "--user", "alice"];
+        let nobody = restore(&scene, &from, &to, "", &alice).code(6);
+        nobody.tells(&["several organizations", "--org NAME"]);
+        let owner = ["--user", "alice", "--org", "acme"];
+        let extra = [&["--new-operator", "--token-out", text(&kept)], &owner[..]].concat();
         let dry = restore(&scene, &from, &to, "", &[&extra[..], &["-n"]].concat());
         let dry = dry.code(0).json();
         assert_eq!(
@@ -169,6 +179,8 @@ fn a_new_operator_token_instead_of_one_of_the_backup() {
     for extra in [
         &["--new-operator", "--operator-token", "x"][..],
         &["--token-out", "x"],
+        &["--user", "x"],
+        &["--org", "x"],
         &["--keep-shards"],
     ] {
         let arguments = [&["backup", "restore", "x", "--to", "y"][..], extra].concat();
@@ -223,7 +235,8 @@ fn tokens_are_hashed_on_the_way() {
             }
             // A new one is hashed with all others.
             let (again, sqlite) = (scene.path("again.bolt"), scene.path("again.sqlite"));
-            let extra = ["--hash", "--new-operator", "--sqlite-path", text(&sqlite)];
+            let owner = ["--new-operator", "--user", "alice", "--org", "acme"];
+            let extra = [&["--hash", "--sqlite-path", text(&sqlite)], &owner[..]].concat();
             let report = restore(&scene, &from, &again, "", &extra).code(0).json();
             assert_eq!(report["authorization"]["storage"], "hashed");
             let token = report["authorization"]["token"].as_str().unwrap();

@@ -511,6 +511,8 @@ const NEVER_ASK: &[&str] = &[
     "user list",
     "org list",
     "bucket list",
+    // Only where nobody is left: tests/cli/user_org.rs.
+    "user update",
     "setup",
     "capture",
     "residue scan",

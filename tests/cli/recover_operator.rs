@@ -65,7 +65,7 @@ fn of_several_one_has_to_be_named() {
         for yes in [&[][..], &["--yes"]] {
             let ran = scene.run(command, &database, yes).code(6);
             ran.tells(&["several users", "\"alice\"", "\"bob\"", "--user NAME"]);
-            ran.tells(&["nobody is there", "nothing was changed"]);
+            ran.tells(&["there is no terminal to ask which", "nothing was changed"]);
             assert_eq!(ran.stdout, "");
             let alice = [yes, &["--user", "alice", "--json"]].concat();
             let ran = scene.run(command, &database, &alice).code(6);

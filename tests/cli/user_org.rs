@@ -1,4 +1,4 @@
-//! `user create|password|delete` and `org create`.
+//! `user create|password|update|delete` and `org create`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -226,6 +226,62 @@ fn a_deleted_user_leaves_only_tokens() {
         .run(&delete, &database, &["--yes"])
         .code(1)
         .tells(&["no user with the ID"]);
+}
+
+#[test]
+fn a_user_is_switched_off_and_on() {
+    for redb in [false, true] {
+        let scene = Scene::new();
+        let database = match redb {
+            true => scene.redb(SEVERAL),
+            false => scene.store(SEVERAL),
+        };
+        let before = user(&scene, &database, "bob");
+        let off = ["user", "update", "--name", "bob", "--status", "inactive"];
+        let dry = report(&scene, &off, &database, &["-n"]);
+        assert_eq!(
+            (&dry["dryRun"], &dry["changed"]),
+            (&json!(true), &json!(true))
+        );
+        assert_eq!(user(&scene, &database, "bob"), before);
+        let ran = scene.run(&off, &database, &["-n"]).code(0);
+        assert!(ran.stdout.contains("would become inactive"), "{ran:?}");
+        assert_eq!(report(&scene, &off, &database, &[])["changed"], true);
+        assert_eq!(user(&scene, &database, "bob")["status"], "inactive");
+        let bytes = fs::read(&database).unwrap();
+        assert_eq!(report(&scene, &off, &database, &[])["changed"], false);
+        assert_eq!(fs::read(&database).unwrap(), bytes);
+        let id = before["id"].as_str().unwrap();
+        let on = ["user", "update", "--id", id, "--status", "active"];
+        assert_eq!(report(&scene, &on, &database, &[])["user"], before);
+        is_sound(&scene, &database);
+        scene
+            .run(&["user", "update", "--name", "bob"], &database, &[])
+            .code(2);
+        let nobody = ["user", "update", "--name", "nobody", "--status", "active"];
+        scene
+            .run(&nobody, &database, &[])
+            .code(1)
+            .tells(&["nobody", "alice"]);
+    }
+}
+
+#[test]
+fn who_would_lock_everybody_out_is_asked() {
+    let scene = Scene::new();
+    let database = scene.store(SEVERAL);
+    let off = |name| ["user", "update", "--name", name, "--status", "inactive"];
+    scene.run(&off("bob"), &database, &[]).ok();
+    let before = fs::read(&database).unwrap();
+    let ran = scene.run(&off("alice"), &database, &[]).code(6);
+    ran.tells(&[
+        "Nobody with access to everything will be left",
+        "nothing was changed",
+    ]);
+    assert_eq!(fs::read(&database).unwrap(), before);
+    let ran = scene.run(&off("alice"), &database, &["--yes"]).code(0);
+    ran.tells(&["warning", "boltkey recover operator"]);
+    assert_eq!(user(&scene, &database, "alice")["status"], "inactive");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::ops::explain::{Explanation, explain};
 
 /// Options of `explain`.
-#[derive(Debug, Args)]pub struct ExplainArgs {
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
     /// Finding code, or error message of influxd, influx or bbolt
     #[arg(value_name = "CODE|TEXT", required = true)]
     asked: Vec<String>,

@@ -62,7 +62,9 @@ pub fn choose(
             .and_then(|number| number.checked_sub(1))
             .filter(|number| *number < labels.len());
         let by_label = labels.iter().position(|label| *label == answer);
-        let chosen = by_label.or_else(|| only_place(names, &answer)).or(by_number);
+        let chosen = by_label
+            .or_else(|| only_place(names, &answer))
+            .or(by_number);
         if let Some(chosen) = chosen {
             return Ok(chosen);
         }
@@ -76,9 +78,14 @@ pub fn choose(
 
 /// The place of a name, if only one has it.
 fn only_place(names: &[&str], name: &str) -> Option<usize> {
-    let mut places = names.iter().enumerate().filter(|(_, known)| **known == name);
+    let mut places = names
+        .iter()
+        .enumerate()
+        .filter(|(_, known)| **known == name);
     let first = places.next();
-    first.filter(|_| places.next().is_none()).map(|(place, _)| place)
+    first
+        .filter(|_| places.next().is_none())
+        .map(|(place, _)| place)
 }
 
 /// Asks for a text.

@@ -53,7 +53,8 @@ impl Table {
 
     /// Adds a row, for tables whose number of columns varies.
     pub fn cells(&mut self, cells: &[&str]) {
-        self.rows.push(cells.iter().copied().map(printable).collect());
+        self.rows
+            .push(cells.iter().copied().map(printable).collect());
     }
 
     /// Prints header and rows; two spaces between columns, none at the end of a line.
@@ -172,10 +173,7 @@ mod tests {
         table.row(["日本", "x"]);
         table.row(["3", ""]);
         for width in [None, Some(80)] {
-            assert_eq!(
-                text(&table, width),
-                "ID    Name\n1     日本\n日本  x\n3\n"
-            );
+            assert_eq!(text(&table, width), "ID    Name\n1     日本\n日本  x\n3\n");
         }
     }
 
@@ -191,7 +189,11 @@ mod tests {
             for line in text.lines() {
                 assert!(display_width(line) <= width, "{text}");
             }
-            assert!(text.lines().skip(1).all(|line| line.starts_with("0123456789abcdef  ")));
+            assert!(
+                text.lines()
+                    .skip(1)
+                    .all(|line| line.starts_with("0123456789abcdef  "))
+            );
             assert!(text.lines().nth(2).unwrap().contains("…  operator"));
         }
     }
@@ -210,7 +212,15 @@ mod tests {
     #[test]
     fn where_columns_do_not_fit_rows_are_blocks() {
         let mut table = Table::new(&["ID", "A", "B", "C", "D", "E", "F"], true);
-        table.row(["0123456789abcdef", "a", "bbbbbbbbb", "ccccccccc", "ddddddddd", "eeeeeeeee", ""]);
+        table.row([
+            "0123456789abcdef",
+            "a",
+            "bbbbbbbbb",
+            "ccccccccc",
+            "ddddddddd",
+            "eeeeeeeee",
+            "",
+        ]);
         assert_eq!(
             text(&table, Some(50)),
             "0123456789abcdef  a\n  B: bbbbbbbbb; C: ccccccccc; D: ddddddddd; E: eeeeeeeee\n"

@@ -183,7 +183,9 @@ fn entry_name(fields: &[Field], what: &str) -> String {
 fn nearest<'k>(wrong: &str, keys: &[&'k str]) -> Option<&'k str> {
     let wrong: String = wrong.chars().take(64).collect::<String>().to_lowercase();
     let likeness = |key: &str| strsim::jaro_winkler(&wrong, &key.to_lowercase());
-    let best = keys.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+    let best = keys
+        .iter()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
     (likeness(best) >= 0.75).then_some(*best)
 }
 
@@ -500,15 +502,26 @@ mod tests {
                 "did you mean tokenFile?",
             ),
             ("[[org]]\n[[tokens]]", 2, "did you mean token?"),
-            ("[[user]]\nname = 7\npasswordfile = \"x\"", 3, "did you mean passwordFile?"),
+            (
+                "[[user]]\nname = 7\npasswordfile = \"x\"",
+                3,
+                "did you mean passwordFile?",
+            ),
             ("[[org]]\nname = \"a\"\nzzz = 1", 3, "valid keys: name"),
         ] {
             let Err(error) = read(text) else {
                 panic!("{text} was taken");
             };
-            assert!(error.message().starts_with(&format!("list, line {line}")), "{error}");
+            assert!(
+                error.message().starts_with(&format!("list, line {line}")),
+                "{error}"
+            );
             assert!(error.message().contains("unknown key"), "{error}");
-            assert!(error.hint().unwrap().starts_with(hint), "{:?}", error.hint());
+            assert!(
+                error.hint().unwrap().starts_with(hint),
+                "{:?}",
+                error.hint()
+            );
         }
     }
 

@@ -99,7 +99,11 @@ pub(crate) fn commit_after(
     let mut files = Written::default();
     let result = files
         .write(store, side_files, capture)
-        .and_then(|()| side_files.may_commit.map_or(Ok(()), |may_commit| may_commit()))
+        .and_then(|()| {
+            side_files
+                .may_commit
+                .map_or(Ok(()), |may_commit| may_commit())
+        })
         .and_then(|()| store.commit(changes, &protected));
     let committed = result.map_err(|error| {
         let mut error = named(error);

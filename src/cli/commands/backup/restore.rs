@@ -226,10 +226,7 @@ enum Opening {
     /// An operator token of the backup; none if it is not known yet.
     Token(Option<Token>),
     /// A new operator token.
-    New {
-        user: Option<By>,
-        org: Option<By>,
-    },
+    New { user: Option<By>, org: Option<By> },
 }
 
 impl Opening {
