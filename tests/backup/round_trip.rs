@@ -10,10 +10,11 @@ use boltkey::finding::Severity;
 use boltkey::ops::backup::Compression;
 use boltkey::ops::backup::export::{Options as ExportOptions, Out, export};
 use boltkey::ops::backup::restore::{Options, Planned};
-use boltkey::ops::backup::restored_access::OperatorSource;
+use boltkey::ops::backup::restored_access::{Missing, OperatorSource};
 use boltkey::ops::backup::source::{Backup, From};
 use boltkey::ops::convert::convert;
 use boltkey::ops::files::disk::RealDisk;
+use boltkey::ops::resolve::By;
 use boltkey::secret::Token;
 use boltkey::store::{Engine, OpenOptions, Progress, Snapshot, Store};
 use serde_json::Value;
@@ -108,7 +109,18 @@ impl Trip {
             ..into_empty(&target.join("database"))
         };
         let planned = planned(&backup, opener, &options);
+        // Of several users and organizations, the first ones that work.
+        if let Ok(Planned::Missing(Missing::Owner(choices))) = &planned {
+            let user = choices.users.iter().find(|user| !user.is_inactive).unwrap();
+            let opener = OperatorSource::New {
+                user: Some(By::Id(user.id)),
+                org: Some(By::Id(choices.orgs[0].id)),
+            };
+            fs::remove_dir_all(&target).unwrap();
+            return self.restore(from, opener, engine, hash);
+        }
         let ended = planned.and_then(|planned| match planned {
+            Planned::Missing(_) => unreachable!("the token is given"),
             Planned::Refused(_) => Ok(None),
             Planned::Ready(mut plan) => plan
                 .apply(None, "20260101T000000Z", &RealDisk, &|_| {})
@@ -118,6 +130,13 @@ impl Trip {
         let done = matches!(ended, Ok(Some(_)));
         assert_eq!(left, usize::from(done), "{}: {ended:?}", self.name);
         ended
+    }
+}
+
+fn new_operator() -> OperatorSource {
+    OperatorSource::New {
+        user: None,
+        org: None,
     }
 }
 
@@ -180,7 +199,7 @@ fn servers_stores_go_there_and_back() {
                     None => assert!(name.ends_with("-hashed"), "{place}"),
                 }
                 let new = trip
-                    .restore(&backup, OperatorSource::New, engine, false)
+                    .restore(&backup, new_operator(), engine, false)
                     .unwrap();
                 let mut new = records(&new.unwrap());
                 // One more token: a record and an entry in one of the indexes.
@@ -254,7 +273,7 @@ fn bolt_s_own_files_are_exported_as_they_are() {
         assert_eq!(nested, self::nested(&trip.open("bolt")).0, "{name}");
         exported += 1;
         for opener in [
-            OperatorSource::New,
+            new_operator(),
             OperatorSource::Token(Token::new("any".into())),
         ] {
             match trip.restore(&backup, opener, Engine::Bolt, false) {

@@ -602,7 +602,7 @@ fn exposed_secrets_are_warned_about_and_failed_printing_is_told() {
 #[test]
 fn a_long_report_lists_fifty_changes_and_ends_with_a_summary() {
     let scene = Scene::new();
-    let database = scene.store(ONE);
+    let database = scene.store("fresh-2.9.1");
     let orgs: String = (0..60)
         .map(|n| format!("[[org]]\nname = \"org{n}\"\n"))
         .collect();

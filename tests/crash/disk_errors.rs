@@ -52,6 +52,7 @@ fn run(
         tokens_out: (side_files.tokens_out.iter().map(|(path, _)| *path))
             .zip(plan.token())
             .collect(),
+        may_commit: None,
     };
     let committed = plan.apply(&mut store, &side_files)?;
     Ok(Ended {
@@ -123,6 +124,7 @@ fn fail_everywhere(
                     .then_some((&*token_out, &dummy))
                     .into_iter()
                     .collect(),
+                may_commit: None,
             };
             let ended = run(&recorder, base, operation, &side_files);
             let Some(stage) = recorder.failed() else {

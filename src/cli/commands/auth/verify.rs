@@ -18,13 +18,14 @@ use crate::ops::auth::verify::{NOT_ALLOWED, Verified, verify};
 
 /// Options of `auth verify`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
-If the store does not know the token, the forms that people paste are tried: with a line end, spaces,
-quotes or a byte order mark, with Token, Bearer or NAME= in front, without \"==\", percent-encoded or
-in base64, and the ID of an authorization. The answer names the form and what to change.
+#[command(after_help = "\
+If the store does not know the token, the forms that people paste are tried:
+with a line end, spaces, quotes or a byte order mark, with Token, Bearer or
+NAME= in front, without \"==\", percent-encoded or in base64, and the ID of an
+authorization. The answer names the form and what to change.
 
-The answer is \"yes\" if /api/v2 accepts the token. Where the 1.x endpoints (/query, /write) differ,
-the answer says so.")]
+The answer is \"yes\" if /api/v2 accepts the token. Where the 1.x endpoints
+(/query, /write) differ, the answer says so.")]
 pub struct VerifyArgs {
     /// File with the token (- for standard input) [default: `BOLTKEY_TOKEN`, otherwise prompt]
     #[arg(long, value_name = "FILE")]
