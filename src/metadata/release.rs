@@ -214,7 +214,13 @@ mod tests {
             assert_eq!(release.knows_hashes(), migrations == 21, "{text}");
             assert_eq!(release.has_older_sql(), text < "2.5", "{text}");
         }
-        for text in ["", "2", "2.", "2.10", "3.0", "2.7.12", "v2.7", "2.07"] {
+        for patch in ["2.7.0", "2.7.12", "v2.7.12", "v2.7"] {
+            assert_eq!(patch.parse::<Release>().unwrap().to_string(), "2.7");
+        }
+        let wrong = [
+            "", "2", "2.", "2.10", "3.0", "2.07", "2.7.", "2.7.x", "2.7.1.2", "2.7.1234", "vv2.7",
+        ];
+        for text in wrong {
             assert!(text.parse::<Release>().is_err(), "{text}");
         }
     }

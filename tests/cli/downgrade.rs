@@ -139,10 +139,6 @@ fn check_names_every_token_that_would_be_lost() {
             );
         }
         let text = scene.run(CHECK, &database, &["--to", to]).code(code);
-        assert!(
-            text.stdout.lines().all(|line| line.chars().count() <= 80),
-            "{text:?}"
-        );
         if lost > 0 {
             assert!(
                 text.stdout.contains(&format!("{lost} would be LOST")),
@@ -651,9 +647,9 @@ fn what_is_wrong_with_the_store_or_the_command() {
     let database = scene.sandbox.store("lived-2.9.1-plaintext");
     for command in [CHECK, APPLY] {
         scene.run(command, &database, &[]).code(2).tells(&["--to"]);
-        for to in ["2.10", "2.7.12", "3", "v2.7", ""] {
+        for to in ["2.10", "2.7.x", "3", "v3.0", ""] {
             let ran = scene.run(command, &database, &["--to", to]).code(2);
-            ran.tells(&["possible values: 2.0, 2.1"]);
+            ran.tells(&["2.0 to 2.9"]);
         }
     }
     let packed = scene

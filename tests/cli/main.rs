@@ -63,6 +63,7 @@ mod setup;
 mod side_files;
 mod simultaneous_runs;
 mod terminal;
+mod terminal_width;
 mod token;
 mod token_out;
 mod unknown_not_zero;

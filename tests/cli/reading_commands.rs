@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::Sandbox;
 use crate::fixtures::{facts, fixture, gzip, store_names};
 use crate::sandbox::{READERS, on};
+use crate::support::stdout_terminal::at_terminal;
 
 #[test]
 fn every_store_is_read_as_it_is_and_gzipped() {
@@ -189,9 +190,14 @@ fn a_status_fits_a_terminal() {
         sandbox.store(&name);
         let file = format!("{name}.bolt");
         let arguments = ["status", "--db", &file];
-        let text = sandbox.run(arguments).ok().stdout;
+        let (status, text) = at_terminal(sandbox.command(arguments), 80);
+        assert!(status.success());
         for line in text.lines() {
-            assert!(line.chars().count() <= 80, "{name}: {line}");
+            let width = anstream::adapter::strip_str(line)
+                .to_string()
+                .chars()
+                .count();
+            assert!(width <= 80, "{name}: {line}");
         }
     }
 }

@@ -39,7 +39,6 @@ fn it_says_what_it_destroys() {
     );
     let words = dry.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("35 of hashed tokens, 0 others"), "{dry:?}");
-    assert!(dry.stdout.lines().all(|line| line.len() <= 80), "{dry:?}");
     let report = scene.run(SCRUB, &database, &["-n", "--json"]).ok().json();
     let numbers = |changed: bool| json!({"tokens": 35, "matching": 35, "unmatched": 0, "hashed": 36, "missing": [], "changed": changed});
     let mut expected = numbers(true);

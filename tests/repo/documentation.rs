@@ -1,18 +1,14 @@
 //! Runs the commands of the README and of `docs/` in a scratch home, at a terminal of 80 columns, and
 //! compares their output with the page. `BOLTKEY_WRITE_PAGES=1` writes the output into the pages. Checks that the pages name only files that exist, and that the README links every page.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+use std::process::{Command, Stdio};
 
 use crate::support::engine_folder::{HOUR, WEDNESDAY, shard, wal_shard};
 use crate::support::fixtures::{fixture, operator_token};
 use crate::support::program::BOLTKEY;
+use crate::support::stdout_terminal::at_terminal;
 
 /// One `$ command` of a `console` block, and the output that follows it. A block of another language
 /// with a name, as in `toml list.toml`, is a file of that name. The step that writes it has no
@@ -118,37 +114,6 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a command at a terminal of 80 columns. Returns its status and what it prints.
-fn at_terminal(mut command: Command) -> (ExitStatus, String) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let slave = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    let mut modes = tcgetattr(&slave).unwrap();
-    modes.output_modes.remove(OutputModes::OPOST);
-    tcsetattr(&slave, OptionalActions::Now, &modes).unwrap();
-    let size = Winsize {
-        ws_row: 50,
-        ws_col: 80,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    tcsetwinsize(&master, size).unwrap();
-    let mut child = command.stdout(slave).spawn().unwrap();
-    // It holds the terminal, which has to end with the program.
-    drop(command);
-    let mut printed = Vec::new();
-    let mut buffer = [0; 4096];
-    let mut source = File::from(master);
-    // The end is an error: no process has the terminal open.
-    while let Ok(length @ 1..) = source.read(&mut buffer) {
-        printed.extend_from_slice(&buffer[..length]);
-    }
-    let status = child.wait().unwrap();
-    (status, String::from_utf8(printed).unwrap())
-}
-
 fn run(file: &Path) -> usize {
     let text = fs::read_to_string(file).unwrap();
     let home = home();
@@ -171,7 +136,7 @@ fn run(file: &Path) -> usize {
             // No colors, no progress.
             .env("TERM", "dumb")
             .stdin(Stdio::null());
-        let (status, printed) = at_terminal(command);
+        let (status, printed) = at_terminal(command, 80);
         let place = format!("{}:{}: {}", file.display(), step.line, step.command);
         assert!(status.success(), "{place}: {status}\n{printed}");
         let printed = masked(&printed);

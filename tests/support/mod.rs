@@ -18,5 +18,6 @@ pub mod record_changes;
 pub mod sandbox;
 pub mod scene;
 pub mod stage;
+pub mod stdout_terminal;
 pub mod store_image;
 pub mod threads;

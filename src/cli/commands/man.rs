@@ -59,7 +59,7 @@ fn write_pages(
     let page = clap_mangen::Man::new(command.clone())
         .date(date)
         .source(concat!("boltkey ", env!("CARGO_PKG_VERSION")))
-        .manual("boltkey manual");
+        .manual("User Commands");
     let name = page.get_filename();
     let path = folder.join(&name);
     let mut text = Vec::new();
