@@ -75,7 +75,9 @@ fn pipes_are_not_wrapped() {
     let database = scene.sandbox.store("upgraded-2.9.1");
     let piped = scene.run(&["check"], &database, &[]).stdout;
     let arguments = crate::scene::arguments(&["check"], &database, &[]);
-    let (_, shown) = at_terminal(scene.sandbox.command(arguments), 60);
+    let mut command = scene.sandbox.command(arguments);
+    command.env("TERM", "xterm");
+    let (_, shown) = at_terminal(command, 60);
     let plain = |text: &str| {
         let text = anstream::adapter::strip_str(text).to_string();
         text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::cli::terminal::style::{bad, good};
 use crate::cli::terminal::report::printable;
+use crate::cli::terminal::style::{bad, good};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::finding::counted;
 use crate::metadata::Storage;
