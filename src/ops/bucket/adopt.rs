@@ -10,7 +10,7 @@ use crate::metadata::new_records::{NewBucket, put_bucket, valid_bucket_name};
 use crate::metadata::shard_groups::{Groups, groups};
 use crate::metadata::tsm::{Data, Database, Highest, ShardGroup};
 use crate::metadata::{Catalog, Id, names, tsm, tsm_edit};
-use crate::ops::bucket::adoptable::{Adoptable, Options, Skipped, shards_of};
+use crate::ops::bucket::adoptable::{Adoptable, Options, Skipped};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::files::engine_folder::{BucketContent, EngineFolder, listed};
@@ -82,12 +82,7 @@ pub fn plan(
         Some(value) => tsm::decode(value).map_err(|_| tsm::undecodable())?,
         None => Data::default(),
     };
-    let facts = Adoptable {
-        options,
-        engine,
-        catalog: &catalog,
-        data: &data,
-    };
+    let facts = Adoptable::new(options, engine, &catalog, &data);
     let (chosen, skipped) = facts.choose()?;
     facts.named_exist(&chosen)?;
     let mut plan = Plan {
@@ -105,11 +100,13 @@ pub fn plan(
         group: 0,
         shard: engine.highest(),
     });
+    let databases_by_name = data.databases.iter().map(|db| (db.name.as_str(), db));
+    let databases_by_name: BTreeMap<&str, &Database> = databases_by_name.collect();
     let mut databases = Vec::new();
     let mut taken = BTreeSet::new();
     for (id, content) in chosen {
         let name = facts.name(id, org.id, &mut taken)?;
-        let known = data.databases.iter().find(|db| db.name == id.to_string());
+        let known = databases_by_name.get(id.to_string().as_str()).copied();
         let bucket = match known {
             Some(known) => {
                 plan.skipped.extend(facts.not_added(id));
@@ -256,7 +253,7 @@ impl Adoptable<'_> {
         let times = policy.map_or((0, 0), |policy| {
             (policy.duration, policy.shard_group_duration)
         });
-        let shards = shards_of(self.data, id).into_iter().collect();
+        let shards = self.in_metadata(id);
         adopted(id, name, content, shards, times)
     }
 }

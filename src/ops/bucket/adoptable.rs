@@ -1,6 +1,6 @@
 //! Which folders of an engine can become buckets of a store, and why the others can't.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -60,9 +60,17 @@ pub struct Skipped {
 /// The facts that decide which buckets are adopted.
 pub(super) struct Adoptable<'a> {
     pub(super) options: &'a Options,
-    pub(super) engine: &'a EngineFolder,
     pub(super) catalog: &'a Catalog,
-    pub(super) data: &'a Data,
+    engine: &'a EngineFolder,
+    /// The folders of each number.
+    folders: HashMap<u64, Vec<&'a ShardFolder>>,
+    /// The buckets in the metadata that have each number. Those of deleted groups count: influxd
+    /// deletes the folders of such shards by number.
+    owners: HashMap<u64, Vec<&'a str>>,
+    /// The shards of each bucket in the metadata, without those of deleted groups.
+    known: HashMap<String, BTreeSet<u64>>,
+    /// The first number that is not in use.
+    free: u64,
 }
 
 /// Whether a folder becomes a bucket.
@@ -77,6 +85,41 @@ enum Decision<'a> {
 }
 
 impl<'a> Adoptable<'a> {
+    /// Collects the facts.
+    pub(super) fn new(
+        options: &'a Options,
+        engine: &'a EngineFolder,
+        catalog: &'a Catalog,
+        data: &'a Data,
+    ) -> Self {
+        let mut folders: HashMap<u64, Vec<&ShardFolder>> = HashMap::new();
+        for folder in &engine.shards {
+            folders.entry(folder.shard).or_default().push(folder);
+        }
+        let mut owners: HashMap<u64, Vec<&str>> = HashMap::new();
+        for database in &data.databases {
+            let groups = database.retention_policies.iter();
+            let groups = groups.flat_map(|policy| &policy.shard_groups);
+            for shard in groups.flat_map(|group| &group.shards) {
+                owners.entry(shard.id).or_default().push(&database.name);
+            }
+        }
+        let mut known: HashMap<String, BTreeSet<u64>> = HashMap::new();
+        for placed in data.shards() {
+            known.entry(placed.bucket).or_default().insert(placed.shard);
+        }
+        let highest = data.highest().shard.max(engine.highest());
+        Self {
+            options,
+            catalog,
+            engine,
+            folders,
+            owners,
+            known,
+            free: highest.saturating_add(1),
+        }
+    }
+
     /// The buckets to adopt, and the folders that are not adopted.
     ///
     /// # Errors
@@ -149,11 +192,11 @@ impl<'a> Adoptable<'a> {
         if self.catalog.buckets.contains_key(&id) {
             return Ok(Decision::Known);
         }
-        let mut shards = self.engine.shards_in(id).peekable();
-        if shards.peek().is_none() {
+        let shards = self.engine.shards_in(id);
+        if shards.is_empty() {
             return Err(self.no_such(id));
         }
-        if let Some(reason) = shards.find_map(|shard| self.conflict(shard)) {
+        if let Some(reason) = shards.iter().find_map(|shard| self.conflict(shard)) {
             return Ok(Decision::Impossible(reason));
         }
         // A bucket that was in the store when the folder was read has no content.
@@ -178,46 +221,40 @@ impl<'a> Adoptable<'a> {
 
     /// Why the shard can't belong to its bucket: another one has the same number.
     fn conflict(&self, shard: &ShardFolder) -> Option<String> {
-        let free = self
-            .data
-            .highest()
-            .shard
-            .max(self.engine.highest())
-            .saturating_add(1);
         let cure = format!(
-            "rename its folders in data and wal to {free}, a number that is free, and run the \
-             command again"
+            "rename its folders in data and wal to {}, a number that is free, and run the command \
+             again",
+            self.free
         );
         let number = shard.shard;
-        let mut others = self.engine.shards.iter().filter(|other| {
-            other.shard == number
-                && (&other.bucket, &other.policy) != (&shard.bucket, &shard.policy)
-        });
-        if let Some(other) = others.next() {
+        let mut others = self.folders.get(&number).into_iter().flatten();
+        if let Some(other) = others.find(|other| **other != shard) {
             return Some(format!(
                 "bucket {} has a shard {number} too, and influxd would take one for the other; \
                  {cure}",
                 other.bucket
             ));
         }
-        // influxd also deletes the folders of shards in deleted groups.
-        let mut owners = self.data.databases.iter().filter(|database| {
-            let groups = database.retention_policies.iter();
-            let mut groups = groups.flat_map(|policy| &policy.shard_groups);
-            groups.any(|group| group.shards.iter().any(|known| known.id == number))
-        });
-        let owner = owners.find(|database| database.name != shard.bucket)?;
+        let mut owners = self.owners.get(&number).into_iter().flatten();
+        let owner = owners.find(|owner| **owner != shard.bucket)?;
         Some(format!(
-            "in the store, shard {number} belongs to bucket {}; {cure}",
-            owner.name
+            "in the store, shard {number} belongs to bucket {owner}; {cure}"
         ))
     }
 
     /// The shards in the folder of a bucket that the metadata lack.
     pub(super) fn lacking(&self, id: Id) -> Vec<u64> {
-        let known = shards_of(self.data, id);
-        let shards = self.engine.shards_in(id).map(|shard| shard.shard);
-        shards.filter(|shard| !known.contains(shard)).collect()
+        let known = self.known.get(&id.to_string());
+        let shards = self.engine.shards_in(id).iter().map(|shard| shard.shard);
+        shards
+            .filter(|shard| known.is_none_or(|known| !known.contains(shard)))
+            .collect()
+    }
+
+    /// The shards of a bucket in the metadata, ascending, without those of deleted groups.
+    pub(super) fn in_metadata(&self, id: Id) -> Vec<u64> {
+        let known = self.known.get(&id.to_string());
+        known.into_iter().flatten().copied().collect()
     }
 
     fn no_such(&self, id: Id) -> Error {
@@ -249,14 +286,4 @@ impl<'a> Adoptable<'a> {
         .naming(&self.engine.path)
         .with_hint(hint)
     }
-}
-
-/// The shards of a bucket in the metadata, without those of deleted groups.
-pub(super) fn shards_of(data: &Data, id: Id) -> BTreeSet<u64> {
-    let name = id.to_string();
-    let shards = data.shards().into_iter();
-    shards
-        .filter(|placed| placed.bucket == name)
-        .map(|placed| placed.shard)
-        .collect()
 }

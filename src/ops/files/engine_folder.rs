@@ -122,7 +122,7 @@ fn read_bucket<'f>(
 pub struct EngineFolder {
     /// Its path.
     pub path: PathBuf,
-    /// All its shards, by bucket.
+    /// All its shards, ascending.
     pub shards: Vec<ShardFolder>,
     /// The content of the buckets that may be adopted.
     pub buckets: BTreeMap<Id, BucketContent>,
@@ -161,7 +161,8 @@ impl EngineFolder {
     }
 
     /// The shards in the folder of a bucket.
-    pub fn shards_in(&self, id: Id) -> impl Iterator<Item = &ShardFolder> {
+    #[must_use]
+    pub fn shards_in(&self, id: Id) -> &[ShardFolder] {
         of_bucket(&self.shards, id)
     }
 
@@ -223,7 +224,11 @@ pub fn bucket_id(name: &str) -> Option<Id> {
     (id.to_string() == name).then_some(id)
 }
 
-fn of_bucket(shards: &[ShardFolder], id: Id) -> impl Iterator<Item = &ShardFolder> {
+/// The shards of a bucket, among those of all buckets in ascending order.
+fn of_bucket(shards: &[ShardFolder], id: Id) -> &[ShardFolder] {
     let name = id.to_string();
-    shards.iter().filter(move |shard| shard.bucket == name)
+    let start = shards.partition_point(|shard| shard.bucket < name);
+    let rest = shards.get(start..).unwrap_or_default();
+    let end = rest.partition_point(|shard| shard.bucket == name);
+    rest.get(..end).unwrap_or_default()
 }
