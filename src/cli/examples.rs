@@ -285,6 +285,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "bucket adopt",
+        &[
+            (
+                "Show which buckets would be added",
+                "boltkey bucket adopt --all --org acme --db influxd.bolt --dry-run",
+            ),
+            (
+                "Add one bucket with a name",
+                "boltkey bucket adopt 00000000000000aa --name 00000000000000aa=metrics \
+                 --org acme --db influxd.bolt --yes",
+            ),
+        ],
+    ),
+    (
         "setup",
         &[
             (

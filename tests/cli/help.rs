@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::Sandbox;
 use crate::fixtures::{fixture, operator_token};
+use crate::support::engine_folder::shard;
 use crate::support::program::BOLTKEY;
 
 /// Every command, found by walking the help.
@@ -250,6 +251,7 @@ fn try_example(example: &str) {
     fs::write(path("token.txt"), format!("{token}\n")).unwrap();
     fs::write(path("password.txt"), "long enough\n").unwrap();
     fs::write(path("list.toml"), "[[org]]\nname = \"lab\"\n").unwrap();
+    shard(&path("engine"), "00000000000000aa", 9000, (0, 5));
     for folder in [".config/fish/completions", ".local/share/man/man1"] {
         fs::create_dir_all(path(folder)).unwrap();
     }

@@ -30,25 +30,16 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Most buckets that the question lists.
 const MOST_ASKED: usize = 20;
 
-/// Text after the long help.
+/// Text after the help.
 const AFTER_HELP: &str = "\
 The engine folder contains the points of each bucket under the bucket's ID.
 influxd shows them only if its database has the bucket and the times of its
 shards. This command reads the times from the files and adds both, in one
-change. The engine folder does not change.
-
-EXAMPLES
-  Show what would be added:
-      boltkey bucket adopt --all --db influxd.bolt --dry-run
-  Make a lost influxd.bolt again, beside its engine folder:
-      boltkey setup --db influxd.bolt --username alice --org acme --bucket b
-      boltkey bucket adopt --all --db influxd.bolt
-  Add one bucket with a name:
-      boltkey bucket adopt ID --name ID=metrics --db influxd.bolt";
+change. The engine folder does not change.";
 
 /// Options of `bucket adopt`.
 #[derive(Debug, Args)]
-#[command(after_long_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP)]
 pub struct AdoptArgs {
     /// IDs of the buckets, 16 hex digits each: the names of their folders
     #[arg(value_name = "ID", required_unless_present = "all")]
@@ -327,14 +318,16 @@ impl Report<'_> {
             return Ok(());
         }
         writeln!(out)?;
-        let mut table = Table::new(&["ID", "Name", "Shards", "First point", "Last point"], true);
+        // Dates, so that the lines fit a narrow terminal.
+        let date = |time: &str| time.get(..10).unwrap_or(time).to_owned();
+        let mut table = Table::new(&["ID", "Name", "Shards", "From", "To"], true);
         for bucket in self.adopted {
             table.row([
                 &bucket.id.to_string(),
                 &bucket.name,
                 &bucket.shards.len().to_string(),
-                &bucket.from,
-                &bucket.to,
+                &date(&bucket.from),
+                &date(&bucket.to),
             ]);
         }
         table.write(out)?;
