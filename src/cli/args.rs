@@ -140,6 +140,8 @@ pub enum Command {
     Convert(commands::convert::ConvertArgs),
     /// Copy the store to a new file without unused space
     Compact(commands::compact::CompactArgs),
+    /// Make a new store out of a damaged Bolt file
+    Salvage(commands::salvage::SalvageArgs),
     /// Export, inspect and restore metadata backups
     #[command(subcommand)]
     Backup(commands::backup::Command),
@@ -192,6 +194,7 @@ pub fn dispatch(
         Command::Downgrade(command) => commands::downgrade::run(command, session),
         Command::Convert(args) => commands::convert::run(args, session),
         Command::Compact(args) => commands::compact::run(args, session),
+        Command::Salvage(args) => commands::salvage::run(args, session),
         Command::Backup(command) => commands::backup::run(command, session),
         Command::Token(command) => commands::token::run(command, session),
         Command::Completions(args) => commands::completions::run(&args, program(), session),

@@ -21,6 +21,7 @@ const COMMANDS: &[&[&str]] = &[
     &["downgrade", "check"],
     &["convert"],
     &["compact"],
+    &["salvage"],
     &["backup", "export"],
 ];
 

@@ -32,6 +32,7 @@ pub mod recognise;
 pub mod release;
 pub mod release_impact;
 pub mod residue;
+pub mod salvage;
 pub mod series_key;
 pub mod shard_groups;
 pub mod token_hash;

@@ -22,6 +22,7 @@ pub mod previous;
 pub mod recover;
 pub mod residue;
 pub mod resolve;
+pub mod salvage;
 pub mod setup;
 pub mod status;
 pub mod timestamp;

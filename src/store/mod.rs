@@ -7,6 +7,7 @@ pub mod bolt;
 mod bucket_edits;
 pub mod change;
 mod copy;
+mod damaged_file;
 pub mod device;
 mod either_engine;
 mod engine;
@@ -39,6 +40,7 @@ pub use change::{
     ChangeSet, Commit, CommitOutcome, Committed, MAX_KEY_SIZE, Preview, ProtectedBytes, Wipe,
 };
 pub use copy::create_from;
+pub use damaged_file::DamagedFile;
 pub use device::Device;
 pub use engine::Engine;
 pub use file::{FileIdentity, MemoryFile, ReadAt, fill};

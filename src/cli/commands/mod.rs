@@ -20,6 +20,7 @@ pub mod man;
 pub mod org;
 pub mod recover;
 pub mod residue;
+pub mod salvage;
 pub mod setup;
 pub mod status;
 pub mod token;

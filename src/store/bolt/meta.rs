@@ -221,6 +221,22 @@ pub(super) fn find(source: Box<dyn ReadAt>, path: &Path) -> Result<(PageFile, Me
     Ok((file, metas))
 }
 
+/// The page size and all valid metas, the newest first; `None` if there is none.
+///
+/// # Errors
+/// [`ErrorKind::Io`] when the file can't be read.
+pub(super) fn all_valid(source: &dyn ReadAt, path: &Path) -> Result<Option<(usize, Vec<Meta>)>> {
+    let first = read_meta(source, path, 0, 0)?.and_then(check_page_size);
+    let (page_size, second) = match &first {
+        Ok(meta) => (meta.page_size, read_meta(source, path, 1, meta.page_size)?),
+        Err(_) => probe(source, path)?,
+    };
+    let mut metas: Vec<Meta> = [first, second].into_iter().flatten().collect();
+    metas.sort_by_key(|meta| std::cmp::Reverse(meta.txid));
+    let page_size = usize::try_from(page_size).unwrap_or(0);
+    Ok((!metas.is_empty()).then_some((page_size, metas)))
+}
+
 impl Metas {
     /// Whether a meta page is invalid, or bolt's choice was passed over.
     pub(super) fn fell_back(&self) -> bool {

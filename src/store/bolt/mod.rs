@@ -18,6 +18,8 @@
 //! | [`lost_pages`] | pages that no tree uses and that should not be there |
 //! | [`previous`] | the transaction that the other meta describes |
 //! | [`mod@write`] | changing the file in place in one transaction; new files |
+//! | [`salvage`] | the pages of a damaged file, whatever leads to them |
+//! | [`write`] | changing the file in place in one transaction; new files |
 //! | [`codes`] | every kind of finding |
 
 mod batch;
@@ -35,6 +37,7 @@ mod pages;
 mod previous;
 mod reachability;
 mod read;
+pub mod salvage;
 #[cfg(test)]
 mod tests;
 mod unused;
