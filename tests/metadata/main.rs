@@ -15,3 +15,4 @@ mod support;
 mod auth_list;
 mod check;
 mod planted_tokens;
+mod salvage;

@@ -155,7 +155,7 @@ impl Assembled {
                     (life == Life::Live, true)
                 }
                 (Origin::Unreferenced, _) => (life != Life::Deleted, life != Life::Live),
-                (Origin::PreviousTree, _) => (life != Life::Deleted, life != Life::Live),
+                (Origin::PreviousTree, _) => (life != Life::Deleted, false),
                 (Origin::Tree | Origin::Unlisted, Base::Current) => (life != Life::Deleted, false),
             };
             if take || rules.lenient {

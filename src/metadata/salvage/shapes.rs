@@ -107,7 +107,12 @@ pub(super) fn fits(bucket: &[u8], key: &[u8], value: &[u8]) -> bool {
     if of(bucket).is_some() {
         return named(bucket);
     }
-    true
+    match shape(key, value) {
+        None | Some(Shape::Token | Shape::Name) => true,
+        Some(Shape::Of(known)) => known == bucket,
+        // Of another bucket.
+        Some(Shape::Authorization | Shape::Password) => false,
+    }
 }
 
 /// The shape of a bucket whose pairs have one of their own.

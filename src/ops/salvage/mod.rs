@@ -24,7 +24,7 @@ use crate::store::{
     DamagedFile, Engine, Model, OpenOptions, Progress, Snapshot, Store, create_from,
 };
 
-pub use sources::{OtherState, Sources};
+pub use sources::{OtherState, Sources, records};
 
 /// Options of a salvage.
 #[derive(Debug, Clone)]
@@ -115,41 +115,37 @@ pub fn salvage(
     let capture_works = opened.is_ok();
     let damaged = DamagedFile::open(&options.database, &options.open, reading)?;
     drop(opened);
-    let (records, mut sources) = sources::records(&damaged, options.lenient)?;
-    let missing = sources.missing.clone();
+    let (found, mut sources) = records(damaged.pages(), options.lenient)?;
     let notices = damaged.notices().to_vec();
     drop(damaged);
-    is_influxdb(&records, &options.database)?;
-    sources.based_on_previous = records.based_on_previous;
+    is_influxdb(&found, &options.database)?;
+    sources.based_on_previous = found.based_on_previous;
 
     let mut report = Report {
         out: out.clone(),
         size_bytes: 0,
         sound: false,
         sources,
-        buckets: records.counts(),
+        buckets: found.counts(),
         tokens: TokenReport::default(),
         recoverable_left: 0,
         made: MadeAgain::default(),
-        left_out: records.left_out,
-        other_versions: records.other_versions,
+        left_out: found.left_out,
+        other_versions: found.other_versions,
         lost: Vec::new(),
         findings: notices,
         capture_works,
         dry_run: options.dry_run,
         changed: false,
     };
-    report.lost.extend(missing);
-    if records.unknown > 0 {
-        report.lost.extend(unknown(&records));
-    }
+    report.lost.extend(unknown(&found));
     let surroundings = Surroundings {
         utc: &now.utc,
         random_id: &|content| new_id::of_engine(content),
         random: new_id::random_number()?,
         highest: highest_shards(&options.database)?,
     };
-    let rebuilt = records.rebuild(&surroundings)?;
+    let rebuilt = found.rebuild(&surroundings)?;
     report.lost.extend(rebuilt.lost);
     report.lost.sort();
     report.tokens = rebuilt.tokens;
@@ -288,7 +284,7 @@ fn is_influxdb(records: &Records, path: &Path) -> Result<()> {
 /// Pages in use whose records are of no known kind.
 fn unknown(records: &Records) -> Option<Lost> {
     let pages = records.unknown_pages.len() as u64;
-    Some(Lost {
+    (pages > 0).then(|| Lost {
         bucket: None,
         id: None,
         name: None,

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::metadata::salvage::{Lost, Records};
-use crate::store::DamagedFile;
-use crate::store::bolt::salvage::{FoundBy, FoundState, Origin};
+use crate::metadata::salvage::Records;
+use crate::store::bolt::salvage::{DamagedBolt, FoundBy, FoundState, Origin};
 
 /// The transactions that the records of a new store are from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -33,9 +32,6 @@ pub struct Sources {
     pub leaves: BTreeMap<Origin, u64>,
     /// The other state, if there is one.
     pub other: Option<OtherState>,
-    /// The damaged places, as parts that are lost.
-    #[serde(skip)]
-    pub missing: Vec<Lost>,
 }
 
 /// A state that was not chosen.
@@ -75,10 +71,9 @@ struct Choice {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Io`] when the file can't be read.
-pub(super) fn records(damaged: &DamagedFile, lenient: bool) -> Result<(Records, Sources)> {
-    let pages = damaged.pages();
+pub fn records(pages: &DamagedBolt, lenient: bool) -> Result<(Records, Sources)> {
     let states = pages.states()?;
-    let choice = choose(damaged, &states)?;
+    let choice = choose(pages, &states)?;
     let now = choice.now.and_then(|now| states.get(now));
     let before = choice.before.and_then(|before| states.get(before));
     let mut leaves = Vec::new();
@@ -95,7 +90,6 @@ pub(super) fn records(damaged: &DamagedFile, lenient: bool) -> Result<(Records, 
         FoundBy::Meta(number) => Some(number),
         FoundBy::Pages => None,
     };
-    let missing = now.map(|now| pages.missing(now)).unwrap_or_default();
     let sources = Sources {
         state: match (now.map(|now| now.found_by), choice.now) {
             (Some(FoundBy::Meta(_)), Some(0)) => "current",
@@ -118,15 +112,13 @@ pub(super) fn records(damaged: &DamagedFile, lenient: bool) -> Result<(Records, 
                 .before
                 .and_then(|before| choice.entries.get(&before).copied()),
         }),
-        missing: Vec::new(),
     };
-    let _ = missing;
     Ok((records, sources))
 }
 
 /// Chooses the state that counts. Meta pages say which one is newer. Of states without meta pages the
 /// one with more index entries that lead to records counts, then the one with more records.
-fn choose(damaged: &DamagedFile, states: &[FoundState]) -> Result<Choice> {
+fn choose(pages: &DamagedBolt, states: &[FoundState]) -> Result<Choice> {
     let of_metas = states
         .iter()
         .filter(|state| matches!(state.found_by, FoundBy::Meta(_)))
@@ -144,9 +136,7 @@ fn choose(damaged: &DamagedFile, states: &[FoundState]) -> Result<Choice> {
     let mut found = Vec::new();
     for (number, state) in states.iter().enumerate().skip(of_metas) {
         let mut leaves = Vec::new();
-        damaged
-            .pages()
-            .leaves(Some(state), None, false, &mut |leaf| leaves.push(leaf))?;
+        pages.leaves(Some(state), None, false, &mut |leaf| leaves.push(leaf))?;
         let records = Records::of(leaves, false, false);
         choice.entries.insert(number, records.entries);
         found.push((

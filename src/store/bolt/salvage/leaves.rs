@@ -98,6 +98,7 @@ impl DamagedBolt {
             batch: Batch::new(&self.file),
             taken: Bitmap::new(self.table.len()),
             previous: before.map(Places::of).unwrap_or_default(),
+            now: now.map(Places::of).unwrap_or_default(),
             visit,
         };
         if let Some(now) = now {
@@ -159,6 +160,9 @@ struct Reader<'d, 'v> {
     /// Pages that are done.
     taken: Bitmap,
     previous: Places,
+    /// Where the current state has its leaves and buckets. Those of the previous one are passed too
+    /// unless they are at the same places.
+    now: Places,
     visit: &'v mut dyn FnMut(FoundLeaf),
 }
 
@@ -166,10 +170,10 @@ impl Reader<'_, '_> {
     /// The leaves and inline buckets of a tree.
     fn tree(&mut self, tree: &Tree, origin: Origin) -> Result<()> {
         for bucket in &tree.buckets {
-            if self.taken.has(bucket.page) {
+            let place = (bucket.page, Arc::clone(&bucket.name));
+            if origin == Origin::PreviousTree && self.now.buckets.contains(&place) {
                 continue;
             }
-            let place = (bucket.page, Arc::clone(&bucket.name));
             let (pairs, whole) = match bucket.inline {
                 Some(index) => self.inline(bucket.page, index)?,
                 None => (Vec::new(), true),
@@ -192,15 +196,17 @@ impl Reader<'_, '_> {
             let Some(bucket) = tree.buckets.get(leaf.bucket) else {
                 continue;
             };
-            if self.taken.has(leaf.page) {
+            let is_at = |places: &Places| {
+                let place = places.leaves.get(&leaf.page);
+                place.is_some_and(|(name, range)| *name == bucket.name && *range == leaf.range)
+            };
+            if origin == Origin::PreviousTree && is_at(&self.now) {
                 continue;
             }
             let Some((pairs, whole)) = self.pairs(leaf.page)? else {
                 continue;
             };
-            let previous = self.previous.leaves.get(&leaf.page);
-            let shared =
-                previous.is_some_and(|(name, range)| *name == bucket.name && *range == leaf.range);
+            let shared = is_at(&self.previous);
             (self.visit)(FoundLeaf {
                 page: leaf.page.0,
                 origin,
