@@ -173,7 +173,7 @@ fn residue_recover_writes_out_what_capture_does() {
 }
 
 /// The same numbers in every run.
-fn random() -> impl FnMut(usize) -> usize {
+pub fn random() -> impl FnMut(usize) -> usize {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     move |below| {
         seed ^= seed << 13;
@@ -210,16 +210,16 @@ fn add_token(store: &mut WritableStore, number: u64, padding: usize) {
 }
 
 /// A transaction, page by page: everything that was written before its meta page, and that page.
-struct Transaction {
-    name: String,
-    before: Vec<u8>,
+pub struct Transaction {
+    pub name: String,
+    pub before: Vec<u8>,
     /// Offsets and contents.
     pages: Vec<(usize, Vec<u8>)>,
     meta: (usize, Vec<u8>),
     length: usize,
     page_size: usize,
-    old: Model,
-    new: Model,
+    pub old: Model,
+    pub new: Model,
 }
 
 fn place(offset: u64) -> usize {
@@ -228,7 +228,7 @@ fn place(offset: u64) -> usize {
 
 impl Transaction {
     /// What `commit` writes to a store.
-    fn of(name: String, before: Vec<u8>, commit: impl FnOnce(&mut WritableStore)) -> Self {
+    pub fn of(name: String, before: Vec<u8>, commit: impl FnOnce(&mut WritableStore)) -> Self {
         let old = contents(Engine::Bolt, &before).unwrap();
         let recorder = Recorder::new(before.clone());
         let mut store = writable(&recorder, &name).unwrap();
@@ -265,7 +265,7 @@ impl Transaction {
     }
 
     /// One of the commands, which overwrites what it frees.
-    fn command(scene: &StoreImage, operation: Operation) -> Self {
+    pub fn command(scene: &StoreImage, operation: Operation) -> Self {
         let name = format!("{operation:?} on {}", scene.name);
         Self::of(name, scene.bytes.clone(), |store| {
             let plan = operation.plan(store, &scene.old).unwrap();
@@ -275,7 +275,7 @@ impl Transaction {
 
     /// The last of several that leave behind what they free, as a server's do: the pages it writes
     /// showed older versions of other nodes, or of the same.
-    fn of_a_server(scene: &StoreImage, random: &mut impl FnMut(usize) -> usize) -> Self {
+    pub fn of_a_server(scene: &StoreImage, random: &mut impl FnMut(usize) -> usize) -> Self {
         let recorder = Recorder::new(scene.bytes.clone());
         let transactions = 3 + random(6) as u64;
         for number in 0..transactions {
@@ -291,7 +291,7 @@ impl Transaction {
 
     /// The file after the transaction, but that some of its pages were never written (they are as
     /// before), are zero, or were written in part. Those that come out as they should don't count.
-    fn image(&self, without_freelist: bool, random: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+    pub fn image(&self, without_freelist: bool, random: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
         let mut image = self.before.clone();
         image.resize(self.length, 0);
         let put = |image: &mut Vec<u8>, at: usize, bytes: &[u8]| {
@@ -456,7 +456,7 @@ impl Inspect for NoPages {
 }
 
 /// Stores that bbolt wrote, with old records in free pages.
-fn bbolt_stores() -> Vec<StoreImage> {
+pub fn bbolt_stores() -> Vec<StoreImage> {
     let mut scenes = stores(Engine::Bolt);
     scenes.retain(|scene| ["fresh-2.7.12", "downgraded-20"].contains(&scene.name.as_str()));
     let lived = fixture("lived-2.7.12");

@@ -16,5 +16,6 @@ mod downgrade;
 mod hash;
 mod lost_pages;
 mod power_failures;
+mod salvaged_images;
 mod scrub_redb;
 mod setup;

@@ -15,6 +15,7 @@ pub mod fixtures;
 pub mod operations;
 pub mod program;
 pub mod record_changes;
+pub mod salvage;
 pub mod sandbox;
 pub mod scene;
 pub mod stage;

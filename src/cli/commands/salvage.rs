@@ -190,6 +190,11 @@ impl Report {
     fn write_made(&self, out: &mut dyn Write) -> io::Result<()> {
         let made = &self.made;
         let parts: Vec<String> = [
+            (
+                made.owners,
+                "user or organization",
+                "users and organizations",
+            ),
             (made.index_entries, "index entry", "index entries"),
             (made.system_buckets, "system bucket", "system buckets"),
             (

@@ -152,7 +152,8 @@ impl Assembled {
                 (_, _) if covered => {
                     let in_use = leaf.origin == Origin::Unlisted && life != Life::Deleted;
                     self.conflicts += u64::from(in_use);
-                    (life == Life::Live, true)
+                    let doubtful = leaf.origin != Origin::PreviousTree;
+                    (life == Life::Live, doubtful)
                 }
                 (Origin::Unreferenced, _) => (life != Life::Deleted, life != Life::Live),
                 (Origin::PreviousTree, _) => (life != Life::Deleted, false),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::metadata::json::Object;
-use crate::metadata::salvage::assembly::{Assembled, Life};
+use crate::metadata::salvage::assembly::{Assembled, Base, Life};
 use crate::metadata::salvage::links::{INDEXES, Link, id, links};
 use crate::metadata::salvage::sorting::Sorted;
 use crate::metadata::{Id, names, tsm};
@@ -141,15 +141,23 @@ impl<'s> Evidence<'s> {
         !links.is_empty() && links.iter().all(removed)
     }
 
-    /// Compares the indexes with the records.
-    pub(super) fn agreement(&self, buckets: &BTreeMap<Vec<u8>, Assembled>) -> Agreement {
+    /// Compares the entries of certain leaves of the indexes with the records.
+    pub(super) fn agreement(
+        &self,
+        buckets: &BTreeMap<Vec<u8>, Assembled>,
+        base: Base,
+    ) -> Agreement {
         let mut agreement = Agreement::default();
         for (index, records) in INDEXES {
             let records = buckets.get(*records);
             let Some(found) = self.indexes.get(index) else {
                 continue;
             };
-            for version in found.pairs.values() {
+            let certain = |origin: Origin| match base {
+                Base::Current => origin <= Origin::Unlisted,
+                Base::Previous => origin <= Origin::PreviousTree,
+            };
+            for version in found.pairs.values().filter(|found| certain(found.origin)) {
                 let there = records.is_some_and(|found| found.pairs.contains_key(&version.value));
                 match there {
                     true => agreement.entries += 1,

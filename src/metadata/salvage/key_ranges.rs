@@ -18,6 +18,11 @@ impl KeyRanges {
         before.is_some_and(|(_, end)| end.as_ref().is_none_or(|end| key < end.as_slice()))
     }
 
+    /// Whether the set has all keys.
+    pub(super) fn is_everything(&self) -> bool {
+        self.ranges.get(&[][..]).is_some_and(Option::is_none)
+    }
+
     /// Adds the keys from `low` (`None`: the first possible) up to but not including `high`
     /// (`None`: without end).
     pub(super) fn add(&mut self, low: Option<&[u8]>, high: Option<&[u8]>) {
@@ -83,7 +88,9 @@ mod tests {
         set.add(Some(b"z"), None);
         set.add(None, Some(b"a"));
         assert!(set.covers(b"") && set.covers(b"zz") && !set.covers(b"a"));
+        assert!(!set.is_everything());
         set.add(None, None);
+        assert!(set.is_everything());
         assert_eq!(set.ranges.len(), 1);
         assert!(set.covers(b"b"));
         set.add(Some(b"x"), Some(b"x"));

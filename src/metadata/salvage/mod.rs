@@ -10,12 +10,16 @@
 //! | [`assembly`] | the pairs of a bucket, from its leaves |
 //! | [`links`] | the index entries of a record |
 //! | [`evidence`] | what records say about each other |
+//! | [`order_of_states`] | which of two states is newer |
+//! | [`owners`] | organizations and users that other records need |
 //! | [`rebuild`] | everything that is made again |
 
 mod assembly;
 mod evidence;
 mod key_ranges;
 mod links;
+mod order_of_states;
+mod owners;
 mod rebuild;
 mod shapes;
 mod sorting;
@@ -23,8 +27,8 @@ mod sorting;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metadata::{Id, names, tsm};
-use crate::store::bolt::salvage::{FoundLeaf, Origin};
-use assembly::{Assembled, Base, Life, Newer, Rules};
+use crate::store::bolt::salvage::{FoundLeaf, MissingPart, Origin};
+use assembly::{Assembled, Base, Life, Newer, Rules, Version};
 use evidence::{Agreement, Evidence};
 use links::INDEXES;
 use sorting::Sorted;
@@ -38,6 +42,10 @@ pub struct Records {
     names: BTreeSet<Vec<u8>>,
     /// The newest values of records that every store has one of, by key, from any page.
     old_values: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What the tree of the current state lacks.
+    pub missing: Vec<MissingPart>,
+    /// Whether deleted records are taken too.
+    lenient: bool,
     /// Whether the records of the previous transaction count before those of the current one.
     pub based_on_previous: bool,
     /// The index entries that lead to records.
@@ -110,7 +118,7 @@ impl Records {
         let sorted = Sorted::of(leaves);
         let old_values = old_values(&sorted);
         let (now, evidence) = assemble(&sorted, Base::Current, lenient, None);
-        let agreement = evidence.agreement(&now);
+        let agreement = evidence.agreement(&now, Base::Current);
         let conflicts: u64 = now.values().map(|bucket| bucket.conflicts).sum();
         let mut base = Base::Current;
         let (mut buckets, mut entries, mut indexes) = (now, agreement.entries, None);
@@ -118,7 +126,7 @@ impl Records {
         {
             let (before, before_evidence) =
                 assemble(&sorted, Base::Previous, lenient, Some(&evidence));
-            let then = before_evidence.agreement(&before);
+            let then = before_evidence.agreement(&before, Base::Previous);
             let flaws = |of: Agreement| of.dangling + of.without_entry;
             if conflicts > 0 || flaws(agreement) > flaws(then) {
                 base = Base::Previous;
@@ -129,6 +137,8 @@ impl Records {
         let indexes = indexes.unwrap_or(evidence.indexes);
         let sum = |of: fn(&Assembled) -> u64| buckets.values().map(of).sum();
         Self {
+            missing: Vec::new(),
+            lenient,
             based_on_previous: base == Base::Previous,
             entries,
             left_out: sum(|bucket| bucket.left_out),
@@ -306,11 +316,19 @@ fn old_values(sorted: &Sorted) -> BTreeMap<Vec<u8>, Vec<u8>> {
         .collect()
 }
 
-/// The IDs that index entries lead to, without a record.
+/// The IDs that index entries lead to, without a record. An old entry of a record that does not exist
+/// tells nothing.
 fn without_record(index: &Assembled, records: Option<&Assembled>) -> BTreeSet<Id> {
-    let targets = index.pairs.values().map(|version| &version.value);
-    targets
-        .filter(|target| records.is_none_or(|found| !found.pairs.contains_key(*target)))
+    let lacks = |version: &&Version| {
+        let target = &version.value;
+        let in_use = version.origin <= Origin::Unlisted;
+        records.is_none_or(|found| {
+            !found.pairs.contains_key(target) && (in_use || !found.cover.covers(target))
+        })
+    };
+    let entries = index.pairs.values().filter(lacks);
+    entries
+        .map(|version| &version.value)
         .filter_map(|target| Id::from_bytes(target).ok())
         .collect()
 }

@@ -37,6 +37,8 @@ pub struct Rebuilt {
     pub made: MadeAgain,
     /// Its authorizations.
     pub tokens: TokenReport,
+    /// Buckets that could not be found, and were made again without records.
+    made_empty: Vec<Vec<u8>>,
 }
 
 /// Something that was lost.
@@ -59,6 +61,8 @@ pub struct Lost {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MadeAgain {
+    /// Organizations and users that other records need, under their old IDs.
+    pub owners: u64,
     /// Entries of indexes.
     pub index_entries: u64,
     /// System buckets of organizations.
@@ -85,7 +89,7 @@ pub struct TokenReport {
     pub with_value: u64,
 }
 
-fn lost(bucket: &[u8], reason: impl Into<String>) -> Lost {
+pub(super) fn lost(bucket: &[u8], reason: impl Into<String>) -> Lost {
     Lost {
         bucket: Some(String::from_utf8_lossy(bucket).into_owned()),
         id: None,
@@ -106,12 +110,15 @@ impl Records {
             lost: Vec::new(),
             made: MadeAgain::default(),
             tokens: TokenReport::default(),
+            made_empty: Vec::new(),
         };
         self.count_tokens(&mut rebuilt);
         self.missing_names(&mut rebuilt);
         self.put_pairs(&mut rebuilt);
         rebuilt.last_resorts(&self);
         rebuilt.migrations(&self, surroundings.utc)?;
+        self.missing_parts(&mut rebuilt);
+        self.owners(&mut rebuilt, surroundings.utc)?;
         rebuilt.tasks()?;
         rebuilt.indexes()?;
         rebuilt.system_buckets(surroundings)?;
@@ -154,15 +161,9 @@ impl Records {
         }
     }
 
-    /// Users, organizations and buckets of which only the name is left.
+    /// Buckets and 1.x authorizations of which only the name is left.
     fn missing_names(&self, rebuilt: &mut Rebuilt) {
         for (index, records, what) in [
-            (names::USER_INDEX, names::USERS, "user"),
-            (
-                names::ORGANIZATION_INDEX,
-                names::ORGANIZATIONS,
-                "organization",
-            ),
             (names::BUCKET_INDEX, names::BUCKETS, "bucket"),
             (
                 names::LEGACY_AUTHORIZATION_INDEX,
@@ -170,19 +171,22 @@ impl Records {
                 "1.x authorization",
             ),
         ] {
-            let found = self.buckets.get(records);
-            let entries = self.indexes.get(index).into_iter();
-            for (key, version) in entries.flat_map(|index| &index.pairs) {
-                if found.is_some_and(|found| found.pairs.contains_key(&version.value)) {
+            let Some(entries) = self.indexes.get(index) else {
+                continue;
+            };
+            let alone = without_record(entries, self.buckets.get(records));
+            for (key, version) in &entries.pairs {
+                let id = Id::from_bytes(&version.value).ok();
+                let Some(id) = id.filter(|id| alone.contains(id)) else {
                     continue;
-                }
+                };
                 let key = String::from_utf8_lossy(key);
                 let name = match index {
                     names::BUCKET_INDEX => key.get(16..).unwrap_or_default(),
                     _ => &key,
                 };
                 rebuilt.lost.push(Lost {
-                    id: Some(String::from_utf8_lossy(&version.value).into_owned()),
+                    id: Some(id.to_string()),
                     name: Some(name.to_owned()),
                     ..lost(
                         records,
@@ -190,6 +194,57 @@ impl Records {
                     )
                 });
             }
+        }
+    }
+
+    /// Damaged parts of the tree whose records nothing else tells about.
+    fn missing_parts(&self, rebuilt: &mut Rebuilt) {
+        let mut told = BTreeSet::new();
+        for part in &self.missing {
+            let page = part.page;
+            let Some(bucket) = part.bucket.as_deref() else {
+                let gone: Vec<_> = rebuilt
+                    .made_empty
+                    .iter()
+                    .map(|name| String::from_utf8_lossy(name).into_owned())
+                    .collect();
+                if !gone.is_empty() && told.insert(Vec::new()) {
+                    rebuilt.lost.push(Lost {
+                        bucket: None,
+                        page: Some(page),
+                        ..lost(
+                            b"",
+                            format!(
+                                "the page can't be read; buckets that may have been on it, and \
+                                 can't be found elsewhere: {}",
+                                gone.join(", ")
+                            ),
+                        )
+                    });
+                }
+                continue;
+            };
+            let is_index = INDEXES.iter().any(|(index, _)| *index == bucket);
+            let mut indexes = INDEXES.iter().filter(|(_, records)| *records == bucket);
+            let mut has_index = false;
+            // An index that is complete names each lost record.
+            let all_known = indexes.all(|(index, _)| {
+                has_index = true;
+                let found = self.indexes.get(index);
+                found.is_none_or(|found| found.cover.is_everything())
+            });
+            let found = self.buckets.get(bucket);
+            let is_complete = found.is_some_and(|found| found.cover.is_everything());
+            if is_index || is_complete || has_index && all_known || !told.insert(bucket.to_vec()) {
+                continue;
+            }
+            rebuilt.lost.push(Lost {
+                page: Some(page),
+                ..lost(
+                    bucket,
+                    format!("page {page} of this bucket can't be read; its records may be lost"),
+                )
+            });
         }
     }
 
@@ -223,11 +278,11 @@ impl Records {
 }
 
 impl Rebuilt {
-    fn commit(&mut self, changes: &ChangeSet) -> Result<()> {
+    pub(super) fn commit(&mut self, changes: &ChangeSet) -> Result<()> {
         self.content.commit(changes, &[]).map(drop)
     }
 
-    fn pairs(&self, bucket: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    pub(super) fn pairs(&self, bucket: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let mut pairs = Vec::new();
         self.content.scan(bucket, &mut |key, value| {
             pairs.push((key.to_vec(), value.to_vec()));
@@ -282,6 +337,9 @@ impl Rebuilt {
         }
         for (since, name, _) in names::EXPECTED {
             if *since <= newest {
+                if !records.names.contains(*name) && self.pairs(name)?.is_empty() {
+                    self.made_empty.push(name.to_vec());
+                }
                 changes.create_bucket(name);
             }
         }

@@ -85,7 +85,8 @@ pub fn records(pages: &DamagedBolt, lenient: bool) -> Result<(Records, Sources)>
         leaves.push(leaf);
     })?;
     let previous_is_whole = before.is_some_and(FoundState::is_whole);
-    let records = Records::of(leaves, previous_is_whole, lenient);
+    let mut records = Records::of(leaves, previous_is_whole, lenient);
+    records.missing = now.map(|now| pages.missing(now)).unwrap_or_default();
     let transaction = |state: &FoundState| match state.found_by {
         FoundBy::Meta(number) => Some(number),
         FoundBy::Pages => None,
@@ -117,7 +118,7 @@ pub fn records(pages: &DamagedBolt, lenient: bool) -> Result<(Records, Sources)>
 }
 
 /// Chooses the state that counts. Meta pages say which one is newer. Of states without meta pages the
-/// one with more index entries that lead to records counts, then the one with more records.
+/// one counts that is newer by its records, then the one with more index entries that lead to records.
 fn choose(pages: &DamagedBolt, states: &[FoundState]) -> Result<Choice> {
     let of_metas = states
         .iter()
@@ -139,16 +140,19 @@ fn choose(pages: &DamagedBolt, states: &[FoundState]) -> Result<Choice> {
         pages.leaves(Some(state), None, false, &mut |leaf| leaves.push(leaf))?;
         let records = Records::of(leaves, false, false);
         choice.entries.insert(number, records.entries);
-        found.push((
-            state.is_whole(),
-            records.entries,
-            records.count(),
-            records.latest_change(),
-            number,
-        ));
+        found.push((number, records));
     }
-    found.sort_unstable();
-    let mut best = found.into_iter().rev().map(|(.., number)| number);
+    // Those without damage first, then the newer one, then the one with more entries and records.
+    found.sort_by(|(a, first), (b, second)| {
+        let is_whole = |number: usize| states.get(number).is_some_and(FoundState::is_whole);
+        let pages = |number: usize| states.get(number).map(FoundState::high_water_mark);
+        (is_whole(*b).cmp(&is_whole(*a)))
+            .then_with(|| pages(*b).cmp(&pages(*a)))
+            .then_with(|| second.compare_age(first))
+            .then_with(|| second.entries.cmp(&first.entries))
+            .then_with(|| second.count().cmp(&first.count()))
+    });
+    let mut best = found.into_iter().map(|(number, _)| number);
     choice.now = best.next();
     choice.before = best.next();
     Ok(choice)

@@ -1,7 +1,7 @@
 //! Every class of page zeroed, torn, swapped and cut.
 
 use super::sound_stores::{churned, stores};
-use super::{Difference, salvaged, truth};
+use crate::support::salvage::{Difference, salvaged, truth};
 use crate::support::bolt_image::Image;
 use boltkey::metadata::names;
 

@@ -1,6 +1,6 @@
 //! A sound store comes back as it is, from its tree and without its meta pages.
 
-use super::{Difference, salvaged, truth};
+use crate::support::salvage::{Difference, salvaged, truth};
 use crate::support::bolt_image::Image;
 use crate::support::fixtures::{content, fixture, fixtures, store_names};
 use crate::support::store_image::{made, open};

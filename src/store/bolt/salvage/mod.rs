@@ -7,12 +7,10 @@
 //! | [`page_table`] | the node or freelist that begins on each page |
 //! | [`subtrees`] | the sum of the pages of every tree |
 //! | [`partition`] | transactions without meta pages |
-//! | [`likely`] | roots that lead to the most, where no transaction is complete |
 //! | [`tree`] | what a root leads to, and what is missing |
 //! | [`leaves`] | the pairs of all leaves, with their origin |
 
 mod leaves;
-mod likely;
 mod page_size;
 mod page_table;
 mod partition;
@@ -74,6 +72,12 @@ pub struct FoundState {
 }
 
 impl FoundState {
+    /// Its high-water mark: it never falls.
+    #[must_use]
+    pub fn high_water_mark(&self) -> u64 {
+        self.meta.hwm.0
+    }
+
     /// Whether nothing of its tree is missing.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -143,9 +147,9 @@ impl DamagedBolt {
         if states.iter().all(|state| state.tree.buckets.is_empty()) {
             let trees = Subtrees::of(&self.table);
             let mut found = partitions(&self.table, &trees);
-            if found.is_empty() {
-                found = likely::states(&self.file, &self.table)?;
-            }
+            // An old state at the start of the file may be complete too.
+            let marks: Vec<PageId> = self.metas.iter().map(|meta| meta.hwm).collect();
+            found.retain(|found| marks.is_empty() || marks.contains(&found.hwm));
             for found in found.into_iter().take(MOST_FOUND) {
                 let meta = Meta {
                     slot: 0,
