@@ -291,7 +291,11 @@ impl Transaction {
 
     /// The file after the transaction, but that some of its pages were never written (they are as
     /// before), are zero, or were written in part. Those that come out as they should don't count.
-    pub fn image(&self, without_freelist: bool, random: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+    pub fn image(
+        &self,
+        without_freelist: bool,
+        random: &mut impl FnMut(usize) -> usize,
+    ) -> Vec<u8> {
         let mut image = self.before.clone();
         image.resize(self.length, 0);
         let put = |image: &mut Vec<u8>, at: usize, bytes: &[u8]| {

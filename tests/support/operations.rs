@@ -156,7 +156,7 @@ impl Operation {
     }
 
     pub fn plan(self, store: &dyn Snapshot, old: &Model) -> boltkey::Result<Planned> {
-        let time: jiff::Zoned = "2026-11-01T10:00:00Z[UTC]".parse().unwrap();
+        let time: jiff::Zoned = "2027-01-01T10:00:00Z[UTC]".parse().unwrap();
         let now = Timestamp::from(&time);
         let making = Making::default();
         let target = || self.target(old).unwrap();

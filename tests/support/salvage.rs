@@ -124,7 +124,9 @@ impl Difference {
     /// The numbers, for messages.
     pub fn numbers(&self) -> String {
         let count = |of: &BTreeMap<String, BTreeSet<String>>| -> String {
-            let counts = of.iter().map(|(name, keys)| format!("{name} {}", keys.len()));
+            let counts = of
+                .iter()
+                .map(|(name, keys)| format!("{name} {}", keys.len()));
             counts.collect::<Vec<_>>().join(", ")
         };
         format!(

@@ -27,6 +27,8 @@ pub(super) enum Life {
 pub(super) struct Version {
     pub(super) value: Vec<u8>,
     pub(super) origin: Origin,
+    /// The page of its leaf.
+    pub(super) page: u64,
     /// Whether it may be an older version, or deleted.
     pub(super) doubtful: bool,
 }
@@ -37,6 +39,8 @@ pub(super) struct Assembled {
     pub(super) pairs: BTreeMap<Vec<u8>, Version>,
     /// The keys that exist only if they are in `pairs`.
     pub(super) cover: KeyRanges,
+    /// The part of `cover` that pages of the current state cover.
+    pub(super) current_cover: KeyRanges,
     /// The keys between the first and the last key of the leaves of the current state.
     pub(super) inside: KeyRanges,
     /// Pairs in use that the tree should have, but has not.
@@ -76,6 +80,8 @@ pub(super) struct Rules<'r> {
     pub(super) fits: &'r dyn Fn(&[u8], &[u8]) -> bool,
     /// Whether an entry of the index tells about each pair.
     pub(super) life: &'r dyn Fn(&[u8], &[u8]) -> Life,
+    /// The same, by the pages of the current state alone, without the page that has the pair.
+    pub(super) current_life: &'r dyn Fn(&[u8], &[u8], u64) -> Life,
 }
 
 impl Assembled {
@@ -89,7 +95,7 @@ impl Assembled {
         let base: Vec<&SortedLeaf> = leaves.iter().filter(|leaf| in_base(leaf)).collect();
         for leaf in &base {
             for (key, value) in &leaf.pairs {
-                assembled.add(key, value, leaf.origin, false, rules);
+                assembled.add(key, value, leaf, false, rules);
             }
         }
         base.iter().for_each(|leaf| assembled.cover_by(leaf));
@@ -100,6 +106,7 @@ impl Assembled {
                 assembled.inside.add_keys(first, last);
             }
         }
+        assembled.current_cover = current_cover(leaves);
         let newest = Newest::of(&assembled.pairs);
         for origin in [Origin::Tree, Origin::Unlisted, Origin::PreviousTree] {
             let group = leaves
@@ -136,7 +143,7 @@ impl Assembled {
                     let usable = |value: &[u8]| (rules.fits)(key, value);
                     if leaf.origin <= Origin::PreviousTree || !usable(&known.value) && usable(value)
                     {
-                        self.add(key, value, leaf.origin, true, rules);
+                        self.add(key, value, leaf, true, rules);
                     }
                 }
                 continue;
@@ -144,10 +151,17 @@ impl Assembled {
             let covered = self.cover.covers(key);
             let life = (rules.life)(key, value);
             let (take, doubtful) = match (leaf.origin, rules.base) {
-                (Origin::Tree | Origin::Unlisted, Base::Previous) => match rules.newer {
-                    Newer::ById => (newest.is_before_id(key), false),
-                    Newer::ByTime => (newest.is_before(value) || life == Life::Live, false),
-                },
+                (Origin::Tree | Origin::Unlisted, Base::Previous) => {
+                    let is_newer = match rules.newer {
+                        Newer::ById => newest.is_before_id(key),
+                        Newer::ByTime => newest.is_before(value),
+                    };
+                    match (rules.current_life)(key, value, leaf.page) {
+                        Life::Live => (true, false),
+                        Life::Unknown => (true, !is_newer),
+                        Life::Deleted => (is_newer, false),
+                    }
+                }
                 (Origin::Stale, _) => (life == Life::Live, true),
                 (_, _) if covered => {
                     let in_use = leaf.origin == Origin::Unlisted && life != Life::Deleted;
@@ -157,10 +171,14 @@ impl Assembled {
                 }
                 (Origin::Unreferenced, _) => (life != Life::Deleted, life != Life::Live),
                 (Origin::PreviousTree, _) => (life != Life::Deleted, false),
-                (Origin::Tree | Origin::Unlisted, Base::Current) => (life != Life::Deleted, false),
+                (Origin::Tree | Origin::Unlisted, Base::Current) => {
+                    // Its page is in use, so rather the index is old.
+                    self.conflicts += u64::from(life == Life::Deleted);
+                    (life != Life::Deleted, false)
+                }
             };
             if take || rules.lenient {
-                self.add(key, value, leaf.origin, doubtful || !take, rules);
+                self.add(key, value, leaf, doubtful || !take, rules);
             } else {
                 self.left_out += 1;
             }
@@ -169,7 +187,14 @@ impl Assembled {
 
     /// Adds a pair. Of two versions the one that an index leads to counts, else the later one, else
     /// the first.
-    fn add(&mut self, key: &[u8], value: &[u8], origin: Origin, doubtful: bool, rules: &Rules<'_>) {
+    fn add(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        leaf: &SortedLeaf,
+        doubtful: bool,
+        rules: &Rules<'_>,
+    ) {
         if let Some(known) = self.pairs.get(key) {
             if known.value == value {
                 return;
@@ -188,19 +213,34 @@ impl Assembled {
         }
         let version = Version {
             value: value.to_vec(),
-            origin,
+            origin: leaf.origin,
+            page: leaf.page,
             doubtful,
         };
         self.pairs.insert(key.to_vec(), version);
     }
 
     fn cover_by(&mut self, leaf: &SortedLeaf) {
-        if leaf.bounded {
-            self.cover.add(leaf.low.as_deref(), leaf.high.as_deref());
-        } else if let (Some((first, _)), Some((last, _))) = (leaf.pairs.first(), leaf.pairs.last())
-        {
-            self.cover.add_keys(first, last);
+        cover(&mut self.cover, leaf);
+    }
+}
+
+/// The keys that leaves of the current state cover.
+fn current_cover(leaves: &[SortedLeaf]) -> KeyRanges {
+    let mut ranges = KeyRanges::default();
+    for leaf in leaves {
+        if matches!(leaf.origin, Origin::Tree | Origin::Unlisted) {
+            cover(&mut ranges, leaf);
         }
+    }
+    ranges
+}
+
+fn cover(ranges: &mut KeyRanges, leaf: &SortedLeaf) {
+    if leaf.bounded {
+        ranges.add(leaf.low.as_deref(), leaf.high.as_deref());
+    } else if let (Some((first, _)), Some((last, _))) = (leaf.pairs.first(), leaf.pairs.last()) {
+        ranges.add_keys(first, last);
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) struct Agreement {
     pub(super) entries: u64,
     /// Entries that lead to no record.
     pub(super) dangling: u64,
+    /// Entries of the previous transaction, where its leaves take the place of lost ones, that lead
+    /// to no record.
+    pub(super) dangling_before: u64,
     /// Records without their entry, although their index is complete.
     pub(super) without_entry: u64,
 }
@@ -91,18 +94,22 @@ impl<'s> Evidence<'s> {
                 Life::Unknown => {}
             }
         }
+        match deleted > 0 && deleted == links.len() {
+            _ if self.is_needed(bucket, key) => Life::Live,
+            true => Life::Deleted,
+            false => Life::Unknown,
+        }
+    }
+
+    /// Whether another record, which is deleted together with it, needs a record.
+    fn is_needed(&self, bucket: &[u8], key: &[u8]) -> bool {
         let id = Id::from_bytes(key).ok();
-        let needed = match bucket {
+        match bucket {
             names::ORGANIZATIONS => id.is_some_and(|id| self.orgs.contains(&id)),
             names::USERS => id.is_some_and(|id| self.users.contains(&id)),
             names::BUCKETS => id.is_some_and(|id| self.databases.contains(&id.to_string())),
             names::USER_PASSWORDS | names::LEGACY_PASSWORDS => self.owners.contains(key),
             _ => false,
-        };
-        match deleted > 0 && deleted == links.len() {
-            _ if needed => Life::Live,
-            true => Life::Deleted,
-            false => Life::Unknown,
         }
     }
 
@@ -123,6 +130,35 @@ impl<'s> Evidence<'s> {
             Some(_) => Life::Unknown,
             None if index.cover.covers(&link.key) => Life::Deleted,
             None => Life::Unknown,
+        }
+    }
+
+    /// Whether a record on `page` is in use, by other pages of the current state alone: an old page
+    /// may have both an old record and its entry.
+    pub(super) fn current_life(&self, bucket: &[u8], key: &[u8], value: &[u8], page: u64) -> Life {
+        if self.is_needed(bucket, key) {
+            return Life::Live;
+        }
+        let links = links(bucket, key, value);
+        let entry = |link: &Link| {
+            let Some(index) = self.indexes.get(link.index) else {
+                return Life::Unknown;
+            };
+            let found = index.pairs.get(&link.key);
+            match found.filter(|found| found.origin <= Origin::Unlisted) {
+                Some(found) if found.page == page => Life::Deleted,
+                Some(found) if found.value == link.target => Life::Live,
+                _ if index.current_cover.covers(&link.key) => Life::Deleted,
+                _ => Life::Unknown,
+            }
+        };
+        let lives: Vec<Life> = links.iter().map(entry).collect();
+        if lives.contains(&Life::Live) {
+            Life::Live
+        } else if !lives.is_empty() && lives.iter().all(|life| *life == Life::Deleted) {
+            Life::Deleted
+        } else {
+            Life::Unknown
         }
     }
 
@@ -153,15 +189,14 @@ impl<'s> Evidence<'s> {
             let Some(found) = self.indexes.get(index) else {
                 continue;
             };
-            let certain = |origin: Origin| match base {
-                Base::Current => origin <= Origin::Unlisted,
-                Base::Previous => origin <= Origin::PreviousTree,
-            };
-            for version in found.pairs.values().filter(|found| certain(found.origin)) {
+            for version in found.pairs.values() {
                 let there = records.is_some_and(|found| found.pairs.contains_key(&version.value));
-                match there {
-                    true => agreement.entries += 1,
-                    false => agreement.dangling += 1,
+                if there {
+                    agreement.entries += 1;
+                } else if version.origin <= Origin::Unlisted || base == Base::Previous {
+                    agreement.dangling += 1;
+                } else if version.origin == Origin::PreviousTree {
+                    agreement.dangling_before += 1;
                 }
             }
         }

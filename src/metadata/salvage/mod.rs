@@ -42,6 +42,8 @@ pub struct Records {
     names: BTreeSet<Vec<u8>>,
     /// The newest values of records that every store has one of, by key, from any page.
     old_values: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Keys of records in use that can't be decoded, by bucket.
+    undecodable: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// What the tree of the current state lacks.
     pub missing: Vec<MissingPart>,
     /// Whether deleted records are taken too.
@@ -110,6 +112,9 @@ const ORDER: &[&[u8]] = &[
 /// The order after those: users need passwords, and passwords need users.
 const PEOPLE: &[&[u8]] = &[names::USER_PASSWORDS, names::USERS];
 
+/// How many records one transaction of influxd deletes.
+const MOST_DELETED: u64 = 1;
+
 impl Records {
     /// Puts the records of all leaves together. `previous_is_whole` says whether the tree of the
     /// previous transaction has no defects. With `lenient`, deleted records are taken too.
@@ -122,13 +127,19 @@ impl Records {
         let conflicts: u64 = now.values().map(|bucket| bucket.conflicts).sum();
         let mut base = Base::Current;
         let (mut buckets, mut entries, mut indexes) = (now, agreement.entries, None);
-        if previous_is_whole && (conflicts > 0 || agreement.dangling + agreement.without_entry > 0)
-        {
+        let flaws = |of: Agreement| of.dangling + of.without_entry;
+        // A transaction of influxd deletes one record: its entry may be left on a leaf of the
+        // transaction before.
+        let is_doubtful =
+            conflicts > 0 || flaws(agreement) > 0 || agreement.dangling_before > MOST_DELETED;
+        if previous_is_whole && is_doubtful {
             let (before, before_evidence) =
                 assemble(&sorted, Base::Previous, lenient, Some(&evidence));
             let then = before_evidence.agreement(&before, Base::Previous);
-            let flaws = |of: Agreement| of.dangling + of.without_entry;
-            if conflicts > 0 || flaws(agreement) > flaws(then) {
+            if conflicts > 0
+                || agreement.dangling_before > MOST_DELETED
+                || flaws(agreement) > flaws(then)
+            {
                 base = Base::Previous;
                 (buckets, entries) = (before, then.entries);
                 indexes = Some(before_evidence.indexes);
@@ -138,6 +149,7 @@ impl Records {
         let sum = |of: fn(&Assembled) -> u64| buckets.values().map(of).sum();
         Self {
             missing: Vec::new(),
+            undecodable: sorted.undecodable,
             lenient,
             based_on_previous: base == Base::Previous,
             entries,
@@ -223,6 +235,8 @@ fn assemble<'s>(
                 newer: Newer::ByTime,
                 fits: &|key, value| shapes::fits(index, key, value),
                 life: &|_, _| Life::Unknown,
+                // Entries are made again from the records.
+                current_life: &|_, _, _| Life::Deleted,
             };
             let mut found = Assembled::of(leaves(index), &rules);
             found.left_out = 0;
@@ -270,6 +284,10 @@ fn one_bucket(
         },
         fits: &|key, value| shapes::fits(name, key, value),
         life: &|key, value| evidence.life(name, key, value),
+        current_life: &|key, value, page| {
+            let evidence = now.unwrap_or(evidence);
+            evidence.current_life(name, key, value, page)
+        },
     };
     let mut found = Assembled::of(leaves, &rules);
     if let Some(now) = now.filter(|_| !lenient) {

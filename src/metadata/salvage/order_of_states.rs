@@ -68,7 +68,10 @@ impl Records {
 
 /// Records that are newer than all of the other state, or later versions of one of them.
 fn newer_records(bucket: &[u8], ours: &Pairs, theirs: &Pairs) -> u64 {
-    let newest = theirs.keys().filter_map(|key| Id::from_bytes(key).ok()).max();
+    let newest = theirs
+        .keys()
+        .filter_map(|key| Id::from_bytes(key).ok())
+        .max();
     let is_newer = |key: &[u8], version: &Version| match theirs.get(key) {
         Some(their) => time_of(&version.value) > time_of(&their.value),
         None => {

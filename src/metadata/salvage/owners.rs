@@ -26,7 +26,7 @@ impl Records {
     /// authorizations are left, so these alone are no reason, unless deleted records are taken too.
     pub(super) fn owners(&self, rebuilt: &mut Rebuilt, utc: &str) -> Result<()> {
         let (mut orgs, mut users) = (BTreeMap::new(), BTreeMap::new());
-        let mut need = |of: &mut BTreeMap<Id, Needs>, id: Option<Id>, certain: bool| {
+        let need = |of: &mut BTreeMap<Id, Needs>, id: Option<Id>, certain: bool| {
             if let Some(id) = id {
                 let needs = of.entry(id).or_default();
                 *match certain {
@@ -54,7 +54,13 @@ impl Records {
         for (key, _) in rebuilt.pairs(names::USER_PASSWORDS)? {
             need(&mut users, Id::from_bytes(&key).ok(), true);
         }
-        self.make(rebuilt, names::ORGANIZATIONS, names::ORGANIZATION_INDEX, orgs, utc)?;
+        self.make(
+            rebuilt,
+            names::ORGANIZATIONS,
+            names::ORGANIZATION_INDEX,
+            orgs,
+            utc,
+        )?;
         self.make(rebuilt, names::USERS, names::USER_INDEX, users, utc)
     }
 

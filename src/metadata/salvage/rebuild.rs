@@ -104,7 +104,7 @@ impl Records {
     ///
     /// # Errors
     /// When no ID can be made.
-    pub fn rebuild(self, surroundings: &Surroundings<'_>) -> Result<Rebuilt> {
+    pub fn rebuild(mut self, surroundings: &Surroundings<'_>) -> Result<Rebuilt> {
         let mut rebuilt = Rebuilt {
             content: Model::default(),
             lost: Vec::new(),
@@ -112,6 +112,8 @@ impl Records {
             tokens: TokenReport::default(),
             made_empty: Vec::new(),
         };
+        self.leave_out_undecodable();
+        self.undecodable(&mut rebuilt);
         self.count_tokens(&mut rebuilt);
         self.missing_names(&mut rebuilt);
         self.put_pairs(&mut rebuilt);
@@ -125,6 +127,39 @@ impl Records {
         rebuilt.time_series(surroundings)?;
         rebuilt.lost.sort();
         Ok(rebuilt)
+    }
+
+    /// Leaves out authorizations that influxd can't decode: it would not start.
+    fn leave_out_undecodable(&mut self) {
+        let bucket = names::AUTHORIZATIONS;
+        let Some(found) = self.buckets.get_mut(bucket) else {
+            return;
+        };
+        let undecodable = &mut self.undecodable;
+        found.pairs.retain(|key, version| {
+            let decoded: std::result::Result<Authorization<'_>, _> =
+                Authorization::decode(bucket, key, &version.value);
+            if decoded.is_err() {
+                undecodable.insert((bucket.to_vec(), key.clone()));
+            }
+            decoded.is_ok()
+        });
+    }
+
+    /// Records that can't be decoded, and of which no other version was found.
+    fn undecodable(&self, rebuilt: &mut Rebuilt) {
+        for (bucket, key) in &self.undecodable {
+            let is_index = self.indexes.contains_key(bucket.as_slice());
+            let found = self.buckets.get(bucket);
+            if is_index || found.is_some_and(|found| found.pairs.contains_key(key)) {
+                continue;
+            }
+            let id = Id::from_bytes(key).ok();
+            rebuilt.lost.push(Lost {
+                id: id.map(|id| id.to_string()),
+                ..lost(bucket, "a record is damaged and can't be decoded")
+            });
+        }
     }
 
     fn count_tokens(&self, rebuilt: &mut Rebuilt) {
@@ -150,9 +185,15 @@ impl Records {
         }
         tokens.only_in_index = ids.len() as u64;
         tokens.only_in_index_ids = ids.iter().map(ToString::to_string).collect();
+        let known = rebuilt.lost.iter().filter_map(|lost| lost.id.clone());
+        let known: BTreeSet<String> = known.collect();
         for id in ids {
+            let id = id.to_string();
+            if known.contains(&id) {
+                continue;
+            }
             rebuilt.lost.push(Lost {
-                id: Some(id.to_string()),
+                id: Some(id),
                 ..lost(
                     names::AUTHORIZATIONS,
                     "only the index of tokens still has this authorization",
@@ -259,18 +300,6 @@ impl Records {
             .map(|(name, found)| (name.as_slice(), found));
         for (name, found) in buckets.chain(indexes) {
             for (key, version) in &found.pairs {
-                let decoded: std::result::Result<Authorization<'_>, _> =
-                    Authorization::decode(name, key, &version.value);
-                if name == names::AUTHORIZATIONS && decoded.is_err() {
-                    rebuilt.lost.push(Lost {
-                        id: Some(String::from_utf8_lossy(key).into_owned()),
-                        ..lost(
-                            name,
-                            "the record can't be decoded, so influxd would not start",
-                        )
-                    });
-                    continue;
-                }
                 rebuilt.content.put(name, key, &version.value);
             }
         }

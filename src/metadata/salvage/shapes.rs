@@ -115,6 +115,49 @@ pub(super) fn fits(bucket: &[u8], key: &[u8], value: &[u8]) -> bool {
     }
 }
 
+/// Whether a pair can be a record of this bucket, whatever fields it has. A page that was written in
+/// part may have any bytes between its elements.
+pub(super) fn decodes(bucket: &[u8], key: &[u8], value: &[u8]) -> bool {
+    let is_object = value.trim_ascii_start().first() == Some(&b'{');
+    let is_json = || serde_json::from_slice::<&serde_json::value::RawValue>(value).is_ok();
+    let by_id = [
+        names::AUTHORIZATIONS,
+        names::LEGACY_AUTHORIZATIONS,
+        names::USERS,
+        names::ORGANIZATIONS,
+        names::BUCKETS,
+        names::TASKS,
+        names::SOURCES,
+        names::MIGRATIONS,
+        names::DBRP,
+    ];
+    let indexes = [
+        names::AUTHORIZATION_INDEX,
+        names::AUTHORIZATION_HASHED_INDEX,
+        names::LEGACY_AUTHORIZATION_INDEX,
+        names::USER_INDEX,
+        names::ORGANIZATION_INDEX,
+        names::BUCKET_INDEX,
+    ];
+    if by_id.contains(&bucket) {
+        let object = Object::parse(value);
+        let id = object.and_then(|object| crate::metadata::salvage::links::id(&object, "id"));
+        return is_json() && id.is_some() && id == Id::from_bytes(key).ok();
+    }
+    if indexes.contains(&bucket) {
+        return Id::from_bytes(value).is_ok();
+    }
+    match bucket {
+        names::MAPPINGS => shape(key, value) == Some(Shape::Of(names::MAPPINGS)),
+        names::MAPPINGS_BY_USER => is_mapping_entry(key, value),
+        names::USER_PASSWORDS | names::LEGACY_PASSWORDS => {
+            shape(key, value) == Some(Shape::Password)
+        }
+        names::TSM_METADATA => crate::metadata::tsm::decode(value).is_ok(),
+        _ => !is_object || is_json(),
+    }
+}
+
 /// The shape of a bucket whose pairs have one of their own.
 fn of(bucket: &[u8]) -> Option<Shape> {
     let known = [

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::metadata::json::Object;
 use crate::metadata::salvage::links::text;
-use crate::metadata::salvage::shapes::{Shape, fits, shape};
+use crate::metadata::salvage::shapes::{Shape, decodes, fits, shape};
 use crate::metadata::{Id, names};
 use crate::store::bolt::salvage::{FoundLeaf, Origin};
 
@@ -37,6 +37,8 @@ pub(super) struct Sorted {
     /// Entries of indexes by name, of which only their records tell which index they are of, on
     /// pages in use.
     pub(super) loose: HashSet<(Vec<u8>, Vec<u8>)>,
+    /// Keys of records in use that can't be decoded, by bucket.
+    pub(super) undecodable: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// Pages in use whose pairs are of no known kind, with the number of pairs.
     pub(super) unknown: BTreeMap<u64, u64>,
 }
@@ -76,7 +78,15 @@ impl Sorted {
         sorted
     }
 
-    fn push(&mut self, leaf: FoundLeaf, bucket: Vec<u8>) {
+    fn push(&mut self, mut leaf: FoundLeaf, bucket: Vec<u8>) {
+        let undecodable = &mut self.undecodable;
+        leaf.pairs.retain(|(key, value)| {
+            let decodes = decodes(&bucket, key, value);
+            if !decodes && leaf.origin <= Origin::Unlisted {
+                undecodable.insert((bucket.clone(), key.clone()));
+            }
+            decodes
+        });
         if leaf.origin != Origin::Stale {
             self.names.insert(bucket.clone());
         }

@@ -1,8 +1,8 @@
 //! Every class of page zeroed, torn, swapped and cut.
 
 use super::sound_stores::{churned, stores};
-use crate::support::salvage::{Difference, salvaged, truth};
 use crate::support::bolt_image::Image;
+use crate::support::salvage::{Difference, salvaged, truth};
 use boltkey::metadata::names;
 
 /// The bucket with most pages of a churned store.
@@ -89,7 +89,11 @@ fn survey() {
     let mut damaged = image.clone();
     let half = damaged.bytes.len() / 2;
     damaged.bytes.truncate(half);
-    let in_half = tree.last().unwrap().iter().filter(|at| **at + image.page_size <= half);
+    let in_half = tree
+        .last()
+        .unwrap()
+        .iter()
+        .filter(|at| **at + image.page_size <= half);
     let records: usize = in_half.map(|at| usize::from(image.u16(at + 10))).sum();
     show(&format!("half, {records} records in it"), &damaged);
     let _ = (stores(), names::AUTHORIZATIONS);

@@ -1,8 +1,8 @@
 //! A sound store comes back as it is, from its tree and without its meta pages.
 
-use crate::support::salvage::{Difference, salvaged, truth};
 use crate::support::bolt_image::Image;
 use crate::support::fixtures::{content, fixture, fixtures, store_names};
+use crate::support::salvage::{Difference, salvaged, truth};
 use crate::support::store_image::{made, open};
 use boltkey::store::Engine;
 
@@ -35,7 +35,11 @@ fn nothing_is_added_or_lost() {
         let truth = truth(&bytes);
         let found = salvaged(&bytes);
         let difference = Difference::of(&truth, &found.rebuilt.content);
-        println!("{name}: {} lost {:?}", difference.numbers(), found.rebuilt.lost);
+        println!(
+            "{name}: {} lost {:?}",
+            difference.numbers(),
+            found.rebuilt.lost
+        );
         assert!(found.rebuilt.lost.is_empty());
         cases += 1;
     }
