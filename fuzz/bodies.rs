@@ -14,12 +14,16 @@ use boltkey::error::Error;
 use boltkey::finding::Severity;
 use boltkey::metadata::authenticate::{TokenIndexes, judge};
 use boltkey::metadata::residue::{Known, Scan};
+use boltkey::metadata::salvage::Surroundings;
 use boltkey::metadata::series_key::BucketKind;
 use boltkey::metadata::shard_groups::{ShardTimes, groups};
-use boltkey::metadata::{Authorization, Can, Catalog, TokenHash, check, names, tsm};
+use boltkey::metadata::tsm::Highest;
+use boltkey::metadata::{Authorization, Can, Catalog, Id, TokenHash, check, names, tsm};
 use boltkey::ops::apply::{List, Secrets};
+use boltkey::ops::salvage::records;
 use boltkey::secret::Token;
-use boltkey::store::bolt::Bolt;
+use boltkey::store::bolt::salvage::DamagedBolt;
+use boltkey::store::bolt::{self, Bolt};
 use boltkey::store::engine_folder::{tsm_times, wal_times};
 use boltkey::store::redb::Redb;
 use boltkey::store::{
@@ -96,6 +100,46 @@ fn open_and_look(content: Vec<u8>) {
         let _ = scan.feed_unused(&bolt, &bolt);
         let _ = scan.finish().tokens();
     }
+}
+
+/// Salvages a file of these bytes: as they are, and without their meta pages. The new store is sound,
+/// and has no record that the file does not show.
+pub fn salvage(data: &[u8]) {
+    salvage_it(data.to_vec());
+    let mut without = data.to_vec();
+    let end = without.len().min(8192);
+    without[..end].fill(0);
+    salvage_it(without);
+}
+
+fn salvage_it(content: Vec<u8>) {
+    let file = Box::new(MemoryFile::new(content));
+    let Ok(damaged) = DamagedBolt::open(file, Path::new("fuzz"), &|_| {}) else {
+        return;
+    };
+    let (found, _) = records(&damaged, false).expect("a file in memory can be read");
+    let id = || Id::new(0x7000_0000_0000_0001).expect("it is not 0");
+    let surroundings = Surroundings {
+        utc: "2026-01-02T03:04:05Z",
+        random_id: &|_| Ok(id()),
+        random: 1,
+        highest: Highest::default(),
+    };
+    let rebuilt = found.rebuild(&surroundings).expect("IDs can be made");
+    let file = Memory(Arc::new(Mutex::new(Vec::new())));
+    let device: Arc<dyn Device> = Arc::new(file.clone());
+    bolt::create(
+        &rebuilt.content,
+        bolt::USUAL_PAGE_SIZE,
+        &device,
+        Path::new("fuzz"),
+        &Progress::new(&|_| {}),
+    )
+    .expect("what was salvaged can be written");
+    let new = MemoryFile::new(file.content());
+    let new = Bolt::open(Box::new(new), Path::new("fuzz")).expect("it can be opened");
+    let report = Inspect::check(&new).expect("it can be checked");
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 
 /// Changes a file of these bytes. What is damaged is refused, byte for byte as it was; after

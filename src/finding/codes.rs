@@ -108,34 +108,34 @@ codes! {
     // pages
     PageBounds, Error, "structure.page-bounds", false,
         "A node lies outside the pages between the metas and the high-water mark.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     PageMissing, Error, "structure.page-missing", false,
         "A node, or a used part of one, lies beyond the end of the file.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     PageId, Error, "structure.page-id", false,
         "The header of a page carries another page's number.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     PageType, Error, "structure.page-type", false,
         "A page of the tree is neither a branch nor a leaf.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     PageCount, Error, "structure.page-count", false,
         "A node claims more elements than fit into it.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     PageShared, Error, "structure.page-shared", false,
         "A page is used twice, or a branch leads back to itself.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     ExcessShared, Error, "structure.excess-shared", false,
         "A node claims a page of another node after its last element. All records can be read, but Bolt would free that page with the wrong node.",
         "boltkey compact --out FILE writes every record to a new file without this.";
     TreeDepth, Error, "structure.tree-depth", false,
         "A page lies deeper below its root than Bolt can ever have put it.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     TreeUneven, Warning, "structure.tree-uneven", false,
         "The leaves of a tree are not all equally deep, as Bolt's are: it loses records when it merges a leaf with a branch.",
         "boltkey compact --out FILE writes every record to a new file without this.";
     EmptyBranch, Error, "structure.empty-branch", false,
         "A branch has no elements.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     EmptyLeaf, Warning, "structure.empty-leaf", false,
         "A leaf below a branch has no elements.",
         "boltkey compact --out FILE writes every record to a new file without this.";
@@ -154,35 +154,35 @@ codes! {
     // elements
     ElementBounds, Error, "structure.element-bounds", false,
         "An element's key or value lies outside its node.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     ElementOverlap, Error, "structure.element-overlap", false,
         "Two elements of a node claim the same bytes.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     ElementFlags, Error, "structure.element-flags", false,
         "An element is marked as neither a plain value nor a bucket.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     KeyEmpty, Error, "structure.key-empty", false,
         "A key has no bytes.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     KeySize, Error, "structure.key-size", false,
         "A key is longer than 32,768 bytes.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     KeyOrder, Error, "structure.key-order", false,
         "The keys of a node do not ascend.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     KeyRange, Error, "structure.key-range", false,
         "A key lies outside the range that the branches above give to its page.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     // buckets
     BucketValue, Error, "structure.bucket-value", false,
         "A bucket's value is too short for what it has to hold.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     BucketTrailing, Warning, "structure.bucket-trailing", false,
         "A bucket's value is longer than what it has to hold.",
         "boltkey compact --out FILE writes every record to a new file without this.";
     InlinePage, Error, "structure.inline-page", false,
         "The page inside an inline bucket's value is no leaf that fits there.",
-        "Restore a backup (boltkey backup restore). Until then, save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     InlineHeader, Warning, "structure.inline-header", false,
         "The page inside an inline bucket's value carries a page number.",
         "boltkey compact --out FILE writes every record to a new file without this.";
@@ -194,7 +194,7 @@ codes! {
         "Nothing has to be done.";
     RootValue, Error, "structure.root-value", false,
         "A plain value stands where only buckets should.",
-        "boltkey check shows whether the transaction before is whole; boltkey compact --previous --out FILE then writes it to a new file. Otherwise save what can still be read: boltkey capture --out FILE, boltkey residue recover --out FILE.";
+        "boltkey salvage --out FILE makes a new store of every record that is left. boltkey check shows whether the transaction before is whole; boltkey compact --previous --out FILE then writes just that. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     // freelist
     FreelistAbsent, Info, "structure.freelist-absent", false,
         "The file has no stored freelist; Bolt makes it anew when it opens the file.",
@@ -384,7 +384,7 @@ codes! {
     // lost pages
     LostRecords, Error, "metadata.lost-records", false,
         "Pages that no bucket leads to hold records that the store lacks: a page was lost or overwritten.",
-        "Don't change the file, and don't start influxd on it. boltkey check shows whether the transaction before is whole; boltkey compact --previous --out FILE then writes it to a new file. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that can still be read.";
+        "Don't change the file, and don't start influxd on it. boltkey salvage --out FILE makes a new store of every record that is left. boltkey check shows whether the transaction before is whole; boltkey compact --previous --out FILE then writes just that. boltkey capture --out FILE and boltkey residue recover --out FILE save the tokens that have no record any more.";
     // files beside the database
     SiblingUnread, Info, "metadata.sibling-unread", false,
         "A file beside the database may contain tokens and could not be read.",

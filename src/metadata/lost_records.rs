@@ -276,8 +276,8 @@ fn find_lost(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Option<Lo
     let is_told = matches!(orphans, Orphans::Leaked(_)) && !records.is_empty();
     let from = is_told.then(|| records.values().flat_map(|(_, homes)| *homes));
     let finding = Finding::new(Code::LostRecords, place, message).with_hint(
-        "don't change this file and don't start influxd on it; boltkey capture and boltkey \
-         residue recover write out the tokens that can still be read",
+        "don't change this file and don't start influxd on it; boltkey salvage --out FILE makes a \
+         new store of every record that is left",
     );
     Ok(Some(Lost {
         finding,
@@ -341,7 +341,8 @@ fn vanished(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Option<Van
             );
             let place = String::from_utf8_lossy(index);
             let finding = Finding::new(Code::LostRecords, place, message).with_hint(
-                "boltkey compact --previous --out FILE writes the previous transaction to a new file",
+                "boltkey salvage --out FILE makes a new store of every record that is left; boltkey \
+                 compact --previous --out FILE writes just the previous transaction",
             );
             return Ok(Some((finding, index, records)));
         }

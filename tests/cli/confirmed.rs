@@ -520,6 +520,7 @@ const NEVER_ASK: &[&str] = &[
     "downgrade check",
     "convert",
     "compact",
+    "salvage",
     "backup export",
     "backup inspect",
     "backup token",

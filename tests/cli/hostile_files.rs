@@ -103,7 +103,7 @@ fn lengthen(path: &Path, length: u64) {
 }
 
 /// Every command that may be given such a file as its database.
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["status"],
     &["check"],
     &["auth", "list"],
@@ -114,6 +114,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["hash", "-y"],
     &["capture", "--out", "new"],
     &["compact", "--out", "new"],
+    &["salvage", "--out", "new"],
     &["convert", "--engine", "bolt", "--out", "new"],
     &["backup", "export", "--out", "new"],
     &["downgrade", "check", "--to", "2.7"],

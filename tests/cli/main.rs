@@ -56,6 +56,7 @@ mod recover_operator;
 mod residue_missing;
 mod residue_scrub;
 mod right_store;
+mod salvage;
 mod same_file;
 mod secret_input;
 mod secrets_stay_secret;

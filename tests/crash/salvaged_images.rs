@@ -8,7 +8,7 @@ use crate::support::operations::Operation;
 use crate::support::salvage::{Difference, Pairs, pairs, salvaged};
 use crate::support::store_image::{Both, StoreImage, open};
 use boltkey::metadata::names;
-use boltkey::store::{Engine, Model};
+use boltkey::store::Engine;
 
 /// The records of a store, without index entries and migrations: those that must not get lost.
 const RECORDS: &[&[u8]] = &[
@@ -78,7 +78,6 @@ fn judge(transaction: &Transaction, image: &[u8], place: &str, seen: &mut Seen) 
         let better = before.min(new.get(*bucket).unwrap_or(&none).len()).max(now);
         if of_old < better {
             seen.fewer += 1;
-            std::fs::write(format!("/tmp/salv/img-{}.bolt", seen.images), image).unwrap();
             println!(
                 "{place}: {of_old} of {better} in {name}; base previous {} {:?} {:?}",
                 found.based_on_previous, difference, found.sources
@@ -102,10 +101,8 @@ fn judge(transaction: &Transaction, image: &[u8], place: &str, seen: &mut Seen) 
                 "{place}: {extra} deleted records in {name} {} {:?}",
                 seen.images, difference.extra
             );
-            std::fs::write(format!("/tmp/salv/img-{}.bolt", seen.images), image).unwrap();
         }
     }
-    let _ = Model::default();
 }
 
 fn scenes() -> Vec<StoreImage> {

@@ -30,6 +30,12 @@ fn change() {
 }
 
 #[test]
+fn salvage() {
+    replay("bolt", "salvage", bodies::salvage);
+    replay("salvage", "salvage-own", bodies::salvage);
+}
+
+#[test]
 fn redb() {
     replay("redb", "redb", bodies::redb);
 }

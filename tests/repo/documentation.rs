@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::engine_folder::{HOUR, WEDNESDAY, shard, wal_shard};
-use crate::support::fixtures::{fixture, operator_token};
+use crate::support::fixtures::{content, fixture, fixtures, operator_token};
 use crate::support::program::BOLTKEY;
 use crate::support::stdout_terminal::at_terminal;
 
@@ -94,6 +94,8 @@ fn home() -> tempfile::TempDir {
         fs::write(home.path().join(file), fixture(store)).unwrap();
     }
     lost_store(&home.path().join("lost/engine"));
+    let damaged = content(&fixtures().join("field/bolt-c21.bolt.gz"));
+    fs::write(home.path().join("damaged.bolt"), damaged).unwrap();
     let token = operator_token("upgraded-2.9.1");
     fs::write(home.path().join("operator.token"), token).unwrap();
     home

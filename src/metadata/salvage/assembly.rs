@@ -33,6 +33,17 @@ pub(super) struct Version {
     pub(super) doubtful: bool,
 }
 
+impl Version {
+    /// Whether it is in use for certain.
+    pub(super) fn is_certain(&self, base: Base) -> bool {
+        let last = match base {
+            Base::Current => Origin::Unlisted,
+            Base::Previous => Origin::PreviousTree,
+        };
+        !self.doubtful && self.origin <= last
+    }
+}
+
 /// The pairs of a bucket.
 #[derive(Default)]
 pub(super) struct Assembled {

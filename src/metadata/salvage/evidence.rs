@@ -51,9 +51,9 @@ impl<'s> Evidence<'s> {
     }
 
     /// Learns from a bucket that was put together.
-    pub(super) fn learn(&mut self, bucket: &[u8], assembled: &Assembled) {
+    pub(super) fn learn(&mut self, bucket: &[u8], assembled: &Assembled, base: Base) {
         for (key, version) in &assembled.pairs {
-            let certain = !version.doubtful;
+            let certain = version.is_certain(base);
             let object = Object::parse(&version.value);
             match bucket {
                 names::MAPPINGS if certain => {

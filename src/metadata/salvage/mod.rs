@@ -26,6 +26,7 @@ mod sorting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::metadata::json::Object;
 use crate::metadata::{Id, names, tsm};
 use crate::store::bolt::salvage::{FoundLeaf, MissingPart, Origin};
 use assembly::{Assembled, Base, Life, Newer, Rules, Version};
@@ -48,6 +49,7 @@ pub struct Records {
     pub missing: Vec<MissingPart>,
     /// Whether deleted records are taken too.
     lenient: bool,
+    base: Base,
     /// Whether the records of the previous transaction count before those of the current one.
     pub based_on_previous: bool,
     /// The index entries that lead to records.
@@ -151,6 +153,7 @@ impl Records {
             missing: Vec::new(),
             undecodable: sorted.undecodable,
             lenient,
+            base,
             based_on_previous: base == Base::Previous,
             entries,
             left_out: sum(|bucket| bucket.left_out),
@@ -255,9 +258,10 @@ fn assemble<'s>(
             continue;
         }
         let found = one_bucket(name, leaves(name), &evidence, base, lenient, now);
-        evidence.learn(name, &found);
+        evidence.learn(name, &found, base);
         buckets.insert(name.to_vec(), found);
     }
+    drop_dead_mappings(&mut buckets, base);
     // With the users known, passwords that were left out may belong to one.
     if names.contains(names::USER_PASSWORDS) {
         let name = names::USER_PASSWORDS;
@@ -265,6 +269,28 @@ fn assemble<'s>(
         buckets.insert(name.to_vec(), found);
     }
     (buckets, evidence)
+}
+
+/// Removes uncertain mappings of users and organizations that are deleted for certain.
+fn drop_dead_mappings(buckets: &mut BTreeMap<Vec<u8>, Assembled>, base: Base) {
+    let Some(mut mappings) = buckets.remove(names::MAPPINGS) else {
+        return;
+    };
+    let is_gone = |bucket: &[u8], id: &[u8]| {
+        let found = buckets.get(bucket);
+        found.is_some_and(|found| !found.pairs.contains_key(id) && found.current_cover.covers(id))
+    };
+    let before = mappings.pairs.len();
+    mappings.pairs.retain(|key, version| {
+        let (resource, user) = key.split_at_checked(16).unwrap_or_default();
+        let object = Object::parse(&version.value);
+        let kind = object.map(|mapping| links::text(&mapping, "resourceType"));
+        let is_dead = is_gone(names::USERS, user)
+            || kind.as_deref() == Some("orgs") && is_gone(names::ORGANIZATIONS, resource);
+        version.is_certain(base) || !is_dead
+    });
+    mappings.left_out += (before - mappings.pairs.len()) as u64;
+    buckets.insert(names::MAPPINGS.to_vec(), mappings);
 }
 
 fn one_bucket(

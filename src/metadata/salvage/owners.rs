@@ -40,10 +40,12 @@ impl Records {
             (names::BUCKETS, true),
             (names::MAPPINGS, true),
         ] {
-            for (_, value) in rebuilt.pairs(bucket)? {
-                let Some(object) = Object::parse(&value) else {
+            let found = self.buckets.get(bucket).into_iter();
+            for version in found.flat_map(|found| found.pairs.values()) {
+                let Some(object) = Object::parse(&version.value) else {
                     continue;
                 };
+                let certain = certain && version.is_certain(self.base);
                 need(&mut orgs, id(&object, "orgID"), certain);
                 need(&mut users, id(&object, "userID"), certain);
                 if text(&object, "resourceType") == "orgs" {
@@ -51,8 +53,10 @@ impl Records {
                 }
             }
         }
-        for (key, _) in rebuilt.pairs(names::USER_PASSWORDS)? {
-            need(&mut users, Id::from_bytes(&key).ok(), true);
+        let found = self.buckets.get(names::USER_PASSWORDS).into_iter();
+        for (key, version) in found.flat_map(|found| &found.pairs) {
+            let user = Id::from_bytes(key).ok();
+            need(&mut users, user, version.is_certain(self.base));
         }
         self.make(
             rebuilt,

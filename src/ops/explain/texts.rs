@@ -24,9 +24,10 @@ impl ErrorText {
     }
 }
 
-const DAMAGED: &str = "boltkey check names the damage, and whether the transaction before is whole: boltkey compact --previous --out \
-     FILE then writes it to a new file. Otherwise save the tokens that can still be read (boltkey capture --out FILE, \
-     boltkey residue recover --out FILE) and restore a backup: boltkey backup restore.";
+const DAMAGED: &str = "boltkey salvage --out FILE makes a new store of every record that is left in the file. boltkey check \
+     names the damage, and whether the transaction before is whole: boltkey compact --previous --out FILE then writes \
+     just that to a new file. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue \
+     recover --out FILE save the tokens that have no record any more.";
 
 const FREELIST: &str = "boltkey check names the defect. While it finds no other error, all records can be read, and boltkey \
      compact --out FILE writes them to a new file.";

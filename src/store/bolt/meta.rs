@@ -338,7 +338,10 @@ fn no_meta(path: &Path, first: &Flaw, second: &Flaw) -> Error {
     )
     .with_hint(match first {
         Flaw::BigEndian => "only files from little-endian machines can be read",
-        _ => "check the path; if the file is damaged, use a copy or a backup of it instead",
+        _ => {
+            "check the path; if this is the right file and it is damaged, boltkey salvage --out FILE \
+             makes a new store of what is left in it"
+        }
     })
 }
 

@@ -19,7 +19,6 @@
 //! | [`previous`] | the transaction that the other meta describes |
 //! | [`mod@write`] | changing the file in place in one transaction; new files |
 //! | [`salvage`] | the pages of a damaged file, whatever leads to them |
-//! | [`write`] | changing the file in place in one transaction; new files |
 //! | [`codes`] | every kind of finding |
 
 mod batch;

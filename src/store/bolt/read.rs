@@ -274,7 +274,10 @@ impl Bolt {
                 defect.message
             ),
         )
-        .with_hint("run boltkey check to list all damage")
+        .with_hint(
+            "boltkey check lists all damage; boltkey salvage --out FILE makes a new store of every \
+             record that is left",
+        )
     }
 }
 

@@ -131,6 +131,26 @@ impl Ground {
         assert!(model_of(&new) == model_of(database), "{}", self.code);
     }
 
+    /// `boltkey salvage`: a new file without the finding. All tokens are in it, but those of one
+    /// damaged page.
+    #[track_caller]
+    pub fn salvaged(&mut self, database: &Path) {
+        let new = self.path("salvaged.bolt");
+        let extra = ["--out", text(&new)];
+        let ran = self.scene.run(&["salvage"], database, &extra);
+        assert!([0, 3].contains(&ran.code), "{}: {ran:?}", self.code);
+        self.ran.push(format!("salvage --db {}", extra.join(" ")));
+        self.is_gone(&new);
+        let (sound, found) = (tokens_of(&bolt_model(SOUND)), tokens_of(&model_of(&new)));
+        let here = sound.iter().filter(|token| found.contains(*token)).count();
+        assert!(
+            here + 4 >= sound.len(),
+            "{}: {here} of {}",
+            self.code,
+            sound.len()
+        );
+    }
+
     /// `boltkey compact --previous`: the transaction before as a new file.
     #[track_caller]
     pub fn stepped_back(&mut self, database: &Path) {

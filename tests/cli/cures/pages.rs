@@ -101,6 +101,7 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
             };
             let database = ground.store("damaged.bolt", &bytes);
             ground.checked(&database);
+            ground.salvaged(&database);
             ground.saved(&database);
             if code == Code::RootValue {
                 ground.stepped_back(&database);

@@ -35,12 +35,8 @@ fn nothing_is_added_or_lost() {
         let truth = truth(&bytes);
         let found = salvaged(&bytes);
         let difference = Difference::of(&truth, &found.rebuilt.content);
-        println!(
-            "{name}: {} lost {:?}",
-            difference.numbers(),
-            found.rebuilt.lost
-        );
-        assert!(found.rebuilt.lost.is_empty());
+        assert!(difference.is_none(), "{name}: {}", difference.numbers());
+        assert_eq!(found.rebuilt.lost, [], "{name}");
         cases += 1;
     }
     println!("cases: salvaged-sound {cases}");
@@ -56,7 +52,9 @@ fn both_metas_zeroed_lose_nothing() {
         image.bytes[..2 * size].fill(0);
         let found = salvaged(&image.bytes);
         let difference = Difference::of(&truth, &found.rebuilt.content);
-        println!("{name}: {} {:?}", difference.numbers(), found.sources);
+        assert!(difference.is_none(), "{name}: {}", difference.numbers());
+        assert_eq!(found.sources.lost_metas, 2, "{name}");
+        assert_eq!(found.sources.state, "found", "{name}");
         cases += 1;
     }
     println!("cases: salvaged-without-metas {cases}");

@@ -1,0 +1,159 @@
+package suite
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"boltkey/interop/suite/server"
+)
+
+// salvaged is what `salvage` answers, as far as it is judged here.
+type salvaged struct {
+	Out       string
+	SizeBytes int64
+	Sound     bool
+	Tokens    struct{ Found, OnlyInIndex int }
+	Lost      []struct{ Bucket, Id, Reason string }
+	Changed   *bool
+}
+
+func salvage(t *testing.T, db, out string) salvaged {
+	t.Helper()
+	before, err := os.ReadFile(db)
+	check(t, err)
+	var report salvaged
+	answer(t, &report, []int{0, 3}, "", "salvage", "--db", db, "--out", out)
+	after, err := os.ReadFile(db)
+	check(t, err)
+	info, err := os.Lstat(out)
+	check(t, err)
+	if string(before) != string(after) || info.Mode().Perm() != 0o600 || info.Size() != report.SizeBytes ||
+		report.Changed == nil || *report.Changed {
+		t.Errorf("%s: %+v, %v", db, report, info.Mode())
+	}
+	return report
+}
+
+// serves starts servers on a copy of a store. Those that know its schema know its usable tokens, and a
+// bucket of it can be created and written.
+func serves(t *testing.T, db string, plaintext bool) {
+	t.Helper()
+	sound(t, db)
+	var list struct {
+		Authorizations []struct {
+			ID, Token, Storage, Status, User string
+			Kind                             string
+		}
+	}
+	answer(t, &list, []int{0}, "", "auth", "list", "--db", db, "--reveal")
+	releases := []server.Release{server.V29}
+	if plaintext {
+		releases = append(releases, server.V27)
+	}
+	for _, release := range releases {
+		dir := t.TempDir()
+		text, err := os.ReadFile(db)
+		check(t, err)
+		check(t, os.WriteFile(server.Bolt(dir), text, 0o600))
+		s := start(t, release, dir)
+		known := 0
+		for _, token := range list.Authorizations {
+			if token.Token == "" || token.User == "" {
+				continue
+			}
+			ok, err := s.Knows(token.Token)
+			check(t, err)
+			if ok {
+				known++
+			} else if token.Status == "active" {
+				t.Errorf("%s does not know %s", release, token.ID)
+			}
+			if known > 60 {
+				break
+			}
+		}
+		if plaintext && known == 0 {
+			t.Errorf("%s knows no token of %d", release, len(list.Authorizations))
+		}
+		log := stop(t, s)
+		if strings.Contains(log, "Missing metadata for bucket") {
+			t.Errorf("%s: %s", release, log)
+		}
+	}
+}
+
+// Real servers start on what `salvage` makes of the states that people reported, and their tokens
+// answer.
+func TestSalvagedStoresServe(t *testing.T) {
+	t.Parallel()
+	for name, tokens := range map[string]int{
+		"bolt-c01": 36, "bolt-c08": 36, "bolt-c21": 36, "bolt-hotnone-25": 36, "bolt-bigp-d2": 2001,
+		"bolt-okbut-1-13": 36, "bolt-fullok-2-113": 36, "6-23186-invalid-page-type-41-10": 36,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := plain(t, filepath.Join("..", "..", "fixtures", "field", name+".bolt.gz"))
+			out := filepath.Join(t.TempDir(), "new.bolt")
+			report := salvage(t, db, out)
+			if report.Tokens.Found < tokens || report.Sound {
+				t.Errorf("%+v", report)
+			}
+			serves(t, out, !strings.HasPrefix(name, "6-"))
+		})
+	}
+}
+
+// The same for a churned store with damage of every class.
+func TestSalvagedDamageServes(t *testing.T) {
+	t.Parallel()
+	file := plain(t, filepath.Join("..", "..", "fixtures", "churned", "tokens-136.bolt.gz"))
+	whole, err := os.ReadFile(file)
+	check(t, err)
+	const page = 4096
+	zero := func(pages ...uint64) []byte {
+		text := append([]byte{}, whole...)
+		for _, n := range pages {
+			clear(text[n*page : (n+1)*page])
+		}
+		return text
+	}
+	number := func(at uint64) uint64 {
+		n := uint64(0)
+		for i := uint64(8); i > 0; i-- {
+			n = n<<8 | uint64(whole[at+i-1])
+		}
+		return n
+	}
+	meta := uint64(0)
+	if number(page+64) > number(64) {
+		meta = page
+	}
+	root := number(meta + 32)
+	children := func(n uint64) (all []uint64) {
+		for i := range uint64(whole[n*page+10]) + uint64(whole[n*page+11])<<8 {
+			all = append(all, number(n*page+16+16*i+8))
+		}
+		return all
+	}
+	for name, text := range map[string][]byte{
+		"root": zero(root), "both metas": zero(0, 1), "all root leaves": zero(children(root)...),
+		"half": whole[:len(whole)/2],
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, out := filepath.Join(t.TempDir(), "influxd.bolt"), filepath.Join(t.TempDir(), "new.bolt")
+			check(t, os.WriteFile(db, text, 0o600))
+			report := salvage(t, db, out)
+			least := 2050
+			if name == "half" {
+				least = 1000
+			}
+			if report.Tokens.Found < least {
+				t.Errorf("%d tokens: %+v", report.Tokens.Found, report)
+			}
+			serves(t, out, true)
+		})
+	}
+}

@@ -1,0 +1,211 @@
+//! `salvage` as its user sees it: what it reports, refuses and leaves alone.
+
+use std::fs;
+
+use crate::fixtures::{content, fixtures};
+use crate::scene::{SEVERAL, Scene, is_sound, mode, text};
+use crate::support::bolt_image::Image;
+use serde_json::Value;
+
+/// The states that people reported, with the number of authorizations that are in the file.
+const FIELD: &[(&str, u64)] = &[
+    ("bolt-c01", 36),
+    ("bolt-c08", 36),
+    ("bolt-c21", 36),
+    ("bolt-hotnone-25", 36),
+    ("bolt-bigp-d2", 2001),
+    ("bolt-okbut-1-13", 36),
+    ("bolt-fullok-2-113", 36),
+    ("6-23186-invalid-page-type-41-10", 36),
+];
+
+fn churned() -> Image {
+    Image::new(content(&fixtures().join("churned/tokens-136.bolt.gz")))
+}
+
+fn zero(image: &mut Image, at: usize) {
+    let size = image.page_size;
+    image.bytes[at..at + size].fill(0);
+}
+
+#[test]
+fn reported_files_give_all_their_tokens() {
+    for (name, tokens) in FIELD {
+        let scene = Scene::new();
+        let packed = fixtures().join(format!("field/{name}.bolt.gz"));
+        let database = scene.sandbox.file("work/influxd.bolt", content(&packed));
+        let out = scene.path("new.bolt");
+        let ran = scene.run(&["salvage", "--json"], &database, &["--out", text(&out)]);
+        assert!([0, 3].contains(&ran.code), "{name}: {ran:?}");
+        let report = ran.json();
+        assert!(
+            report["tokens"]["found"].as_u64() >= Some(*tokens),
+            "{name}: {report}"
+        );
+        assert_eq!(
+            (&report["sound"], &report["changed"]),
+            (&false.into(), &false.into())
+        );
+        assert_eq!(mode(&out), 0o600);
+        is_sound(&scene, &out);
+        let list = ["--json"];
+        let listed = scene.run(&["auth", "list"], &out, &list).ok().json();
+        let listed = listed["authorizations"].as_array().unwrap().len() as u64;
+        assert_eq!(report["tokens"]["found"].as_u64(), Some(listed), "{name}");
+        // A packed copy is read as well.
+        let again = scene.path("again.bolt");
+        let ran = scene.run(&["salvage"], &packed, &["--out", text(&again)]);
+        assert!([0, 3].contains(&ran.code), "{name}: {ran:?}");
+    }
+    println!("cases: salvaged-field {}", FIELD.len());
+}
+
+#[test]
+fn a_sound_store_is_copied() {
+    let scene = Scene::new();
+    let database = scene.sandbox.store(SEVERAL);
+    let (new, compact) = (scene.path("new.bolt"), scene.path("compact.bolt"));
+    let ran = scene
+        .run(&["salvage"], &database, &["--out", text(&new)])
+        .code(0);
+    ran.tells(&[
+        "no damage that hides records",
+        "boltkey compact",
+        "ok: nothing was lost",
+    ]);
+    scene
+        .run(&["compact"], &database, &["--out", text(&compact)])
+        .code(0);
+    assert_eq!(fs::read(&new).unwrap(), fs::read(&compact).unwrap());
+}
+
+#[test]
+fn lost_records_are_named_and_their_tokens_are_not_shown() {
+    let scene = Scene::new();
+    let mut image = churned();
+    let tree = image.tree_of("authorizationsv1");
+    let branch = image.page(image.u64(image.element(tree, 3) + 8));
+    let leaf = image.page(image.u64(image.element(branch, 5) + 8));
+    zero(&mut image, leaf);
+    let database = scene.sandbox.file("work/influxd.bolt", &image.bytes);
+    let out = scene.path("new.bolt");
+    let ran = scene
+        .run(&["salvage"], &database, &["--out", text(&out)])
+        .code(3);
+    ran.tells(&[
+        "its tree is damaged in 1 place",
+        "without a record can still be read",
+        "boltkey capture --out FILE",
+        "LOST:",
+        "only the index of tokens still has this",
+    ]);
+    assert!(!ran.stdout.contains("churned-0"), "{ran:?}");
+    fs::remove_file(&out).unwrap();
+    let extra = ["--out", text(&out), "--json"];
+    let report = scene.run(&["salvage"], &database, &extra).code(3).json();
+    let tokens = &report["tokens"];
+    let alone = tokens["onlyInIndex"].as_u64().unwrap();
+    assert!(alone > 0);
+    assert_eq!(
+        tokens["onlyInIndexIds"].as_array().unwrap().len() as u64,
+        alone
+    );
+    assert_eq!(report["lost"].as_array().unwrap().len() as u64, alone);
+    assert_eq!(tokens["found"].as_u64().unwrap() + alone, 2050);
+    // The next step that was named: it writes them out.
+    let saved = scene.path("saved.json");
+    scene
+        .run(&["capture"], &database, &["--out", text(&saved)])
+        .ok();
+    let saved: Value = serde_json::from_slice(&fs::read(&saved).unwrap()).unwrap();
+    let ids: Vec<&str> = saved["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["id"].as_str().unwrap())
+        .collect();
+    for id in tokens["onlyInIndexIds"].as_array().unwrap() {
+        assert!(ids.contains(&id.as_str().unwrap()), "{id}");
+    }
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let scene = Scene::new();
+    let mut image = churned();
+    let root = image.page(image.root());
+    zero(&mut image, root);
+    let database = scene.sandbox.file("work/influxd.bolt", &image.bytes);
+    let out = scene.path("new.bolt");
+    let extra = ["--out", text(&out), "--dry-run"];
+    scene
+        .run(&["salvage"], &database, &extra)
+        .code(0)
+        .tells(&["nothing was written"]);
+    let extra = ["--out", text(&out), "-n", "--json"];
+    let report = scene.run(&["salvage"], &database, &extra).code(0).json();
+    assert_eq!(report["dryRun"], true);
+    assert_eq!(report["tokens"]["found"], 2050);
+    let buckets = report["buckets"].as_array().unwrap();
+    let tokens = buckets
+        .iter()
+        .find(|bucket| bucket["name"] == "authorizationsv1");
+    let tokens = tokens.unwrap();
+    assert_eq!(
+        (
+            &tokens["records"],
+            &tokens["fromTree"],
+            &tokens["fromPages"],
+            &tokens["doubtful"]
+        ),
+        (&2050.into(), &0.into(), &2050.into(), &0.into())
+    );
+    assert!(scene.names().is_empty());
+}
+
+#[test]
+fn what_is_no_damaged_store_is_refused() {
+    let scene = Scene::new();
+    let out = scene.path("new.bolt");
+    let refused = |database: &std::path::Path, code: i32, texts: &[&str]| {
+        let ran = scene
+            .run(&["salvage"], database, &["--out", text(&out)])
+            .code(code);
+        ran.tells(texts);
+        ran.tells(&["nothing was changed"]);
+        assert!(!out.exists());
+    };
+    let empty = scene.sandbox.file("work/empty", b"");
+    refused(&empty, 5, &["it is empty"]);
+    let garbage = scene.sandbox.file("work/garbage", vec![7; 100_000]);
+    refused(&garbage, 5, &["not a Bolt file, or nothing of it is left"]);
+    let zeros = scene.sandbox.file("work/zeros", vec![0; 100_000]);
+    refused(&zeros, 5, &["not a Bolt file, or nothing of it is left"]);
+    let folder = scene.sandbox.path("work");
+    refused(&folder, 5, &["it is a folder"]);
+    refused(&scene.sandbox.path("work/missing"), 1, &["No such file"]);
+    let other = content(&fixtures().join("bbolt/influx-4096-array-136.bolt.gz"));
+    let mut other = Image::new(other);
+    let root = other.page(other.root());
+    zero(&mut other, root);
+    let other = scene.sandbox.file("work/other.bolt", &other.bytes);
+    refused(&other, 5, &["none of InfluxDB's records can be found"]);
+    let redb = scene.redb(SEVERAL);
+    refused(&redb, 1, &["is a redb store", "boltkey convert"]);
+    let sound = scene.sandbox.store(SEVERAL);
+    fs::write(&out, "theirs").unwrap();
+    let ran = scene
+        .run(&["salvage"], &sound, &["--out", text(&out)])
+        .code(1);
+    ran.tells(&["exists already", "nothing was changed"]);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "theirs");
+    scene
+        .run(&["salvage"], &sound, &["--out", "-"])
+        .code(2)
+        .tells(&["standard output"]);
+    let extra = ["--previous", "--out", "out"];
+    scene
+        .run(&["salvage"], &sound, &extra)
+        .code(2)
+        .tells(&["leave out --previous"]);
+}
