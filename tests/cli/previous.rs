@@ -59,6 +59,7 @@ fn writers_refuse_it_and_name_what_helps() {
         ran.tells(&[
             "nothing was changed",
             "boltkey check",
+            "boltkey salvage",
             "boltkey capture",
             "boltkey residue recover",
             "is complete and holds 36 tokens",

@@ -95,7 +95,8 @@ fn home() -> tempfile::TempDir {
     }
     lost_store(&home.path().join("lost/engine"));
     let damaged = content(&fixtures().join("field/bolt-c21.bolt.gz"));
-    fs::write(home.path().join("damaged.bolt"), damaged).unwrap();
+    fs::create_dir(home.path().join("damaged")).unwrap();
+    fs::write(home.path().join("damaged/influxd.bolt"), damaged).unwrap();
     let token = operator_token("upgraded-2.9.1");
     fs::write(home.path().join("operator.token"), token).unwrap();
     home

@@ -178,7 +178,7 @@ impl Report {
         }
         if self.recoverable_left > 0 {
             let text = format!(
-                "the new file does not contain the {} left in unused parts of the damaged one; \
+                "the new file does not contain the {} left in unused parts of the database; \
                  boltkey residue recover --out FILE recovers them from it",
                 counted(self.recoverable_left, "lost token")
             );
@@ -212,10 +212,14 @@ impl Report {
             write_wrapped(out, "Made:    ", 9, &parts.join(", "))?;
         }
         if self.left_out > 0 {
-            let text = format!(
-                "{} that were deleted, or may have been; --lenient takes them",
-                counted(self.left_out, "record")
-            );
+            let text = match self.left_out {
+                1 => {
+                    String::from("1 record that was deleted, or may have been; --lenient takes it")
+                }
+                more => format!(
+                    "{more} records that were deleted, or may have been; --lenient takes them"
+                ),
+            };
             write_wrapped(out, "Left:    ", 9, &text)?;
         }
         Ok(())

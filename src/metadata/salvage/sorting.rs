@@ -62,7 +62,15 @@ impl Sorted {
             }
         }
         let kinds = Kinds::of(&sorted, &later);
+        let named = sorted.pages();
         for mut leaf in later {
+            if let Some(bucket) = named.get(&leaf.page)
+                && leaf.bucket.is_none()
+                && belongs(&mut leaf, bucket)
+            {
+                sorted.push(leaf, bucket.clone());
+                continue;
+            }
             let of = kinds.bucket_of(&mut leaf);
             let in_use = leaf.origin <= Origin::PreviousTree;
             match of {
@@ -76,6 +84,20 @@ impl Sorted {
             }
         }
         sorted
+    }
+
+    /// The buckets of the leaves that the transaction before leads to.
+    fn pages(&self) -> BTreeMap<u64, Vec<u8>> {
+        let mut pages = BTreeMap::new();
+        for (bucket, leaves) in &self.buckets {
+            let previous = leaves
+                .iter()
+                .filter(|leaf| leaf.origin == Origin::PreviousTree);
+            for leaf in previous.filter(|leaf| !leaf.pairs.is_empty()) {
+                pages.insert(leaf.page, bucket.clone());
+            }
+        }
+        pages
     }
 
     fn push(&mut self, mut leaf: FoundLeaf, bucket: Vec<u8>) {
