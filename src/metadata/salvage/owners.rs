@@ -23,7 +23,8 @@ struct Needs {
 
 impl Records {
     /// Makes organizations and users again that records in use need. Of a deleted one only
-    /// authorizations are left, so these alone are no reason, unless deleted records are taken too.
+    /// authorizations are left, so these alone are no reason, unless deleted records are taken too, or
+    /// none is left.
     pub(super) fn owners(&self, rebuilt: &mut Rebuilt, utc: &str) -> Result<()> {
         let (mut orgs, mut users) = (BTreeMap::new(), BTreeMap::new());
         let need = |of: &mut BTreeMap<Id, Needs>, id: Option<Id>, certain: bool| {
@@ -92,6 +93,9 @@ impl Records {
             names::USERS => "user",
             _ => "organization",
         };
+        // A store without any user can be set up by anybody who reaches the server.
+        let found = self.buckets.get(bucket);
+        let none_found = found.is_none_or(|found| found.pairs.is_empty());
         for (id, needs) in needed {
             let key = id.to_string();
             let there = rebuilt.content.get(bucket, key.as_bytes())?.is_some();
@@ -106,7 +110,7 @@ impl Records {
                 name: known.get(&id).cloned(),
                 ..lost(bucket, reason)
             };
-            if needs.certain == 0 && !self.lenient {
+            if needs.certain == 0 && !self.lenient && !none_found {
                 rebuilt.lost.push(told(format!(
                     "the {what} can't be found, and {} of it can't be used; it may have been deleted \
                      before. --lenient makes it again",
@@ -127,8 +131,8 @@ impl Records {
             rebuilt.made.owners += 1;
             rebuilt.lost.push(told(match bucket {
                 names::USERS => format!(
-                    "the user is made again as {name:?}; whether it was active is not known, so it \
-                     is active now"
+                    "the user is made again as {name:?}; whether it was active, or deleted before, \
+                     is not known: it is active now"
                 ),
                 _ => format!("the organization is made again as {name:?}; its description is lost"),
             }));
