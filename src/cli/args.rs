@@ -72,6 +72,9 @@ ERROR MESSAGES OF INFLUXD
       To see why the token is rejected, run boltkey auth verify.
   \"Missing metadata for bucket\"
       To see the affected records, run boltkey check.
+  \"invalid page type\", \"self identifies as\", \"invalid database\"
+      The file is damaged. boltkey salvage makes a new store of every record
+      that is left in it.
   \"DB contains record of unknown migration\"
       A newer influxd used this file. boltkey downgrade check lists the steps
       to go back.";

@@ -8,7 +8,8 @@ use crate::ops::commit::{can_be_copied, verify_structure};
 use crate::ops::previous;
 use crate::ops::residue::Options;
 use crate::ops::residue::recover::recover;
-use crate::store::Store;
+use crate::ops::salvage::records;
+use crate::store::{DamagedFile, Engine, LockOptions, OpenOptions, Store};
 
 /// What to do about a damaged store; `None` if its structure is sound. Nothing is written: a copy is
 /// tried by reading everything that it would contain.
@@ -28,12 +29,36 @@ pub fn way_out(store: &Store) -> Result<Option<String>> {
         ));
     }
     let steps = [
+        salvaging(store),
         Some(previous::advice(store)?),
         saving(store),
         Some("boltkey backup restore puts a backup in the place of this file".into()),
     ];
     let steps: Vec<String> = steps.into_iter().flatten().collect();
     Ok(Some(steps.join("; ")))
+}
+
+/// What `salvage` makes of the file of a store.
+fn salvaging(store: &Store) -> Option<String> {
+    let description = store.description();
+    if description.engine != Engine::Bolt {
+        return None;
+    }
+    // This store has the lock.
+    let options = OpenOptions {
+        lock: LockOptions {
+            no_lock: true,
+            ..LockOptions::default()
+        },
+    };
+    let damaged = DamagedFile::open(&description.path, &options, &|_| {}).ok()?;
+    let (found, _) = records(damaged.pages(), false).ok()?;
+    let tokens = counted(found.authorizations(), "token");
+    found.has_any().then(|| {
+        format!(
+            "boltkey salvage --out FILE makes a new store of every record that is left, with {tokens}"
+        )
+    })
 }
 
 /// The commands that write out tokens of a store, with the number of tokens that they find in it.

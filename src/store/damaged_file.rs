@@ -1,7 +1,7 @@
 //! Opening a damaged Bolt file: the same lock and the same limits as for any store.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
@@ -16,8 +16,6 @@ use crate::store::{gzip, redb};
 pub struct DamagedFile {
     pages: DamagedBolt,
     notices: Vec<Finding>,
-    path: PathBuf,
-    size: u64,
     _lock: File,
 }
 
@@ -51,12 +49,9 @@ impl DamagedFile {
         } else {
             Box::new(DiskFile::new(file, size))
         };
-        let size = source.size();
         Ok(Self {
             pages: DamagedBolt::open(source, path, progress)?,
             notices: notices.into_iter().collect(),
-            path: path.to_path_buf(),
-            size,
             _lock: lock,
         })
     }
@@ -71,18 +66,6 @@ impl DamagedFile {
     #[must_use]
     pub fn notices(&self) -> &[Finding] {
         &self.notices
-    }
-
-    /// The path that it was opened with.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Its length in bytes (of the unpacked content, for a gzipped copy).
-    #[must_use]
-    pub fn size_bytes(&self) -> u64 {
-        self.size
     }
 }
 

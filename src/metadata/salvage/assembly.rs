@@ -80,6 +80,9 @@ pub(super) enum Newer {
     ByTime,
 }
 
+/// Tells about a pair, without the page that has it.
+pub(super) type LifeOnPage<'r> = dyn Fn(&[u8], &[u8], u64) -> Life + 'r;
+
 /// What decides about pairs on less certain leaves.
 pub(super) struct Rules<'r> {
     pub(super) base: Base,
@@ -92,7 +95,7 @@ pub(super) struct Rules<'r> {
     /// Whether an entry of the index tells about each pair.
     pub(super) life: &'r dyn Fn(&[u8], &[u8]) -> Life,
     /// The same, by the pages of the current state alone, without the page that has the pair.
-    pub(super) current_life: &'r dyn Fn(&[u8], &[u8], u64) -> Life,
+    pub(super) current_life: &'r LifeOnPage<'r>,
 }
 
 impl Assembled {

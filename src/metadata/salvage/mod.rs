@@ -175,6 +175,13 @@ impl Records {
         buckets.map(|(_, bucket)| bucket.pairs.len() as u64).sum()
     }
 
+    /// The number of authorizations.
+    #[must_use]
+    pub fn authorizations(&self) -> u64 {
+        let found = self.buckets.get(names::AUTHORIZATIONS);
+        found.map_or(0, |found| found.pairs.len() as u64)
+    }
+
     /// Whether a record of InfluxDB was found.
     #[must_use]
     pub fn has_any(&self) -> bool {

@@ -192,9 +192,7 @@ fn json(key: &[u8], value: &[u8]) -> Option<Shape> {
             return None;
         }
         let has = |field: &&str| object.get(field).is_some();
-        let known = BY_FIELDS
-            .iter()
-            .find(|(fields, _)| fields.iter().all(|field| has(field)));
+        let known = BY_FIELDS.iter().find(|(fields, _)| fields.iter().all(has));
         if let Some((_, shape)) = known {
             return Some(*shape);
         }

@@ -117,7 +117,6 @@ pub fn salvage(
     drop(opened);
     let (found, mut sources) = records(damaged.pages(), options.lenient)?;
     let notices = damaged.notices().to_vec();
-    drop(damaged);
     is_influxdb(&found, &options.database)?;
     sources.based_on_previous = found.based_on_previous;
 
@@ -151,6 +150,8 @@ pub fn salvage(
     report.tokens = rebuilt.tokens;
     report.made = rebuilt.made;
     report.recoverable_left = recoverable(&rebuilt.content, options)?;
+    // The lock is held until all is read.
+    drop(damaged);
     if options.dry_run {
         report.findings.extend(errors_of(&rebuilt.content)?);
         return Ok(report);

@@ -37,7 +37,7 @@ pub(super) fn detect(source: &dyn ReadAt, path: &Path) -> Result<Option<usize>> 
             let offset = at + place as u64;
             let page = header.id.0;
             let known = [BRANCH, LEAF, FREELIST].contains(&header.flags);
-            if !known || page < 2 || offset % page != 0 {
+            if !known || page < 2 || !offset.is_multiple_of(page) {
                 continue;
             }
             let page_size = offset / page;

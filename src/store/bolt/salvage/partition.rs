@@ -22,10 +22,10 @@ pub(super) struct Partition {
     pub(super) hwm: PageId,
 }
 
-/// At most this many pairs with a matching sum are compared page by page.
+/// About this many pairs with a matching sum are compared page by page, in either pass.
 const MOST_TRIED: usize = 64;
 
-/// All transactions whose pages are all in the file, at most [`MOST_TRIED`].
+/// All transactions whose pages are all in the file, as far as they are tried.
 pub(super) fn partitions(table: &PageTable, trees: &Subtrees) -> Vec<Partition> {
     let sums = Sums::new(table.len());
     let roots: Vec<(PageId, Subtree)> = table
@@ -50,6 +50,9 @@ pub(super) fn partitions(table: &PageTable, trees: &Subtrees) -> Vec<Partition> 
     }
     let mut pairs = Vec::new();
     for (root, tree) in &roots {
+        if pairs.len() >= MOST_TRIED {
+            break;
+        }
         let Some(all) = sums.below(tree.highest + 1) else {
             continue;
         };
@@ -57,10 +60,9 @@ pub(super) fn partitions(table: &PageTable, trees: &Subtrees) -> Vec<Partition> 
             pairs.push((*root, None, tree.highest + 1));
         }
         let wanted = all.wrapping_sub(tree.weight);
-        for number in by_sum.get(&wanted).into_iter().flatten() {
+        for number in by_sum.get(&wanted).into_iter().flatten().take(MOST_TRIED) {
             if let Some((list, _, highest)) = lists.get(*number)
                 && *highest < tree.highest
-                && pairs.len() < MOST_TRIED
             {
                 pairs.push((*root, Some(*list), tree.highest + 1));
             }
@@ -71,14 +73,16 @@ pub(super) fn partitions(table: &PageTable, trees: &Subtrees) -> Vec<Partition> 
         by_sum.entry(tree.weight).or_default().push(number);
     }
     for (list, sum, highest) in &lists {
+        if pairs.len() >= 2 * MOST_TRIED {
+            break;
+        }
         let Some(all) = sums.below(highest + 1) else {
             continue;
         };
         let wanted = all.wrapping_sub(*sum);
-        for number in by_sum.get(&wanted).into_iter().flatten() {
+        for number in by_sum.get(&wanted).into_iter().flatten().take(MOST_TRIED) {
             if let Some((root, tree)) = roots.get(*number)
                 && tree.highest < *highest
-                && pairs.len() < MOST_TRIED
             {
                 pairs.push((*root, Some(*list), highest + 1));
             }
@@ -86,7 +90,7 @@ pub(super) fn partitions(table: &PageTable, trees: &Subtrees) -> Vec<Partition> 
     }
     pairs
         .into_iter()
-        .take(MOST_TRIED)
+        .take(3 * MOST_TRIED)
         .filter(|(root, list, hwm)| divides(table, *root, *list, *hwm))
         .map(|(root, list, hwm)| Partition {
             root,
