@@ -244,9 +244,12 @@ impl Records {
         for part in &self.missing {
             let page = part.page;
             let Some(bucket) = part.bucket.as_deref() else {
+                // Indexes are made again from the records.
+                let is_index = |name: &[u8]| INDEXES.iter().any(|(index, _)| *index == name);
                 let gone: Vec<_> = rebuilt
                     .made_empty
                     .iter()
+                    .filter(|name| !is_index(name))
                     .map(|name| String::from_utf8_lossy(name).into_owned())
                     .collect();
                 if !gone.is_empty() && told.insert(Vec::new()) {
