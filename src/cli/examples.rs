@@ -293,7 +293,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             (
                 "Add one bucket with a name",
-                "boltkey bucket adopt 00000000000000aa --name 00000000000000aa=metrics \
+                "boltkey bucket adopt 00000000000000aa --name 00000000000000aa=old \
                  --org acme --db influxd.bolt --yes",
             ),
         ],
@@ -482,6 +482,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "Show the size first",
                 "boltkey compact influxd.bolt --out compact.bolt --dry-run",
+            ),
+        ],
+    ),
+    (
+        "salvage",
+        &[
+            (
+                "Write what a damaged file still has to a new store",
+                "boltkey salvage influxd.bolt --out salvaged.bolt",
+            ),
+            (
+                "Show what can be saved, without writing anything",
+                "boltkey salvage influxd.bolt --out salvaged.bolt --dry-run",
             ),
         ],
     ),

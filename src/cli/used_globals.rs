@@ -34,6 +34,7 @@ const USED: &[(&str, &[&str])] = &[
     ("downgrade check", READ),
     ("convert", READ_AND_WRITE_FILES),
     ("compact", READ_AND_WRITE_FILES),
+    ("salvage", &["db", "wait", "no_lock", "dry_run"]),
     ("backup export", READ_AND_WRITE_FILES),
     ("backup inspect", &["wait", "no_lock"]),
     ("backup restore", &["wait", "no_lock", "dry_run", "yes"]),

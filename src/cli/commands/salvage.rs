@@ -18,17 +18,8 @@ use crate::metadata::salvage::Lost;
 use crate::ops::salvage::{Options, Report, salvage};
 use crate::ops::timestamp::Timestamp;
 
-/// Examples for the long help.
-const EXAMPLES: &str = "\
-EXAMPLES
-  Make a new store out of a damaged one:
-      boltkey salvage influxd.bolt --out new.bolt
-  See what can be saved, without writing anything:
-      boltkey salvage influxd.bolt --out new.bolt --dry-run";
-
 /// Options of `salvage`.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
 pub struct SalvageArgs {
     /// Output file, which must not exist; created with mode 0600
     #[arg(long, value_name = "FILE")]
