@@ -364,7 +364,7 @@ fn files_that_were_not_read_are_named() {
     let other = scene.sandbox.path("other");
     shard(&other, "00000000000000ef", 90, (0, SECOND));
     let file = other.join("data/00000000000000ef/autogen/90/000000001-000000001.tsm");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&file).is_err() {
         let ran = adopt(&scene, &database, &["--all", "--engine-path", text(&other)]).code(1);
         ran.tells(&["can't read", text(&file), "nothing was changed"]);

@@ -301,7 +301,7 @@ mod tests {
         for length in 0..whole.len() {
             let (segment, _) = read(&whole[..length]);
             let at = segment.torn.as_ref().map(|(at, _)| *at);
-            let begun = ends.iter().filter(|end| **end <= length).next_back();
+            let begun = ends.iter().rfind(|end| **end <= length);
             let expected = begun.map(|end| *end as u64);
             let expected = expected.filter(|_| !ends.contains(&length));
             if length < ends[1] || length > ends[2] {
