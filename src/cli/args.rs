@@ -70,8 +70,8 @@ ERROR MESSAGES OF INFLUXD
       the other stores.
   \"unauthorized access\", \"authorization not found\"
       To see why the token is rejected, run boltkey auth verify.
-  \"Missing metadata for bucket\"
-      To see the affected records, run boltkey check.
+  \"Missing metadata for bucket\", \"bucket \"_tasks\" not found\"
+      boltkey check names the records, boltkey repair cures them.
   \"invalid page type\", \"self identifies as\", \"invalid database\"
       The file is damaged. boltkey salvage makes a new store of every record
       that is left in it.
@@ -139,6 +139,8 @@ pub enum Command {
     /// Downgrade the store to an older InfluxDB release and keep its tokens
     #[command(subcommand)]
     Downgrade(commands::downgrade::Command),
+    /// Cure in place what check finds, in one commit
+    Repair(commands::repair::RepairArgs),
     /// Copy the store to a new file of the other engine (bolt or redb)
     Convert(commands::convert::ConvertArgs),
     /// Copy the store to a new file without unused space
@@ -195,6 +197,7 @@ pub fn dispatch(
         Command::Recover(command) => commands::recover::run(command, session),
         Command::Residue(command) => commands::residue::run(command, session),
         Command::Downgrade(command) => commands::downgrade::run(command, session),
+        Command::Repair(args) => commands::repair::run(args, session),
         Command::Convert(args) => commands::convert::run(args, session),
         Command::Compact(args) => commands::compact::run(args, session),
         Command::Salvage(args) => commands::salvage::run(args, session),

@@ -132,6 +132,14 @@ pub trait ChangeCommand {
         Ok(None)
     }
 
+    /// Refuses a store that this command can't change, before anything is planned.
+    ///
+    /// # Errors
+    /// As [`verify_structure`].
+    fn verify(&self, store: &View<'_>) -> Result<()> {
+        verify_structure(store.snapshot, store.inspect)
+    }
+
     /// Plans the change.
     ///
     /// # Errors
@@ -142,6 +150,12 @@ pub trait ChangeCommand {
     fn next(&self, plan: &Self::Plan) -> Next {
         let _ = plan;
         Next::Commit
+    }
+
+    /// How the command ends when nothing fails: exit code 0, or 3 if something is left.
+    fn outcome(&self, plan: &Self::Plan) -> Outcome {
+        let _ = plan;
+        Outcome::Done
     }
 
     /// Prompts for values that `--yes` can't supply: a secret, a file name. Returns whether it
@@ -343,7 +357,8 @@ pub fn run_on<C: ChangeCommand>(
         report,
         committed,
         command.new_token(&plan).as_ref(),
-    )
+    )?;
+    Ok(command.outcome(&plan))
 }
 
 /// Everything that an answer depends on.
@@ -390,9 +405,9 @@ fn look<C: ChangeCommand>(
     let path = database.path();
     let _working = Bar::working(session.ui(), "reading");
     let store = session.open_metadata_at(database)?;
-    verify_structure(store.snapshot(), store.inspect()).map_err(|error| error.about(path))?;
     let view = View::of(&store);
     let named = |error: Error| error.about(path);
+    command.verify(&view).map_err(named)?;
     let plan = command.plan(&view).map_err(named)?;
     let state = State::of(command, &view, &plan, ask).map_err(named)?;
     if state.next == Next::Commit {
@@ -417,7 +432,7 @@ fn show<C: ChangeCommand>(
     session.ui().print([&report])?;
     Ok(match next {
         Next::Refused => Outcome::No,
-        Next::Commit | Next::Nothing => Outcome::Done,
+        Next::Commit | Next::Nothing => command.outcome(plan),
     })
 }
 

@@ -486,6 +486,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "repair",
+        &[
+            (
+                "Show what would be cured, and what is left",
+                "boltkey repair --db influxd.bolt --dry-run",
+            ),
+            (
+                "Repair, and keep a copy of the file as it was",
+                "boltkey repair --db influxd.bolt --keep-copy before.bolt --yes",
+            ),
+            (
+                "Only add missing index entries of names",
+                "boltkey repair --db influxd.bolt --only metadata.index-absent --yes",
+            ),
+        ],
+    ),
+    (
         "salvage",
         &[
             (

@@ -4,7 +4,7 @@ mod codes;
 
 use serde::Serialize;
 
-pub use codes::Code;
+pub use codes::{Code, Repair};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -76,6 +76,9 @@ impl Finding {
     #[must_use]
     pub fn next_step(&self) -> String {
         let check = "boltkey check lists all damage";
+        if self.code.repair() == Repair::Cured {
+            return format!("boltkey repair cures it; {check}");
+        }
         match self.code.is_structure() {
             true => check.to_owned(),
             false => format!("{check}; {}", self.code.cure().trim_end_matches('.')),

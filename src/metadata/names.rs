@@ -45,6 +45,18 @@ pub const INSTANCE_KEY: &[u8] = b"id";
 pub const SOURCES: &[u8] = b"sourcesv1";
 /// hex16 ID → JSON of a mapping of a 1.x database to a bucket; since migration 4.
 pub const DBRP: &[u8] = b"dbrpv1";
+/// hex16 organization ID, `/`, hex16 ID of a mapping → that ID; since migration 14.
+pub const DBRP_BY_ORG: &[u8] = b"dbrpbyorgv1";
+/// hex16 organization ID, database, `/`, hex16 ID of a mapping → that ID; since migration 4.
+pub const DBRP_BY_DATABASE: &[u8] = b"dbrpbyorganddbindexv1";
+/// hex16 organization ID, database → hex16 ID of its default mapping; since migration 4.
+pub const DBRP_DEFAULT: &[u8] = b"dbrpdefaultv1";
+/// hex16 ID → label JSON.
+pub const LABELS: &[u8] = b"labelsv1";
+/// hex16 organization ID, name of the label in lower case → hex16 label ID.
+pub const LABEL_INDEX: &[u8] = b"labelindexv1";
+/// hex16 organization ID, `/`, hex16 task ID → hex16 task ID.
+pub const TASK_INDEX: &[u8] = b"taskIndexsv1";
 /// hex16 ID → task JSON.
 pub const TASKS: &[u8] = b"tasksv1";
 
@@ -89,17 +101,17 @@ pub const EXPECTED: &[(u64, &[u8], Without)] = &[
     (21, AUTHORIZATION_HASHED_INDEX, Without::Ends),
     (1, TASKS, Without::Ends),
     (1, TASK_RUNS, Without::EndsWithTasks),
-    (1, b"labelsv1", Without::Ends),
-    (1, b"labelindexv1", Without::Ends),
+    (1, LABELS, Without::Ends),
+    (1, LABEL_INDEX, Without::Ends),
     (1, b"labelmappingsv1", Without::Ends),
     (1, b"notificationRulev1", Without::Ends),
     (1, b"checkindexv1", Without::Less),
     (1, b"checksv1", Without::Less),
     (1, b"dashboardcellviewsv1", Without::Less),
     (1, b"dashboardsv2", Without::Less),
-    (4, b"dbrpbyorganddbindexv1", Without::Less),
-    (14, b"dbrpbyorgv1", Without::Less),
-    (4, b"dbrpdefaultv1", Without::Less),
+    (4, DBRP_BY_DATABASE, Without::Less),
+    (14, DBRP_BY_ORG, Without::Less),
+    (4, DBRP_DEFAULT, Without::Less),
     (4, DBRP, Without::Less),
     (1, INSTANCE, Without::Created),
     (1, b"keyvaluelogindexv1", Without::Less),
@@ -113,7 +125,7 @@ pub const EXPECTED: &[(u64, &[u8], Without)] = &[
     (1, b"scraperv2", Without::Less),
     (1, SECRETS, Without::Less),
     (1, SOURCES, Without::Less),
-    (1, b"taskIndexsv1", Without::Less),
+    (1, TASK_INDEX, Without::Less),
     (1, b"telegrafPluginsv1", Without::Less),
     (10, b"telegrafbyorgindexv1", Without::Less),
     (1, b"telegrafv1", Without::Less),
@@ -151,16 +163,16 @@ pub const ALL: &[&[u8]] = &[
     b"checksv1",
     b"dashboardcellviewsv1",
     b"dashboardsv2",
-    b"dbrpbyorganddbindexv1",
-    b"dbrpbyorgv1",
-    b"dbrpdefaultv1",
+    DBRP_BY_DATABASE,
+    DBRP_BY_ORG,
+    DBRP_DEFAULT,
     DBRP,
     INSTANCE,
     b"keyvaluelogindexv1",
     b"keyvaluelogv1",
-    b"labelindexv1",
+    LABEL_INDEX,
     b"labelmappingsv1",
-    b"labelsv1",
+    LABELS,
     b"notificationEndpointIndexv1",
     b"notificationEndpointv1",
     b"notificationRulev1",
@@ -172,7 +184,7 @@ pub const ALL: &[&[u8]] = &[
     SECRETS,
     b"sessionsv1",
     SOURCES,
-    b"taskIndexsv1",
+    TASK_INDEX,
     b"telegrafPluginsv1",
     b"telegrafbyorgindexv1",
     b"telegrafv1",

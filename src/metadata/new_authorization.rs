@@ -83,21 +83,10 @@ impl NewAuthorization<'_> {
         text(&mut out, ",\"userID\":", &self.user_id.to_string());
         out.extend_from_slice(b",\"permissions\":[");
         for (n, permission) in self.permissions.iter().enumerate() {
-            let resource = &permission.resource;
-            let start = if n > 0 {
-                ",{\"action\":"
-            } else {
-                "{\"action\":"
-            };
-            text(&mut out, start, &permission.action.to_string());
-            text(&mut out, ",\"resource\":{\"type\":", &resource.kind);
-            if let Some(id) = resource.id {
-                text(&mut out, ",\"id\":", &id.to_string());
+            if n > 0 {
+                out.push(b',');
             }
-            if let Some(id) = resource.org_id {
-                text(&mut out, ",\"orgID\":", &id.to_string());
-            }
-            out.extend_from_slice(b"}}");
+            permission.push_json(&mut out);
         }
         text(&mut out, "],\"createdAt\":", self.created_at);
         text(&mut out, ",\"updatedAt\":", self.created_at);

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::metadata::Id;
+use crate::metadata::json::push_string;
 
 /// The action of a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -134,6 +135,23 @@ impl<'a> Permission<'a> {
             // The organization is not compared then.
             (Some(id), _) => asked.id == Some(id),
         }
+    }
+
+    /// Appends it as influxd writes it in records.
+    pub fn push_json(&self, out: &mut Vec<u8>) {
+        let mut text = |before: &str, value: &str| {
+            out.extend_from_slice(before.as_bytes());
+            push_string(value, out);
+        };
+        text("{\"action\":", &self.action.to_string());
+        text(",\"resource\":{\"type\":", &self.resource.kind);
+        if let Some(id) = self.resource.id {
+            text(",\"id\":", &id.to_string());
+        }
+        if let Some(id) = self.resource.org_id {
+            text(",\"orgID\":", &id.to_string());
+        }
+        out.extend_from_slice(b"}}");
     }
 
     /// An owned copy.

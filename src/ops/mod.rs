@@ -20,6 +20,7 @@ pub mod lockout;
 pub mod org;
 pub mod previous;
 pub mod recover;
+pub mod repair;
 pub mod residue;
 pub mod resolve;
 pub mod salvage;

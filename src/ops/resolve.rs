@@ -166,13 +166,19 @@ fn what_helps<T: Named>(lookup: &Lookup<'_, T>) -> String {
     let is_user = T::INDEX == names::USER_INDEX;
     match (lookup, records) {
         (Lookup::NoEntry(_) | Lookup::Blocked { .. }, [only]) if is_user => format!(
-            "boltkey user password --id {} sets a password and creates the entry",
+            "boltkey repair creates the entry; boltkey user password --id {} sets a password too",
             only.id()
         ),
         (Lookup::Blocked { to: Some(id), .. }, []) if is_user => format!(
-            "boltkey user delete --id {id} deletes the rest of that user and frees the name"
+            "boltkey repair frees the name; boltkey user delete --id {id} deletes the rest of that \
+             user too"
         ),
-        (Lookup::Blocked { .. }, []) => "choose another name; boltkey check shows the entry".into(),
+        (Lookup::Blocked { .. }, []) => {
+            "boltkey repair frees the name, or choose another name".into()
+        }
+        (_, [_]) => "boltkey repair --dry-run shows how the entry would be corrected, and boltkey \
+                     repair corrects it"
+            .into(),
         _ => "use the ID where a command accepts one; boltkey check shows which record and entry \
               disagree"
             .into(),

@@ -72,6 +72,21 @@ pub struct ChangeSet {
     buckets: BTreeMap<Vec<u8>, BucketChange>,
     /// Which unused bytes are overwritten after the commit.
     pub wipe: Wipe,
+    /// What is mended in the structure of the file.
+    pub mend: Mend,
+}
+
+/// What a commit mends in the structure of a file, from the least to the most. Damage that no
+/// commit mends is refused ([`Repair::Cured`](crate::finding::Repair) in the table of findings).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mend {
+    /// Nothing: a damaged file is refused.
+    #[default]
+    Nothing,
+    /// Meta pages, freelist, and the length of the file.
+    Frame,
+    /// Also the nodes of all trees, which are packed into new pages.
+    Trees,
 }
 
 /// Which unused bytes of the file are overwritten after a commit, from the least to the most.
@@ -122,9 +137,11 @@ impl ChangeSet {
     /// - Each pair of the old bucket goes through the transform of `self`, then that of `later`.
     ///   No transform is applied to edits and additions.
     /// - A bucket that one of them creates is created; one that one of them deletes is deleted.
-    /// - Of the two values of `wipe`, the one that overwrites more is used.
+    /// - Of the two values of `wipe`, the one that overwrites more is used; of `mend`, the one that
+    ///   mends more.
     pub fn extend(&mut self, later: Self) {
         self.wipe = self.wipe.max(later.wipe);
+        self.mend = self.mend.max(later.mend);
         for (name, change) in later.buckets {
             let bucket = self.bucket(&name);
             bucket.create |= change.create;
@@ -154,7 +171,7 @@ impl ChangeSet {
     /// Whether there is nothing to be done at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty() && self.wipe != Wipe::Everything
+        self.buckets.is_empty() && self.wipe != Wipe::Everything && self.mend == Mend::Nothing
     }
 
     pub(super) fn of(&self, bucket: &[u8]) -> Option<&BucketChange> {

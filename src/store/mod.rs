@@ -37,7 +37,7 @@ use crate::finding::Finding;
 
 pub use bucket_edits::Additions;
 pub use change::{
-    ChangeSet, Commit, CommitOutcome, Committed, MAX_KEY_SIZE, Preview, ProtectedBytes, Wipe,
+    ChangeSet, Commit, CommitOutcome, Committed, MAX_KEY_SIZE, Mend, Preview, ProtectedBytes, Wipe,
 };
 pub use copy::create_from;
 pub use damaged_file::DamagedFile;
@@ -150,7 +150,7 @@ pub trait Inspect: Send + Sync {
     }
 
     /// Calls `visit` for the elements of nodes on pages that no tree uses and that should not
-    /// exist. With a stored freelist: pages that are not on it (a correct writer can't leave such
+    /// exist. With a sound freelist: pages that are not on it (a correct writer can't leave such
     /// pages). Without one: all pages that neither this transaction nor a complete previous one
     /// uses.
     ///

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::fixtures::facts;
 use crate::scene::{ONE, SEVERAL, Scene, arguments, text};
 use crate::support::engine_folder::shard;
+use crate::support::store_image::edit;
 use crate::terminal::{Terminal, controlling};
 
 /// Tokens in plaintext.
@@ -105,6 +106,23 @@ const ASK: &[Case] = &[
             run(scene, database, &["user", "create", "--name", "bob"]);
         },
         found: true,
+    },
+    Case {
+        command: "repair",
+        store: ONE,
+        answers: &[("1 index entry that leads to nothing. [y/N] ", "y")],
+        arguments: |_, database| {
+            edit(database, |_, changes| {
+                changes.put(b"userindexv1", b"was here", b"0000000000000a01");
+            });
+            words(&["repair"])
+        },
+        meanwhile: |_, database| {
+            edit(database, |_, changes| {
+                changes.put(b"userindexv1", b"was too", b"0000000000000a02");
+            });
+        },
+        found: false,
     },
     Case {
         command: "auth clone",

@@ -53,6 +53,7 @@ mod oracle;
 mod previous;
 mod reading_commands;
 mod recover_operator;
+mod repair;
 mod residue_missing;
 mod residue_scrub;
 mod right_store;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::support::device::{Fault, Recorder, Stage};
 use crate::support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
-use crate::support::store_image::{StoreImage, contents, lost, stores, writable};
+use crate::support::store_image::{StoreImage, broken, contents, lost, stores, writable};
 use boltkey::cli::exit::code_of;
 use boltkey::ops::commit::SideFiles;
 use boltkey::store::{CommitOutcome, Committed, Engine, Model};
@@ -325,15 +325,18 @@ fn lie_everywhere(base: &StoreImage, most: usize) -> usize {
 }
 
 fn fail_all(engine: Engine, operations: &[Operation], only: &[&str], most: usize) -> usize {
+    let mut stores = stores(engine);
+    stores.retain(|base| only.is_empty() || only.contains(&base.name.as_str()));
+    fail_on(engine, &stores, operations, most)
+}
+
+fn fail_on(engine: Engine, stores: &[StoreImage], operations: &[Operation], most: usize) -> usize {
     let out = tempfile::tempdir().unwrap();
     let mut tally = Tally::default();
     let mut runs = 0;
-    for base in stores(engine) {
-        if !only.is_empty() && !only.contains(&base.name.as_str()) {
-            continue;
-        }
+    for base in stores {
         for operation in operations {
-            fail_everywhere(&base, *operation, most, out.path(), &mut tally);
+            fail_everywhere(base, *operation, most, out.path(), &mut tally);
             runs += 1;
         }
     }
@@ -384,6 +387,20 @@ fn tokens_in_bolt() {
 fn tokens_in_redb() {
     let cases = fail_all(Engine::Redb, &OF_TOKENS, &SOME, 10);
     println!("cases: fault-tokens-redb {cases}");
+}
+
+#[test]
+fn repair_in_bolt() {
+    let stores = broken(Engine::Bolt);
+    let cases = fail_on(Engine::Bolt, &stores, &[Operation::Repair], 30);
+    println!("cases: fault-repair-bolt {cases}");
+}
+
+#[test]
+fn repair_in_redb() {
+    let stores = broken(Engine::Redb);
+    let cases = fail_on(Engine::Redb, &stores, &[Operation::Repair], 10);
+    println!("cases: fault-repair-redb {cases}");
 }
 
 #[test]

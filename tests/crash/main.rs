@@ -16,6 +16,7 @@ mod downgrade;
 mod hash;
 mod lost_pages;
 mod power_failures;
+mod repair;
 mod salvaged_images;
 mod scrub_redb;
 mod setup;

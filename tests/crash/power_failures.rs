@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use crate::support::device::{Effort, Recorder, Steps};
 use crate::support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
-use crate::support::store_image::{Other, StoreImage, contents, lost, stores, writable};
+use crate::support::store_image::{Other, StoreImage, broken, contents, lost, stores, writable};
 use boltkey::ops::commit::SideFiles;
 use boltkey::store::{CommitOutcome, Engine, Model, Snapshot};
 use memchr::memmem;
@@ -201,6 +201,39 @@ fn tokens_in_redb() {
         },
     );
     println!("cases: crash-tokens-redb {images}");
+}
+
+fn interrupt_repair(engine: Engine, effort: Effort) -> usize {
+    broken(engine)
+        .iter()
+        .map(|base| interrupt(base, Operation::Repair, effort))
+        .sum()
+}
+
+#[test]
+fn repair_in_bolt() {
+    let images = interrupt_repair(
+        Engine::Bolt,
+        Effort {
+            mixed: 100,
+            seeded: 500,
+            cuts: 64,
+        },
+    );
+    println!("cases: crash-repair-bolt {images}");
+}
+
+#[test]
+fn repair_in_redb() {
+    let images = interrupt_repair(
+        Engine::Redb,
+        Effort {
+            mixed: 50,
+            seeded: 250,
+            cuts: 32,
+        },
+    );
+    println!("cases: crash-repair-redb {images}");
 }
 
 #[test]

@@ -15,4 +15,5 @@ mod support;
 mod auth_list;
 mod check;
 mod planted_tokens;
+mod repair;
 mod salvage;

@@ -97,6 +97,10 @@ fn home() -> tempfile::TempDir {
     let damaged = content(&fixtures().join("field/bolt-c21.bolt.gz"));
     fs::create_dir(home.path().join("damaged")).unwrap();
     fs::write(home.path().join("damaged/influxd.bolt"), damaged).unwrap();
+    let packed = fixtures().join("field/2-27361-task-of-deleted-org.bolt.gz");
+    // In a folder of its own: commands name the tokens in files beside a database.
+    fs::create_dir(home.path().join("broken")).unwrap();
+    fs::write(home.path().join("broken/influxd.bolt"), content(&packed)).unwrap();
     let token = operator_token("upgraded-2.9.1");
     fs::write(home.path().join("operator.token"), token).unwrap();
     home

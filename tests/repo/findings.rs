@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use boltkey::finding::Code;
+use boltkey::finding::{Code, Repair};
 
 /// The page, from the table.
 fn page() -> String {
@@ -32,6 +32,16 @@ fn page() -> String {
                 code.meaning(),
                 code.cure(),
             ));
+            let repair = match code.repair() {
+                Repair::Cured => "`repair` cures it.",
+                Repair::Choice => "`repair` leaves it and says why.",
+                Repair::Salvage => "`repair` refuses a file with this damage.",
+                Repair::Schema => "`repair` refuses a store with this schema.",
+                Repair::Nothing => "",
+            };
+            if !repair.is_empty() {
+                page.push_str(&format!("\n{repair}\n"));
+            }
             if code.needs_all() {
                 page.push_str("\nReported only if no damage hides records.\n");
             }

@@ -9,6 +9,7 @@
 )] // test code
 
 pub mod bolt_image;
+pub mod damage;
 pub mod device;
 pub mod engine_folder;
 pub mod fixtures;

@@ -14,10 +14,10 @@ use boltkey::ops::files::engine_folder::{BucketContent, EngineFolder};
 use boltkey::ops::resolve::By;
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::new_token::Making;
-use boltkey::ops::{auth, bucket, org, token_plan, user};
+use boltkey::ops::{auth, bucket, org, repair, token_plan, user};
 use boltkey::secret::Token;
 use boltkey::store::engine_folder::ShardFolder;
-use boltkey::store::{Committed, Model, Snapshot, WritableStore};
+use boltkey::store::{Committed, Model, Snapshot as _, WritableStore};
 
 use super::engine_folder::HOUR;
 use super::store_image::{StoreImage, recovery};
@@ -35,6 +35,7 @@ pub enum Operation {
     OrgCreate,
     BucketAdopt,
     Apply,
+    Repair,
 }
 
 /// Those that are about single tokens.
@@ -66,6 +67,7 @@ pub enum Planned {
     Org(org::create::Plan),
     Buckets(bucket::adopt::Plan),
     List(apply::Plan),
+    Repair(repair::Plan),
 }
 
 /// An organization, its owner, a token of the owner's there, and one of alice's in acme.
@@ -155,7 +157,7 @@ impl Operation {
         first
     }
 
-    pub fn plan(self, store: &dyn Snapshot, old: &Model) -> boltkey::Result<Planned> {
+    pub fn plan(self, store: &WritableStore, old: &Model) -> boltkey::Result<Planned> {
         let time: jiff::Zoned = "2027-01-01T10:00:00Z[UTC]".parse().unwrap();
         let now = Timestamp::from(&time);
         let making = Making::default();
@@ -234,6 +236,13 @@ impl Operation {
                 };
                 Planned::List(apply::plan(store, &options, &now)?)
             }
+            Self::Repair => Planned::Repair(repair::plan(
+                store,
+                store,
+                store.description(),
+                &repair::Options::default(),
+                &now,
+            )?),
         })
     }
 
@@ -280,6 +289,7 @@ impl Planned {
             Self::Org(plan) => plan.apply(store, side_files),
             Self::Buckets(plan) => plan.apply(store, side_files),
             Self::List(plan) => plan.apply(store, side_files),
+            Self::Repair(plan) => plan.apply(store, side_files),
         }
     }
 

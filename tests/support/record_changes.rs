@@ -68,6 +68,25 @@ pub fn index(model: &mut Model, token: &str) {
     model.put(names::AUTHORIZATION_INDEX, token.as_bytes(), ID.as_bytes());
 }
 
+/// Adds a mapping of a 1.x database to a bucket of acme, with all its index entries.
+pub fn add_dbrp(model: &mut Model) {
+    let (org, _) = pair(model, names::ORGANIZATIONS, "acme");
+    let org = String::from_utf8(org).unwrap();
+    let (bucket, _) = pair(model, names::BUCKETS, &format!("\"orgID\":\"{org}\""));
+    let bucket = String::from_utf8(bucket).unwrap();
+    let record = format!(
+        r#"{{"id":"{ID}","database":"d","retention_policy":"r","default":true,"orgID":"{org}","bucketID":"{bucket}"}}"#
+    );
+    model.put(names::DBRP, ID.as_bytes(), record.as_bytes());
+    for (index, key) in [
+        (names::DBRP_BY_ORG, format!("{org}/{ID}")),
+        (names::DBRP_BY_DATABASE, format!("{org}d/{ID}")),
+        (names::DBRP_DEFAULT, format!("{org}d")),
+    ] {
+        model.put(index, key.as_bytes(), ID.as_bytes());
+    }
+}
+
 /// A change to a store.
 pub type Mutator = fn(&mut Model);
 
@@ -181,10 +200,59 @@ pub const MUTATORS: &[(&str, Mutator)] = &[
         m.put(names::USERS, ID.as_bytes(), record.to_string().as_bytes());
     }),
     ("metadata.dbrp-bucket-gone", |m| {
-        let record = format!(
-            r#"{{"id":"{ID}","database":"d","retention_policy":"r","default":true,"orgID":"{ID}","bucketID":"{ID}"}}"#
+        add_dbrp(m);
+        replace(
+            m,
+            names::DBRP,
+            "\"bucketID\":\"",
+            "\"bucketID\":\"0000000000000a02\",\"x\":\"",
         );
-        m.put(names::DBRP, ID.as_bytes(), record.as_bytes());
+    }),
+    ("metadata.dbrp-index-absent", |m| {
+        add_dbrp(m);
+        let (key, _) = pair(m, names::DBRP_BY_DATABASE, "");
+        m.delete(names::DBRP_BY_DATABASE, &key);
+    }),
+    ("metadata.dbrp-index-dangling", |m| {
+        let key = format!("{ID}/{ID}");
+        m.put(names::DBRP_BY_ORG, key.as_bytes(), ID.as_bytes());
+    }),
+    ("metadata.label-index-absent", |m| {
+        let (org, _) = pair(m, names::ORGANIZATIONS, "acme");
+        let org = String::from_utf8(org).unwrap();
+        let record = format!(r#"{{"id":"{ID}","orgID":"{org}","name":"Important"}}"#);
+        m.put(names::LABELS, ID.as_bytes(), record.as_bytes());
+    }),
+    ("metadata.label-index-dangling", |m| {
+        let key = format!("{ID}gone");
+        m.put(names::LABEL_INDEX, key.as_bytes(), ID.as_bytes());
+    }),
+    ("metadata.mapping-org-gone", |m| {
+        let (user, _) = pair(m, names::USERS, "alice");
+        let user = String::from_utf8(user).unwrap();
+        let key = format!("{ID}{user}");
+        let record = format!(
+            r#"{{"userID":"{user}","userType":"member","mappingType":"user","resourceType":"orgs","resourceID":"{ID}"}}"#
+        );
+        m.put(names::MAPPINGS, key.as_bytes(), record.as_bytes());
+        let entry = format!("{user}/{key}");
+        m.put(names::MAPPINGS_BY_USER, entry.as_bytes(), key.as_bytes());
+    }),
+    ("metadata.v1-user-gone", |m| {
+        replace(
+            m,
+            names::LEGACY_AUTHORIZATIONS,
+            "\"userID\":\"",
+            "\"userID\":\"0000000000000a02\",\"x\":\"",
+        );
+    }),
+    ("metadata.v1-org-gone", |m| {
+        replace(
+            m,
+            names::LEGACY_AUTHORIZATIONS,
+            "\"orgID\":\"",
+            "\"orgID\":\"0000000000000a02\",\"x\":\"",
+        );
     }),
     ("metadata.mapping-index-absent", |m| {
         let (key, _) = pair(m, names::MAPPINGS_BY_USER, "");

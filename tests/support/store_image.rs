@@ -1,12 +1,14 @@
 //! Stores in memory: the stores that tests interrupt, and checks of the result.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use boltkey::finding::Severity;
-use boltkey::metadata::Id;
 use boltkey::metadata::residue::{Known, Scan};
+use boltkey::metadata::{Id, names};
+use boltkey::ops::commit::{SideFiles, commit};
 use boltkey::ops::recover::operator::{Options, choices, plan};
 use boltkey::ops::resolve::By;
 use boltkey::ops::timestamp::Timestamp;
@@ -21,6 +23,7 @@ use boltkey::store::{
 use super::bolt_image::Image;
 use super::device::Recorder;
 use super::fixtures::fixture;
+use super::record_changes::pair;
 
 /// A store, and what it holds before it is changed.
 pub struct StoreImage {
@@ -98,6 +101,61 @@ pub fn made(engine: Engine, source: &dyn Both, page_size: u64) -> Vec<u8> {
     match engine {
         Engine::Bolt => create_bolt(source, page_size, &device, path, &progress).unwrap(),
         Engine::Redb => create_redb(source, &device, path, &progress).unwrap(),
+    }
+    file.bytes()
+}
+
+/// Stores that `repair` changes: entries of indexes are missing, lead elsewhere or to nothing, and a
+/// system bucket is missing.
+pub fn broken(engine: Engine) -> Vec<StoreImage> {
+    let id = b"0000000000000a01";
+    let mut stores = stores(engine);
+    stores.retain(|base| ["fresh-2.7.12", "upgraded-2.9.1"].contains(&base.name.as_str()));
+    for base in &mut stores {
+        let recorder = Recorder::new(base.bytes.clone());
+        let mut store = writable(&recorder, &base.name).unwrap();
+        let mut changes = ChangeSet::default();
+        changes.remove(names::USER_INDEX, b"alice");
+        changes.put(names::ORGANIZATION_INDEX, b"was here", id);
+        for index in [
+            names::AUTHORIZATION_INDEX,
+            names::AUTHORIZATION_HASHED_INDEX,
+        ] {
+            let mut keys = Vec::new();
+            base.old
+                .scan(index, &mut |key, _| {
+                    keys.push(key.to_vec());
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            for (number, key) in keys.into_iter().enumerate() {
+                match number {
+                    0 => changes.remove(index, &key),
+                    1 => changes.put(index, &key, id),
+                    _ => {}
+                }
+            }
+        }
+        let (key, _) = pair(&base.old, names::BUCKETS, "_monitoring");
+        changes.remove(names::BUCKETS, &key);
+        let committed = commit(&mut store, &changes, &SideFiles::default()).unwrap();
+        assert!(committed.failure.is_none());
+        drop(store);
+        let name = format!("broken {}", base.name);
+        *base = StoreImage::new(name, engine, recorder.bytes());
+    }
+    stores
+}
+
+/// A file with these records.
+pub fn made_of(engine: Engine, model: &Model) -> Vec<u8> {
+    let file = Recorder::new(Vec::new());
+    let device: Arc<dyn Device> = Arc::new(file.clone());
+    let path = Path::new("made");
+    let progress = Progress::new(&|_| {});
+    match engine {
+        Engine::Bolt => create_bolt(model, 4096, &device, path, &progress).unwrap(),
+        Engine::Redb => create_redb(model, &device, path, &progress).unwrap(),
     }
     file.bytes()
 }

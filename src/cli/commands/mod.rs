@@ -19,6 +19,7 @@ pub mod login_line;
 pub mod man;
 pub mod org;
 pub mod recover;
+pub mod repair;
 pub mod residue;
 pub mod salvage;
 pub mod setup;

@@ -18,9 +18,13 @@ impl Checker<'_> {
             if self.is_user_gone(mapping.user_id) {
                 self.add(
                     Code::MappingUserGone,
-                    at,
+                    &*at,
                     format!("its user {} was deleted", mapping.user_id),
                 );
+            }
+            if mapping.resource_type == "orgs" && self.is_org_gone(mapping.resource_id) {
+                let message = format!("its organization {} was deleted", mapping.resource_id);
+                self.add(Code::MappingOrgGone, at, message);
             }
             let entry = format!("{}/{key}", mapping.user_id);
             if let Ok(key) = key.as_bytes().try_into() {

@@ -6,6 +6,7 @@ mod authorizations;
 mod dbrp;
 mod expected;
 mod index;
+mod labels;
 mod mappings;
 mod name_indexes;
 mod other_records;
@@ -55,6 +56,7 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     check.names()?;
     check.mappings()?;
     check.dbrp_mappings()?;
+    check.labels()?;
     check.time_series()?;
     check.system_buckets();
     check.other_records()?;

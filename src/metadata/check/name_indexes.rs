@@ -80,7 +80,8 @@ impl Checker<'_> {
                     let finding = Finding::new(Code::IndexAbsent, at, message);
                     found.push(match bucket == names::USERS && same_name.len() == 1 {
                         true => finding.with_hint(format!(
-                            "boltkey user password --id {} sets a password and creates the entry",
+                            "boltkey repair creates the entry; boltkey user password --id {} sets a \
+                             password too",
                             record.id()
                         )),
                         false => finding,
@@ -139,8 +140,10 @@ impl Checker<'_> {
                     );
                     let finding = Finding::new(Code::IndexDangling, entry_at(key), message);
                     match id.filter(|_| bucket == names::USERS) {
-                        Some(id) => finding
-                            .with_hint(format!("boltkey user delete --id {id} frees the name")),
+                        Some(id) => finding.with_hint(format!(
+                            "boltkey repair frees the name; boltkey user delete --id {id} deletes \
+                             the rest of that user too"
+                        )),
                         None => finding,
                     }
                 }

@@ -13,12 +13,25 @@ impl Checker<'_> {
     pub(super) fn v1_authorizations(&mut self) -> Result<()> {
         let mut expected = Expected::default();
         let mut ids = BTreeSet::new();
+        let mut gone = Vec::new();
         let skipped =
             authorization::scan(self.snapshot, names::LEGACY_AUTHORIZATIONS, &mut |record| {
                 expected.expect(record.token.as_bytes(), record.id);
                 ids.insert(record.id);
+                let at = || place(names::LEGACY_AUTHORIZATIONS, record.id);
+                if let Some(id) = record.user_id.filter(|id| self.is_user_gone(*id)) {
+                    let message = format!("its user {id} was deleted");
+                    gone.push((Code::V1UserGone, at(), message));
+                }
+                if self.is_org_gone(record.org_id) {
+                    let message = format!("its organization {} was deleted", record.org_id);
+                    gone.push((Code::V1OrgGone, at(), message));
+                }
             })?;
         self.skipped(skipped);
+        for (code, place, message) in gone {
+            self.add(code, place, message);
+        }
         let undecodable = self.undecodable.clone();
         let index = Index {
             bucket: names::LEGACY_AUTHORIZATION_INDEX,

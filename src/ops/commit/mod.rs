@@ -20,7 +20,7 @@ use crate::ops::files::checksums::{ChecksumWriter, reads_back};
 use crate::ops::files::secret_output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::writable::CopyFailed;
-use crate::store::{ChangeSet, Commit, Committed, Engine, Wipe, WritableStore};
+use crate::store::{ChangeSet, Commit, Committed, Engine, Mend, Wipe, WritableStore};
 
 pub use refusals::{all_decoded, can_be_copied, known_schema, nothing_lost, verify_structure};
 
@@ -76,7 +76,8 @@ pub(crate) fn commit_after(
     // completely when it is opened.
     let makes_files =
         capture.is_some() || side_files.keep_copy.is_some() || !side_files.tokens_out.is_empty();
-    if makes_files && store.description().engine == Engine::Bolt {
+    let mends = changes.mend != Mend::Nothing;
+    if makes_files && store.description().engine == Engine::Bolt && !mends {
         verify_structure(store, store.inspect())?;
     } else {
         nothing_lost(store, store.inspect())?;

@@ -29,8 +29,8 @@ const DAMAGED: &str = "boltkey salvage --out FILE makes a new store of every rec
      just that to a new file. Or restore a backup: boltkey backup restore. boltkey capture --out FILE and boltkey residue \
      recover --out FILE save the tokens that have no record any more.";
 
-const FREELIST: &str = "boltkey check names the defect. While it finds no other error, all records can be read, and boltkey \
-     compact --out FILE writes them to a new file.";
+const FREELIST: &str = "boltkey check names the defect. While it finds no other error, all records can be read: boltkey \
+     repair cures it in place, and boltkey compact --out FILE writes them to a new file.";
 
 const NO_FILE: &str =
     "boltkey status shows what the file is. boltkey locate lists every store of this host.";
@@ -44,7 +44,7 @@ pub const TEXTS: &[ErrorText] = &[
             "incompatible influxdb 2.0 metadata found",
         ],
         meaning: "influxd ends while starting: an InfluxDB bucket has no time-series metadata. influxd recovery org create makes such buckets.",
-        cure: "boltkey check names the buckets. Restore a backup: boltkey backup restore.",
+        cure: "boltkey check names the buckets, boltkey repair adds what they lack.",
     },
     ErrorText {
         patterns: &["unknown migration", "migration specification not found"],
@@ -58,8 +58,8 @@ pub const TEXTS: &[ErrorText] = &[
     },
     ErrorText {
         patterns: &["bucket \"_tasks\" not found"],
-        meaning: "influxd ends while starting: an organization has tasks, but its bucket _tasks does not exist.",
-        cure: "boltkey check names the organization. Restore a backup: boltkey backup restore.",
+        meaning: "influxd ends while starting: an organization has tasks, but its bucket _tasks does not exist, or the organization of a task was deleted.",
+        cure: "boltkey check names the organization or the task. boltkey repair creates the bucket, or deletes the task with its runs.",
     },
     ErrorText {
         patterns: &[
@@ -201,7 +201,7 @@ pub const TEXTS: &[ErrorText] = &[
     ErrorText {
         patterns: &["page #: unreachable unfreed"],
         meaning: "A page is neither in use nor on the freelist. If it holds records that the tree lacks, a page was lost.",
-        cure: "boltkey check tells the two apart. If nothing is lost, boltkey compact --out FILE writes all records to a new file.",
+        cure: "boltkey check tells the two apart. If nothing is lost, boltkey repair frees the page.",
     },
     ErrorText {
         patterns: &["database reached maximum size", "mmap too large"],

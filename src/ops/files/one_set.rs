@@ -71,14 +71,19 @@ impl OneSet {
     /// Checks the SQLite file and the engine folder beside the database. The lock is not needed.
     #[must_use]
     pub fn look_beside(&self, database: &Path) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let sqlite = sqlite_beside(database);
-        if let Err(error) = self.sqlite(&sqlite, &mut findings) {
-            findings.push(unread_sqlite(&sqlite, &error));
-        }
         let engine = database.with_file_name("engine");
-        if let Err(error) = self.engine(&engine, &mut findings) {
-            findings.push(unread(&engine, &error));
+        self.look_at(&sqlite_beside(database), &engine)
+    }
+
+    /// Checks this SQLite file and this engine folder. The lock is not needed.
+    #[must_use]
+    pub fn look_at(&self, sqlite: &Path, engine: &Path) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if let Err(error) = self.sqlite(sqlite, &mut findings) {
+            findings.push(unread_sqlite(sqlite, &error));
+        }
+        if let Err(error) = self.engine(engine, &mut findings) {
+            findings.push(unread(engine, &error));
         }
         findings
     }

@@ -143,7 +143,7 @@ pub(crate) fn must_be_free(in_use: Option<TokenInUse>) -> Result<()> {
         ),
         None => (
             String::from("an index entry has this value"),
-            "boltkey check shows the entry",
+            "boltkey repair removes it; boltkey check shows the entry",
         ),
     };
     Err(Error::new(

@@ -85,6 +85,11 @@ impl Report {
         self.counts.contains_key(&code)
     }
 
+    /// Whether a defect was added whose kind is `wanted`.
+    pub(super) fn any(&self, wanted: impl Fn(Code) -> bool) -> bool {
+        self.counts.keys().any(|code| wanted(*code))
+    }
+
     /// How many defects of this severity were added.
     pub(super) fn count(&self, severity: Severity) -> u64 {
         self.counts

@@ -314,7 +314,8 @@ where
     F: FnMut(&Node<'_>, &Element<'_>) -> Result<ControlFlow<()>, Defect>,
 {
     fn defect(&mut self, code: Code, describe: impl FnOnce() -> Defect) {
-        if code.severity() == Severity::Error {
+        // Other damage hides no pair.
+        if code.severity() == Severity::Error && code.hides_records() {
             self.report.count_in(code, self.bucket.as_deref(), describe);
         }
     }

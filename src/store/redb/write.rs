@@ -19,7 +19,7 @@ use crate::store::redb::names::table_of;
 use crate::store::redb::scrub::{has_room, scrub};
 use crate::store::redb::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::store::{
-    ChangeSet, CommitOutcome, Committed, Device, Preview, ProtectedBytes, Snapshot, Wipe,
+    ChangeSet, CommitOutcome, Committed, Device, Mend, Preview, ProtectedBytes, Snapshot, Wipe,
 };
 
 /// See [`crate::store::Commit::commit`].
@@ -34,7 +34,8 @@ pub(super) fn commit(
     if everything {
         has_room(&**device, path)?;
     }
-    if !changes_anything(store, changes)? {
+    // Any transaction repairs a store that was not closed properly.
+    if changes.mend == Mend::Nothing && !changes_anything(store, changes)? {
         if everything {
             return Ok(scrubbed(device, path));
         }

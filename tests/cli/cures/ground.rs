@@ -81,6 +81,20 @@ impl Ground {
         ran
     }
 
+    /// `boltkey repair` of this finding alone: it is gone, and a second run changes nothing. Returns
+    /// what can be read then.
+    #[track_caller]
+    pub fn repaired(&mut self, database: &Path) -> Model {
+        let extra = ["--yes", "--only", self.code.name()];
+        self.cure("repair", database, &extra);
+        self.is_gone(database);
+        let bytes = fs::read(database).unwrap();
+        let again = self.cure("repair", database, &extra);
+        assert!(again.stdout.contains("nothing to repair"), "{again:?}");
+        assert!(fs::read(database).unwrap() == bytes, "{}", self.code);
+        model_of(database)
+    }
+
     /// Whether a command was run, with these options.
     pub fn has_run(&self, words: &[String], options: &[String]) -> bool {
         let whole = words.join(" ");

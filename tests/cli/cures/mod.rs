@@ -4,7 +4,6 @@
 //! from its text, so that nothing is named that was not tried.
 
 mod backups;
-mod damage;
 pub mod ground;
 mod pages;
 mod records;

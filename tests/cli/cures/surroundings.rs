@@ -111,6 +111,8 @@ fn unclean(ground: &mut Ground) {
     bytes[9] |= 2;
     let database = ground.store("unclean.redb", &bytes);
     let before = tokens_of(&model_of(&database));
+    let to_repair = ground.store("to-repair.redb", &bytes);
+    ground.repaired(&to_repair);
     let ran = ground.run(RECOVER, &database, FOR_ALICE);
     assert_eq!(ran.code, 0, "{ran:?}");
     ground.is_gone(&database);

@@ -9,12 +9,14 @@
 //! | [`mod@rebuild`] | one bucket: merging the old tree with the changes |
 //! | [`pack`], [`encode`] | packing elements into nodes, encoding nodes as pages |
 //! | [`space`] | which pages may be written |
+//! | [`mend`] | which damage a commit may find, and what it mends |
 //! | [`wipe`] | overwriting unused pages |
 //! | [`mod@create`], [`load`] | writing a new file in one pass |
 
 mod create;
 mod encode;
 mod load;
+mod mend;
 mod pack;
 mod rebuild;
 mod space;
@@ -34,7 +36,7 @@ use crate::finding::Severity;
 use crate::store::bolt::Bolt;
 use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::check::{examine, shared_with_tree};
-use crate::store::bolt::codes::{Code, Report};
+use crate::store::bolt::codes::Report;
 use crate::store::bolt::freelist::{Freelist, read as read_freelist};
 use crate::store::bolt::layout::{NO_FREELIST, PageId, TxId, all_zero};
 use crate::store::bolt::meta::{Meta, Metas};
@@ -43,6 +45,7 @@ use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::reachability::find_reachable;
 use crate::store::bolt::unused::unused;
 use crate::store::bolt::write::encode::{freelist, freelist_size};
+use crate::store::bolt::write::mend::refuse_damage;
 use crate::store::bolt::write::pack::NodeWriter;
 use crate::store::bolt::write::rebuild::{Checked, Source, TreeChanges, rebuild};
 use crate::store::bolt::write::space::{Space, contains, pages_of};
@@ -50,7 +53,7 @@ use crate::store::bucket_edits::{Edit, Edits};
 use crate::store::change::{BucketChange, no_such_bucket, valid_key};
 use crate::store::device::View;
 use crate::store::{
-    ChangeSet, CommitOutcome, Committed, Device, ProtectedBytes, Snapshot, Unused, Wipe,
+    ChangeSet, CommitOutcome, Committed, Device, Mend, ProtectedBytes, Snapshot, Unused, Wipe,
 };
 
 /// Commits all of `changes`, or none of them, to the file that `bolt` reads and `device` writes.
@@ -93,11 +96,17 @@ fn prepare(
 ) -> Result<Option<Prepared>> {
     let (file, meta) = (&bolt.file, &bolt.metas.current);
     let examined = examine(bolt)?;
-    refuse_damage(file, &examined.report)?;
+    refuse_damage(file, &examined.report, changes.mend)?;
+    let mends = changes.mend != Mend::Nothing;
+    if mends {
+        // The pages that are missing at the end are free.
+        grow(file, &**device, file.offset(meta.hwm))?;
+    }
 
     let used = &bolt.reachability()?.used;
     let taken = |page: PageId| {
         used.has(page)
+            || page.0 == meta.freelist
             || examined.list.is_stored_in(page)
             || examined.other.as_ref().is_some_and(|other| other.has(page))
     };
@@ -108,11 +117,11 @@ fn prepare(
     let root = match build(
         bolt,
         changes,
-        unused_bytes == UnusedBytes::InLivePages,
+        unused_bytes == UnusedBytes::InLivePages || changes.mend == Mend::Trees,
         &mut out,
     )? {
         Some(root) => root,
-        None if unused_bytes == UnusedBytes::InFreePages => meta.root,
+        None if unused_bytes == UnusedBytes::InFreePages || mends => meta.root,
         None => return Ok(None),
     };
     out.flush()?;
@@ -278,26 +287,6 @@ impl UnusedBytes {
         })?;
         Ok(unused_bytes)
     }
-}
-
-/// Refuses to write to a file that is damaged or truncated.
-fn refuse_damage(file: &PageFile, report: &Report) -> Result<()> {
-    let errors = report.count(Severity::Error);
-    let truncated = report.has_code(Code::Truncated);
-    if errors == 0 && !report.has_code(Code::ShortPage) {
-        return Ok(());
-    }
-    let path = file.path().display();
-    let why = if errors > u64::from(truncated) {
-        "its structure is damaged"
-    } else {
-        "its end is missing"
-    };
-    Err(Error::new(
-        ErrorKind::Corrupt,
-        format!("{path} can't be changed: {why}"),
-    )
-    .with_hint("boltkey check lists the damage"))
 }
 
 /// Refuses to commit a new tree that has errors.

@@ -2,9 +2,9 @@
 
 use boltkey::finding::Code;
 
-use crate::fixtures::fixture;
-use crate::support::bolt_image::Image;
-use crate::support::record_changes::SOUND;
+use super::bolt_image::Image;
+use super::fixtures::fixture;
+use super::record_changes::SOUND;
 
 /// The bucket of which the tree is damaged: a branch over eleven leaves.
 const TREE: &str = "authorizationsv1";
@@ -60,6 +60,80 @@ fn branch(image: &mut Image, page: u64, key: &[u8], child: u64) {
     image.put_u32(at + 20, u32::try_from(key.len()).unwrap());
     image.put_u64(at + 24, child);
     image.put(at + 32, key);
+}
+
+/// The leaves of [`TREE`] that take one page.
+fn of_one_page(image: &Image) -> Vec<usize> {
+    let leaves = 0..11;
+    leaves
+        .filter(|index| image.u32(leaf(image, *index) + 12) == 0)
+        .collect()
+}
+
+/// Copies a leaf of [`TREE`] to new pages, and lets the tree lead there. Returns the first new page.
+fn moved(image: &mut Image, index: usize, pages: u64) -> u64 {
+    let old = leaf(image, index);
+    let new = more_pages(image, pages);
+    let at = image.page(new);
+    let bytes = image.bytes[old..old + image.page_size].to_vec();
+    image.put(at, &bytes);
+    image.put_u64(at, new);
+    image.put_u32(at + 12, u32::try_from(pages - 1).unwrap());
+    image.put_u64(image.element(image.tree_of(TREE), index) + 8, new);
+    // The records are in the store, so that page is only lost space.
+    image.put(old, &vec![0; image.page_size]);
+    new
+}
+
+/// The first number of the freelist.
+fn free_ids(image: &Image) -> usize {
+    image.page(image.freelist()) + 16
+}
+
+/// The codes of damage that `repair` cures and [`with`] makes.
+pub const CURED: &[Code] = &[
+    Code::OlderMeta,
+    Code::MetaChecksumZero,
+    Code::MetaHeader,
+    Code::OtherMetaPageSize,
+    Code::OtherMeta,
+    Code::Truncated,
+    Code::ShortPage,
+    Code::TreeUneven,
+    Code::SingleChild,
+    Code::ExcessPages,
+    Code::ExcessShared,
+    Code::Packing,
+    Code::Slack,
+    Code::EmptyLeaf,
+    Code::BucketTrailing,
+    Code::InlineHeader,
+    Code::InlineNested,
+    Code::FreelistPage,
+    Code::FreelistCount,
+    Code::FreelistBounds,
+    Code::FreelistSelf,
+    Code::FreelistDuplicate,
+    Code::FreelistOrder,
+    Code::FreelistLive,
+    Code::Leaked,
+];
+
+/// Writes a branch with these children.
+fn branches(image: &mut Image, page: u64, children: &[(Vec<u8>, u64)]) {
+    let at = image.page(page);
+    image.put_u64(at, page);
+    let count = u8::try_from(children.len()).unwrap();
+    image.put(at + 8, &[1, 0, count, 0]);
+    let mut data = at + 16 + 16 * children.len();
+    for (number, (key, child)) in children.iter().enumerate() {
+        let element = at + 16 + 16 * number;
+        image.put_u32(element, u32::try_from(data - element).unwrap());
+        image.put_u32(element + 4, u32::try_from(key.len()).unwrap());
+        image.put_u64(element + 8, *child);
+        image.put(data, key);
+        data += key.len();
+    }
 }
 
 /// The store with this damage; none where no change makes it.
@@ -173,6 +247,94 @@ pub fn with(code: Code) -> Option<Vec<u8>> {
             assert!(size >= 32);
             i.put(value, &vec![0; size]);
             i.put(value + 16 + 8, &[2]);
+        }
+        Code::Truncated => {
+            let end = i.hwm();
+            i.set_meta(i.meta(), 56, end + 3);
+            i.bytes.truncate(i.page(end));
+        }
+        Code::ShortPage => {
+            let roomy = of_one_page(i).into_iter().find(|index| {
+                let node = leaf(i, *index);
+                i.end(last(i, node)) + 1 < node + i.page_size
+            });
+            let new = moved(i, roomy.unwrap(), 1);
+            let end = i.end(last(i, i.page(new)));
+            i.bytes.truncate(end);
+        }
+        Code::TreeUneven | Code::SingleChild => {
+            let last = i.element(i.tree_of(TREE), 10);
+            let (key, leaf) = (i.key_of_branch(last), i.u64(last + 8));
+            let new = more_pages(i, 1);
+            branch(i, new, &key, leaf);
+            i.put_u64(last + 8, new);
+        }
+        Code::ExcessPages => {
+            moved(i, of_one_page(i)[0], 2);
+        }
+        Code::ExcessShared => {
+            let leaves = of_one_page(i);
+            let first = moved(i, leaves[0], 1);
+            let second = moved(i, leaves[1], 1);
+            assert_eq!(second, first + 1);
+            i.put_u32(i.page(first) + 12, 1);
+        }
+        Code::EmptyLeaf => {
+            // One more leaf behind the last one.
+            let old = i.tree_of(TREE);
+            let mut children: Vec<(Vec<u8>, u64)> = (0..11)
+                .map(|index| i.element(old, index))
+                .map(|element| (i.key_of_branch(element), i.u64(element + 8)))
+                .collect();
+            let new = more_pages(i, 2);
+            let mut key = children[10].0.clone();
+            key.push(b'~');
+            key[0] = b'f';
+            children.push((key, new + 1));
+            let empty = i.page(new + 1);
+            i.put_u64(empty, new + 1);
+            i.put(empty + 8, &[2]);
+            branches(i, new, &children);
+            i.put(old, &vec![0; i.page_size]);
+            i.put_u64(i.value(bucket), new);
+        }
+        Code::BucketTrailing => {
+            let all = i.all_root_elements();
+            let starts: Vec<usize> = all.iter().map(|element| i.key(*element)).collect();
+            let last = all.into_iter().find(|element| {
+                let end = i.end(*element);
+                i.u64(i.value(*element)) == 0
+                    && !starts.contains(&end)
+                    && !end.is_multiple_of(i.page_size)
+            });
+            let last = last.unwrap();
+            i.put_u32(last + 12, i.u32(last + 12) + 1);
+        }
+        Code::InlineHeader => i.put(i.value(i.bucket(INLINE)) + 16, &[5]),
+        Code::FreelistPage => i.put(i.page(i.freelist()) + 8, &[2]),
+        Code::FreelistCount => i.put(i.page(i.freelist()) + 10, &[0x60, 0xea]),
+        Code::FreelistBounds => i.put_u64(free_ids(i), 1),
+        Code::FreelistSelf => i.put_u64(free_ids(i), i.freelist()),
+        Code::FreelistDuplicate => i.put_u64(free_ids(i) + 8, i.u64(free_ids(i))),
+        Code::FreelistOrder => {
+            let (first, second) = (i.u64(free_ids(i)), i.u64(free_ids(i) + 8));
+            i.put_u64(free_ids(i), second);
+            i.put_u64(free_ids(i) + 8, first);
+        }
+        Code::FreelistLive => {
+            let live = i.u64(i.element(i.tree_of(TREE), 0) + 8);
+            let free = i.page(i.u64(free_ids(i)));
+            i.put(free, &vec![0; i.page_size]);
+            i.put_u64(free_ids(i), live);
+        }
+        Code::Leaked => {
+            let list = i.page(i.freelist());
+            let count = i.u16(list + 10);
+            let at = list + 16 + 8 * usize::from(count - 1);
+            let lost = i.page(i.u64(at));
+            i.put(lost, &vec![0; i.page_size]);
+            i.put_u64(at, 0);
+            i.put(list + 10, &(count - 1).to_le_bytes());
         }
         Code::RootValue => i.put_u32(just_written(i), 0),
         _ => return None,

@@ -1,0 +1,81 @@
+//! System buckets that an organization lacks. They are made with time-series metadata, without
+//! which influxd does not start.
+
+use crate::error::Result;
+use crate::finding::Code;
+use crate::metadata::name_index::{Entry, bucket_key};
+use crate::metadata::new_records::{SYSTEM_BUCKETS, put_bucket};
+use crate::metadata::{Catalog, names};
+use crate::ops::repair::gone::Gone;
+use crate::ops::repair::sheet::{Cure, Sheet, place};
+use crate::ops::repair::{tasks, time_series};
+use crate::ops::token_plan::new_id;
+use crate::store::ChangeSet;
+
+pub(super) const CODES: &[Code] = &[Code::SystemBucketAbsent, Code::TasksBucketAbsent];
+
+pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
+    let gone = Gone::load(sheet.snapshot)?;
+    let catalog: &Catalog = &gone.catalog;
+    let with_tasks = tasks::organizations(sheet.snapshot)?;
+    let editable = time_series::is_editable(sheet)?;
+    let mut databases = Vec::new();
+    for org in catalog.orgs.values() {
+        let at = place(names::ORGANIZATIONS, org.id);
+        for bucket in &SYSTEM_BUCKETS {
+            let code = match bucket.name {
+                "_tasks" if with_tasks.contains(&org.id) => Code::TasksBucketAbsent,
+                _ => Code::SystemBucketAbsent,
+            };
+            let entry = catalog
+                .indexes
+                .buckets
+                .entry(&bucket_key(org.id, bucket.name));
+            let found = match entry {
+                Entry::To(id) => !gone.bucket(id),
+                Entry::Unknown => true,
+                Entry::Absent | Entry::Invalid => false,
+            };
+            let mut buckets = catalog.buckets.values();
+            let has_record = buckets.any(|b| b.org_id == org.id && b.name == bucket.name);
+            if found || has_record {
+                if has_record && !found {
+                    let reason = "the bucket exists, but its name does not lead to it: cure that \
+                                  too, with --only metadata.index-absent";
+                    sheet.leave(Code::TasksBucketAbsent, &*at, reason);
+                }
+                continue;
+            }
+            if !editable {
+                let reason = "the time-series metadata can't be edited, and influxd would not start \
+                              with a new bucket";
+                sheet.leave(code, &*at, reason);
+                continue;
+            }
+            if !sheet.wants(code) {
+                continue;
+            }
+            let id = new_id::of_engine(sheet.snapshot)?;
+            let mut changes = ChangeSet::default();
+            let now = sheet.now.utc.clone();
+            let database = put_bucket(&mut changes, id, org.id, bucket, &now);
+            databases.push(database);
+            sheet.changes.extend(changes);
+            let cure = Cure::new(
+                code,
+                &*at,
+                format!(
+                    "creates bucket {:?} of organization {:?}",
+                    bucket.name, org.name
+                ),
+                "no such bucket",
+                "an empty bucket with time-series metadata",
+            );
+            sheet.cure(cure, |_| {});
+        }
+    }
+    if !databases.is_empty() {
+        time_series::add(sheet, &databases)?;
+    }
+    Ok(())
+}
