@@ -514,7 +514,7 @@ fn readable(damage: &[Finding]) -> Result<()> {
         Some(finding) => Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{}: {}; a store with such damage can't be edited",
+                "{}: {}; a store with such damage can't be changed",
                 finding.place, finding.message
             ),
         )

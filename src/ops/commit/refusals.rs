@@ -47,14 +47,20 @@ pub fn all_decoded(skipped: &[Finding]) -> Result<()> {
         .find(|finding| finding.severity == Severity::Error)
     {
         None => Ok(()),
-        Some(finding) => Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "{}: {}; a store with such records can't be edited",
-                finding.place, finding.message
-            ),
-        )
-        .with_hint(finding.next_step())),
+        Some(finding) => {
+            let what = match finding.code.is_structure() {
+                true => "damage",
+                false => "records",
+            };
+            Err(Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "{}: {}; a store with such {what} can't be changed",
+                    finding.place, finding.message
+                ),
+            )
+            .with_hint(finding.next_step()))
+        }
     }
 }
 

@@ -293,7 +293,7 @@ fn a_disk_that_lies_to_bolt() {
             .iter()
             .any(|name| stored.name.starts_with(name))
         {
-            cases += lie_everywhere(&stored, 50);
+            cases += lie_everywhere(&stored, 70);
         }
     }
     println!("cases: lies-hash {cases}");
