@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boltkey::ErrorKind;
+use boltkey::ops::backup::file_states::Role;
 use boltkey::ops::backup::restore::Planned;
 use boltkey::ops::backup::restored_access::OperatorSource;
-use boltkey::ops::backup::source::{Backup, From, Kind, Role};
+use boltkey::ops::backup::source::{Backup, From, Kind};
 use boltkey::secret::Token;
 
 use crate::scene::{BackupScene, into_empty, planned, ran};

@@ -12,7 +12,10 @@
 //! | [`restored_access`] | the operator token of the new store: the supplied one, or a new one |
 //! | [`full_restore`] | what `influx restore --full` does with the backup |
 //! | [`replaced_store`], [`move_into_place`] | the store that a restore replaces, and how the new files take its place |
-//! | [`source`], [`folder`], `backup_files`, `tar_reader`, `verify` | reading a backup: its files, and whether they are complete and undamaged |
+//! | [`source`] | reading a backup: of which kind it is, or that it is none |
+//! | [`file_states`] | which files of a backup are missing or damaged |
+//! | `open_verified` | opening the store of a backup, refusing a damaged one |
+//! | [`folder`], `backup_files`, `tar_reader` | the files of a folder, and of a tar stream |
 //! | [`influx_manifest`], [`checksum_manifest`] | what `influx backup` and `backup export` write beside the stores |
 //! | `compression`, `sql` | compressed files; the SQLite file |
 //! | [`summary`] | what a store holds, without secrets |
@@ -24,11 +27,13 @@ pub mod checksum_manifest;
 mod compression;
 pub mod export;
 mod export_targets;
+pub mod file_states;
 pub mod folder;
 pub mod full_restore;
 pub mod influx_manifest;
 pub mod inspect;
 pub mod move_into_place;
+mod open_verified;
 #[cfg(test)]
 mod operator_token_tests;
 pub mod replaced_store;
@@ -43,7 +48,6 @@ pub mod summary;
 pub mod supplied_token;
 mod tar_reader;
 pub mod token;
-mod verify;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Reading a backup: its files, and whether they are complete.
+//! Reading a backup: of which kind it is, and which files it should have.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::ops::backup::backup_files::BackupFiles;
 use crate::ops::backup::checksum_manifest::ChecksumManifest;
 use crate::ops::backup::compression::{is_gzip, temporary};
+use crate::ops::backup::file_states::{Expected, FileState, Role, file_states};
 use crate::ops::backup::folder::no_backup;
 use crate::ops::backup::influx_manifest::{Manifest, ShardFile};
-use crate::ops::backup::{Compression, checksum_manifest, influx_manifest, tar_reader};
+use crate::ops::backup::{checksum_manifest, influx_manifest, tar_reader};
 use crate::ops::files::copy::copy;
 use crate::store::{OpenOptions, Store, fill, refuse_sparse};
 
@@ -43,56 +44,6 @@ impl Kind {
     pub fn has_manifest(self) -> bool {
         self == Self::Influx
     }
-}
-
-/// A file that the backup should contain.
-#[derive(Debug, Clone)]
-pub struct Expected {
-    /// Its name.
-    pub name: String,
-    /// What it contains.
-    pub role: Role,
-    size: Option<u64>,
-    sha256: Option<String>,
-    compression: Option<Compression>,
-}
-
-/// What a file of a backup contains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The metadata store.
-    Kv,
-    /// The SQLite file.
-    Sql,
-    /// Time-series data.
-    Shard,
-}
-
-/// The state of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FileState {
-    /// Its name.
-    pub file_name: String,
-    /// What it contains.
-    pub role: Role,
-    /// Its length in bytes; `None` when it is missing.
-    pub size: Option<u64>,
-    /// Whether it is intact.
-    pub state: State,
-}
-
-/// Whether a file is intact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// No problem was found.
-    Ok,
-    /// It does not exist.
-    Missing,
-    /// Its length, checksum or gzip stream is wrong.
-    Damaged,
 }
 
 /// A backup.
@@ -334,10 +285,8 @@ impl Backup {
     /// # Errors
     /// When one can't be read.
     pub fn check(&self, roles: &[Role], unpack: bool) -> Result<(Vec<FileState>, Vec<Finding>)> {
-        let mut states = Vec::new();
-        let mut findings = Vec::new();
         let SourceContent::Files(files) = &self.content else {
-            return Ok((states, findings));
+            return Ok((Vec::new(), Vec::new()));
         };
         let shards = self.shards.iter().map(|shard| Expected {
             name: shard.file.name.clone(),
@@ -346,55 +295,13 @@ impl Backup {
             sha256: None,
             compression: shard.file.compression,
         });
-        let expected = [Some(self.kv.clone()), self.sql.clone()]
-            .into_iter()
-            .flatten();
-        for expected in expected
-            .chain(shards)
-            .filter(|file| roles.contains(&file.role))
-        {
-            let found = files.check(&expected.name, unpack)?;
-            let damage = match &found {
-                None => Some(String::from("it is missing")),
-                Some(check) => expected.damage(check),
-            };
-            let state = match (&found, &damage) {
-                (None, _) => State::Missing,
-                (_, Some(_)) => State::Damaged,
-                _ => State::Ok,
-            };
-            if let Some(damage) = damage {
-                let code = if state == State::Missing {
-                    Code::FileMissing
-                } else {
-                    Code::FileDamaged
-                };
-                let place = files.path(&expected.name).display().to_string();
-                findings.push(Finding::new(code, place, damage));
-            }
-            states.push(FileState {
-                file_name: expected.name,
-                role: expected.role,
-                size: found.map(|check| check.size),
-                state,
-            });
-        }
-        Ok((states, findings))
-    }
-}
-
-impl Expected {
-    fn damage(&self, check: &crate::ops::backup::backup_files::FileCheck) -> Option<String> {
-        if let Some(size) = self.size.filter(|size| *size != check.size) {
-            return Some(format!("it has {} bytes instead of {size}", check.size));
-        }
-        if self.sha256.as_ref().is_some_and(|sum| *sum != check.sha256) {
-            return Some(String::from("its checksum does not match the manifest"));
-        }
-        if self.compression == Some(Compression::Gzip) && !check.gzip {
-            return Some(String::from("it should be a gzip stream, but is not"));
-        }
-        check.damage.clone()
+        let stores = [Some(self.kv.clone()), self.sql.clone()];
+        let expected = stores.into_iter().flatten().chain(shards);
+        file_states(
+            files,
+            expected.filter(|file| roles.contains(&file.role)),
+            unpack,
+        )
     }
 }
 

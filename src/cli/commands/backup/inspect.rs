@@ -16,9 +16,10 @@ use crate::cli::terminal::token_numbers::{operator_token_text, write_schema, wri
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::counted;
+use crate::ops::backup::file_states::State;
 use crate::ops::backup::full_restore::Answer;
 use crate::ops::backup::inspect::{FullRestore, Inspected, MaybeSummary, inspect};
-use crate::ops::backup::source::{Kind, State};
+use crate::ops::backup::source::Kind;
 use crate::ops::backup::summary::Summary;
 
 /// Options of `backup inspect`.

@@ -1,11 +1,12 @@
-//! Verifies the files of a backup while its store is opened.
+//! Opens the store of a backup for `restore` and `token`, and refuses a damaged backup.
 
 use std::panic::resume_unwind;
 use std::thread;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Severity;
-use crate::ops::backup::source::{Backup, Kind, Role};
+use crate::ops::backup::file_states::Role;
+use crate::ops::backup::source::{Backup, Kind};
 
 /// Opens the store of a backup with `open` and verifies its files at the same time. The store is
 /// unpacked only once.
