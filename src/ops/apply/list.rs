@@ -59,7 +59,7 @@ impl List {
     /// Parses a TOML or JSON list and reads its secrets. `name` is its name in messages.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] for an invalid list, with line and field; the errors of `secrets`.
+    /// [`Refused`](crate::ErrorKind::Refused) for an invalid list, with line and field; the errors of `secrets`.
     pub fn read(text: &str, name: &str, secrets: &mut dyn Secrets) -> Result<Self> {
         let place = |line, field: &str| Place {
             list: name.into(),

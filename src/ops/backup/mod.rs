@@ -2,7 +2,8 @@
 //!
 //! | module | does |
 //! | --- | --- |
-//! | [`export`], `export_targets` | `backup export`, and the folder or tar stream it writes to |
+//! | [`export`] | `backup export`, and when it is refused |
+//! | `export_targets` | writing the files of an export to a folder or as a tar stream |
 //! | [`inspect`] | `backup inspect` |
 //! | [`token`], [`backup_copy`] | `backup token`, and the copy of the backup that it writes |
 //! | [`restore`] | `backup restore`, step by step: the token is checked before any file is made |
