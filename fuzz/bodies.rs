@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use boltkey::cli::host::config::{Format, settings};
+use boltkey::cli::host::config_settings::{Format, settings};
 use boltkey::error::Error;
 use boltkey::finding::Severity;
 use boltkey::metadata::authenticate::{TokenIndexes, judge};

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::host::bounded_reads::what_is_at;
-use crate::cli::host::config::{Format, Settings, settings};
+use crate::cli::host::config_settings::{Format, Settings, settings};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::files::time_limit::within;
 use crate::store::open_regular;

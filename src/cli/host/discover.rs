@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::host::bounded_reads::{entries, read_bounded, what_is_at};
-use crate::cli::host::config::{Settings, truth};
 use crate::cli::host::config_file::{Whose, configuration, quoted};
+use crate::cli::host::config_settings::{Settings, truth};
 use crate::cli::host::influxd_start::InfluxdStart;
 use crate::cli::host::processes::{self, Processes, user_of};
 use crate::cli::host::services::{self, Service};

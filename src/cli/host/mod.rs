@@ -2,8 +2,8 @@
 //! paths, and in the folders of containers and of other systems.
 
 mod bounded_reads;
-pub mod config;
 mod config_file;
+pub mod config_settings;
 mod containers;
 pub mod discover;
 mod environment_file;

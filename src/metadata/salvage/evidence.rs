@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::metadata::json::Object;
-use crate::metadata::salvage::assembly::{Assembled, Base, Life};
 use crate::metadata::salvage::links::{INDEXES, Link, id, links};
+use crate::metadata::salvage::record_versions::{Assembled, Base, Life};
 use crate::metadata::salvage::sorting::Sorted;
 use crate::metadata::{Id, names, tsm};
 use crate::store::bolt::salvage::Origin;

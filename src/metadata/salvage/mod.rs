@@ -7,20 +7,20 @@
 //! | [`shapes`] | the bucket of a pair, by its shape |
 //! | [`sorting`] | the bucket of a leaf |
 //! | [`key_ranges`] | sets of keys |
-//! | [`assembly`] | the pairs of a bucket, from its leaves |
+//! | [`record_versions`] | which of several versions of a record counts; the pairs of a bucket, from its leaves |
 //! | [`links`] | the index entries of a record |
 //! | [`evidence`] | what records say about each other |
 //! | [`order_of_states`] | which of two states is newer |
 //! | [`owners`] | organizations and users that other records need |
 //! | [`rebuild`] | everything that is made again |
 
-mod assembly;
 mod evidence;
 mod key_ranges;
 mod links;
 mod order_of_states;
 mod owners;
 mod rebuild;
+mod record_versions;
 mod shapes;
 mod sorting;
 
@@ -29,9 +29,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::metadata::json::Object;
 use crate::metadata::{Id, names, tsm};
 use crate::store::bolt::salvage::{FoundLeaf, MissingPart, Origin};
-use assembly::{Assembled, Base, Life, Newer, Rules, Version};
 use evidence::{Agreement, Evidence};
 use links::INDEXES;
+use record_versions::{Assembled, Base, Life, Newer, Rules, Version};
 use sorting::Sorted;
 
 pub use rebuild::{Lost, MadeAgain, Rebuilt, Surroundings, TokenReport};

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::metadata::json::Object;
-use crate::metadata::salvage::assembly::Version;
 use crate::metadata::salvage::links::text;
+use crate::metadata::salvage::record_versions::Version;
 use crate::metadata::salvage::sorting::time_of;
 use crate::metadata::salvage::{BY_TIME, Records};
 use crate::metadata::{Id, names};

@@ -1,4 +1,14 @@
-//! Files other than the database: outputs, the disk, the engine folder.
+//! Files other than the database.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`secret_output`] | outputs with secrets, such as `--token-out` and `--capture`: new, private, complete or absent |
+//! | [`new_file`] | a new file: its mode, and no name until it is complete |
+//! | [`copy`], [`checksums`] | copying, SHA-256 sums |
+//! | [`disk`] | the disk calls of export and restore |
+//! | [`engine_folder`] | the shards in the engine folder of influxd, by bucket |
+//! | [`one_set`] | whether database, SQLite file and engine folder belong together |
+//! | [`read_budget`], [`time_limit`] | limits for files and mounts of others |
 
 pub mod checksums;
 pub mod copy;

@@ -8,7 +8,7 @@ use crate::finding::Code;
 use crate::metadata::dbrp::Dbrp;
 use crate::metadata::{Id, names};
 use crate::ops::repair::gone::Gone;
-use crate::ops::repair::sheet::{Cure, Deletion, Sheet, place, text};
+use crate::ops::repair::planned_cures::{Cure, Deletion, PlannedCures, place, text};
 
 pub(super) const CODES: &[Code] = &[
     Code::DbrpBucketGone,
@@ -24,10 +24,10 @@ struct Mappings {
     undecodable: BTreeSet<Id>,
 }
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
-    let gone = Gone::load(sheet.snapshot)?;
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let gone = Gone::load(planned.snapshot)?;
     let mut mappings = Mappings::default();
-    sheet.snapshot.scan(names::DBRP, &mut |key, value| {
+    planned.snapshot.scan(names::DBRP, &mut |key, value| {
         let Ok(id) = Id::from_bytes(key) else {
             return ControlFlow::Continue(());
         };
@@ -37,7 +37,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
             }
             Ok(mapping) => {
                 let is_orphan = mapping.bucket.is_some_and(|bucket| gone.bucket(bucket));
-                if is_orphan && sheet.wants(Code::DbrpBucketGone) {
+                if is_orphan && planned.wants(Code::DbrpBucketGone) {
                     mappings.orphans.push((id, mapping));
                 } else {
                     mappings.kept.insert(id, mapping);
@@ -47,10 +47,10 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         ControlFlow::Continue(())
     })?;
     for (id, mapping) in &mappings.orphans {
-        delete(sheet, *id, mapping);
+        delete(planned, *id, mapping);
     }
-    indexes(sheet, &mappings)?;
-    defaults(sheet, &mappings)
+    indexes(planned, &mappings)?;
+    defaults(planned, &mappings)
 }
 
 fn named(mapping: &Dbrp) -> String {
@@ -61,7 +61,7 @@ fn named(mapping: &Dbrp) -> String {
 }
 
 /// Deletes a mapping with its entries, as influxd does with those of a bucket that it deletes.
-fn delete(sheet: &mut Sheet<'_>, id: Id, mapping: &Dbrp) {
+fn delete(planned: &mut PlannedCures<'_>, id: Id, mapping: &Dbrp) {
     let bucket = mapping.bucket.map(|id| id.to_string()).unwrap_or_default();
     let what = named(mapping);
     let cure = Cure::new(
@@ -72,7 +72,7 @@ fn delete(sheet: &mut Sheet<'_>, id: Id, mapping: &Dbrp) {
         "no mapping",
     );
     let deleted = Deletion::Named(format!("mapping of {what}"));
-    sheet.cure(cure.deleting(deleted), |changes| {
+    planned.cure(cure.deleting(deleted), |changes| {
         changes.remove(names::DBRP, id.to_string().as_bytes());
         for (index, key) in mapping.entries(id).into_iter().flatten() {
             changes.remove(index, &key);
@@ -81,14 +81,14 @@ fn delete(sheet: &mut Sheet<'_>, id: Id, mapping: &Dbrp) {
 }
 
 /// The indexes by organization and by database.
-fn indexes(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
+fn indexes(planned: &mut PlannedCures<'_>, mappings: &Mappings) -> Result<()> {
     let of_orphans: BTreeSet<Vec<u8>> = mappings
         .orphans
         .iter()
         .flat_map(|(id, mapping)| mapping.entries(*id).into_iter().flatten())
         .map(|(_, key)| key)
         .collect();
-    let (buckets, _) = sheet.snapshot.buckets()?;
+    let (buckets, _) = planned.snapshot.buckets()?;
     for index in [names::DBRP_BY_ORG, names::DBRP_BY_DATABASE] {
         if !buckets.iter().any(|bucket| bucket.name == index) {
             continue;
@@ -104,7 +104,7 @@ fn indexes(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
             .map(|(_, key, id)| (key, id))
             .collect();
         let mut dangling = Vec::new();
-        sheet.snapshot.scan(index, &mut |key, value| {
+        planned.snapshot.scan(index, &mut |key, value| {
             let to = Id::from_bytes(value).ok();
             if to.is_some() && needed.get(key).copied() == to {
                 needed.remove(key);
@@ -117,7 +117,7 @@ fn indexes(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
             ControlFlow::Continue(())
         })?;
         for key in dangling {
-            remove_entry(sheet, index, &key);
+            remove_entry(planned, index, &key);
         }
         for (key, id) in needed {
             let cure = Cure::new(
@@ -127,7 +127,7 @@ fn indexes(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
                 "no entry",
                 "an entry",
             );
-            sheet.cure(cure, |changes| {
+            planned.cure(cure, |changes| {
                 changes.put(index, &key, id.to_string().as_bytes());
             });
         }
@@ -135,7 +135,7 @@ fn indexes(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
     Ok(())
 }
 
-fn remove_entry(sheet: &mut Sheet<'_>, index: &[u8], key: &[u8]) {
+fn remove_entry(planned: &mut PlannedCures<'_>, index: &[u8], key: &[u8]) {
     let cure = Cure::new(
         Code::DbrpIndexDangling,
         place(index, text(key)),
@@ -143,15 +143,15 @@ fn remove_entry(sheet: &mut Sheet<'_>, index: &[u8], key: &[u8]) {
         "leads to no mapping",
         "no entry",
     );
-    sheet.cure(cure.deleting(Deletion::Entry), |changes| {
+    planned.cure(cure.deleting(Deletion::Entry), |changes| {
         changes.remove(index, key);
     });
 }
 
 /// The default mapping of each database.
-fn defaults(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
+fn defaults(planned: &mut PlannedCures<'_>, mappings: &Mappings) -> Result<()> {
     let index = names::DBRP_DEFAULT;
-    let (buckets, _) = sheet.snapshot.buckets()?;
+    let (buckets, _) = planned.snapshot.buckets()?;
     if !buckets.iter().any(|bucket| bucket.name == index) {
         return Ok(());
     }
@@ -163,7 +163,7 @@ fn defaults(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
     }
     let deleted: BTreeSet<Id> = mappings.orphans.iter().map(|(id, _)| *id).collect();
     let mut wrong = Vec::new();
-    sheet.snapshot.scan(index, &mut |key, value| {
+    planned.snapshot.scan(index, &mut |key, value| {
         let to = Id::from_bytes(value).ok();
         let of_database = databases.get(key).map(Vec::as_slice).unwrap_or_default();
         if to.is_some_and(|id| of_database.contains(&id) || mappings.undecodable.contains(&id)) {
@@ -180,10 +180,12 @@ fn defaults(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
         match first {
             Some(first) if was_deleted => {
                 databases.remove(&key);
-                sheet.changes.put(index, &key, first.to_string().as_bytes());
+                planned
+                    .changes
+                    .put(index, &key, first.to_string().as_bytes());
             }
-            None if was_deleted => sheet.changes.remove(index, &key),
-            Some(_) | None => remove_entry(sheet, index, &key),
+            None if was_deleted => planned.changes.remove(index, &key),
+            Some(_) | None => remove_entry(planned, index, &key),
         }
     }
     for (key, ids) in databases {
@@ -191,7 +193,7 @@ fn defaults(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
             let reason = "which of several mappings is the default is your choice. influx v1 dbrp \
                           update --default sets it on a running server";
             for id in ids {
-                sheet.leave(Code::DbrpIndexAbsent, place(names::DBRP, id), reason);
+                planned.leave(Code::DbrpIndexAbsent, place(names::DBRP, id), reason);
             }
             continue;
         };
@@ -202,7 +204,7 @@ fn defaults(sheet: &mut Sheet<'_>, mappings: &Mappings) -> Result<()> {
             "no default mapping",
             "a default mapping",
         );
-        sheet.cure(cure, |changes| {
+        planned.cure(cure, |changes| {
             changes.put(index, &key, only.to_string().as_bytes());
         });
     }

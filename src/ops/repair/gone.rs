@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::metadata::{Catalog, Id, names};
-use crate::ops::repair::names::Doubtful;
+use crate::ops::repair::name_indexes::Doubtful;
 use crate::store::Snapshot;
 
 /// Tells whether records were deleted.

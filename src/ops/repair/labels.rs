@@ -7,20 +7,20 @@ use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::label::Label;
 use crate::metadata::{Id, names};
-use crate::ops::repair::sheet::{Cure, Deletion, Sheet, place, text};
+use crate::ops::repair::planned_cures::{Cure, Deletion, PlannedCures, place, text};
 use crate::store::MAX_KEY_SIZE;
 
 pub(super) const CODES: &[Code] = &[Code::LabelIndexAbsent, Code::LabelIndexDangling];
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
     let index = names::LABEL_INDEX;
-    let (buckets, _) = sheet.snapshot.buckets()?;
+    let (buckets, _) = planned.snapshot.buckets()?;
     if !buckets.iter().any(|bucket| bucket.name == index) {
         return Ok(());
     }
     let mut wanted = BTreeMap::<Vec<u8>, Vec<Id>>::new();
     let mut undecodable = BTreeSet::new();
-    sheet.snapshot.scan(names::LABELS, &mut |key, value| {
+    planned.snapshot.scan(names::LABELS, &mut |key, value| {
         match serde_json::from_slice::<Label>(value) {
             Ok(label) => wanted.entry(label.index_key()).or_default().push(label.id),
             Err(_) => undecodable.extend(Id::from_bytes(key).ok()),
@@ -28,7 +28,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         ControlFlow::Continue(())
     })?;
     let mut dangling = Vec::new();
-    sheet.snapshot.scan(index, &mut |key, value| {
+    planned.snapshot.scan(index, &mut |key, value| {
         let to = Id::from_bytes(value).ok();
         let labels = wanted.get(key).map(Vec::as_slice).unwrap_or_default();
         if to.is_some_and(|id| labels.contains(&id)) {
@@ -54,7 +54,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
             Some(_) => cure,
             None => cure.deleting(Deletion::Entry),
         };
-        sheet.cure(cure, |changes| match only {
+        planned.cure(cure, |changes| match only {
             Some(id) => changes.put(index, &key, id.to_string().as_bytes()),
             None => changes.remove(index, &key),
         });
@@ -63,7 +63,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         let [only] = labels.as_slice() else {
             for id in labels {
                 let reason = "several labels have the same name. Rename one of them in the UI";
-                sheet.leave(Code::LabelIndexAbsent, place(names::LABELS, id), reason);
+                planned.leave(Code::LabelIndexAbsent, place(names::LABELS, id), reason);
             }
             continue;
         };
@@ -77,7 +77,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
             "no entry",
             format!("leads to label {only}"),
         );
-        sheet.cure(cure, |changes| {
+        planned.cure(cure, |changes| {
             changes.put(index, &key, only.to_string().as_bytes());
         });
     }

@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::{Id, Mapping, mapping, names};
 use crate::ops::repair::gone::Gone;
-use crate::ops::repair::index::{self, Index, Needed};
-use crate::ops::repair::sheet::{Cure, Deletion, Sheet, place, text};
+use crate::ops::repair::index_entries::{self, Index, Needed};
+use crate::ops::repair::planned_cures::{Cure, Deletion, PlannedCures, place, text};
 
 pub(super) const CODES: &[Code] = &[
     Code::MappingUserGone,
@@ -19,9 +19,9 @@ pub(super) const CODES: &[Code] = &[
     Code::MappingIndexDangling,
 ];
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
-    let gone = Gone::load(sheet.snapshot)?;
-    let snapshot = sheet.snapshot;
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let gone = Gone::load(planned.snapshot)?;
+    let snapshot = planned.snapshot;
     let mut needed = Needed::<[u8; 32]>::default();
     let mut orphans = Vec::new();
     let (_, skipped) = mapping::load(snapshot)?;
@@ -40,7 +40,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         let codes: Vec<Code> = codes.map(|(code, _)| code).collect();
         // Under another key it is nobody's.
         let is_own = key == mapping.key().as_bytes();
-        if is_own && codes.iter().any(|code| sheet.wants(*code)) {
+        if is_own && codes.iter().any(|code| planned.wants(*code)) {
             orphans.push((mapping, codes));
         } else if let Ok(target) = mapping.key().as_bytes().try_into() {
             needed.add(entry(&mapping).as_bytes(), target);
@@ -48,7 +48,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         ControlFlow::Continue(())
     })?;
     for (mapping, codes) in &orphans {
-        delete(sheet, &gone, mapping, codes);
+        delete(planned, &gone, mapping, codes);
     }
     let deleted: HashSet<String> = orphans.iter().map(|(mapping, _)| mapping.key()).collect();
     let undecodable: Vec<String> = skipped.into_iter().map(|finding| finding.place).collect();
@@ -103,7 +103,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         },
         ambiguous: "several records are the same mapping",
     };
-    index::repair(sheet, &index, needed)
+    index_entries::repair(planned, &index, needed)
 }
 
 /// The key of its entry in the index by user.
@@ -111,7 +111,7 @@ fn entry(mapping: &Mapping) -> String {
     format!("{}/{}", mapping.user_id, mapping.key())
 }
 
-fn delete(sheet: &mut Sheet<'_>, gone: &Gone, mapping: &Mapping, codes: &[Code]) {
+fn delete(planned: &mut PlannedCures<'_>, gone: &Gone, mapping: &Mapping, codes: &[Code]) {
     let key = mapping.key();
     let user = match gone.catalog.users.get(&mapping.user_id) {
         Some(user) => format!("user {:?}", user.name),
@@ -135,7 +135,7 @@ fn delete(sheet: &mut Sheet<'_>, gone: &Gone, mapping: &Mapping, codes: &[Code])
             "no mapping",
         );
         let deleted = Deletion::Named(format!("mapping: {what}"));
-        sheet.cure(cure.deleting(deleted), |changes| {
+        planned.cure(cure.deleting(deleted), |changes| {
             changes.remove(names::MAPPINGS, key.as_bytes());
             changes.remove(names::MAPPINGS_BY_USER, entry(mapping).as_bytes());
         });

@@ -3,13 +3,13 @@
 
 mod dbrp;
 mod gone;
-mod index;
+mod index_entries;
 mod labels;
 mod left;
 mod mappings;
-mod names;
+mod name_indexes;
+mod planned_cures;
 mod proof;
-mod sheet;
 mod store_buckets;
 mod structure;
 mod system_buckets;
@@ -36,9 +36,9 @@ use crate::store::{
     WritableStore,
 };
 
-pub use sheet::{Cure, Deletion, Gain, Left};
+pub use planned_cures::{Cure, Deletion, Gain, Left};
 
-use sheet::Sheet;
+use planned_cures::PlannedCures;
 
 /// Options of `repair`.
 #[derive(Debug, Clone, Default)]
@@ -69,12 +69,12 @@ struct Surroundings {
 }
 
 /// The cures of one family: the codes that it cures, and the function that plans them.
-type Family = (&'static [Code], fn(&mut Sheet<'_>) -> Result<()>);
+type Family = (&'static [Code], fn(&mut PlannedCures<'_>) -> Result<()>);
 
 /// In this order: what later ones depend on comes first.
 const FAMILIES: &[Family] = &[
     (store_buckets::CODES, store_buckets::repair),
-    (names::CODES, names::repair),
+    (name_indexes::CODES, name_indexes::repair),
     (token_records::CODES, token_records::repair),
     (token_indexes::CODES, token_indexes::repair),
     (v1::CODES, v1::repair),
@@ -109,7 +109,7 @@ pub fn plan(
     let mut changes = ChangeSet::default();
     changes.mend = structure.mend;
     let mut repaired = structure.cures;
-    let mut reasons = sheet::Reasons::default();
+    let mut reasons = planned_cures::Reasons::default();
     let found = check::check(snapshot)?;
     let mut findings = found.clone();
     for _ in 0..MOST_ROUNDS {
@@ -120,10 +120,11 @@ pub fn plan(
                 continue;
             }
             let preview = Preview::new(snapshot, &changes);
-            let mut sheet = Sheet::new(&preview, &schema, description.engine, &options.only, now);
-            sheet.shards = &around.shards;
-            repair(&mut sheet)?;
-            let done = sheet.finish();
+            let mut planned =
+                PlannedCures::new(&preview, &schema, description.engine, &options.only, now);
+            planned.shards = &around.shards;
+            repair(&mut planned)?;
+            let done = planned.finish();
             repaired.extend(done.cures);
             reasons.extend(done.reasons);
             changes.extend(done.changes);

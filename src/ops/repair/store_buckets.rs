@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::Id;
 use crate::metadata::names::{self, Without};
-use crate::ops::repair::sheet::{Cure, Deletion, Sheet, place, text};
+use crate::ops::repair::planned_cures::{Cure, Deletion, PlannedCures, place, text};
 use crate::ops::token_plan::new_id;
 
 pub(super) const CODES: &[Code] = &[
@@ -23,17 +23,17 @@ const IRREPLACEABLE: &[&[u8]] = &[
     names::MAPPINGS,
 ];
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
-    let there = sheet.snapshot.buckets()?.0;
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let there = planned.snapshot.buckets()?.0;
     for (since, name, without) in names::EXPECTED {
         let exists = there.iter().any(|bucket| bucket.name == *name);
-        if exists || sheet.schema.migrations < *since || *without == Without::Created {
+        if exists || planned.schema.migrations < *since || *without == Without::Created {
             continue;
         }
         let at = text(name);
         for code in [Code::BucketAbsent, Code::OtherBucketAbsent] {
             if IRREPLACEABLE.contains(name) {
-                sheet.leave(
+                planned.leave(
                     code,
                     &*at,
                     "its records are lost, and an empty bucket would hide that. Restore a backup: \
@@ -47,7 +47,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         let code = match without {
             Without::Less => Code::OtherBucketAbsent,
             // Without tasks influxd starts, and `check` has the other code.
-            Without::EndsWithTasks if !has_tasks(sheet)? => Code::OtherBucketAbsent,
+            Without::EndsWithTasks if !has_tasks(planned)? => Code::OtherBucketAbsent,
             _ => Code::BucketAbsent,
         };
         let cure = Cure::new(
@@ -57,14 +57,14 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
             "no bucket",
             "an empty bucket",
         );
-        sheet.cure(cure, |changes| changes.create_bucket(name));
+        planned.cure(cure, |changes| changes.create_bucket(name));
     }
-    instance(sheet)
+    instance(planned)
 }
 
-fn has_tasks(sheet: &Sheet<'_>) -> Result<bool> {
+fn has_tasks(planned: &PlannedCures<'_>) -> Result<bool> {
     let mut any = false;
-    sheet.snapshot.scan(names::TASKS, &mut |_, _| {
+    planned.snapshot.scan(names::TASKS, &mut |_, _| {
         any = true;
         std::ops::ControlFlow::Break(())
     })?;
@@ -72,15 +72,15 @@ fn has_tasks(sheet: &Sheet<'_>) -> Result<bool> {
 }
 
 /// An ID of the instance that influxd can't read is replaced.
-fn instance(sheet: &mut Sheet<'_>) -> Result<()> {
-    let Some(old) = sheet.snapshot.get(names::INSTANCE, names::INSTANCE_KEY)? else {
+fn instance(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let Some(old) = planned.snapshot.get(names::INSTANCE, names::INSTANCE_KEY)? else {
         return Ok(());
     };
     let digits = old.get(..16).unwrap_or(&old);
     if old.is_empty() || Id::from_bytes(digits).is_ok() {
         return Ok(());
     }
-    let new = new_id::by_time(sheet.snapshot, sheet.now)?.to_string();
+    let new = new_id::by_time(planned.snapshot, planned.now)?.to_string();
     let at = place(names::INSTANCE, text(names::INSTANCE_KEY));
     let what = format!("the ID of the instance {:?}", text(&old));
     let cure = Cure::new(
@@ -90,7 +90,7 @@ fn instance(sheet: &mut Sheet<'_>) -> Result<()> {
         &*what,
         "a new ID",
     );
-    sheet.cure(cure.deleting(Deletion::Named(what)), |changes| {
+    planned.cure(cure.deleting(Deletion::Named(what)), |changes| {
         changes.put(names::INSTANCE, names::INSTANCE_KEY, new.as_bytes());
     });
     Ok(())

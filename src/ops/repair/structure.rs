@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Code, Finding, Repair, Severity};
 use crate::ops::commit::nothing_lost;
 use crate::ops::previous::PreviousState;
-use crate::ops::repair::sheet::Cure;
+use crate::ops::repair::planned_cures::Cure;
 use crate::store::{Inspect, Mend, Snapshot};
 
 /// What is done about the structure.

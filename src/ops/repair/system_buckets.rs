@@ -7,18 +7,18 @@ use crate::metadata::name_index::{Entry, bucket_key};
 use crate::metadata::new_records::{SYSTEM_BUCKETS, put_bucket};
 use crate::metadata::{Catalog, names};
 use crate::ops::repair::gone::Gone;
-use crate::ops::repair::sheet::{Cure, Sheet, place};
+use crate::ops::repair::planned_cures::{Cure, PlannedCures, place};
 use crate::ops::repair::{tasks, time_series};
 use crate::ops::token_plan::new_id;
 use crate::store::ChangeSet;
 
 pub(super) const CODES: &[Code] = &[Code::SystemBucketAbsent, Code::TasksBucketAbsent];
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
-    let gone = Gone::load(sheet.snapshot)?;
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let gone = Gone::load(planned.snapshot)?;
     let catalog: &Catalog = &gone.catalog;
-    let with_tasks = tasks::organizations(sheet.snapshot)?;
-    let editable = time_series::is_editable(sheet)?;
+    let with_tasks = tasks::organizations(planned.snapshot)?;
+    let editable = time_series::is_editable(planned)?;
     let mut databases = Vec::new();
     for org in catalog.orgs.values() {
         let at = place(names::ORGANIZATIONS, org.id);
@@ -42,25 +42,25 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
                 if has_record && !found {
                     let reason = "the bucket exists, but its name does not lead to it: cure that \
                                   too, with --only metadata.index-absent";
-                    sheet.leave(Code::TasksBucketAbsent, &*at, reason);
+                    planned.leave(Code::TasksBucketAbsent, &*at, reason);
                 }
                 continue;
             }
             if !editable {
                 let reason = "the time-series metadata can't be edited, and influxd would not start \
                               with a new bucket";
-                sheet.leave(code, &*at, reason);
+                planned.leave(code, &*at, reason);
                 continue;
             }
-            if !sheet.wants(code) {
+            if !planned.wants(code) {
                 continue;
             }
-            let id = new_id::of_engine(sheet.snapshot)?;
+            let id = new_id::of_engine(planned.snapshot)?;
             let mut changes = ChangeSet::default();
-            let now = sheet.now.utc.clone();
+            let now = planned.now.utc.clone();
             let database = put_bucket(&mut changes, id, org.id, bucket, &now);
             databases.push(database);
-            sheet.changes.extend(changes);
+            planned.changes.extend(changes);
             let cure = Cure::new(
                 code,
                 &*at,
@@ -71,11 +71,11 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
                 "no such bucket",
                 "an empty bucket with time-series metadata",
             );
-            sheet.cure(cure, |_| {});
+            planned.cure(cure, |_| {});
         }
     }
     if !databases.is_empty() {
-        time_series::add(sheet, &databases)?;
+        time_series::add(planned, &databases)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::metadata::go_json::{self, Field, Kind};
 use crate::metadata::name_index::{Entry, bucket_key};
 use crate::metadata::{Id, names};
 use crate::ops::repair::gone::Gone;
-use crate::ops::repair::sheet::{Cure, Deletion, Sheet, place};
+use crate::ops::repair::planned_cures::{Cure, Deletion, PlannedCures, place};
 use crate::store::Snapshot;
 
 pub(super) const CODES: &[Code] = &[Code::TaskOrgGone];
@@ -22,10 +22,10 @@ struct Task {
     name: String,
 }
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
-    let gone = Gone::load(sheet.snapshot)?;
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let gone = Gone::load(planned.snapshot)?;
     let mut orphans = Vec::new();
-    sheet.snapshot.scan(names::TASKS, &mut |key, value| {
+    planned.snapshot.scan(names::TASKS, &mut |key, value| {
         let content = go_json::text(value);
         if let Ok(record) = go_json::read(&content, TASK)
             && let (Some(id), Some(org)) = (record.id("id"), record.id("orgID"))
@@ -49,7 +49,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         }
         ControlFlow::Continue(())
     })?;
-    delete(sheet, orphans)
+    delete(planned, orphans)
 }
 
 /// The organizations that have tasks.
@@ -65,7 +65,7 @@ pub(super) fn organizations(snapshot: &dyn Snapshot) -> Result<BTreeSet<Id>> {
 }
 
 /// Deletes tasks with their index entries and runs, as influxd does.
-fn delete(sheet: &mut Sheet<'_>, orphans: Vec<Task>) -> Result<()> {
+fn delete(planned: &mut PlannedCures<'_>, orphans: Vec<Task>) -> Result<()> {
     let ids: BTreeSet<Id> = orphans.iter().map(|task| task.id).collect();
     let mut pairs = BTreeMap::<Id, Vec<(&[u8], Vec<u8>)>>::new();
     let mut note = |id: Option<Id>, bucket: &'static [u8], key: &[u8]| {
@@ -73,17 +73,19 @@ fn delete(sheet: &mut Sheet<'_>, orphans: Vec<Task>) -> Result<()> {
             pairs.entry(id).or_default().push((bucket, key.to_vec()));
         }
     };
-    sheet.snapshot.scan(names::TASK_RUNS, &mut |key, _| {
+    planned.snapshot.scan(names::TASK_RUNS, &mut |key, _| {
         // The ID of the task, a slash, and the ID of the run or a word.
         let id = key.get(..16).filter(|_| key.get(16) == Some(&b'/'));
         let id = id.and_then(|id| Id::from_bytes(id).ok());
         note(id, names::TASK_RUNS, key);
         ControlFlow::Continue(())
     })?;
-    sheet.snapshot.scan(names::TASK_INDEX, &mut |key, value| {
-        note(Id::from_bytes(value).ok(), names::TASK_INDEX, key);
-        ControlFlow::Continue(())
-    })?;
+    planned
+        .snapshot
+        .scan(names::TASK_INDEX, &mut |key, value| {
+            note(Id::from_bytes(value).ok(), names::TASK_INDEX, key);
+            ControlFlow::Continue(())
+        })?;
     for Task { id, org, name } in orphans {
         let what = format!("task {name:?} ({id})");
         let cure = Cure::new(
@@ -94,7 +96,7 @@ fn delete(sheet: &mut Sheet<'_>, orphans: Vec<Task>) -> Result<()> {
             "no task",
         );
         let others = pairs.remove(&id).unwrap_or_default();
-        sheet.cure(cure.deleting(Deletion::Named(what)), |changes| {
+        planned.cure(cure.deleting(Deletion::Named(what)), |changes| {
             changes.remove(names::TASKS, id.to_string().as_bytes());
             for (bucket, key) in &others {
                 changes.remove(bucket, key);

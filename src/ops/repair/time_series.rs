@@ -7,22 +7,22 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Code, counted};
 use crate::metadata::tsm::{Database, Highest};
 use crate::metadata::{Bucket, Catalog, Id, names, tsm, tsm_edit};
-use crate::ops::repair::names::Doubtful;
-use crate::ops::repair::sheet::{Cure, Deletion, Sheet, place, text};
+use crate::ops::repair::name_indexes::Doubtful;
+use crate::ops::repair::planned_cures::{Cure, Deletion, PlannedCures, place, text};
 use crate::ops::token_plan::new_id;
 
 pub(super) const CODES: &[Code] = &[Code::TsmAbsent, Code::TsmUndecodable];
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
-    let catalog = Catalog::load(sheet.snapshot)?;
-    let old = value(sheet)?;
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let catalog = Catalog::load(planned.snapshot)?;
+    let old = value(planned)?;
     match old.as_deref().map(tsm::decode) {
-        Some(Err(_)) => replace(sheet, &catalog),
+        Some(Err(_)) => replace(planned, &catalog),
         Some(Ok(data)) => {
             let there = data.databases.iter().map(|database| &*database.name);
-            add_missing(sheet, &catalog, &there.collect())
+            add_missing(planned, &catalog, &there.collect())
         }
-        None => add_missing(sheet, &catalog, &BTreeSet::new()),
+        None => add_missing(planned, &catalog, &BTreeSet::new()),
     }
 }
 
@@ -32,14 +32,18 @@ fn place_of_all() -> String {
 }
 
 /// The value as this family has it so far.
-fn value(sheet: &Sheet<'_>) -> Result<Option<Vec<u8>>> {
-    let preview = crate::store::Preview::new(sheet.snapshot, &sheet.changes);
+fn value(planned: &PlannedCures<'_>) -> Result<Option<Vec<u8>>> {
+    let preview = crate::store::Preview::new(planned.snapshot, &planned.changes);
     crate::store::Snapshot::get(&preview, names::TSM_METADATA, names::TSM_METADATA_KEY)
 }
 
 /// Adds databases for the buckets that have none.
-fn add_missing(sheet: &mut Sheet<'_>, catalog: &Catalog, there: &BTreeSet<&str>) -> Result<()> {
-    let doubtful = Doubtful::of(sheet.snapshot, names::BUCKETS, &catalog.buckets)?;
+fn add_missing(
+    planned: &mut PlannedCures<'_>,
+    catalog: &Catalog,
+    there: &BTreeSet<&str>,
+) -> Result<()> {
+    let doubtful = Doubtful::of(planned.snapshot, names::BUCKETS, &catalog.buckets)?;
     let mut databases = Vec::new();
     let mut cures = Vec::new();
     for bucket in catalog.buckets.values() {
@@ -49,20 +53,20 @@ fn add_missing(sheet: &mut Sheet<'_>, catalog: &Catalog, there: &BTreeSet<&str>)
         let at = place(names::BUCKETS, bucket.id);
         if doubtful.has(bucket.id) {
             let reason = "the key of its record is not the ID in it";
-            sheet.leave(Code::TsmAbsent, at, reason);
+            planned.leave(Code::TsmAbsent, at, reason);
             continue;
         }
-        let shards = shards_of(sheet, bucket.id);
+        let shards = shards_of(planned, bucket.id);
         if shards > 0 {
             let reason = format!(
                 "the engine folder has {} of it, whose times are not known. Restore a backup: \
                  boltkey backup restore",
                 counted(shards, "shard")
             );
-            sheet.leave(Code::TsmAbsent, at, reason);
+            planned.leave(Code::TsmAbsent, at, reason);
             continue;
         }
-        if !sheet.wants(Code::TsmAbsent) {
+        if !planned.wants(Code::TsmAbsent) {
             continue;
         }
         let cure = Cure::new(
@@ -76,18 +80,18 @@ fn add_missing(sheet: &mut Sheet<'_>, catalog: &Catalog, there: &BTreeSet<&str>)
         cures.push(cure);
     }
     if !cures.is_empty() {
-        add(sheet, &databases)?;
+        add(planned, &databases)?;
     }
     for cure in cures {
-        sheet.cure(cure, |_| {});
+        planned.cure(cure, |_| {});
     }
     Ok(())
 }
 
 /// How many shards of a bucket are in the engine folder.
-fn shards_of(sheet: &Sheet<'_>, bucket: Id) -> u64 {
+fn shards_of(planned: &PlannedCures<'_>, bucket: Id) -> u64 {
     let name = bucket.to_string();
-    sheet.shards.iter().filter(|s| s.bucket == name).count() as u64
+    planned.shards.iter().filter(|s| s.bucket == name).count() as u64
 }
 
 /// The database of an existing bucket, without shards.
@@ -104,9 +108,9 @@ fn database(bucket: &Bucket) -> Database {
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when the value can't be edited.
-pub(super) fn add(sheet: &mut Sheet<'_>, databases: &[Database]) -> Result<()> {
-    let highest = highest(sheet);
-    let new = match value(sheet)? {
+pub(super) fn add(planned: &mut PlannedCures<'_>, databases: &[Database]) -> Result<()> {
+    let highest = highest(planned);
+    let new = match value(planned)? {
         Some(old) => tsm_edit::with_databases(&old, databases)
             .and_then(|value| tsm_edit::raised(&value, highest)),
         None => {
@@ -121,20 +125,20 @@ pub(super) fn add(sheet: &mut Sheet<'_>, databases: &[Database]) -> Result<()> {
         )
         .with_hint("boltkey check shows what is wrong with it")
     })?;
-    sheet.changes.create_bucket(names::TSM_METADATA);
+    planned.changes.create_bucket(names::TSM_METADATA);
     let key = names::TSM_METADATA_KEY;
-    sheet.changes.put(names::TSM_METADATA, key, &new);
+    planned.changes.put(names::TSM_METADATA, key, &new);
     Ok(())
 }
 
 /// Whether databases can be added to the value.
-pub(super) fn is_editable(sheet: &Sheet<'_>) -> Result<bool> {
-    Ok(value(sheet)?.is_none_or(|value| tsm_edit::with_databases(&value, &[]).is_some()))
+pub(super) fn is_editable(planned: &PlannedCures<'_>) -> Result<bool> {
+    Ok(value(planned)?.is_none_or(|value| tsm_edit::with_databases(&value, &[]).is_some()))
 }
 
 /// The highest number of a shard in the engine folder, for groups too: each group has a shard.
-fn highest(sheet: &Sheet<'_>) -> Highest {
-    let number = sheet.shards.iter().map(|shard| shard.shard).max();
+fn highest(planned: &PlannedCures<'_>) -> Highest {
+    let number = planned.shards.iter().map(|shard| shard.shard).max();
     let number = number.unwrap_or_default();
     Highest {
         group: number,
@@ -143,15 +147,15 @@ fn highest(sheet: &Sheet<'_>) -> Highest {
 }
 
 /// Replaces a value that can't be decoded, if no shard needs it.
-fn replace(sheet: &mut Sheet<'_>, catalog: &Catalog) -> Result<()> {
-    let shards = sheet.shards.len() as u64;
+fn replace(planned: &mut PlannedCures<'_>, catalog: &Catalog) -> Result<()> {
+    let shards = planned.shards.len() as u64;
     if shards > 0 {
         let reason = format!(
             "the engine folder has {}, whose times only the damaged value has. Restore a backup: \
              boltkey backup restore",
             counted(shards, "shard")
         );
-        sheet.leave(Code::TsmUndecodable, place_of_all(), reason);
+        planned.leave(Code::TsmUndecodable, place_of_all(), reason);
         return Ok(());
     }
     let databases: Vec<Database> = catalog.buckets.values().map(database).collect();
@@ -170,7 +174,7 @@ fn replace(sheet: &mut Sheet<'_>, catalog: &Catalog) -> Result<()> {
     let deleted = Deletion::Named(String::from(
         "the time-series metadata, which can't be decoded",
     ));
-    sheet.cure(cure.deleting(deleted), |changes| {
+    planned.cure(cure.deleting(deleted), |changes| {
         changes.put(names::TSM_METADATA, names::TSM_METADATA_KEY, &new);
     });
     Ok(())

@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::authorization::{self, Undecoded};
 use crate::metadata::{Authorization, Id, Storage, TokenHash, Variant, names};
-use crate::ops::repair::index::{self, Index, Needed};
-use crate::ops::repair::sheet::{Cure, Deletion, Gain, Sheet, place, text};
+use crate::ops::repair::index_entries::{self, Index, Needed};
+use crate::ops::repair::planned_cures::{Cure, Deletion, Gain, PlannedCures, place, text};
 use crate::store::{Engine, Snapshot};
 
 pub(super) const CODES: &[Code] = &[
@@ -32,9 +32,9 @@ struct Records {
     hashed_ids: Vec<Id>,
 }
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
     let mut records = Records::default();
-    authorization::scan(sheet.snapshot, names::AUTHORIZATIONS, &mut |record| {
+    authorization::scan(planned.snapshot, names::AUTHORIZATIONS, &mut |record| {
         let (token, hash) = (record.token.as_bytes(), record.hashed_token.as_bytes());
         match record.storage() {
             Storage::Plaintext => records.raw.add(token, record.id),
@@ -64,10 +64,10 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
             hashes.contains(&digest(hash.as_bytes()))
         })
     };
-    repair_index(sheet, names::AUTHORIZATION_INDEX, raw, &is_last_copy)?;
-    if sheet.schema.migrations < HASHED {
+    repair_index(planned, names::AUTHORIZATION_INDEX, raw, &is_last_copy)?;
+    if planned.schema.migrations < HASHED {
         for id in hashed_ids {
-            sheet.leave(
+            planned.leave(
                 Code::TokenIndexAbsent,
                 place(names::AUTHORIZATIONS, id),
                 "releases of this schema don't accept hashed tokens. Start InfluxDB 2.8 or later \
@@ -76,7 +76,9 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         }
         return Ok(());
     }
-    repair_index(sheet, names::AUTHORIZATION_HASHED_INDEX, hashed, &|_| false)
+    repair_index(planned, names::AUTHORIZATION_HASHED_INDEX, hashed, &|_| {
+        false
+    })
 }
 
 fn digest(text: &[u8]) -> [u8; 16] {
@@ -85,12 +87,12 @@ fn digest(text: &[u8]) -> [u8; 16] {
 
 /// One of the two indexes. `is_last_copy` tells whether a key is the token of a hash in a record.
 fn repair_index(
-    sheet: &mut Sheet<'_>,
+    planned: &mut PlannedCures<'_>,
     bucket: &'static [u8],
     needed: Needed<Id>,
     is_last_copy: &dyn Fn(&[u8]) -> bool,
 ) -> Result<()> {
-    let (snapshot, engine) = (sheet.snapshot, sheet.engine);
+    let (snapshot, engine) = (planned.snapshot, planned.engine);
     let (buckets, _) = snapshot.buckets()?;
     let has_records = buckets.iter().any(|b| b.name == names::AUTHORIZATIONS);
     let entry_at = |target: Option<Id>| match target {
@@ -144,7 +146,7 @@ fn repair_index(
         ambiguous: "several authorizations have the same token. boltkey auth rotate ID gives one of \
                     them a new token",
     };
-    index::repair(sheet, &index, needed)
+    index_entries::repair(planned, &index, needed)
 }
 
 /// The key that the record of this ID needs in this index.

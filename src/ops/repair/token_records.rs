@@ -10,7 +10,7 @@ use crate::finding::{Code, counted};
 use crate::metadata::json::{Edit, Object};
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{Authorization, Id, Storage, TokenHash, names};
-use crate::ops::repair::sheet::{Cure, Gain, Sheet, place};
+use crate::ops::repair::planned_cures::{Cure, Gain, PlannedCures, place};
 use crate::store::Engine;
 
 pub(super) const CODES: &[Code] = &[Code::TokenBoth, Code::TokenStatus, Code::OperatorOld];
@@ -36,21 +36,21 @@ struct Edited {
     hashed: Option<(Zeroizing<Vec<u8>>, Vec<u8>)>,
 }
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
     let mut edited = Vec::new();
     let mut left = Vec::new();
     let bucket = names::AUTHORIZATIONS;
-    sheet.snapshot.scan(bucket, &mut |key, value| {
+    planned.snapshot.scan(bucket, &mut |key, value| {
         let Ok(record) = Authorization::decode(bucket, key, value) else {
             return ControlFlow::Continue(());
         };
         let cures = [
-            both(sheet, &record, &mut left),
+            both(planned, &record, &mut left),
             status(&record),
-            permissions(sheet, &record, value),
+            permissions(planned, &record, value),
         ];
         let cures = cures.into_iter().flatten();
-        let cures: Vec<RecordCure> = cures.filter(|one| sheet.wants(one.cure.code)).collect();
+        let cures: Vec<RecordCure> = cures.filter(|one| planned.wants(one.cure.code)).collect();
         if !cures.is_empty() {
             let hashed = cures.iter().any(|one| one.cure.code == Code::TokenBoth);
             edited.push(Edited {
@@ -66,16 +66,16 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         ControlFlow::Continue(())
     })?;
     for (code, id, reason) in left {
-        sheet.leave(code, place(bucket, id), reason);
+        planned.leave(code, place(bucket, id), reason);
     }
     for one in edited {
-        apply(sheet, one)?;
+        apply(planned, one)?;
     }
     Ok(())
 }
 
 /// Makes the edits of one record. All other bytes of it stay.
-fn apply(sheet: &mut Sheet<'_>, edited: Edited) -> Result<()> {
+fn apply(planned: &mut PlannedCures<'_>, edited: Edited) -> Result<()> {
     let Edited {
         key,
         record,
@@ -100,16 +100,16 @@ fn apply(sheet: &mut Sheet<'_>, edited: Edited) -> Result<()> {
     object.edit(&edits, &mut new);
     if let Some((token, hash)) = hashed {
         // The index follows, or the token would stop working.
-        let leads = sheet.snapshot.get(names::AUTHORIZATION_INDEX, &token)?;
+        let leads = planned.snapshot.get(names::AUTHORIZATION_INDEX, &token)?;
         if leads.as_deref() == Some(&key) {
-            sheet.changes.remove(names::AUTHORIZATION_INDEX, &token);
+            planned.changes.remove(names::AUTHORIZATION_INDEX, &token);
         }
         let index = names::AUTHORIZATION_HASHED_INDEX;
-        sheet.changes.create_bucket(index);
-        sheet.changes.put(index, &hash, &key);
+        planned.changes.create_bucket(index);
+        planned.changes.put(index, &hash, &key);
     }
     for one in cures {
-        sheet.cure(one.cure, |changes| {
+        planned.cure(one.cure, |changes| {
             changes.put(names::AUTHORIZATIONS, &key, &new);
         });
     }
@@ -119,7 +119,11 @@ fn apply(sheet: &mut Sheet<'_>, edited: Edited) -> Result<()> {
 type Reasons = Vec<(Code, Id, &'static str)>;
 
 /// A record with plaintext and hash of one token: the hash stays.
-fn both(sheet: &Sheet<'_>, record: &Authorization<'_>, left: &mut Reasons) -> Option<RecordCure> {
+fn both(
+    planned: &PlannedCures<'_>,
+    record: &Authorization<'_>,
+    left: &mut Reasons,
+) -> Option<RecordCure> {
     if record.storage() != Storage::Both {
         return None;
     }
@@ -129,7 +133,7 @@ fn both(sheet: &Sheet<'_>, record: &Authorization<'_>, left: &mut Reasons) -> Op
         return None;
     }
     let code = Code::TokenBoth;
-    if sheet.schema.migrations < HASHED {
+    if planned.schema.migrations < HASHED {
         left.push((
             code,
             record.id,
@@ -137,7 +141,7 @@ fn both(sheet: &Sheet<'_>, record: &Authorization<'_>, left: &mut Reasons) -> Op
         ));
         return None;
     }
-    if sheet.engine != Engine::Bolt {
+    if planned.engine != Engine::Bolt {
         left.push((
             code,
             record.id,
@@ -182,9 +186,13 @@ fn status(record: &Authorization<'_>) -> Option<RecordCure> {
 }
 
 /// An operator token of an older release, which an upgrade should have extended. `value` is its record.
-fn permissions(sheet: &Sheet<'_>, record: &Authorization<'_>, value: &[u8]) -> Option<RecordCure> {
+fn permissions(
+    planned: &PlannedCures<'_>,
+    record: &Authorization<'_>,
+    value: &[u8],
+) -> Option<RecordCure> {
     let class = record.class();
-    let migrations = sheet.schema.migrations;
+    let migrations = planned.schema.migrations;
     if !class.is_missed_operator(migrations) {
         return None;
     }

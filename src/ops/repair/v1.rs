@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::finding::Code;
 use crate::metadata::{Id, authorization, names};
 use crate::ops::repair::gone::Gone;
-use crate::ops::repair::index::{self, Index, Needed};
-use crate::ops::repair::sheet::{Cure, Deletion, Gain, Sheet, place, text};
+use crate::ops::repair::index_entries::{self, Index, Needed};
+use crate::ops::repair::planned_cures::{Cure, Deletion, Gain, PlannedCures, place, text};
 use crate::store::Snapshot;
 
 pub(super) const CODES: &[Code] = &[
@@ -26,9 +26,9 @@ struct Orphan {
     codes: Vec<(Code, Id)>,
 }
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
-    let gone = Gone::load(sheet.snapshot)?;
-    let snapshot = sheet.snapshot;
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let gone = Gone::load(planned.snapshot)?;
+    let snapshot = planned.snapshot;
     let bucket = names::LEGACY_AUTHORIZATIONS;
     let mut needed = Needed::default();
     let mut orphans = Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         let codes = [(Code::V1UserGone, user), (Code::V1OrgGone, org)];
         let codes = codes.into_iter().filter_map(|(code, id)| Some((code, id?)));
         let codes: Vec<_> = codes.collect();
-        if codes.iter().any(|(code, _)| sheet.wants(*code)) {
+        if codes.iter().any(|(code, _)| planned.wants(*code)) {
             orphans.push(Orphan {
                 id: record.id,
                 name: record.token.to_string(),
@@ -49,7 +49,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         }
     })?;
     for orphan in &orphans {
-        delete(sheet, orphan)?;
+        delete(planned, orphan)?;
     }
     let deleted: HashSet<Id> = orphans.iter().map(|orphan| orphan.id).collect();
     let undecodable: Vec<String> = skipped.into_iter().map(|finding| finding.place).collect();
@@ -94,7 +94,7 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         },
         ambiguous: "several 1.x-compatible authorizations have the same user name",
     };
-    index::repair(sheet, &index, needed)
+    index_entries::repair(planned, &index, needed)
 }
 
 /// The 1.x user name of an authorization.
@@ -111,14 +111,14 @@ fn name_of(snapshot: &dyn Snapshot, id: Id) -> Result<Option<Zeroizing<Vec<u8>>>
 }
 
 /// Deletes an authorization with its index entry and its password.
-fn delete(sheet: &mut Sheet<'_>, orphan: &Orphan) -> Result<()> {
+fn delete(planned: &mut PlannedCures<'_>, orphan: &Orphan) -> Result<()> {
     let Orphan { id, name, codes } = orphan;
     let key = id.to_string();
-    let entry = sheet
+    let entry = planned
         .snapshot
         .get(names::LEGACY_AUTHORIZATION_INDEX, name.as_bytes())?;
     let is_own = entry.as_deref() == Some(key.as_bytes());
-    let has_passwords = sheet
+    let has_passwords = planned
         .snapshot
         .get(names::LEGACY_PASSWORDS, key.as_bytes())?
         .is_some();
@@ -137,7 +137,7 @@ fn delete(sheet: &mut Sheet<'_>, orphan: &Orphan) -> Result<()> {
         .deleting(Deletion::Named(format!(
             "1.x authorization {name:?} ({id})"
         )));
-        sheet.cure(cure, |changes| {
+        planned.cure(cure, |changes| {
             changes.remove(names::LEGACY_AUTHORIZATIONS, key.as_bytes());
             if is_own {
                 changes.remove(names::LEGACY_AUTHORIZATION_INDEX, name.as_bytes());

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::metadata::authenticate::key_digest;
-use crate::ops::repair::sheet::{Cure, Sheet};
+use crate::ops::repair::planned_cures::{Cure, PlannedCures};
 use crate::store::Snapshot;
 
 /// The entries that records need. Keys are kept as digests, because they may be tokens; several
@@ -95,11 +95,11 @@ pub(super) struct Index<'i, T> {
 /// # Errors
 /// When the file can't be read.
 pub(super) fn repair<T: Copy + Ord>(
-    sheet: &mut Sheet<'_>,
+    planned: &mut PlannedCures<'_>,
     index: &Index<'_, T>,
     mut needed: Needed<T>,
 ) -> Result<()> {
-    let snapshot = sheet.snapshot;
+    let snapshot = planned.snapshot;
     let mut wrong = Vec::new();
     let mut ambiguous = BTreeSet::new();
     snapshot.scan(index.bucket, &mut |key, value| {
@@ -123,11 +123,11 @@ pub(super) fn repair<T: Copy + Ord>(
             Some(right) => {
                 let cure = (index.elsewhere)(&key, to, right);
                 let value = (index.value)(right);
-                sheet.cure(cure, |changes| changes.put(index.bucket, &key, &value));
+                planned.cure(cure, |changes| changes.put(index.bucket, &key, &value));
             }
             None => {
                 if let Some(cure) = (index.dangling)(&key, to) {
-                    sheet.cure(cure, |changes| changes.remove(index.bucket, &key));
+                    planned.cure(cure, |changes| changes.remove(index.bucket, &key));
                 }
             }
         }
@@ -146,9 +146,9 @@ pub(super) fn repair<T: Copy + Ord>(
         match (index.key_of)(snapshot, target)? {
             Some(key) if is_possible(&key) => {
                 let value = (index.value)(target);
-                sheet.cure(cure, |changes| changes.put(index.bucket, &key, &value));
+                planned.cure(cure, |changes| changes.put(index.bucket, &key, &value));
             }
-            _ => sheet.leave(
+            _ => planned.leave(
                 cure.code,
                 cure.place,
                 "the store can't have an entry for it",
@@ -157,12 +157,12 @@ pub(super) fn repair<T: Copy + Ord>(
     }
     for target in ambiguous {
         let cure = (index.absent)(target);
-        sheet.leave(cure.code, cure.place, index.ambiguous);
+        planned.leave(cure.code, cure.place, index.ambiguous);
         if let Some(key) = (index.key_of)(snapshot, target)? {
             let now = snapshot.get(index.bucket, &key)?;
             let now = now.and_then(|value| (index.target)(&value));
             let Cure { code, place, .. } = (index.elsewhere)(&key, now, target);
-            sheet.leave(code, place, index.ambiguous);
+            planned.leave(code, place, index.ambiguous);
         }
     }
     Ok(())

@@ -140,7 +140,7 @@ impl Reasons {
 }
 
 /// The state of the store so far, and the cures of one family.
-pub(super) struct Sheet<'a> {
+pub(super) struct PlannedCures<'a> {
     /// The store with the cures of the families before.
     pub(super) snapshot: &'a dyn Snapshot,
     /// The schema of the store, which is known.
@@ -165,7 +165,7 @@ pub(super) struct Done {
     pub(super) changes: ChangeSet,
 }
 
-impl<'a> Sheet<'a> {
+impl<'a> PlannedCures<'a> {
     pub(super) fn new(
         snapshot: &'a dyn Snapshot,
         schema: &'a Schema,

@@ -11,7 +11,7 @@ use crate::finding::Code;
 use crate::metadata::lookup::Named;
 use crate::metadata::name_index::{Entry, NameIndex};
 use crate::metadata::{Catalog, Id, names};
-use crate::ops::repair::sheet::{Cure, Deletion, Sheet, place, text};
+use crate::ops::repair::planned_cures::{Cure, Deletion, PlannedCures, place, text};
 use crate::store::{MAX_KEY_SIZE, Snapshot};
 
 pub(super) const CODES: &[Code] = &[
@@ -21,8 +21,8 @@ pub(super) const CODES: &[Code] = &[
     Code::NameTaken,
 ];
 
-pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
-    let catalog = Catalog::load(sheet.snapshot)?;
+pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
+    let catalog = Catalog::load(planned.snapshot)?;
     let Catalog {
         users,
         orgs,
@@ -30,9 +30,9 @@ pub(super) fn repair(sheet: &mut Sheet<'_>) -> Result<()> {
         indexes,
         ..
     } = &catalog;
-    family(sheet, names::USERS, users, &indexes.users)?;
-    family(sheet, names::ORGANIZATIONS, orgs, &indexes.orgs)?;
-    family(sheet, names::BUCKETS, buckets, &indexes.buckets)
+    family(planned, names::USERS, users, &indexes.users)?;
+    family(planned, names::ORGANIZATIONS, orgs, &indexes.orgs)?;
+    family(planned, names::BUCKETS, buckets, &indexes.buckets)
 }
 
 /// The IDs in a bucket of records: those in keys of records that influxd can't decode, and those of
@@ -69,13 +69,13 @@ impl Doubtful {
 
 /// The records of one kind, and their index.
 fn family<T: Named>(
-    sheet: &mut Sheet<'_>,
+    planned: &mut PlannedCures<'_>,
     bucket: &'static [u8],
     records: &BTreeMap<Id, T>,
     index: &NameIndex,
 ) -> Result<()> {
-    let doubtful = Doubtful::of(sheet.snapshot, bucket, records)?;
-    let (buckets, _) = sheet.snapshot.buckets()?;
+    let doubtful = Doubtful::of(planned.snapshot, bucket, records)?;
+    let (buckets, _) = planned.snapshot.buckets()?;
     let has_records = buckets.iter().any(|b| b.name == bucket);
     let entry_at = |key: &[u8]| place(T::INDEX, text(key));
     let mut by_key: BTreeMap<Vec<u8>, Vec<&T>> = BTreeMap::new();
@@ -95,9 +95,9 @@ fn family<T: Named>(
                     Code::NameTaken.cure()
                 );
                 let at = place(bucket, record.id());
-                sheet.leave(Code::NameTaken, &*at, &*reason);
-                sheet.leave(Code::IndexAbsent, at, &*reason);
-                sheet.leave(Code::IndexElsewhere, entry_at(key), reason);
+                planned.leave(Code::NameTaken, &*at, &*reason);
+                planned.leave(Code::IndexAbsent, at, &*reason);
+                planned.leave(Code::IndexElsewhere, entry_at(key), reason);
             }
             continue;
         };
@@ -112,8 +112,8 @@ fn family<T: Named>(
             } else {
                 "influxd can't have an entry for this name"
             };
-            sheet.leave(Code::IndexAbsent, place(bucket, id), reason);
-            sheet.leave(Code::IndexElsewhere, entry_at(key), reason);
+            planned.leave(Code::IndexAbsent, place(bucket, id), reason);
+            planned.leave(Code::IndexElsewhere, entry_at(key), reason);
             continue;
         }
         let after = format!("leads to {} {id}", T::WHAT);
@@ -141,10 +141,10 @@ fn family<T: Named>(
                 after,
             ),
         };
-        if sheet.wants(cure.code) {
+        if planned.wants(cure.code) {
             settled.insert(id);
         }
-        sheet.cure(cure, |changes| {
+        planned.cure(cure, |changes| {
             changes.put(T::INDEX, key, id.to_string().as_bytes());
         });
     }
@@ -172,12 +172,12 @@ fn family<T: Named>(
                     "it is the only name by which influxd finds that {}",
                     T::WHAT
                 );
-                sheet.leave(Code::IndexElsewhere, entry_at(key), reason);
+                planned.leave(Code::IndexElsewhere, entry_at(key), reason);
                 continue;
             }
             None if !has_records => {
                 let reason = "the records are lost, and this is the last trace of one";
-                sheet.leave(Code::IndexDangling, entry_at(key), reason);
+                planned.leave(Code::IndexDangling, entry_at(key), reason);
                 continue;
             }
             None => (Code::IndexDangling, Deletion::Entry),
@@ -189,7 +189,7 @@ fn family<T: Named>(
             before,
             "no entry",
         );
-        sheet.cure(cure.deleting(deletes), |changes| {
+        planned.cure(cure.deleting(deletes), |changes| {
             changes.remove(T::INDEX, key);
         });
     }
