@@ -85,7 +85,7 @@ func TestBackupsAreRestored(t *testing.T) {
 
 		// With a new operator token, into another place.
 		dir = t.TempDir()
-		answer(t, &r, []int{0}, "", "backup", "restore", backup, "--to", server.Bolt(dir), "--new-operator")
+		answer(t, &r, []int{0}, "", "backup", "restore", backup, "--to", server.Bolt(dir), "--new-operator", "--user", "alice", "--org", "acme")
 		s := start(t, l.release, dir, l.flags...)
 		check(t, s.Must(r.Authorization.Token, "GET", "/api/v2/config", nil, nil))
 		knowsAll(t, s, l.facts)

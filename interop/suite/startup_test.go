@@ -221,10 +221,12 @@ func brokenStores(task, org, bucketIndex string) []broken {
 			edits: []edit{{Do: "put", Bucket: bucket, Key: "00000000000000aa", Value: "x"}}})
 	}
 	for _, bucket := range []string{"keyvaluelogv1", "keyvaluelogindexv1", "onboardingv1", "templates/documents/content",
-		"dbrpdefaultv1", "taskIndexsv1", "checkindexv1", "variablesindexv1", "remotesv2", "replicationsv2"} {
+		"taskIndexsv1", "checkindexv1", "variablesindexv1", "remotesv2", "replicationsv2"} {
 		list = append(list, broken{name: "garbage in " + bucket, expect: bothStart,
 			edits: []edit{{Do: "put", Bucket: bucket, Key: "00000000000000aa", Value: "x"}}})
 	}
+	list = append(list, broken{name: "garbage in dbrpdefaultv1", code: "metadata.dbrp-index-dangling", expect: bothStart,
+		edits: []edit{{Do: "put", Bucket: "dbrpdefaultv1", Key: "00000000000000aa", Value: "x"}}})
 	drop := func(code, expect string, access bool, names ...string) {
 		for _, name := range names {
 			list = append(list, broken{name: "without " + name, code: code, expect: expect, access: access,
