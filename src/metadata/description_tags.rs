@@ -12,6 +12,13 @@ pub fn is_temporary(description: &str) -> bool {
     description.ends_with(TEMPORARY)
 }
 
+/// Adds the tag of a temporary token, unless it is there.
+pub fn mark_temporary(description: &mut String) {
+    if !is_temporary(description) {
+        description.push_str(TEMPORARY);
+    }
+}
+
 /// The description without its tags, so that a clone is not taken for the original.
 #[must_use]
 pub fn stripped(description: &str) -> &str {

@@ -5,119 +5,21 @@
 //! `authorization/storage.go` in influxdata/influxdb. Unlike this module, influxd's own migration
 //! does not change records that have both, and dangling index entries.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
-use sha2::{Digest, Sha256, Sha512};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authorization::Undecoded;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
+use crate::metadata::hash_entries::{Entries, Entry, LONG, NewEntries, PREFIXES, hash_text};
 use crate::metadata::json::{Edit, Object};
 use crate::metadata::{
-    Authorization, Fingerprint, Id, Storage, TokenHash, Variant, fingerprint, names, parallel_scan,
+    Authorization, Fingerprint, Id, Storage, TokenHash, Variant, names, parallel_scan,
 };
 use crate::secret::Token;
 use crate::store::change::{PairAction, Transform};
-use crate::store::{Additions, ChangeSet, Snapshot};
-
-/// Length of a SHA-256 digest in base64.
-const SHORT: usize = 44;
-/// Length of a SHA-512 digest in base64.
-const LONG: usize = 88;
-
-/// The text before the digest of a hash.
-const PREFIXES: [&[u8]; 2] = [b"$influxdb2-sha256$", b"$influxdb2-sha512$"];
-
-/// A required entry of the index of hashes: the digest as text, and its authorization.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry<const N: usize> {
-    text: [u8; N],
-    id: Id,
-    /// Whether the record holds the plaintext token now.
-    fresh: bool,
-}
-
-/// All entries, in the order of their keys once they are sorted. A million of them take 56 MB.
-#[derive(Default)]
-struct Entries {
-    short: Vec<Entry<SHORT>>,
-    long: Vec<Entry<LONG>>,
-    /// Entries for other texts in `hashedToken`, which influxd stores and looks up although they
-    /// are not valid hashes.
-    odd: BTreeMap<Box<[u8]>, Id>,
-}
-
-impl Entries {
-    fn push(&mut self, hash: &[u8], id: Id, fresh: bool) {
-        let digest = |prefix: &[u8]| hash.strip_prefix(prefix);
-        let [short, long] = PREFIXES.map(digest);
-        if let Some(text) = short.and_then(|text| text.try_into().ok()) {
-            self.short.push(Entry { text, id, fresh });
-        } else if let Some(text) = long.and_then(|text| text.try_into().ok()) {
-            self.long.push(Entry { text, id, fresh });
-        } else {
-            self.odd.insert(hash.into(), id);
-        }
-    }
-
-    fn append(&mut self, other: Self) {
-        self.short.extend(other.short);
-        self.long.extend(other.long);
-        self.odd.extend(other.odd);
-    }
-
-    fn len(&self) -> usize {
-        self.short.len() + self.long.len()
-    }
-
-    /// Appends the key of the entry with this number. Returns its authorization, and whether the
-    /// record holds the plaintext token now.
-    fn get(&self, number: usize, key_out: &mut Vec<u8>) -> Option<(Id, bool)> {
-        let [short, long] = PREFIXES;
-        if let Some(entry) = self.short.get(number) {
-            key_out.extend_from_slice(short);
-            key_out.extend_from_slice(&entry.text);
-            return Some((entry.id, entry.fresh));
-        }
-        let entry = self.long.get(number.checked_sub(self.short.len())?)?;
-        key_out.extend_from_slice(long);
-        key_out.extend_from_slice(&entry.text);
-        Some((entry.id, entry.fresh))
-    }
-
-    /// The fingerprint of the tokens that records hold now, in the order of the entries.
-    fn held(&self) -> Fingerprint {
-        fn add<const N: usize>(entries: &[Entry<N>], running: &mut fingerprint::Running) {
-            for entry in entries.iter().filter(|entry| entry.fresh) {
-                running.add(entry.id, &entry.text);
-            }
-        }
-        let mut running = fingerprint::Running::default();
-        add(&self.short, &mut running);
-        add(&self.long, &mut running);
-        running.finish()
-    }
-
-    /// The authorization with this hash, and whether its record holds the plaintext token now.
-    fn find(&self, hash: &[u8]) -> Option<(Id, bool)> {
-        fn search<const N: usize>(entries: &[Entry<N>], text: &[u8]) -> Option<(Id, bool)> {
-            let found = entries.binary_search_by(|entry| entry.text.as_slice().cmp(text));
-            entries
-                .get(found.ok()?)
-                .map(|entry| (entry.id, entry.fresh))
-        }
-        let [short, long] = PREFIXES;
-        match (hash.strip_prefix(short), hash.strip_prefix(long)) {
-            (Some(text), _) => search(&self.short, text),
-            (_, Some(text)) => search(&self.long, text),
-            _ => None,
-        }
-    }
-}
+use crate::store::{ChangeSet, Snapshot};
 
 /// How the records of a store store their tokens.
 #[derive(Default)]
@@ -229,27 +131,6 @@ fn is_generated(token: &[u8]) -> bool {
 
 fn agree(token: &str, hash: &str) -> bool {
     TokenHash::parse(hash).is_ok_and(|hash| hash.matches(token.as_bytes()))
-}
-
-/// The text of a token's hash.
-fn hash_text(variant: Variant, token: &[u8]) -> Vec<u8> {
-    let [short, long] = PREFIXES;
-    let mut text = Vec::with_capacity(short.len() + LONG);
-    let mut digest = [0; LONG];
-    let (prefix, length) = match variant {
-        Variant::Sha256 => (
-            short,
-            URL_SAFE.encode_slice(Sha256::digest(token), &mut digest),
-        ),
-        Variant::Sha512 => (
-            long,
-            URL_SAFE.encode_slice(Sha512::digest(token), &mut digest),
-        ),
-    };
-    text.extend_from_slice(prefix);
-    // The buffer has room for the longer variant.
-    text.extend_from_slice(digest.get(..length.unwrap_or(0)).unwrap_or_default());
-    text
 }
 
 impl StoredTokens {
@@ -637,21 +518,6 @@ struct DropAll;
 impl Transform for DropAll {
     fn apply(&self, _: &[u8], _: &[u8], _: &mut Vec<u8>) -> Result<PairAction> {
         Ok(PairAction::Remove)
-    }
-}
-
-/// The missing entries of the index of hashes.
-struct NewEntries(Entries);
-
-impl Additions for NewEntries {
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    fn pair(&self, number: usize, key_out: &mut Vec<u8>, value_out: &mut Vec<u8>) {
-        if let Some((id, _)) = self.0.get(number, key_out) {
-            value_out.extend_from_slice(id.to_string().as_bytes());
-        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod embedded_tokens;
 pub(crate) mod encodings;
 pub mod fingerprint;
 pub mod go_json;
+mod hash_entries;
 pub mod hashing;
 pub mod hidden;
 mod id;

@@ -54,8 +54,8 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
         None if of_old.is_empty() => describe(&record.permissions, user, org, &catalog),
         None => of_old.to_owned(),
     };
-    if options.temporary && !description_tags::is_temporary(&description) {
-        description.push_str(description_tags::TEMPORARY);
+    if options.temporary {
+        description_tags::mark_temporary(&mut description);
     }
     let request = Request {
         user,

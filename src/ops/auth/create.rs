@@ -111,8 +111,8 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     fits(&permissions, org.id).map_err(refused)?;
     let mut description =
         description.unwrap_or_else(|| describe(&permissions, user, org, &catalog));
-    if options.temporary && !description_tags::is_temporary(&description) {
-        description.push_str(description_tags::TEMPORARY);
+    if options.temporary {
+        description_tags::mark_temporary(&mut description);
     }
     let request = Request {
         user,
