@@ -34,10 +34,13 @@ pub fn command() -> clap::Command {
 
 /// The command definition. With `short`, help is that of `-h`.
 fn command_with_help(short: bool) -> clap::Command {
-    let program = args::Cli::command().styles(terminal::style::HELP);
-    let program = reading::with_database_argument(program);
-    let program = value_hints::add_to(examples::add_to(program, short));
+    let program = value_hints::add_to(examples::add_to(arguments_alone(), short));
     used_globals::show_only_those(program)
+}
+
+/// The command definition without what only help and completions show.
+fn arguments_alone() -> clap::Command {
+    reading::with_database_argument(args::Cli::command().styles(terminal::style::HELP))
 }
 
 /// Runs the program with the process's arguments, streams and environment.
@@ -64,14 +67,21 @@ pub fn run() -> ExitCode {
 
 /// Parses the arguments of the process. Also returns whether the command only reads the database.
 fn parse(arguments: Vec<OsString>) -> Result<(args::Cli, bool), clap::Error> {
-    let short = arguments.iter().any(|argument| argument == "-h");
-    let mut program = command_with_help(short);
-    let matches = program
-        .try_get_matches_from_mut(&arguments)
-        .map_err(|mut refused| {
-            suggestions::correct(&mut refused, &program, &arguments);
-            refused
-        })?;
+    let mut program = arguments_alone();
+    let matches = match program.try_get_matches_from_mut(&arguments) {
+        Ok(matches) => matches,
+        // The answer is help or a usage error. Only these need the whole definition.
+        Err(_) => {
+            let short = arguments.iter().any(|argument| argument == "-h");
+            program = command_with_help(short);
+            program
+                .try_get_matches_from_mut(&arguments)
+                .map_err(|mut refused| {
+                    suggestions::correct(&mut refused, &program, &arguments);
+                    refused
+                })?
+        }
+    };
     let reading = Reading::of(&matches);
     let mut cli =
         args::Cli::from_arg_matches(&matches).map_err(|refused| refused.format(&mut program))?;
