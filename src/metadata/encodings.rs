@@ -156,6 +156,7 @@ fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
     decoded
 }
 
+/// The number that the four hexadecimal digits behind `\\u` stand for.
 fn code_unit(digits: &[u8]) -> Option<u32> {
     let mut unit = [0; 2];
     hex::decode_to_slice(digits.get(..4)?, &mut unit).ok()?;
@@ -179,11 +180,11 @@ pub(crate) fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Option<()> {
             b'r' => b'\r',
             b't' => b'\t',
             b'u' => {
-                let mut unit = hex4(rest)?;
+                let mut unit = code_unit(rest)?;
                 rest = rest.get(4..)?;
                 let mut character = char::from_u32(unit);
                 if (0xd800..0xdc00).contains(&unit) {
-                    let low = hex4(rest.strip_prefix(b"\\u")?)?;
+                    let low = code_unit(rest.strip_prefix(b"\\u")?)?;
                     rest = rest.get(6..)?;
                     unit = 0x10000 + ((unit - 0xd800) << 10) + low.checked_sub(0xdc00)?;
                     character = char::from_u32(unit).filter(|_| low < 0xe000);
@@ -203,12 +204,6 @@ pub(crate) fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Option<()> {
 /// Never grows `text` beyond the longest token.
 fn push(text: &mut Vec<u8>, more: &[u8]) -> Option<()> {
     (text.len() + more.len() <= MAX_KEY_SIZE).then(|| text.extend_from_slice(more))
-}
-
-fn hex4(bytes: &[u8]) -> Option<u32> {
-    let mut unit = [0; 2];
-    hex::decode_to_slice(bytes.get(..4)?, &mut unit).ok()?;
-    Some(u16::from_be_bytes(unit).into())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::metadata::authenticate::{KeyDigest, key_digest};
+use crate::metadata::encodings::percent_decoded;
 use crate::secret::Token;
 use crate::store::MAX_KEY_SIZE;
 
@@ -290,23 +291,7 @@ fn after_name(text: &str) -> Option<&str> {
 
 /// The percent-decoded text; `None` if nothing is encoded.
 fn from_percent(text: &str) -> Option<Zeroizing<String>> {
-    let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut bytes = text.as_bytes();
-    while let Some((first, rest)) = bytes.split_first() {
-        let digits = rest.first_chunk::<2>().filter(|_| *first == b'%');
-        let byte = digits.and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            digits
-                .bytes()
-                .all(|digit| digit.is_ascii_hexdigit())
-                .then_some(())?;
-            u8::from_str_radix(digits, 16).ok()
-        });
-        decoded.push(byte.unwrap_or(*first));
-        bytes = rest.get(byte.map_or(0, |_| 2)..).unwrap_or_default();
-    }
-    let decoded = std::str::from_utf8(&decoded).ok()?;
-    Some(Zeroizing::new(decoded.to_owned()))
+    percent_decoded(text.as_bytes()).and_then(|decoded| text_of(&decoded))
 }
 
 /// The text that base64 of either alphabet stands for, padded or not.
@@ -319,8 +304,12 @@ fn from_base64(text: &str) -> Option<Zeroizing<String>> {
             let engine = GeneralPurpose::new(alphabet, config);
             engine.decode(text).ok().map(Zeroizing::new)
         })?;
-    let decoded = std::str::from_utf8(&decoded).ok()?;
-    Some(Zeroizing::new(decoded.to_owned()))
+    text_of(&decoded)
+}
+
+fn text_of(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    Some(Zeroizing::new(text.to_owned()))
 }
 
 #[cfg(test)]
