@@ -111,6 +111,8 @@ pub enum Command {
     Auth(commands::auth::Command),
     /// Check file structure and metadata consistency
     Check(commands::check::CheckArgs),
+    /// Show what differs between two stores or backups
+    Diff(commands::diff::DiffArgs),
     /// Explain a finding code or an error message of influxd, influx or bbolt
     Explain(commands::explain::ExplainArgs),
     /// Manage users: list, create, set a password, update, delete
@@ -186,6 +188,7 @@ pub fn dispatch(
         Command::Locate => commands::locate::run(session),
         Command::Auth(command) => commands::auth::run(command, session),
         Command::Check(args) => commands::check::run(&args, session),
+        Command::Diff(args) => commands::diff::run(args, session),
         Command::Explain(args) => commands::explain::run(&args, session),
         Command::User(command) => commands::user::run(command, session),
         Command::Org(command) => commands::org::run(command, session),

@@ -76,6 +76,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "diff",
+        &[
+            (
+                "Show what an upgrade changed",
+                "boltkey diff before.bolt influxd.bolt",
+            ),
+            (
+                "Compare a backup with the store",
+                "boltkey diff backups influxd.bolt --json",
+            ),
+            (
+                "Show what the last transaction of influxd changed",
+                "boltkey diff --previous influxd.bolt",
+            ),
+        ],
+    ),
+    (
         "auth create",
         &[
             (

@@ -23,6 +23,7 @@ const COMMANDS: &[&[&str]] = &[
     &["compact"],
     &["salvage"],
     &["backup", "export"],
+    &["diff"],
 ];
 
 /// The name of the argument among those of a command.
@@ -37,7 +38,7 @@ pub fn with_database_argument(program: Command) -> Command {
 
 fn add(command: Command, path: &[&str]) -> Command {
     let Some((name, rest)) = path.split_first() else {
-        // `auth show` has an ID there.
+        // `auth show` has an ID there, and `diff` two stores.
         if command.get_positionals().next().is_some() {
             return command;
         }

@@ -23,6 +23,7 @@ const USED: &[(&str, &[&str])] = &[
     ("auth show", READ),
     ("auth verify", READ),
     ("check", READ),
+    ("diff", READ),
     ("explain", &[]),
     ("user list", READ),
     ("org list", READ),

@@ -2,8 +2,13 @@
 //!
 //! Source: `dbrp/service.go` and `kv/index.go` in influxdata/influxdb.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use crate::error::Result;
 use crate::metadata::go_json::{self, Field, Kind};
 use crate::metadata::{Id, names};
+use crate::store::Snapshot;
 
 const FIELDS: &[Field] = &[
     ("id", Kind::Id),
@@ -32,7 +37,7 @@ impl Dbrp {
     ///
     /// # Errors
     /// Why influxd can't decode it either.
-    pub fn decode(value: &[u8]) -> Result<Self, String> {
+    pub fn decode(value: &[u8]) -> std::result::Result<Self, String> {
         let content = go_json::text(value);
         let record = go_json::read(&content, FIELDS)?;
         // Early releases of 2.x wrote the second names.
@@ -68,4 +73,17 @@ impl Dbrp {
             ),
         ])
     }
+}
+
+/// The mappings that are the default of their database.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn defaults(snapshot: &dyn Snapshot) -> Result<BTreeSet<Id>> {
+    let mut defaults = BTreeSet::new();
+    snapshot.scan(names::DBRP_DEFAULT, &mut |_, value| {
+        defaults.extend(Id::from_bytes(value));
+        ControlFlow::Continue(())
+    })?;
+    Ok(defaults)
 }

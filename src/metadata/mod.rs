@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod check;
 pub mod dbrp;
 pub mod description_tags;
+pub mod differences;
 pub mod embedded_tokens;
 pub(crate) mod encodings;
 pub mod fingerprint;

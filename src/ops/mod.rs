@@ -10,6 +10,7 @@ pub mod capture;
 pub mod check;
 pub mod commit;
 pub mod convert;
+pub mod diff;
 pub mod downgrade;
 pub mod explain;
 pub mod files;

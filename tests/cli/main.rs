@@ -27,6 +27,7 @@ mod capture;
 mod confirmed;
 mod convert;
 mod cures;
+mod diff;
 mod discovery;
 mod downgrade;
 mod downgrade_prepare;

@@ -11,6 +11,7 @@ pub mod check;
 pub mod compact;
 pub mod completions;
 pub mod convert;
+pub mod diff;
 pub mod downgrade;
 pub mod explain;
 pub mod hash;
