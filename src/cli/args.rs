@@ -104,6 +104,8 @@ pub struct Cli {
 pub enum Command {
     /// Show file type, who has access, and exposed tokens
     Status,
+    /// Examine everything about a store or a backup and say what to do next
+    Doctor(commands::doctor::DoctorArgs),
     /// List the metadata stores on this host and mark the one influxd would open
     Locate,
     /// Manage tokens: list, show, verify, create, clone, rotate, update, delete
@@ -185,6 +187,7 @@ pub fn dispatch(
     }
     match command {
         Command::Status => commands::status::run(session),
+        Command::Doctor(args) => commands::doctor::run(args, session),
         Command::Locate => commands::locate::run(session),
         Command::Auth(command) => commands::auth::run(command, session),
         Command::Check(args) => commands::check::run(&args, session),

@@ -25,6 +25,24 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "doctor",
+        &[
+            (
+                "Examine the store of this host, and say what to do first",
+                "boltkey doctor",
+            ),
+            (
+                "Examine a copy with its engine folder elsewhere",
+                "boltkey doctor influxd.bolt --engine-path engine",
+            ),
+            ("Examine a backup", "boltkey doctor backups"),
+            (
+                "Print the first step for a script",
+                "boltkey doctor influxd.bolt --json",
+            ),
+        ],
+    ),
+    (
         "locate",
         &[
             ("List every store on this host", "boltkey locate"),

@@ -382,6 +382,16 @@ impl Database {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Why this path was chosen. None if it was given.
+    pub fn why(&self) -> Option<&str> {
+        self.found.as_deref()
+    }
+
+    /// The other stores, each with its source, if nothing decides between them and this one.
+    pub fn rivals(&self) -> &[String] {
+        &self.rivals
+    }
 }
 
 /// The stores for a message, each with its source.

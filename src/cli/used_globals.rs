@@ -24,6 +24,7 @@ const USED: &[(&str, &[&str])] = &[
     ("auth verify", READ),
     ("check", READ),
     ("diff", READ),
+    ("doctor", &["db", "wait", "no_lock"]),
     ("explain", &[]),
     ("user list", READ),
     ("org list", READ),

@@ -11,6 +11,7 @@ pub mod check;
 pub mod commit;
 pub mod convert;
 pub mod diff;
+pub mod doctor;
 pub mod downgrade;
 pub mod explain;
 pub mod files;

@@ -50,6 +50,15 @@ pub struct Status {
     pub findings: Vec<Finding>,
     /// The fields that lack what damage hides.
     pub incomplete: Vec<&'static str>,
+    /// Whether there is a user.
+    #[serde(skip)]
+    pub has_users: bool,
+    /// Whether there is a user whose tokens influxd accepts.
+    #[serde(skip)]
+    pub has_active_users: bool,
+    /// Whether there is an organization that a token can belong to.
+    #[serde(skip)]
+    pub has_orgs: bool,
     /// The facts in the database about the files that belong to it.
     #[serde(skip)]
     one_set: OneSet,
@@ -205,6 +214,9 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
         siblings: Vec::new(),
         previous,
         findings,
+        has_users: !catalog.users.is_empty(),
+        has_active_users: catalog.users.values().any(|user| user.status != "inactive"),
+        has_orgs: !catalog.orgs.is_empty(),
         one_set: OneSet::of(snapshot, &schema, &catalog)?,
     })
 }

@@ -29,6 +29,7 @@ mod convert;
 mod cures;
 mod diff;
 mod discovery;
+mod doctor;
 mod downgrade;
 mod downgrade_prepare;
 mod embedded_tokens;

@@ -2,6 +2,7 @@
 //! compares their output with the page. `BOLTKEY_WRITE_PAGES=1` writes the output into the pages. Checks that the pages name only files that exist, and that the README links every page.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -100,7 +101,9 @@ fn home() -> tempfile::TempDir {
     let packed = fixtures().join("field/2-27361-task-of-deleted-org.bolt.gz");
     // In a folder of its own: commands name the tokens in files beside a database.
     fs::create_dir(home.path().join("broken")).unwrap();
-    fs::write(home.path().join("broken/influxd.bolt"), content(&packed)).unwrap();
+    let broken = home.path().join("broken/influxd.bolt");
+    fs::write(&broken, content(&packed)).unwrap();
+    fs::set_permissions(broken, fs::Permissions::from_mode(0o600)).unwrap();
     let token = operator_token("upgraded-2.9.1");
     fs::write(home.path().join("operator.token"), token).unwrap();
     home

@@ -12,6 +12,7 @@ pub mod compact;
 pub mod completions;
 pub mod convert;
 pub mod diff;
+pub mod doctor;
 pub mod downgrade;
 pub mod explain;
 pub mod hash;

@@ -8,6 +8,7 @@ mod containers;
 pub mod discover;
 mod environment_file;
 mod influxd_start;
+pub(crate) mod installed_influxd;
 pub(crate) mod processes;
 pub(crate) mod services;
 pub(crate) mod store_candidates;

@@ -16,7 +16,7 @@ use crate::ops::backup::folder::no_backup;
 use crate::ops::backup::influx_manifest::{Manifest, ShardFile};
 use crate::ops::backup::{checksum_manifest, influx_manifest, tar_reader};
 use crate::ops::files::copy::copy;
-use crate::store::{OpenOptions, Store, fill, refuse_sparse};
+use crate::store::{OpenOptions, Store, fill, open_regular, refuse_sparse};
 
 /// Where to read a backup from.
 pub enum From<'a> {
@@ -303,6 +303,17 @@ impl Backup {
             unpack,
         )
     }
+}
+
+/// Whether a file is an archive of a backup.
+#[must_use]
+pub fn is_archive(path: &Path) -> bool {
+    let Ok(mut file) = open_regular(path) else {
+        return false;
+    };
+    let mut start = [0; tar_reader::START];
+    let length = fill(&mut file, &mut start).unwrap_or(0);
+    tar_reader::is_tar(start.get(..length).unwrap_or_default())
 }
 
 /// Refuses a backup with an SQLite file that no manifest names: it would be restored without that
