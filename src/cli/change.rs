@@ -253,7 +253,6 @@ pub fn run_on<C: ChangeCommand>(
     session: &Session,
     database: &Database,
 ) -> Result<Outcome> {
-    interruption::command_changes();
     let path = database.path();
     session.must_be_decided(database)?;
     let chosen = command.choose(session, database)?;
@@ -342,9 +341,8 @@ pub fn run_on<C: ChangeCommand>(
     let may_commit = || deferred.may_commit();
     side_files.may_commit = Some(&may_commit);
     let (committed, done) = command.apply(&plan, &mut store, &side_files)?;
-    if committed.outcome == store::CommitOutcome::Changed {
-        deferred.committed();
-    }
+    let has_token = has_only_copy(command.new_token(&plan).as_ref());
+    deferred.ended(committed.outcome, has_token);
     drop((store, working));
     let ending = Ending {
         changed: changed(&committed),
@@ -515,6 +513,11 @@ pub struct NewToken<'a> {
     pub given: bool,
     /// The command that creates another one.
     pub again: &'a str,
+}
+
+/// Whether the report has the only copy of a new token.
+pub fn has_only_copy(token: Option<&NewToken<'_>>) -> bool {
+    token.is_some_and(|token| !token.given && token.token_out.is_none())
 }
 
 /// The `changed` field of reports. None if unknown.

@@ -22,7 +22,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::reading::Reading;
 use crate::cli::session::Session;
-use crate::cli::terminal::interruption;
+use crate::cli::terminal::interruption::{self, Work};
 use crate::cli::terminal::report::Ui;
 use crate::error::ErrorKind;
 
@@ -47,14 +47,14 @@ fn arguments_alone() -> clap::Command {
 #[must_use]
 pub fn run() -> ExitCode {
     forbid_core_dumps();
-    let (cli, only_reads) = match parse(std::env::args_os().collect()) {
+    let (cli, only_reads, work) = match parse(std::env::args_os().collect()) {
         Ok(parsed) => parsed,
         Err(refused) => return terminal::usage::answer(&refused),
     };
     anstream::ColorChoice::from(cli.globals.color).write_global();
     let ui = Ui::new(&cli.globals);
     let session = Session::new(cli.globals, ui);
-    interruption::watch();
+    interruption::watch(work);
     match args::dispatch(cli.command, only_reads, command, &session) {
         Ok(outcome) => interruption::end(outcome.into(), false),
         Err(error) => {
@@ -65,8 +65,9 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Parses the arguments of the process. Also returns whether the command only reads the database.
-fn parse(arguments: Vec<OsString>) -> Result<(args::Cli, bool), clap::Error> {
+/// Parses the arguments of the process. Also returns whether the command only reads the database, and
+/// what it does to files.
+fn parse(arguments: Vec<OsString>) -> Result<(args::Cli, bool, Work), clap::Error> {
     let mut program = arguments_alone();
     let matches = match program.try_get_matches_from_mut(&arguments) {
         Ok(matches) => matches,
@@ -86,7 +87,7 @@ fn parse(arguments: Vec<OsString>) -> Result<(args::Cli, bool), clap::Error> {
     let mut cli =
         args::Cli::from_arg_matches(&matches).map_err(|refused| refused.format(&mut program))?;
     cli.globals.db = reading.database.or(cli.globals.db);
-    Ok((cli, reading.only_reads))
+    Ok((cli, reading.only_reads, reading.work))
 }
 
 /// A core dump would contain tokens. There is nothing to do if the system refuses.

@@ -1,11 +1,13 @@
-//! The commands that only read the database. They accept `--previous`, and the database as a plain
-//! argument: `boltkey status influxd.bolt`.
+//! What a command does to files: it reads the database, or changes it. Commands that only read it
+//! accept `--previous`, and the database as a plain argument: `boltkey status influxd.bolt`.
 
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 
-/// These commands.
+use crate::cli::terminal::interruption::Work;
+
+/// The commands that only read the database.
 const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["check"],
@@ -24,6 +26,28 @@ const COMMANDS: &[&[&str]] = &[
     &["salvage"],
     &["backup", "export"],
     &["diff"],
+];
+
+/// The commands that write new files, and leave everything that exists as it is.
+const WRITE_FILES: &[&[&str]] = &[
+    &["capture"],
+    &["residue", "recover"],
+    &["convert"],
+    &["compact"],
+    &["salvage"],
+    &["backup", "export"],
+    &["backup", "token"],
+];
+
+/// Other commands that change no database.
+const CHANGE_NOTHING: &[&[&str]] = &[
+    &["locate"],
+    &["explain"],
+    &["backup", "inspect"],
+    &["token", "generate"],
+    &["token", "hash"],
+    &["completions"],
+    &["man"],
 ];
 
 /// The name of the argument among those of a command.
@@ -59,6 +83,8 @@ pub struct Reading {
     pub database: Option<PathBuf>,
     /// Whether the command only reads the database.
     pub only_reads: bool,
+    /// What an interruption has to tell about.
+    pub work: Work,
 }
 
 impl Reading {
@@ -71,9 +97,18 @@ impl Reading {
             innermost = of_subcommand;
         }
         let database = innermost.try_get_one::<PathBuf>(NAME);
+        let path = path.as_slice();
+        let only_reads = COMMANDS.contains(&path);
         Self {
             database: database.ok().flatten().cloned(),
-            only_reads: COMMANDS.contains(&path.as_slice()),
+            only_reads,
+            work: if WRITE_FILES.contains(&path) {
+                Work::WritesFiles
+            } else if only_reads || CHANGE_NOTHING.contains(&path) {
+                Work::Reads
+            } else {
+                Work::Changes
+            },
         }
     }
 }

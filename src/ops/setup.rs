@@ -158,17 +158,22 @@ fn operator_token(
 
 impl Plan {
     /// Creates the file. It gets its name only when it is complete, synced and verified: its
-    /// structure is valid, and the token works.
+    /// structure is valid, and the token works. `may_commit` is called before; its error ends the
+    /// operation.
     ///
     /// # Errors
     /// When the store was not created; then there is no file with its token either.
-    pub fn make(&self, target: &Target<'_>) -> Result<Committed> {
+    pub fn make(
+        &self,
+        target: &Target<'_>,
+        may_commit: &dyn Fn() -> Result<()>,
+    ) -> Result<Committed> {
         let path = target.path;
         let (output, inode) = self.write(target)?;
         let token = target.token_out.zip(self.token.token());
         let token = token.map(|(path, token)| write_token(path, token));
         let token = token.transpose()?;
-        let Err(error) = output.finish() else {
+        let Err(error) = may_commit().and_then(|()| output.finish()) else {
             return Ok(Committed {
                 outcome: CommitOutcome::Changed,
                 failure: None,
@@ -271,7 +276,7 @@ mod tests {
                 engine,
                 token_out: None,
             };
-            let committed = plan.make(&target).unwrap();
+            let committed = plan.make(&target, &|| Ok(())).unwrap();
             assert!(committed.failure.is_none());
             let store = Store::open(&path, &OpenOptions::default()).unwrap();
             assert_eq!(store.description().engine, engine);
@@ -279,7 +284,7 @@ mod tests {
             assert_eq!(store.snapshot().buckets().unwrap().0.len(), 54);
             let id = plan.token.found(store.snapshot()).unwrap();
             assert_eq!(id, Some(plan.token.id()));
-            let refused = plan.make(&target).err().unwrap();
+            let refused = plan.make(&target, &|| Ok(())).err().unwrap();
             assert!(refused.message().contains("exists already"), "{refused}");
         }
     }
@@ -371,7 +376,8 @@ mod tests {
             token_out: Some(&token),
         };
         assert!(could_be_made(&target).is_err());
-        assert!(plan(&options(), &now()).unwrap().make(&target).is_err());
+        let plan = plan(&options(), &now()).unwrap();
+        assert!(plan.make(&target, &|| Ok(())).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         assert!(!token.exists());
     }

@@ -25,6 +25,7 @@ pub mod redb;
 mod replacement_lock;
 mod sparse;
 pub mod sqlite;
+pub mod unfinished;
 mod unpacked;
 pub mod writable;
 

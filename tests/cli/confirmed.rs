@@ -5,18 +5,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::every_command::leaves;
 use crate::fixtures::facts;
-use crate::scene::{ONE, SEVERAL, Scene, arguments, text};
+use crate::scene::{LIVED, MIXED, ONE, PLAIN, SEVERAL, Scene, arguments, text};
 use crate::support::engine_folder::shard;
 use crate::support::store_image::edit;
 use crate::terminal::{Terminal, controlling};
-
-/// Tokens in plaintext.
-const PLAIN: &str = "lived-2.9.1-plaintext";
-/// Tokens in plaintext and hashed ones.
-const MIXED: &str = "mixed-2.9.1";
-/// Hashed tokens that unused bytes still show.
-const LIVED: &str = "lived-2.9.1";
 
 /// A token of alice's in the store with several users and organizations.
 const READ_ALL: &str = "11af8a5123848000";
@@ -25,14 +19,14 @@ const READ_ALL: &str = "11af8a5123848000";
 const OLD_BUCKET: &str = "00000000000000aa";
 
 /// How a person is asked, and what another run does meanwhile.
-struct Case {
+pub struct Case {
     /// The command in the clap tree.
-    command: &'static str,
-    store: &'static str,
+    pub command: &'static str,
+    pub store: &'static str,
     /// Questions and answers; before the last answer the store is changed.
     answers: &'static [(&'static str, &'static str)],
     /// Makes what the command needs and returns its arguments.
-    arguments: fn(&Scene, &Path) -> Vec<String>,
+    pub arguments: fn(&Scene, &Path) -> Vec<String>,
     /// The change of the other run.
     meanwhile: fn(&Scene, &Path),
     /// Whether the path is found rather than named.
@@ -84,7 +78,7 @@ fn operator_token_file(scene: &Scene, name: &str) -> String {
 }
 
 /// Every command that asks. A command without a question of its own is asked about the path.
-const ASK: &[Case] = &[
+pub const ASK: &[Case] = &[
     Case {
         command: "auth create",
         store: SEVERAL,
@@ -547,18 +541,6 @@ const NEVER_ASK: &[&str] = &[
     "completions",
     "man",
 ];
-
-/// The commands below this one that have no subcommands.
-fn leaves(command: &clap::Command, above: &str, found: &mut BTreeSet<String>) {
-    for one in command.get_subcommands() {
-        let name = format!("{above}{}", one.get_name());
-        if one.has_subcommands() {
-            leaves(one, &format!("{name} "), found);
-        } else {
-            found.insert(name);
-        }
-    }
-}
 
 #[test]
 fn every_command_is_tried_or_never_asks() {

@@ -33,6 +33,7 @@ mod doctor;
 mod downgrade;
 mod downgrade_prepare;
 mod embedded_tokens;
+mod every_command;
 mod explain;
 mod field_writes;
 mod findings;

@@ -16,7 +16,13 @@ pub const RECOVER: &[&str] = &["recover", "operator"];
 pub const ONE: &str = "fresh-2.9.1";
 /// The store with several of each.
 pub const SEVERAL: &str = "upgraded-2.9.1";
-/// One user and one organization of that store.
+/// Tokens in plaintext.
+pub const PLAIN: &str = "lived-2.9.1-plaintext";
+/// Tokens in plaintext and hashed ones.
+pub const MIXED: &str = "mixed-2.9.1";
+/// Hashed tokens that unused bytes still show.
+pub const LIVED: &str = "lived-2.9.1";
+/// One user and one organization of the store with several.
 pub const FOR_ALICE: &[&str] = &["--user", "alice", "--org", "acme"];
 
 /// A sandbox, in which nothing may change, and a folder beside it for files that may change.

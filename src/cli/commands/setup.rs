@@ -8,7 +8,7 @@ use clap::Args;
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::change::{changed, end};
+use crate::cli::change::{changed, end, has_only_copy};
 use crate::cli::commands::convert::EngineArg;
 use crate::cli::commands::token_report::{Action, Source, TokenOptions, ValueArgs, storage_text};
 use crate::cli::exit::Outcome;
@@ -69,7 +69,6 @@ pub struct SetupArgs {
 /// # Errors
 /// The errors of the operation, and an error when the token can't be printed.
 pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
-    interruption::command_changes();
     let Some(path) = session.named() else {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -133,12 +132,11 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     let deferred = interruption::defer();
-    deferred.may_commit()?;
-    let committed = plan.make(&target)?;
-    deferred.committed();
+    let committed = plan.make(&target, &|| deferred.may_commit())?;
+    let token = made.new_token(plan.token.id());
+    deferred.ended(committed.outcome, has_only_copy(token.as_ref()));
     scene.tell(session);
     let report = scene.report(session, &plan, &made, changed(&committed), false);
-    let token = made.new_token(plan.token.id());
     end(session, report, committed, token.as_ref())
 }
 

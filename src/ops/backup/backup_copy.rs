@@ -22,6 +22,7 @@ use crate::ops::files::copy::copy;
 use crate::ops::files::new_file::{folder_of, temporary_name};
 use crate::ops::files::secret_output::OutputFile;
 use crate::store::device::on_file;
+use crate::store::unfinished::{Private, gate};
 use crate::store::{Engine, Progress, Store, WritableStore};
 
 /// Checks, for a dry run, whether the copy can be written to `out`.
@@ -49,16 +50,23 @@ pub fn write(backup: &Backup, store: &Store, plan: &Plan, out: &Path) -> Result<
 struct NewFolder {
     path: PathBuf,
     named: bool,
+    /// A signal removes it too.
+    _private: Private,
 }
 
 impl NewFolder {
     fn make(folder: &Path, out: &Path) -> Result<Self> {
         let path = folder.join(temporary_name().at("create", out)?);
+        let gate = gate();
         DirBuilder::new()
             .mode(0o700)
             .create(&path)
             .at("create", out)?;
-        Ok(Self { path, named: false })
+        Ok(Self {
+            _private: gate.private(&path),
+            path,
+            named: false,
+        })
     }
 
     fn fill(&self, backup: &Backup, store: &Store, plan: &Plan) -> Result<()> {
@@ -94,7 +102,7 @@ impl NewFolder {
         late.sort_by_key(|(name, _)| name.ends_with(checksum_manifest::SUFFIX));
         for (name, text) in late {
             let path = self.path.join(&name);
-            let mut out = OutputFile::create_regular(&path)?;
+            let mut out = OutputFile::create_regular(&path)?.as_part();
             out.write_all(&text).at("write", &path)?;
             out.finish()?;
         }
@@ -128,7 +136,7 @@ impl NewFolder {
         }
         let summary = look_at_sound(&new)?.summary;
         drop(new);
-        let mut out = OutputFile::create_regular(&path)?;
+        let mut out = OutputFile::create_regular(&path)?.as_part();
         let sum = pack(&mut content, compression, &mut out, &path, &mut |_| {})?;
         out.finish_after(|file| reads_back(file, &sum))?;
         Ok((sum, summary))
@@ -142,7 +150,7 @@ impl NewFolder {
             return Ok(());
         }
         let mut source = File::open(from).at("open", from)?;
-        let mut out = OutputFile::create_regular(&to)?;
+        let mut out = OutputFile::create_regular(&to)?.as_part();
         copy(&mut source, &mut out, &mut |_| {}).at("write", &to)?;
         out.finish().map(drop)
     }
@@ -150,7 +158,13 @@ impl NewFolder {
     fn name(mut self, folder: &Path, out: &Path) -> Result<()> {
         let sync = |path: &Path| File::open(path).and_then(|folder| folder.sync_all());
         sync(&self.path).at("sync", out)?;
-        rename_new(&self.path, out).map_err(|cause| {
+        let rename = || {
+            let gate = gate();
+            rename_new(&self.path, out)?;
+            gate.complete(out);
+            Ok(())
+        };
+        rename().map_err(|cause: io::Error| {
             if cause.kind() == io::ErrorKind::AlreadyExists {
                 refused(&format!("{} exists already", out.display()))
             } else {

@@ -188,7 +188,7 @@ impl BackupStore {
 fn file_for(to: &Path) -> Result<(File, Option<NewFile>)> {
     match new_beside(to)? {
         new @ NewFile::Nameless(_) => Ok((new.file().try_clone().at("write", to)?, Some(new))),
-        NewFile::Named(_) => Ok((temporary(Some(folder_of(to)))?, None)),
+        NewFile::Named(..) => Ok((temporary(Some(folder_of(to)))?, None)),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::ops::backup::compression::{pack, temporary};
 use crate::ops::files::checksums::{Checksum, ChecksumWriter, reads_back};
 use crate::ops::files::disk::{Disk, SequentialFile, Step};
 use crate::ops::files::secret_output::{Finished, OutputFile};
+use crate::store::unfinished::{self, gate};
 
 /// Receives the files of an export one by one.
 pub trait ExportTarget {
@@ -51,8 +52,13 @@ impl<'a> FolderTarget<'a> {
     pub fn open(path: &'a Path, create: bool, disk: &'a dyn Disk) -> Result<Self> {
         if create {
             let mut builder = DirBuilder::new();
-            let allowed = disk.before(Step::Make(path));
-            let created = allowed.and_then(|()| builder.mode(0o700).create(path));
+            let mut make = || {
+                let gate = gate();
+                builder.mode(0o700).create(path)?;
+                gate.part(path);
+                Ok(())
+            };
+            let created = disk.before(Step::Make(path)).and_then(|()| make());
             let created = created.at("create", path);
             created.map_err(|error| match error.kind() {
                 ErrorKind::NotFound => error.with_hint("its parent folder must exist"),
@@ -70,6 +76,7 @@ impl<'a> FolderTarget<'a> {
 
     /// Marks the export as complete; its files stay.
     pub fn complete(mut self) {
+        gate().complete(self.path);
         self.complete = true;
     }
 
@@ -80,7 +87,7 @@ impl<'a> FolderTarget<'a> {
         write: impl FnOnce(&mut SequentialFile, &Path) -> Result<Checksum>,
     ) -> Result<Checksum> {
         let path = self.path.join(name);
-        let out = OutputFile::create_regular(&path)?;
+        let out = OutputFile::create_regular(&path)?.as_part();
         let mut front = SequentialFile::new(self.disk.device(out.file().at("write", &path)?));
         let sum = write(&mut front, &path)?;
         front.sync().at("write", &path)?;
@@ -146,6 +153,7 @@ impl<'a> TarTarget<'a> {
         time: jiff::Timestamp,
         disk: &'a dyn Disk,
     ) -> Self {
+        unfinished::streams();
         Self {
             tar: tar::Builder::new(stream),
             name,
@@ -161,7 +169,9 @@ impl<'a> TarTarget<'a> {
     pub fn finish(self) -> Result<()> {
         let Self { tar, name, .. } = self;
         let ended = tar.into_inner().and_then(|stream| stream.flush());
-        ended.at("write", name)
+        ended.at("write", name)?;
+        gate().complete(name);
+        Ok(())
     }
 
     fn append(&mut self, file: &str, content: &mut dyn io::Read, size: u64) -> Result<()> {

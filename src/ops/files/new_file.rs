@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::store::unfinished::{Private, gate};
+
 const PREFIX: &str = ".boltkey-";
 const SUFFIX: &str = ".tmp";
 
@@ -45,8 +47,11 @@ pub(in crate::ops) fn temporary_name() -> io::Result<String> {
 pub(in crate::ops) enum NewFile {
     /// Without a name.
     Nameless(File),
-    /// Under a temporary name.
-    Named(NamedTempFile),
+    /// Under a temporary name, which a signal removes.
+    Named(
+        NamedTempFile,
+        #[expect(dead_code, reason = "removed by signals while it lives")] Private,
+    ),
 }
 
 impl NewFile {
@@ -57,7 +62,7 @@ impl NewFile {
     pub(in crate::ops) fn in_folder(folder: &Path) -> io::Result<Self> {
         match nameless(folder) {
             Some(file) => Ok(Self::Nameless(file)),
-            None => named(folder).map(Self::Named),
+            None => named(folder).map(|(file, name)| Self::Named(file, name)),
         }
     }
 
@@ -65,7 +70,7 @@ impl NewFile {
     pub(in crate::ops) fn file(&self) -> &File {
         match self {
             Self::Nameless(file) => file,
-            Self::Named(file) => file.as_file(),
+            Self::Named(file, _) => file.as_file(),
         }
     }
 
@@ -74,7 +79,7 @@ impl NewFile {
     pub(crate) fn file_mut(&mut self) -> &mut File {
         match self {
             Self::Nameless(file) => file,
-            Self::Named(file) => file.as_file_mut(),
+            Self::Named(file, _) => file.as_file_mut(),
         }
     }
 
@@ -86,7 +91,7 @@ impl NewFile {
     pub(crate) fn name(self, path: &Path) -> io::Result<()> {
         match self {
             Self::Nameless(file) => link(&file, path),
-            Self::Named(file) => match file.persist_noclobber(path) {
+            Self::Named(file, _) => match file.persist_noclobber(path) {
                 Ok(_) => Ok(()),
                 Err(failed) => Err(failed.error),
             },
@@ -101,7 +106,7 @@ impl NewFile {
     /// I/O errors. The new file is removed then, and the old one stays.
     pub(in crate::ops) fn replace(self, path: &Path) -> io::Result<()> {
         match self {
-            Self::Named(file) => match file.persist(path) {
+            Self::Named(file, _) => match file.persist(path) {
                 Ok(_) => Ok(()),
                 Err(failed) => Err(failed.error),
             },
@@ -146,8 +151,9 @@ fn descriptor(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-fn named(folder: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new()
+fn named(folder: &Path) -> io::Result<(NamedTempFile, Private)> {
+    let gate = gate();
+    let file = tempfile::Builder::new()
         .prefix(OsStr::new(PREFIX))
         .suffix(SUFFIX)
         // Opened here, because the library's error would name the temporary file.
@@ -158,7 +164,9 @@ fn named(folder: &Path) -> io::Result<NamedTempFile> {
                 .create_new(true)
                 .mode(0o600)
                 .open(path)
-        })
+        })?;
+    let name = gate.private(file.path());
+    Ok((file, name))
 }
 
 #[cfg(test)]
@@ -170,7 +178,8 @@ mod tests {
     #[test]
     fn a_named_one_is_private_and_recognised() {
         let folder = tempfile::tempdir().unwrap();
-        let mut new = NewFile::Named(named(folder.path()).unwrap());
+        let (file, name) = named(folder.path()).unwrap();
+        let mut new = NewFile::Named(file, name);
         new.file_mut().write_all(b"secret").unwrap();
         let [entry] = &fs::read_dir(folder.path()).unwrap().collect::<Vec<_>>()[..] else {
             panic!("more than the temporary file");
@@ -191,7 +200,9 @@ mod tests {
         fs::write(&path, "theirs").unwrap();
         let kinds = [
             nameless(folder.path()).map(NewFile::Nameless),
-            named(folder.path()).ok().map(NewFile::Named),
+            named(folder.path())
+                .ok()
+                .map(|(file, name)| NewFile::Named(file, name)),
         ];
         for new in kinds.into_iter().flatten() {
             let refused = new.name(&path).unwrap_err();

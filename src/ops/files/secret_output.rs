@@ -14,11 +14,14 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::files::new_file::{NewFile, folder_of};
 use crate::store::Device;
 use crate::store::device::on_file;
+use crate::store::unfinished;
 
 /// An output in progress. Nothing is left if it is dropped before [`OutputFile::finish`].
 pub struct OutputFile {
     path: PathBuf,
     target: Target,
+    /// Whether other files must be complete too.
+    part: bool,
 }
 
 enum Target {
@@ -38,12 +41,25 @@ impl OutputFile {
         let target = match fs::symlink_metadata(path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Target::New(new_beside(path)?),
             Err(cause) => return Err(cause).at("access", path),
-            Ok(_) => Target::Stream(Box::new(open_stream(path)?)),
+            Ok(_) => {
+                let stream = open_stream(path)?;
+                unfinished::streams();
+                Target::Stream(Box::new(stream))
+            }
         };
         Ok(Self {
             path: path.to_path_buf(),
             target,
+            part: false,
         })
+    }
+
+    /// Says that this file counts only with others. A signal before
+    /// [`unfinished::Gate::complete`] removes it.
+    #[must_use]
+    pub(in crate::ops) fn as_part(mut self) -> Self {
+        self.part = true;
+        self
     }
 
     /// Checks, for a dry run, whether [`OutputFile::create`] would succeed.
@@ -118,15 +134,18 @@ impl OutputFile {
         Ok(Self {
             path: path.to_path_buf(),
             target: Target::New(file),
+            part: false,
         })
     }
 
     /// An output to a stream, such as standard output; `name` is for messages.
     #[must_use]
     pub fn to_stream(stream: Box<dyn Write>, name: &str) -> Self {
+        unfinished::streams();
         Self {
             path: PathBuf::from(name),
             target: Target::Stream(stream),
+            part: false,
         }
     }
 
@@ -193,10 +212,11 @@ impl OutputFile {
         verify: impl FnOnce(&mut File) -> io::Result<()>,
         before: &mut dyn FnMut(Naming, &Path) -> io::Result<()>,
     ) -> Result<Finished> {
-        let Self { path, target } = self;
+        let Self { path, target, part } = self;
         let mut file = match target {
             Target::Stream(mut stream) => {
                 stream.flush().at("write", &path)?;
+                unfinished::gate().complete(&path);
                 return Ok(Finished { path, file: None });
             }
             Target::New(file) => file,
@@ -205,7 +225,16 @@ impl OutputFile {
         file.file_mut().rewind().at("read", &path)?;
         verify(file.file_mut()).at("verify", &path)?;
         let metadata = file.file().metadata().at("access", &path)?;
-        match before(Naming::Link, &path).and_then(|()| file.name(&path)) {
+        let name = || {
+            let gate = unfinished::gate();
+            file.name(&path)?;
+            match part {
+                true => gate.part(&path),
+                false => gate.complete(&path),
+            }
+            Ok(())
+        };
+        match before(Naming::Link, &path).and_then(|()| name()) {
             Ok(()) => {}
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(exists(&path));
@@ -267,6 +296,7 @@ impl Finished {
         if (now.dev(), now.ino()) == ours {
             fs::remove_file(&self.path)?;
         }
+        unfinished::removed(&self.path);
         Ok(())
     }
 }

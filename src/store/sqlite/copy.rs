@@ -7,10 +7,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, linkat};
-use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::sparse::refuse_sparse;
+use crate::store::sqlite::private_folder::PrivateFolder;
 
 /// The file name of the copy.
 const COPY: &str = "influxd.sqlite";
@@ -129,8 +129,8 @@ impl SqliteCopy {
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when that fails.
-    pub(super) fn name(&mut self) -> Result<(TempDir, PathBuf)> {
-        let folder = private_folder(&self.path)?;
+    pub(super) fn name(&mut self) -> Result<(PrivateFolder, PathBuf)> {
+        let folder = PrivateFolder::new().map_err(|cause| cant_copy(&self.path, &cause))?;
         let main = folder.path().join(COPY);
         let mut files = vec![("", &mut self.main)];
         files.extend(
@@ -258,14 +258,6 @@ fn names_no_other(journal: &mut File, path: &Path) -> Result<()> {
         .with_hint("the journal may be forged; check who can write to that folder"));
     }
     Ok(())
-}
-
-fn private_folder(path: &Path) -> Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix("boltkey-")
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir()
-        .map_err(|cause| cant_copy(path, &cause))
 }
 
 /// A new file that only this user can read.

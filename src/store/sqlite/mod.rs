@@ -7,17 +7,18 @@
 
 mod copy;
 mod limits;
+mod private_folder;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
-use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::secret::Token;
 use copy::{new_file, not_sqlite};
 use limits::limit;
+use private_folder::PrivateFolder;
 
 pub use copy::{SqliteCopy, Stamp};
 
@@ -34,7 +35,7 @@ const LONGEST_NAME: u64 = 200;
 pub struct Sqlite {
     // Declared before the folder, so that it is closed before the folder is removed.
     connection: Connection,
-    folder: TempDir,
+    folder: PrivateFolder,
     path: PathBuf,
 }
 
@@ -322,6 +323,8 @@ fn failed(path: &Path, cause: &rusqlite::Error) -> Error {
 mod tests {
     use std::io::Read;
     use std::os::unix::fs::MetadataExt;
+
+    use tempfile::TempDir;
 
     use super::copy::{MAGIC, NAMES_ANOTHER, with_suffix};
     use super::*;

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use jiff::Zoned;
 use serde::Serialize;
 
-use crate::cli::change::{Answer, NewToken, end};
+use crate::cli::change::{Answer, NewToken, end, has_only_copy};
 use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -104,7 +104,6 @@ enum EngineArg {
 /// # Errors
 /// The errors of the operation, and an error when the new token can't be printed.
 pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
-    interruption::command_changes();
     args.operator.beside(&args.backup)?;
     let dry_run = session.dry_run();
     if args.new_operator && args.token_out.is_none() && !dry_run {
@@ -195,7 +194,10 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
     drop(bar);
     let kept = match applied {
         Ok(kept) => kept,
-        Err(error) if error.kind() == ErrorKind::Incomplete => return Err(error),
+        Err(error) if error.kind() == ErrorKind::Incomplete => {
+            deferred.ended(store::CommitOutcome::Unknown, false);
+            return Err(error);
+        }
         Err(error) => {
             let removed = kept_token.map(|file| (file.path().display().to_string(), file.remove()));
             return Err(match removed {
@@ -206,18 +208,19 @@ pub fn run(args: RestoreArgs, session: &Session) -> Result<Outcome> {
             });
         }
     };
-    deferred.committed();
-    let report = render(session, &plan, true, kept, &from, token_out);
-    let committed = Committed {
-        outcome: store::CommitOutcome::Changed,
-        failure: None,
-    };
     let token = args.new_operator.then(|| NewToken {
         id: plan.id(),
         token_out,
         given: false,
         again: "boltkey recover operator",
     });
+    let outcome = store::CommitOutcome::Changed;
+    deferred.ended(outcome, has_only_copy(token.as_ref()));
+    let report = render(session, &plan, true, kept, &from, token_out);
+    let committed = Committed {
+        outcome,
+        failure: None,
+    };
     end(session, report, committed, token.as_ref())
 }
 
