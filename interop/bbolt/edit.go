@@ -13,7 +13,7 @@ import (
 
 // edit is one change of a file: a JSON object on standard input.
 //
-//	put     sets KEY in BUCKET to VALUE
+//	put     sets KEY in BUCKET to VALUE, or to BYTES (in base64), which need not be text
 //	replace changes FROM to TO in the first value of BUCKET that contains it
 //	rekey   gives the first pair of BUCKET whose key contains FROM the key TO
 //	copies  puts COUNT pairs into BUCKET: KEY and VALUE are formats that get the number
@@ -21,6 +21,7 @@ import (
 //	drop    deletes BUCKET
 type edit struct {
 	Do, Bucket, Key, Value, From, To string
+	Bytes                            []byte
 	Count                            int
 }
 
@@ -69,6 +70,9 @@ func (e edit) apply(tx *bolt.Tx) error {
 	}
 	switch e.Do {
 	case "put":
+		if e.Bytes != nil {
+			return b.Put([]byte(e.Key), e.Bytes)
+		}
 		return b.Put([]byte(e.Key), []byte(e.Value))
 	case "copies":
 		for i := range e.Count {

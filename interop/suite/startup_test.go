@@ -20,6 +20,7 @@ import (
 // edit is a change for `bbolt136 edit`.
 type edit struct {
 	Do, Bucket, Key, Value, From, To string
+	Bytes                            []byte
 	Count                            int
 }
 

@@ -384,10 +384,10 @@ codes! {
     // points
     TsmUndecodable, Error, "metadata.tsm-undecodable", false, Cured,
         "influxd can't decode the time-series metadata and does not start.",
-        "boltkey repair writes it again, if the engine folder has no shards. Otherwise restore a backup: boltkey backup restore.";
+        "boltkey repair writes it again, with the shards that are in the engine folder. If that folder is not beside the database, name it: boltkey repair --engine-path PATH.";
     TsmAbsent, Error, "metadata.tsm-absent", false, Cured,
         "An InfluxDB bucket has no time-series metadata. influxd ends with \"Missing metadata for bucket.\".",
-        "boltkey repair adds it, if the engine folder has no shards of the bucket. Otherwise restore a backup: boltkey backup restore.";
+        "boltkey repair adds it, with the shards that are in the engine folder. If that folder is not beside the database, name it: boltkey repair --engine-path PATH.";
     TsmDangling, Warning, "metadata.tsm-dangling", true, Choice,
         "There is time-series metadata of a bucket that does not exist. Its points can't be queried.",
         "Nothing has to be done.";

@@ -6,7 +6,7 @@
 //!
 //! Source: `CreateShardGroup` of `v1/services/meta/data.go` in influxdata/influxdb.
 
-use crate::metadata::tsm::{Shard, ShardGroup};
+use crate::metadata::tsm::{Highest, Shard, ShardGroup};
 
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -65,6 +65,20 @@ pub struct Groups {
     pub ranges: Vec<Range>,
     /// Shards with points of the same time as points of an earlier shard. Their groups overlap.
     pub overlapping: Vec<u64>,
+}
+
+impl Groups {
+    /// The groups as metadata contain them. They get the numbers after the highest one.
+    #[must_use]
+    pub fn numbered(&self, highest: &mut Highest) -> Vec<ShardGroup> {
+        let ranges = self.ranges.iter();
+        ranges
+            .map(|range| {
+                highest.group = highest.group.saturating_add(1);
+                range.group(highest.group)
+            })
+            .collect()
+    }
 }
 
 /// Computes the groups of the shards of one bucket.

@@ -5,6 +5,8 @@ use jiff::Zoned;
 /// A point in time. Taken once per command, so that all its records have the same time.
 #[derive(Debug, Clone)]
 pub struct Timestamp {
+    /// The time itself.
+    pub time: jiff::Timestamp,
     /// Milliseconds since 1970.
     pub unix_millis: i64,
     /// RFC 3339 in the local zone with up to nine digits of a second, as influxd writes the times
@@ -19,6 +21,7 @@ impl From<&Zoned> for Timestamp {
         let zone = if time.offset().is_zero() { "Z" } else { "%:z" };
         let format = format!("%Y-%m-%dT%H:%M:%S%.f{zone}");
         Self {
+            time: time.timestamp(),
             unix_millis: time.timestamp().as_millisecond(),
             rfc3339: time.strftime(&format).to_string(),
             utc: time.timestamp().to_string(),

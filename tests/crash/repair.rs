@@ -9,7 +9,7 @@ use crate::support::device::{Effort, Fault, Recorder};
 use crate::support::store_image::{open, writable};
 use boltkey::finding::{Finding, Repair, Severity};
 use boltkey::ops::commit::SideFiles;
-use boltkey::ops::repair::{self, Options, Plan};
+use boltkey::ops::repair::{self, EngineShards, Options, Plan};
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::store::{CommitOutcome, Engine, Model, WritableStore};
 
@@ -36,7 +36,8 @@ fn plan(store: &WritableStore) -> boltkey::Result<Plan> {
     };
     let time: jiff::Zoned = "2026-11-01T10:00:00Z[UTC]".parse().unwrap();
     let now = Timestamp::from(&time);
-    repair::plan(store, store, store.description(), &options, &now)
+    let engine = EngineShards::default();
+    repair::plan(store, store, store.description(), &engine, &options, &now)
 }
 
 #[test]

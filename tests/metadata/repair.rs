@@ -9,7 +9,7 @@ use boltkey::finding::{Code, Repair};
 use boltkey::metadata::check::check;
 use boltkey::metadata::{Id, names};
 use boltkey::ops::commit::SideFiles;
-use boltkey::ops::repair::{Options, Plan, plan};
+use boltkey::ops::repair::{EngineShards, Needed, Options, Plan, plan};
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::store::{CommitOutcome, Engine, Model, OpenOptions, Snapshot, Store, WritableStore};
 
@@ -174,7 +174,12 @@ fn opened(engine: Engine, model: &Model) -> WritableStore {
     WritableStore::on(Box::new(device), Path::new("/nowhere/influxd.bolt")).unwrap()
 }
 
+/// A plan beside an engine folder without shards.
 fn planned(store: &WritableStore, only: &[Code]) -> boltkey::Result<Plan> {
+    let engine = tempfile::tempdir().unwrap();
+    let at = &store.description().path;
+    let needed = Needed::of(store)?;
+    let shards = EngineShards::list(&needed, at, Some(engine.path()))?;
     let options = Options {
         only: only.iter().copied().collect(),
         ..Options::default()
@@ -183,6 +188,7 @@ fn planned(store: &WritableStore, only: &[Code]) -> boltkey::Result<Plan> {
         store,
         store.inspect(),
         store.description(),
+        &shards,
         &options,
         &now(),
     )
@@ -299,7 +305,12 @@ fn with(change: impl FnOnce(&mut Model)) -> Model {
 
 /// The codes and places that are left, beyond those of the sound store.
 fn left(plan: &Plan) -> Vec<(&str, &str)> {
-    let known = ["metadata.token-user-gone", "metadata.token-org-gone"];
+    let known = [
+        "metadata.token-user-gone",
+        "metadata.token-org-gone",
+        // The shards of the store are not beside it.
+        "metadata.engine-empty",
+    ];
     plan.left
         .iter()
         .map(|left| (left.code.name(), left.place.as_str()))

@@ -240,6 +240,7 @@ impl Operation {
                 store,
                 store,
                 store.description(),
+                &repair::EngineShards::default(),
                 &repair::Options::default(),
                 &now,
             )?),

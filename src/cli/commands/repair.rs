@@ -11,14 +11,16 @@ use zeroize::Zeroizing;
 use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Next, View};
 use crate::cli::exit::Outcome;
-use crate::cli::session::Session;
+use crate::cli::session::{Database, Session};
+use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::report::{Human, printable, unchanged};
+use crate::cli::terminal::unread_files::UnreadFiles;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
 use crate::finding::{Code, Repair as Done, counted};
 use crate::metadata::Fingerprint;
 use crate::ops::commit::SideFiles;
-use crate::ops::repair::{Cure, Deletion, Gain, Left, Options, Plan, plan};
+use crate::ops::repair::{Cure, Deletion, EngineShards, Gain, Left, Needed, Options, Plan, plan};
 use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Options of `repair`.
@@ -61,11 +63,13 @@ fn curable(name: &str) -> std::result::Result<Code, String> {
 /// # Errors
 /// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: RepairArgs, session: &Session) -> Result<Outcome> {
-    change::run(RepairStore { args }, session)
+    let engine = EngineShards::default();
+    change::run(RepairStore { args, engine }, session)
 }
 
 struct RepairStore {
     args: RepairArgs,
+    engine: EngineShards,
 }
 
 /// What is done, and the values that it replaces.
@@ -84,6 +88,19 @@ impl ChangeCommand for RepairStore {
         Some("repairing")
     }
 
+    /// Reads the engine folder. That may take long, so it is done without a lock.
+    fn choose(&mut self, session: &Session, database: &Database) -> Result<Option<Confirmed>> {
+        let store = session.open_metadata_at(database)?;
+        let needed = Needed::of(store.snapshot())?;
+        drop(store);
+        let named = self.args.engine_path.as_deref();
+        self.engine = EngineShards::list(&needed, database.path(), named)?;
+        let number = self.engine.number(&needed);
+        let bar = Bar::items(session.ui(), "reading shards", number);
+        self.engine.read(&needed, &|done| bar.at(done));
+        Ok(None)
+    }
+
     fn verify(&self, _: &View<'_>) -> Result<()> {
         // The plan refuses the damage that can't be repaired.
         Ok(())
@@ -92,13 +109,13 @@ impl ChangeCommand for RepairStore {
     fn plan(&self, store: &View<'_>) -> Result<Plan> {
         let options = Options {
             only: self.args.only.iter().copied().collect(),
-            engine_path: self.args.engine_path.as_deref(),
             sqlite_path: self.args.sqlite_path.as_deref(),
         };
         plan(
             store.snapshot,
             store.inspect,
             store.description,
+            &self.engine,
             &options,
             &store.now,
         )
@@ -151,6 +168,7 @@ impl ChangeCommand for RepairStore {
         session.ui().render(&Report {
             repaired: &plan.repaired,
             left: &plan.left,
+            unread: UnreadFiles::from(self.engine.flaws()),
             changed: ending.changed,
             dry_run: ending.dry_run,
         })
@@ -208,6 +226,9 @@ fn question(repaired: &[Cure], database: &str) -> String {
 struct Report<'p> {
     repaired: &'p [Cure],
     left: &'p [Left],
+    /// Files of the engine folder.
+    #[serde(flatten)]
+    unread: UnreadFiles<'p>,
     /// Null if unknown.
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -234,6 +255,10 @@ impl Human for Report<'_> {
                 write_wrapped(out, "  ", 2, &printable(&left.message))?;
                 write_wrapped(out, "    ", 4, &printable(&left.reason))
             })?;
+        }
+        if !self.unread.unread.is_empty() {
+            self.unread.write(out)?;
+            writeln!(out)?;
         }
         let left = match self.left.len() as u64 {
             0 => String::from("nothing is left"),

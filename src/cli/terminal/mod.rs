@@ -14,6 +14,7 @@ pub mod secret_input;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod token_numbers;
+pub(crate) mod unread_files;
 pub(crate) mod usage;
 pub(crate) mod width;
 pub(crate) mod wrap;

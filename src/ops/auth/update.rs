@@ -136,6 +136,7 @@ mod tests {
         model.put(names::AUTHORIZATIONS, ID.as_bytes(), text.as_bytes());
         let bytes = Record::load(&model, ID.parse().unwrap()).unwrap();
         let now = Timestamp {
+            time: jiff::Timestamp::UNIX_EPOCH,
             unix_millis: 0,
             rfc3339: "2026-02-03T04:05:06Z".into(),
             utc: String::new(),

@@ -151,16 +151,13 @@ fn put(changes: &mut ChangeSet, bucket: &Adopted, org: Id, now: &Timestamp) -> D
 /// A bucket that neither the records nor the time-series metadata know. Its groups get the next
 /// numbers. Its retention is not known, so its points are kept.
 fn new(id: Id, name: String, content: &BucketContent, highest: &mut Highest) -> Adopted {
+    let found = groups(&content.shards, None);
+    let groups = found.numbered(highest);
     let Groups {
         duration,
-        ranges,
         overlapping,
-    } = groups(&content.shards, None);
-    let mut groups = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        highest.group = highest.group.saturating_add(1);
-        groups.push(range.group(highest.group));
-    }
+        ..
+    } = found;
     let shards = groups.iter().flat_map(|group| &group.shards);
     let shards = shards.map(|shard| shard.id).collect();
     Adopted {

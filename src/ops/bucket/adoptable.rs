@@ -9,8 +9,8 @@ use crate::metadata::series_key::SystemBucket;
 use crate::metadata::tsm::Data;
 use crate::metadata::{Catalog, Id};
 use crate::ops::files::engine_folder::{BucketContent, EngineFolder, bucket_id, listed};
+use crate::ops::files::shard_numbers::ShardNumbers;
 use crate::ops::resolve::By;
-use crate::store::engine_folder::ShardFolder;
 
 /// Which buckets are adopted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,15 +62,9 @@ pub(super) struct Adoptable<'a> {
     pub(super) options: &'a Options,
     pub(super) catalog: &'a Catalog,
     engine: &'a EngineFolder,
-    /// The folders of each number.
-    folders: HashMap<u64, Vec<&'a ShardFolder>>,
-    /// The buckets in the metadata that have each number. Those of deleted groups count: influxd
-    /// deletes the folders of such shards by number.
-    owners: HashMap<u64, Vec<&'a str>>,
+    numbers: ShardNumbers<'a>,
     /// The shards of each bucket in the metadata, without those of deleted groups.
     known: HashMap<String, BTreeSet<u64>>,
-    /// The first number that is not in use.
-    free: u64,
 }
 
 /// Whether a folder becomes a bucket.
@@ -92,31 +86,16 @@ impl<'a> Adoptable<'a> {
         catalog: &'a Catalog,
         data: &'a Data,
     ) -> Self {
-        let mut folders: HashMap<u64, Vec<&ShardFolder>> = HashMap::new();
-        for folder in &engine.shards {
-            folders.entry(folder.shard).or_default().push(folder);
-        }
-        let mut owners: HashMap<u64, Vec<&str>> = HashMap::new();
-        for database in &data.databases {
-            let groups = database.retention_policies.iter();
-            let groups = groups.flat_map(|policy| &policy.shard_groups);
-            for shard in groups.flat_map(|group| &group.shards) {
-                owners.entry(shard.id).or_default().push(&database.name);
-            }
-        }
         let mut known: HashMap<String, BTreeSet<u64>> = HashMap::new();
         for placed in data.shards() {
             known.entry(placed.bucket).or_default().insert(placed.shard);
         }
-        let highest = data.highest().shard.max(engine.highest());
         Self {
             options,
             catalog,
             engine,
-            folders,
-            owners,
+            numbers: ShardNumbers::new(engine, data),
             known,
-            free: highest.saturating_add(1),
         }
     }
 
@@ -196,7 +175,7 @@ impl<'a> Adoptable<'a> {
         if shards.is_empty() {
             return Err(self.no_such(id));
         }
-        if let Some(reason) = shards.iter().find_map(|shard| self.conflict(shard)) {
+        if let Some(reason) = self.numbers.conflict_of(shards) {
             return Ok(Decision::Impossible(reason));
         }
         // A bucket that was in the store when the folder was read has no content.
@@ -217,29 +196,6 @@ impl<'a> Adoptable<'a> {
             Some(system) => Decision::System(content, system),
             None => Decision::Adopt(content),
         })
-    }
-
-    /// Why the shard can't belong to its bucket: another one has the same number.
-    fn conflict(&self, shard: &ShardFolder) -> Option<String> {
-        let cure = format!(
-            "rename its folders in data and wal to {}, a number that is free, and run the command \
-             again",
-            self.free
-        );
-        let number = shard.shard;
-        let mut others = self.folders.get(&number).into_iter().flatten();
-        if let Some(other) = others.find(|other| **other != shard) {
-            return Some(format!(
-                "bucket {} has a shard {number} too, and influxd would take one for the other; \
-                 {cure}",
-                other.bucket
-            ));
-        }
-        let mut owners = self.owners.get(&number).into_iter().flatten();
-        let owner = owners.find(|owner| **owner != shard.bucket)?;
-        Some(format!(
-            "in the store, shard {number} belongs to bucket {owner}; {cure}"
-        ))
     }
 
     /// The shards in the folder of a bucket that the metadata lack.

@@ -5,9 +5,10 @@
 //! another's points.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::Id;
 use crate::metadata::series_key::{BucketKind, SystemBucket};
 use crate::metadata::shard_groups::ShardTimes;
@@ -52,6 +53,8 @@ pub struct BucketContent {
     pub shards: Vec<ShardTimes>,
     /// The shards without points that can be read, ascending.
     pub empty: Vec<u64>,
+    /// Those of them that have files which could not be read.
+    pub unread: Vec<u64>,
     /// The system bucket that these were the points of.
     pub system: Option<SystemBucket>,
 }
@@ -90,7 +93,9 @@ fn read_bucket<'f>(
     let mut content = BucketContent::default();
     let mut kind = BucketKind::default();
     for shard in shards {
+        let mut is_flawed = false;
         let times = shard_times(engine, shard, &mut |key| kind.add(key), &mut |flaw| {
+            is_flawed = true;
             flaws.push(flaw);
         })?;
         match times {
@@ -99,7 +104,12 @@ fn read_bucket<'f>(
                 first: times.first,
                 last: times.last,
             }),
-            None => content.empty.push(shard.shard),
+            None => {
+                content.empty.push(shard.shard);
+                if is_flawed {
+                    content.unread.push(shard.shard);
+                }
+            }
         }
         // influxd opens the shards that it finds in the folder data.
         if !shard.has_data && times.is_some() {
@@ -136,7 +146,11 @@ impl EngineFolder {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such folder; the errors of [`shard_folders`].
     pub fn list(path: &Path) -> Result<Self> {
-        if !path.is_dir() {
+        let is_folder = match path.metadata() {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
+            found => found.at("read", path)?.is_dir(),
+        };
+        if !is_folder {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!("there is no engine folder at {}", path.display()),

@@ -7,6 +7,7 @@
 //! | [`copy`], [`checksums`] | copying, SHA-256 sums |
 //! | [`disk`] | the disk calls of export and restore |
 //! | [`engine_folder`] | the shards in the engine folder of influxd, by bucket |
+//! | [`shard_numbers`] | which bucket the number of a shard belongs to |
 //! | [`one_set`] | whether database, SQLite file and engine folder belong together |
 //! | [`read_budget`], [`time_limit`] | limits for files and mounts of others |
 
@@ -18,4 +19,5 @@ pub mod new_file;
 pub mod one_set;
 pub mod read_budget;
 pub mod secret_output;
+pub mod shard_numbers;
 pub mod time_limit;

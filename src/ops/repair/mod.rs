@@ -2,6 +2,7 @@
 //! findings; this one collects what they do into a plan, and proves the result.
 
 mod dbrp;
+mod engine_shards;
 mod gone;
 mod index_entries;
 mod labels;
@@ -24,18 +25,17 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding, Repair};
-use crate::metadata::tsm::Placed;
 use crate::metadata::{Catalog, Fingerprint, Schema, check, fingerprint};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, known_schema};
-use crate::ops::files::engine_folder;
-use crate::ops::files::one_set::OneSet;
+use crate::ops::files::one_set::{OneSet, sqlite_beside};
 use crate::ops::timestamp::Timestamp;
 use crate::store::{
     ChangeSet, CommitOutcome, Committed, Description, Inspect, Mend, Preview, Snapshot, Wipe,
     WritableStore,
 };
 
+pub use engine_shards::{EngineShards, Needed};
 pub use planned_cures::{Cure, Deletion, Gain, Left};
 
 use planned_cures::PlannedCures;
@@ -45,8 +45,6 @@ use planned_cures::PlannedCures;
 pub struct Options<'a> {
     /// The codes to cure; all if empty.
     pub only: BTreeSet<Code>,
-    /// The engine folder of influxd. `None`: `engine` beside the database.
-    pub engine_path: Option<&'a Path>,
     /// The SQLite file of influxd. `None`: `influxd.sqlite` beside the database.
     pub sqlite_path: Option<&'a Path>,
 }
@@ -60,12 +58,6 @@ pub struct Plan {
     /// The old values of everything that changes.
     pub before: Fingerprint,
     changes: ChangeSet,
-}
-
-/// The files around the database that a repair reads.
-struct Surroundings {
-    shards: Vec<Placed>,
-    findings: Vec<Finding>,
 }
 
 /// The cures of one family: the codes that it cures, and the function that plans them.
@@ -90,22 +82,24 @@ const FAMILIES: &[Family] = &[
 /// the round before left; no store needs as many as these.
 const MOST_ROUNDS: usize = 10;
 
-/// Plans the repair of a store.
+/// Plans the repair of a store. The engine folder was read before.
 ///
 /// # Errors
 /// * [`crate::ErrorKind::Corrupt`] when pages of the trees are damaged, or records are lost
 /// * [`crate::ErrorKind::UnknownSchema`] for stores that can't be edited
-/// * otherwise when the file, or the engine folder, can't be read
+/// * [`crate::ErrorKind::Refused`] when the shards in the engine folder have changed since
+/// * otherwise when the file can't be read
 pub fn plan(
     snapshot: &dyn Snapshot,
     inspect: &dyn Inspect,
     description: &Description,
+    engine_shards: &EngineShards,
     options: &Options<'_>,
     now: &Timestamp,
 ) -> Result<Plan> {
     let structure = structure::plan(snapshot, inspect, &options.only)?;
     let schema = known_schema(snapshot)?;
-    let around = look_around(snapshot, &schema, &description.path, options)?;
+    engine_shards.is_unchanged()?;
     let mut changes = ChangeSet::default();
     changes.mend = structure.mend;
     let mut repaired = structure.cures;
@@ -120,9 +114,14 @@ pub fn plan(
                 continue;
             }
             let preview = Preview::new(snapshot, &changes);
-            let mut planned =
-                PlannedCures::new(&preview, &schema, description.engine, &options.only, now);
-            planned.shards = &around.shards;
+            let mut planned = PlannedCures::new(
+                &preview,
+                &schema,
+                description.engine,
+                engine_shards,
+                &options.only,
+                now,
+            );
             repair(&mut planned)?;
             let done = planned.finish();
             repaired.extend(done.cures);
@@ -144,7 +143,13 @@ pub fn plan(
     repaired.extend(along.filter(|cure| wanted(cure.code)));
     let mut others = structure.others;
     others.extend(findings);
-    others.extend(around.findings);
+    others.extend(beside(
+        &Preview::new(snapshot, &changes),
+        &schema,
+        &description.path,
+        engine_shards,
+        options,
+    )?);
     let left = others
         .into_iter()
         .filter(|f| matches!(f.code.repair(), Repair::Cured | Repair::Choice) && wanted(f.code))
@@ -184,26 +189,19 @@ fn gone_too<'f>(
         })
 }
 
-fn look_around(
-    snapshot: &dyn Snapshot,
+/// What is wrong with the files beside the database, once it is repaired.
+fn beside(
+    repaired: &dyn Snapshot,
     schema: &Schema,
     database: &Path,
+    engine_shards: &EngineShards,
     options: &Options<'_>,
-) -> Result<Surroundings> {
-    let beside = |name| database.with_file_name(name);
-    let engine = options
-        .engine_path
-        .map_or_else(|| beside("engine"), Path::to_path_buf);
+) -> Result<Vec<Finding>> {
+    let catalog = Catalog::load(repaired)?;
+    let one_set = OneSet::of(repaired, schema, &catalog)?;
     let sqlite = options.sqlite_path;
-    let sqlite = sqlite.map_or_else(|| beside("influxd.sqlite"), Path::to_path_buf);
-    let shards = engine_folder::shards(&engine)
-        .map_err(|error| error.with_hint("name the engine folder with --engine-path"))?;
-    let catalog = Catalog::load(snapshot)?;
-    let one_set = OneSet::of(snapshot, schema, &catalog)?;
-    Ok(Surroundings {
-        shards,
-        findings: one_set.look_at(&sqlite, &engine),
-    })
+    let sqlite = sqlite.map_or_else(|| sqlite_beside(database), Path::to_path_buf);
+    Ok(one_set.look_at(&sqlite, engine_shards.path()))
 }
 
 /// The fingerprint of the values that change, as they are now.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::finding::{Code, Finding};
 use crate::metadata::Schema;
 use crate::metadata::authenticate::key_digest;
-use crate::metadata::tsm::Placed;
+use crate::ops::repair::engine_shards::EngineShards;
 use crate::ops::repair::left;
 use crate::ops::timestamp::Timestamp;
 use crate::store::{ChangeSet, Engine, Snapshot};
@@ -150,7 +150,7 @@ pub(super) struct PlannedCures<'a> {
     /// The current time.
     pub(super) now: &'a Timestamp,
     /// The shards in the engine folder.
-    pub(super) shards: &'a [Placed],
+    pub(super) engine_shards: &'a EngineShards,
     /// The changes of this family.
     pub(super) changes: ChangeSet,
     only: &'a BTreeSet<Code>,
@@ -170,6 +170,7 @@ impl<'a> PlannedCures<'a> {
         snapshot: &'a dyn Snapshot,
         schema: &'a Schema,
         engine: Engine,
+        engine_shards: &'a EngineShards,
         only: &'a BTreeSet<Code>,
         now: &'a Timestamp,
     ) -> Self {
@@ -178,7 +179,7 @@ impl<'a> PlannedCures<'a> {
             schema,
             engine,
             now,
-            shards: &[],
+            engine_shards,
             changes: ChangeSet::default(),
             only,
             cures: Vec::new(),

@@ -18,7 +18,7 @@ pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
     let gone = Gone::load(planned.snapshot)?;
     let catalog: &Catalog = &gone.catalog;
     let with_tasks = tasks::organizations(planned.snapshot)?;
-    let editable = time_series::is_editable(planned)?;
+    let not_editable = time_series::not_editable(planned)?;
     let mut databases = Vec::new();
     for org in catalog.orgs.values() {
         let at = place(names::ORGANIZATIONS, org.id);
@@ -46,9 +46,8 @@ pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
                 }
                 continue;
             }
-            if !editable {
-                let reason = "the time-series metadata can't be edited, and influxd would not start \
-                              with a new bucket";
+            if let Some(why) = &not_editable {
+                let reason = format!("influxd would not start with a new bucket: {why}");
                 planned.leave(code, &*at, reason);
                 continue;
             }
@@ -75,7 +74,7 @@ pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
         }
     }
     if !databases.is_empty() {
-        time_series::add(planned, &databases)?;
+        time_series::add_empty(planned, &databases)?;
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! Time-series metadata of buckets that have none. Without shards only: a bucket whose shards are
-//! in the engine folder is left.
+//! Time-series metadata of buckets that have none, with the shards that are in the engine folder.
 
 use std::collections::BTreeSet;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Code, counted};
-use crate::metadata::tsm::{Database, Highest};
-use crate::metadata::{Bucket, Catalog, Id, names, tsm, tsm_edit};
+use crate::metadata::tsm::{Data, Database, Highest};
+use crate::metadata::{Catalog, names, tsm, tsm_edit};
+use crate::ops::repair::engine_shards::WithShards;
 use crate::ops::repair::name_indexes::Doubtful;
 use crate::ops::repair::planned_cures::{Cure, Deletion, PlannedCures, place, text};
 use crate::ops::token_plan::new_id;
@@ -18,11 +18,8 @@ pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
     let old = value(planned)?;
     match old.as_deref().map(tsm::decode) {
         Some(Err(_)) => replace(planned, &catalog),
-        Some(Ok(data)) => {
-            let there = data.databases.iter().map(|database| &*database.name);
-            add_missing(planned, &catalog, &there.collect())
-        }
-        None => add_missing(planned, &catalog, &BTreeSet::new()),
+        Some(Ok(data)) => add_missing(planned, &catalog, &data),
+        None => add_missing(planned, &catalog, &Data::default()),
     }
 }
 
@@ -38,12 +35,11 @@ fn value(planned: &PlannedCures<'_>) -> Result<Option<Vec<u8>>> {
 }
 
 /// Adds databases for the buckets that have none.
-fn add_missing(
-    planned: &mut PlannedCures<'_>,
-    catalog: &Catalog,
-    there: &BTreeSet<&str>,
-) -> Result<()> {
+fn add_missing(planned: &mut PlannedCures<'_>, catalog: &Catalog, data: &Data) -> Result<()> {
+    let there = data.databases.iter().map(|database| &*database.name);
+    let there: BTreeSet<&str> = there.collect();
     let doubtful = Doubtful::of(planned.snapshot, names::BUCKETS, &catalog.buckets)?;
+    let mut highest = data.highest().and(planned.engine_shards.highest());
     let mut databases = Vec::new();
     let mut cures = Vec::new();
     for bucket in catalog.buckets.values() {
@@ -56,31 +52,34 @@ fn add_missing(
             planned.leave(Code::TsmAbsent, at, reason);
             continue;
         }
-        let shards = shards_of(planned, bucket.id);
-        if shards > 0 {
-            let reason = format!(
-                "the engine folder has {} of it, whose times are not known. Restore a backup: \
-                 boltkey backup restore",
-                counted(shards, "shard")
-            );
-            planned.leave(Code::TsmAbsent, at, reason);
-            continue;
-        }
+        let found = planned
+            .engine_shards
+            .database(bucket, data, &mut highest, planned.now.time);
+        let with = match found {
+            Ok(with) => with,
+            Err(reason) => {
+                planned.leave(Code::TsmAbsent, at, reason);
+                continue;
+            }
+        };
         if !planned.wants(Code::TsmAbsent) {
             continue;
         }
-        let cure = Cure::new(
-            Code::TsmAbsent,
-            at,
-            format!("adds time-series metadata for bucket {:?}", bucket.name),
-            "no time-series metadata: influxd does not start",
-            "time-series metadata without shards",
-        );
-        databases.push(database(bucket));
-        cures.push(cure);
+        let WithShards {
+            database,
+            shards,
+            after,
+        } = with;
+        let mut action = format!("adds time-series metadata for bucket {:?}", bucket.name);
+        if !shards.is_empty() {
+            action.push_str(&format!(", with {shards} of the engine folder"));
+        }
+        let before = "no time-series metadata: influxd does not start";
+        cures.push(Cure::new(Code::TsmAbsent, at, action, before, after));
+        databases.push(database);
     }
     if !cures.is_empty() {
-        add(planned, &databases)?;
+        add(planned, &databases, highest)?;
     }
     for cure in cures {
         planned.cure(cure, |_| {});
@@ -88,28 +87,20 @@ fn add_missing(
     Ok(())
 }
 
-/// How many shards of a bucket are in the engine folder.
-fn shards_of(planned: &PlannedCures<'_>, bucket: Id) -> u64 {
-    let name = bucket.to_string();
-    planned.shards.iter().filter(|s| s.bucket == name).count() as u64
-}
-
-/// The database of an existing bucket, without shards.
-fn database(bucket: &Bucket) -> Database {
-    let duration = match bucket.shard_group_duration {
-        0 => tsm_edit::shard_group_duration(bucket.retention_period),
-        known => known,
-    };
-    tsm_edit::database(bucket.id, bucket.retention_period, duration)
+/// Adds databases without shards to the value.
+///
+/// # Errors
+/// As [`add`].
+pub(super) fn add_empty(planned: &mut PlannedCures<'_>, databases: &[Database]) -> Result<()> {
+    add(planned, databases, planned.engine_shards.highest())
 }
 
 /// Adds databases to the value, and makes sure that no shard in the engine folder gets a number
-/// again.
+/// again. `highest` are the numbers of these shards, and of the groups in `databases`.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when the value can't be edited.
-pub(super) fn add(planned: &mut PlannedCures<'_>, databases: &[Database]) -> Result<()> {
-    let highest = highest(planned);
+fn add(planned: &mut PlannedCures<'_>, databases: &[Database], highest: Highest) -> Result<()> {
     let new = match value(planned)? {
         Some(old) => tsm_edit::with_databases(&old, databases)
             .and_then(|value| tsm_edit::raised(&value, highest)),
@@ -131,43 +122,60 @@ pub(super) fn add(planned: &mut PlannedCures<'_>, databases: &[Database]) -> Res
     Ok(())
 }
 
-/// Whether databases can be added to the value.
-pub(super) fn is_editable(planned: &PlannedCures<'_>) -> Result<bool> {
-    Ok(value(planned)?.is_none_or(|value| tsm_edit::with_databases(&value, &[]).is_some()))
+/// Why no database can be added to the value; `None` if it can. A new value would give out the
+/// numbers of shards again that are not known.
+pub(super) fn not_editable(planned: &PlannedCures<'_>) -> Result<Option<String>> {
+    Ok(match (value(planned)?, planned.engine_shards.unknown()) {
+        (Some(value), _) => tsm_edit::with_databases(&value, &[])
+            .is_none()
+            .then(|| String::from("the time-series metadata can't be edited")),
+        (None, Some(why)) => Some(format!(
+            "the store has no time-series metadata, and it is not known which shards there are: {why}"
+        )),
+        (None, None) => None,
+    })
 }
 
-/// The highest number of a shard in the engine folder, for groups too: each group has a shard.
-fn highest(planned: &PlannedCures<'_>) -> Highest {
-    let number = planned.shards.iter().map(|shard| shard.shard).max();
-    let number = number.unwrap_or_default();
-    Highest {
-        group: number,
-        shard: number,
-    }
-}
-
-/// Replaces a value that can't be decoded, if no shard needs it.
+/// Replaces a value that can't be decoded, if the shards of all buckets are known.
 fn replace(planned: &mut PlannedCures<'_>, catalog: &Catalog) -> Result<()> {
-    let shards = planned.shards.len() as u64;
-    if shards > 0 {
-        let reason = format!(
-            "the engine folder has {}, whose times only the damaged value has. Restore a backup: \
-             boltkey backup restore",
-            counted(shards, "shard")
+    let mut highest = planned.engine_shards.highest();
+    let mut databases = Vec::with_capacity(catalog.buckets.len());
+    let mut shards = 0;
+    for bucket in catalog.buckets.values() {
+        let found = planned.engine_shards.database(
+            bucket,
+            &Data::default(),
+            &mut highest,
+            planned.now.time,
         );
-        planned.leave(Code::TsmUndecodable, place_of_all(), reason);
-        return Ok(());
+        match found {
+            Ok(with) => {
+                let policies = with.database.retention_policies.iter();
+                shards += policies
+                    .map(|policy| policy.shard_groups.len() as u64)
+                    .sum::<u64>();
+                databases.push(with.database);
+            }
+            Err(reason) => {
+                let reason = format!("bucket {:?} ({}): {reason}", bucket.name, bucket.id);
+                planned.leave(Code::TsmUndecodable, place_of_all(), reason);
+                return Ok(());
+            }
+        }
     }
-    let databases: Vec<Database> = catalog.buckets.values().map(database).collect();
     let cluster = new_id::random_number()?;
-    let new = tsm_edit::new_value(cluster, databases, Highest::default());
+    let new = tsm_edit::new_value(cluster, databases, highest);
+    let with = match shards {
+        0 => String::from("without shards"),
+        n => format!("with {} of the engine folder", counted(n, "shard")),
+    };
     let cure = Cure::new(
         Code::TsmUndecodable,
         place_of_all(),
         "writes time-series metadata for all buckets",
         "a value that influxd can't decode",
         format!(
-            "time-series metadata of {} without shards",
+            "time-series metadata of {} {with}",
             counted(catalog.buckets.len() as u64, "bucket")
         ),
     );

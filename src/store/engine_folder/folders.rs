@@ -1,8 +1,11 @@
 //! Which shards an engine folder contains.
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 
@@ -116,12 +119,33 @@ fn folders(path: &Path, left: &mut u64) -> Result<Vec<String>> {
     for entry in entries {
         let entry = entry.at("read", path)?;
         *left = left.checked_sub(1).ok_or_else(|| too_many(path))?;
-        // Links are followed: points may be on another disk.
-        if let (true, Ok(name)) = (entry.path().is_dir(), entry.file_name().into_string()) {
+        if let Ok(name) = entry.file_name().into_string()
+            && is_folder(&entry)?
+        {
             names.push(name);
         }
     }
     Ok(names)
+}
+
+/// Whether this is a folder, or a link to one: points may be on another disk.
+fn is_folder(entry: &DirEntry) -> Result<bool> {
+    let path = entry.path();
+    let kind = entry.file_type().at("read", &path)?;
+    if !kind.is_symlink() {
+        return Ok(kind.is_dir());
+    }
+    match fs::metadata(&path) {
+        Ok(target) => Ok(target.is_dir()),
+        Err(cause) if leads_nowhere(&cause) => Ok(false),
+        Err(cause) => Err(cause).at("read", &path),
+    }
+}
+
+/// Whether a link leads to nothing, or to itself.
+fn leads_nowhere(cause: &io::Error) -> bool {
+    let known = [Errno::NOENT, Errno::LOOP, Errno::NOTDIR];
+    Errno::from_io_error(cause).is_some_and(|errno| known.contains(&errno))
 }
 
 fn too_many(path: &Path) -> Error {
@@ -163,6 +187,16 @@ mod tests {
         fs::write(engine.join("data/b2/autogen/5"), "a file").unwrap();
         // A folder that contains itself is read once on each level.
         std::os::unix::fs::symlink("..", engine.join("data/b1/loop")).unwrap();
+        // Points may be on another disk. A link that leads nowhere is no folder.
+        fs::create_dir_all(engine.join("disk/3")).unwrap();
+        for (target, link) in [
+            ("../../disk", "data/b2/moved"),
+            ("itself", "data/b2/itself"),
+            ("nowhere", "data/nowhere"),
+            ("autogen/5/below", "data/b2/below"),
+        ] {
+            std::os::unix::fs::symlink(target, engine.join(link)).unwrap();
+        }
         let found = shard_folders(engine).unwrap();
         let found: Vec<_> = found
             .iter()
@@ -176,6 +210,7 @@ mod tests {
             [
                 ("b1", 7, "autogen", (true, false)),
                 ("b2", 2, "other", (true, false)),
+                ("b2", 3, "moved", (true, false)),
                 ("b2", 12, "autogen", (true, true)),
                 ("b2", 13, "autogen", (false, true)),
             ]

@@ -14,6 +14,7 @@ use boltkey::store::{Device, Model, OpenOptions, Progress, Snapshot, Store};
 use crate::fixtures::{fixture, operator_token};
 use crate::scene::{Scene, arguments, text};
 use crate::support::device::Recorder;
+use crate::support::engine_folder::{HOUR, WEDNESDAY, shard};
 use crate::support::record_changes::SOUND;
 use crate::support::sandbox::Ran;
 
@@ -51,6 +52,17 @@ impl Ground {
     #[track_caller]
     pub fn records(&self, name: &str, model: &Model) -> PathBuf {
         self.store(name, &bolt_of(model))
+    }
+
+    /// A store whose buckets have no time-series metadata, and an engine folder with a shard of one of
+    /// them in another place.
+    #[track_caller]
+    pub fn without_time_series(&self, model: &Model) -> (PathBuf, PathBuf) {
+        let database = self.records("without.bolt", model);
+        let engine = self.path("elsewhere");
+        let (bucket, _) = pairs(model, names::BUCKETS).remove(0);
+        shard(&engine, &bucket, 7, (WEDNESDAY, WEDNESDAY + HOUR));
+        (database, engine)
     }
 
     /// Whether `check` finds it. Where a store is none of InfluxDB's, only its structure counts.

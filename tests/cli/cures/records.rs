@@ -127,7 +127,18 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
     if !codes().any(|known| known == code) {
         return false;
     }
-    if code.repair() == Repair::Cured {
+    if let Code::TsmAbsent | Code::TsmUndecodable = code {
+        let (database, engine) = ground.without_time_series(&usual(code));
+        let extra = [
+            "--yes",
+            "--only",
+            code.name(),
+            "--engine-path",
+            text(&engine),
+        ];
+        ground.cure("repair", &database, &extra);
+        ground.is_gone(&database);
+    } else if code.repair() == Repair::Cured {
         // What changes is tested in tests/metadata/repair.rs.
         let database = ground.records("to-repair.bolt", &usual(code));
         ground.repaired(&database);

@@ -15,6 +15,7 @@ use crate::cli::session::{Database, Session};
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::table::Table;
+use crate::cli::terminal::unread_files::UnreadFiles;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -24,7 +25,6 @@ use crate::ops::bucket::adoptable::{Options, Skipped, Which};
 use crate::ops::commit::SideFiles;
 use crate::ops::files::engine_folder::{EngineFolder, listed};
 use crate::ops::resolve::By;
-use crate::store::engine_folder::Flaw;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Most buckets that the question lists.
@@ -177,8 +177,7 @@ impl ChangeCommand for AdoptBuckets {
             org: plan.org.as_ref().map(|(_, name)| name.as_str()),
             adopted: &plan.adopted,
             skipped: &plan.skipped,
-            unread: self.engine.flaws.listed.iter().map(Unread::from).collect(),
-            more_unread: self.engine.flaws.more,
+            unread: UnreadFiles::from(&self.engine.flaws),
             engine: &self.engine.path,
         })
     }
@@ -249,33 +248,10 @@ struct Report<'a> {
     org: Option<&'a str>,
     adopted: &'a [Adopted],
     skipped: &'a [Skipped],
-    /// Files that were not read completely.
-    unread: Vec<Unread<'a>>,
-    /// The number of such files that are not listed.
-    #[serde(skip_serializing_if = "is_zero")]
-    more_unread: u64,
+    #[serde(flatten)]
+    unread: UnreadFiles<'a>,
     #[serde(skip)]
     engine: &'a Path,
-}
-
-#[derive(Serialize)]
-struct Unread<'a> {
-    path: String,
-    reason: &'a str,
-}
-
-impl<'a> From<&'a Flaw> for Unread<'a> {
-    fn from(flaw: &'a Flaw) -> Self {
-        Self {
-            path: flaw.path.display().to_string(),
-            reason: &flaw.reason,
-        }
-    }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // for serde
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Human for Report<'_> {
@@ -308,7 +284,7 @@ impl Human for Report<'_> {
             let text = format!("{}: {reason}", printable(&skipped.id));
             write_wrapped(out, "  ", 4, &text)?;
         }
-        self.write_unread(out)
+        self.unread.write(out)
     }
 }
 
@@ -359,21 +335,6 @@ impl Report<'_> {
             let text = "the old retention is not known, so influxd keeps all points; influx \
                         bucket update --id ID --retention DURATION sets it";
             write_wrapped(out, "", 0, text)?;
-        }
-        Ok(())
-    }
-
-    fn write_unread(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.unread.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "\nFiles that were not read completely:")?;
-        for Unread { path, reason } in &self.unread {
-            let text = format!("{}: {}", printable(path), printable(reason));
-            write_wrapped(out, "  ", 4, &text)?;
-        }
-        if self.more_unread > 0 {
-            writeln!(out, "  and {} more", self.more_unread)?;
         }
         Ok(())
     }
