@@ -126,6 +126,9 @@ pub enum Command {
     /// Manage buckets: list, adopt from an engine folder
     #[command(subcommand)]
     Bucket(commands::bucket::Command),
+    /// Manage the access of 1.x clients: 1.x users, mappings of databases to buckets
+    #[command(subcommand)]
+    V1(commands::v1::Command),
     /// Create a new store with an initial user, organization, bucket and operator token
     Setup(Box<commands::setup::SetupArgs>),
     /// Apply a declarative list of organizations, users and tokens (idempotent)
@@ -196,6 +199,7 @@ pub fn dispatch(
         Command::User(command) => commands::user::run(command, session),
         Command::Org(command) => commands::org::run(command, session),
         Command::Bucket(command) => commands::bucket::run(command, session),
+        Command::V1(command) => commands::v1::run(command, session),
         Command::Setup(args) => commands::setup::run(*args, session),
         Command::Apply(args) => commands::apply::run(&args, session),
         Command::Capture(args) => commands::capture::run(args, session),

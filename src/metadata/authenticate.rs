@@ -75,11 +75,6 @@ impl TokenIndex {
         Ok(Self { name, entries })
     }
 
-    /// Whether its keys are 1.x user names, not tokens.
-    fn is_of_user_names(&self) -> bool {
-        self.name.as_bytes() == names::LEGACY_AUTHORIZATION_INDEX
-    }
-
     /// The authorization in the entry for `key`: `None` without an entry, `Some(None)` when its
     /// value is not an ID.
     #[must_use]
@@ -186,6 +181,15 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The verdict if all of these conditions must be met.
+    pub(crate) fn of(conditions: &[Met], reasons: Vec<String>) -> Self {
+        Self {
+            authenticates: conditions.iter().all(|met| *met == Met::Yes),
+            unknown: conditions.contains(&Met::Unknown) && !conditions.contains(&Met::No),
+            reasons,
+        }
+    }
+
     /// Whether some request would be accepted; none if unknown.
     #[must_use]
     pub fn known(&self) -> Option<bool> {
@@ -195,8 +199,10 @@ impl Verdict {
 
 /// A condition for a request to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Met {
+pub(crate) enum Met {
+    /// It is met.
     Yes,
+    /// It is not met.
     No,
     /// Damage may hide what is missing.
     Unknown,
@@ -217,21 +223,14 @@ pub fn judge<P>(
 ) -> Verdict {
     let mut reasons = Vec::new();
     let found = has_index_entry(authorization, catalog, indexes, &mut reasons);
-    // A 1.x user name is not sent as a token.
-    let sendable = authorization.token.is_empty()
-        || indexes.raw.is_of_user_names()
-        || can_be_sent(&authorization.token, &mut reasons);
+    let sendable =
+        authorization.token.is_empty() || can_be_sent(&authorization.token, &mut reasons);
     let accepted = is_accepted(authorization, catalog, &mut reasons);
-    let conditions = [found, sendable.into(), accepted];
-    Verdict {
-        authenticates: conditions.iter().all(|met| *met == Met::Yes),
-        unknown: conditions.contains(&Met::Unknown) && !conditions.contains(&Met::No),
-        reasons,
-    }
+    Verdict::of(&[found, sendable.into(), accepted], reasons)
 }
 
 /// Whether the server would find the record by its token.
-fn has_index_entry<P>(
+pub(crate) fn has_index_entry<P>(
     authorization: &Authorization<'_, P>,
     catalog: &Catalog,
     indexes: &TokenIndexes,

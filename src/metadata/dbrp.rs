@@ -7,8 +7,9 @@ use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::metadata::go_json::{self, Field, Kind};
+use crate::metadata::json::string;
 use crate::metadata::{Id, names};
-use crate::store::Snapshot;
+use crate::store::{ChangeSet, Snapshot};
 
 const FIELDS: &[Field] = &[
     ("id", Kind::Id),
@@ -53,7 +54,7 @@ impl Dbrp {
     /// The key of its database in [`names::DBRP_DEFAULT`]. None without an organization.
     #[must_use]
     pub fn database_key(&self) -> Option<Vec<u8>> {
-        Some(format!("{}{}", self.org?, self.database).into_bytes())
+        Some(database_key(self.org?, &self.database))
     }
 
     /// The entries that the mapping with this ID needs in the two indexes of mappings: bucket and
@@ -86,4 +87,162 @@ pub fn defaults(snapshot: &dyn Snapshot) -> Result<BTreeSet<Id>> {
         ControlFlow::Continue(())
     })?;
     Ok(defaults)
+}
+
+/// The retention policy that requests without one, and buckets without one in their name, have.
+pub const AUTOGEN: &str = "autogen";
+
+/// Whether influxd accepts a name for a database or a retention policy: printable characters but
+/// slashes.
+#[must_use]
+pub fn is_valid_name(name: &str) -> bool {
+    // Debug output escapes exactly what Go calls not printable, and quotes and backslashes. It
+    // treats the first character in another way.
+    let plain = format!("a{}", name.replace(['"', '\''], ""));
+    let is_printable = plain.escape_debug().eq(plain.chars());
+    is_printable && !matches!(name, "" | "." | "..") && !name.contains(['/', '\\'])
+}
+
+/// The database and the retention policy that the name of a bucket means without a mapping.
+#[must_use]
+pub fn of_bucket_name(name: &str) -> (&str, &str) {
+    name.split_once('/').unwrap_or((name, AUTOGEN))
+}
+
+/// A new mapping.
+pub struct NewDbrp<'a> {
+    /// Its ID, which must be free.
+    pub id: Id,
+    /// The 1.x database.
+    pub database: &'a str,
+    /// The retention policy of the database.
+    pub retention_policy: &'a str,
+    /// The organization.
+    pub org: Id,
+    /// The bucket.
+    pub bucket: Id,
+    /// Whether it becomes the default mapping of its database.
+    pub default: bool,
+}
+
+impl NewDbrp<'_> {
+    /// Adds the record and its entries, as influxd writes them.
+    pub fn put(&self, changes: &mut ChangeSet) {
+        let Self {
+            id, org, bucket, ..
+        } = self;
+        let record = format!(
+            r#"{{"id":"{id}","database":{},"retention_policy":{},"default":{},"virtual":false,"orgID":"{org}","bucketID":"{bucket}"}}"#,
+            string(self.database),
+            string(self.retention_policy),
+            self.default,
+        );
+        let key = id.to_string();
+        changes.put(names::DBRP, key.as_bytes(), record.as_bytes());
+        let mapping = Dbrp {
+            database: self.database.to_owned(),
+            retention_policy: self.retention_policy.to_owned(),
+            org: Some(*org),
+            bucket: Some(*bucket),
+        };
+        for (index, entry) in mapping.entries(*id).into_iter().flatten() {
+            changes.put(index, &entry, key.as_bytes());
+        }
+        if self.default {
+            let database = database_key(*org, self.database);
+            changes.put(names::DBRP_DEFAULT, &database, key.as_bytes());
+        }
+    }
+}
+
+/// The key of a database in [`names::DBRP_DEFAULT`].
+#[must_use]
+pub fn database_key(org: Id, database: &str) -> Vec<u8> {
+    format!("{org}{database}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Model, Preview, Snapshot};
+
+    /// What influxd 2.7.12 and 2.9.1 accept.
+    #[test]
+    fn names_of_databases() {
+        for (name, valid) in [
+            ("telegraf", true),
+            ("my db", true),
+            ("Zähler 日本", true),
+            ("a\u{301}", true),
+            ("\u{301}", true),
+            ("q\"x'", true),
+            ("", false),
+            (".", false),
+            ("..", false),
+            ("...", true),
+            ("a/b", false),
+            ("a\\b", false),
+            ("a\tb", false),
+            ("a\u{a0}b", false),
+            ("a\u{200b}", false),
+            ("a\u{202e}", false),
+            ("\u{e000}", false),
+        ] {
+            assert_eq!(is_valid_name(name), valid, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_name_of_a_bucket_means() {
+        for (name, expected) in [
+            ("metrics", ("metrics", "autogen")),
+            ("a/b", ("a", "b")),
+            ("a/b/c", ("a", "b/c")),
+            ("/", ("", "")),
+        ] {
+            assert_eq!(of_bucket_name(name), expected);
+        }
+    }
+
+    #[test]
+    fn records_as_a_real_server_wrote_them() {
+        let mut changes = ChangeSet::default();
+        let id = |text: &str| text.parse().unwrap();
+        NewDbrp {
+            id: id("11b753e419ec2000"),
+            database: "collectd",
+            retention_policy: "autogen",
+            org: id("3e2613d9648fe00d"),
+            bucket: id("eea5d411a78b93a6"),
+            default: true,
+        }
+        .put(&mut changes);
+        let model = Model::default();
+        let after = Preview::new(&model, &changes);
+        for (bucket, key, value) in [
+            (
+                names::DBRP,
+                "11b753e419ec2000",
+                r#"{"id":"11b753e419ec2000","database":"collectd","retention_policy":"autogen","default":true,"virtual":false,"orgID":"3e2613d9648fe00d","bucketID":"eea5d411a78b93a6"}"#,
+            ),
+            (
+                names::DBRP_BY_ORG,
+                "3e2613d9648fe00d/11b753e419ec2000",
+                "11b753e419ec2000",
+            ),
+            (
+                names::DBRP_BY_DATABASE,
+                "3e2613d9648fe00dcollectd/11b753e419ec2000",
+                "11b753e419ec2000",
+            ),
+            (
+                names::DBRP_DEFAULT,
+                "3e2613d9648fe00dcollectd",
+                "11b753e419ec2000",
+            ),
+        ] {
+            let found = after.get(bucket, key.as_bytes()).unwrap().unwrap();
+            assert_eq!(String::from_utf8(found).unwrap(), value);
+        }
+    }
 }

@@ -89,7 +89,7 @@ pub enum Lookup<'c, T> {
 }
 
 /// Looks a key up as influxd does.
-fn look<'c, T: Named>(
+pub(crate) fn look<'c, T: Named>(
     records: &'c BTreeMap<Id, T>,
     index: &NameIndex,
     key: &[u8],

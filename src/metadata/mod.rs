@@ -42,6 +42,8 @@ pub mod shard_groups;
 pub mod token_hash;
 pub mod tsm;
 pub mod tsm_edit;
+pub mod v1_access;
+pub mod v1_users;
 
 pub use authorization::{Authorization, Class, Kind, Storage};
 pub use catalog::{Bucket, Catalog, Organization, User};

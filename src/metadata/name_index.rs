@@ -32,7 +32,15 @@ pub enum Entry {
 }
 
 impl NameIndex {
-    fn load(snapshot: &dyn Snapshot, bucket: &[u8], found: &mut Vec<Finding>) -> Result<Self> {
+    /// Reads the index in `bucket`, and adds damage to `found`.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(crate) fn load(
+        snapshot: &dyn Snapshot,
+        bucket: &[u8],
+        found: &mut Vec<Finding>,
+    ) -> Result<Self> {
         let mut entries = BTreeMap::new();
         let damage = snapshot.scan(bucket, &mut |key, value| {
             entries.insert(key.to_vec(), Id::from_bytes(value).ok());

@@ -58,6 +58,14 @@ impl NewAuthorization<'_> {
         changes.put(index, key, id.as_bytes());
     }
 
+    /// The same for a 1.x-compatible authorization. Its token, in plaintext, is the 1.x user name.
+    pub fn put_v1(&self, changes: &mut ChangeSet) {
+        let id = self.id.to_string();
+        let (_, name) = self.kept.index();
+        changes.put(names::LEGACY_AUTHORIZATIONS, id.as_bytes(), &self.record());
+        changes.put(names::LEGACY_AUTHORIZATION_INDEX, name, id.as_bytes());
+    }
+
     /// The record, field by field in influxd's order.
     #[must_use]
     pub fn record(&self) -> Zeroizing<Vec<u8>> {

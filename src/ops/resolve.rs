@@ -116,7 +116,7 @@ pub(crate) fn bucket_named<'c>(catalog: &'c Catalog, org: Id, name: &str) -> Res
 ///
 /// # Errors
 /// [`ErrorKind::NoSuchRecord`] when there is none, or record and index disagree.
-fn named<'c, 'n, T: Named>(
+pub(crate) fn named<'c, 'n, T: Named>(
     lookup: &Lookup<'c, T>,
     name: &str,
     all: impl Iterator<Item = &'n str>,

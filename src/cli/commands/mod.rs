@@ -29,3 +29,4 @@ pub mod status;
 pub mod token;
 pub mod token_report;
 pub mod user;
+pub mod v1;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::new_authorization::NewAuthorization;
 use crate::metadata::permission::Permission;
@@ -12,7 +12,6 @@ use crate::metadata::{
 };
 use crate::ops::apply::list::{Grants, List, Said, Token};
 use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work, generate};
-use crate::ops::auth::create::known_type;
 use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
 use crate::ops::auth::rotate::{give, must_be_of_use};
@@ -21,7 +20,7 @@ use crate::ops::token_plan::new_id::ManyByTime;
 use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
 use crate::ops::token_plan::token_storage::StorageChoice;
 use crate::ops::token_plan::{Secret, Value, token_storage};
-use crate::ops::{commit, resolve};
+use crate::ops::{commit, named_permission, resolve};
 use crate::store::Snapshot;
 
 /// A token created by an earlier run.
@@ -133,23 +132,7 @@ fn granted(
     catalog: &Catalog,
 ) -> Result<Permission<'static>> {
     let Said { value, place } = can;
-    let kind = value.kind().unwrap_or_default();
-    known_type(kind, schema).map_err(|error| place.wrap(&error))?;
-    if let Some(permission) = value.grant(org.id, catalog) {
-        return Ok(permission);
-    }
-    let name = value.target().unwrap_or_default();
-    let error = match kind {
-        "buckets" => resolve::bucket_named(catalog, org.id, name).err(),
-        "orgs" => resolve::org_named(catalog, name).err(),
-        "users" => resolve::user_named(catalog, name).err(),
-        _ => None,
-    };
-    let by_id = || {
-        let why = "resources of this type are identified by an ID of 16 hex digits";
-        Error::new(ErrorKind::Refused, why)
-    };
-    Err(place.wrap(&error.unwrap_or_else(by_id)))
+    named_permission::of(value, schema, org.id, catalog).map_err(|error| place.wrap(&error))
 }
 
 /// The values that must not belong to another token.

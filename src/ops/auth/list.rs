@@ -7,13 +7,13 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::authenticate::{TokenIndex, TokenIndexes, judge};
+use crate::metadata::authenticate::{TokenIndex, TokenIndexes, Verdict, judge};
 use crate::metadata::authorization::{Undecoded, classify};
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{Action, Permission};
 use crate::metadata::{
     Authorization, Can, Catalog, Class, Id, Kind, Schema, Storage, authorization, lost_records,
-    names, parallel_scan,
+    names, parallel_scan, v1_access,
 };
 use crate::ops::resolve;
 use crate::store::{Inspect, Snapshot};
@@ -443,13 +443,14 @@ impl Lister {
         record: &'a Authorization<'_>,
         has_password: bool,
     ) -> AuthDetails<'a> {
-        let mut entry = self.entry(record);
-        entry.has_password = Some(has_password);
-        if !has_password {
-            entry.usable = Some(false);
-            entry.problems.push("no password is set".into());
+        let may_be_hidden = self.catalog.hidden.hides(names::LEGACY_PASSWORDS);
+        let password = (has_password || !may_be_hidden).then_some(has_password);
+        let verdict = v1_access::judge(record, &self.catalog, &self.indexes, password);
+        let permissions = self.named(&record.permissions);
+        AuthDetails {
+            has_password: Some(has_password),
+            ..self.entry_judged(record, record.class(), permissions, verdict)
         }
-        entry
     }
 
     fn named<'a>(&'a self, permissions: &'a [Permission<'_>]) -> Vec<NamedPermission<'a>> {
@@ -466,6 +467,16 @@ impl Lister {
         permissions: N,
     ) -> AuthDetails<'a, N> {
         let verdict = judge(record, &self.catalog, &self.indexes);
+        self.entry_judged(record, class, permissions, verdict)
+    }
+
+    fn entry_judged<'a, P, N>(
+        &'a self,
+        record: &'a Authorization<'_, P>,
+        class: Class,
+        permissions: N,
+        verdict: Verdict,
+    ) -> AuthDetails<'a, N> {
         let usable = verdict.known();
         let mut problems = verdict.reasons;
         let lacks: Vec<&str> = class.lacks(self.migrations).collect();

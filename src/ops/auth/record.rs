@@ -28,8 +28,8 @@ impl Record {
         let legacy = snapshot.get(names::LEGACY_AUTHORIZATIONS, key.as_bytes())?;
         let (what, hint) = match legacy.map(Zeroizing::new) {
             Some(_) => (
-                "is a 1.x-compatible authorization, which boltkey does not change",
-                "influx v1 auth changes it on a running server",
+                "is a 1.x-compatible authorization, not an API token",
+                "boltkey v1 auth update, password and delete change it",
             ),
             None => (
                 "does not exist",

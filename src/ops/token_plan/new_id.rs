@@ -15,13 +15,14 @@ const TRIES: u16 = 100;
 const MOST_IN_A_MILLISECOND: u16 = 0xfff;
 
 /// The buckets of records with time-based IDs.
-const MADE_BY_TIME: [&[u8]; 3] = [
+const MADE_BY_TIME: [&[u8]; 4] = [
     names::AUTHORIZATIONS,
     names::LEGACY_AUTHORIZATIONS,
     names::USERS,
+    names::DBRP,
 ];
 
-/// A free, time-based ID for a new authorization, user or instance.
+/// A free, time-based ID for a new authorization, user, mapping of a 1.x database, or instance.
 ///
 /// # Errors
 /// When the clock is before 2017, or the system can't provide random bytes.

@@ -16,7 +16,8 @@ use crate::cli::terminal::incomplete::write_incomplete;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
 use crate::metadata::names;
-use crate::ops::auth::list::{AuthDetails, Lister, NamedPermission};
+use crate::ops::auth::list::{AuthDetails, Filters, Lister, NamedPermission};
+use crate::ops::v1::auth::find;
 use crate::store::Store;
 
 /// Options of `auth list`.
@@ -46,31 +47,67 @@ pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
     if args.reveal {
         closed_stdout::ensure_open()?;
     }
+    let options = Options {
+        filters: args.filters.into(),
+        v1_username: None,
+        v1: args.v1,
+        reveal: args.reveal,
+        wide: args.wide,
+        hide_headers: args.hide_headers,
+    };
+    list(options, session)
+}
+
+/// What to list and how. Also `v1 auth list`.
+pub struct Options {
+    /// The authorizations to list.
+    pub filters: Filters,
+    /// Only that of this 1.x user.
+    pub v1_username: Option<String>,
+    /// Whether to list 1.x-compatible authorizations.
+    pub v1: bool,
+    /// Whether to show tokens that are stored in plaintext.
+    pub reveal: bool,
+    /// Whether to print the columns of the influx CLI.
+    pub wide: bool,
+    /// Whether to omit the header line.
+    pub hide_headers: bool,
+}
+
+/// Lists authorizations.
+///
+/// # Errors
+/// The errors of the operation, and an error when standard output can't be written.
+pub fn list(options: Options, session: &Session) -> Result<Outcome> {
     let store = session.open_metadata()?;
     let snapshot = store.snapshot();
-    let mut lister = Lister::new(snapshot, args.filters.into(), args.reveal)?;
+    let mut filters = options.filters;
+    if let Some(name) = &options.v1_username {
+        filters.id = Some(find::by_name(snapshot, name)?);
+    }
+    let mut lister = Lister::new(snapshot, filters, options.reveal)?;
     lister.find_hidden(snapshot, store.inspect())?;
     if session.ui().json() {
-        return list_json(lister, store, args.v1, session);
+        return list_json(lister, store, options.v1, session);
     }
     let hidden = &lister.catalog().hidden;
     let columns = Columns {
-        wide: args.wide,
-        v1: args.v1,
-        tokens: args.reveal,
+        wide: options.wide,
+        v1: options.v1,
+        tokens: options.reveal,
         gone: Gone {
             users: gone(hidden.hides(names::USERS)),
             orgs: gone(hidden.hides(names::ORGANIZATIONS)),
             buckets: gone(hidden.hides(names::BUCKETS)),
         },
     };
-    let mut table = columns.table(!args.hide_headers);
+    let mut table = columns.table(!options.hide_headers);
     let mut readable = 0;
     let mut sink = |entry: &AuthDetails<'_>| {
         readable += 1;
         columns.add_row(&mut table, entry);
     };
-    let skipped = if args.v1 {
+    let skipped = if options.v1 {
         lister.list_legacy(snapshot, &mut sink)?
     } else {
         lister.list(snapshot, &mut sink)?
@@ -78,7 +115,7 @@ pub fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
     drop(store);
     session.ui().warn(&skipped.findings);
     // Scripts that leave out the header read lines.
-    let hidden = skipped.hidden && !args.hide_headers;
+    let hidden = skipped.hidden && !options.hide_headers;
     session.ui().text(|out| {
         table.write(out)?;
         write_incomplete(readable, hidden, "authorization", out)

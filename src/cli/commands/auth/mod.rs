@@ -5,7 +5,7 @@ mod clone;
 mod create;
 mod delete;
 pub mod filters;
-mod list;
+pub mod list;
 mod permission_flags;
 mod rotate;
 mod show;
