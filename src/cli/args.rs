@@ -117,13 +117,13 @@ pub enum Command {
     Diff(commands::diff::DiffArgs),
     /// Explain a finding code or an error message of influxd, influx or bbolt
     Explain(commands::explain::ExplainArgs),
-    /// Manage users: list, create, set a password, update, delete
+    /// Manage users: list, verify, create, set a password, update, delete
     #[command(subcommand)]
     User(commands::user::Command),
     /// Manage organizations: list, create
     #[command(subcommand)]
     Org(commands::org::Command),
-    /// Manage buckets: list, adopt from an engine folder
+    /// Manage buckets: list, create, adopt from an engine folder
     #[command(subcommand)]
     Bucket(commands::bucket::Command),
     /// Manage the access of 1.x clients: 1.x users, mappings of databases to buckets

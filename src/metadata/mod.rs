@@ -7,6 +7,7 @@ pub mod check;
 pub mod dbrp;
 pub mod description_tags;
 pub mod differences;
+pub mod durations;
 pub mod embedded_tokens;
 pub(crate) mod encodings;
 pub mod fingerprint;

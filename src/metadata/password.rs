@@ -47,10 +47,31 @@ pub fn hash(password: &Token) -> Result<String, BcryptError> {
     Ok(parts.format_for_version(Version::TwoA))
 }
 
-/// Whether `hash` is the hash of this password.
+/// Whether `hash` is the hash of this password. A hash that [`is_costly`] matches nothing.
 #[must_use]
 pub fn matches(password: &Token, hash: &str) -> bool {
-    bcrypt::verify(password.reveal(), hash).unwrap_or(false)
+    !is_costly(hash) && bcrypt::verify(password.reveal(), hash).unwrap_or(false)
+}
+
+/// The highest cost that is tried. Each step doubles the time; this one takes seconds.
+const HIGHEST_COST: u32 = 15;
+
+/// Whether it would take too long to compare a password with this hash: minutes to days.
+#[must_use]
+pub fn is_costly(hash: &str) -> bool {
+    cost(hash).is_some_and(|cost| cost > HIGHEST_COST)
+}
+
+/// Whether a text is a hash that InfluxDB can compare with a password, and that is not too costly.
+#[must_use]
+pub fn is_hash(text: &str) -> bool {
+    let valid = text.parse::<bcrypt::HashParts>().is_ok();
+    valid && cost(text).is_some_and(|cost| (4..=HIGHEST_COST).contains(&cost))
+}
+
+/// The cost of a hash such as `$2a$10$…`.
+fn cost(hash: &str) -> Option<u32> {
+    hash.split('$').nth(2)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -86,5 +107,11 @@ mod tests {
         assert!(hash.starts_with("$2a$10$") && hash.len() == 60);
         assert!(matches(&password, &hash) && !matches(&token("another"), &hash));
         assert!(!matches(&password, "no hash"));
+        let costly = hash.replace("$10$", "$31$");
+        assert!(is_costly(&costly) && !matches(&password, &costly) && !is_hash(&costly));
+        assert!(is_hash(&hash) && !is_costly(&hash));
+        for text in ["", "no hash", "$2a$10$", "$2a$10$short", "$1a$10$", &hash[1..]] {
+            assert!(!is_hash(text), "{text}");
+        }
     }
 }

@@ -27,6 +27,24 @@ pub fn judge<P>(
     Verdict::of(&conditions, reasons)
 }
 
+/// Judges a request with an API token as the password. The 1.x endpoints accept one with every name
+/// that is no 1.x user.
+#[must_use]
+pub fn judge_token<P>(
+    authorization: &Authorization<'_, P>,
+    catalog: &Catalog,
+    indexes: &TokenIndexes,
+) -> Verdict {
+    let mut reasons = Vec::new();
+    let conditions = [
+        has_index_entry(authorization, catalog, indexes, &mut reasons),
+        is_active(authorization, &mut reasons),
+        has_owner(authorization, catalog, &mut reasons),
+        has_org(authorization, catalog, &mut reasons),
+    ];
+    Verdict::of(&conditions, reasons)
+}
+
 /// Whether influxd finds the record by its user name.
 fn has_name<P>(
     authorization: &Authorization<'_, P>,

@@ -19,6 +19,7 @@ pub mod hash;
 pub mod known;
 pub mod locate;
 pub mod lockout;
+pub mod logins;
 pub mod named_permission;
 pub mod org;
 pub mod previous;

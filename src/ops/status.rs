@@ -9,17 +9,16 @@ use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
 use crate::metadata::embedded_tokens::{self, Embedded};
 use crate::metadata::hashing::StoredTokens;
-use crate::metadata::lookup::{LoginName, LoginNames};
 use crate::metadata::residue::Known;
-use crate::metadata::{Catalog, Schema, Variant, lost_records, mapping, names};
+use crate::metadata::{Catalog, Schema, Variant, lost_records, names};
 use crate::ops::files::one_set::OneSet;
 use crate::ops::known::{List, Number, incomplete};
+use crate::ops::logins::{Login, logins};
 use crate::ops::previous::PreviousState;
 use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::token_counts::{OperatorToken, TokenCounts, TokenNumbers};
-use crate::ops::user::list::with_password;
 use crate::store::{Engine, Store};
 
 /// The report of `status`: file type, access, exposed tokens, and risks.
@@ -103,23 +102,6 @@ impl SchemaSummary {
     }
 }
 
-/// A user who has a password.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Login {
-    /// The user's name.
-    pub user: String,
-    /// Whether the user is active.
-    pub active: bool,
-    /// Whether signing in gives power over the whole instance; none if unknown.
-    pub operator: Option<bool>,
-    /// Whether influxd finds the user by name; none if unknown. Otherwise nobody can sign in as
-    /// this user.
-    pub signs_in: Option<bool>,
-    /// Why.
-    pub because: String,
-}
-
 /// What unused parts of the file show.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -144,7 +126,7 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let counts = TokenCounts::of(snapshot, &catalog)?;
     let tokens_hidden = counts.are_hidden(&catalog);
     let operator_tokens = counts.operator_tokens(&catalog, &counts.indexes(snapshot)?);
-    let logins = logins(store, &catalog, &counts)?;
+    let logins = logins(snapshot, &catalog, &counts)?;
 
     let (mut findings, free_pages) = structure_findings(store)?;
     let free_bytes = free_pages.and_then(|pages| pages.checked_mul(description.page_size));
@@ -283,65 +265,4 @@ fn last_copies_finding(path: impl std::fmt::Display, count: u64, hidden: bool) -
         ),
     )
     .with_hint("run boltkey residue recover --out FILE before influxd starts again")
-}
-
-/// The users with a password, and whether they can sign in. A login has the permissions of its
-/// user's ownerships and of every token the user owns, whatever its status or storage.
-fn logins(store: &Store, catalog: &Catalog, counts: &TokenCounts) -> Result<List<Login>> {
-    let operator_owners = counts.operator_owners(catalog);
-    let hides = |buckets: &[&[u8]]| catalog.hidden.hides_any(buckets);
-    // Damage may hide what gives power.
-    let power_hidden = counts.are_hidden(catalog) || hides(&[names::MAPPINGS]);
-    let (mappings, _) = mapping::load(store.snapshot())?;
-    let (passwords, _) = with_password(store.snapshot())?;
-    let login_names = LoginNames::new(catalog);
-    let users = catalog.users.values();
-    let logins = users
-        .filter(|user| passwords.contains(&user.id))
-        .map(|user| {
-            let own = || mappings.iter().filter(|mapping| mapping.user_id == user.id);
-            let (operator, because) = if let Some(token) = operator_owners.get(&user.id) {
-                (
-                    true,
-                    format!("owns operator token {token}, whatever its status or storage"),
-                )
-            } else if own().any(mapping::Mapping::owns_instance) {
-                (true, String::from("owner of the whole instance"))
-            } else {
-                let orgs: Vec<&str> = own()
-                    .filter(|mapping| mapping.owns_org())
-                    .filter_map(|mapping| catalog.orgs.get(&mapping.resource_id))
-                    .map(|org| org.name.as_str())
-                    .collect();
-                if orgs.is_empty() {
-                    (false, String::from("owns no organization"))
-                } else {
-                    (false, format!("owner of {}", orgs.join(", ")))
-                }
-            };
-            let name = login_names.of(user);
-            let signs_in = match name {
-                LoginName::Own | LoginName::Others(_) => Some(true),
-                LoginName::None(_) => Some(false),
-                LoginName::Unknown => None,
-            };
-            let because = match (&name, name.explanation()) {
-                (_, None) => because,
-                (LoginName::None(_), Some(why)) => why,
-                (_, Some(how)) => format!("{because}; {how}"),
-            };
-            Login {
-                user: user.name.clone(),
-                active: user.status != "inactive",
-                operator: match (operator, signs_in) {
-                    (_, Some(false)) => Some(false),
-                    (true, _) => Some(true),
-                    (false, _) => (!power_hidden).then_some(false),
-                },
-                signs_in,
-                because,
-            }
-        });
-    let hidden = hides(&[names::USERS, names::USER_PASSWORDS]);
-    Ok(List::new(logins.collect(), hidden))
 }

@@ -19,6 +19,7 @@ use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::secret_input::read_new_password;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::durations::retention;
 use crate::finding::counted;
 use crate::metadata::tsm::Placed;
 use crate::ops::auth::list::AuthDetails;
@@ -304,85 +305,9 @@ impl Human for Report<'_> {
     }
 }
 
-/// Parses a retention period into nanoseconds, as the influx CLI does: a sum of whole numbers with
-/// units. 0 means infinite; the minimum is one hour.
-fn retention(text: &str) -> std::result::Result<i64, String> {
-    const SECOND: i64 = 1_000_000_000;
-    if text == "0" {
-        return Ok(0);
-    }
-    let wrong = || String::from("expected a number and a unit, as in 72h, 30d or 4w, or 0");
-    let mut sum = 0_i64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let (number, after) = rest.split_at(digits);
-        let end = after.find(|c: char| c.is_ascii_digit());
-        let (unit, after) = after.split_at(end.unwrap_or(after.len()));
-        let unit = match unit {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => SECOND,
-            "m" => 60 * SECOND,
-            "h" => 3_600 * SECOND,
-            "d" => 86_400 * SECOND,
-            "w" => 7 * 86_400 * SECOND,
-            _ => return Err(wrong()),
-        };
-        let number: i64 = number.parse().map_err(|_| wrong())?;
-        let part = number.checked_mul(unit);
-        let added = part.and_then(|part| sum.checked_add(part));
-        sum = added.ok_or("too long for InfluxDB; use 0 for infinite retention")?;
-        rest = after;
-    }
-    match sum {
-        _ if text.is_empty() => Err(wrong()),
-        0 => Ok(0),
-        // influxd accepts whole seconds only.
-        sum if sum >= 3_600 * SECOND => Ok(sum - sum % SECOND),
-        _ => Err("the minimum retention is one hour; use 0 for infinite retention".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retention_periods() {
-        const HOUR: i64 = 3_600_000_000_000;
-        for (text, hours) in [
-            ("0", 0),
-            ("0h", 0),
-            ("1h", 1),
-            ("72h", 72),
-            ("30d", 720),
-            ("4w", 672),
-            ("1w2d3h", 219),
-            ("60m", 1),
-            ("3600s", 1),
-            ("3600000ms", 1),
-            ("1h1ns", 1),
-        ] {
-            assert_eq!(retention(text), Ok(hours * HOUR), "{text}");
-        }
-        for text in [
-            "",
-            "72",
-            "h",
-            "-1h",
-            "1.5h",
-            "1y",
-            "1mo",
-            "30 d",
-            "59m",
-            "1s",
-            "99999999w",
-        ] {
-            assert!(retention(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn the_engine_follows_the_name() {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::{Catalog, Id, lost_records, names};
+use crate::metadata::{self, Catalog, Id, lost_records, names};
 use crate::ops::known::{List, incomplete};
 use crate::store::{Inspect, Snapshot};
 
@@ -21,7 +21,7 @@ pub struct Buckets {
 }
 
 /// One bucket, in the API's field names.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bucket {
     /// Its identifier.
@@ -50,7 +50,7 @@ pub struct Bucket {
 }
 
 /// How long points are kept.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetentionRule {
     /// `expire`.
@@ -67,29 +67,38 @@ pub struct RetentionRule {
 /// # Errors
 /// When the file can't be read.
 pub fn list(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Buckets> {
-    const SECOND: i64 = 1_000_000_000;
     let mut catalog = Catalog::load(snapshot)?;
     let lost = lost_records::find_hidden(snapshot, inspect, &mut catalog.hidden)?;
     let hidden = catalog.hidden.hides(names::BUCKETS);
-    let buckets = catalog.buckets.into_values().map(|bucket| Bucket {
-        id: bucket.id,
-        org_id: bucket.org_id,
-        org: catalog.orgs.get(&bucket.org_id).map(|org| org.name.clone()),
-        kind: if bucket.is_system() { "system" } else { "user" },
-        name: bucket.name,
-        description: bucket.description,
-        rp: bucket.rp,
-        retention_rules: [RetentionRule {
-            kind: "expire",
-            every_seconds: bucket.retention_period / SECOND,
-            shard_group_duration_seconds: bucket.shard_group_duration / SECOND,
-        }],
-        created_at: bucket.created_at,
-        updated_at: bucket.updated_at,
-    });
+    let buckets = catalog.buckets.values();
+    let buckets = buckets.map(|bucket| Bucket::of(bucket, &catalog));
     Ok(Buckets {
         buckets: List::new(buckets.collect(), hidden),
         incomplete: incomplete(&[("buckets", hidden)]),
         skipped: catalog.skipped.into_iter().chain(lost).collect(),
     })
+}
+
+impl Bucket {
+    /// A bucket with the name of its organization.
+    #[must_use]
+    pub(crate) fn of(bucket: &metadata::Bucket, catalog: &Catalog) -> Self {
+        const SECOND: i64 = 1_000_000_000;
+        Self {
+            id: bucket.id,
+            org_id: bucket.org_id,
+            org: catalog.orgs.get(&bucket.org_id).map(|org| org.name.clone()),
+            kind: if bucket.is_system() { "system" } else { "user" },
+            name: bucket.name.clone(),
+            description: bucket.description.clone(),
+            rp: bucket.rp.clone(),
+            retention_rules: [RetentionRule {
+                kind: "expire",
+                every_seconds: bucket.retention_period / SECOND,
+                shard_group_duration_seconds: bucket.shard_group_duration / SECOND,
+            }],
+            created_at: bucket.created_at.clone(),
+            updated_at: bucket.updated_at.clone(),
+        }
+    }
 }

@@ -2,4 +2,5 @@
 
 pub mod adopt;
 pub mod adoptable;
+pub mod create;
 pub mod list;

@@ -5,3 +5,4 @@ pub mod delete;
 pub mod list;
 pub mod password;
 pub mod update;
+pub mod verify;

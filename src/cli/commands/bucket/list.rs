@@ -10,7 +10,7 @@ use crate::cli::terminal::incomplete::write_incomplete;
 use crate::cli::terminal::report::Human;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
-use crate::ops::bucket::list::{Buckets, list};
+use crate::ops::bucket::list::{Buckets, RetentionRule, list};
 
 /// Options of `bucket list`.
 #[derive(Debug, Args)]
@@ -46,11 +46,7 @@ impl Human for Buckets {
             table.row([
                 &bucket.id.to_string(),
                 &bucket.name,
-                &if rule.every_seconds == 0 {
-                    String::from("infinite")
-                } else {
-                    hours(rule.every_seconds)
-                },
+                &retention_text(rule),
                 &hours(rule.shard_group_duration_seconds),
                 bucket.org.as_deref().unwrap_or(&gone),
                 bucket.kind,
@@ -61,8 +57,16 @@ impl Human for Buckets {
     }
 }
 
+/// How long points are kept.
+pub(super) fn retention_text(rule: &RetentionRule) -> String {
+    match rule.every_seconds {
+        0 => "infinite".into(),
+        seconds => hours(seconds),
+    }
+}
+
 /// Formats seconds as the influx CLI does: `168h0m0s`.
-fn hours(seconds: i64) -> String {
+pub(super) fn hours(seconds: i64) -> String {
     let (minutes, rest) = (seconds / 60, seconds % 60);
     format!("{}h{}m{rest}s", minutes / 60, minutes % 60)
 }

@@ -1,11 +1,13 @@
 //! `boltkey bucket`: its subcommands.
 
 mod adopt;
+mod create;
 mod list;
 
 use clap::Subcommand;
 
 use crate::cli::commands::bucket::adopt::AdoptArgs;
+use crate::cli::commands::bucket::create::CreateArgs;
 use crate::cli::commands::bucket::list::ListArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -17,6 +19,8 @@ pub enum Command {
     /// List buckets
     #[command(visible_aliases = ["find", "ls"])]
     List(ListArgs),
+    /// Create a bucket
+    Create(CreateArgs),
     /// Create buckets for folders of the engine that the store does not know
     Adopt(AdoptArgs),
 }
@@ -28,6 +32,7 @@ pub enum Command {
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::List(ListArgs {}) => list::run(session),
+        Command::Create(args) => create::run(args, session),
         Command::Adopt(args) => adopt::run(args, session),
     }
 }

@@ -119,6 +119,7 @@ impl ChangeCommand for CreateUser {
             user: &plan.user,
             tokens: None,
             index_entry_created: false,
+            renamed_from: None,
             action: Action::Create,
         })
     }

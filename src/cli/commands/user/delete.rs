@@ -100,6 +100,7 @@ impl ChangeCommand for DeleteUser {
             user: &plan.user,
             tokens: Some(&plan.tokens),
             index_entry_created: false,
+            renamed_from: None,
             action: Action::Delete,
         })
     }

@@ -6,6 +6,7 @@ mod list;
 mod password;
 mod report;
 mod update;
+mod verify;
 
 use clap::{Args, Subcommand};
 
@@ -13,6 +14,7 @@ use crate::cli::commands::user::create::CreateArgs;
 use crate::cli::commands::user::list::ListArgs;
 use crate::cli::commands::user::password::PasswordArgs;
 use crate::cli::commands::user::update::UpdateArgs;
+use crate::cli::commands::user::verify::VerifyArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::error::Result;
@@ -25,11 +27,13 @@ pub enum Command {
     /// List users
     #[command(visible_aliases = ["find", "ls"])]
     List(ListArgs),
+    /// Check whether a password signs a user in, and with which power
+    Verify(VerifyArgs),
     /// Create a user
     Create(CreateArgs),
     /// Set the password of a user
     Password(PasswordArgs),
-    /// Switch a user on or off
+    /// Switch a user on or off, or change the name
     Update(UpdateArgs),
     /// Delete a user; keep the tokens, which no server accepts any more
     Delete(WhoArgs),
@@ -63,6 +67,7 @@ impl From<WhoArgs> for By {
 pub fn run(command: Command, session: &Session) -> Result<Outcome> {
     match command {
         Command::List(ListArgs {}) => list::run(session),
+        Command::Verify(args) => verify::run(&args, session),
         Command::Create(args) => create::run(args, session),
         Command::Password(args) => password::run(args, session),
         Command::Update(args) => update::run(args, session),

@@ -147,6 +147,7 @@ impl ChangeCommand for SetPassword {
             user: &plan.user,
             tokens: None,
             index_entry_created: plan.adds_entry,
+            renamed_from: None,
             action: Action::Password,
         })
     }

@@ -14,6 +14,7 @@ pub(super) enum Action {
     Create,
     Password,
     Status,
+    Rename,
     Delete,
 }
 
@@ -32,6 +33,9 @@ pub(super) struct Report<'a> {
     /// Whether the missing index entry of the name is created with the password.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) index_entry_created: bool,
+    /// The name before the change, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) renamed_from: Option<&'a str>,
     #[serde(skip)]
     pub(super) action: Action,
 }
@@ -41,13 +45,35 @@ impl Human for Report<'_> {
         let name = printable(&self.user.name);
         let id = self.user.id;
         let is_active = self.user.status == "active";
+        if let Some(old) = self.renamed_from {
+            let is = if self.dry_run {
+                "would be called"
+            } else {
+                "is called"
+            };
+            let end = match (self.action, self.dry_run) {
+                (_, false) => " now",
+                (Action::Rename, true) => unchanged(true),
+                (_, true) => "",
+            };
+            writeln!(out, "user {} ({id}) {is} {name}{end}", printable(old))?;
+        }
         let action = match (self.action, self.dry_run) {
-            (Action::Status, _) if self.changed == Some(false) => {
+            (Action::Status, _) if self.renamed_from.is_none() && self.changed == Some(false) => {
                 let status = printable(&self.user.status);
                 return writeln!(
                     out,
                     "user {name} ({id}) is already {status}; {NOTHING_CHANGED}"
                 );
+            }
+            (Action::Rename, _) => {
+                if self.renamed_from.is_none() {
+                    return writeln!(
+                        out,
+                        "user {name} ({id}) already has this name; {NOTHING_CHANGED}"
+                    );
+                }
+                return Ok(());
             }
             (Action::Status, false) if is_active => "is active now",
             (Action::Status, true) if is_active => "would become active",

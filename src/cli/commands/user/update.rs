@@ -24,8 +24,11 @@ pub struct UpdateArgs {
     #[command(flatten)]
     who: WhoArgs,
     /// New status; servers refuse the login and the tokens of an inactive user
-    #[arg(long, value_name = "STATUS", required = true)]
+    #[arg(long, value_name = "STATUS", required_unless_present = "rename")]
     status: Option<StatusArg>,
+    /// New name, with which the user signs in from then on
+    #[arg(long, value_name = "NEW")]
+    rename: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +45,7 @@ pub fn run(args: UpdateArgs, session: &Session) -> Result<Outcome> {
     let options = Options {
         by: By::from(args.who),
         active: args.status.map(|status| status == StatusArg::Active),
+        rename: args.rename,
     };
     change::run(UpdateUser { options }, session)
 }
@@ -59,7 +63,7 @@ impl UpdateUser {
 
 impl ChangeCommand for UpdateUser {
     type Plan = Plan;
-    type Confirmed = (User, Fingerprint, bool);
+    type Confirmed = (User, Fingerprint, bool, Option<String>);
     type Done = ();
 
     fn look(&self) -> Look {
@@ -95,7 +99,13 @@ impl ChangeCommand for UpdateUser {
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Self::Confirmed> {
-        Ok((plan.user.clone(), plan.before, plan.locks_out))
+        let renamed_from = plan.renamed_from.clone();
+        Ok((
+            plan.user.clone(),
+            plan.before,
+            plan.locks_out,
+            renamed_from,
+        ))
     }
 
     fn apply(
@@ -126,7 +136,11 @@ impl ChangeCommand for UpdateUser {
             user: &plan.user,
             tokens: None,
             index_entry_created: false,
-            action: Action::Status,
+            renamed_from: plan.renamed_from.as_deref(),
+            action: match self.options.active {
+                Some(_) => Action::Status,
+                None => Action::Rename,
+            },
         })
     }
 }

@@ -6,3 +6,4 @@ pub mod find;
 pub mod password;
 pub mod plan;
 pub mod update;
+pub mod verify;
