@@ -15,6 +15,11 @@ const DATABASES: u32 = 5;
 const MAX_SHARD_GROUP_ID: u32 = 8;
 const MAX_SHARD_ID: u32 = 9;
 
+/// Fields of a database and of its retention policies.
+const POLICIES: u32 = 3;
+const POLICY_DURATION: u32 = 2;
+const POLICY_SHARD_GROUP_DURATION: u32 = 3;
+
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: i64 = 24 * HOUR;
 
@@ -175,6 +180,81 @@ pub fn with_databases_of(value: &[u8], old: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The value with other durations (in nanoseconds) of the retention policy of this bucket, and its
+/// change counter raised by one. Everything else stays byte for byte. `None` when it is not such a
+/// message, or has no such database.
+#[must_use]
+pub fn with_durations(
+    value: &[u8],
+    bucket: Id,
+    retention: i64,
+    shard_group_duration: i64,
+) -> Option<Vec<u8>> {
+    let name = bucket.to_string();
+    let mut meant = tsm::decode(value).ok()?;
+    meant.index = meant.index.checked_add(1)?;
+    let database = meant.databases.iter_mut().find(|one| one.name == name)?;
+    let policies = &mut database.retention_policies;
+    let policy = policies.iter_mut().find(|one| one.name == POLICY)?;
+    policy.duration = retention;
+    policy.shard_group_duration = shard_group_duration;
+
+    let durations = [
+        (POLICY_DURATION, retention.cast_unsigned()),
+        (POLICY_SHARD_GROUP_DURATION, shard_group_duration.cast_unsigned()),
+    ];
+    let in_policy = |bytes: &[u8]| {
+        let named = RetentionPolicy::decode(bytes).ok()?.name == POLICY;
+        named.then(|| with_numbers(bytes, &durations)).flatten()
+    };
+    let in_database = |bytes: &[u8]| {
+        let named = Database::decode(bytes).ok()?.name == name;
+        named.then(|| with_message(bytes, POLICIES, &in_policy)).flatten()
+    };
+    let out = with_message(value, DATABASES, &in_database)?;
+    let out = with_numbers(&out, &[(INDEX, meant.index)])?;
+    let right = tsm::decode(&out).is_ok_and(|found| found.encode_to_vec() == meant.encode_to_vec());
+    right.then_some(out)
+}
+
+/// The message with these fields set to these numbers. `None` when it can't be parsed.
+fn with_numbers(message: &[u8], numbers: &[(u32, u64)]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(message.len() + 32);
+    for field in fields(message)? {
+        match numbers.iter().find(|(number, _)| *number == field.number) {
+            Some((number, value)) => push_number(&mut out, *number, *value),
+            None => out.extend_from_slice(field.bytes),
+        }
+    }
+    Some(out)
+}
+
+/// The message in which `edit` replaces messages in the field `number`, where it returns one. `None`
+/// when it can't be parsed, or `edit` returns none at all.
+fn with_message(
+    message: &[u8],
+    number: u32,
+    edit: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(message.len() + 32);
+    let mut edited = false;
+    for field in fields(message)? {
+        let new = match field.content {
+            FieldContent::Bytes(bytes) if field.number == number => edit(bytes),
+            _ => None,
+        };
+        let Some(new) = new else {
+            out.extend_from_slice(field.bytes);
+            continue;
+        };
+        edited = true;
+        prost::encoding::encode_key(number, WireType::LengthDelimited, &mut out);
+        encode_varint(new.len() as u64, &mut out);
+        out.extend_from_slice(&new);
+    }
+    edited.then_some(out)
+}
+
 /// A field of a message as written.
 struct Field<'a> {
     number: u32,
@@ -259,6 +339,27 @@ mod tests {
             assert_eq!(found.databases.last(), new.last());
             assert!(with_databases(&edited, &new).is_none());
         }
+    }
+
+    #[test]
+    fn durations_of_one_bucket_change_and_the_rest_stays() {
+        let (one, other) = (Id::new(1).unwrap(), Id::new(2).unwrap());
+        let old = new_value(
+            7,
+            vec![database(one, 0, 7 * DAY), database(other, DAY, HOUR)],
+            Highest { group: 1, shard: 2 },
+        );
+        // Fields of another release.
+        let old = [&old[..], &[0xf8, 0x07, 5]].concat();
+        let new = with_durations(&old, one, DAY, HOUR).unwrap();
+        assert!(new.ends_with(&[0xf8, 0x07, 5]));
+        let (before, after) = (tsm::decode(&old).unwrap(), tsm::decode(&new).unwrap());
+        assert_eq!(after.index, before.index + 1);
+        assert_eq!(after.databases, [database(one, DAY, HOUR), database(other, DAY, HOUR)]);
+        let back = with_durations(&new, one, 0, 7 * DAY).unwrap();
+        assert_eq!(tsm::decode(&back).unwrap().databases, before.databases);
+        assert!(with_durations(&old, Id::new(3).unwrap(), 0, DAY).is_none());
+        assert!(with_durations(b"\x0b", one, 0, DAY).is_none());
     }
 
     #[test]

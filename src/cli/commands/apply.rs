@@ -43,6 +43,10 @@ const EXAMPLE: &str = r#"A list:
   name = "alice"
   orgs = ["acme"]                       # organizations that alice owns
   passwordFile = "alice.pw"             # without it, alice can't sign in
+  [[bucket]]
+  name = "metrics"
+  org = "acme"
+  retention = "30d"                     # without it, points are kept for ever
   [[token]]
   name = "telegraf"                     # kept in the description
   org = "acme"
@@ -55,6 +59,17 @@ const EXAMPLE: &str = r#"A list:
   user = "alice"
   kind = "operator"                     # or "all-access"
   generate = "admin.token"              # file created on the first run
+  [[v1]]                                # a 1.x user, for /query and /write
+  username = "collectd"
+  org = "acme"
+  permissions = ["write:buckets/metrics"]
+  passwordFile = "collectd.pw"          # or passwordHash, as in [[user]]
+  [[dbrp]]                              # which bucket a 1.x database means
+  database = "collectd"
+  retentionPolicy = "autogen"
+  bucket = "metrics"
+  org = "acme"
+  default = true
 
 A second run changes nothing. Tokens are matched by name and organization."#;
 
@@ -83,6 +98,8 @@ struct Ended {
     deleted: Vec<DeletedAuthorization>,
     /// Action, name, organization and replacement, as in the question.
     named: Vec<(Action, String, Option<String>, Vec<String>)>,
+    /// Buckets that will keep points for a shorter time.
+    shortened: Vec<String>,
 }
 
 impl ChangeCommand for ApplyList<'_> {
@@ -115,7 +132,8 @@ impl ChangeCommand for ApplyList<'_> {
     }
 
     fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
-        Ok((!plan.deleted.is_empty()).then(|| question(plan)))
+        let asks = !plan.deleted.is_empty() || !plan.shortened.is_empty();
+        Ok(asks.then(|| question(plan)))
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Ended> {
@@ -132,6 +150,7 @@ impl ChangeCommand for ApplyList<'_> {
         Ok(Ended {
             deleted: plan.deleted.clone(),
             named: plan.planned.iter().filter(ends).map(named).collect(),
+            shortened: plan.shortened.clone(),
         })
     }
 
@@ -275,6 +294,12 @@ fn question(plan: &Plan) -> String {
             counted(replaced, "token")
         ));
     }
+    if !plan.shortened.is_empty() {
+        parts.push(format!(
+            "Shorten the retention: {}? influxd then deletes older points.",
+            printable(&plan.shortened.join(", "))
+        ));
+    }
     parts.join(" ")
 }
 
@@ -354,7 +379,10 @@ impl<'a> Report<'a> {
         let kinds = [
             (Kind::Org, "organization"),
             (Kind::User, "user"),
+            (Kind::Bucket, "bucket"),
             (Kind::Token, "token"),
+            (Kind::V1, "1.x user"),
+            (Kind::Dbrp, "mapping"),
         ];
         let parts = actions.into_iter().filter_map(|(action, done, would)| {
             let numbers = kinds.into_iter().filter_map(|(kind, name)| {
@@ -412,7 +440,10 @@ impl Human for Report<'_> {
             let kind = match change.kind {
                 Kind::Org => "org  ",
                 Kind::User => "user ",
+                Kind::Bucket => "bucket",
                 Kind::Token => "token",
+                Kind::V1 => "1.x user",
+                Kind::Dbrp => "mapping",
             };
             write!(out, "  {verb} {kind} {}", named(change.planned))?;
             if let Some(id) = change.id {

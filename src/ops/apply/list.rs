@@ -4,12 +4,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use zeroize::Zeroizing;
+
 use crate::error::Result;
 use crate::metadata::permission::INSTANCE;
-use crate::metadata::{Can, TokenHash, description_tags};
+use crate::metadata::{Can, TokenHash, description_tags, password};
+use crate::ops::apply::buckets::Bucket;
+use crate::ops::apply::mappings::Mapping;
 use crate::ops::apply::parser::{Field, Node, Value};
 use crate::ops::apply::place::Place;
 use crate::ops::apply::secret_files::Secrets;
+use crate::ops::apply::v1_users::V1User;
 use crate::ops::apply::{generate, parser};
 use crate::ops::token_plan;
 use crate::secret::Token as SecretToken;
@@ -19,7 +24,10 @@ use crate::secret::Token as SecretToken;
 pub struct List {
     pub(super) orgs: Vec<Said<String>>,
     pub(super) users: Vec<User>,
+    pub(super) buckets: Vec<Bucket>,
     pub(super) tokens: Vec<Token>,
+    pub(super) v1_users: Vec<V1User>,
+    pub(super) mappings: Vec<Mapping>,
 }
 
 /// A user, new or existing.
@@ -28,7 +36,27 @@ pub(super) struct User {
     /// The organizations that the user owns.
     pub(super) orgs: Vec<Said<String>>,
     /// None keeps an existing password.
-    pub(super) password: Option<Said<SecretToken>>,
+    pub(super) password: Option<Password>,
+    /// Whether the user is active; none keeps the status.
+    pub(super) active: Option<bool>,
+}
+
+/// The password of a user or a 1.x user.
+pub(super) enum Password {
+    /// From a file.
+    Text(Said<SecretToken>),
+    /// Its hash, as another store has it.
+    Hash(Said<Zeroizing<String>>),
+}
+
+impl Password {
+    /// Its place in the list.
+    pub(super) fn place(&self) -> &Place {
+        match self {
+            Self::Text(said) => &said.place,
+            Self::Hash(said) => &said.place,
+        }
+    }
 }
 
 /// A token, new or existing.
@@ -88,6 +116,9 @@ impl List {
                 match what {
                     "org" => list.orgs.push(entry.org()?),
                     "user" => list.users.push(entry.user(secrets)?),
+                    "bucket" => list.buckets.push(entry.bucket()?),
+                    "v1" => list.v1_users.push(entry.v1_user(secrets)?),
+                    "dbrp" => list.mappings.push(entry.mapping()?),
                     _ => {
                         let token = entry.token(secrets)?;
                         let at = &token.value.place;
@@ -105,10 +136,34 @@ impl List {
 }
 
 /// The keys of a list, and of an entry of each kind.
-const KEYS: [(&str, &[&str]); 4] = [
-    ("", &["org", "user", "token"]),
+const KEYS: [(&str, &[&str]); 7] = [
+    ("", &["org", "user", "bucket", "token", "v1", "dbrp"]),
     ("org", &["name"]),
-    ("user", &["name", "orgs", "passwordFile"]),
+    (
+        "user",
+        &["name", "orgs", "status", "passwordFile", "passwordHash"],
+    ),
+    (
+        "bucket",
+        &["name", "org", "retention", "shardDuration", "description"],
+    ),
+    (
+        "v1",
+        &[
+            "username",
+            "org",
+            "user",
+            "permissions",
+            "status",
+            "description",
+            "passwordFile",
+            "passwordHash",
+        ],
+    ),
+    (
+        "dbrp",
+        &["database", "retentionPolicy", "bucket", "org", "default"],
+    ),
     (
         "token",
         &[
@@ -172,7 +227,10 @@ fn keys_are_known(fields: &[Field], list: Place) -> Result<()> {
 
 /// The name of an entry in messages, such as `token "telegraf"`.
 fn entry_name(fields: &[Field], what: &str) -> String {
-    let name = fields.iter().find(|field| field.name == "name");
+    const NAMES: [&str; 3] = ["name", "username", "database"];
+    let name = fields
+        .iter()
+        .find(|field| NAMES.contains(&field.name.as_str()));
     match name.map(|field| &field.node.value) {
         Some(Value::Text(name)) => format!("{what} {:?}", **name),
         _ => what.to_owned(),
@@ -190,9 +248,9 @@ fn nearest<'k>(wrong: &str, keys: &[&'k str]) -> Option<&'k str> {
 }
 
 /// One table. Fields are removed as they are parsed.
-struct Entry {
+pub(super) struct Entry {
     /// Its place, such as `token "telegraf"`.
-    place: Place,
+    pub(super) place: Place,
     fields: Vec<Field>,
 }
 
@@ -225,20 +283,20 @@ impl Entry {
     }
 
     /// A string field, if present.
-    fn text(&mut self, name: &str) -> Result<Option<Said<String>>> {
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<Said<String>>> {
         let Some(field) = self.take(name) else {
             return Ok(None);
         };
         text(field.node, |line| self.at(line, name)).map(Some)
     }
 
-    fn required(&mut self, name: &str) -> Result<Said<String>> {
+    pub(super) fn required(&mut self, name: &str) -> Result<Said<String>> {
         self.text(name)?
             .ok_or_else(|| self.place.refused(format!("{name} is missing")))
     }
 
     /// The name. Later places include it.
-    fn name(&mut self) -> Result<Said<String>> {
+    pub(super) fn name(&mut self) -> Result<Said<String>> {
         let name = self.required("name")?;
         if name.value.is_empty() {
             return Err(name.place.refused("the name is empty"));
@@ -270,13 +328,77 @@ impl Entry {
     fn user(mut self, secrets: &mut dyn Secrets) -> Result<User> {
         let name = self.name()?;
         let orgs = self.texts("orgs")?;
-        let file = self.text("passwordFile")?;
-        let password = file.map(|file| file.read(|path| secrets.password(path)));
         Ok(User {
             name,
             orgs: orgs.map(|orgs| orgs.value).unwrap_or_default(),
-            password: password.transpose()?,
+            active: self.active()?,
+            password: self.password(secrets)?,
         })
+    }
+
+    /// The password, if there is one.
+    pub(super) fn password(&mut self, secrets: &mut dyn Secrets) -> Result<Option<Password>> {
+        let file = self.text("passwordFile")?;
+        let hash = self.text("passwordHash")?;
+        match (file, hash) {
+            (None, None) => Ok(None),
+            (Some(file), None) => {
+                let text = file.read(|path| secrets.password(path))?;
+                Ok(Some(Password::Text(text)))
+            }
+            (None, Some(hash)) => {
+                if !password::is_hash(&hash.value) {
+                    let why = "not a password hash that influxd supports";
+                    return Err(hash.place.refused(why).with_hint(
+                        "a hash has the form $2a$10$…, with a cost between 4 and 15; passwordFile \
+                         names a file with the password itself",
+                    ));
+                }
+                Ok(Some(Password::Hash(hash.map(Zeroizing::new))))
+            }
+            (Some(_), Some(hash)) => Err(hash
+                .place
+                .refused("only one of passwordFile and passwordHash is allowed")),
+        }
+    }
+
+    /// The status, if there is one.
+    pub(super) fn active(&mut self) -> Result<Option<bool>> {
+        let Some(status) = self.text("status")? else {
+            return Ok(None);
+        };
+        match status.value.as_str() {
+            "active" => Ok(Some(true)),
+            "inactive" => Ok(Some(false)),
+            _ => Err(status.place.refused("status must be active or inactive")),
+        }
+    }
+
+    /// A field that is true or false, if present.
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<Said<bool>>> {
+        let Some(field) = self.take(name) else {
+            return Ok(None);
+        };
+        let place = self.at(field.node.line, name);
+        match field.node.value {
+            Value::Flag(value) => Ok(Some(Said { value, place })),
+            other => {
+                let why = format!("expected true or false, found {}", other.kind());
+                Err(place.refused(why))
+            }
+        }
+    }
+
+    /// The permissions of a 1.x user.
+    pub(super) fn permissions(&mut self) -> Result<Vec<Said<Can>>> {
+        let permissions = self.texts("permissions")?;
+        let permissions =
+            permissions.ok_or_else(|| self.place.refused("permissions is missing"))?;
+        if permissions.value.is_empty() {
+            let why = "permissions must not be empty";
+            return Err(permissions.place.refused(why));
+        }
+        permissions.value.into_iter().map(grant).collect()
     }
 
     fn token(mut self, secrets: &mut dyn Secrets) -> Result<Token> {
@@ -373,7 +495,7 @@ const ONE_POWER: &str = "kind: \"operator\" or \"all-access\"; permissions: a li
                          [\"read:buckets\", \"write:buckets/metrics\"]";
 
 impl<T> Said<T> {
-    fn map<U>(self, with: impl FnOnce(T) -> U) -> Said<U> {
+    pub(super) fn map<U>(self, with: impl FnOnce(T) -> U) -> Said<U> {
         Said {
             value: with(self.value),
             place: self.place,
@@ -475,7 +597,10 @@ mod tests {
         assert_eq!(list.orgs[0].value, "acme");
         let alice = &list.users[0];
         assert_eq!(alice.orgs[0].value, "acme");
-        assert_eq!(alice.password.as_ref().unwrap().value.reveal(), "pw");
+        let Some(Password::Text(password)) = &alice.password else {
+            panic!("a password from a file");
+        };
+        assert_eq!(password.value.reveal(), "pw");
         let [telegraf, all] = &list.tokens[..] else {
             panic!("two tokens");
         };

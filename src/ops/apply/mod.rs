@@ -1,13 +1,16 @@
-//! `apply`: changes a store to match a declarative list of organizations, users and tokens. Matching
-//! entries are not changed, so a second run changes nothing.
+//! `apply`: changes a store to match a declarative list of organizations, users, buckets, tokens and
+//! access of 1.x clients. Matching entries are not changed, so a second run changes nothing.
 
+mod buckets;
 mod generate;
 mod list;
+mod mappings;
 mod orgs_and_users;
 mod parser;
 mod place;
 mod secret_files;
 mod tokens;
+mod v1_users;
 
 use std::path::PathBuf;
 
@@ -59,8 +62,14 @@ pub enum Kind {
     Org,
     /// A user.
     User,
+    /// A bucket.
+    Bucket,
     /// A token.
     Token,
+    /// A 1.x user.
+    V1,
+    /// A mapping of a 1.x database.
+    Dbrp,
 }
 
 /// One planned change, for reports.
@@ -74,7 +83,7 @@ pub struct PlannedChange {
     pub id: Id,
     /// Its name.
     pub name: String,
-    /// The organization of a token, if it exists.
+    /// The organization it belongs to, if it exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub org: Option<String>,
     /// Details for the report.
@@ -94,6 +103,8 @@ pub struct Plan {
     pub deleted: Vec<DeletedAuthorization>,
     /// Whether the last usable operator token is deleted.
     pub last_operator: bool,
+    /// Buckets that will keep points for a shorter time, as in the question.
+    pub shortened: Vec<String>,
     /// Generated values and their files.
     pub generated: Vec<(PathBuf, Token)>,
     /// Notes for the user.
@@ -133,7 +144,10 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options<'_>, now: &Timestamp) -> 
     };
     orgs_and_users::orgs(&mut work, options.list)?;
     orgs_and_users::users(&mut work, options.list, options)?;
+    buckets::buckets(&mut work, &options.list.buckets)?;
     tokens::tokens(&mut work, options.list, options)?;
+    v1_users::v1_users(&mut work, &options.list.v1_users, options)?;
+    mappings::mappings(&mut work, &options.list.mappings)?;
     Ok(work.plan)
 }
 

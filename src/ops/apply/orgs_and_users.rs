@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 
+use zeroize::Zeroizing;
+
 use crate::error::{ErrorKind, Result};
 use crate::metadata::new_records::{Owned, put_ownership};
 use crate::metadata::{Catalog, Id, mapping, names, password};
-use crate::ops::apply::list::{List, Said, User};
+use crate::ops::apply::list::{List, Password, Said, User};
 use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work};
 use crate::ops::commit::all_decoded;
 use crate::ops::resolve;
 use crate::ops::resolve::By;
 use crate::ops::{org, user};
-use crate::store::{ChangeSet, Snapshot};
+use crate::store::Snapshot;
 
 /// Creates missing organizations.
 pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
@@ -63,11 +65,13 @@ pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> 
                     own.any(|one| one.owns_org() && one.resource_id == org)
                 };
                 orgs.retain(|(org, _)| !owns(*org));
-                let changes = new_password(work.snapshot, known.id, user, options)?;
-                if let Some(changes) = changes {
-                    work.plan.changes.extend(changes);
+                let password = user.password.as_ref();
+                let hash = new_hash(work.snapshot, names::USER_PASSWORDS, known.id, password, options)?;
+                if let Some(hash) = hash {
+                    put_hash(work, names::USER_PASSWORDS, known.id, &hash);
                     details.push("new password".into());
                 }
+                set_status(work, known.id, user, &mut details)?;
                 known.id
             }
             None => {
@@ -110,45 +114,101 @@ fn create(
         name: user.name.value.clone(),
         org: None,
         instance_owner: false,
-        password: password.map(|password| password.value.clone()),
+        password: match password {
+            Some(Password::Text(text)) => Some(text.value.clone()),
+            _ => None,
+        },
         strong_passwords: options.strong_passwords,
     };
-    let place = password.map_or(&user.name.place, |password| &password.place);
+    let place = password.map_or(&user.name.place, Password::place);
     let plan =
         user::create::plan(&work.preview(), &new, work.now).map_err(|error| place.wrap(&error))?;
     work.plan.changes.extend(plan.changes);
+    if let Some(Password::Hash(hash)) = password {
+        put_hash(work, names::USER_PASSWORDS, plan.user.id, &hash.value);
+    }
     details.push(match password {
         Some(_) => "with a password".into(),
         None => "without a password, so the user can't sign in".into(),
     });
+    if user.active == Some(false) {
+        set_status(work, plan.user.id, user, details)?;
+    }
     Ok(plan.user.id)
 }
 
-/// The edit that sets the password. None if the password is already valid.
-fn new_password(
-    snapshot: &dyn Snapshot,
+/// Switches a user on or off, if the list says so.
+fn set_status(
+    work: &mut Work<'_>,
     id: Id,
     user: &User,
+    details: &mut Vec<String>,
+) -> Result<()> {
+    let Some(active) = user.active else {
+        return Ok(());
+    };
+    let update = user::update::Options {
+        by: By::Id(id),
+        active: Some(active),
+        rename: None,
+    };
+    let plan = user::update::plan(&work.preview(), &update)
+        .map_err(|error| user.name.place.wrap(&error))?;
+    if !plan.changes.is_empty() {
+        work.plan.changes.extend(plan.changes);
+        details.push(if active { "active" } else { "inactive" }.into());
+    }
+    Ok(())
+}
+
+/// The hash to store under `id` of `bucket`. None if the password or hash is stored already.
+///
+/// # Errors
+/// When InfluxDB refuses the password.
+pub(super) fn new_hash(
+    snapshot: &dyn Snapshot,
+    bucket: &[u8],
+    id: Id,
+    password: Option<&Password>,
     options: &Options<'_>,
-) -> Result<Option<ChangeSet>> {
-    let Some(Said { value, place }) = &user.password else {
+) -> Result<Option<Zeroizing<String>>> {
+    let Some(password) = password else {
         return Ok(None);
     };
-    let key = id.to_string();
-    let old = snapshot.get(names::USER_PASSWORDS, key.as_bytes())?;
+    let old = snapshot.get(bucket, id.to_string().as_bytes())?;
     let old = old.and_then(|old| String::from_utf8(old).ok());
-    if old.is_some_and(|old| password::matches(value, &old)) {
-        return Ok(None);
+    let is_stored = old.is_some_and(|old| match password {
+        Password::Text(text) => password::matches(&text.value, &old),
+        Password::Hash(hash) => *hash.value == old,
+    });
+    match is_stored {
+        true => Ok(None),
+        false => hash_of(password, options).map(Some),
     }
-    let hash = user::password::hash(value, options.strong_passwords)
-        .map_err(|error| place.wrap(&error))?;
-    let mut changes = ChangeSet::default();
-    changes.put(names::USER_PASSWORDS, key.as_bytes(), hash.as_bytes());
-    Ok(Some(changes))
+}
+
+/// The hash of a password in the list.
+///
+/// # Errors
+/// When InfluxDB refuses the password.
+pub(super) fn hash_of(password: &Password, options: &Options<'_>) -> Result<Zeroizing<String>> {
+    match password {
+        Password::Hash(hash) => Ok(hash.value.clone()),
+        Password::Text(Said { value, place }) => {
+            user::password::hash(value, options.strong_passwords).map_err(|error| place.wrap(&error))
+        }
+    }
+}
+
+/// Stores the hash of a password.
+pub(super) fn put_hash(work: &mut Work<'_>, bucket: &[u8], id: Id, hash: &str) {
+    let key = id.to_string();
+    let changes = &mut work.plan.changes;
+    changes.put(bucket, key.as_bytes(), hash.as_bytes());
 }
 
 /// Refuses duplicate names.
-fn only_once<'s>(
+pub(super) fn only_once<'s>(
     names: impl Iterator<Item = &'s Said<String>>,
     key: impl Fn(&String) -> String,
 ) -> Result<()> {

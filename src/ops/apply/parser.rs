@@ -25,6 +25,7 @@ pub(super) enum Value {
     Text(Zeroizing<String>),
     List(Vec<Node>),
     Table(Vec<Field>),
+    Flag(bool),
     /// A value that no field accepts, such as a number or a date. Holds its description.
     Other(&'static str),
 }
@@ -49,6 +50,7 @@ impl Value {
             Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
+            Self::Flag(_) => "true or false",
             Self::Other(kind) => kind,
         }
     }
@@ -125,7 +127,7 @@ fn node_of_toml(value: Spanned<DeValue<'_>>, lines: &Lines, depth: usize) -> Nod
         }
         DeValue::Table(table) => Value::Table(table_of_toml(table, lines, depth + 1)),
         DeValue::Integer(_) | DeValue::Float(_) => Value::Other("a number"),
-        DeValue::Boolean(_) => Value::Other("true or false"),
+        DeValue::Boolean(flag) => Value::Flag(flag),
         DeValue::Datetime(_) => Value::Other("a date"),
     };
     Node { line, value }
@@ -208,7 +210,7 @@ impl Json<'_> {
                 });
                 Value::Table(fields.collect::<Result<_, _>>()?)
             }
-            Some(b't' | b'f') => Value::Other("true or false"),
+            Some(first @ (b't' | b'f')) => Value::Flag(*first == b't'),
             Some(b'n') => Value::Other("null"),
             _ => Value::Other("a number"),
         };
@@ -255,6 +257,7 @@ mod tests {
     fn shown(value: &Value) -> String {
         match value {
             Value::Text(text) => format!("{:?}", **text),
+            Value::Flag(_) => value.kind().to_owned(),
             Value::Other(kind) => (*kind).to_owned(),
             Value::List(nodes) => {
                 let nodes = nodes

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::metadata::json::Edit;
 use crate::metadata::permission::Permission;
-use crate::metadata::{Can, Catalog, json, names};
+use crate::metadata::{Can, Catalog, Id, json, names};
 use crate::ops::commit::{all_decoded, known_schema};
 use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
@@ -47,6 +47,7 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
         active: options.active,
         description: options.description.as_deref(),
         permissions: permissions.as_deref(),
+        ..Values::default()
     };
     let mut changes = ChangeSet::default();
     if let Some(record) = edited(&found, &values, now)? {
@@ -66,6 +67,8 @@ pub(crate) struct Values<'a> {
     pub(crate) active: Option<bool>,
     pub(crate) description: Option<&'a str>,
     pub(crate) permissions: Option<&'a [Permission<'a>]>,
+    pub(crate) org: Option<Id>,
+    pub(crate) user: Option<Id>,
 }
 
 /// The record with the values that differ, and everything else byte for byte. None if nothing
@@ -88,19 +91,25 @@ pub(crate) fn edited(
     let description = description.filter(|wanted| *wanted != old.description);
     let permissions = values.permissions;
     let permissions = permissions.filter(|wanted| *wanted != old.permissions.as_slice());
-    if status.is_none() && description.is_none() && permissions.is_none() {
-        return Ok(None);
-    }
+    let org = values.org.filter(|wanted| *wanted != old.org_id);
+    let user = values.user.filter(|wanted| Some(*wanted) != old.user_id);
+    let [org, user] = [org, user].map(|id| id.map(|id| json::string(&id.to_string())));
     let status = status.map(json::string);
     let description = description.map(json::string);
     let permissions = permissions.map(json_of);
-    let time = json::string(&now.rfc3339);
-    let mut edits = vec![("updatedAt", Edit::Set(&time))];
-    for (name, value) in [
+    let new = [
         ("status", &status),
         ("description", &description),
+        ("orgID", &org),
+        ("userID", &user),
         ("permissions", &permissions),
-    ] {
+    ];
+    if new.iter().all(|(_, value)| value.is_none()) {
+        return Ok(None);
+    }
+    let time = json::string(&now.rfc3339);
+    let mut edits = vec![("updatedAt", Edit::Set(&time))];
+    for (name, value) in new {
         if let Some(value) = value {
             edits.push((name, Edit::Set(value)));
         }
