@@ -155,6 +155,11 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "Show what would change",
                 "boltkey auth rotate 11af8a5134c48000 --db influxd.bolt --dry-run",
             ),
+            (
+                "Replace all tokens but one, with the new values in one file",
+                "boltkey auth rotate --all --except 11af8a5134c48000 --db influxd.bolt \
+                 --token-out new.json --yes",
+            ),
         ],
     ),
     (
@@ -169,6 +174,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "boltkey auth update 11af8a5134c48000 --db influxd.bolt \
                  --description \"telegraf of host a\"",
             ),
+            (
+                "Switch all tokens of a user off",
+                "boltkey auth update --user bob --db influxd.bolt --status inactive --yes",
+            ),
         ],
     ),
     (
@@ -181,6 +190,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "Show what would be deleted",
                 "boltkey auth delete 11af8a5134c48000 --db influxd.bolt --dry-run",
+            ),
+            (
+                "Delete the tokens of deleted users and organizations",
+                "boltkey auth delete --orphaned --db influxd.bolt --yes",
             ),
         ],
     ),

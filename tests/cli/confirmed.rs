@@ -427,6 +427,55 @@ const EXCHANGED: &[Case] = &[
         meanwhile: |scene, database| run(scene, database, &["auth", "rotate", READ_ALL]),
         found: false,
     },
+    // Filters match another token then, or the same with another value.
+    Case {
+        command: "auth rotate",
+        store: SEVERAL,
+        answers: &[("36 tokens: ", "y")],
+        arguments: |scene, _| {
+            let out = scene.path("new.json");
+            words(&["auth", "rotate", "--all", "--token-out", text(&out)])
+        },
+        meanwhile: |scene, database| run(scene, database, &["auth", "clone", READ_ALL]),
+        found: false,
+    },
+    Case {
+        command: "auth rotate",
+        store: SEVERAL,
+        answers: YES,
+        arguments: |scene, _| {
+            let out = scene.path("new.json");
+            words(&[
+                "auth",
+                "rotate",
+                "--user",
+                "alice",
+                "--token-out",
+                text(&out),
+            ])
+        },
+        meanwhile: |scene, database| run(scene, database, &["auth", "rotate", READ_ALL]),
+        found: false,
+    },
+    Case {
+        command: "auth update",
+        store: SEVERAL,
+        answers: &[("Deactivate 28 tokens: ", "y")],
+        arguments: |_, _| words(&["auth", "update", "--user", "alice", "--status", "inactive"]),
+        meanwhile: |scene, database| run(scene, database, &["auth", "delete", READ_ALL]),
+        found: false,
+    },
+    Case {
+        command: "auth delete",
+        store: SEVERAL,
+        answers: &[("Delete these 26 tokens: ", "y")],
+        arguments: |_, _| words(&["auth", "delete", "--user", "alice", "--kind", "custom"]),
+        meanwhile: |scene, database| {
+            let other = ["auth", "update", READ_ALL, "--description", "in use"];
+            run(scene, database, &other);
+        },
+        found: false,
+    },
     Case {
         command: "user password",
         store: ONE,

@@ -15,6 +15,7 @@ mod apply;
 mod arguments;
 mod auth_create;
 mod auth_list_table;
+mod auth_many;
 mod auth_rotate;
 mod auth_show;
 mod auth_verify;

@@ -6,10 +6,13 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::device::{Fault, Recorder, Stage};
-use crate::support::operations::{OF_PEOPLE, OF_TOKENS, Operation};
+use crate::support::operations::{OF_PEOPLE, OF_TOKENS, Operation, Planned};
 use crate::support::store_image::{StoreImage, broken, contents, lost, stores, writable};
 use boltkey::cli::exit::code_of;
-use boltkey::ops::commit::SideFiles;
+use boltkey::ops::capture;
+use boltkey::ops::capture::Format;
+use boltkey::ops::capture::seal::Seal;
+use boltkey::ops::commit::{SideFiles, TokensFile};
 use boltkey::store::{CommitOutcome, Committed, Engine, Model};
 use boltkey::{Error, ErrorKind};
 use memchr::memmem;
@@ -36,6 +39,8 @@ fn counted(base: &StoreImage, operation: Operation) -> Recorder {
 struct Ended {
     committed: Committed,
     token: Option<String>,
+    /// What the file for the new tokens must contain.
+    file: Option<Vec<u8>>,
 }
 
 /// The whole command on a device.
@@ -47,17 +52,32 @@ fn run(
 ) -> Result<Ended, Error> {
     let mut store = writable(recorder, &base.name)?;
     let plan = operation.plan(&store, &base.old)?;
-    let side_files = SideFiles {
+    let token_out = side_files.tokens_out.first().map(|(path, _)| *path);
+    let mut side_files = SideFiles {
         keep_copy: side_files.keep_copy,
-        tokens_out: (side_files.tokens_out.iter().map(|(path, _)| *path))
-            .zip(plan.token())
-            .collect(),
-        may_commit: None,
+        ..SideFiles::default()
     };
+    let mut file = None;
+    match &plan {
+        Planned::Rotation(plan) => {
+            let mut content = Vec::new();
+            capture::write(&plan.tokens, Format::Json, &mut content).unwrap();
+            file = Some(content);
+            side_files.tokens_file = token_out.map(|path| TokensFile {
+                path,
+                format: Format::Json,
+                seal: &Seal::Open,
+                tokens: &plan.tokens,
+            });
+        }
+        _ => side_files.tokens_out = token_out.into_iter().zip(plan.token()).collect(),
+    }
     let committed = plan.apply(&mut store, &side_files)?;
+    let token = plan.token().map(|token| token.reveal().to_owned());
     Ok(Ended {
         committed,
-        token: plan.token().map(|token| token.reveal().to_owned()),
+        file: file.or(token.as_ref().map(|token| format!("{token}\n").into())),
+        token,
     })
 }
 
@@ -124,7 +144,7 @@ fn fail_everywhere(
                     .then_some((&*token_out, &dummy))
                     .into_iter()
                     .collect(),
-                may_commit: None,
+                ..SideFiles::default()
             };
             let ended = run(&recorder, base, operation, &side_files);
             let Some(stage) = recorder.failed() else {
@@ -230,11 +250,12 @@ fn fail_everywhere(
             }
             if with_files
                 && let Ok(Ended {
-                    token: Some(token), ..
+                    file: Some(expected),
+                    ..
                 }) = &ended
             {
-                let written = fs::read_to_string(&token_out).unwrap();
-                assert_eq!(written.trim_end(), token, "{place}");
+                let written = fs::read(&token_out).unwrap();
+                assert!(written == *expected, "{place}: the tokens' file");
             }
             if copy.exists() {
                 assert!(
@@ -330,7 +351,12 @@ fn fail_all(engine: Engine, operations: &[Operation], only: &[&str], most: usize
     fail_on(engine, &stores, operations, most)
 }
 
-fn fail_on(engine: Engine, stores: &[StoreImage], operations: &[Operation], most: usize) -> usize {
+pub fn fail_on(
+    engine: Engine,
+    stores: &[StoreImage],
+    operations: &[Operation],
+    most: usize,
+) -> usize {
     let out = tempfile::tempdir().unwrap();
     let mut tally = Tally::default();
     let mut runs = 0;

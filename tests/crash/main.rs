@@ -15,6 +15,7 @@ mod disk_errors;
 mod downgrade;
 mod hash;
 mod lost_pages;
+mod many_tokens;
 mod power_failures;
 mod repair;
 mod salvaged_images;

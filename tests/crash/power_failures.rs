@@ -31,7 +31,7 @@ fn old_password(base: &StoreImage) -> Vec<u8> {
 }
 
 /// Interrupts the command on one store everywhere; how many different images there were.
-fn interrupt(base: &StoreImage, operation: Operation, effort: Effort) -> usize {
+pub fn interrupt(base: &StoreImage, operation: Operation, effort: Effort) -> usize {
     let StoreImage { engine, .. } = base;
     let name = &format!("{operation:?} on {}", base.name);
     let lost_after = operation.lost_after(base);

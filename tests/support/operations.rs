@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use boltkey::metadata::shard_groups::ShardTimes;
-use boltkey::metadata::{Id, names, password};
+use boltkey::metadata::{Id, Kind, names, password};
 use boltkey::ops::apply::{self, List, Secrets};
 use boltkey::ops::auth::create::Grants;
-use boltkey::ops::bucket::adoptable::{self, Which};
+use boltkey::ops::auth::list::Filters;
+use boltkey::ops::auth::selected_tokens::{SelectedTokens, Which};
+use boltkey::ops::bucket::adoptable;
 use boltkey::ops::commit::SideFiles;
 use boltkey::ops::files::engine_folder::{BucketContent, EngineFolder};
 use boltkey::ops::resolve::By;
@@ -20,7 +22,7 @@ use boltkey::store::engine_folder::ShardFolder;
 use boltkey::store::{Committed, Model, Snapshot as _, WritableStore};
 
 use super::engine_folder::HOUR;
-use super::store_image::{StoreImage, recovery};
+use super::store_image::{MANY, StoreImage, recovery};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -29,6 +31,9 @@ pub enum Operation {
     Rotate,
     Update,
     Delete,
+    RotateMany,
+    UpdateMany,
+    DeleteMany,
     UserCreate,
     UserPassword,
     UserDelete,
@@ -46,6 +51,13 @@ pub const OF_TOKENS: [Operation; 4] = [
     Operation::Delete,
 ];
 
+/// Those that are about all custom tokens at once.
+pub const OF_MANY_TOKENS: [Operation; 3] = [
+    Operation::RotateMany,
+    Operation::UpdateMany,
+    Operation::DeleteMany,
+];
+
 /// Those that are about users, organizations, their buckets, and lists of everything.
 pub const OF_PEOPLE: [Operation; 6] = [
     Operation::UserCreate,
@@ -61,6 +73,7 @@ pub enum Planned {
     Token(Box<token_plan::TokenPlan>),
     Deletion(auth::delete::Plan),
     Update(Box<auth::update::Plan>),
+    Rotation(Box<auth::rotate_many::Plan>),
     NewUser(user::create::Plan),
     Password(user::password::Plan),
     UserDeletion(user::delete::Plan),
@@ -145,6 +158,18 @@ impl Secrets for Files {
     }
 }
 
+/// All custom tokens.
+pub fn custom_tokens() -> SelectedTokens {
+    let filters = Filters {
+        kind: Some(Kind::Custom),
+        ..Filters::default()
+    };
+    SelectedTokens {
+        which: Which::Filters(Box::new(filters)),
+        except: Vec::new(),
+    }
+}
+
 impl Operation {
     /// The authorization that is changed or deleted: the first one.
     fn target(self, old: &Model) -> Option<Id> {
@@ -182,13 +207,32 @@ impl Operation {
             }
             Self::Update => {
                 let options = auth::update::Options {
-                    id: target(),
+                    tokens: SelectedTokens::of_ids([target()]),
                     active: Some(false),
                     description: Some("not in use any more".into()),
                 };
                 Planned::Update(auth::update::plan(store, &options, &now)?.into())
             }
-            Self::Delete => Planned::Deletion(auth::delete::plan(store, &[target()])?),
+            Self::Delete => Planned::Deletion(auth::delete::plan(
+                store,
+                &SelectedTokens::of_ids([target()]),
+            )?),
+            Self::RotateMany => {
+                let options = auth::rotate_many::Options {
+                    tokens: custom_tokens(),
+                    making,
+                };
+                Planned::Rotation(auth::rotate_many::plan(store, &options, &now)?.into())
+            }
+            Self::UpdateMany => {
+                let options = auth::update::Options {
+                    tokens: custom_tokens(),
+                    active: Some(false),
+                    description: None,
+                };
+                Planned::Update(auth::update::plan(store, &options, &now)?.into())
+            }
+            Self::DeleteMany => Planned::Deletion(auth::delete::plan(store, &custom_tokens())?),
             Self::UserCreate => {
                 let options = user::create::Options {
                     name: "carol".into(),
@@ -215,7 +259,7 @@ impl Operation {
             Self::OrgCreate => Planned::Org(org::create::plan(store, "works", &now)?),
             Self::BucketAdopt => {
                 let options = adoptable::Options {
-                    which: Which::All,
+                    which: adoptable::Which::All,
                     names: BTreeMap::new(),
                     org: Some(By::Name("acme".into())),
                 };
@@ -260,6 +304,7 @@ impl Operation {
         match self {
             Self::Recover | Self::Create => 1,
             Self::Delete => -1,
+            Self::DeleteMany => -MANY.cast_signed(),
             Self::Apply => 2,
             _ => 0,
         }
@@ -269,7 +314,7 @@ impl Operation {
     pub fn makes_token(self) -> bool {
         matches!(
             self,
-            Self::Recover | Self::Create | Self::Rotate | Self::Apply
+            Self::Recover | Self::Create | Self::Rotate | Self::RotateMany | Self::Apply
         )
     }
 }
@@ -284,6 +329,7 @@ impl Planned {
             Self::Token(plan) => plan.apply(store, side_files),
             Self::Deletion(plan) => plan.apply(store, side_files),
             Self::Update(plan) => plan.apply(store, side_files),
+            Self::Rotation(plan) => plan.apply(store, side_files),
             Self::NewUser(plan) => plan.apply(store, side_files),
             Self::Password(plan) => plan.apply(store, side_files),
             Self::UserDeletion(plan) => plan.apply(store, side_files),
@@ -294,10 +340,11 @@ impl Planned {
         }
     }
 
-    /// The token that is made.
+    /// The token that is made, or the first one.
     pub fn token(&self) -> Option<&Token> {
         match self {
             Self::Token(plan) => plan.token(),
+            Self::Rotation(plan) => plan.tokens.first().map(|one| &one.token),
             Self::List(plan) => plan.generated.first().map(|(_, token)| token),
             _ => None,
         }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use boltkey::finding::Severity;
 use boltkey::metadata::residue::{Known, Scan};
-use boltkey::metadata::{Id, names};
+use boltkey::metadata::{Id, TokenHash, Variant, names};
 use boltkey::ops::commit::{SideFiles, commit};
 use boltkey::ops::recover::operator::{Options, choices, plan};
 use boltkey::ops::resolve::By;
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::TokenPlan;
+use boltkey::secret::Token;
 use boltkey::store::bolt::{Bolt, create as create_bolt};
 use boltkey::store::redb::{Redb, create as create_redb};
 use boltkey::store::{
@@ -142,6 +143,57 @@ pub fn broken(engine: Engine) -> Vec<StoreImage> {
         assert!(committed.failure.is_none());
         drop(store);
         let name = format!("broken {}", base.name);
+        *base = StoreImage::new(name, engine, recorder.bytes());
+    }
+    stores
+}
+
+/// How many custom tokens a store of [`with_many_tokens`] has.
+pub const MANY: usize = 200;
+
+/// The ID and the value of one of them.
+pub fn one_of_many(number: usize) -> (Id, Token) {
+    let id = Id::new(0xa0_0000 + number as u64).unwrap();
+    (id, Token::new(format!("old value of token {number:03}")))
+}
+
+/// Stores with one operator token and many custom ones: all in plaintext, of schema 20, and hashed
+/// ones of both variants beside some in plaintext.
+pub fn with_many_tokens(engine: Engine) -> Vec<StoreImage> {
+    let mut stores = stores(engine);
+    stores.retain(|base| ["fresh-2.7.12", "fresh-2.9.1"].contains(&base.name.as_str()));
+    for base in &mut stores {
+        let recorder = Recorder::new(base.bytes.clone());
+        let mut store = writable(&recorder, &base.name).unwrap();
+        let (user, org) = {
+            let choices = choices(&store).unwrap();
+            (choices.users[0].id, choices.orgs[0].id)
+        };
+        let mut changes = ChangeSet::default();
+        for number in 0..MANY {
+            let (id, token) = one_of_many(number);
+            let token = token.reveal();
+            let variant = match (base.name.as_str(), number % 8) {
+                ("fresh-2.7.12", _) | (_, 0) => None,
+                (_, 1) => Some(Variant::Sha512),
+                _ => Some(Variant::Sha256),
+            };
+            let hash = variant.map(|variant| TokenHash::of(variant, token.as_bytes()).to_phc());
+            let (field, index, key) = match &hash {
+                None => ("token", names::AUTHORIZATION_INDEX, token),
+                Some(hash) => ("hashedToken", names::AUTHORIZATION_HASHED_INDEX, &**hash),
+            };
+            let record = format!(
+                r#"{{"id":"{id}","{field}":"{key}","status":"active","description":"device {number}","orgID":"{org}","userID":"{user}","permissions":[{{"action":"write","resource":{{"type":"buckets","orgID":"{org}"}}}}],"createdAt":"2021-09-28T12:55:25Z","updatedAt":"2021-09-28T12:55:25Z"}}"#
+            );
+            let id = id.to_string();
+            changes.put(names::AUTHORIZATIONS, id.as_bytes(), record.as_bytes());
+            changes.put(index, key.as_bytes(), id.as_bytes());
+        }
+        let committed = commit(&mut store, &changes, &SideFiles::default()).unwrap();
+        assert!(committed.failure.is_none());
+        drop(store);
+        let name = format!("{MANY} tokens in {}", base.name);
         *base = StoreImage::new(name, engine, recorder.bytes());
     }
     stores

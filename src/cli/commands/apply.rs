@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
 use crate::metadata::Id;
 use crate::ops::apply::{Action, Kind, List, Options, Plan, PlannedChange, Secrets, plan};
-use crate::ops::auth::delete::DeletedAuthorization;
+use crate::ops::auth::affected_tokens::AffectedToken;
 use crate::ops::commit::SideFiles;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, WritableStore};
@@ -95,7 +95,7 @@ struct ApplyList<'a> {
 /// The tokens that stop working.
 #[derive(PartialEq, Eq)]
 struct Ended {
-    deleted: Vec<DeletedAuthorization>,
+    deleted: Vec<AffectedToken>,
     /// Action, name, organization and replacement, as in the question.
     named: Vec<(Action, String, Option<String>, Vec<String>)>,
     /// Buckets that will keep points for a shorter time.
@@ -159,7 +159,7 @@ impl ChangeCommand for ApplyList<'_> {
         SideFiles {
             keep_copy: session.keep_copy(),
             tokens_out: made.map(|(path, token)| (&**path, token)).collect(),
-            may_commit: None,
+            ..SideFiles::default()
         }
     }
 

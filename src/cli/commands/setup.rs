@@ -208,7 +208,11 @@ impl Scene<'_> {
                     .token_out
                     .filter(|_| !dry_run)
                     .map(|path| path.display().to_string()),
-                kept: storage_text(planned),
+                kept: storage_text(
+                    planned.entry.storage,
+                    planned.storage_reason,
+                    planned.schema,
+                ),
                 source: of.source,
                 options: self.options,
                 adopt: self.adopt(),

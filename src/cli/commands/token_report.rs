@@ -307,7 +307,7 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
         SideFiles {
             keep_copy: session.keep_copy(),
             tokens_out: token_out.zip(plan.token()).into_iter().collect(),
-            may_commit: None,
+            ..SideFiles::default()
         }
     }
 
@@ -390,7 +390,7 @@ impl<'a> Report<'a> {
             dry_run,
             login: LoginGains::of(token),
             token_out: token_out.map(|path| path.display().to_string()),
-            kept: storage_text(token),
+            kept: storage_text(token.entry.storage, token.storage_reason, token.schema),
             source: of.source,
             action: of.action,
         }
@@ -407,15 +407,12 @@ impl<'a> Report<'a> {
     }
 }
 
-/// How a token is stored, and why.
-pub fn storage_text(token: &token_plan::PlannedToken<'_>) -> String {
-    let how = token.entry.storage.name();
-    match (token.storage_reason, token.entry.storage) {
+/// How a token is stored, and why. `schema` is that of the store.
+pub fn storage_text(storage: Storage, reason: StorageReason, schema: u64) -> String {
+    let how = storage.name();
+    match (reason, storage) {
         (StorageReason::Schema, _) => {
-            format!(
-                "{how}, because releases of schema {} don't support hashed tokens",
-                token.schema
-            )
+            format!("{how}, because releases of schema {schema} don't support hashed tokens")
         }
         (StorageReason::Asked, _) => format!("{how}, as requested"),
         (StorageReason::Setting, _) => format!("{how}, as set by use-hashed-tokens"),

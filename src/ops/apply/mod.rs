@@ -21,7 +21,7 @@ pub use secret_files::Secrets;
 
 use crate::error::Result;
 use crate::metadata::{Catalog, Id};
-use crate::ops::auth::delete::DeletedAuthorization;
+use crate::ops::auth::affected_tokens::AffectedToken;
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::timestamp::Timestamp;
@@ -100,7 +100,7 @@ pub struct Plan {
     /// Number of entries that need no change.
     pub same: usize,
     /// Deleted authorizations, including replaced ones.
-    pub deleted: Vec<DeletedAuthorization>,
+    pub deleted: Vec<AffectedToken>,
     /// Whether the last usable operator token is deleted.
     pub last_operator: bool,
     /// Buckets that will keep points for a shorter time, as in the question.

@@ -15,6 +15,7 @@ use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work, generate};
 use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
 use crate::ops::auth::rotate::{give, must_be_of_use};
+use crate::ops::auth::selected_tokens::SelectedTokens;
 use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenInUse, TokenLookup};
 use crate::ops::token_plan::new_id::ManyByTime;
 use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
@@ -265,12 +266,13 @@ fn delete(
     if ids.is_empty() {
         return Ok(());
     }
-    let plan = delete::plan(work.snapshot, &ids)?;
+    let plan = delete::plan(work.snapshot, &SelectedTokens::of_ids(ids))?;
     work.plan.changes.extend(plan.changes);
     let is_operator = |meant: &Meant<'_>| matches!(meant.said.grants.value, Grants::Operator);
     work.plan.last_operator = plan.last_operator && !meant.iter().any(is_operator);
     for deleted in plan
         .deleted
+        .tokens
         .iter()
         .filter(|deleted| pruned.contains(&deleted.id))
     {
@@ -284,7 +286,7 @@ fn delete(
             details: Vec::new(),
         });
     }
-    work.plan.deleted = plan.deleted;
+    work.plan.deleted = plan.deleted.tokens;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Authorizations: list, show, verify, create, clone, rotate, update, delete.
 
+pub mod affected_tokens;
+pub(crate) mod changed_records;
 pub mod clone;
 pub mod create;
 pub mod delete;
@@ -7,6 +9,8 @@ pub mod list;
 pub(crate) mod next_step;
 pub(crate) mod record;
 pub mod rotate;
+pub mod rotate_many;
+pub mod selected_tokens;
 pub mod show;
 pub mod update;
 pub mod verify;

@@ -65,15 +65,26 @@ impl Record {
     /// The same for those that can't go on without.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`].
+    /// [`ErrorKind::Corrupt`] when it can't be decoded, or says that it has another ID.
     pub(crate) fn decoded(&self) -> Result<Authorization<'_>> {
-        self.decode().map_err(|finding| {
+        let record = self.decode().map_err(|finding| {
             Error::new(
                 ErrorKind::Corrupt,
                 format!("{}: {}", finding.place, finding.message),
             )
             .with_hint("boltkey auth delete removes a record that can't be decoded")
-        })
+        })?;
+        if record.id == self.id {
+            return Ok(record);
+        }
+        Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "the record under {} says that its ID is {}",
+                self.id, record.id
+            ),
+        )
+        .with_hint("boltkey check lists such records"))
     }
 
     /// Its fields, to be edited.

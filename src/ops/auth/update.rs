@@ -1,27 +1,32 @@
-//! `auth update`: another status or description. What a token may do can't be changed, as in
-//! InfluxDB.
+//! `auth update`: another status or description, for one token or several. What a token may do
+//! can't be changed, as in InfluxDB.
+
+use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::metadata::json::Edit;
-use crate::metadata::{Authorization, Catalog, Id, json, names};
-use crate::ops::auth::list::{AuthDetails, Lister};
+use crate::metadata::{Catalog, json, names};
+use crate::ops::auth::affected_tokens::AffectedTokens;
+use crate::ops::auth::changed_records::ChangedRecords;
+use crate::ops::auth::list::AuthDetails;
 use crate::ops::auth::record::Record;
+use crate::ops::auth::selected_tokens::SelectedTokens;
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenLookup};
-use crate::store::{ChangeSet, Committed, Preview, Snapshot, WritableStore};
+use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
-/// What is to change; none stays.
+/// Which tokens, and what is to change; none stays.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The authorization.
-    pub id: Id,
-    /// Whether it is to be active.
+    /// The authorizations.
+    pub tokens: SelectedTokens,
+    /// Whether they are to be active.
     pub active: Option<bool>,
-    /// Its description.
+    /// Their description.
     pub description: Option<String>,
 }
 
@@ -29,32 +34,42 @@ pub struct Options {
 pub struct Plan {
     /// What is to be written; nothing if all is as wanted.
     pub changes: ChangeSet,
-    record: Zeroizing<Vec<u8>>,
-    lister: Lister,
+    /// The authorizations that change, as they are before.
+    pub affected: AffectedTokens,
+    /// How many of the selected ones are as wanted.
+    pub same: usize,
+    records: ChangedRecords,
 }
 
-/// Works out the new record.
+/// Works out the new records.
 ///
 /// # Errors
-/// * [`ErrorKind::UnknownSchema`], [`ErrorKind::Corrupt`] for stores that are not edited
-/// * [`ErrorKind::NoSuchRecord`] when there is no such authorization
+/// * [`crate::ErrorKind::UnknownSchema`], [`crate::ErrorKind::Corrupt`] for stores that are not edited
+/// * the errors of [`SelectedTokens::ids`], and [`crate::ErrorKind::NoSuchRecord`] when one of the
+///   authorizations does not exist
 pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Result<Plan> {
     known_schema(snapshot)?;
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
     ExistingTokens::of(snapshot, &TokenLookup::default(), None)?;
-    let bytes = Record::load(snapshot, options.id)?;
-    let record = edited(&bytes, options, now)?;
     let mut changes = ChangeSet::default();
-    if let Some(record) = &record {
-        let key = options.id.to_string();
-        changes.put(names::AUTHORIZATIONS, key.as_bytes(), record);
+    let (mut records, mut changed) = (Vec::new(), BTreeSet::new());
+    for id in options.tokens.ids(snapshot, &catalog)? {
+        let old = Record::load(snapshot, id)?;
+        match edited(&old, options, now)? {
+            Some(record) => {
+                let key = id.to_string();
+                changes.put(names::AUTHORIZATIONS, key.as_bytes(), &record);
+                changed.insert(id);
+                records.push((id, record));
+            }
+            None => records.push((id, old.into_bytes())),
+        }
     }
-    let preview = Preview::new(snapshot, &changes);
-    let lister = Lister::of_one(&preview, catalog, options.id, false)?;
     Ok(Plan {
-        record: record.unwrap_or_else(|| bytes.into_bytes()),
-        lister,
+        affected: AffectedTokens::load(snapshot, &catalog, &changed)?,
+        same: records.len() - changed.len(),
+        records: ChangedRecords::new(snapshot, &changes, records)?,
         changes,
     })
 }
@@ -98,14 +113,12 @@ fn edited(
 }
 
 impl Plan {
-    /// Hands the authorization as it is to be to `use_it`.
+    /// Calls `use_it` with the selected authorizations after the change, ascending by ID.
     ///
     /// # Errors
-    /// Never, as long as the record that was just made can be decoded.
-    pub fn show<T>(&self, use_it: impl FnOnce(&AuthDetails<'_>) -> T) -> Result<T> {
-        let record: Authorization<'_> = serde_json::from_slice(&self.record)
-            .map_err(|_| Error::new(ErrorKind::Refused, "the new record can't be decoded"))?;
-        Ok(use_it(&self.lister.entry(&record)))
+    /// Only if a new record can't be decoded.
+    pub fn show<T>(&self, use_it: impl FnOnce(&[AuthDetails<'_>]) -> T) -> Result<T> {
+        self.records.show(use_it)
     }
 
     /// Makes it hold, and proves that the file shows it.
@@ -142,7 +155,7 @@ mod tests {
             utc: String::new(),
         };
         let options = Options {
-            id: ID.parse().unwrap(),
+            tokens: SelectedTokens::of_ids([ID.parse().unwrap()]),
             active,
             description: description.map(str::to_owned),
         };

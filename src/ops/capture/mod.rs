@@ -147,7 +147,8 @@ pub(crate) fn each(
 }
 
 impl Captured {
-    fn of(record: &Authorization<'_>, token: Token, catalog: &Catalog) -> Self {
+    /// A token with the facts of its record.
+    pub(crate) fn of(record: &Authorization<'_>, token: Token, catalog: &Catalog) -> Self {
         let org = catalog.orgs.get(&record.org_id);
         let user = record.user_id.and_then(|id| catalog.users.get(&id));
         let kind = record.class().kind;

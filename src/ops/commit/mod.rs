@@ -15,7 +15,10 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, IoContext, Result};
 use crate::metadata::residue::{Known, Scan};
+use crate::ops::capture;
+use crate::ops::capture::Format;
 use crate::ops::capture::before_change::{Capture, CaptureFile, Captured};
+use crate::ops::capture::seal::Seal;
 use crate::ops::files::checksums::{ChecksumWriter, reads_back};
 use crate::ops::files::secret_output::{Finished, OutputFile};
 use crate::secret::Token;
@@ -31,8 +34,22 @@ pub struct SideFiles<'a> {
     pub keep_copy: Option<&'a Path>,
     /// Paths for new tokens.
     pub tokens_out: Vec<(&'a Path, &'a Token)>,
+    /// A file for several new tokens.
+    pub tokens_file: Option<TokensFile<'a>>,
     /// Called when all files are written, before the commit. Its error ends the change.
     pub may_commit: Option<&'a dyn Fn() -> Result<()>>,
+}
+
+/// Several new tokens in one file, in a format of `capture`.
+pub struct TokensFile<'a> {
+    /// Its path.
+    pub path: &'a Path,
+    /// Its format.
+    pub format: Format,
+    /// Its encryption.
+    pub seal: &'a Seal,
+    /// The tokens.
+    pub tokens: &'a [capture::Captured],
 }
 
 impl SideFiles<'_> {
@@ -42,7 +59,8 @@ impl SideFiles<'_> {
     /// As [`OutputFile::could_create_regular`].
     pub fn could_be_made(&self) -> Result<()> {
         let tokens = self.tokens_out.iter().map(|(path, _)| *path);
-        let mut files = self.keep_copy.into_iter().chain(tokens);
+        let several = self.tokens_file.iter().map(|file| file.path);
+        let mut files = self.keep_copy.into_iter().chain(tokens).chain(several);
         files.try_for_each(OutputFile::could_create_regular)
     }
 }
@@ -74,8 +92,10 @@ pub(crate) fn commit_after(
 ) -> Result<(Committed, Option<CaptureFile>)> {
     // The engine refuses damage too, but only after the files are created. A redb store is checked
     // completely when it is opened.
-    let makes_files =
-        capture.is_some() || side_files.keep_copy.is_some() || !side_files.tokens_out.is_empty();
+    let makes_files = capture.is_some()
+        || side_files.keep_copy.is_some()
+        || !side_files.tokens_out.is_empty()
+        || side_files.tokens_file.is_some();
     let mends = changes.mend != Mend::Nothing;
     if makes_files && store.description().engine == Engine::Bolt && !mends {
         verify_structure(store, store.inspect())?;
@@ -175,7 +195,12 @@ impl Written {
         let holds = "a token that does not work";
         self.removable
             .extend(files.into_iter().map(|file| (file, holds)));
-        result
+        result?;
+        if let Some(tokens) = &side_files.tokens_file {
+            let holds = "tokens that do not work";
+            self.removable.push((tokens.write()?, holds));
+        }
+        Ok(())
     }
 }
 
@@ -214,6 +239,20 @@ fn write_tokens(tokens: &[(&Path, &Token)]) -> (Vec<Finished>, Result<()>) {
         }
         (files, result)
     })
+}
+
+impl TokensFile<'_> {
+    /// Writes and syncs the file, and reads it again.
+    fn write(&self) -> Result<Finished> {
+        let mut file = OutputFile::create_regular(self.path)?;
+        let mut out = ChecksumWriter::new(&mut file);
+        let name = self.path.display().to_string();
+        self.seal.write(&mut out, &name, |out| {
+            capture::write(self.tokens, self.format, out)
+        })?;
+        let expected = out.sum();
+        file.finish_after(|written| reads_back(written, &expected))
+    }
 }
 
 /// Ranges of unused bytes that contain tokens of the store's hashes. They may be the last copies.

@@ -7,44 +7,57 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::change;
-use crate::cli::change::{ChangeCommand, Ending, View};
+use crate::cli::change::{ChangeCommand, Ending, Next, View};
+use crate::cli::commands::auth::affected_text::{operators_left, summary, write_lines};
+use crate::cli::commands::auth::filters::StatusFilter;
+use crate::cli::commands::auth::tokens_args::TokensArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED};
 use crate::error::Result;
 use crate::finding::counted;
-use crate::metadata::Id;
-use crate::ops::auth::delete::{DeletedAuthorization, Plan, plan};
+use crate::ops::auth::affected_tokens::{AffectedToken, AffectedTokens};
+use crate::ops::auth::delete::{Plan, plan};
+use crate::ops::auth::selected_tokens::SelectedTokens;
 use crate::ops::commit::SideFiles;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
 /// Options of `auth delete`.
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
-    /// IDs of the tokens, 16 hex digits each
-    #[arg(value_name = "ID", required = true)]
-    ids: Vec<Id>,
+    #[command(flatten)]
+    tokens: TokensArgs,
+    #[command(flatten)]
+    status: StatusFilter,
 }
 
 /// Runs `auth delete`.
 ///
 /// # Errors
 /// The errors of the operation, and an error when the change is not confirmed.
-pub fn run(args: &DeleteArgs, session: &Session) -> Result<Outcome> {
-    change::run(DeleteTokens { ids: &args.ids }, session)
+pub fn run(args: DeleteArgs, session: &Session) -> Result<Outcome> {
+    let tokens = args.tokens.selected(args.status.active())?;
+    change::run(DeleteTokens { tokens }, session)
 }
 
-struct DeleteTokens<'a> {
-    ids: &'a [Id],
+struct DeleteTokens {
+    tokens: SelectedTokens,
 }
 
-impl ChangeCommand for DeleteTokens<'_> {
+impl ChangeCommand for DeleteTokens {
     type Plan = Plan;
-    type Confirmed = Vec<DeletedAuthorization>;
+    type Confirmed = AffectedTokens;
     type Done = ();
 
     fn plan(&self, store: &View<'_>) -> Result<Plan> {
-        plan(store.snapshot, self.ids)
+        plan(store.snapshot, &self.tokens)
+    }
+
+    fn next(&self, plan: &Plan) -> Next {
+        match plan.deleted.tokens.is_empty() {
+            true => Next::Nothing,
+            false => Next::Commit,
+        }
     }
 
     fn edits<'p>(&self, plan: &'p Plan) -> Option<&'p ChangeSet> {
@@ -52,10 +65,10 @@ impl ChangeCommand for DeleteTokens<'_> {
     }
 
     fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
-        Ok(Some(question(plan)))
+        Ok(Some(question(&plan.deleted)))
     }
 
-    fn confirmed(&self, plan: &Plan) -> Result<Vec<DeletedAuthorization>> {
+    fn confirmed(&self, plan: &Plan) -> Result<AffectedTokens> {
         Ok(plan.deleted.clone())
     }
 
@@ -74,46 +87,26 @@ impl ChangeCommand for DeleteTokens<'_> {
         plan: &Plan,
         ending: &Ending<'_, ()>,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        let report = Report::new(plan, ending.changed, ending.dry_run);
-        session.ui().render(&report)
+        let ui = session.ui();
+        ui.render(&Report {
+            changed: ending.changed,
+            dry_run: ending.dry_run,
+            deleted: &plan.deleted.tokens,
+            last_operator: plan.last_operator,
+            all: ui.verbose(),
+        })
     }
 }
 
-/// The question. It lists the tokens.
-fn question(plan: &Plan) -> String {
-    let names: Vec<String> = plan.deleted.iter().map(named).collect();
-    let (these, them) = match names.len() {
-        1 => ("this token", "it"),
-        _ => ("these tokens", "them"),
+/// The question. It says which tokens, and whether an operator token remains.
+fn question(deleted: &AffectedTokens) -> String {
+    let summary = summary(deleted);
+    let them = match deleted.tokens.len() {
+        1 => return format!("Delete this token: {summary}? Clients that use it lose access."),
+        number => format!("Delete these {number} tokens: {summary}?"),
     };
-    format!(
-        "Delete {these}: {}? Clients that use {them} lose access.",
-        names.join(", ")
-    )
-}
-
-/// One token as text.
-fn named(deleted: &DeletedAuthorization) -> String {
-    let Some(kind) = deleted.kind else {
-        return format!("{} (can't be decoded)", deleted.id);
-    };
-    let mut text = format!("{} ({}", deleted.id, kind.name());
-    if let Some(description) = deleted
-        .description
-        .as_deref()
-        .filter(|text| !text.is_empty())
-    {
-        text.push_str(&format!(" {description:?}"));
-    }
-    match &deleted.user {
-        Some(user) => text.push_str(&format!(" of {user:?}")),
-        None => text.push_str(" without a user"),
-    }
-    if !deleted.usable {
-        text.push_str(", not usable");
-    }
-    text.push(')');
-    printable(&text)
+    let left = operators_left(deleted);
+    format!("{them} Clients that use them lose access.{left}")
 }
 
 /// The report of `auth delete`.
@@ -124,33 +117,26 @@ struct Report<'a> {
     changed: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
-    deleted: &'a [DeletedAuthorization],
+    deleted: &'a [AffectedToken],
     /// Whether the last usable operator token is deleted.
     last_operator: bool,
-}
-
-impl<'a> Report<'a> {
-    fn new(plan: &'a Plan, changed: Option<bool>, dry_run: bool) -> Self {
-        Self {
-            changed,
-            dry_run,
-            deleted: &plan.deleted,
-            last_operator: plan.last_operator,
-        }
-    }
+    /// Whether the text lists all tokens.
+    #[serde(skip)]
+    all: bool,
 }
 
 impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let tokens = counted(self.deleted.len() as u64, "token");
+        if self.deleted.is_empty() {
+            return writeln!(out, "no token matches; {NOTHING_CHANGED}");
+        }
         if self.dry_run {
             writeln!(out, "would delete {tokens}; {NOTHING_CHANGED}")?;
         } else {
             writeln!(out, "deleted {tokens}")?;
         }
-        for deleted in self.deleted {
-            writeln!(out, "  {}", named(deleted))?;
-        }
+        write_lines(self.deleted, self.all, out)?;
         if self.last_operator {
             let verb = if self.dry_run { "would be" } else { "is" };
             writeln!(

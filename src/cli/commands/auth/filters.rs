@@ -1,4 +1,4 @@
-//! The filter options of `auth list` and `capture`.
+//! The filter options of `auth list`, `capture`, and the commands that change several tokens.
 
 use clap::{Args, ValueEnum};
 
@@ -9,6 +9,25 @@ use crate::ops::auth::list::Filters;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
+    #[command(flatten)]
+    others: FiltersButStatus,
+    #[command(flatten)]
+    status: StatusFilter,
+}
+
+/// The filter for the status.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct StatusFilter {
+    /// Status
+    #[arg(long, value_name = "STATUS")]
+    status: Option<StatusArg>,
+}
+
+/// All filters except that for the status, for a command whose `--status` is the new one.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FiltersButStatus {
     /// Authorization ID
     #[arg(long, short = 'i', value_name = "ID")]
     id: Option<Id>,
@@ -24,9 +43,6 @@ pub struct FilterArgs {
     /// Organization ID, deleted or not
     #[arg(long, value_name = "ID")]
     org_id: Option<Id>,
-    /// Status
-    #[arg(long, value_name = "STATUS")]
-    status: Option<StatusArg>,
     /// Kind of token
     #[arg(long, value_name = "KIND")]
     kind: Option<KindArg>,
@@ -41,8 +57,9 @@ pub struct FilterArgs {
     can: Option<Can>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum StatusArg {
+/// The status of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusArg {
     Active,
     Inactive,
 }
@@ -62,15 +79,40 @@ enum StorageArg {
     Missing,
 }
 
+impl StatusArg {
+    /// Whether it is active.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        self == Self::Active
+    }
+}
+
+impl StatusFilter {
+    /// Whether only active tokens pass, or only inactive ones.
+    #[must_use]
+    pub fn active(&self) -> Option<bool> {
+        self.status.map(StatusArg::is_active)
+    }
+}
+
 impl From<FilterArgs> for Filters {
     fn from(args: FilterArgs) -> Self {
+        Self {
+            active: args.status.active(),
+            ..args.others.into()
+        }
+    }
+}
+
+impl From<FiltersButStatus> for Filters {
+    fn from(args: FiltersButStatus) -> Self {
         Self {
             id: args.id,
             user: args.user,
             user_id: args.user_id,
             org: args.org,
             org_id: args.org_id,
-            active: args.status.map(|s| matches!(s, StatusArg::Active)),
+            active: None,
             kind: args.kind.map(|kind| match kind {
                 KindArg::Operator => Kind::Operator,
                 KindArg::AllAccess => Kind::AllAccess,

@@ -1,6 +1,7 @@
 //! `boltkey auth`: its subcommands.
 
 mod access;
+mod affected_text;
 mod clone;
 mod create;
 mod delete;
@@ -8,7 +9,9 @@ pub mod filters;
 pub mod list;
 mod permission_flags;
 mod rotate;
+mod rotate_many;
 mod show;
+mod tokens_args;
 mod update;
 mod verify;
 
@@ -42,12 +45,12 @@ pub enum Command {
     Create(Box<CreateArgs>),
     /// Create a token with the organization, user and permissions of another one
     Clone(CloneArgs),
-    /// Replace the value of a token; keep its ID, permissions and description
-    Rotate(RotateArgs),
-    /// Change the status or the description of a token
-    Update(UpdateArgs),
+    /// Replace the values of tokens; keep their IDs, permissions and descriptions
+    Rotate(Box<RotateArgs>),
+    /// Change the status or the description of tokens
+    Update(Box<UpdateArgs>),
     /// Delete tokens
-    Delete(DeleteArgs),
+    Delete(Box<DeleteArgs>),
     /// Create an operator token without an existing token (same as recover operator)
     CreateOperator(CreateOperatorArgs),
 }
@@ -63,9 +66,9 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
         Command::Verify(args) => verify::run(&args, session),
         Command::Create(args) => create::run(*args, session),
         Command::Clone(args) => clone::run(args, session),
-        Command::Rotate(args) => rotate::run(args, session),
-        Command::Update(args) => update::run(args, session),
-        Command::Delete(args) => delete::run(&args, session),
+        Command::Rotate(args) => rotate::run(*args, session),
+        Command::Update(args) => update::run(*args, session),
+        Command::Delete(args) => delete::run(*args, session),
         Command::CreateOperator(args) => operator::run(args.into(), session),
     }
 }

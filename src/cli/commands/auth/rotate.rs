@@ -3,6 +3,10 @@
 use clap::Args;
 
 use crate::cli::change::{Look, run_on};
+use crate::cli::commands::auth::filters::StatusFilter;
+use crate::cli::commands::auth::rotate_many;
+use crate::cli::commands::auth::rotate_many::FormArgs;
+use crate::cli::commands::auth::tokens_args::TokensArgs;
 use crate::cli::commands::token_report::{
     Action, TokenChange, TokenCommand, TokenOptions, ValueArgs,
 };
@@ -20,11 +24,14 @@ use crate::store::Snapshot;
 /// Options of `auth rotate`.
 #[derive(Debug, Args)]
 pub struct RotateArgs {
-    /// ID of the token, 16 hex digits
-    #[arg(value_name = "ID")]
-    id: Id,
+    #[command(flatten)]
+    tokens: TokensArgs,
+    #[command(flatten)]
+    status: StatusFilter,
     #[command(flatten)]
     value: ValueArgs,
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 /// Runs `auth rotate`.
@@ -32,17 +39,25 @@ pub struct RotateArgs {
 /// # Errors
 /// The errors of the operation, and an error when the change is not confirmed.
 pub fn run(args: RotateArgs, session: &Session) -> Result<Outcome> {
+    let tokens = args.tokens.selected(args.status.active())?;
+    match tokens.only_id() {
+        Some(id) if !args.form.is_given() => run_for_one(id, &args.value, session),
+        _ => rotate_many::run(tokens, &args.value, &args.form, session),
+    }
+}
+
+fn run_for_one(id: Id, value: &ValueArgs, session: &Session) -> Result<Outcome> {
     let token_options = TokenOptions {
-        source: args.value.source(),
-        token_out: args.value.token_out(),
+        source: value.source(),
+        token_out: value.token_out(),
         action: Action::Rotate,
         again: "boltkey auth rotate",
     };
     token_options.can_be_told(session)?;
     let database = session.database_to_change()?;
     let options = Options {
-        id: args.id,
-        making: args.value.read(session)?,
+        id,
+        making: value.read(session)?,
     };
     run_on(
         TokenChange(RotateToken {

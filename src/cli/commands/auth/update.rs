@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
+use crate::cli::commands::auth::affected_text::{operators_left, summary, write_lines};
+use crate::cli::commands::auth::filters::StatusArg;
+use crate::cli::commands::auth::tokens_args::TokensArgs;
 use crate::cli::commands::login_line::write_keeps;
 use crate::cli::commands::token_report::{Owner, owner};
 use crate::cli::exit::Outcome;
@@ -15,7 +18,8 @@ use crate::cli::session::Session;
 use crate::cli::terminal::auth_details::write_auth_details;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED};
 use crate::error::Result;
-use crate::metadata::{Id, Kind};
+use crate::finding::counted;
+use crate::ops::auth::affected_tokens::AffectedTokens;
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::auth::update::{Options, Plan, plan};
 use crate::ops::commit::SideFiles;
@@ -24,9 +28,11 @@ use crate::store::{ChangeSet, Committed, WritableStore};
 /// Options of `auth update`.
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
-    /// ID of the token, 16 hex digits
-    #[arg(value_name = "ID")]
-    id: Id,
+    #[command(flatten)]
+    tokens: TokensArgs,
+    /// Present status
+    #[arg(long, value_name = "STATUS", help_heading = "Filters")]
+    with_status: Option<StatusArg>,
     /// New status; the owner's login keeps the permissions of an inactive token
     #[arg(long, value_name = "STATUS", required_unless_present = "description")]
     status: Option<StatusArg>,
@@ -35,45 +41,40 @@ pub struct UpdateArgs {
     description: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum StatusArg {
-    Active,
-    Inactive,
-}
-
 /// Runs `auth update`.
 ///
 /// # Errors
 /// The errors of the operation.
 pub fn run(args: UpdateArgs, session: &Session) -> Result<Outcome> {
+    let filter = args.with_status.map(StatusArg::is_active);
     let options = Options {
-        id: args.id,
-        active: args.status.map(|status| status == StatusArg::Active),
+        tokens: args.tokens.selected(filter)?,
+        active: args.status.map(StatusArg::is_active),
         description: args.description,
     };
-    change::run(UpdateToken { options }, session)
+    change::run(UpdateTokens { options }, session)
 }
 
-struct UpdateToken {
+struct UpdateTokens {
     options: Options,
 }
 
-impl UpdateToken {
-    /// Whether the token becomes inactive. It may be the last usable operator token.
+impl UpdateTokens {
+    /// Whether tokens become inactive. The last usable operator token may be among them.
     fn switches_off(&self) -> bool {
         self.options.active == Some(false)
     }
 }
 
-impl ChangeCommand for UpdateToken {
+impl ChangeCommand for UpdateTokens {
     type Plan = Plan;
-    type Confirmed = (Id, Kind, Owner);
+    type Confirmed = (AffectedTokens, Vec<Owner>);
     type Done = ();
 
     fn look(&self) -> Look {
-        match self.switches_off() {
-            true => Look::ToAsk,
-            false => Look::Never,
+        match self.options.tokens.only_id() {
+            Some(_) if !self.switches_off() => Look::Never,
+            _ => Look::ToAsk,
         }
     }
 
@@ -92,12 +93,14 @@ impl ChangeCommand for UpdateToken {
         self.switches_off().then_some(&plan.changes)
     }
 
-    fn question(&self, _: &Plan, _: &str) -> Result<Option<String>> {
-        Ok(None)
+    fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
+        let several = plan.affected.tokens.len() > 1;
+        Ok(several.then(|| self.question_about(&plan.affected)))
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Self::Confirmed> {
-        plan.show(|entry| (entry.id, entry.kind, owner(entry)))
+        let owners = plan.show(|entries| entries.iter().map(owner).collect())?;
+        Ok((plan.affected.clone(), owners))
     }
 
     fn apply(
@@ -115,14 +118,49 @@ impl ChangeCommand for UpdateToken {
         plan: &Plan,
         ending: &Ending<'_, ()>,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        plan.show(|entry| {
-            let report = Report::new(entry, ending.changed, ending.dry_run);
-            session.ui().render(&report)
+        let ui = session.ui();
+        let only = self.options.tokens.only_id().is_some();
+        plan.show(|entries| match entries {
+            [entry] if only => ui.render(&Report::new(entry, ending.changed, ending.dry_run)),
+            _ => ui.render(&ManyReport {
+                authorizations: entries,
+                changed: ending.changed,
+                dry_run: ending.dry_run,
+                unchanged: plan.same,
+                affected: &plan.affected,
+                off: self.switches_off(),
+                all: ui.verbose(),
+            }),
         })?
     }
 }
 
-/// The report of `auth update`.
+impl UpdateTokens {
+    /// The question about several tokens. It says which, and whether an operator token remains.
+    fn question_about(&self, affected: &AffectedTokens) -> String {
+        let number = affected.tokens.len();
+        let (change, also) = match (self.options.active, self.options.description.is_some()) {
+            (Some(true), described) => ("Activate", described),
+            (Some(false), described) => ("Deactivate", described),
+            (None, _) => ("Replace the descriptions of", false),
+        };
+        let also = if also {
+            " and replace their descriptions"
+        } else {
+            ""
+        };
+        let text = format!("{change} {number} tokens{also}: {}?", summary(affected));
+        match self.switches_off() {
+            true => format!(
+                "{text} Clients that use them lose access.{}",
+                operators_left(affected)
+            ),
+            false => text,
+        }
+    }
+}
+
+/// The report of `auth update` for one token.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
@@ -158,6 +196,58 @@ impl Human for Report<'_> {
         write_auth_details(self.authorization, true, out)?;
         if let (Some(user), false) = (self.login, self.authorization.status == "active") {
             write_keeps(user, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// The report of `auth update` for several tokens.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ManyReport<'a> {
+    authorizations: &'a [AuthDetails<'a>],
+    /// Null if unknown.
+    changed: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    /// How many of them already had these values.
+    unchanged: usize,
+    #[serde(skip)]
+    affected: &'a AffectedTokens,
+    #[serde(skip)]
+    off: bool,
+    /// Whether the text lists all tokens.
+    #[serde(skip)]
+    all: bool,
+}
+
+impl Human for ManyReport<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let tokens = |number: usize| counted(number as u64, "token");
+        let number = self.affected.tokens.len();
+        let already = match self.unchanged {
+            0 => String::new(),
+            same => format!("; {} already had these values", tokens(same)),
+        };
+        match (self.authorizations.is_empty(), number, self.dry_run) {
+            (true, _, _) => return writeln!(out, "no token matches; {NOTHING_CHANGED}"),
+            (false, 0, _) => {
+                let number = tokens(self.unchanged);
+                return writeln!(out, "{number} already had these values; {NOTHING_CHANGED}");
+            }
+            (false, _, true) => {
+                let number = tokens(number);
+                writeln!(out, "would update {number}{already}; {NOTHING_CHANGED}")?;
+            }
+            (false, _, false) => writeln!(out, "updated {}{already}", tokens(number))?,
+        }
+        write_lines(&self.affected.tokens, self.all, out)?;
+        if self.off {
+            writeln!(
+                out,
+                "the logins of their users keep these permissions; to remove them, delete the \
+                 tokens: boltkey auth delete"
+            )?;
         }
         Ok(())
     }
