@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::engine_folder::{HOUR, WEDNESDAY, shard, wal_shard};
-use crate::support::fixtures::{content, fixture, fixtures, operator_token};
+use crate::support::fixtures::{content, fixture, fixtures, gzip, operator_token};
 use crate::support::program::BOLTKEY;
 use crate::support::stdout_terminal::at_terminal;
 
@@ -94,6 +94,10 @@ fn home() -> tempfile::TempDir {
     ] {
         fs::write(home.path().join(file), fixture(store)).unwrap();
     }
+    // A backup that somebody else has.
+    fs::create_dir(home.path().join("leaked")).unwrap();
+    let copy = gzip(&fixture("lived-2.7.12"));
+    fs::write(home.path().join("leaked/influxd.bolt.gz"), copy).unwrap();
     lost_store(&home.path().join("lost/engine"));
     let damaged = content(&fixtures().join("field/bolt-c21.bolt.gz"));
     fs::create_dir(home.path().join("damaged")).unwrap();
