@@ -146,7 +146,11 @@ mod tests {
             (72, 2, None),
         ] {
             let found = normal_shard_group(given * HOUR, retention * HOUR);
-            assert_eq!(found.ok(), expected.map(|hours: i64| hours * HOUR), "{given} {retention}");
+            assert_eq!(
+                found.ok(),
+                expected.map(|hours: i64| hours * HOUR),
+                "{given} {retention}"
+            );
         }
         assert_eq!(normal_shard_group(HOUR / 2, 48 * HOUR), Ok(HOUR));
         assert_eq!(shard_group("30m"), Ok(HOUR / 2));

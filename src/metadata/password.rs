@@ -110,7 +110,14 @@ mod tests {
         let costly = hash.replace("$10$", "$31$");
         assert!(is_costly(&costly) && !matches(&password, &costly) && !is_hash(&costly));
         assert!(is_hash(&hash) && !is_costly(&hash));
-        for text in ["", "no hash", "$2a$10$", "$2a$10$short", "$1a$10$", &hash[1..]] {
+        for text in [
+            "",
+            "no hash",
+            "$2a$10$",
+            "$2a$10$short",
+            "$1a$10$",
+            &hash[1..],
+        ] {
             assert!(!is_hash(text), "{text}");
         }
     }

@@ -201,7 +201,10 @@ pub fn with_durations(
 
     let durations = [
         (POLICY_DURATION, retention.cast_unsigned()),
-        (POLICY_SHARD_GROUP_DURATION, shard_group_duration.cast_unsigned()),
+        (
+            POLICY_SHARD_GROUP_DURATION,
+            shard_group_duration.cast_unsigned(),
+        ),
     ];
     let in_policy = |bytes: &[u8]| {
         let named = RetentionPolicy::decode(bytes).ok()?.name == POLICY;
@@ -209,7 +212,9 @@ pub fn with_durations(
     };
     let in_database = |bytes: &[u8]| {
         let named = Database::decode(bytes).ok()?.name == name;
-        named.then(|| with_message(bytes, POLICIES, &in_policy)).flatten()
+        named
+            .then(|| with_message(bytes, POLICIES, &in_policy))
+            .flatten()
     };
     let out = with_message(value, DATABASES, &in_database)?;
     let out = with_numbers(&out, &[(INDEX, meant.index)])?;
@@ -355,7 +360,10 @@ mod tests {
         assert!(new.ends_with(&[0xf8, 0x07, 5]));
         let (before, after) = (tsm::decode(&old).unwrap(), tsm::decode(&new).unwrap());
         assert_eq!(after.index, before.index + 1);
-        assert_eq!(after.databases, [database(one, DAY, HOUR), database(other, DAY, HOUR)]);
+        assert_eq!(
+            after.databases,
+            [database(one, DAY, HOUR), database(other, DAY, HOUR)]
+        );
         let back = with_durations(&new, one, 0, 7 * DAY).unwrap();
         assert_eq!(tsm::decode(&back).unwrap().databases, before.databases);
         assert!(with_durations(&old, Id::new(3).unwrap(), 0, DAY).is_none());

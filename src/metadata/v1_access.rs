@@ -173,15 +173,71 @@ mod tests {
             ("collectd", "active", 1, 1, Some(true), Some(true), ""),
             ("collectd", "", 1, 1, Some(true), Some(true), ""),
             ("a:b", "active", 1, 1, Some(true), Some(true), "colon"),
-            ("collectd", "inactive", 1, 1, Some(true), Some(false), "inactive"),
-            ("collectd", "active", 2, 1, Some(true), Some(false), "owner is inactive"),
-            ("collectd", "active", 3, 1, Some(true), Some(false), "no status"),
-            ("collectd", "active", 4, 1, Some(true), Some(false), "was deleted"),
-            ("collectd", "active", 1, 2, Some(true), Some(false), "organization"),
-            ("collectd", "active", 1, 1, Some(false), Some(false), "no password"),
+            (
+                "collectd",
+                "inactive",
+                1,
+                1,
+                Some(true),
+                Some(false),
+                "inactive",
+            ),
+            (
+                "collectd",
+                "active",
+                2,
+                1,
+                Some(true),
+                Some(false),
+                "owner is inactive",
+            ),
+            (
+                "collectd",
+                "active",
+                3,
+                1,
+                Some(true),
+                Some(false),
+                "no status",
+            ),
+            (
+                "collectd",
+                "active",
+                4,
+                1,
+                Some(true),
+                Some(false),
+                "was deleted",
+            ),
+            (
+                "collectd",
+                "active",
+                1,
+                2,
+                Some(true),
+                Some(false),
+                "organization",
+            ),
+            (
+                "collectd",
+                "active",
+                1,
+                1,
+                Some(false),
+                Some(false),
+                "no password",
+            ),
             ("collectd", "active", 1, 1, None, None, "damage"),
             ("other", "active", 1, 1, Some(true), Some(false), "missing"),
-            ("", "active", 1, 1, Some(true), Some(false), "no 1.x user name"),
+            (
+                "",
+                "active",
+                1,
+                1,
+                Some(true),
+                Some(false),
+                "no 1.x user name",
+            ),
         ] {
             let text = format!(
                 r#"{{"id":"{ID}","token":"{name}","status":"{status}","orgID":"{org:016x}","userID":"{user:016x}"}}"#
@@ -190,8 +246,15 @@ mod tests {
             let indexes = TokenIndexes::of_legacy(&model, &record).unwrap();
             let verdict = judge(&record, &catalog, &indexes, password);
             assert_eq!(verdict.known(), expected, "{text}: {verdict:?}");
-            assert_eq!(verdict.reasons.len(), usize::from(!reason.is_empty()), "{verdict:?}");
-            assert!(verdict.reasons.iter().all(|told| told.contains(reason)), "{verdict:?}");
+            assert_eq!(
+                verdict.reasons.len(),
+                usize::from(!reason.is_empty()),
+                "{verdict:?}"
+            );
+            assert!(
+                verdict.reasons.iter().all(|told| told.contains(reason)),
+                "{verdict:?}"
+            );
         }
         let text = format!(r#"{{"id":"{ID}","token":"collectd","orgID":"0000000000000001"}}"#);
         let record: Authorization<'_> = serde_json::from_str(&text).unwrap();

@@ -109,7 +109,7 @@ const OTHERS: &[Run] = &[
             scene
                 .run_here(&["backup", "export", "--out", "from"], database)
                 .ok();
-            vec![
+            [
                 words("backup token"),
                 vec![text(&from).to_owned()],
                 words("--out with-token --generate"),

@@ -73,7 +73,10 @@ fn create(
     let options = create::Options {
         org: None,
         name: bucket.name.value.clone(),
-        description: bucket.description.as_ref().map_or_else(String::new, |said| said.value.clone()),
+        description: bucket
+            .description
+            .as_ref()
+            .map_or_else(String::new, |said| said.value.clone()),
         retention: value(&bucket.retention),
         shard_group_duration: value(&bucket.shard_duration),
     };
@@ -91,12 +94,7 @@ fn create(
     Ok(())
 }
 
-fn update(
-    work: &mut Work<'_>,
-    bucket: &Bucket,
-    record: &Record,
-    org: &Organization,
-) -> Result<()> {
+fn update(work: &mut Work<'_>, bucket: &Bucket, record: &Record, org: &Organization) -> Result<()> {
     let wanted = |said: &Option<Said<i64>>, now: i64| said.as_ref().map_or(now, |said| said.value);
     let retention = wanted(&bucket.retention, record.retention_period);
     let now = record.shard_group_duration;
@@ -111,8 +109,8 @@ fn update(
     if retention != record.retention_period {
         let (before, after) = (shown(record.retention_period), shown(retention));
         details.push(format!("retention {after} instead of {before}"));
-        let is_shorter = retention != 0
-            && (record.retention_period == 0 || retention < record.retention_period);
+        let is_shorter =
+            retention != 0 && (record.retention_period == 0 || retention < record.retention_period);
         if is_shorter {
             work.plan.shortened.push(format!(
                 "bucket {:?} of {:?} keeps points for {after} instead of {before}",
@@ -133,8 +131,15 @@ fn update(
         return Ok(());
     }
     let preview = work.preview();
-    let changes = changes(&preview, record, retention, groups, description, &work.now.utc)
-        .map_err(|error| bucket.name.place.wrap(&error))?;
+    let changes = changes(
+        &preview,
+        record,
+        retention,
+        groups,
+        description,
+        &work.now.utc,
+    )
+    .map_err(|error| bucket.name.place.wrap(&error))?;
     work.plan.changes.extend(changes);
     work.plan.planned.push(PlannedChange {
         action: Action::Update,
@@ -158,7 +163,9 @@ fn changes(
 ) -> Result<ChangeSet> {
     let mut changes = ChangeSet::default();
     let key = record.id.to_string();
-    let old = snapshot.get(names::BUCKETS, key.as_bytes())?.unwrap_or_default();
+    let old = snapshot
+        .get(names::BUCKETS, key.as_bytes())?
+        .unwrap_or_default();
     let object = Object::parse(&old).ok_or_else(|| {
         let message = format!("the record of bucket {key} is not a JSON object");
         Error::new(ErrorKind::Corrupt, message)
@@ -179,9 +186,7 @@ fn changes(
     changes.put(names::BUCKETS, key.as_bytes(), &new);
     if (retention, groups) != (record.retention_period, record.shard_group_duration) {
         let old = snapshot.get(names::TSM_METADATA, names::TSM_METADATA_KEY)?;
-        let new = old.and_then(|old| {
-            tsm_edit::with_durations(&old, record.id, retention, groups)
-        });
+        let new = old.and_then(|old| tsm_edit::with_durations(&old, record.id, retention, groups));
         let new = new.ok_or_else(not_editable)?;
         changes.put(names::TSM_METADATA, names::TSM_METADATA_KEY, &new);
     }

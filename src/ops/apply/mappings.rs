@@ -196,13 +196,7 @@ fn unset_default(work: &mut Work<'_>, meant: &Meant<'_>) -> Result<()> {
     Ok(())
 }
 
-fn planned(
-    work: &mut Work<'_>,
-    meant: &Meant<'_>,
-    action: Action,
-    id: Id,
-    details: Vec<String>,
-) {
+fn planned(work: &mut Work<'_>, meant: &Meant<'_>, action: Action, id: Id, details: Vec<String>) {
     work.plan.planned.push(PlannedChange {
         action,
         kind: Kind::Dbrp,

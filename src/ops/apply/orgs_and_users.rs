@@ -66,7 +66,13 @@ pub(super) fn users(work: &mut Work<'_>, list: &List, options: &Options<'_>) -> 
                 };
                 orgs.retain(|(org, _)| !owns(*org));
                 let password = user.password.as_ref();
-                let hash = new_hash(work.snapshot, names::USER_PASSWORDS, known.id, password, options)?;
+                let hash = new_hash(
+                    work.snapshot,
+                    names::USER_PASSWORDS,
+                    known.id,
+                    password,
+                    options,
+                )?;
                 if let Some(hash) = hash {
                     put_hash(work, names::USER_PASSWORDS, known.id, &hash);
                     details.push("new password".into());
@@ -138,12 +144,7 @@ fn create(
 }
 
 /// Switches a user on or off, if the list says so.
-fn set_status(
-    work: &mut Work<'_>,
-    id: Id,
-    user: &User,
-    details: &mut Vec<String>,
-) -> Result<()> {
+fn set_status(work: &mut Work<'_>, id: Id, user: &User, details: &mut Vec<String>) -> Result<()> {
     let Some(active) = user.active else {
         return Ok(());
     };
@@ -195,7 +196,8 @@ pub(super) fn hash_of(password: &Password, options: &Options<'_>) -> Result<Zero
     match password {
         Password::Hash(hash) => Ok(hash.value.clone()),
         Password::Text(Said { value, place }) => {
-            user::password::hash(value, options.strong_passwords).map_err(|error| place.wrap(&error))
+            user::password::hash(value, options.strong_passwords)
+                .map_err(|error| place.wrap(&error))
         }
     }
 }

@@ -50,11 +50,7 @@ impl Entry {
 }
 
 /// Creates missing 1.x users and updates existing ones.
-pub(super) fn v1_users(
-    work: &mut Work<'_>,
-    list: &[V1User],
-    options: &Options<'_>,
-) -> Result<()> {
+pub(super) fn v1_users(work: &mut Work<'_>, list: &[V1User], options: &Options<'_>) -> Result<()> {
     if list.is_empty() {
         return Ok(());
     }
@@ -141,7 +137,9 @@ fn create(
         None => only_owner(work, said, org.id, catalog)?,
     };
     let password = said.password.as_ref();
-    let hash = password.map(|password| hash_of(password, options)).transpose()?;
+    let hash = password
+        .map(|password| hash_of(password, options))
+        .transpose()?;
     let new = NewV1User {
         name,
         org: org.id,

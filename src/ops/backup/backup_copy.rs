@@ -102,7 +102,7 @@ impl NewFolder {
         late.sort_by_key(|(name, _)| name.ends_with(checksum_manifest::SUFFIX));
         for (name, text) in late {
             let path = self.path.join(&name);
-            let mut out = OutputFile::create_regular(&path)?.as_part();
+            let mut out = OutputFile::create_regular(&path)?.into_part();
             out.write_all(&text).at("write", &path)?;
             out.finish()?;
         }
@@ -136,7 +136,7 @@ impl NewFolder {
         }
         let summary = look_at_sound(&new)?.summary;
         drop(new);
-        let mut out = OutputFile::create_regular(&path)?.as_part();
+        let mut out = OutputFile::create_regular(&path)?.into_part();
         let sum = pack(&mut content, compression, &mut out, &path, &mut |_| {})?;
         out.finish_after(|file| reads_back(file, &sum))?;
         Ok((sum, summary))
@@ -150,7 +150,7 @@ impl NewFolder {
             return Ok(());
         }
         let mut source = File::open(from).at("open", from)?;
-        let mut out = OutputFile::create_regular(&to)?.as_part();
+        let mut out = OutputFile::create_regular(&to)?.into_part();
         copy(&mut source, &mut out, &mut |_| {}).at("write", &to)?;
         out.finish().map(drop)
     }

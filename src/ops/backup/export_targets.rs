@@ -87,7 +87,7 @@ impl<'a> FolderTarget<'a> {
         write: impl FnOnce(&mut SequentialFile, &Path) -> Result<Checksum>,
     ) -> Result<Checksum> {
         let path = self.path.join(name);
-        let out = OutputFile::create_regular(&path)?.as_part();
+        let out = OutputFile::create_regular(&path)?.into_part();
         let mut front = SequentialFile::new(self.disk.device(out.file().at("write", &path)?));
         let sum = write(&mut front, &path)?;
         front.sync().at("write", &path)?;

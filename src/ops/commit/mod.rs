@@ -280,7 +280,7 @@ fn keep_copy(store: &WritableStore, path: &Path) -> Result<Finished> {
 /// # Errors
 /// As [`OutputFile::create_regular`], and when the file can't be written.
 pub fn write_token(path: &Path, token: &Token) -> Result<Finished> {
-    let mut file = OutputFile::create_regular(path)?.as_part();
+    let mut file = OutputFile::create_regular(path)?.into_part();
     let mut line = Zeroizing::new(Vec::with_capacity(token.reveal().len() + 1));
     line.extend_from_slice(token.reveal().as_bytes());
     line.push(b'\n');

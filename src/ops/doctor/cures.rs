@@ -8,7 +8,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::metadata::Id;
 use crate::ops::commit::can_be_copied;
 use crate::ops::doctor::command_line::{boltkey, text};
-use crate::ops::repair::{self, plan};
+use crate::ops::repair::{self, EngineShards, plan};
 use crate::ops::salvage::records;
 use crate::ops::timestamp::Timestamp;
 use crate::store::{DamagedFile, Engine, LockOptions, OpenOptions, Store};
@@ -27,21 +27,16 @@ impl Cures {
     pub(super) fn of(
         store: &Store,
         findings: &[Finding],
-        sqlite: &Path,
-        engine: &Path,
+        shards: &EngineShards,
         now: &Timestamp,
     ) -> Self {
         let description = store.description();
-        let options = repair::Options {
-            engine_path: Some(engine),
-            sqlite_path: Some(sqlite),
-            ..repair::Options::default()
-        };
         let planned = plan(
             store.snapshot(),
             store.inspect(),
             description,
-            &options,
+            shards,
+            &repair::Options::default(),
             now,
         );
         let is_damaged = findings.iter().any(|finding| {

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::check::check;
+use crate::ops::repair::{EngineShards, Needed};
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::status::status;
 use crate::ops::timestamp::Timestamp;
@@ -172,6 +173,7 @@ pub fn examine(
     let engine = options.engine_path.clone();
     let engine = engine.unwrap_or_else(|| path.with_file_name("engine"));
     let (sql, _) = SqlTokens::beside(path);
+    let shards = shards_for_repair(path, &engine, options);
     let store = match Store::open(path, &options.open) {
         Ok(store) => store,
         Err(error) if error.kind() == ErrorKind::Locked => {
@@ -192,7 +194,7 @@ pub fn examine(
         return Ok(Examined::new(path, checks, Some(check.1)));
     }
     let found = check(&store, false)?;
-    let cures = cures::Cures::of(&store, &found.findings, &sqlite, &engine, now);
+    let cures = cures::Cures::of(&store, &found.findings, &shards, now);
     checks.push(content::structure(&found, &cures));
     checks.push(content::metadata(&found, &cures));
     checks.push(start::start(
@@ -212,4 +214,19 @@ pub fn examine(
     checks.push(plaintext::check(path, &report));
     checks.push(space::check(path, space::free(path), size));
     Ok(Examined::new(path, checks, None))
+}
+
+/// What `repair` would read of the engine folder. That may take long, so the store is not open
+/// meanwhile. Nothing is known if the store or the folder can't be read, which other checks tell.
+fn shards_for_repair(path: &Path, engine: &Path, options: &Options) -> EngineShards {
+    let list = || -> Result<EngineShards> {
+        let store = Store::open(path, &options.open)?;
+        let needed = Needed::of(store.snapshot())?;
+        drop(store);
+        let named = engine.is_dir().then_some(engine);
+        let mut shards = EngineShards::list(&needed, path, named)?;
+        shards.read(&needed, &|_| {});
+        Ok(shards)
+    };
+    list().unwrap_or_default()
 }

@@ -57,7 +57,7 @@ impl OutputFile {
     /// Says that this file counts only with others. A signal before
     /// [`unfinished::Gate::complete`] removes it.
     #[must_use]
-    pub(in crate::ops) fn as_part(mut self) -> Self {
+    pub(in crate::ops) fn into_part(mut self) -> Self {
         self.part = true;
         self
     }

@@ -35,7 +35,12 @@ pub struct CreateArgs {
     #[arg(long, value_name = "ID")]
     org_id: Option<Id>,
     /// Description
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     description: String,
     /// How long points are kept, such as 72h, 30d or 4w (0: infinite)
     #[arg(

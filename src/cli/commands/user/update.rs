@@ -100,12 +100,7 @@ impl ChangeCommand for UpdateUser {
 
     fn confirmed(&self, plan: &Plan) -> Result<Self::Confirmed> {
         let renamed_from = plan.renamed_from.clone();
-        Ok((
-            plan.user.clone(),
-            plan.before,
-            plan.locks_out,
-            renamed_from,
-        ))
+        Ok((plan.user.clone(), plan.before, plan.locks_out, renamed_from))
     }
 
     fn apply(

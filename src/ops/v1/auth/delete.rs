@@ -69,7 +69,9 @@ pub fn plan(snapshot: &dyn Snapshot, by: &By) -> Result<Plan> {
     })?;
     all_decoded(&damage)?;
     let record = found.decoded().ok();
-    let org = record.as_ref().and_then(|one| catalog.orgs.get(&one.org_id));
+    let org = record
+        .as_ref()
+        .and_then(|one| catalog.orgs.get(&one.org_id));
     let user = record.as_ref().and_then(|one| one.user_id);
     let user = user.and_then(|id| catalog.users.get(&id));
     Ok(Plan {

@@ -113,9 +113,8 @@ impl V1Record {
         let bucket = names::LEGACY_AUTHORIZATIONS;
         Authorization::decode(bucket, key.as_bytes(), &self.bytes).map_err(|finding| {
             let message = format!("{}: {}", finding.place, finding.message);
-            Error::new(ErrorKind::Corrupt, message).with_hint(
-                "boltkey v1 auth delete --id removes a record that can't be decoded",
-            )
+            Error::new(ErrorKind::Corrupt, message)
+                .with_hint("boltkey v1 auth delete --id removes a record that can't be decoded")
         })
     }
 

@@ -69,7 +69,9 @@ impl Plan {
     pub fn show<T>(&self, use_it: impl FnOnce(&AuthDetails<'_>) -> T) -> Result<T> {
         let record: Authorization<'_> = serde_json::from_slice(&self.record)
             .map_err(|_| Error::new(ErrorKind::Refused, "the new record can't be decoded"))?;
-        Ok(use_it(&self.lister.legacy_entry(&record, self.has_password)))
+        Ok(use_it(
+            &self.lister.legacy_entry(&record, self.has_password),
+        ))
     }
 
     /// Commits the change, then reads the file again to verify it. `what` names it in errors.

@@ -84,7 +84,9 @@ impl Facts {
                 // The record's own problems say the same.
                 _ => None,
             };
-            Found::V1User(Box::new(FoundUser::load(snapshot, catalog, user.id, problem)?))
+            Found::V1User(Box::new(FoundUser::load(
+                snapshot, catalog, user.id, problem,
+            )?))
         } else if let Some(id) = authenticate::find(snapshot, password)? {
             Found::Token(Box::new(FoundToken::load(snapshot, catalog, id)?))
         } else {
@@ -167,7 +169,9 @@ impl Facts {
         let hint = if authenticates {
             None
         } else if matches != Some(true) || !accepted {
-            Some(format!("boltkey v1 auth password --id {id} sets a new password"))
+            Some(format!(
+                "boltkey v1 auth password --id {id} sets a new password"
+            ))
         } else if record.as_ref().is_some_and(|record| !record.is_active()) {
             Some(format!(
                 "boltkey v1 auth update --id {id} --status active activates it"
@@ -195,11 +199,7 @@ impl Facts {
         })
     }
 
-    fn verify_token<T>(
-        &self,
-        found: &FoundToken,
-        use_it: impl FnOnce(&Verified<'_>) -> T,
-    ) -> T {
+    fn verify_token<T>(&self, found: &FoundToken, use_it: impl FnOnce(&Verified<'_>) -> T) -> T {
         let record = found.record.decode();
         let lister = &found.record.lister;
         let entry = record.as_ref().map(|record| lister.entry(record));

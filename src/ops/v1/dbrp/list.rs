@@ -77,7 +77,8 @@ pub fn list(snapshot: &dyn Snapshot, inspect: &dyn Inspect, filters: &Filters) -
                 .is_none_or(|policy| one.retention_policy == *policy)
             && (!filters.default || one.default)
     });
-    let hidden = !stored.skipped.is_empty() || catalog.hidden.hides_any(&[names::DBRP, names::BUCKETS]);
+    let hidden =
+        !stored.skipped.is_empty() || catalog.hidden.hides_any(&[names::DBRP, names::BUCKETS]);
     let mut skipped = catalog.skipped;
     skipped.extend(stored.skipped);
     skipped.extend(lost);

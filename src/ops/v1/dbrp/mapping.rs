@@ -201,8 +201,8 @@ pub(crate) fn all(stored: &Stored, catalog: &Catalog) -> Vec<Mapping> {
         if all.iter().filter(same_database).any(is_hidden) {
             continue;
         }
-        let default = bucket.name == database
-            && !all.iter().filter(same_database).any(|one| one.default);
+        let default =
+            bucket.name == database && !all.iter().filter(same_database).any(|one| one.default);
         let org = catalog.orgs.get(&bucket.org_id);
         all.push(Mapping {
             id: bucket.id,

@@ -65,8 +65,9 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options) -> Result<Plan> {
 pub(crate) fn make_default(changes: &mut ChangeSet, id: Id, mapping: &Dbrp) -> Result<()> {
     let Some(org) = mapping.org else {
         let message = format!("mapping {id} names no organization");
-        return Err(Error::new(ErrorKind::Refused, message)
-            .with_hint("boltkey v1 dbrp delete deletes it"));
+        return Err(
+            Error::new(ErrorKind::Refused, message).with_hint("boltkey v1 dbrp delete deletes it")
+        );
     };
     let key = database_key(org, &mapping.database);
     changes.put(names::DBRP_DEFAULT, &key, id.to_string().as_bytes());
@@ -92,7 +93,9 @@ pub(crate) fn edit(
     values: &Values<'_>,
 ) -> Result<()> {
     let key = id.to_string();
-    let old = snapshot.get(names::DBRP, key.as_bytes())?.unwrap_or_default();
+    let old = snapshot
+        .get(names::DBRP, key.as_bytes())?
+        .unwrap_or_default();
     let object = Object::parse(&old).ok_or_else(|| {
         let message = format!("the record of mapping {id} is not a JSON object");
         Error::new(ErrorKind::Corrupt, message)

@@ -40,7 +40,12 @@ pub struct CreateArgs {
     #[arg(long, value_name = "ID")]
     user_id: Option<Id>,
     /// Description
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     description: String,
     /// File with the password (- for standard input) [default: `BOLTKEY_PASSWORD`, otherwise
     /// prompt]
@@ -61,8 +66,9 @@ pub fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
     let permissions = args.buckets.permissions()?;
     if permissions.is_empty() {
         return Err(
-            Error::new(ErrorKind::Usage, "authorization must include permissions")
-                .with_hint("pass --read-bucket or --write-bucket; see boltkey v1 auth create --help"),
+            Error::new(ErrorKind::Usage, "authorization must include permissions").with_hint(
+                "pass --read-bucket or --write-bucket; see boltkey v1 auth create --help",
+            ),
         );
     }
     let file = args.password_file.as_deref();
