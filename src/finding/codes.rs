@@ -332,6 +332,9 @@ codes! {
     OperatorOld, Warning, "metadata.operator-old", false, Cured,
         "An operator token has exactly the permissions of an older release, so an upgrade did not extend it. InfluxDB refuses it backup, restore and /api/v2/config, and it can't use or grant what it lacks.",
         "boltkey repair adds the permissions; the token keeps its value.";
+    AllAccessOld, Warning, "metadata.all-access-old", false, Cured,
+        "An all-access token has exactly the permissions of an older release, so an upgrade did not extend it. It can't use notebooks, annotations, remotes or replications, as a new one can.",
+        "boltkey repair adds the permissions; the token keeps its value.";
     NobodyGetsIn, Warning, "metadata.nobody-gets-in", false, Nothing,
         "There is no usable operator token and no login with operator power.",
         "boltkey recover operator makes a new operator token. If there is no user, boltkey user create --name NAME makes one first.";

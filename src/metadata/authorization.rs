@@ -118,9 +118,9 @@ pub struct Class {
     /// Which of [`RESOURCE_TYPES`] an operator or all-access token lacks, as bits. Only those that
     /// later releases added.
     lacks: u32,
-    /// If the permissions are exactly those of an operator token of some release: the number of its
+    /// If the permissions are exactly those of such a token of some release: the number of its
     /// resource types.
-    operator_of: Option<usize>,
+    release_types: Option<usize>,
 }
 
 impl Class {
@@ -131,13 +131,15 @@ impl Class {
         types.filter_map(move |(at, kind)| (self.lacks & (1 << at) != 0).then_some(*kind))
     }
 
-    /// Whether it is an operator token that an upgrade should have extended: its permissions are
-    /// exactly those of an older release than this schema. influxd extends only such tokens, in the
-    /// migration.
+    /// Whether it is an operator or all-access token that no upgrade extended: its permissions are
+    /// exactly those of an older release than this schema. A migration of influxd extends such tokens,
+    /// but only those that have the list of the release before, and all-access tokens only if they have
+    /// permissions on their own user. Some web interfaces of 2.0 made them with permissions on all users
+    /// of the organization.
     #[must_use]
-    pub fn is_missed_operator(self, migrations: u64) -> bool {
+    pub fn is_missed(self, migrations: u64) -> bool {
         let types = types_of(migrations).len();
-        self.operator_of.is_some_and(|of| of < types)
+        self.release_types.is_some_and(|of| of < types)
     }
 
     /// Whether a server of the newest release accepts it as an operator token after it has migrated a
@@ -145,7 +147,7 @@ impl Class {
     #[must_use]
     pub fn becomes_operator(self, migrations: u64) -> bool {
         let types = types_of(migrations).len();
-        self.kind == Kind::Operator && (self.lacks == 0 || self.operator_of == Some(types))
+        self.kind == Kind::Operator && (self.lacks == 0 || self.release_types == Some(types))
     }
 }
 
@@ -242,9 +244,10 @@ pub fn classify(permissions: &[Permission<'_>], org: Id) -> Class {
     let class = |kind, lacks| Class {
         kind,
         lacks,
-        operator_of: match kind {
+        release_types: match kind {
             Kind::Operator => operator_of(permissions),
-            _ => None,
+            Kind::AllAccess => all_access_of(permissions, org),
+            Kind::Custom => None,
         },
     };
     // An operator token of the oldest release has 36 permissions, an all-access token 35. With
@@ -287,6 +290,44 @@ pub fn classify(permissions: &[Permission<'_>], org: Id) -> Class {
 /// The number of resource types of the release whose operator tokens have exactly these permissions,
 /// in any order.
 fn operator_of(permissions: &[Permission<'_>]) -> Option<usize> {
+    types_of_list(permissions, 0, &|permission| {
+        let resource = &permission.resource;
+        resource.id.is_none() && resource.org_id.is_none()
+    })
+}
+
+/// The number of resource types of the release whose all-access tokens of this organization have
+/// exactly these permissions, in any order. The permissions on users are for one of them, or for all of
+/// the organization.
+fn all_access_of(permissions: &[Permission<'_>], org: Id) -> Option<usize> {
+    let of_org = (None, Some(org));
+    let mut of_users = permissions.iter().filter(|p| p.resource.kind == "users");
+    let users = of_users
+        .next()
+        .map(|p| (p.resource.id, p.resource.org_id))?;
+    let is_user = users == of_org || (users.0.is_some() && users.1.is_none());
+    if !is_user {
+        return None;
+    }
+    types_of_list(permissions, 1, &|permission| {
+        let resource = &permission.resource;
+        let scope = (resource.id, resource.org_id);
+        match (permission.action, &*resource.kind) {
+            (Action::Write, "orgs") => false,
+            (Action::Read, "orgs") => scope == (Some(org), None),
+            (_, "users") => scope == users,
+            _ => scope == of_org,
+        }
+    })
+}
+
+/// The number of resource types of the release that has exactly these types, each once for reading and
+/// once for writing except `fewer` of them, if `fits` for each permission.
+fn types_of_list(
+    permissions: &[Permission<'_>],
+    fewer: usize,
+    fits: &dyn Fn(&Permission<'_>) -> bool,
+) -> Option<usize> {
     let types = [TYPES_OF_2_0, TYPES_OF_2_1, OPERATOR_TYPES];
     types.into_iter().find(|types| {
         let mut wanted: HashSet<(Action, &str)> = RESOURCE_TYPES
@@ -294,12 +335,10 @@ fn operator_of(permissions: &[Permission<'_>]) -> Option<usize> {
             .take(*types)
             .flat_map(|kind| Action::ALL.map(|action| (action, *kind)))
             .collect();
-        permissions.len() == wanted.len()
+        permissions.len() + fewer == wanted.len()
             && permissions.iter().all(|permission| {
                 let resource = &permission.resource;
-                resource.id.is_none()
-                    && resource.org_id.is_none()
-                    && wanted.remove(&(permission.action, &*resource.kind))
+                fits(permission) && wanted.remove(&(permission.action, &*resource.kind))
             })
     })
 }
@@ -465,6 +504,19 @@ mod tests {
 
     #[test]
     fn an_upgrade_extends_only_the_exact_list_of_the_release_before() {
+        // As TestUpgradesMissTokens of interop has seen it on real servers.
+        let users = |id, org| Action::ALL.map(|action| Permission::new(action, "users", id, org));
+        let of_users = |types: usize, id, org| {
+            let mut permissions = all_access(types);
+            permissions.extend(users(id, org));
+            permissions
+        };
+        let of_user = |types| of_users(types, Id::new(7), None);
+        let of_org = |types| of_users(types, None, Some(org()));
+        let mut owner = of_user(TYPES_OF_2_0);
+        owner.push(Permission::new(Action::Write, "orgs", Some(org()), None));
+        let mut other_org = of_user(TYPES_OF_2_0);
+        other_org[0].resource.org_id = Id::new(9);
         let operator = |types: usize| every(&RESOURCE_TYPES[..types], None);
         let mut one_more = operator(TYPES_OF_2_0);
         one_more.push(Permission::new(Action::Read, "remotes", None, None));
@@ -485,16 +537,28 @@ mod tests {
             (one_more, 21, false, false),
             (twice, 21, false, false),
             (all_access(TYPES_OF_2_0), 21, false, false),
+            (of_user(TYPES_OF_2_0), 15, false, false),
+            (of_user(TYPES_OF_2_0), 18, true, false),
+            (of_user(TYPES_OF_2_1), 18, false, false),
+            (of_user(TYPES_OF_2_1), 21, true, false),
+            (of_user(OPERATOR_TYPES), 21, false, false),
+            (of_org(TYPES_OF_2_0), 21, true, false),
+            (of_org(TYPES_OF_2_1), 21, true, false),
+            (of_org(OPERATOR_TYPES), 21, false, false),
+            (of_users(TYPES_OF_2_0, None, None), 21, false, false),
+            (of_users(TYPES_OF_2_0, None, Id::new(9)), 21, false, false),
+            (owner, 21, false, false),
+            (other_org, 21, false, false),
         ];
         for (n, (permissions, schema, missed, becomes)) in cases.iter().enumerate() {
             let class = classify(permissions, org());
-            assert_eq!(class.is_missed_operator(*schema), *missed, "{n}");
+            assert_eq!(class.is_missed(*schema), *missed, "{n}");
             assert_eq!(class.becomes_operator(*schema), *becomes, "{n}");
         }
         let old = classify(&operator(TYPES_OF_2_1), org());
         assert!(old.lacks(18).next().is_none());
         assert!(old.lacks(21).eq(["remotes", "replications"]));
-        println!("cases: missed-operators {}", cases.len());
+        println!("cases: missed-tokens {}", cases.len());
     }
 
     #[test]

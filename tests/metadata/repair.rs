@@ -52,6 +52,10 @@ const CHANGES: &[(&str, &[&str])] = &[
         "metadata.operator-old",
         &["~authorizationsv1/11af8a534483b000"],
     ),
+    (
+        "metadata.all-access-old",
+        &["~authorizationsv1/0000000000000a01"],
+    ),
     ("metadata.index-absent", &["+userindexv1/bob"]),
     ("metadata.index-elsewhere", &["~userindexv1/bob"]),
     (

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use boltkey::finding::Code;
-use boltkey::metadata::{TokenHash, Variant, names};
+use boltkey::metadata::permission::of_all_access;
+use boltkey::metadata::{Id, TokenHash, Variant, names};
 use boltkey::store::{Model, OpenOptions, Snapshot, Store};
 
 use super::fixtures::fixture_path;
@@ -182,6 +183,30 @@ pub const MUTATORS: &[(&str, Mutator)] = &[
         let end = value.find("],\"createdAt\"").unwrap();
         let value = format!("{}{}", &value[..cut], &value[end..]);
         let (key, _) = pair(m, names::AUTHORIZATIONS, "second operator");
+        m.put(names::AUTHORIZATIONS, &key, value.as_bytes());
+    }),
+    ("metadata.all-access-old", |m| {
+        // The list of a web interface of 2.0, with permissions on all users of the organization.
+        let (org, _) = pair(m, names::ORGANIZATIONS, "acme");
+        let org: Id = String::from_utf8(org).unwrap().parse().unwrap();
+        let mut list = of_all_access(15, org, org);
+        for permission in &mut list {
+            if permission.resource.kind == "users" {
+                permission.resource.id = None;
+                permission.resource.org_id = Some(org);
+            }
+        }
+        let mut text = Vec::new();
+        for permission in &list {
+            text.extend(if text.is_empty() { b"[" } else { b"," });
+            permission.push_json(&mut text);
+        }
+        let text = String::from_utf8(text).unwrap();
+        add_authorization(m, r#","token":"t""#);
+        index(m, "t");
+        let (key, value) = pair(m, names::AUTHORIZATIONS, ID);
+        let value = String::from_utf8(value).unwrap();
+        let value = value.replace("\"permissions\":[]", &format!("\"permissions\":{text}]"));
         m.put(names::AUTHORIZATIONS, &key, value.as_bytes());
     }),
     ("metadata.index-absent", |m| {

@@ -26,9 +26,11 @@ type Facts struct {
 // Operator returns the token that setup made.
 func (f *Facts) Operator() string { return f.Tokens[0].Token }
 
-type permission map[string]any
+// Permission is one of a token, as the API has it.
+type Permission map[string]any
 
-func grant(action, kind, id, org string) permission {
+// Grant is a permission, limited by an ID or an organization unless they are empty.
+func Grant(action, kind, id, org string) Permission {
 	resource := map[string]any{"type": kind}
 	if id != "" {
 		resource["id"] = id
@@ -36,7 +38,7 @@ func grant(action, kind, id, org string) permission {
 	if org != "" {
 		resource["orgID"] = org
 	}
-	return permission{"action": action, "resource": resource}
+	return Permission{"action": action, "resource": resource}
 }
 
 // types are the resource types of 2.2 and later, without instance.
@@ -47,30 +49,37 @@ var types = []string{
 }
 
 // OperatorPermissions are those of an operator token.
-func OperatorPermissions() []permission {
-	var list []permission
-	for _, kind := range types {
-		list = append(list, grant("read", kind, "", ""), grant("write", kind, "", ""))
+func OperatorPermissions() []Permission { return OperatorOf(len(types)) }
+
+// OperatorOf are those of a release with so many types: 18 in 2.0, 20 in 2.1.
+func OperatorOf(number int) []Permission {
+	var list []Permission
+	for _, kind := range types[:number] {
+		list = append(list, Grant("read", kind, "", ""), Grant("write", kind, "", ""))
 	}
 	return list
 }
 
-func allAccess(org, user string) []permission {
-	list := []permission{grant("read", "orgs", org, "")}
-	list = append(list, grant("read", "users", user, ""), grant("write", "users", user, ""))
-	for _, kind := range types {
+func allAccess(org, user string) []Permission { return AllAccessOf(len(types), org, user, "") }
+
+// AllAccessOf are those of an all-access token of a release with so many types: on one user, or on the
+// users of an organization.
+func AllAccessOf(number int, org, user, users string) []Permission {
+	list := []Permission{Grant("read", "orgs", org, "")}
+	list = append(list, Grant("read", "users", user, users), Grant("write", "users", user, users))
+	for _, kind := range types[:number] {
 		if kind != "orgs" && kind != "users" {
-			list = append(list, grant("read", kind, "", org), grant("write", kind, "", org))
+			list = append(list, Grant("read", kind, "", org), Grant("write", kind, "", org))
 		}
 	}
 	return list
 }
 
-func readAll(org string) []permission {
-	list := []permission{grant("read", "orgs", org, "")}
+func readAll(org string) []Permission {
+	list := []Permission{Grant("read", "orgs", org, "")}
 	for _, kind := range types {
 		if kind != "orgs" {
-			list = append(list, grant("read", kind, "", org))
+			list = append(list, Grant("read", kind, "", org))
 		}
 	}
 	return list
@@ -104,7 +113,7 @@ func (s *Server) Setup(release, chosenToken string) (*Facts, error) {
 }
 
 // AddToken makes an authorization and adds it to the facts.
-func (s *Server) AddToken(f *Facts, name, org, user string, permissions []permission) (Token, error) {
+func (s *Server) AddToken(f *Facts, name, org, user string, permissions []Permission) (Token, error) {
 	request := map[string]any{
 		"orgID": f.Orgs[org], "description": name, "permissions": permissions,
 	}
@@ -122,8 +131,8 @@ func (s *Server) AddToken(f *Facts, name, org, user string, permissions []permis
 func (s *Server) AddDevices(f *Facts, n int) error {
 	org := f.Orgs["acme"]
 	for i := range n {
-		permissions := []permission{
-			grant("write", "buckets", f.Buckets["metrics"], org), grant("read", "buckets", "", org),
+		permissions := []Permission{
+			Grant("write", "buckets", f.Buckets["metrics"], org), Grant("read", "buckets", "", org),
 		}
 		if _, err := s.AddToken(f, fmt.Sprintf("device %05d", i), "acme", "", permissions); err != nil {
 			return err
@@ -155,21 +164,21 @@ func (s *Server) Live(f *Facts) error {
 	l.token("all access two", "beta & co", "bob", allAccess(beta, f.Users["bob"]))
 	l.token("read all", "acme", "alice", readAll(acme))
 	l.token("Zähler \"quoted\" <&> \u2028 日本 \u202e\u001b[31m", "acme", "alice",
-		[]permission{grant("read", "buckets", metrics, acme)})
-	l.token("write both", "acme", "alice", []permission{
-		grant("write", "buckets", metrics, acme), grant("read", "buckets", metrics, acme)})
-	l.token("any bucket", "beta & co", "bob", []permission{grant("write", "buckets", "", beta)})
-	l.token("=HYPERLINK(\"x\")", "beta & co", "bob", []permission{grant("read", "tasks", "", "")})
-	l.token("names of users", "acme", "bob", []permission{
-		grant("read", "users", f.Users["leaver"], ""), grant("read", "users", f.Users["bob"], ""),
-		grant("read", "orgs", f.Orgs["gone"], ""), grant("read", "orgs", beta, "")})
-	off := l.token("switched off", "acme", "alice", []permission{grant("read", "buckets", "", acme)})
-	l.token("of the leaver", "acme", "leaver", []permission{grant("read", "buckets", "", acme)})
-	l.token("of the sleeper", "acme", "sleeper", []permission{grant("read", "buckets", "", acme)})
-	l.token("tasks and dashboards", "acme", "alice", []permission{
-		grant("write", "tasks", "", acme), grant("read", "dashboards", "", acme)})
-	deleted := l.token("deleted again", "acme", "alice", []permission{grant("read", "tasks", "", acme)})
-	embedded := l.token("telegraf", "acme", "alice", []permission{grant("write", "buckets", metrics, acme)})
+		[]Permission{Grant("read", "buckets", metrics, acme)})
+	l.token("write both", "acme", "alice", []Permission{
+		Grant("write", "buckets", metrics, acme), Grant("read", "buckets", metrics, acme)})
+	l.token("any bucket", "beta & co", "bob", []Permission{Grant("write", "buckets", "", beta)})
+	l.token("=HYPERLINK(\"x\")", "beta & co", "bob", []Permission{Grant("read", "tasks", "", "")})
+	l.token("names of users", "acme", "bob", []Permission{
+		Grant("read", "users", f.Users["leaver"], ""), Grant("read", "users", f.Users["bob"], ""),
+		Grant("read", "orgs", f.Orgs["gone"], ""), Grant("read", "orgs", beta, "")})
+	off := l.token("switched off", "acme", "alice", []Permission{Grant("read", "buckets", "", acme)})
+	l.token("of the leaver", "acme", "leaver", []Permission{Grant("read", "buckets", "", acme)})
+	l.token("of the sleeper", "acme", "sleeper", []Permission{Grant("read", "buckets", "", acme)})
+	l.token("tasks and dashboards", "acme", "alice", []Permission{
+		Grant("write", "tasks", "", acme), Grant("read", "dashboards", "", acme)})
+	deleted := l.token("deleted again", "acme", "alice", []Permission{Grant("read", "tasks", "", acme)})
+	embedded := l.token("telegraf", "acme", "alice", []Permission{Grant("write", "buckets", metrics, acme)})
 	if l.err == nil {
 		l.err = s.AddDevices(f, 20)
 	}
@@ -188,7 +197,7 @@ func (s *Server) Live(f *Facts) error {
 	var legacy Token
 	l.do("POST", "/private/legacy/authorizations", map[string]any{
 		"token": "collectd", "orgID": acme, "userID": f.Users["alice"], "description": "1.x client",
-		"permissions": []permission{grant("write", "buckets", metrics, acme)},
+		"permissions": []Permission{Grant("write", "buckets", metrics, acme)},
 	}, &legacy)
 	l.do("POST", "/private/legacy/authorizations/"+legacy.ID+"/password",
 		map[string]string{"password": "legacy pass 9"}, nil)
@@ -242,7 +251,7 @@ func (l *life) bucket(name, org string) {
 	l.f.Buckets[name] = answer.ID
 }
 
-func (l *life) token(name, org, user string, permissions []permission) Token {
+func (l *life) token(name, org, user string, permissions []Permission) Token {
 	if l.err != nil {
 		return Token{}
 	}

@@ -196,7 +196,7 @@ fn question(repaired: &[Cure], database: &str) -> String {
         0 => {}
         n => text.push_str(&format!(
             " {} will get more permissions.",
-            counted(n, "operator token")
+            counted(n, "token")
         )),
     }
     let mut seen = BTreeSet::new();

@@ -3,7 +3,7 @@
 use crate::finding::Code;
 use crate::metadata::check::Checker;
 use crate::metadata::token_hash::PREFIX;
-use crate::metadata::{Authorization, Storage, TokenHash, description_tags};
+use crate::metadata::{Authorization, Kind, Storage, TokenHash, description_tags};
 
 /// The findings about one authorization record.
 pub(super) fn record_findings(
@@ -73,17 +73,27 @@ pub(super) fn record_findings(
     }
     let class = record.class();
     if let Some(migrations) = checker.schema
-        && class.is_missed_operator(migrations)
+        && class.is_missed(migrations)
     {
         let lacks: Vec<&str> = class.lacks(migrations).collect();
-        add(
-            Code::OperatorOld,
-            format!(
-                "it is an operator token of an older release that an upgrade did not extend: it \
-                 lacks the permissions for {}, and servers refuse it backup, restore and their \
-                 configuration",
-                lacks.join(", ")
+        let lacks = lacks.join(", ");
+        match class.kind {
+            Kind::Operator => add(
+                Code::OperatorOld,
+                format!(
+                    "it is an operator token of an older release that an upgrade did not extend: it \
+                     lacks the permissions for {lacks}, and servers refuse it backup, restore and \
+                     their configuration"
+                ),
             ),
-        );
+            Kind::AllAccess => add(
+                Code::AllAccessOld,
+                format!(
+                    "it is an all-access token of an older release that an upgrade did not extend: it \
+                     lacks the permissions for {lacks}"
+                ),
+            ),
+            Kind::Custom => {}
+        }
     }
 }

@@ -9,11 +9,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Code, counted};
 use crate::metadata::json::{Edit, Object};
 use crate::metadata::permission::{Action, Permission};
-use crate::metadata::{Authorization, Id, Storage, TokenHash, names};
+use crate::metadata::{Authorization, Id, Kind, Storage, TokenHash, names};
 use crate::ops::repair::planned_cures::{Cure, Gain, PlannedCures, place};
 use crate::store::Engine;
 
-pub(super) const CODES: &[Code] = &[Code::TokenBoth, Code::TokenStatus, Code::OperatorOld];
+pub(super) const CODES: &[Code] = &[
+    Code::TokenBoth,
+    Code::TokenStatus,
+    Code::OperatorOld,
+    Code::AllAccessOld,
+];
 
 /// The migration that introduced hashed tokens.
 const HASHED: u64 = 21;
@@ -185,7 +190,7 @@ fn status(record: &Authorization<'_>) -> Option<RecordCure> {
     })
 }
 
-/// An operator token of an older release, which an upgrade should have extended. `value` is its record.
+/// An operator or all-access token of an older release that no upgrade extended. `value` is its record.
 fn permissions(
     planned: &PlannedCures<'_>,
     record: &Authorization<'_>,
@@ -193,13 +198,18 @@ fn permissions(
 ) -> Option<RecordCure> {
     let class = record.class();
     let migrations = planned.schema.migrations;
-    if !class.is_missed_operator(migrations) {
+    if !class.is_missed(migrations) {
         return None;
     }
+    let (code, org) = match class.kind {
+        Kind::Operator => (Code::OperatorOld, None),
+        Kind::AllAccess => (Code::AllAccessOld, Some(record.org_id)),
+        Kind::Custom => return None,
+    };
     let types: Vec<&str> = class.lacks(migrations).collect();
     let missing: Vec<Permission<'_>> = types
         .iter()
-        .flat_map(|kind| Action::ALL.map(|action| Permission::new(action, *kind, None, None)))
+        .flat_map(|kind| Action::ALL.map(|action| Permission::new(action, *kind, None, org)))
         .collect();
     // The permissions that are there stay byte for byte.
     let old = Object::parse(value)?.get("permissions")?.trim_ascii_end();
@@ -211,9 +221,13 @@ fn permissions(
     new.push(b']');
     let before = record.permissions.len();
     let cure = Cure::new(
-        Code::OperatorOld,
+        code,
         place(names::AUTHORIZATIONS, record.id),
-        format!("adds the operator permissions for {}", types.join(", ")),
+        format!(
+            "adds the {} permissions for {}",
+            class.kind.name(),
+            types.join(", ")
+        ),
         counted(before as u64, "permission"),
         counted((before + missing.len()) as u64, "permission"),
     );

@@ -74,6 +74,7 @@ fn of_keys_buckets_and_freelists() {
 
 #[test]
 fn of_tokens() {
+    every_cure_of("metadata.a");
     every_cure_of("metadata.t");
     every_cure_of("metadata.h");
     every_cure_of("metadata.o");
@@ -97,7 +98,7 @@ fn of_backups() {
 fn all_codes_are_tried() {
     let letters = |prefix: &str| match prefix {
         "structure" => "mosutpelbfiknr",
-        "metadata" => "thonbdeikmlrsuv",
+        "metadata" => "athonbdeikmlrsuv",
         _ => "",
     };
     for code in Code::ALL {
