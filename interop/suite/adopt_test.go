@@ -23,6 +23,10 @@ type adoption struct {
 		Shards, Empty             []int
 		ShardGroupDurationSeconds int
 	}
+	Extended []struct {
+		ID, Name            string
+		Shards, Overlapping []int
+	}
 	Skipped []struct{ ID, Reason string }
 	Unread  []struct{ Path, Reason string }
 }
@@ -501,4 +505,133 @@ func TestAdviceOfAdoptionHelps(t *testing.T) {
 		// The new point is in the old folder.
 		shows(dir, made, map[string]int{"alpha": 3, "beta": 2})
 	})
+}
+
+// A store that is older than its engine folder lacks the shards that were made since. `bucket adopt`
+// adds them to the buckets that the store has: the server shows all points, those of a group that has
+// the same time too, and takes new ones.
+func TestAdoptedShardsOfAnOlderStore(t *testing.T) {
+	t.Parallel()
+	for _, release := range []server.Release{server.V27, server.V29} {
+		t.Run(string(release), func(t *testing.T) {
+			e := &engine{dir: t.TempDir(), buckets: map[string]string{}, now: time.Now().UTC().Truncate(hour)}
+			s := start(t, release, e.dir)
+			facts, err := s.Setup(string(release), "")
+			check(t, err)
+			e.facts = facts
+			token, org := facts.Operator(), facts.Orgs["acme"]
+			for name, seconds := range map[string]int{"forever": 0, "month": 30 * 86400} {
+				var bucket struct{ ID string }
+				check(t, s.Must(token, "POST", "/api/v2/buckets", map[string]any{
+					"name": name, "orgID": org, "retentionRules": []any{map[string]any{"type": "expire", "everySeconds": seconds}},
+				}, &bucket))
+				e.buckets[name] = bucket.ID
+			}
+			names := []string{"forever", "month"}
+			write := func(s *server.Server, from, to int) {
+				for number := from; number < to; number++ {
+					e.write(t, s, token, "forever", lines("old", number, e.now.Add(-time.Duration(number)*200*hour))...)
+					e.write(t, s, token, "month", lines("old", number, e.now.Add(-time.Duration(number)*50*hour))...)
+				}
+			}
+			write(s, 3, 6)
+			stop(t, s)
+			older := copyOf(t, e.dir)
+			s = start(t, release, e.dir)
+			write(s, 0, 3)
+			write(s, 6, 9)
+			want := e.contents(t, s, token, org, names...)
+			stop(t, s)
+
+			put := func(t *testing.T, change func([]byte) []byte) string {
+				dir := copyOf(t, e.dir)
+				value := change(timeSeries(t, server.Bolt(older)))
+				text, err := os.ReadFile(server.Bolt(older))
+				check(t, err)
+				check(t, os.WriteFile(server.Bolt(dir), text, 0o600))
+				changeStore(t, server.Bolt(dir), value)
+				return dir
+			}
+			extend := func(t *testing.T, dir string, overlapping int) {
+				adopted := adopt(t, dir, "--all")
+				found := 0
+				for _, bucket := range adopted.Extended {
+					found += len(bucket.Overlapping)
+				}
+				if len(adopted.Adopted) != 0 || len(adopted.Extended) != 2 || found != overlapping {
+					t.Fatalf("%+v", adopted)
+				}
+				if again := adopt(t, dir, "--all"); *again.Changed || len(again.Extended)+len(again.Skipped) != 0 {
+					t.Errorf("again: %+v", again)
+				}
+				sound(t, server.Bolt(dir))
+				for _, f := range findings(t, server.Bolt(dir)) {
+					if f.Severity == "error" || f.Code == "metadata.engine-foreign" {
+						t.Errorf("%+v", f)
+					}
+				}
+			}
+			t.Run("an older store", func(t *testing.T) {
+				dir := put(t, func(value []byte) []byte { return value })
+				s := start(t, release, copyOf(t, dir))
+				if have := e.contents(t, s, token, org, names...); slices.Equal(have["forever"], want["forever"]) {
+					t.Fatal("nothing is missing, so adding shards proves nothing")
+				}
+				stop(t, s)
+				extend(t, dir, 0)
+				e.shows(t, release, dir, want)
+			})
+			t.Run("metadata without shards", func(t *testing.T) {
+				// As `salvage` makes them if they are lost.
+				dir := put(t, func(value []byte) []byte {
+					text, err := os.ReadFile(server.Bolt(older))
+					check(t, err)
+					copied := filepath.Join(t.TempDir(), "influxd.bolt")
+					check(t, os.WriteFile(copied, text, 0o600))
+					change(t, copied, []edit{{Do: "delete", Bucket: "v1_tsm1_metadata", From: "meta.db"}})
+					none := t.TempDir()
+					if r := boltkey(t, "", "repair", "--yes", "--db", copied, "--engine-path", none); r.code != 3 && r.code != 0 {
+						t.Fatal(r)
+					}
+					return timeSeries(t, copied)
+				})
+				extend(t, dir, 0)
+				e.shows(t, release, dir, want)
+			})
+			t.Run("points of the same time were written since", func(t *testing.T) {
+				dir := put(t, func(value []byte) []byte { return raised(value, 100) })
+				s := start(t, release, dir)
+				at := e.now.Add(-time.Minute)
+				for _, name := range names {
+					e.write(t, s, token, name, fmt.Sprintf("since v=1 %d", at.UnixNano()))
+				}
+				stop(t, s)
+				extend(t, dir, 2)
+				s = start(t, release, dir)
+				have := e.contents(t, s, token, org, names...)
+				for _, name := range names {
+					isHeader := func(line string) bool { return strings.Contains(line, "_value,_field,_measurement") }
+					since := 0
+					rest := slices.DeleteFunc(have[name], func(line string) bool {
+						isNew := strings.HasSuffix(line, ",since")
+						if isNew {
+							since++
+						}
+						return isNew || isHeader(line)
+					})
+					old := slices.DeleteFunc(slices.Clone(want[name]), isHeader)
+					if since != 5 || !slices.Equal(rest, old) {
+						t.Errorf("%s: %d new lines\n%s\nnot\n%s", name, since, strings.Join(rest, "\n"), strings.Join(old, "\n"))
+					}
+				}
+				stop(t, s)
+			})
+		})
+	}
+}
+
+// changeStore replaces the time-series metadata of a store.
+func changeStore(t *testing.T, db string, value []byte) {
+	t.Helper()
+	change(t, db, []edit{{Do: "put", Bucket: "v1_tsm1_metadata", Key: "meta.db", Bytes: value}})
 }

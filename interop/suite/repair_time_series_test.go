@@ -55,6 +55,26 @@ func withoutDatabases(t *testing.T, value []byte, buckets ...string) (rest []byt
 	return rest
 }
 
+// raised gives the highest numbers of groups and shards, the eighth and the ninth field.
+func raised(value []byte, number uint64) (rest []byte) {
+	for at := 0; at < len(value); {
+		key, size := binary.Uvarint(value[at:])
+		end := at + size
+		length, size := binary.Uvarint(value[end:])
+		end += size
+		if key&7 == 2 {
+			end += int(length)
+		}
+		if key>>3 == 8 || key>>3 == 9 {
+			rest = binary.AppendUvarint(append(rest, byte(key)), number)
+		} else {
+			rest = append(rest, value[at:end]...)
+		}
+		at = end
+	}
+	return rest
+}
+
 // After the loss of the time-series metadata of some or all buckets, `repair` makes them again from
 // the engine folder. The server that did not start then starts, and shows the same points as before;
 // it takes new ones into old and new shards, and no bucket gets the shard of another.

@@ -451,7 +451,7 @@ codes! {
         "Move it away.";
     EngineForeign, Warning, "metadata.engine-foreign", false, Choice,
         "The engine folder beside the database contains shards that the database does not know. If their numbers are higher than the database's, influxd assigns the numbers again, and one bucket reads the points of another.",
-        "Put back the engine folder that belongs to the database before influxd starts. If the metadata of these shards are lost, boltkey bucket adopt --all adds their buckets.";
+        "Put back the engine folder that belongs to the database before influxd starts. If the metadata of these shards are lost, boltkey bucket adopt --all adds them, and their buckets.";
     EngineEmpty, Warning, "metadata.engine-empty", false, Choice,
         "The engine folder beside the database contains none of the shards that the database knows. Their points are elsewhere or lost.",
         "Put back the engine folder that belongs to the database, or set engine-path of influxd to it.";

@@ -6,6 +6,8 @@
 //!
 //! Source: `CreateShardGroup` of `v1/services/meta/data.go` in influxdata/influxdb.
 
+use std::collections::HashMap;
+
 use crate::metadata::tsm::{Highest, Shard, ShardGroup};
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -81,6 +83,18 @@ impl Groups {
     }
 }
 
+/// How many groups end before a retention, both in nanoseconds: influxd deletes them after its start.
+/// 0 is an unlimited retention.
+#[must_use]
+pub fn expired(groups: &[ShardGroup], retention: i64, now: jiff::Timestamp) -> u64 {
+    let kept_from = now.as_nanosecond() - i128::from(retention);
+    let is_expired = |group: &&ShardGroup| i128::from(group.end_time) < kept_from;
+    match retention {
+        ..=0 => 0,
+        _ => groups.iter().filter(is_expired).count() as u64,
+    }
+}
+
 /// Computes the groups of the shards of one bucket.
 ///
 /// `duration` is the bucket's, if it is known. Otherwise the first of 7 days, 1 day, 1 hour is used
@@ -109,6 +123,46 @@ pub fn groups(shards: &[ShardTimes], duration: Option<i64>) -> Groups {
         ranges,
         overlapping,
     }
+}
+
+/// Computes the groups of shards of a bucket that has other groups already: `taken`, begin and end of
+/// each, in Unix nanoseconds. As [`groups`], but no group reaches into another one, unless its shard has
+/// points of that time.
+#[must_use]
+pub fn groups_beside(shards: &[ShardTimes], duration: i64, taken: &[(i64, i64)]) -> Groups {
+    let mut found = groups(shards, Some(duration));
+    let mut taken = taken.to_vec();
+    taken.sort_unstable();
+    // For each of them the last end of it and those before.
+    let ends: Vec<i64> = taken
+        .iter()
+        .scan(i64::MIN, |last, (_, end)| {
+            *last = (*last).max(*end);
+            Some(*last)
+        })
+        .collect();
+    let times: HashMap<u64, &ShardTimes> = shards.iter().map(|one| (one.shard, one)).collect();
+    for range in &mut found.ranges {
+        let Some(times) = times.get(&range.shard) else {
+            continue;
+        };
+        let before = taken.partition_point(|(start, _)| *start <= times.last);
+        if let Some((next, _)) = taken.get(before) {
+            range.end = range.end.min(*next);
+        }
+        match before.checked_sub(1).and_then(|last| ends.get(last)) {
+            Some(end) if *end > times.first => {
+                range.start = times.first;
+                range.end = times.last.min(LAST).saturating_add(1);
+                if !found.overlapping.contains(&range.shard) {
+                    found.overlapping.push(range.shard);
+                }
+            }
+            Some(end) => range.start = range.start.max(*end),
+            None => {}
+        }
+    }
+    found
 }
 
 /// Groups that begin at multiples of the duration, if each shard fits into one of its own. The shards
@@ -284,6 +338,45 @@ mod tests {
         }
     }
 
+    #[test]
+    fn groups_beside_others_keep_out_of_them() {
+        let monday = at("2023-11-13T00:00:00Z");
+        let one = [shard(1, "2023-11-15T01:00:00Z", "2023-11-15T03:00:00Z")];
+        let range_beside = |taken: &[(i64, i64)]| {
+            let found = groups_beside(&one, 7 * DAY, taken);
+            let days = |time: i64| (time - monday) / HOUR;
+            let range = found.ranges[0];
+            ((days(range.start), days(range.end)), found.overlapping)
+        };
+        let from = |hour: i64| monday + hour * HOUR;
+        for (taken, range, overlaps) in [
+            (&[][..], (0, 168), false),
+            (
+                &[(from(-168), from(0)), (from(168), from(336))],
+                (0, 168),
+                false,
+            ),
+            // Groups of a day before and after.
+            (
+                &[(from(72), from(96)), (from(24), from(48))],
+                (48, 72),
+                false,
+            ),
+            (
+                &[(from(-9), from(49)), (from(24), from(25))],
+                (49, 168),
+                false,
+            ),
+            // Points of the same time.
+            (&[(from(50), from(60))], (49, 51), true),
+            (&[(from(0), from(168))], (49, 51), true),
+        ] {
+            let (found, overlapping) = range_beside(taken);
+            assert_eq!(found, range, "{taken:?}");
+            assert_eq!(!overlapping.is_empty(), overlaps, "{taken:?}");
+        }
+    }
+
     fn times() -> impl Strategy<Value = i64> {
         prop_oneof![
             any::<i64>(),
@@ -315,6 +408,35 @@ mod tests {
             let pairs = found.ranges.iter().zip(found.ranges.iter().skip(1));
             if found.overlapping.is_empty() {
                 prop_assert!(!pairs.into_iter().any(overlap), "{:?}", found.ranges);
+            }
+        }
+
+        #[test]
+        fn beside_other_groups_every_point_is_in_the_group_of_its_shard(
+            pairs in proptest::collection::vec((times(), times()), 0..6),
+            others in proptest::collection::vec((times(), times()), 0..6),
+            duration in prop_oneof![Just(HOUR), Just(DAY), Just(7 * DAY)],
+        ) {
+            let shards: Vec<ShardTimes> = (1..).zip(pairs).map(|(shard, (one, other))| ShardTimes {
+                shard,
+                first: one.min(other).min(LAST),
+                last: one.max(other).min(LAST),
+            }).collect();
+            let taken: Vec<(i64, i64)> = others
+                .iter()
+                .map(|(one, other)| (*one.min(other), *one.max(other)))
+                .collect();
+            let found = groups_beside(&shards, duration, &taken);
+            prop_assert_eq!(found.ranges.len(), shards.len());
+            for shard in &shards {
+                let range = found.ranges.iter().find(|range| range.shard == shard.shard).unwrap();
+                prop_assert!(range.start <= shard.first && shard.last < range.end, "{:?}", range);
+                if !found.overlapping.contains(&shard.shard) {
+                    for (start, end) in &taken {
+                        let apart = *end <= range.start || *start >= range.end || start == end;
+                        prop_assert!(apart, "{:?} {:?}", range, (start, end));
+                    }
+                }
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Creates time-series metadata as influxd does, and edits it without decoding all of it:
 //! everything else stays byte for byte, including fields of other releases.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_varint};
 
-use crate::metadata::tsm::{Data, Database, Highest, RetentionPolicy};
+use crate::metadata::tsm::{Data, Database, Highest, RetentionPolicy, ShardGroup};
 use crate::metadata::{Id, tsm};
 
 /// The fields of the message that are edited.
@@ -14,6 +14,9 @@ const INDEX: u32 = 2;
 const DATABASES: u32 = 5;
 const MAX_SHARD_GROUP_ID: u32 = 8;
 const MAX_SHARD_ID: u32 = 9;
+/// The retention policies of a database, and the shard groups of a policy.
+const POLICIES: u32 = 3;
+const GROUPS: u32 = 5;
 
 /// Fields of a database and of its retention policies.
 const POLICIES: u32 = 3;
@@ -121,6 +124,145 @@ pub fn with_databases(value: &[u8], new: &[Database]) -> Option<Vec<u8>> {
     meant.databases.extend(new.iter().cloned());
     let right = tsm::decode(&out).is_ok_and(|found| found.encode_to_vec() == meant.encode_to_vec());
     right.then_some(out)
+}
+
+/// The value with groups added to databases that it has, by name, and its change counter raised by
+/// their number. They go to the default retention policy, in the order of their ends. `None` when the
+/// value is not such a message, or lacks such a database or policy.
+#[must_use]
+pub fn with_groups(value: &[u8], new: &BTreeMap<String, Vec<ShardGroup>>) -> Option<Vec<u8>> {
+    let mut meant = tsm::decode(value).ok()?;
+    let number: usize = new.values().map(Vec::len).sum();
+    meant.index = meant.index.checked_add(u64::try_from(number).ok()?)?;
+    let mut out = Vec::with_capacity(value.len() + 64 * number);
+    let mut left = new.len();
+    for field in fields(value)? {
+        match (field.number, field.content) {
+            (INDEX, _) => push_number(&mut out, INDEX, meant.index),
+            (DATABASES, FieldContent::Bytes(bytes)) => {
+                let database = Database::decode(bytes).ok()?;
+                match new.get(&database.name) {
+                    Some(groups) => {
+                        left = left.checked_sub(1)?;
+                        push_bytes(
+                            &mut out,
+                            DATABASES,
+                            &database_with(bytes, &database, groups)?,
+                        );
+                    }
+                    None => out.extend_from_slice(field.bytes),
+                }
+            }
+            _ => out.extend_from_slice(field.bytes),
+        }
+    }
+    // The new value must decode to the intended content.
+    for database in &mut meant.databases {
+        if let Some(groups) = new.get(&database.name) {
+            let policy = default_policy(database)?;
+            let policy = database.retention_policies.get_mut(policy)?;
+            let with_order = |group: ShardGroup| (order(&group), group);
+            let there = std::mem::take(&mut policy.shard_groups).into_iter();
+            let new = groups.iter().cloned().map(with_order);
+            policy.shard_groups = merged(there.map(with_order).collect(), new.collect());
+        }
+    }
+    let right = tsm::decode(&out).is_ok_and(|found| found.encode_to_vec() == meant.encode_to_vec());
+    (left == 0 && right).then_some(out)
+}
+
+/// Whether [`with_groups`] can add groups to a database.
+#[must_use]
+pub fn takes_groups(database: &Database) -> bool {
+    default_policy(database).is_some()
+}
+
+/// The index of the policy that new points go to.
+fn default_policy(database: &Database) -> Option<usize> {
+    let mut policies = database.retention_policies.iter();
+    policies.position(|policy| policy.name == database.default_retention_policy)
+}
+
+/// Adds groups to others, in the order in which influxd keeps them: by their ends. Those that are there
+/// keep their order.
+fn merged<T>(there: Vec<(GroupOrder, T)>, new: Vec<(GroupOrder, T)>) -> Vec<T> {
+    let mut new = new;
+    new.sort_by_key(|(order, _)| *order);
+    let mut new = new.into_iter().peekable();
+    let mut all = Vec::with_capacity(there.len() + new.len());
+    for (order, one) in there {
+        while let Some((_, before)) = new.next_if(|(other, _)| *other < order) {
+            all.push(before);
+        }
+        all.push(one);
+    }
+    all.extend(new.map(|(_, one)| one));
+    all
+}
+
+/// End and start of a group.
+type GroupOrder = (i64, i64);
+
+fn order(group: &ShardGroup) -> GroupOrder {
+    (group.end_time, group.start_time)
+}
+
+/// A database with groups added to its default policy; its other bytes stay.
+fn database_with(bytes: &[u8], database: &Database, groups: &[ShardGroup]) -> Option<Vec<u8>> {
+    let wanted = default_policy(database)?;
+    let mut out = Vec::with_capacity(bytes.len() + 64 * groups.len());
+    let mut number = 0;
+    for field in fields(bytes)? {
+        match (field.number, field.content) {
+            (POLICIES, FieldContent::Bytes(policy)) => {
+                if number == wanted {
+                    push_bytes(&mut out, POLICIES, &policy_with(policy, groups)?);
+                } else {
+                    out.extend_from_slice(field.bytes);
+                }
+                number += 1;
+            }
+            _ => out.extend_from_slice(field.bytes),
+        }
+    }
+    Some(out)
+}
+
+/// A retention policy with groups added; its other bytes stay.
+fn policy_with(bytes: &[u8], groups: &[ShardGroup]) -> Option<Vec<u8>> {
+    let fields = fields(bytes)?;
+    let mut there = Vec::new();
+    for field in &fields {
+        if let (GROUPS, FieldContent::Bytes(group)) = (field.number, &field.content) {
+            there.push((
+                order(&ShardGroup::decode(*group).ok()?),
+                field.bytes.to_vec(),
+            ));
+        }
+    }
+    let new = groups.iter().map(|group| {
+        let mut field = Vec::new();
+        prost::encoding::message::encode(GROUPS, group, &mut field);
+        (order(group), field)
+    });
+    let written = merged(there, new.collect());
+    let mut out = Vec::with_capacity(bytes.len() + 64 * groups.len());
+    // Before the fields that follow groups.
+    let at = fields.iter().position(|field| field.number >= GROUPS);
+    let at = at.unwrap_or(fields.len());
+    let (before, after) = fields.split_at_checked(at)?;
+    let others = |field: &&Field<'_>| field.number != GROUPS;
+    before
+        .iter()
+        .for_each(|field| out.extend_from_slice(field.bytes));
+    written
+        .iter()
+        .for_each(|field| out.extend_from_slice(field));
+    after
+        .iter()
+        .filter(others)
+        .for_each(|field| out.extend_from_slice(field.bytes));
+    Some(out)
 }
 
 /// The value with its highest numbers raised to at least `highest`, and nothing else changed.
@@ -305,6 +447,13 @@ fn fields(value: &[u8]) -> Option<Vec<Field<'_>>> {
     Some(fields)
 }
 
+/// Writes a field that holds a message.
+fn push_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+    prost::encoding::encode_key(field, WireType::LengthDelimited, out);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
 /// Writes a field that holds a number.
 fn push_number(out: &mut Vec<u8>, field: u32, number: u64) {
     prost::encoding::encode_key(field, WireType::Varint, out);
@@ -344,6 +493,64 @@ mod tests {
             assert_eq!(found.databases.last(), new.last());
             assert!(with_databases(&edited, &new).is_none());
         }
+    }
+
+    /// The value with these groups in its second database: number and end.
+    fn with_ends(value: &[u8], ends: &[(u64, i64)]) -> Option<Vec<u8>> {
+        let groups = ends.iter().map(|(id, end)| ShardGroup {
+            id: *id,
+            end_time: *end,
+            ..ShardGroup::default()
+        });
+        with_groups(value, &BTreeMap::from([("b".to_owned(), groups.collect())]))
+    }
+
+    #[test]
+    fn groups_come_where_influxd_keeps_them_and_the_rest_stays() {
+        let before = value(6);
+        let after = with_ends(&before, &[(9, 50), (8, -3)]).unwrap();
+        let after = with_ends(&after, &[(7, 20)]).unwrap();
+        assert!(after.ends_with(&[0xfa, 0x07, 2, 9, 9]));
+        let (old, new) = (decode(&before).unwrap(), decode(&after).unwrap());
+        assert_eq!(new.index, old.index + 3);
+        assert_eq!(new.databases[0], old.databases[0]);
+        let policy = &new.databases[1].retention_policies[0];
+        let ids: Vec<u64> = policy.shard_groups.iter().map(|group| group.id).collect();
+        assert_eq!(ids, [8, 7, 7, 9]);
+        assert_eq!(
+            policy.shard_groups[1],
+            old.databases[1].retention_policies[0].shard_groups[0]
+        );
+    }
+
+    #[test]
+    fn fields_of_other_releases_stay_in_a_database_that_gets_groups() {
+        // A group that was truncated (field 6), and a field 127 in the policy.
+        let group = [0x08, 1, 0x10, 0, 0x18, 10, 0x20, 0, 0x30, 9];
+        let mut policy = vec![0x0a, 1, b'p', 0x10, 0, 0x18, 0, 0x20, 1, 0x2a, 10];
+        policy.extend(group);
+        policy.extend([0xf8, 0x07, 5]);
+        let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+        let mut database = vec![0x0a, 1, b'b', 0x12, 1, b'p', 0x1a, length(&policy)];
+        database.extend(&policy);
+        let mut value = vec![0x08, 0, 0x10, 4, 0x18, 7, 0x2a, length(&database)];
+        value.extend(&database);
+        value.extend([0x38, 0, 0x40, 2, 0x48, 3]);
+        let after = with_ends(&value, &[(2, 9), (3, 11)]).unwrap();
+        let holds = |part: &[u8]| after.windows(part.len()).any(|window| window == part);
+        assert!(holds(&group) && holds(&[0xf8, 0x07, 5, 0x38, 0, 0x40, 2, 0x48, 3]));
+        let groups = &decode(&after).unwrap().databases[0].retention_policies[0].shard_groups;
+        assert!(groups.iter().map(|group| group.id).eq([2, 1, 3]));
+    }
+
+    #[test]
+    fn groups_need_their_database_and_policy() {
+        assert!(with_ends(&data(&["a"]), &[(1, 1)]).is_none());
+        assert!(with_ends(&data(&["b"]), &[(1, 1)]).is_some());
+        let mut other = decode(&data(&["b"])).unwrap();
+        other.databases[0].default_retention_policy = "gone".into();
+        assert!(with_ends(&other.encode_to_vec(), &[(1, 1)]).is_none());
+        assert!(with_ends(b"\x2a\xff", &[(1, 1)]).is_none());
     }
 
     #[test]

@@ -371,6 +371,64 @@ fn files_that_were_not_read_are_named() {
     }
 }
 
+/// The store is older than its engine folder.
+#[test]
+fn buckets_of_the_store_get_the_shards_that_they_lack() {
+    for bolt in [true, false] {
+        let scene = Scene::new();
+        let database = match bolt {
+            true => scene.store(SEVERAL),
+            false => scene.redb(SEVERAL),
+        };
+        let listed = scene.run(&["bucket", "list", "--json"], &database, &[]);
+        let listed = listed.ok().json();
+        let buckets = listed["buckets"].as_array().unwrap();
+        let metrics = buckets.iter().find(|one| one["name"] == "metrics").unwrap();
+        let metrics = metrics["id"].as_str().unwrap();
+        let engine = scene.path("engine");
+        // Ten weeks before the shard that the store knows.
+        let time = WEDNESDAY - 70 * 24 * HOUR;
+        shard(&engine, metrics, 80, (time, time + HOUR));
+        let torn = shard(&engine, metrics, 81, (WEDNESDAY, WEDNESDAY));
+        fs::remove_file(torn).unwrap();
+        let before = fs::read(&database).unwrap();
+        let question = ["bucket", "adopt", "--all"];
+        let ran = scene.run(&question, &database, &[]).code(6);
+        ran.tells(&[
+            "Add shards to 1 bucket of the store",
+            "\"metrics\"",
+            "1 shard, 2023-09-06",
+        ]);
+        let dry = adopt(&scene, &database, &["--all", "--dry-run"]).code(0);
+        let would = "would add shards to 1 bucket of the store; nothing was changed";
+        assert!(dry.stdout.starts_with(would), "{dry:?}");
+        assert!(fs::read(&database).unwrap() == before);
+        // No organization is asked for, though there are several.
+        let whole = report(adopt(&scene, &database, &["--all", "--json"]));
+        assert_eq!(
+            whole,
+            json!({
+                "changed": true, "adopted": [], "skipped": [], "unread": [],
+                "extended": [{
+                    "id": metrics, "name": "metrics", "shards": [80], "empty": [81],
+                    "from": "2023-09-06T00:00:00Z", "to": "2023-09-06T01:00:00Z",
+                }],
+            })
+        );
+        is_sound(&scene, &database);
+        let before = fs::read(&database).unwrap();
+        let again = adopt(&scene, &database, &[metrics]).code(0);
+        assert!(again.stdout.starts_with("nothing to do"), "{again:?}");
+        assert!(fs::read(&database).unwrap() == before);
+        let check = scene.run(&["status", "--json"], &database, &[]).ok().json();
+        assert!(
+            !check["findings"]
+                .to_string()
+                .contains("assigns the numbers")
+        );
+    }
+}
+
 #[test]
 fn shards_of_different_durations_do_not_overlap() {
     let scene = Scene::new();

@@ -372,7 +372,9 @@ const EXCHANGED: &[Case] = &[
             words(&["bucket", "adopt", "--all"])
         },
         // A server has the engine folder, with another store.
-        meanwhile: |scene, _| shard(&scene.path("engine"), "00000000000000bb", 71, (0, 5)),
+        meanwhile: |scene, _| {
+            shard(&scene.path("engine"), "00000000000000bb", 71, (0, 5));
+        },
         found: false,
     },
     Case {

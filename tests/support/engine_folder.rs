@@ -19,11 +19,12 @@ pub fn folder(engine: &Path, part: &str, bucket: &str, shard: u64) -> PathBuf {
     folder
 }
 
-/// A shard with a TSM file: one series, with points at both times.
-pub fn shard(engine: &Path, bucket: &str, shard: u64, times: (i64, i64)) {
+/// A shard with a TSM file: one series, with points at both times. The path of the file.
+pub fn shard(engine: &Path, bucket: &str, shard: u64, times: (i64, i64)) -> PathBuf {
     let path = folder(engine, "data", bucket, shard).join("000000001-000000001.tsm");
     let index = key("m,host=a#!~#v", times, 20);
-    fs::write(path, tsm(&index)).unwrap();
+    fs::write(&path, tsm(&index)).unwrap();
+    path
 }
 
 /// A shard whose points are in the write-ahead log only.

@@ -336,7 +336,8 @@ impl Rebuilt {
                     self.lost.push(lost(
                         bucket,
                         "the time-series metadata is an older version, found on a free page: \
-                         shards that were made since are not known",
+                         shards that were made since are not known; boltkey bucket adopt --all adds \
+                         them to the new store from the engine folder",
                     ));
                 }
             }
@@ -551,7 +552,8 @@ impl Rebuilt {
             self.lost.push(lost(
                 bucket,
                 format!(
-                    "the shards of {} are not known, so influxd does not serve their old points",
+                    "the shards of {} are not known, so influxd does not serve their old points; \
+                     boltkey bucket adopt --all adds them to the new store from the engine folder",
                     crate::finding::counted(added - made, "bucket")
                 ),
             ));

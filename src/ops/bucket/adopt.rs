@@ -1,5 +1,6 @@
 //! `bucket adopt`: creates buckets for folders of the engine that the store does not know, under
-//! their old IDs, with shard groups for their shards.
+//! their old IDs, with shard groups for their shards. Buckets of the store get the shards that their
+//! time-series metadata lack.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +8,13 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::new_records::{NewBucket, put_bucket, valid_bucket_name};
-use crate::metadata::shard_groups::{Groups, groups};
+use crate::metadata::shard_groups::{Groups, expired, groups, groups_beside};
 use crate::metadata::tsm::{Data, Database, Highest, ShardGroup};
 use crate::metadata::{Catalog, Id, names, tsm, tsm_edit};
 use crate::ops::bucket::adoptable::{Adoptable, Options, Skipped};
 use crate::ops::commit::proof::commit_and_prove;
 use crate::ops::commit::{SideFiles, all_decoded, known_schema};
-use crate::ops::files::engine_folder::{BucketContent, EngineFolder, listed};
+use crate::ops::files::engine_folder::{BucketContent, EngineFolder};
 use crate::ops::resolve::{must_be_free, org};
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
@@ -48,14 +49,49 @@ pub struct Adopted {
     pub groups: Vec<ShardGroup>,
 }
 
+/// A bucket of the store that gets shards.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Extended {
+    /// Its ID.
+    pub id: Id,
+    /// Its name.
+    pub name: String,
+    /// The numbers of the shards that it gets, by time.
+    pub shards: Vec<u64>,
+    /// Time of the first point in them, RFC 3339.
+    pub from: String,
+    /// Time of the last point in them, RFC 3339.
+    pub to: String,
+    /// How many of the shards end before its retention: influxd deletes them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub expired: u64,
+    /// Shards without points that can be read. They are not in the metadata.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub empty: Vec<u64>,
+    /// Shards with points of the same time as points of another shard.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlapping: Vec<u64>,
+    /// The shard groups.
+    #[serde(skip)]
+    pub groups: Vec<ShardGroup>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // for serde
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A planned adoption.
 pub struct Plan {
     /// The changes to commit.
     pub changes: ChangeSet,
-    /// The organization's ID and name; none if there is nothing to adopt.
+    /// The organization's ID and name; none if there is no bucket to adopt.
     pub org: Option<(Id, String)>,
     /// The buckets, by ID.
     pub adopted: Vec<Adopted>,
+    /// Buckets of the store that get shards, by ID.
+    pub extended: Vec<Extended>,
     /// Folders that are not adopted, by name.
     pub skipped: Vec<Skipped>,
 }
@@ -83,49 +119,63 @@ pub fn plan(
         None => Data::default(),
     };
     let facts = Adoptable::new(options, engine, &catalog, &data);
-    let (chosen, skipped) = facts.choose()?;
-    facts.named_exist(&chosen)?;
+    let chosen = facts.choose()?;
+    facts.named_exist(&chosen.new)?;
     let mut plan = Plan {
         changes: ChangeSet::default(),
         org: None,
         adopted: Vec::new(),
-        skipped,
+        extended: Vec::new(),
+        skipped: chosen.skipped,
     };
-    if chosen.is_empty() {
+    if chosen.new.is_empty() && chosen.extended.is_empty() {
         return Ok(plan);
     }
-    let org = org(&catalog, options.org.as_ref(), ErrorKind::Usage)?;
-    plan.org = Some((org.id, org.name.clone()));
     let mut highest = data.highest().and(Highest {
         group: 0,
         shard: engine.highest(),
     });
-    let databases_by_name = data.databases.iter().map(|db| (db.name.as_str(), db));
-    let databases_by_name: BTreeMap<&str, &Database> = databases_by_name.collect();
     let mut databases = Vec::new();
-    let mut taken = BTreeSet::new();
-    for (id, content) in chosen {
-        let name = facts.name(id, org.id, &mut taken)?;
-        let known = databases_by_name.get(id.to_string().as_str()).copied();
-        let bucket = match known {
-            Some(known) => {
-                plan.skipped.extend(facts.not_added(id));
-                facts.known(id, name, content, known)
+    let mut added = BTreeMap::new();
+    if !chosen.new.is_empty() {
+        let org = org(&catalog, options.org.as_ref(), ErrorKind::Usage)?;
+        plan.org = Some((org.id, org.name.clone()));
+        let mut taken = BTreeSet::new();
+        for (id, content) in chosen.new {
+            let name = facts.name(id, org.id, &mut taken)?;
+            let known = facts.known.database(id);
+            let bucket = match known {
+                Some(known) => facts.known(id, name, content, known, &mut highest),
+                None => new(id, name, content, &mut highest),
+            };
+            let mut database = put(&mut plan.changes, &bucket, org.id, now);
+            match (known, database.retention_policies.first_mut()) {
+                (None, Some(policy)) => {
+                    policy.shard_groups.clone_from(&bucket.groups);
+                    databases.push(database);
+                }
+                _ => {
+                    added.insert(id.to_string(), bucket.groups.clone());
+                }
             }
-            None => new(id, name, content, &mut highest),
-        };
-        let mut database = put(&mut plan.changes, &bucket, org.id, now);
-        if let (None, Some(policy)) = (known, database.retention_policies.first_mut()) {
-            policy.shard_groups.clone_from(&bucket.groups);
-            databases.push(database);
+            plan.adopted.push(bucket);
         }
-        plan.adopted.push(bucket);
+    }
+    for (id, content) in chosen.extended {
+        let bucket = facts.extended(id, content, &mut highest, now);
+        added.extend(
+            bucket
+                .iter()
+                .map(|one| (id.to_string(), one.groups.clone())),
+        );
+        plan.extended.extend(bucket);
     }
     let old = match old {
         Some(value) => value,
         None => tsm_edit::new_value(new_id::random_number()?, Vec::new(), Highest::default()),
     };
     let value = tsm_edit::with_databases(&old, &databases)
+        .and_then(|value| tsm_edit::with_groups(&value, &added))
         .and_then(|value| tsm_edit::raised(&value, highest))
         .ok_or_else(tsm::undecodable)?;
     plan.changes.create_bucket(names::TSM_METADATA);
@@ -158,13 +208,25 @@ fn new(id: Id, name: String, content: &BucketContent, highest: &mut Highest) -> 
         overlapping,
         ..
     } = found;
-    let shards = groups.iter().flat_map(|group| &group.shards);
-    let shards = shards.map(|shard| shard.id).collect();
+    let shards = numbers(&groups).collect();
     Adopted {
         overlapping,
         groups,
         ..adopted(id, name, content, shards, (0, duration))
     }
+}
+
+/// The numbers of the shards in groups.
+fn numbers(groups: &[ShardGroup]) -> impl Iterator<Item = u64> {
+    let shards = groups.iter().flat_map(|group| &group.shards);
+    shards.map(|shard| shard.id)
+}
+
+/// The times of the first and the last point.
+fn range(content: &BucketContent) -> (String, String) {
+    let first = content.shards.iter().map(|shard| shard.first).min();
+    let last = content.shards.iter().map(|shard| shard.last).max();
+    (rfc3339(first), rfc3339(last))
 }
 
 /// `shards` are its shards in the metadata; retention and duration are nanoseconds.
@@ -175,14 +237,13 @@ fn adopted(
     shards: Vec<u64>,
     (retention, duration): (i64, i64),
 ) -> Adopted {
-    let first = content.shards.iter().map(|shard| shard.first).min();
-    let last = content.shards.iter().map(|shard| shard.last).max();
+    let (from, to) = range(content);
     Adopted {
         id,
         name,
         shards,
-        from: rfc3339(first),
-        to: rfc3339(last),
+        from,
+        to,
         retention_seconds: retention / SECOND,
         shard_group_duration_seconds: duration / SECOND,
         empty: content.empty.clone(),
@@ -233,25 +294,77 @@ impl Adoptable<'_> {
         Ok(name)
     }
 
-    /// The shards of a bucket that its time-series metadata lack.
-    fn not_added(&self, id: Id) -> Option<Skipped> {
-        let lacking = self.lacking(id);
-        let reason = format!(
-            "{} is not added, because the store has time-series metadata of this bucket",
-            listed(&lacking)
-        );
-        let id = id.to_string();
-        (!lacking.is_empty()).then_some(Skipped { id, reason })
-    }
-
-    /// A bucket without a record that the time-series metadata still know. They are not changed.
-    fn known(&self, id: Id, name: String, content: &BucketContent, known: &Database) -> Adopted {
+    /// A bucket without a record that the time-series metadata still know. They get the shards that
+    /// they lack.
+    fn known(
+        &self,
+        id: Id,
+        name: String,
+        content: &BucketContent,
+        known: &Database,
+        highest: &mut Highest,
+    ) -> Adopted {
         let policy = known.retention_policies.first();
         let times = policy.map_or((0, 0), |policy| {
             (policy.duration, policy.shard_group_duration)
         });
-        let shards = self.in_metadata(id);
-        adopted(id, name, content, shards, times)
+        let (groups, overlapping) = self.lacking_groups(id, content, known, highest);
+        let mut shards = self.known.live(id);
+        shards.extend(numbers(&groups));
+        Adopted {
+            groups,
+            overlapping,
+            ..adopted(id, name, content, shards, times)
+        }
+    }
+
+    /// A bucket of the store, with the shards that its time-series metadata lack; `None` if it has no
+    /// metadata.
+    fn extended(
+        &self,
+        id: Id,
+        content: &BucketContent,
+        highest: &mut Highest,
+        now: &Timestamp,
+    ) -> Option<Extended> {
+        let known = self.known.database(id)?;
+        let record = self.catalog.buckets.get(&id)?;
+        let (groups, overlapping) = self.lacking_groups(id, content, known, highest);
+        let (from, to) = range(content);
+        Some(Extended {
+            id,
+            name: record.name.clone(),
+            shards: numbers(&groups).collect(),
+            from,
+            to,
+            expired: expired(&groups, record.retention_period, now.time),
+            empty: content.empty.clone(),
+            overlapping,
+            groups,
+        })
+    }
+
+    /// Groups for the shards that the metadata of a bucket lack, beside those that they have. Also the
+    /// shards with points of the same time as others.
+    fn lacking_groups(
+        &self,
+        id: Id,
+        content: &BucketContent,
+        known: &Database,
+        highest: &mut Highest,
+    ) -> (Vec<ShardGroup>, Vec<u64>) {
+        let lacking = self.known.lacking(id, self.engine);
+        let shards = content.shards.iter().copied();
+        let shards: Vec<_> = shards.filter(|one| lacking.contains(&one.shard)).collect();
+        let policies = known.retention_policies.iter();
+        let taken = policies.clone().flat_map(|policy| &policy.shard_groups);
+        let taken = taken.filter(|group| group.deleted_at == 0);
+        let taken: Vec<_> = taken
+            .map(|group| (group.start_time, group.end_time))
+            .collect();
+        let duration = policies.map(|policy| policy.shard_group_duration).next();
+        let found = groups_beside(&shards, duration.unwrap_or_default(), &taken);
+        (found.numbered(highest), found.overlapping)
     }
 }
 
@@ -416,16 +529,70 @@ mod tests {
         let data = one(0xaa, 8, 0);
         let (plan, after) = planned(&store(Some(&data)), &folder(&[(0xaa, 8), (0xaa, 9)]));
         let after = after.unwrap();
-        assert_eq!(after.databases, data.databases);
-        assert_eq!((after.max_shard_id, after.index), (9, 0));
+        assert_eq!((after.max_shard_id, after.index), (9, 1));
+        let (old, new) = (&data.databases[0], &after.databases[0]);
+        let groups = |database: &Database| database.retention_policies[0].shard_groups.clone();
+        assert_eq!(groups(new)[..1], groups(old)[..]);
+        assert_eq!(groups(new)[1].shards[0].id, 9);
         let adopted = &plan.adopted[0];
-        assert_eq!(adopted.shards, [8]);
-        assert!(plan.skipped[0].reason.starts_with("shard 9 is not added"));
+        assert_eq!(adopted.shards, [8, 9]);
+        assert!(plan.skipped.is_empty());
         let times = (
             adopted.retention_seconds,
             adopted.shard_group_duration_seconds,
         );
         assert_eq!(times, (90 * 3600, 3600));
+    }
+
+    #[test]
+    fn a_bucket_of_the_store_gets_the_shards_that_it_lacks() {
+        let mut data = one(0xaa, 8, 0);
+        let mut deleted = data.databases[0].retention_policies[0].shard_groups[0].clone();
+        (deleted.id, deleted.deleted_at) = (2, 5);
+        deleted.shards[0].id = 12;
+        data.databases[0].retention_policies[0]
+            .shard_groups
+            .push(deleted);
+        let mut store = store(Some(&data));
+        let mut changes = ChangeSet::default();
+        let record = NewBucket {
+            name: "metrics",
+            description: "",
+            system: false,
+            retention: 90 * HOUR,
+            shard_group_duration: HOUR,
+        };
+        let _ = put_bucket(&mut changes, id(0xaa), id(1), &record, &now().utc);
+        store.commit(&changes, &[]).unwrap();
+        // Shard 12 is to be deleted, and is not taken back.
+        let mut folder = folder(&[(0xaa, 8), (0xaa, 9), (0xaa, 10), (0xaa, 12), (0xbb, 10)]);
+        let (plan, _) = planned(&store, &folder);
+        assert!(
+            plan.skipped
+                .iter()
+                .all(|one| one.reason.contains("shard 10 too"))
+        );
+        assert!(plan.extended.is_empty());
+        folder
+            .shards
+            .retain(|shard| shard.bucket != id(0xbb).to_string());
+        let (plan, after) = planned(&store, &folder);
+        assert!(plan.adopted.is_empty() && plan.org.is_none());
+        let extended = &plan.extended[0];
+        assert_eq!(
+            (&*extended.name, &extended.shards[..]),
+            ("metrics", &[9, 10][..])
+        );
+        // Long ago.
+        assert_eq!((extended.expired, extended.overlapping.len()), (2, 0));
+        let after = after.unwrap();
+        let policy = &after.databases[0].retention_policies[0];
+        let shards = policy.shard_groups.iter().map(|group| group.shards[0].id);
+        assert!(shards.eq([8, 12, 9, 10]));
+        let mut model = store.clone();
+        model.commit(&plan.changes, &[]).unwrap();
+        let (again, _) = planned(&model, &folder);
+        assert!(again.extended.is_empty() && again.skipped.is_empty());
     }
 
     #[test]

@@ -1,21 +1,24 @@
-//! Which folders of an engine can become buckets of a store, and why the others can't.
+//! Which folders of an engine can become buckets of a store, which buckets of the store lack shards that
+//! are in their folders, and why other folders can't be used.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::series_key::SystemBucket;
 use crate::metadata::tsm::Data;
-use crate::metadata::{Catalog, Id};
-use crate::ops::files::engine_folder::{BucketContent, EngineFolder, bucket_id, listed};
+use crate::metadata::{Catalog, Id, tsm_edit};
+use crate::ops::bucket::lacking_shards::KnownShards;
+use crate::ops::files::engine_folder::{BucketContent, EngineFolder, Wanted, bucket_id, listed};
 use crate::ops::files::shard_numbers::ShardNumbers;
 use crate::ops::resolve::By;
 
 /// Which buckets are adopted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// Every bucket that the store does not know, except system buckets.
+    /// Every bucket that the store does not know, except system buckets, and every shard that buckets
+    /// of the store lack.
     All,
     /// These.
     Ids(BTreeSet<Id>),
@@ -33,18 +36,25 @@ pub struct Options {
 }
 
 impl Options {
-    /// The buckets of an engine folder whose content must be read: those that are asked for and not in
-    /// `catalog`.
+    /// The shards in an engine folder that must be read: those of buckets that are asked for, and not
+    /// in `catalog` or not in `data`, its time-series metadata.
     #[must_use]
-    pub fn candidates(&self, engine: &EngineFolder, catalog: &Catalog) -> BTreeSet<Id> {
+    pub fn candidates(&self, engine: &EngineFolder, catalog: &Catalog, data: &Data) -> Wanted {
+        let known = KnownShards::of(data);
         let ids = engine.names().into_iter().filter_map(bucket_id);
         let asked = ids.filter(|id| match &self.which {
             Which::All => true,
             Which::Ids(ids) => ids.contains(id),
         });
-        asked
-            .filter(|id| !catalog.buckets.contains_key(id))
-            .collect()
+        let shards = asked.map(|id| {
+            let is_known = catalog.buckets.contains_key(&id) && known.database(id).is_some();
+            let shards = match is_known {
+                true => known.lacking(id, engine),
+                false => engine.shards_in(id).iter().map(|one| one.shard).collect(),
+            };
+            (id, shards)
+        });
+        shards.filter(|(_, shards)| !shards.is_empty()).collect()
     }
 }
 
@@ -61,18 +71,30 @@ pub struct Skipped {
 pub(super) struct Adoptable<'a> {
     pub(super) options: &'a Options,
     pub(super) catalog: &'a Catalog,
-    engine: &'a EngineFolder,
+    pub(super) engine: &'a EngineFolder,
     numbers: ShardNumbers<'a>,
-    /// The shards of each bucket in the metadata, without those of deleted groups.
-    known: HashMap<String, BTreeSet<u64>>,
+    pub(super) known: KnownShards<'a>,
 }
 
-/// Whether a folder becomes a bucket.
+/// The buckets that change.
+#[derive(Default)]
+pub(super) struct Chosen<'a> {
+    /// Those that become buckets of the store.
+    pub(super) new: BTreeMap<Id, &'a BucketContent>,
+    /// Buckets of the store that get shards, with the content of these.
+    pub(super) extended: BTreeMap<Id, &'a BucketContent>,
+    /// Folders that are left.
+    pub(super) skipped: Vec<Skipped>,
+}
+
+/// What happens to the folder of a bucket.
 enum Decision<'a> {
     Adopt(&'a BucketContent),
     /// It was a system bucket, which is adopted only by ID.
     System(&'a BucketContent, SystemBucket),
-    /// The store has it.
+    /// The store has the bucket, but not these shards.
+    Extend(&'a BucketContent),
+    /// The store has it, with all its shards.
     Known,
     /// The reason, without a full stop.
     Impossible(String),
@@ -86,73 +108,68 @@ impl<'a> Adoptable<'a> {
         catalog: &'a Catalog,
         data: &'a Data,
     ) -> Self {
-        let mut known: HashMap<String, BTreeSet<u64>> = HashMap::new();
-        for placed in data.shards() {
-            known.entry(placed.bucket).or_default().insert(placed.shard);
-        }
         Self {
             options,
             catalog,
             engine,
             numbers: ShardNumbers::new(engine, data),
-            known,
+            known: KnownShards::of(data),
         }
     }
 
-    /// The buckets to adopt, and the folders that are not adopted.
+    /// Decides about all folders, or about those that are asked for.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchRecord`], [`ErrorKind::Refused`] when a bucket that is asked for can't be
     /// adopted.
-    pub(super) fn choose(&self) -> Result<(BTreeMap<Id, &'a BucketContent>, Vec<Skipped>)> {
+    pub(super) fn choose(&self) -> Result<Chosen<'a>> {
         match &self.options.which {
             Which::All => self.all(),
             Which::Ids(ids) => self.named(ids),
         }
     }
 
-    fn all(&self) -> Result<(BTreeMap<Id, &'a BucketContent>, Vec<Skipped>)> {
-        let mut chosen = BTreeMap::new();
-        let mut skipped = Vec::new();
+    fn all(&self) -> Result<Chosen<'a>> {
+        let mut chosen = Chosen::default();
         for name in self.engine.names() {
-            let mut skip = |reason: String| {
-                let id = name.to_owned();
-                skipped.push(Skipped { id, reason });
-            };
-            let Some(id) = bucket_id(name) else {
-                skip("its name is not the ID of a bucket".into());
-                continue;
-            };
-            match self.decide(id)? {
-                Decision::Adopt(content) => {
-                    chosen.insert(id, content);
-                }
-                Decision::System(_, system) => skip(format!(
-                    "it was the bucket {} of an organization; to adopt it, name its ID",
-                    system.name()
-                )),
-                Decision::Impossible(reason) => skip(reason),
-                Decision::Known => {
-                    let lacking = self.lacking(id);
-                    if !lacking.is_empty() {
-                        let lacking = listed(&lacking);
-                        skip(format!("the store has this bucket, but not its {lacking}"));
+            let reason = match bucket_id(name) {
+                None => Some("its name is not the ID of a bucket".into()),
+                Some(id) => match self.decide(id)? {
+                    Decision::System(_, system) => Some(format!(
+                        "it was the bucket {} of an organization; to adopt it, name its ID",
+                        system.name()
+                    )),
+                    Decision::Impossible(reason) => Some(reason),
+                    Decision::Known => None,
+                    Decision::Adopt(content) => {
+                        chosen.new.insert(id, content);
+                        None
                     }
-                }
-            }
+                    Decision::Extend(content) => {
+                        chosen.extended.insert(id, content);
+                        None
+                    }
+                },
+            };
+            chosen.skipped.extend(reason.map(|reason| Skipped {
+                id: name.to_owned(),
+                reason,
+            }));
         }
-        Ok((chosen, skipped))
+        Ok(chosen)
     }
 
-    fn named(&self, ids: &BTreeSet<Id>) -> Result<(BTreeMap<Id, &'a BucketContent>, Vec<Skipped>)> {
-        let mut chosen = BTreeMap::new();
-        let mut skipped = Vec::new();
+    fn named(&self, ids: &BTreeSet<Id>) -> Result<Chosen<'a>> {
+        let mut chosen = Chosen::default();
         for id in ids {
             match self.decide(*id)? {
                 Decision::Adopt(content) | Decision::System(content, _) => {
-                    chosen.insert(*id, content);
+                    chosen.new.insert(*id, content);
                 }
-                Decision::Known => skipped.push(Skipped {
+                Decision::Extend(content) => {
+                    chosen.extended.insert(*id, content);
+                }
+                Decision::Known => chosen.skipped.push(Skipped {
                     id: id.to_string(),
                     reason: "the store has this bucket".into(),
                 }),
@@ -164,25 +181,39 @@ impl<'a> Adoptable<'a> {
                 }
             }
         }
-        Ok((chosen, skipped))
+        Ok(chosen)
     }
 
     fn decide(&self, id: Id) -> Result<Decision<'a>> {
-        if self.catalog.buckets.contains_key(&id) {
+        let is_known = self.catalog.buckets.contains_key(&id);
+        let shards = self.engine.shards_in(id);
+        let lacking = self.known.lacking(id, self.engine);
+        if is_known && lacking.is_empty() {
             return Ok(Decision::Known);
         }
-        let shards = self.engine.shards_in(id);
         if shards.is_empty() {
             return Err(self.no_such(id));
         }
-        if let Some(reason) = self.numbers.conflict_of(shards) {
+        let database = self.known.database(id);
+        if is_known && database.is_none() {
+            let reason = "the store has this bucket, but no time-series metadata of it; boltkey \
+                          repair makes them again, with these shards";
+            return Ok(Decision::Impossible(reason.into()));
+        }
+        if database.is_some_and(|database| !tsm_edit::takes_groups(database)) {
+            let reason = "its time-series metadata have no retention policy for new points";
+            return Ok(Decision::Impossible(reason.into()));
+        }
+        let new = shards.iter();
+        let mut new = new.filter(|shard| !is_known || lacking.contains(&shard.shard));
+        if let Some(reason) = new.find_map(|shard| self.numbers.conflict(shard)) {
             return Ok(Decision::Impossible(reason));
         }
         // A bucket that was in the store when the folder was read has no content.
         let content = self.engine.buckets.get(&id).ok_or_else(|| {
             Error::new(
                 ErrorKind::Refused,
-                format!("bucket {id} was deleted from the store meanwhile"),
+                format!("bucket {id} was changed in the store meanwhile"),
             )
             .with_hint("run the command again")
         })?;
@@ -193,24 +224,10 @@ impl<'a> Adoptable<'a> {
             )));
         }
         Ok(match content.system {
+            _ if is_known => Decision::Extend(content),
             Some(system) => Decision::System(content, system),
             None => Decision::Adopt(content),
         })
-    }
-
-    /// The shards in the folder of a bucket that the metadata lack.
-    pub(super) fn lacking(&self, id: Id) -> Vec<u64> {
-        let known = self.known.get(&id.to_string());
-        let shards = self.engine.shards_in(id).iter().map(|shard| shard.shard);
-        shards
-            .filter(|shard| known.is_none_or(|known| !known.contains(shard)))
-            .collect()
-    }
-
-    /// The shards of a bucket in the metadata, ascending, without those of deleted groups.
-    pub(super) fn in_metadata(&self, id: Id) -> Vec<u64> {
-        let known = self.known.get(&id.to_string());
-        known.into_iter().flatten().copied().collect()
     }
 
     fn no_such(&self, id: Id) -> Error {

@@ -3,4 +3,5 @@
 pub mod adopt;
 pub mod adoptable;
 pub mod create;
+mod lacking_shards;
 pub mod list;

@@ -59,6 +59,15 @@ pub struct BucketContent {
     pub system: Option<SystemBucket>,
 }
 
+/// Shards by bucket.
+pub type Wanted = BTreeMap<Id, BTreeSet<u64>>;
+
+/// The number of these shards.
+#[must_use]
+pub fn number_of(wanted: &Wanted) -> u64 {
+    wanted.values().map(|shards| shards.len() as u64).sum()
+}
+
 /// Files that were not read completely. The first ones are listed, the others only counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flaws {
@@ -180,22 +189,26 @@ impl EngineFolder {
         of_bucket(&self.shards, id)
     }
 
-    /// The number of shards of these buckets.
+    /// All shards of these buckets.
     #[must_use]
-    pub fn shards_of(&self, buckets: &BTreeSet<Id>) -> u64 {
-        let all = self.shards.iter();
-        all.filter(|shard| bucket_id(&shard.bucket).is_some_and(|id| buckets.contains(&id)))
-            .count() as u64
+    pub fn wanted(&self, buckets: &BTreeSet<Id>) -> Wanted {
+        let ids = buckets.iter().copied();
+        let all = ids.map(|id| {
+            let shards = self.shards_in(id).iter().map(|shard| shard.shard);
+            (id, shards.collect::<BTreeSet<u64>>())
+        });
+        all.filter(|(_, shards)| !shards.is_empty()).collect()
     }
 
-    /// Reads the content of these buckets. `done` is called with the number of shards after each.
+    /// Reads the content of these shards. `done` is called with the number of shards after each.
     ///
     /// # Errors
     /// When a folder can't be read, or the system denies access to a file.
-    pub fn read(&mut self, buckets: &BTreeSet<Id>, done: &dyn Fn(u64)) -> Result<()> {
+    pub fn read(&mut self, wanted: &Wanted, done: &dyn Fn(u64)) -> Result<()> {
         let mut number = 0;
-        for id in buckets {
-            let shards = of_bucket(&self.shards, *id);
+        for (id, numbers) in wanted {
+            let shards = of_bucket(&self.shards, *id).iter();
+            let shards = shards.filter(|shard| numbers.contains(&shard.shard));
             let content = read_bucket(&self.path, shards, &mut self.flaws, &mut || {
                 number += 1;
                 done(number);

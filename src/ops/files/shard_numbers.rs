@@ -42,14 +42,15 @@ impl<'a> ShardNumbers<'a> {
         }
     }
 
-    /// Why one of the shards of a bucket can't belong to it: something else has the same number. The
-    /// text says what helps, without a full stop.
+    /// Why one of the shards of a bucket can't belong to it: something else has the same number.
     #[must_use]
     pub fn conflict_of(&self, shards: &[ShardFolder]) -> Option<String> {
         shards.iter().find_map(|shard| self.conflict(shard))
     }
 
-    fn conflict(&self, shard: &ShardFolder) -> Option<String> {
+    /// Why a shard can't belong to its bucket. The text says what helps, without a full stop.
+    #[must_use]
+    pub fn conflict(&self, shard: &ShardFolder) -> Option<String> {
         let cure = format!(
             "rename its folders in data and wal to {}, a number that is free, and run the command \
              again",

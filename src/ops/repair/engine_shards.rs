@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
-use crate::metadata::shard_groups::groups;
+use crate::metadata::shard_groups::{expired, groups};
 use crate::metadata::tsm::{Data, Database, Highest, Placed};
 use crate::metadata::{Bucket, Catalog, Id, names, tsm, tsm_edit};
-use crate::ops::files::engine_folder::{EngineFolder, Flaws, bucket_id, listed};
+use crate::ops::files::engine_folder::{EngineFolder, Flaws, bucket_id, listed, number_of};
 use crate::ops::files::shard_numbers::ShardNumbers;
 use crate::store::Snapshot;
 
@@ -109,15 +109,16 @@ impl EngineShards {
     pub fn number(&self, needed: &Needed) -> u64 {
         match self.unknown {
             Some(_) => 0,
-            None => self.folder.shards_of(&needed.buckets),
+            None => number_of(&self.folder.wanted(&needed.buckets)),
         }
     }
 
     /// Reads the times of the points of the buckets. `done` is called with the number of shards after
     /// each. A file that can't be read is no error: then the buckets are left.
     pub fn read(&mut self, needed: &Needed, done: &dyn Fn(u64)) {
-        if self.number(needed) > 0 {
-            let read = self.folder.read(&needed.buckets, done);
+        if self.unknown.is_none() {
+            let wanted = self.folder.wanted(&needed.buckets);
+            let read = self.folder.read(&wanted, done);
             self.unread = read.err().map(|error| error.to_string());
         }
     }
@@ -242,12 +243,7 @@ impl EngineShards {
             ),
             _ => String::from("time-series metadata without shards"),
         };
-        let retention = bucket.retention_period;
-        let expired = groups.iter().filter(|group| {
-            let end = i128::from(group.end_time) + i128::from(retention);
-            retention > 0 && end < now.as_nanosecond()
-        });
-        match expired.count() {
+        match expired(&groups, bucket.retention_period, now) {
             0 => {}
             n => after.push_str(&format!(
                 "; {n} of them end before the retention of the bucket, so influxd deletes them after \

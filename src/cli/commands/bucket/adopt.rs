@@ -19,11 +19,12 @@ use crate::cli::terminal::unread_files::UnreadFiles;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
-use crate::metadata::{Catalog, Id};
-use crate::ops::bucket::adopt::{Adopted, Plan, plan};
+use crate::metadata::tsm::ShardGroup;
+use crate::metadata::{Catalog, Id, tsm};
+use crate::ops::bucket::adopt::{Adopted, Extended, Plan, plan};
 use crate::ops::bucket::adoptable::{Options, Skipped, Which};
 use crate::ops::commit::SideFiles;
-use crate::ops::files::engine_folder::{EngineFolder, listed};
+use crate::ops::files::engine_folder::{EngineFolder, listed, number_of};
 use crate::ops::resolve::By;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
@@ -35,7 +36,8 @@ const AFTER_HELP: &str = "\
 The engine folder contains the points of each bucket under the bucket's ID.
 influxd shows them only if its database has the bucket and the times of its
 shards. This command reads the times from the files and adds both, in one
-change. The engine folder does not change.";
+change. A bucket that the database has gets the shards that it lacks, as after
+the loss of a newer database. The engine folder does not change.";
 
 /// Options of `bucket adopt`.
 #[derive(Debug, Args)]
@@ -44,7 +46,8 @@ pub struct AdoptArgs {
     /// IDs of the buckets, 16 hex digits each: the names of their folders
     #[arg(value_name = "ID", required_unless_present = "all")]
     ids: Vec<Id>,
-    /// All buckets that the store does not know, except _tasks and _monitoring
+    /// All buckets that the store does not know, except _tasks and _monitoring, and all shards that
+    /// buckets of the store lack
     #[arg(long, conflicts_with = "ids")]
     all: bool,
     /// Name for one of them; may be repeated [default: recovered-<ID>]
@@ -106,8 +109,8 @@ struct AdoptBuckets {
 
 impl ChangeCommand for AdoptBuckets {
     type Plan = Plan;
-    /// The organization and the buckets.
-    type Confirmed = (Option<(Id, String)>, Vec<Described>);
+    /// The organization, the buckets that are added, and those that get shards.
+    type Confirmed = (Option<(Id, String)>, Vec<Described>, Vec<Described>);
     type Done = ();
 
     fn look(&self) -> Look {
@@ -122,12 +125,12 @@ impl ChangeCommand for AdoptBuckets {
     ) -> Result<Option<Self::Confirmed>> {
         let store = session.open_metadata_at(database)?;
         let catalog = Catalog::load(store.snapshot())?;
+        let data = tsm::load(store.snapshot())?.unwrap_or_default();
         drop(store);
         self.engine = EngineFolder::list(&self.engine.path)?;
-        let buckets = self.options.candidates(&self.engine, &catalog);
-        let number = self.engine.shards_of(&buckets);
-        let bar = Bar::items(session.ui(), "reading shards", number);
-        self.engine.read(&buckets, &|done| bar.at(done))?;
+        let wanted = self.options.candidates(&self.engine, &catalog, &data);
+        let bar = Bar::items(session.ui(), "reading shards", number_of(&wanted));
+        self.engine.read(&wanted, &|done| bar.at(done))?;
         Ok(None)
     }
 
@@ -137,7 +140,7 @@ impl ChangeCommand for AdoptBuckets {
     }
 
     fn next(&self, plan: &Plan) -> Next {
-        match plan.adopted.is_empty() {
+        match plan.adopted.is_empty() && plan.extended.is_empty() {
             true => Next::Nothing,
             false => Next::Commit,
         }
@@ -148,12 +151,13 @@ impl ChangeCommand for AdoptBuckets {
     }
 
     fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
-        Ok(plan.org.as_ref().map(|(_, org)| question(plan, org)))
+        Ok(Some(question(plan)))
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Self::Confirmed> {
-        let described = plan.adopted.iter().map(Described::from);
-        Ok((plan.org.clone(), described.collect()))
+        let adopted = plan.adopted.iter().map(Described::from);
+        let extended = plan.extended.iter().map(Described::from);
+        Ok((plan.org.clone(), adopted.collect(), extended.collect()))
     }
 
     fn apply(
@@ -176,6 +180,7 @@ impl ChangeCommand for AdoptBuckets {
             dry_run: ending.dry_run,
             org: plan.org.as_ref().map(|(_, name)| name.as_str()),
             adopted: &plan.adopted,
+            extended: &plan.extended,
             skipped: &plan.skipped,
             unread: UnreadFiles::from(&self.engine.flaws),
             engine: &self.engine.path,
@@ -190,49 +195,92 @@ pub struct Described {
     id: Id,
     name: String,
     groups: Vec<(u64, i64, i64, u64)>,
+    /// 0 for a bucket of the store, which does not change.
     retention: i64,
 }
 
 impl From<&Adopted> for Described {
     fn from(bucket: &Adopted) -> Self {
-        let groups = bucket.groups.iter().map(|group| {
-            let shard = group.shards.first().map_or(0, |shard| shard.id);
-            (group.id, group.start_time, group.end_time, shard)
-        });
         Self {
             id: bucket.id,
             name: bucket.name.clone(),
-            groups: groups.collect(),
+            groups: described(&bucket.groups),
             retention: bucket.retention_seconds,
         }
     }
 }
 
+impl From<&Extended> for Described {
+    fn from(bucket: &Extended) -> Self {
+        Self {
+            id: bucket.id,
+            name: bucket.name.clone(),
+            groups: described(&bucket.groups),
+            retention: 0,
+        }
+    }
+}
+
+fn described(groups: &[ShardGroup]) -> Vec<(u64, i64, i64, u64)> {
+    let groups = groups.iter().map(|group| {
+        let shard = group.shards.first().map_or(0, |shard| shard.id);
+        (group.id, group.start_time, group.end_time, shard)
+    });
+    groups.collect()
+}
+
 /// The question. It lists the buckets.
-fn question(plan: &Plan, org: &str) -> String {
-    let mut texts: Vec<String> = plan.adopted.iter().take(MOST_ASKED).map(named).collect();
-    let more = plan.adopted.len().saturating_sub(MOST_ASKED);
+fn question(plan: &Plan) -> String {
+    let mut parts = Vec::new();
+    if let Some((_, org)) = &plan.org {
+        let buckets = plan.adopted.iter();
+        let buckets = buckets.map(|one| named(&one.name, one.id, &one.shards, &one.from, &one.to));
+        parts.push(format!(
+            "Add {} to organization {}: {}? influxd will serve their points, and keep them until you \
+             set a retention.",
+            counted(plan.adopted.len() as u64, "bucket"),
+            printable(&format!("{org:?}")),
+            first(buckets)
+        ));
+    }
+    if !plan.extended.is_empty() {
+        let buckets = plan.extended.iter();
+        let buckets = buckets.map(|one| named(&one.name, one.id, &one.shards, &one.from, &one.to));
+        parts.push(format!(
+            "Add shards to {} of the store: {}? influxd will serve their points.",
+            counted(plan.extended.len() as u64, "bucket"),
+            first(buckets)
+        ));
+    }
+    let expired: u64 = plan.extended.iter().map(|bucket| bucket.expired).sum();
+    if expired > 0 {
+        parts.push(format!(
+            "{} end before the retention of their buckets, so influxd will delete them.",
+            match expired {
+                1 => String::from("1 of these shards"),
+                n => format!("{n} of these shards"),
+            }
+        ));
+    }
+    parts.join(" ")
+}
+
+/// The first ones as one text.
+fn first(texts: impl ExactSizeIterator<Item = String>) -> String {
+    let more = texts.len().saturating_sub(MOST_ASKED);
+    let mut texts: Vec<String> = texts.take(MOST_ASKED).collect();
     if more > 0 {
         texts.push(format!("and {more} more"));
     }
-    format!(
-        "Add {} to organization {}: {}? influxd will serve their points, and keep them until you \
-         set a retention.",
-        counted(plan.adopted.len() as u64, "bucket"),
-        printable(&format!("{org:?}")),
-        texts.join(", ")
-    )
+    texts.join(", ")
 }
 
 /// One bucket as text.
-fn named(bucket: &Adopted) -> String {
+fn named(name: &str, id: Id, shards: &[u64], from: &str, to: &str) -> String {
     format!(
-        "{} ({}, {}, {} to {})",
-        printable(&format!("{:?}", bucket.name)),
-        bucket.id,
-        counted(bucket.shards.len() as u64, "shard"),
-        bucket.from,
-        bucket.to
+        "{} ({id}, {}, {from} to {to})",
+        printable(&format!("{name:?}")),
+        counted(shards.len() as u64, "shard"),
     )
 }
 
@@ -247,6 +295,9 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     org: Option<&'a str>,
     adopted: &'a [Adopted],
+    /// Buckets of the store that get shards.
+    #[serde(skip_serializing_if = "<[Extended]>::is_empty")]
+    extended: &'a [Extended],
     skipped: &'a [Skipped],
     #[serde(flatten)]
     unread: UnreadFiles<'a>,
@@ -257,25 +308,46 @@ struct Report<'a> {
 impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let buckets = counted(self.adopted.len() as u64, "bucket");
-        match self.org {
-            None => {
-                let engine = printable(&self.engine.display().to_string());
-                let text = format!("nothing to do: no bucket in {engine} can be adopted");
-                let all_known = "every bucket with points in";
-                let text = match self.skipped.is_empty() {
-                    true => format!("nothing to do: the store has {all_known} {engine}"),
-                    false => text,
-                };
-                write_wrapped(out, "", 0, &text)?;
-            }
-            Some(org) if self.dry_run => writeln!(
-                out,
-                "would add {buckets} to organization {}; {NOTHING_CHANGED}",
+        let engine = printable(&self.engine.display().to_string());
+        let would = match self.dry_run {
+            true => "would add",
+            false => "added",
+        };
+        let mut done = Vec::new();
+        if let Some(org) = self.org {
+            done.push(format!(
+                "{would} {buckets} to organization {}",
                 printable(org)
-            )?,
-            Some(org) => writeln!(out, "added {buckets} to organization {}", printable(org))?,
+            ));
         }
-        self.write_adopted(out)?;
+        if !self.extended.is_empty() {
+            let buckets = counted(self.extended.len() as u64, "bucket");
+            done.push(format!("{would} shards to {buckets} of the store"));
+        }
+        match (done.is_empty(), self.skipped.is_empty()) {
+            (true, true) => done.push(format!(
+                "nothing to do: the store has every bucket with points in {engine}"
+            )),
+            (true, false) => done.push(format!(
+                "nothing to do: no bucket in {engine} can be adopted"
+            )),
+            (false, _) if self.dry_run => done.push(NOTHING_CHANGED.into()),
+            (false, _) => {}
+        }
+        write_wrapped(out, "", 0, &done.join("; "))?;
+        let adopted = self.adopted.iter().map(Row::from);
+        write_rows(adopted.collect(), out)?;
+        if self
+            .adopted
+            .iter()
+            .any(|bucket| bucket.retention_seconds == 0)
+        {
+            let text = "the old retention is not known, so influxd keeps all points; influx \
+                        bucket update --id ID --retention DURATION sets it";
+            write_wrapped(out, "", 0, text)?;
+        }
+        let extended = self.extended.iter().map(Row::from);
+        write_rows(extended.collect(), out)?;
         if !self.skipped.is_empty() {
             writeln!(out, "\nNot adopted:")?;
         }
@@ -288,54 +360,89 @@ impl Human for Report<'_> {
     }
 }
 
-impl Report<'_> {
-    fn write_adopted(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.adopted.is_empty() {
-            return Ok(());
+/// What the report says of a bucket.
+struct Row<'a> {
+    id: Id,
+    name: &'a str,
+    shards: usize,
+    from: &'a str,
+    to: &'a str,
+    expired: u64,
+    empty: &'a [u64],
+    overlapping: &'a [u64],
+}
+
+impl<'a> From<&'a Adopted> for Row<'a> {
+    fn from(bucket: &'a Adopted) -> Self {
+        Self {
+            id: bucket.id,
+            name: &bucket.name,
+            shards: bucket.shards.len(),
+            from: &bucket.from,
+            to: &bucket.to,
+            expired: 0,
+            empty: &bucket.empty,
+            overlapping: &bucket.overlapping,
         }
-        writeln!(out)?;
-        // Dates, so that the lines fit a narrow terminal.
-        let date = |time: &str| time.get(..10).unwrap_or(time).to_owned();
-        let mut table = Table::new(&["ID", "Name", "Shards", "From", "To"], true);
-        for bucket in self.adopted {
-            table.row([
-                &bucket.id.to_string(),
-                &bucket.name,
-                &bucket.shards.len().to_string(),
-                &date(&bucket.from),
-                &date(&bucket.to),
-            ]);
-        }
-        table.write(out)?;
-        writeln!(out)?;
-        for bucket in self.adopted {
-            if !bucket.empty.is_empty() {
-                let text = format!(
-                    "{}: {} not added; there are no points in it, or none that can be read",
-                    bucket.id,
-                    listed(&bucket.empty)
-                );
-                write_wrapped(out, "", 2, &text)?;
-            }
-            if !bucket.overlapping.is_empty() {
-                let text = format!(
-                    "{}: {} has points of the same time as an earlier shard; influxd shows the \
-                     points of both",
-                    bucket.id,
-                    listed(&bucket.overlapping)
-                );
-                write_wrapped(out, "", 2, &text)?;
-            }
-        }
-        if self
-            .adopted
-            .iter()
-            .any(|bucket| bucket.retention_seconds == 0)
-        {
-            let text = "the old retention is not known, so influxd keeps all points; influx \
-                        bucket update --id ID --retention DURATION sets it";
-            write_wrapped(out, "", 0, text)?;
-        }
-        Ok(())
     }
+}
+
+impl<'a> From<&'a Extended> for Row<'a> {
+    fn from(bucket: &'a Extended) -> Self {
+        Self {
+            id: bucket.id,
+            name: &bucket.name,
+            shards: bucket.shards.len(),
+            from: &bucket.from,
+            to: &bucket.to,
+            expired: bucket.expired,
+            empty: &bucket.empty,
+            overlapping: &bucket.overlapping,
+        }
+    }
+}
+
+/// Writes a table of buckets, and what is odd about them.
+fn write_rows(rows: Vec<Row<'_>>, out: &mut dyn Write) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    // Dates, so that the lines fit a narrow terminal.
+    let date = |time: &str| time.get(..10).unwrap_or(time).to_owned();
+    let mut table = Table::new(&["ID", "Name", "Shards", "From", "To"], true);
+    for row in &rows {
+        table.row([
+            &row.id.to_string(),
+            row.name,
+            &row.shards.to_string(),
+            &date(row.from),
+            &date(row.to),
+        ]);
+    }
+    table.write(out)?;
+    writeln!(out)?;
+    for row in &rows {
+        let mut say = |text: String| write_wrapped(out, "", 2, &format!("{}: {text}", row.id));
+        if !row.empty.is_empty() {
+            say(format!(
+                "{} not added; there are no points in it, or none that can be read",
+                listed(row.empty)
+            ))?;
+        }
+        if !row.overlapping.is_empty() {
+            say(format!(
+                "{} has points of the same time as another shard; influxd shows the points of both",
+                listed(row.overlapping)
+            ))?;
+        }
+        if row.expired > 0 {
+            say(format!(
+                "{} of the shards end before the retention of the bucket, so influxd deletes them \
+                 after its start",
+                row.expired
+            ))?;
+        }
+    }
+    Ok(())
 }
