@@ -92,6 +92,14 @@ pub trait Snapshot: Send + Sync {
     /// # Errors
     /// [`crate::ErrorKind::Io`] when the file can't be read.
     fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>>;
+
+    /// [`Snapshot::scan`] in any order: that of the file is read with fewer and longer reads.
+    ///
+    /// # Errors
+    /// As [`Snapshot::scan`].
+    fn scan_any_order(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
+        self.scan(bucket, visit)
+    }
 }
 
 /// Page-level inspection of a store.
@@ -130,8 +138,7 @@ pub trait Inspect: Send + Sync {
     /// for them. Pairs of `bucket` are passed to `visit` during the walk, in no particular order, so
     /// that its pages are read once. Damaged parts are left out; the later calls report them.
     ///
-    /// False when the engine does not support this, or it was done before. `visit` was not called
-    /// then.
+    /// False when the engine does not support this. `visit` was not called then.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Io`] when the file can't be read.
@@ -179,6 +186,17 @@ pub trait Inspect: Send + Sync {
     /// When the file can't be read.
     fn unchanged_since_previous(&self, bucket: &[u8]) -> Result<bool> {
         let _ = bucket;
+        Ok(false)
+    }
+
+    /// Calls `visit` for the keys of `bucket` on pages that the previous transaction uses and this one
+    /// does not. All keys that were removed since are among them. False, without a call, if the
+    /// previous transaction can't be read.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn replaced_since_previous(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let _ = (bucket, visit);
         Ok(false)
     }
 

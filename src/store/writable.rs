@@ -228,6 +228,10 @@ impl Snapshot for WritableStore {
     fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
         self.opened.snapshot().scan(bucket, visit)
     }
+
+    fn scan_any_order(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
+        self.opened.snapshot().scan_any_order(bucket, visit)
+    }
 }
 
 impl Inspect for WritableStore {
@@ -261,6 +265,10 @@ impl Inspect for WritableStore {
 
     fn unchanged_since_previous(&self, bucket: &[u8]) -> Result<bool> {
         self.opened.inspect().unchanged_since_previous(bucket)
+    }
+
+    fn replaced_since_previous(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        self.opened.inspect().replaced_since_previous(bucket, visit)
     }
 
     fn shows_live_bytes(&self) -> bool {

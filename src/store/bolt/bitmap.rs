@@ -40,6 +40,11 @@ impl Bitmap {
         }
     }
 
+    /// Whether no page is in the set.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
     /// Removes `page`; false if it is not in the set.
     pub(super) fn remove(&mut self, page: PageId) -> bool {
         let (word, bit) = Self::place(page);

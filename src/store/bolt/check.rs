@@ -10,7 +10,7 @@ use crate::store::bolt::freelist::{Freelist, List};
 use crate::store::bolt::layout::{PageId, all_zero, meta_at};
 use crate::store::bolt::meta::{Flaw, Meta, Metas};
 use crate::store::bolt::pages::PageFile;
-use crate::store::bolt::reachability::{Reachability, find_reachable};
+use crate::store::bolt::reachability::{Reachability, Walk, find_reachable};
 use crate::store::bolt::{Bolt, freelist};
 use crate::store::{Pages, StructureCheck};
 
@@ -274,7 +274,14 @@ fn check_other_meta(
         used,
         report: mut found,
         ..
-    } = find_reachable(file, other, Some(heads.clone()), None)?;
+    } = find_reachable(
+        file,
+        other,
+        Walk {
+            known: Some(heads.clone()),
+            ..Walk::default()
+        },
+    )?;
     let list = freelist::read(file, other, &mut found)?;
     if let Freelist::Stored(list) = &list {
         shared_with_tree(file, list, |page| used.has(page), &mut found);

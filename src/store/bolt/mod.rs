@@ -44,21 +44,22 @@ mod validate;
 mod walk;
 mod write;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::{
-    ChangeSet, Committed, Device, Inspect, Orphans, Previous, ProtectedBytes, ReadAt, StaleElement,
-    StructureCheck, Unused, UnusedVisitor,
+    ChangeSet, Committed, Device, Inspect, Orphans, Previous, ProtectedBytes, ReadAt, Snapshot,
+    StaleElement, StructureCheck, Unused, UnusedVisitor,
 };
 use check::{Examined, check_metas};
 use codes::Report;
 use meta::Metas;
 use page_owners::PageOwners;
 use pages::PageFile;
-use reachability::{Reachability, StreamedBucket, find_reachable};
+use reachability::{Reachability, StreamedBucket, Walk, find_reachable};
 use read::TopLevel;
 
 pub use codes::Code;
@@ -124,7 +125,7 @@ impl Bolt {
         if let Some(known) = self.reachability.get() {
             return Ok(known);
         }
-        let found = find_reachable(&self.file, &self.metas.current, None, None)?;
+        let found = find_reachable(&self.file, &self.metas.current, Walk::default())?;
         Ok(self.reachability.get_or_init(|| found))
     }
 
@@ -175,10 +176,18 @@ impl Inspect for Bolt {
 
     fn prepare(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool> {
         if self.reachability.get().is_some() {
-            return Ok(false);
+            self.scan_any_order(bucket, &mut |key, value| {
+                visit(key, value);
+                ControlFlow::Continue(())
+            })?;
+            return Ok(true);
         }
         let wanted = Some(StreamedBucket { bucket, visit });
-        let found = find_reachable(&self.file, &self.metas.current, None, wanted)?;
+        let walk = Walk {
+            wanted,
+            ..Walk::default()
+        };
+        let found = find_reachable(&self.file, &self.metas.current, walk)?;
         self.reachability.get_or_init(|| found);
         Ok(true)
     }
@@ -208,5 +217,9 @@ impl Inspect for Bolt {
 
     fn unchanged_since_previous(&self, bucket: &[u8]) -> Result<bool> {
         previous::is_unchanged(self, bucket)
+    }
+
+    fn replaced_since_previous(&self, bucket: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        previous::replaced(self, bucket, visit)
     }
 }

@@ -80,3 +80,15 @@ pub(super) fn is_unchanged(bolt: &Bolt, bucket: &[u8]) -> Result<bool> {
     let now = root(bolt.metas.current.root)?;
     Ok(now.is_some() && now == root(other.root)?)
 }
+
+/// See [`crate::store::Inspect::replaced_since_previous`].
+///
+/// # Errors
+/// When the file can't be read.
+pub(super) fn replaced(bolt: &Bolt, bucket: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool> {
+    let Ok(before) = previous(bolt)? else {
+        return Ok(false);
+    };
+    before.keys_outside(bucket, &bolt.reachability()?.heads, visit)?;
+    Ok(true)
+}

@@ -32,6 +32,17 @@ pub(super) struct Reachability {
     pub(super) balanced: bool,
     /// Whether every key in a branch is the first key of the child that it refers to.
     pub(super) separators_in_leaves: bool,
+    /// The first page of each node that has gaps, or whose key in the branch above is not its
+    /// first key. Packing them anew removes all bytes that no record uses from live pages.
+    pub(super) showing: Bitmap,
+}
+
+impl Reachability {
+    /// Whether a bucket has another one in it. InfluxDB has no such buckets.
+    pub(super) fn has_nested_buckets(&self) -> bool {
+        let report = &self.report;
+        report.has_code(Code::NestedBucket) || report.has_code(Code::InlineNested)
+    }
 }
 
 /// A bucket whose pairs are passed to a callback during the walk.
@@ -40,16 +51,43 @@ pub(super) struct StreamedBucket<'w> {
     pub(super) visit: &'w mut dyn FnMut(&[u8], &[u8]),
 }
 
-/// Walks the trees of all buckets that `meta` reaches. Nodes that begin at `known` pages, and
-/// everything below them, are skipped.
+/// How the trees are walked.
+#[derive(Default)]
+pub(super) struct Walk<'w> {
+    /// Nodes that begin at these pages, and everything below them, are skipped.
+    pub(super) known: Option<Bitmap>,
+    /// A bucket whose pairs are wanted.
+    pub(super) wanted: Option<StreamedBucket<'w>>,
+    /// Leaves of this walk are not read again, only their pages are added. Those that were replaced
+    /// since have other pages.
+    pub(super) kept: Option<&'w Reachability>,
+}
+
+impl<'w> Walk<'w> {
+    /// The walk after a change: leaves that were walked `before`, and that the change kept, are not
+    /// read again. Their pages are in the result, but they are not counted.
+    pub(super) fn keeping(before: &'w Reachability) -> Self {
+        // Kept leaves of uneven trees may be branches, and others may have more trees below them.
+        let flat = before.balanced && !before.has_nested_buckets();
+        Self {
+            kept: flat.then_some(before),
+            ..Self::default()
+        }
+    }
+}
+
+/// Walks the trees of all buckets that `meta` reaches.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Io`] when the file can't be read.
 pub(super) fn find_reachable(
     file: &PageFile,
     meta: &Meta,
-    known: Option<Bitmap>,
-    wanted: Option<StreamedBucket<'_>>,
+    Walk {
+        known,
+        wanted,
+        kept,
+    }: Walk<'_>,
 ) -> Result<Reachability> {
     let mut walker = Walker::new(file, meta.hwm);
     if let Some(known) = known {
@@ -70,8 +108,12 @@ pub(super) fn find_reachable(
         leaf_depth: None,
         balanced: true,
         separators_in_leaves: true,
+        showing: Bitmap::new(meta.hwm.0.min(file.pages())),
     };
     let _ = walker.tree(meta.root, meta.root_field(file), &mut visitor)?;
+    if let Some(kept) = kept {
+        walker = walker.keeping(&kept.heads, &kept.used);
+    }
     while let Some(tree) = visitor.trees.pop() {
         visitor.nested = true;
         visitor.leaf_depth = None;
@@ -88,6 +130,7 @@ pub(super) fn find_reachable(
         gaps: visitor.gaps,
         balanced: visitor.balanced,
         separators_in_leaves: visitor.separators_in_leaves,
+        showing: visitor.showing,
     })
 }
 
@@ -120,6 +163,7 @@ struct ReachabilityVisitor<'f, 'w> {
     leaf_depth: Option<u64>,
     balanced: bool,
     separators_in_leaves: bool,
+    showing: Bitmap,
 }
 
 impl ReachabilityVisitor<'_, '_> {
@@ -193,6 +237,7 @@ impl ReachabilityVisitor<'_, '_> {
             ));
             self.gaps
                 .push(offset + BUCKET_HEADER as u64..offset + length as u64);
+            self.showing.insert(node.page);
         }
         let from = Reference {
             page: node.page,
@@ -216,6 +261,8 @@ impl ReachabilityVisitor<'_, '_> {
     fn gap(&mut self, node: &Node<'_>, from: usize, to: usize) {
         self.gaps
             .push(node.base + from as u64..node.base + to as u64);
+        // An inline bucket's node has the page of the node around it.
+        self.showing.insert(node.page);
     }
 }
 
@@ -294,8 +341,9 @@ impl Visit for ReachabilityVisitor<'_, '_> {
         }
     }
 
-    fn separator_not_in_leaf(&mut self) {
+    fn separator_not_in_leaf(&mut self, node: &Node<'_>) {
         self.separators_in_leaves = false;
+        self.showing.insert(node.page);
     }
 
     fn unused(&mut self, node: &Node<'_>, from: usize, to: usize) {

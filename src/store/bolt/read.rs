@@ -5,6 +5,7 @@ use std::ops::{ControlFlow, Range};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
 use crate::store::bolt::batch::Batch;
+use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::{Code, Defect, Report};
 use crate::store::bolt::layout::{PageId, header_at};
 use crate::store::bolt::node::{BucketContent, Element, Kind, Node};
@@ -44,6 +45,21 @@ impl Snapshot for Bolt {
     }
 
     fn scan(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
+        self.scan_in(true, bucket, visit)
+    }
+
+    fn scan_any_order(&self, bucket: &[u8], visit: &mut Visitor<'_>) -> Result<Vec<Finding>> {
+        self.scan_in(false, bucket, visit)
+    }
+}
+
+impl Bolt {
+    fn scan_in(
+        &self,
+        in_order: bool,
+        bucket: &[u8],
+        visit: &mut Visitor<'_>,
+    ) -> Result<Vec<Finding>> {
         let top = self.top_level()?;
         let known = &top.buckets;
         let found = known.binary_search_by(|(known, _)| known.name.as_slice().cmp(bucket));
@@ -64,6 +80,7 @@ impl Snapshot for Bolt {
                 })
             },
         );
+        pairs.in_order = in_order;
         match content {
             BucketLocation::Tree(root, from) => {
                 let mut walker = Walker::new(&self.file, self.metas.current.hwm);
@@ -86,6 +103,40 @@ impl Snapshot for Bolt {
             }
         }
         Ok(pairs.report.into_findings())
+    }
+}
+
+impl Bolt {
+    /// Calls `visit` for the keys of a top-level bucket, except those below nodes that begin at
+    /// `known` pages. Damaged parts are left out.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(super) fn keys_outside(
+        &self,
+        bucket: &[u8],
+        known: &Bitmap,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        let buckets = &self.top_level()?.buckets;
+        let found = buckets.binary_search_by(|(known, _)| known.name.as_slice().cmp(bucket));
+        let location = found.ok().and_then(|index| buckets.get(index));
+        let Some((_, BucketLocation::Tree(root, from))) = location else {
+            // An inline bucket is small.
+            self.scan(bucket, &mut |key, _| {
+                visit(key);
+                ControlFlow::Continue(())
+            })?;
+            return Ok(());
+        };
+        let mut keys = Reader::new(None, |_: &Node<'_>, element: &Element<'_>| {
+            visit(element.key);
+            Ok(ControlFlow::Continue(()))
+        });
+        keys.in_order = false;
+        let mut walker = Walker::new(&self.file, self.metas.current.hwm).knowing(known.clone());
+        let _ = walker.tree(*root, *from, &mut keys)?;
+        Ok(())
     }
 }
 
@@ -293,6 +344,7 @@ pub(super) fn named(bucket: &[u8]) -> String {
 struct Reader<F> {
     report: Report,
     bucket: Option<String>,
+    in_order: bool,
     element: F,
 }
 
@@ -304,6 +356,7 @@ where
         Self {
             report: Report::default(),
             bucket,
+            in_order: true,
             element,
         }
     }
@@ -318,6 +371,10 @@ where
         if code.severity() == Severity::Error && code.hides_records() {
             self.report.count_in(code, self.bucket.as_deref(), describe);
         }
+    }
+
+    fn in_order(&self) -> bool {
+        self.in_order
     }
 
     fn element(&mut self, node: &Node<'_>, element: &Element<'_>) -> ControlFlow<()> {

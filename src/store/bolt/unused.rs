@@ -1,13 +1,15 @@
 //! Unused bytes: every byte that no live node uses, and the elements of stale nodes among them.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::panic::resume_unwind;
 use std::thread;
 
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::bolt::freelist::Freelist;
-use crate::store::bolt::layout::{BUCKET_HEADER, HEADER, Header, LONGEST_NODE, PageId, meta_at};
+use crate::store::bolt::layout::{
+    BUCKET_HEADER, HEADER, Header, LONGEST_NODE, PageId, all_zero, meta_at,
+};
 use crate::store::bolt::node::{BucketContent, Element, Kind, Node, bucket};
 use crate::store::bolt::pages::PageFile;
 use crate::store::bolt::{Bolt, freelist};
@@ -15,12 +17,45 @@ use crate::store::{StaleElement, Unused, UnusedVisitor};
 
 /// See [`crate::store::Inspect::unused`].
 pub(super) fn unused(bolt: &Bolt, visit: &mut dyn FnMut(Unused<'_>)) -> Result<Vec<Finding>> {
-    found(bolt, |ranges| ranges.show(&ranges.ranges, visit))
+    found(bolt, |ranges| {
+        for part in ranges.split(1)? {
+            ranges.show(&part, visit)?;
+        }
+        Ok(())
+    })
 }
 
 /// See [`crate::store::Inspect::unused_in_parts`].
 pub(super) fn in_parts(bolt: &Bolt, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<Vec<Finding>> {
     found(bolt, |ranges| ranges.in_parts(visits))
+}
+
+/// Whether any unused byte is not zero. Reads no further than that.
+///
+/// # Errors
+/// When the file can't be read.
+pub(super) fn has_unused_bytes(bolt: &Bolt) -> Result<bool> {
+    let mut any = false;
+    found(bolt, |ranges| {
+        for range in &ranges.ranges {
+            ranges
+                .outside
+                .file
+                .stream(range.start, range.end, |piece, _| {
+                    any = !all_zero(piece);
+                    if any {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                })?;
+            if any {
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(any)
 }
 
 /// Finds the unused bytes and passes them to `show`.
@@ -73,7 +108,14 @@ pub(super) fn show_elements(
             }
         },
     };
-    search.ranges(&ranges)
+    let pieces: Vec<Piece> = ranges
+        .into_iter()
+        .map(|bytes| Piece {
+            limit: bytes.end,
+            bytes,
+        })
+        .collect();
+    search.pieces(&pieces)
 }
 
 /// The ranges of unused bytes, ascending, not touching each other.
@@ -82,24 +124,23 @@ struct Ranges<'f> {
     outside: Outside<'f>,
 }
 
+/// A range, or a part of one, that is passed to one visitor.
+struct Piece {
+    bytes: Range<u64>,
+    /// The end of the whole range: a stale node that begins in `bytes` may reach up to here.
+    limit: u64,
+}
+
 impl Ranges<'_> {
-    /// Splits the file among the visitors, which run in parallel.
+    /// Splits the unused bytes among the visitors, which run in parallel.
     fn in_parts(&self, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<()> {
-        let size = self.outside.file.size();
-        let stretch = size.div_ceil(visits.len() as u64).max(LEAST_STRETCH);
+        let parts = self.split(visits.len())?;
         thread::scope(|scope| {
-            let mut rest = self.ranges.as_slice();
-            let mut threads = Vec::new();
-            let mut end = 0;
-            for visit in visits {
-                end += stretch;
-                let part = rest.partition_point(|range| range.start < end);
-                let (part, others) = rest.split_at_checked(part).unwrap_or((rest, &[]));
-                rest = others;
-                if !part.is_empty() {
-                    threads.push(scope.spawn(move || self.show(part, &mut **visit)));
-                }
-            }
+            let threads: Vec<_> = parts
+                .iter()
+                .zip(visits)
+                .map(|(part, visit)| scope.spawn(move || self.show(part, &mut **visit)))
+                .collect();
             let mut result = Ok(());
             for thread in threads {
                 let shown = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -109,8 +150,60 @@ impl Ranges<'_> {
         })
     }
 
-    /// Passes `ranges` to one visitor.
-    fn show(&self, ranges: &[Range<u64>], visit: &mut dyn FnMut(Unused<'_>)) -> Result<()> {
+    /// All ranges, in at most this number of parts of about the same size.
+    fn split(&self, most: usize) -> Result<Vec<Vec<Piece>>> {
+        let total: u64 = self
+            .ranges
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum();
+        let share = total.div_ceil(most.max(1) as u64).max(LEAST_PART);
+        let mut parts = vec![Vec::new()];
+        let mut room = share;
+        for range in &self.ranges {
+            let mut start = range.start;
+            while start < range.end {
+                if room == 0 && parts.len() < most {
+                    parts.push(Vec::new());
+                    room = share;
+                }
+                let full = start.saturating_add(room);
+                let end = match parts.len() < most && full < range.end {
+                    true => self.border(full, range.end)?,
+                    false => range.end,
+                };
+                if let Some(part) = parts.last_mut() {
+                    part.push(Piece {
+                        bytes: start..end,
+                        limit: range.end,
+                    });
+                }
+                room = room.saturating_sub(end - start);
+                start = end;
+            }
+        }
+        Ok(parts)
+    }
+
+    /// A page border at `from` or a little later, with a zero byte before it: no text goes across
+    /// it. The end of the range if there is none.
+    fn border(&self, from: u64, end: u64) -> Result<u64> {
+        const MOST_PAGES: usize = 256;
+        let file = self.outside.file;
+        let page_size = file.page_size();
+        let first = from.div_ceil(page_size as u64).max(1) * page_size as u64;
+        for border in (first..end).step_by(page_size).take(MOST_PAGES) {
+            let mut before = [0];
+            file.read(&mut before, border - 1)?;
+            if before == [0] {
+                return Ok(border);
+            }
+        }
+        Ok(end)
+    }
+
+    /// Passes `pieces` to one visitor.
+    fn show(&self, pieces: &[Piece], visit: &mut dyn FnMut(Unused<'_>)) -> Result<()> {
         let outside = &self.outside;
         let mut search = UnusedScan {
             outside,
@@ -118,12 +211,12 @@ impl Ranges<'_> {
             spare: outside.file.size().saturating_mul(2),
             visit,
         };
-        search.ranges(ranges)
+        search.pieces(pieces)
     }
 }
 
-/// The smallest part of the file for which a thread is started, in bytes.
-const LEAST_STRETCH: u64 = 8 << 20;
+/// The fewest bytes for which a thread is started.
+const LEAST_PART: u64 = 4 << 20;
 
 /// Pages that are not live, such as free ones, leaked ones, those beyond the high-water mark.
 pub(super) struct Outside<'f> {
@@ -182,9 +275,9 @@ struct UnusedScan<'f, 'v> {
 }
 
 impl UnusedScan<'_, '_> {
-    /// Visits ranges in pieces that end at page boundaries. Used bytes between pieces that are near
+    /// Visits pieces in windows that end at page boundaries. Used bytes between pieces that are near
     /// each other are read too: nearly every page has a few unused bytes.
-    fn ranges(&mut self, ranges: &[Range<u64>]) -> Result<()> {
+    fn pieces(&mut self, pieces: &[Piece]) -> Result<()> {
         const WINDOW: u64 = 256 << 10;
         let file = self.outside.file;
         let page_size = file.page_size() as u64;
@@ -192,15 +285,23 @@ impl UnusedScan<'_, '_> {
         let mut buffer = std::mem::take(&mut self.buffer);
         // The range of the file that is in the buffer.
         let mut held = 0..0;
-        for (number, range) in ranges.iter().enumerate() {
+        for (
+            number,
+            Piece {
+                bytes: range,
+                limit: last,
+            },
+        ) in pieces.iter().enumerate()
+        {
             let mut at = range.start;
             while at < range.end {
                 let limit = (at / window + 1) * window;
                 let end = limit.min(range.end);
                 if at >= held.end {
-                    let near = ranges.get(number..).unwrap_or_default();
-                    let near = near.iter().take_while(|range| range.start < limit);
-                    held = at..near.last().map_or(end, |last| last.end.min(limit));
+                    let near = pieces.get(number..).unwrap_or_default().iter();
+                    let near = near.map(|piece| &piece.bytes);
+                    let near = near.take_while(|range| range.start < limit);
+                    held = at..near.last().map_or(end, |near| near.end.min(limit));
                     let length = usize::try_from(held.end - held.start).unwrap_or(0);
                     if buffer.len() < length {
                         buffer.resize(length, 0);
@@ -217,7 +318,7 @@ impl UnusedScan<'_, '_> {
                 });
                 for page in at.div_ceil(page_size)..end.div_ceil(page_size) {
                     if self.outside.has(page) {
-                        self.node(page, piece, at, range.end)?;
+                        self.node(page, piece, at, *last)?;
                     }
                 }
                 at = end;

@@ -45,7 +45,7 @@ pub(super) trait Visit {
 
     /// The key that the branch above has for a node is not the first key of the node. That happens
     /// when the first key is removed; the branch may then have the last copy of it.
-    fn separator_not_in_leaf(&mut self) {}
+    fn separator_not_in_leaf(&mut self, _node: &Node<'_>) {}
 }
 
 /// The range of keys that the branches above allow in a node: `low <= key < high`.
@@ -214,6 +214,9 @@ pub(super) struct Walker<'f> {
     spare: u64,
     /// Pages of nodes that another walker has walked. They are skipped.
     known: Option<Bitmap>,
+    /// Leaves that another walker has found sound and that are unchanged: their first pages, and
+    /// all used pages. Their pages are marked, but not read.
+    kept: Option<(&'f Bitmap, &'f Bitmap)>,
     /// Whether a supposed leaf was a branch. From then on nodes are walked in order, one by one:
     /// otherwise a damaged tree could use unbounded memory for branches and read ahead in vain.
     uneven: bool,
@@ -231,6 +234,7 @@ impl<'f> Walker<'f> {
             excess: Bitmap::new(pages),
             spare: pages,
             known: None,
+            kept: None,
             uneven: false,
         }
     }
@@ -238,6 +242,12 @@ impl<'f> Walker<'f> {
     /// Skips the nodes at `known` pages.
     pub(super) fn knowing(mut self, known: Bitmap) -> Self {
         self.known = Some(known);
+        self
+    }
+
+    /// Does not read leaves that begin at these `heads`; `used` are the pages of all nodes that do.
+    pub(super) fn keeping(mut self, heads: &'f Bitmap, used: &'f Bitmap) -> Self {
+        self.kept = Some((heads, used));
         self
     }
 
@@ -322,6 +332,7 @@ impl<'f> Walker<'f> {
     ) -> Result<ControlFlow<()>> {
         if !self.uneven {
             deferred.sort();
+            deferred.leaves.retain(|(page, ..)| !self.take_kept(*page));
         }
         while !deferred.leaves.is_empty() {
             let capacity = if self.uneven {
@@ -350,6 +361,26 @@ impl<'f> Walker<'f> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Marks the pages of a kept leaf. False if it is none, or if another node uses one of them.
+    fn take_kept(&mut self, page: PageId) -> bool {
+        let Some((heads, used)) = self.kept else {
+            return false;
+        };
+        if !heads.has(page) || self.heads.has(page) {
+            return false;
+        }
+        let rest = (page.0 + 1..self.hwm.0).map(PageId);
+        let rest = rest.take_while(|page| used.has(*page) && !heads.has(*page));
+        let pages: Vec<PageId> = [page].into_iter().chain(rest).collect();
+        if pages.iter().any(|page| self.used.has(*page)) {
+            return false;
+        }
+        for page in pages {
+            self.used.insert(page);
+        }
+        self.heads.insert(page)
     }
 
     /// Whether `page` is a page of the file, below the high-water mark and not a meta page.
@@ -542,7 +573,7 @@ fn elements(
     let mut previous: Option<Element<'_>> = None;
     let mut end = node.array_end();
     if node.count == 0 && bounds.low.is_some() {
-        visit.separator_not_in_leaf();
+        visit.separator_not_in_leaf(node);
     }
     for element in node.elements() {
         let element = match element {
@@ -559,7 +590,7 @@ fn elements(
             visit.defect(defect.code, || defect);
         }
         if element.index == 0 && bounds.low.is_some_and(|low| element.key != low) {
-            visit.separator_not_in_leaf();
+            visit.separator_not_in_leaf(node);
         }
         let mut complain = |code, what| {
             visit.defect(code, || node.element_defect(code, element.index, what));

@@ -38,22 +38,22 @@ use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::check::{examine, shared_with_tree};
 use crate::store::bolt::codes::Report;
 use crate::store::bolt::freelist::{Freelist, read as read_freelist};
-use crate::store::bolt::layout::{NO_FREELIST, PageId, TxId, all_zero};
+use crate::store::bolt::layout::{BUCKET_HEADER, NO_FREELIST, PageId, TxId};
 use crate::store::bolt::meta::{Meta, Metas};
 use crate::store::bolt::node::{BucketContent, BucketHeader, bucket};
 use crate::store::bolt::pages::PageFile;
-use crate::store::bolt::reachability::find_reachable;
-use crate::store::bolt::unused::unused;
+use crate::store::bolt::reachability::{Walk, find_reachable};
+use crate::store::bolt::unused::has_unused_bytes;
 use crate::store::bolt::write::encode::{freelist, freelist_size};
 use crate::store::bolt::write::mend::refuse_damage;
 use crate::store::bolt::write::pack::NodeWriter;
-use crate::store::bolt::write::rebuild::{Checked, Source, TreeChanges, rebuild};
+use crate::store::bolt::write::rebuild::{Checked, Rebuilt, Repack, Source, TreeChanges, rebuild};
 use crate::store::bolt::write::space::{Space, contains, pages_of};
 use crate::store::bucket_edits::{Edit, Edits};
 use crate::store::change::{BucketChange, no_such_bucket, valid_key};
 use crate::store::device::View;
 use crate::store::{
-    ChangeSet, CommitOutcome, Committed, Device, Mend, ProtectedBytes, Snapshot, Unused, Wipe,
+    ChangeSet, CommitOutcome, Committed, Device, Mend, ProtectedBytes, Snapshot, Wipe,
 };
 
 /// Commits all of `changes`, or none of them, to the file that `bolt` reads and `device` writes.
@@ -85,6 +85,8 @@ struct Prepared {
     protected_metas: Vec<u64>,
     /// Pages to wipe: those that the old tree or freelist used and the new one does not.
     freed: Vec<Range<u64>>,
+    /// The pages that the old tree used. They need not be read to know that they are not zero.
+    replaced: Bitmap,
 }
 
 /// Steps S1 to S4: writes everything except the meta. `None` when there is nothing to change.
@@ -112,16 +114,10 @@ fn prepare(
     };
     let protected = pages_of(protected, file.page_size() as u64);
     let space = Space::new(meta.hwm.0, |page| !taken(page), protected.clone());
-    let unused_bytes = UnusedBytes::before(bolt, changes, used)?;
     let mut out = NodeWriter::new(file, &**device, space);
-    let root = match build(
-        bolt,
-        changes,
-        unused_bytes == UnusedBytes::InLivePages || changes.mend == Mend::Trees,
-        &mut out,
-    )? {
+    let root = match build(bolt, changes, repack(bolt, changes)?, &mut out)? {
         Some(root) => root,
-        None if unused_bytes == UnusedBytes::InFreePages || mends => meta.root,
+        None if mends || (changes.wipe == Wipe::Everything && has_unused_bytes(bolt)?) => meta.root,
         None => return Ok(None),
     };
     out.flush()?;
@@ -137,7 +133,11 @@ fn prepare(
         txid: next_txid(meta)?,
         ..*meta
     };
-    let new_reachability = find_reachable(&new, &next, None, None)?;
+    let walk = match mends {
+        true => Walk::default(),
+        false => Walk::keeping(bolt.reachability()?),
+    };
+    let new_reachability = find_reachable(&new, &next, walk)?;
     refuse_own(file, &new_reachability.report)?;
     let new_used = &new_reachability.used;
 
@@ -183,6 +183,7 @@ fn prepare(
             .filter(|page| contains(&protected, *page))
             .collect(),
         freed,
+        replaced: used.clone(),
     }))
 }
 
@@ -215,7 +216,7 @@ impl Prepared {
             .write_meta(file, device, &second)
             .map_err(|cause| format!("the second meta page could not be written: {cause}"))
             .and_then(|()| {
-                wipe::wipe(file, device, &self.freed)
+                wipe::wipe(file, device, &self.freed, &|page| self.replaced.has(page))
                     .map_err(|why| format!("old versions of the changed records are left: {why}"))
             });
         Committed {
@@ -241,52 +242,21 @@ impl Prepared {
     }
 }
 
-/// Where a scrub has to remove unused bytes that are not zero.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum UnusedBytes {
-    /// Nowhere, or no scrub was requested.
-    Clean,
-    /// In free pages only.
-    InFreePages,
-    /// Perhaps in live pages too, between or after their elements.
-    InLivePages,
-}
-
-impl UnusedBytes {
-    fn before(bolt: &Bolt, changes: &ChangeSet, used: &Bitmap) -> Result<Self> {
-        if changes.wipe != Wipe::Everything {
-            return Ok(Self::Clean);
-        }
-        if changes.buckets().next().is_some() {
-            return Ok(Self::InLivePages);
-        }
-        let page_size = bolt.file.page_size() as u64;
-        let mut unused_bytes = Self::Clean;
-        unused(bolt, &mut |unused| {
-            let Unused::Run { offset, bytes, .. } = unused else {
-                return;
-            };
-            let mut at = offset;
-            let end = offset + bytes.len() as u64;
-            while at < end && unused_bytes != Self::InLivePages {
-                let page = at / page_size;
-                let next = ((page + 1) * page_size).min(end);
-                let piece = usize::try_from(at - offset)
-                    .ok()
-                    .zip(usize::try_from(next - offset).ok());
-                let piece = piece.and_then(|(from, to)| bytes.get(from..to));
-                if !all_zero(piece.unwrap_or_default()) {
-                    unused_bytes = if used.has(PageId(page)) {
-                        Self::InLivePages
-                    } else {
-                        Self::InFreePages
-                    };
-                }
-                at = next;
-            }
-        })?;
-        Ok(unused_bytes)
+/// Which nodes are packed anew so that no live page has bytes that no record uses.
+fn repack<'b>(bolt: &'b Bolt, changes: &ChangeSet) -> Result<Repack<'b>> {
+    if changes.mend == Mend::Trees {
+        return Ok(Repack::Everything);
     }
+    if changes.wipe != Wipe::Everything {
+        return Ok(Repack::Nothing);
+    }
+    let reachability = bolt.reachability()?;
+    Ok(match reachability.has_nested_buckets() {
+        false => Repack::Nodes(&reachability.showing),
+        // InfluxDB has no buckets inside others. They are found only by reading every leaf.
+        true if reachability.showing.is_empty() => Repack::Nothing,
+        true => Repack::Everything,
+    })
 }
 
 /// Refuses to commit a new tree that has errors.
@@ -306,12 +276,12 @@ fn does_not_read_back(file: &PageFile, what: &str) -> Error {
     .with_hint("the disk may be failing: copy the file to another disk and try again there")
 }
 
-/// Builds the new version of every bucket that changes, or of all buckets if `whole`, and then of
-/// the root bucket. Returns the page of the new root, or `None` when nothing changes.
+/// Builds the new version of every bucket that changes or is packed anew, and then of the root
+/// bucket. Returns the page of the new root, or `None` when nothing changes.
 fn build(
     bolt: &Bolt,
     changes: &ChangeSet,
-    whole: bool,
+    repack: Repack<'_>,
     out: &mut NodeWriter<'_>,
 ) -> Result<Option<PageId>> {
     let old = Checked {
@@ -326,18 +296,28 @@ fn build(
             if value.is_some() {
                 elements.insert(name.to_vec(), None);
             }
-        } else if let Some(value) = build_bucket(old, name, value, change, whole, out)? {
+        } else if let Some(value) = build_bucket(old, name, value, change, repack, out)? {
             elements.insert(name.to_vec(), Some(value));
         }
     }
-    if elements.is_empty() && !whole {
-        return Ok(None);
+    if let Repack::Nodes(_) = repack {
+        let unchanged = BucketChange::default();
+        for bucket in bolt.buckets()?.0 {
+            let name = bucket.name;
+            if changes.of(&name).is_some() {
+                continue;
+            }
+            let value = bolt.bucket_value(&name)?;
+            if let Some(value) = build_bucket(old, &name, value, &unchanged, repack, out)? {
+                elements.insert(name, Some(value));
+            }
+        }
     }
     let changes = TreeChanges {
         of_buckets: true,
         edits: Edits::new(&elements, None),
         transform: None,
-        repack: whole,
+        repack,
         depth: 0,
     };
     let root = Source::Tree(bolt.metas.current.root);
@@ -352,7 +332,7 @@ fn build_bucket(
     name: &[u8],
     value: Option<Vec<u8>>,
     change: &BucketChange,
-    whole: bool,
+    repack: Repack<'_>,
     out: &mut NodeWriter<'_>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let mut edits = change.in_order();
@@ -366,7 +346,7 @@ fn build_bucket(
         of_buckets: false,
         edits: change.in_order(),
         transform: change.transform.as_deref(),
-        repack: whole,
+        repack,
         depth: 0,
     };
     let Some(value) = value.map(Zeroizing::new) else {
@@ -381,7 +361,15 @@ fn build_bucket(
         BucketContent::Tree(root) => Source::Tree(root),
         BucketContent::Inline(node, _) => Source::Inline(node),
     };
-    Ok(rebuild(old, &source, changes, true, out)?.value(header.sequence))
+    let rebuilt = rebuild(old, &source, changes, true, out)?;
+    // A bucket with its own tree has nothing but a header. Bytes after it are not used.
+    let trailing = header.root != PageId(0) && value.len() > BUCKET_HEADER;
+    match (rebuilt, repack) {
+        (Rebuilt::Same, Repack::Nodes(_)) if trailing => {
+            Ok(Some(Zeroizing::new(header.encode().to_vec())))
+        }
+        (rebuilt, _) => Ok(rebuilt.value(header.sequence)),
+    }
 }
 
 /// Writes the list of all pages that are not `used`. Returns its own pages and the page numbers

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::bolt::batch::Batch;
+use crate::store::bolt::bitmap::Bitmap;
 use crate::store::bolt::codes::Defect;
 use crate::store::bolt::layout::PageId;
 use crate::store::bolt::node::{BucketContent, BucketHeader, Element, Kind, Node, bucket};
@@ -28,10 +29,35 @@ pub(super) struct TreeChanges<'c> {
     pub(super) edits: Edits<'c>,
     /// A change to every plain element.
     pub(super) transform: Option<&'c dyn Transform>,
-    /// Whether the whole tree and the buckets in it are rewritten even if they don't change.
-    pub(super) repack: bool,
+    /// What is rewritten even if it does not change.
+    pub(super) repack: Repack<'c>,
     /// How many levels of buckets are above this one.
     pub(super) depth: u32,
+}
+
+/// Which nodes are packed anew although their elements don't change.
+#[derive(Clone, Copy)]
+pub(super) enum Repack<'b> {
+    /// None.
+    Nothing,
+    /// Nodes that begin at these pages. The bucket has no buckets in it.
+    Nodes(&'b Bitmap),
+    /// All, and the buckets in them.
+    Everything,
+}
+
+impl Repack<'_> {
+    fn has(self, page: PageId) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Nodes(pages) => pages.has(page),
+            Self::Everything => true,
+        }
+    }
+
+    fn is_everything(self) -> bool {
+        matches!(self, Self::Everything)
+    }
 }
 
 /// Where the elements of the old bucket are.
@@ -106,13 +132,15 @@ pub(super) fn rebuild(
             merge.edits_below(None)?;
         }
         Source::Inline(node) => {
-            if !merge.touches(node, None)? {
+            // Its bytes are a part of the node around it, which may be packed anew.
+            let repacked = !matches!(merge.changes.repack, Repack::Nothing);
+            if !repacked && !merge.touches(node, None)? {
                 return Ok(Rebuilt::Same);
             }
             merge.leaf(node, None)?;
         }
         Source::Tree(root) => {
-            skeleton = Skeleton::read(old, *root)?;
+            skeleton = Skeleton::read(old, *root, merge.changes.repack)?;
             if !merge.leaves(old, &skeleton)? {
                 return Ok(Rebuilt::Same);
             }
@@ -149,7 +177,7 @@ fn repack(
         of_buckets: false,
         edits: Edits::new(&nothing, None),
         transform: None,
-        repack: true,
+        repack: Repack::Everything,
         depth,
     };
     Ok(rebuild(old, &source, changes, true, out)?.value(header.sequence))
@@ -168,6 +196,8 @@ struct OldNode {
     page: PageId,
     /// Its children, as indexes into the level below.
     children: Range<usize>,
+    /// Whether it is packed anew even if nothing in it changes.
+    anew: bool,
 }
 
 /// The old tree without the content of its leaves: its levels, from the leaves up to the root.
@@ -176,12 +206,13 @@ struct Skeleton {
 }
 
 impl Skeleton {
-    fn read(old: Checked<'_>, root: PageId) -> Result<Self> {
+    fn read(old: Checked<'_>, root: PageId, repack: Repack<'_>) -> Result<Self> {
         let mut nodes = Nodes::new(old);
         let mut levels = vec![vec![OldNode {
             key: Vec::new(),
             page: root,
             children: 0..0,
+            anew: repack.has(root),
         }]];
         while let Some(level) = levels.last_mut() {
             if old.balanced && nodes.kind_of_first(level)? == Kind::Leaf {
@@ -202,13 +233,15 @@ impl Skeleton {
                         key: parent.key.clone(),
                         page: parent.page,
                         children: 0..0,
+                        anew: parent.anew,
                     });
                 } else {
                     for element in node.elements() {
                         let element = element.map_err(|(_, defect)| defect)?;
                         // Keys below the first separator of a branch are in its first child, so
                         // the separator of the branch applies to that child.
-                        let key = if index > 0 && below.len() == first {
+                        let is_first = below.len() == first;
+                        let key = if index > 0 && is_first {
                             parent.key.clone()
                         } else {
                             element.key.to_vec()
@@ -217,6 +250,9 @@ impl Skeleton {
                             key,
                             page: element.child,
                             children: 0..0,
+                            // A branch is packed anew together with the first leaf below it,
+                            // which may be the only one whose key the branch does not have.
+                            anew: repack.has(element.child) || is_first && parent.anew,
                         });
                     }
                 }
@@ -358,24 +394,28 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
             .unwrap_or_default();
         let mut changed = false;
         let mut next = 0;
+        let anew = leaves.iter().enumerate().filter(|(_, leaf)| leaf.anew);
+        let mut anew = anew.map(|(index, _)| index).peekable();
         while next < leaves.len() {
-            // Without a transform the leaves before the next edit need not even be read.
-            let stop = match (
-                self.changes.transform.is_some() || self.changes.repack,
-                self.changes.edits.peek(),
-            ) {
-                (true, _) => leaves.len(),
-                (false, None) => {
+            // Without a transform, leaves before the next one with an edit and before the next one
+            // that is packed anew need not even be read.
+            let stop = if self.changes.transform.is_some() {
+                leaves.len()
+            } else {
+                let edited = self.changes.edits.peek().map(|(key, _)| {
+                    let above = leaves.partition_point(|leaf| leaf.key.as_slice() <= key);
+                    above.saturating_sub(1).max(next)
+                });
+                while anew.next_if(|index| *index < next).is_some() {}
+                let Some(hit) = edited.into_iter().chain(anew.peek().copied()).min() else {
                     self.keep(next..leaves.len())?;
                     break;
-                }
-                (false, Some((key, _))) => {
-                    let above = leaves.partition_point(|leaf| leaf.key.as_slice() <= key);
-                    let hit = above.saturating_sub(1).max(next);
-                    self.keep(next..hit)?;
-                    next = hit;
-                    hit + 1
-                }
+                };
+                self.keep(next..hit)?;
+                next = hit;
+                // Neighbours are read together.
+                let run = leaves.get(hit..).unwrap_or_default().iter();
+                hit + run.take_while(|leaf| leaf.anew).count().max(1)
             };
             let pages: Vec<PageId> = leaves
                 .get(next..stop)
@@ -386,7 +426,8 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
             let mut index = next;
             nodes.try_each(&pages, |node| {
                 let high = leaves.get(index + 1).map(|leaf| leaf.key.as_slice());
-                if self.touches(node, high)? {
+                let anew = leaves.get(index).is_some_and(|leaf| leaf.anew);
+                if anew || self.touches(node, high)? {
                     changed = true;
                     self.leaf(node, high)?;
                 } else {
@@ -420,9 +461,6 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
 
     /// Whether anything changes in a leaf whose keys are below `high`.
     fn touches(&mut self, node: &Node<'_>, high: Option<&[u8]>) -> Result<bool> {
-        if self.changes.repack {
-            return Ok(true);
-        }
         let mut edits = self.changes.edits.clone();
         for element in node.elements() {
             let Ok(element) = element else {
@@ -483,7 +521,7 @@ impl<'m, 'o> TreeMerge<'m, 'o> {
                 self.changes.edits.advance();
                 continue;
             }
-            if self.changes.repack && element.is_bucket() {
+            if self.changes.repack.is_everything() && element.is_bucket() {
                 self.nested(&element)?;
                 continue;
             }

@@ -11,8 +11,9 @@ use crate::store::bolt::pages::PageFile;
 /// How many bytes are read or written at a time.
 const CHUNK: u64 = 256 << 10;
 
-/// Overwrites these pages with zeros and verifies them. Bytes that are zero already are not
-/// written. No meta may reach any of the pages.
+/// Overwrites these pages with zeros and verifies them. Pages that are zero already are not
+/// written; those that are `used` are written without reading them before. No meta may reach any of
+/// the pages.
 ///
 /// # Errors
 /// A description of what failed.
@@ -20,24 +21,33 @@ pub(super) fn wipe(
     file: &PageFile,
     device: &dyn Device,
     pages: &[Range<u64>],
+    used: &dyn Fn(PageId) -> bool,
 ) -> Result<(), String> {
     let failed = |what: &str, at: u64, cause: &std::io::Error| {
         let page = at / file.page_size() as u64;
         format!("page {page} could not be {what}: {cause}")
     };
+    let page_size = file.page_size() as u64;
+    let zeros = vec![0; usize::try_from(CHUNK).unwrap_or(0)];
     let mut touched: Vec<Range<u64>> = Vec::new();
     each_chunk(file, pages, |at, buffer| {
-        device
-            .read_exact_at(buffer, at)
-            .map_err(|cause| failed("read", at, &cause))?;
-        if all_zero(buffer) {
-            return Ok(());
+        let end = at + buffer.len() as u64;
+        let pages = at / page_size..end.div_ceil(page_size);
+        if !pages.map(PageId).any(used) {
+            device
+                .read_exact_at(buffer, at)
+                .map_err(|cause| failed("read", at, &cause))?;
+            if all_zero(buffer) {
+                return Ok(());
+            }
         }
-        buffer.fill(0);
         device
-            .write_all_at(buffer, at)
+            .write_all_at(zeros.get(..buffer.len()).unwrap_or_default(), at)
             .map_err(|cause| failed("overwritten", at, &cause))?;
-        touched.push(at..at + buffer.len() as u64);
+        match touched.last_mut() {
+            Some(last) if last.end == at => last.end = end,
+            _ => touched.push(at..end),
+        }
         Ok(())
     })?;
     device
