@@ -2,16 +2,17 @@
 //! Hashing does not change them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::ControlFlow;
+use std::sync::Mutex;
 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::metadata::authorization::Undecoded;
+use crate::metadata::encodings::Layers;
 use crate::metadata::hashing::StoredTokens;
 use crate::metadata::residue::Finder;
-use crate::metadata::{Authorization, Id, encodings, json, names};
+use crate::metadata::{Authorization, Id, json, names, parallel_scan};
 use crate::secret::Token;
 use crate::store::Snapshot;
 
@@ -34,33 +35,46 @@ pub struct Embedded {
 /// # Errors
 /// When the file can't be read. Damaged parts are skipped.
 pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<Embedded>> {
-    let mut search = RecordSearch {
-        stored,
-        finder: Finder::with_named_values(),
-        chosen: Chosen::new(&stored.chosen),
-        found: BTreeSet::new(),
+    let chosen = Chosen::new(&stored.chosen);
+    // Searches are kept for the next batch of records: their buffers are large.
+    let spare: Mutex<Vec<RecordSearch<'_>>> = Mutex::default();
+    let next = || {
+        let kept = spare.lock().ok().and_then(|mut spare| spare.pop());
+        kept.unwrap_or_else(|| RecordSearch::new(stored, &chosen))
     };
+    let mut found = BTreeSet::new();
     for bucket in snapshot.buckets()?.0 {
         let name = bucket.name.as_slice();
         match name {
             names::AUTHORIZATION_INDEX | names::AUTHORIZATION_HASHED_INDEX => continue,
-            names::AUTHORIZATIONS if !stored.suspicious && search.chosen.is_empty() => continue,
+            names::AUTHORIZATIONS if !stored.suspicious && chosen.is_empty() => continue,
             _ => {}
         }
-        snapshot.scan(name, &mut |key, value| {
-            if name == names::AUTHORIZATIONS {
-                // Hashing handles the token field itself.
-                let record = Authorization::<'_, Undecoded<'_>>::decode(name, key, value);
-                if let Ok(record) = record {
-                    search.look(name, key, record.description.as_bytes());
+        parallel_scan::scan_any_order(
+            snapshot,
+            name,
+            &|search: &mut Option<RecordSearch<'_>>, key, value| {
+                let search = search.get_or_insert_with(next);
+                if name == names::AUTHORIZATIONS {
+                    // Hashing handles the token field itself.
+                    let record = Authorization::<'_, Undecoded<'_>>::decode(name, key, value);
+                    if let Ok(record) = record {
+                        search.look(name, key, record.description.as_bytes());
+                    }
+                } else {
+                    search.look(name, key, value);
                 }
-            } else {
-                search.look(name, key, value);
-            }
-            ControlFlow::Continue(())
-        })?;
+            },
+            &mut |search: Option<RecordSearch<'_>>| {
+                let Some(mut search) = search else { return };
+                found.append(&mut search.found);
+                if let Ok(mut spare) = spare.lock() {
+                    spare.push(search);
+                }
+            },
+        )?;
     }
-    Ok(search.found)
+    Ok(found)
 }
 
 /// The texts inside `text` that may be tokens, in whatever encoding: those of the generated form, and
@@ -76,7 +90,7 @@ pub fn candidates(text: &[u8]) -> Vec<Token> {
             found.push(Token::new(text.to_owned()));
         }
     };
-    encodings::each(text, &mut |text, is_word| {
+    Layers::default().each(text, &mut |text, is_word| {
         finder.feed(text, 0, false, &mut |text: &[u8], _, _| add(text));
         if is_word {
             add(text);
@@ -94,11 +108,22 @@ pub const SHORTEST: usize = 6;
 struct RecordSearch<'s> {
     stored: &'s StoredTokens,
     finder: Finder,
-    chosen: Chosen<'s>,
+    layers: Layers,
+    chosen: &'s Chosen<'s>,
     found: BTreeSet<Embedded>,
 }
 
-impl RecordSearch<'_> {
+impl<'s> RecordSearch<'s> {
+    fn new(stored: &'s StoredTokens, chosen: &'s Chosen<'s>) -> Self {
+        Self {
+            stored,
+            finder: Finder::with_named_values(),
+            layers: Layers::default(),
+            chosen,
+            found: BTreeSet::new(),
+        }
+    }
+
     fn look(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) {
         let mut owners = self.owners(value);
         let mut in_key = false;
@@ -126,13 +151,19 @@ impl RecordSearch<'_> {
     /// The authorizations whose tokens are in a text, in whatever encoding.
     fn owners(&mut self, text: &[u8]) -> Vec<Id> {
         let mut owners = Vec::new();
-        encodings::each(text, &mut |text, is_word| {
-            self.finder.feed(text, 0, false, &mut |text: &[u8], _, _| {
-                owners.extend(self.stored.owner(text));
+        let Self {
+            stored,
+            finder,
+            chosen,
+            ..
+        } = self;
+        self.layers.each(text, &mut |text, is_word| {
+            finder.feed(text, 0, false, &mut |text: &[u8], _, _| {
+                owners.extend(stored.owner(text));
             });
-            self.chosen.each(text, &mut |id| owners.push(id));
+            chosen.each(text, &mut |id| owners.push(id));
             if is_word {
-                owners.extend(self.stored.owner(text));
+                owners.extend(stored.owner(text));
             }
         });
         owners

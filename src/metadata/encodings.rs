@@ -21,104 +21,228 @@ const ANY_PADDING: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PADDING);
 
-/// Calls `visit` for `text`, and for everything in it that can be decoded to a text. The second
-/// argument says that all of it was decoded from one word, so that it may be a token itself.
-pub(crate) fn each(text: &[u8], visit: &mut dyn FnMut(&[u8], bool)) {
-    visit(text, false);
-    let mut left = text.len().saturating_mul(MOST_GROWTH);
-    let mut waiting: Vec<(Zeroizing<Vec<u8>>, u32)> = Vec::new();
-    decode(text, &mut left, &mut |decoded, is_word| {
-        visit(&decoded, is_word);
-        waiting.push((decoded, 1));
-    });
-    while let Some((text, layers)) = waiting.pop() {
-        if layers >= MOST_LAYERS {
-            continue;
+/// How many buffers are kept for the next text.
+const MOST_SPARE: usize = 8;
+
+/// Decodes texts, layer by layer. Its buffers are used again, because wiping them for each text
+/// would take longer than everything else.
+#[derive(Default)]
+pub(crate) struct Layers {
+    spare: Vec<Zeroizing<Vec<u8>>>,
+    waiting: Vec<(Zeroizing<Vec<u8>>, u32)>,
+}
+
+impl Layers {
+    /// Calls `visit` for `text`, and for everything in it that can be decoded to a text. The second
+    /// argument says that all of it was decoded from one word, so that it may be a token itself.
+    pub(crate) fn each(&mut self, text: &[u8], visit: &mut dyn FnMut(&[u8], bool)) {
+        visit(text, false);
+        let mut left = text.len().saturating_mul(MOST_GROWTH);
+        self.decode(text, 1, &mut left, visit);
+        while let Some((text, layers)) = self.waiting.pop() {
+            if layers < MOST_LAYERS {
+                self.decode(&text, layers + 1, &mut left, visit);
+            }
+            keep(&mut self.spare, text);
         }
-        decode(&text, &mut left, &mut |decoded, is_word| {
-            visit(&decoded, is_word);
-            waiting.push((decoded, layers + 1));
+    }
+
+    /// Decodes one layer, as long as bytes are `left`. What was decoded waits for its own turn.
+    fn decode(
+        &mut self,
+        text: &[u8],
+        layer: u32,
+        left: &mut usize,
+        visit: &mut dyn FnMut(&[u8], bool),
+    ) {
+        let Self { spare, waiting } = self;
+        let mut give = |fill: &mut dyn FnMut(&mut Vec<u8>) -> bool, room: usize, is_word: bool| {
+            let mut decoded = spare.pop().unwrap_or_default();
+            if decoded.capacity() < room {
+                // A reallocation would leave a copy of secrets in memory.
+                decoded = Zeroizing::new(Vec::with_capacity(room));
+            }
+            decoded.clear();
+            let rest = match fill(&mut decoded) {
+                true => left.checked_sub(decoded.len()),
+                false => None,
+            };
+            match rest {
+                Some(rest) => {
+                    *left = rest;
+                    visit(&decoded, is_word);
+                    waiting.push((decoded, layer));
+                }
+                None => keep(spare, decoded),
+            }
+        };
+        let mut unescape = |into: &mut Vec<u8>| {
+            unescaped(text, into);
+            true
+        };
+        if memchr::memchr(b'\\', text).is_some() {
+            give(&mut unescape, text.len(), false);
+        }
+        let mut unpercent = |into: &mut Vec<u8>| unpercented(text, into);
+        if memchr::memchr(b'%', text).is_some() {
+            give(&mut unpercent, text.len(), false);
+        }
+        each_word(text, &mut |word| {
+            if may_be_hex(word) {
+                give(&mut |into| from_hex(word, into), word.len(), true);
+            }
+            if may_be_base64(word) {
+                give(&mut |into| from_base64(word, into), word.len() + 2, true);
+            }
         });
     }
 }
 
-/// Decodes one layer, as long as bytes are `left`.
-fn decode(text: &[u8], left: &mut usize, found: &mut dyn FnMut(Zeroizing<Vec<u8>>, bool)) {
-    let mut give = |decoded: Zeroizing<Vec<u8>>, is_word: bool| {
-        if let Some(rest) = left.checked_sub(decoded.len()) {
-            *left = rest;
-            found(decoded, is_word);
+fn keep(spare: &mut Vec<Zeroizing<Vec<u8>>>, buffer: Zeroizing<Vec<u8>>) {
+    if spare.len() < MOST_SPARE {
+        spare.push(buffer);
+    }
+}
+
+/// Which bytes are digits of one of the encodings: letters, digits and `+/-_`. For each of them the
+/// value in base64, for others [`NO_DIGIT`].
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_";
+    let mut rest: &[u8] = digits;
+    let mut value = 0;
+    while let Some((digit, after)) = rest.split_first() {
+        let (_, from) = values.split_at_mut(*digit as usize);
+        if let Some(slot) = from.first_mut() {
+            // `-` and `_` have the values of `+` and `/`.
+            *slot = if value < 64 { value } else { value - 2 };
         }
-    };
-    if memchr::memchr(b'\\', text).is_some() {
-        give(unescaped(text), false);
-    }
-    if let Some(decoded) = percent_decoded(text) {
-        give(decoded, false);
-    }
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
-    let mut rest = text;
-    while let Some(start) = rest.iter().position(is_digit) {
-        rest = rest.get(start..).unwrap_or_default();
-        let run = rest.iter().take_while(|byte| is_digit(byte)).count();
-        let (word, after) = rest.split_at_checked(run).unwrap_or((rest, &[]));
+        value += 1;
         rest = after;
-        if word.len() < SHORTEST_RUN {
-            continue;
+    }
+    values
+};
+
+const NO_DIGIT: u8 = 0xff;
+
+fn value(byte: u8) -> u8 {
+    VALUES.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT)
+}
+
+/// Calls `visit` for each run of at least [`SHORTEST_RUN`] digits. Looks at every eighth byte only,
+/// because such a run has one of them.
+fn each_word(text: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    let is_digit = |byte: &u8| value(*byte) != NO_DIGIT;
+    // Everything before this is done.
+    let mut done = 0;
+    let mut at = SHORTEST_RUN - 1;
+    while let Some(byte) = text.get(at) {
+        if is_digit(byte) {
+            let before = text.get(done..at).unwrap_or_default().iter();
+            let before = before.rev().take_while(|byte| is_digit(byte)).count();
+            let after = text.get(at..).unwrap_or_default().iter();
+            let after = after.take_while(|byte| is_digit(byte)).count();
+            done = at + after;
+            if before + after >= SHORTEST_RUN {
+                visit(text.get(at - before..done).unwrap_or_default());
+            }
+            at = done;
         }
-        for decoded in [from_hex(word), from_base64(word)].into_iter().flatten() {
-            give(decoded, true);
-        }
+        at += SHORTEST_RUN;
     }
 }
 
-fn from_hex(word: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if !word.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    hex::decode(word).ok().map(Zeroizing::new).filter(is_text)
+/// Whether the first two bytes could begin a text. Of what is no text, most are told by them.
+fn may_be_hex(word: &[u8]) -> bool {
+    let mut start = [0; 2];
+    let digits = word.get(..4).unwrap_or_default();
+    word.len() % 2 == 0
+        && hex::decode_to_slice(digits, &mut start).is_ok()
+        && may_begin_text(&start)
 }
 
-fn from_base64(word: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// Whether the first bytes could begin a text. Of what is no text, most are told by them.
+fn may_be_base64(word: &[u8]) -> bool {
+    let Some([a, b, c, d, e, f, g, h]) = word.first_chunk::<SHORTEST_RUN>() else {
+        return false;
+    };
+    let group = |digits: [&u8; 4]| {
+        let bits = digits
+            .iter()
+            .fold(0, |bits, digit| bits << 6 | u32::from(value(**digit)));
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        bytes
+    };
+    let ([a, b, c], [d, e, f]) = (group([a, b, c, d]), group([e, f, g, h]));
+    word.len() % 4 != 1 && may_begin_text(&[a, b, c, d, e, f])
+}
+
+/// Whether a text may begin with these bytes, of which the last character may be cut.
+fn may_begin_text(start: &[u8]) -> bool {
+    let cut = |error: std::str::Utf8Error| error.error_len().is_none();
+    !start.iter().any(is_control) && std::str::from_utf8(start).map_or_else(cut, |_| true)
+}
+
+fn from_hex(word: &[u8], into: &mut Vec<u8>) -> bool {
+    into.resize(word.len() / 2, 0);
+    hex::decode_to_slice(word, into).is_ok() && is_text(into)
+}
+
+fn from_base64(word: &[u8], into: &mut Vec<u8>) -> bool {
     let engine = match word.iter().any(|byte| matches!(byte, b'-' | b'_')) {
         true => URL_SAFE,
         false => STANDARD,
     };
-    engine.decode(word).ok().map(Zeroizing::new).filter(is_text)
+    into.resize(word.len().div_ceil(4) * 3, 0);
+    match engine.decode_slice(word, into) {
+        Ok(length) => {
+            into.truncate(length);
+            is_text(into)
+        }
+        Err(_) => false,
+    }
 }
 
 /// Whether decoded bytes are a text. Random bytes are not: an ID, a digest, a generated token.
-fn is_text(bytes: &Zeroizing<Vec<u8>>) -> bool {
-    let control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
-    !bytes.is_empty() && !bytes.iter().any(control) && std::str::from_utf8(bytes).is_ok()
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && !bytes.iter().any(is_control) && std::str::from_utf8(bytes).is_ok()
+}
+
+fn is_control(byte: &u8) -> bool {
+    *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
 /// A text with `%XX` decoded; none if it has no such escape.
 pub(crate) fn percent_decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    memchr::memchr(b'%', text)?;
     let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
+    unpercented(text, &mut decoded).then_some(decoded)
+}
+
+/// Appends a text with `%XX` decoded. Whether it has such an escape.
+fn unpercented(text: &[u8], decoded: &mut Vec<u8>) -> bool {
     let mut rest = text;
     let mut any = false;
     while let Some(at) = memchr::memchr(b'%', rest) {
-        let (plain, escape) = rest.split_at_checked(at)?;
-        decoded.extend_from_slice(plain);
+        decoded.extend_from_slice(rest.get(..at).unwrap_or_default());
         let mut byte = [0];
-        let digits = escape.get(1..3).unwrap_or_default();
-        if digits.len() == 2 && hex::decode_to_slice(digits, &mut byte).is_ok() {
+        let digits = rest.get(at + 1..at + 3).unwrap_or_default();
+        let after = if digits.len() == 2 && hex::decode_to_slice(digits, &mut byte).is_ok() {
             any = true;
             decoded.extend_from_slice(&byte);
-            rest = escape.get(3..)?;
+            at + 3
         } else {
             decoded.push(b'%');
-            rest = escape.get(1..)?;
-        }
+            at + 1
+        };
+        rest = rest.get(after..).unwrap_or_default();
     }
     decoded.extend_from_slice(rest);
-    any.then_some(decoded)
+    any
 }
 
-/// A text with all escapes of JSON decoded. What is not a valid escape stays.
-fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
+/// Appends a text with all escapes of JSON decoded. What is not a valid escape stays.
+fn unescaped(text: &[u8], decoded: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         decoded.extend_from_slice(rest.get(..at).unwrap_or_default());
@@ -153,7 +277,6 @@ fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
         }
     }
     decoded.extend_from_slice(rest);
-    decoded
 }
 
 /// The number that the four hexadecimal digits behind `\\u` stand for.
@@ -214,7 +337,7 @@ mod tests {
 
     fn shows(text: &[u8], token: &str) -> bool {
         let mut there = false;
-        each(text, &mut |layer, _| {
+        Layers::default().each(text, &mut |layer, _| {
             there |= memchr::memmem::find(layer, token.as_bytes()).is_some();
         });
         there
@@ -247,7 +370,7 @@ mod tests {
         for text in ["\\u005c", "%25", "YWFhYWFhYWFh ", "\\\\", "%5cu005c"] {
             let text = text.repeat(1 << 16);
             let mut bytes = 0;
-            each(text.as_bytes(), &mut |layer, _| bytes += layer.len());
+            Layers::default().each(text.as_bytes(), &mut |layer, _| bytes += layer.len());
             assert!(bytes <= (MOST_GROWTH + 1) * text.len());
         }
     }

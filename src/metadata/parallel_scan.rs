@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::store::Snapshot;
+use crate::store::{Snapshot, Visitor};
 
 /// Bytes of keys and values in one batch; fewer are not worth a thread.
 const BATCH: usize = 256 << 10;
@@ -33,6 +33,29 @@ pub fn scan<R: Default + Send>(
     work: &(impl Fn(&mut R, &[u8], &[u8]) + Sync),
     sink: &mut impl FnMut(R),
 ) -> Result<Vec<Finding>> {
+    let read = |visit: &mut Visitor<'_>| snapshot.scan(bucket, visit);
+    in_parallel(&read, work, sink)
+}
+
+/// [`scan`] in any order of keys, see [`Snapshot::scan_any_order`].
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_any_order<R: Default + Send>(
+    snapshot: &dyn Snapshot,
+    bucket: &[u8],
+    work: &(impl Fn(&mut R, &[u8], &[u8]) + Sync),
+    sink: &mut impl FnMut(R),
+) -> Result<Vec<Finding>> {
+    let read = |visit: &mut Visitor<'_>| snapshot.scan_any_order(bucket, visit);
+    in_parallel(&read, work, sink)
+}
+
+fn in_parallel<R: Default + Send>(
+    read: &dyn Fn(&mut Visitor<'_>) -> Result<Vec<Finding>>,
+    work: &(impl Fn(&mut R, &[u8], &[u8]) + Sync),
+    sink: &mut impl FnMut(R),
+) -> Result<Vec<Finding>> {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let workers = workers.min(MOST_WORKERS);
     let (jobs, queue) = mpsc::channel::<Job<R>>();
@@ -43,7 +66,7 @@ pub fn scan<R: Default + Send>(
         let mut running = 0;
         let mut under_way = VecDeque::new();
         let mut batch = Batch::default();
-        let skipped = snapshot.scan(bucket, &mut |key, value| {
+        let skipped = read(&mut |key, value| {
             batch.add(key, value);
             if batch.bytes.len() < BATCH {
                 return ControlFlow::Continue(());

@@ -70,6 +70,23 @@ impl<'a> TokenFields<'a> {
     }
 }
 
+impl<'a> TokenFields<'a> {
+    /// `None` if they can't be decoded. `again` searches for [`AGAIN`].
+    fn of(record: &'a [u8], again: &memmem::Finder<'_>) -> Option<Self> {
+        Self::at_start(record, again).or_else(|| serde_json::from_slice(record).ok())
+    }
+
+    /// `None` if there is no token, or a hash that matches nothing.
+    fn proof(&self) -> Option<Proof> {
+        if self.token.is_empty() {
+            return Proof::of_hash(&self.hashed_token);
+        }
+        Some(Proof::Plaintext(
+            Sha256::digest(self.token.as_bytes()).into(),
+        ))
+    }
+}
+
 /// The common end of both field names; quotes inside a text are escaped.
 const AGAIN: &str = "oken\":";
 
@@ -117,19 +134,8 @@ impl Proof {
     /// `None` if it has no token, or has a hash that matches nothing because it can't be decoded or
     /// has the wrong length. An error if it is not a record. `again` searches for [`AGAIN`].
     fn of(record: &[u8], again: &memmem::Finder<'_>) -> Result<Option<(Id, Self)>, NoRecord> {
-        let record = TokenFields::at_start(record, again)
-            .or_else(|| serde_json::from_slice::<TokenFields<'_>>(record).ok())
-            .ok_or(NoRecord)?;
-        Ok(Self::of_fields(&record))
-    }
-
-    fn of_fields(record: &TokenFields<'_>) -> Option<(Id, Self)> {
-        let proof = if record.token.is_empty() {
-            Self::of_hash(&record.hashed_token)?
-        } else {
-            Self::Plaintext(Sha256::digest(record.token.as_bytes()).into())
-        };
-        Some((record.id, proof))
+        let fields = TokenFields::of(record, again).ok_or(NoRecord)?;
+        Ok(fields.proof().map(|proof| (fields.id, proof)))
     }
 
     /// `None` if the hash matches nothing.
@@ -151,7 +157,7 @@ impl Known {
     pub fn load(snapshot: &dyn Snapshot) -> Result<(Self, Vec<Finding>)> {
         let mut known = Self::default();
         let again = memmem::Finder::new(AGAIN);
-        let mut damage = parallel_scan::scan(
+        let mut damage = parallel_scan::scan_any_order(
             snapshot,
             names::AUTHORIZATIONS,
             &|part: &mut Part, _, value| match Proof::of(value, &again) {
@@ -178,19 +184,48 @@ impl Known {
         snapshot: &dyn Snapshot,
         inspect: &dyn Inspect,
     ) -> Result<(Self, Vec<Finding>)> {
+        Self::beside(snapshot, inspect, &|fields| fields.proof())
+    }
+
+    /// Like [`Known::load_beside`], but only tokens that the store holds as a hash. To search for
+    /// their copies, nothing else is needed.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn hashed_beside(
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+    ) -> Result<(Self, Vec<Finding>)> {
+        Self::beside(snapshot, inspect, &|fields| match fields.token.is_empty() {
+            true => fields.proof(),
+            false => None,
+        })
+    }
+
+    fn beside(
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+        proof: &(dyn Fn(&TokenFields<'_>) -> Option<Proof> + Sync),
+    ) -> Result<(Self, Vec<Finding>)> {
         let mut known = Self::default();
         let again = memmem::Finder::new(AGAIN);
-        let shown = inspect.prepare(names::AUTHORIZATIONS, &mut |_, value| match Proof::of(
-            value, &again,
-        ) {
-            Ok(Some((id, proof))) => known.add(id, proof),
-            Ok(None) => {}
-            Err(NoRecord) => known.undecodable = true,
-        })?;
+        let mut add = |value: &[u8]| match TokenFields::of(value, &again) {
+            Some(fields) => {
+                if let Some(proof) = proof(&fields) {
+                    known.add(fields.id, proof);
+                }
+            }
+            None => known.undecodable = true,
+        };
+        let shown = inspect.prepare(names::AUTHORIZATIONS, &mut |_, value| add(value))?;
+        let mut damage = Vec::new();
         if !shown {
-            return Self::load(snapshot);
+            damage = snapshot.scan(names::AUTHORIZATIONS, &mut |_, value| {
+                add(value);
+                ControlFlow::Continue(())
+            })?;
         }
-        let damage = known.add_user_names(snapshot)?;
+        damage.extend(known.add_user_names(snapshot)?);
         Ok((known, damage))
     }
 
@@ -256,7 +291,7 @@ impl Known {
     }
 
     /// Whether there is any token to find.
-    pub(super) fn has_hashes(&self) -> bool {
+    pub(crate) fn has_hashes(&self) -> bool {
         !self.sha256.is_empty() || !self.sha512.is_empty()
     }
 

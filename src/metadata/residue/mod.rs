@@ -24,8 +24,9 @@ use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::encodings::Layers;
 use crate::metadata::residue::page::PageKeys;
-use crate::metadata::{Fingerprint, Id, authorization, encodings, fingerprint, names, token_hash};
+use crate::metadata::{Fingerprint, Id, authorization, fingerprint, names, token_hash};
 use crate::secret::Token;
 use crate::store::{Inspect, MAX_KEY_SIZE, Snapshot, StaleElement, Unused, UnusedVisitor};
 
@@ -76,6 +77,11 @@ impl Residue {
 pub struct Scan<'k> {
     finder: Finder,
     page: PageKeys,
+    layers: Layers,
+    /// Whether any byte of the unused parts was not zero.
+    nonzero: bool,
+    /// Whether the last run was zeros, which are not searched.
+    after_zeros: bool,
     tally: Tally<'k>,
 }
 
@@ -90,6 +96,9 @@ impl<'k> Scan<'k> {
                 false => Finder::new(),
             },
             page: PageKeys::default(),
+            layers: Layers::default(),
+            nonzero: false,
+            after_zeros: false,
             tally: Tally {
                 known,
                 other: HashSet::new(),
@@ -190,6 +199,7 @@ impl<'k> Scan<'k> {
     /// Adds the result of another search.
     fn add(&mut self, mut other: Self) {
         other.page.finish(&mut other.tally);
+        self.nonzero |= other.nonzero;
         self.tally.matching.append(&mut other.tally.matching);
         self.tally.unmatched.extend(other.tally.unmatched);
         self.tally.places.append(&mut other.tally.places);
@@ -202,6 +212,14 @@ impl<'k> Scan<'k> {
                 continued,
                 bytes,
             } => {
+                let zero = is_zero(bytes);
+                self.nonzero |= !zero;
+                // No token goes across zeros.
+                let after_zeros = std::mem::replace(&mut self.after_zeros, zero);
+                let continued = continued && !after_zeros;
+                if zero {
+                    return;
+                }
                 let tally = &mut self.tally;
                 self.finder
                     .feed(bytes, offset, continued, &mut |text, place, form| {
@@ -228,13 +246,15 @@ impl<'k> Scan<'k> {
 
     /// Searches the value of a live record, also for tokens in other encodings.
     pub fn feed_record(&mut self, value: &[u8]) {
-        encodings::each(value, &mut |text, is_word| {
+        let mut layers = std::mem::take(&mut self.layers);
+        layers.each(value, &mut |text, is_word| {
             self.feed(text, false);
             if is_word {
                 self.tally
                     .matching(text, &Sha256::digest(text).into(), None);
             }
         });
+        self.layers = layers;
     }
 
     /// Examines one key of a stale node, which may be a token of any form. A key that matches
@@ -303,6 +323,12 @@ impl<'k> Scan<'k> {
         self.tally.entry(texts);
     }
 
+    /// Whether any byte of the unused parts that were searched was not zero.
+    #[must_use]
+    pub fn met_nonzero_bytes(&self) -> bool {
+        self.nonzero
+    }
+
     /// Returns the result.
     #[must_use]
     pub fn finish(mut self) -> Residue {
@@ -314,6 +340,12 @@ impl<'k> Scan<'k> {
             places: self.tally.places,
         }
     }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    // In blocks, which the compiler turns into few instructions, up to the first that is not zero.
+    let mut blocks = bytes.chunks(512);
+    blocks.all(|block| block.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 /// The value of a record of `secretsv1`, which is in base64. Its key is the ID of an organization

@@ -97,6 +97,9 @@ pub(crate) fn leave_out(live: &Residue, residue: &mut Residue) {
 
 /// Tokens in live records other than authorizations.
 pub(crate) fn embedded(snapshot: &dyn Snapshot, known: &Known) -> Result<Residue> {
+    if !known.has_hashes() {
+        return Ok(Residue::default());
+    }
     let mut scan = Scan::new(known);
     // These indexes are large, and all their values are IDs.
     let indexes = [

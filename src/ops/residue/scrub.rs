@@ -8,7 +8,6 @@ use crate::ops::commit::{SideFiles, commit, known_schema, nothing_lost};
 use crate::ops::residue::missing::HashedTokens;
 use crate::ops::residue::{embedded, leave_out};
 use crate::secret::Token;
-use crate::store;
 use crate::store::{ChangeSet, CommitOutcome, Committed, Inspect, Snapshot, Wipe, WritableStore};
 
 /// The tokens in unused parts of a file.
@@ -21,6 +20,8 @@ pub struct Unused {
     pub tokens: u64,
     /// Whether there are any tokens, including those of live records.
     any: bool,
+    /// Whether any byte that was searched is not zero.
+    nonzero: bool,
     /// Damage that may hide tokens.
     pub findings: Vec<Finding>,
 }
@@ -34,6 +35,7 @@ impl Unused {
         let (known, mut findings) = Known::load_beside(snapshot, inspect)?;
         let mut scan = Scan::new(&known);
         findings.extend(scan.feed_unused(inspect, snapshot)?);
+        let nonzero = scan.met_nonzero_bytes();
         let mut residue = scan.finish();
         let any = residue.tokens() > 0;
         let live = embedded(snapshot, &known)?;
@@ -44,29 +46,16 @@ impl Unused {
             live: live.matching,
             tokens,
             any,
+            nonzero,
             findings,
         })
     }
 
     /// Whether there is anything to overwrite. If the engine can't distinguish unused bytes from
-    /// live ones, only tokens count. If there are no tokens, this reads the file again.
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn is_dirty(&self, inspect: &dyn Inspect) -> Result<bool> {
-        Ok(self.any || (!inspect.shows_live_bytes() && holds_bytes(inspect)?))
+    /// live ones, only tokens count.
+    pub fn is_dirty(&self, inspect: &dyn Inspect) -> bool {
+        self.any || (!inspect.shows_live_bytes() && self.nonzero)
     }
-}
-
-/// Whether any unused byte is not zero.
-fn holds_bytes(inspect: &dyn Inspect) -> Result<bool> {
-    let mut found = false;
-    inspect.unused(&mut |unused| {
-        if let store::Unused::Run { bytes, .. } = unused {
-            found = found || bytes.iter().any(|byte| *byte != 0);
-        }
-    })?;
-    Ok(found)
 }
 
 /// Counts distinct tokens in unused parts of the file that the store does not hold in plaintext.
@@ -122,7 +111,7 @@ pub fn plan(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Plan> {
     let mut changes = ChangeSet::default();
     changes.wipe = Wipe::Everything;
     let unused = Unused::look(snapshot, inspect)?;
-    let dirty = unused.is_dirty(inspect)?;
+    let dirty = unused.is_dirty(inspect);
     let found = unused.residue.matching.iter().chain(&unused.live);
     let hashed = HashedTokens::of(snapshot, inspect, found.map(|(id, _)| *id))?;
     Ok(Plan {
