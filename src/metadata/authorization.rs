@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::canonical_record::CanonicalRecord;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{
     Action, INSTANCE, OPERATOR_TYPES, Permission, RESOURCE_TYPES, TYPES_OF_2_0, TYPES_OF_2_1,
@@ -180,12 +181,50 @@ impl<'de: 'a, 'a> Deserialize<'de> for Undecoded<'a> {
     }
 }
 
-impl<'a, P: Default + Deserialize<'a>> Authorization<'a, P> {
+/// Permissions in one of their forms.
+pub trait Permissions<'a>: Default + Deserialize<'a> {
+    /// From valid JSON: a list. `None` if its elements are no permissions.
+    fn from_json(json: &'a str) -> Option<Self>;
+}
+
+impl<'a> Permissions<'a> for Undecoded<'a> {
+    fn from_json(json: &'a str) -> Option<Self> {
+        Some(Self(json))
+    }
+}
+
+impl<'a> Permissions<'a> for Vec<Permission<'a>> {
+    fn from_json(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+}
+
+impl<'a, P: Permissions<'a>> Authorization<'a, P> {
+    /// A record as InfluxDB writes it; `None` if it has another form.
+    fn canonical(value: &'a [u8]) -> Option<Self> {
+        let record = CanonicalRecord::parse(value)?;
+        Some(Self {
+            id: record.id,
+            token: record.token.into(),
+            hashed_token: record.hashed_token.into(),
+            status: record.status.into(),
+            description: record.description.into(),
+            org_id: record.org_id,
+            user_id: record.user_id,
+            permissions: P::from_json(record.permissions)?,
+            created_at: record.created_at.into(),
+            updated_at: record.updated_at.into(),
+        })
+    }
+
     /// Decodes the value at `key` of `bucket`.
     ///
     /// # Errors
     /// A finding, when influxd can't decode it either.
     pub fn decode(bucket: &[u8], key: &[u8], value: &'a [u8]) -> Result<Self, Finding> {
+        if let Some(record) = Self::canonical(value) {
+            return Ok(record);
+        }
         // serde accepts a list of the field values as a record, but influxd does not.
         if value.trim_ascii_start().first() != Some(&b'{') {
             let cause = serde::de::Error::custom("not an object");

@@ -106,8 +106,14 @@ impl Entries {
 
 /// The text of a token's hash.
 pub(super) fn hash_text(variant: Variant, token: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(PREFIXES[0].len() + LONG);
+    hash_into(variant, token, &mut text);
+    text
+}
+
+/// Appends the text of a token's hash.
+pub(super) fn hash_into(variant: Variant, token: &[u8], text: &mut Vec<u8>) {
     let [short, long] = PREFIXES;
-    let mut text = Vec::with_capacity(short.len() + LONG);
     let mut digest = [0; LONG];
     let (prefix, length) = match variant {
         Variant::Sha256 => (
@@ -122,7 +128,6 @@ pub(super) fn hash_text(variant: Variant, token: &[u8]) -> Vec<u8> {
     text.extend_from_slice(prefix);
     // The buffer has room for the longer variant.
     text.extend_from_slice(digest.get(..length.unwrap_or(0)).unwrap_or_default());
-    text
 }
 
 /// The missing entries of the index of hashes.

@@ -11,8 +11,11 @@ use std::ops::ControlFlow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authorization::Undecoded;
+use crate::metadata::canonical_record::around_token;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
-use crate::metadata::hash_entries::{Entries, Entry, LONG, NewEntries, PREFIXES, hash_text};
+use crate::metadata::hash_entries::{
+    Entries, Entry, LONG, NewEntries, PREFIXES, hash_into, hash_text,
+};
 use crate::metadata::json::{Edit, Object};
 use crate::metadata::{
     Authorization, Fingerprint, Id, Storage, TokenHash, Variant, names, parallel_scan,
@@ -49,6 +52,8 @@ struct Share {
     undecodable: Undecodable,
     /// Permissions as written that can be decoded: most records have the same ones.
     decodable: HashSet<Box<str>>,
+    /// Those of the last record.
+    last: Box<str>,
 }
 
 impl Share {
@@ -62,12 +67,15 @@ impl Share {
         let bucket = names::AUTHORIZATIONS;
         let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
         let permissions = record.permissions.text();
-        if !self.decodable.contains(permissions) {
-            record
-                .permissions
-                .decode()
-                .map_err(|cause| undecodable_record(bucket, key, &cause))?;
-            self.decodable.insert(permissions.into());
+        if &*self.last != permissions {
+            if !self.decodable.contains(permissions) {
+                record
+                    .permissions
+                    .decode()
+                    .map_err(|cause| undecodable_record(bucket, key, &cause))?;
+                self.decodable.insert(permissions.into());
+            }
+            self.last = permissions.into();
         }
         self.stored.suspicious |= may_show_token(&record.description);
         match record.storage() {
@@ -87,7 +95,8 @@ impl Share {
             Storage::Both => {
                 self.stored.both += 1;
                 if !agree(&record.token, &record.hashed_token) {
-                    self.disagreeing.get_or_insert(record.id);
+                    let first = self.disagreeing.get_or_insert(record.id);
+                    *first = record.id.min(*first);
                 }
                 self.stored
                     .entries
@@ -142,21 +151,24 @@ impl StoredTokens {
     /// * [`ErrorKind::Refused`] when the token and the hash of a record disagree
     pub fn load(snapshot: &dyn Snapshot, variant: Variant) -> Result<Self> {
         let mut stored = Self::default();
-        let mut disagreeing = None;
-        let mut undecodable = Undecodable::default();
-        let damage = parallel_scan::scan(
+        let mut disagreeing = Vec::new();
+        let mut undecodable = false;
+        let damage = parallel_scan::scan_any_order(
             snapshot,
             names::AUTHORIZATIONS,
             &|share: &mut Share, key, value| share.add(variant, key, value),
             &mut |share| {
                 stored.append(share.stored);
-                disagreeing = disagreeing.or(share.disagreeing);
-                undecodable.append(share.undecodable);
+                disagreeing.extend(share.disagreeing);
+                undecodable |= !share.undecodable.told().is_empty();
             },
         )?;
         readable(&damage)?;
-        readable(undecodable.told())?;
-        if let Some(id) = disagreeing {
+        if undecodable {
+            readable(&first_undecodable(snapshot, variant)?)?;
+        }
+        stored.missing.sort_unstable();
+        if let Some(id) = disagreeing.into_iter().min() {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
@@ -179,7 +191,7 @@ impl StoredTokens {
     /// When the file can't be read.
     pub fn load_readable(snapshot: &dyn Snapshot) -> Result<Self> {
         let mut stored = Self::default();
-        parallel_scan::scan(
+        parallel_scan::scan_any_order(
             snapshot,
             names::AUTHORIZATIONS,
             &|share: &mut Share, key, value| share.add(Variant::Sha256, key, value),
@@ -319,7 +331,7 @@ impl StoredTokens {
             return Ok((entries, 0));
         }
         let mut stray = 0;
-        parallel_scan::scan(
+        parallel_scan::scan_any_order(
             snapshot,
             names::AUTHORIZATION_INDEX,
             &|stray: &mut u64, key, value| {
@@ -376,6 +388,18 @@ impl StoredTokens {
         }
         Ok(())
     }
+}
+
+/// The findings of records that can't be decoded, in the order of their IDs.
+fn first_undecodable(snapshot: &dyn Snapshot, variant: Variant) -> Result<Vec<Finding>> {
+    let mut undecodable = Undecodable::default();
+    parallel_scan::scan(
+        snapshot,
+        names::AUTHORIZATIONS,
+        &|share: &mut Share, key, value| share.add(variant, key, value),
+        &mut |share| undecodable.append(share.undecodable),
+    )?;
+    Ok(undecodable.told().to_vec())
 }
 
 /// The changes that hash a store's tokens.
@@ -478,6 +502,13 @@ impl Transform for HashTokens {
                 format!("{}: {}", finding.place, finding.message),
             )
         };
+        if let Some((before, token, after)) = around_token(value) {
+            value_out.extend_from_slice(before);
+            value_out.extend_from_slice(br#""hashedToken":""#);
+            hash_into(self.0, token, value_out);
+            value_out.extend_from_slice(after);
+            return Ok(PairAction::Replace);
+        }
         let bucket = names::AUTHORIZATIONS;
         let record =
             Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value).map_err(undecodable)?;

@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 pub mod authorization;
+mod canonical_record;
 pub mod catalog;
 pub mod check;
 pub mod dbrp;

@@ -13,6 +13,7 @@
 mod support;
 
 mod auth_list;
+mod authorization_records;
 mod check;
 mod planted_tokens;
 mod repair;
