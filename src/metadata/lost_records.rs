@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::hidden::Hidden;
 use crate::metadata::{Authorization, Id, Schema, check, names};
@@ -304,23 +304,20 @@ type Vanished = (Finding, &'static [u8], &'static [u8]);
 /// Finds index entries whose record is only in the previous transaction: influxd removes both in
 /// one transaction, so the leaf of the record was not written.
 fn vanished(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Option<Vanished>> {
-    let mut changed = Vec::new();
     for (index, records) in INDEXES {
-        if !inspect.unchanged_since_previous(records)? {
-            changed.push((*index, *records));
+        let (index, records) = (*index, *records);
+        if inspect.unchanged_since_previous(records)? {
+            continue;
         }
-    }
-    if changed.is_empty() {
-        return Ok(None);
-    }
-    let Previous::Whole(before) = inspect.previous()? else {
-        return Ok(None);
-    };
-    for (index, records) in changed {
-        let mut gone = ids(&*before, records)?;
-        for id in ids(snapshot, records)? {
-            gone.remove(&id);
+        // Only pages that the last transaction replaced are read.
+        let mut gone = HashSet::new();
+        let is_readable = inspect.replaced_since_previous(records, &mut |key| {
+            gone.extend(Id::from_bytes(key).ok());
+        })?;
+        if !is_readable {
+            return Ok(None);
         }
+        still_there(snapshot, records, &mut gone)?;
         if gone.is_empty() {
             continue;
         }
@@ -384,9 +381,37 @@ fn has_gaps(snapshot: &dyn Snapshot) -> Result<bool> {
     Ok(findings.iter().any(|found| GAPS.contains(&found.code)))
 }
 
+/// Removes the IDs from `gone` that are keys of a bucket.
+fn still_there(snapshot: &dyn Snapshot, bucket: &[u8], gone: &mut HashSet<Id>) -> Result<()> {
+    /// More of them are found faster in one pass over the bucket.
+    const FEW: usize = 1000;
+    if gone.len() <= FEW {
+        let mut lacking = HashSet::new();
+        for id in gone.iter() {
+            match snapshot.get(bucket, id.to_string().as_bytes()) {
+                Ok(Some(value)) => drop(Zeroizing::new(value)),
+                // Not found, or damage hides it. Keys may have upper case letters.
+                Ok(None) => drop(lacking.insert(*id)),
+                Err(error) if error.kind() == ErrorKind::Corrupt => drop(lacking.insert(*id)),
+                Err(error) => return Err(error),
+            }
+        }
+        *gone = lacking;
+    }
+    if !gone.is_empty() {
+        snapshot.scan_any_order(bucket, &mut |key, _| {
+            if let Ok(id) = Id::from_bytes(key) {
+                gone.remove(&id);
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(())
+}
+
 fn ids(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<HashSet<Id>> {
     let mut ids = HashSet::new();
-    snapshot.scan(bucket, &mut |key, _| {
+    snapshot.scan_any_order(bucket, &mut |key, _| {
         ids.extend(Id::from_bytes(key).ok());
         ControlFlow::Continue(())
     })?;

@@ -74,7 +74,7 @@ impl PreviousState {
 /// Counts the authorizations of a state of the store, decodable or not.
 fn authorizations(snapshot: &dyn Snapshot) -> Result<u64> {
     let mut count = 0;
-    snapshot.scan(names::AUTHORIZATIONS, &mut |key, _| {
+    snapshot.scan_any_order(names::AUTHORIZATIONS, &mut |key, _| {
         count += u64::from(Id::from_bytes(key).is_ok());
         ControlFlow::Continue(())
     })?;
