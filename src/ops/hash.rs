@@ -2,7 +2,7 @@
 //! wipes what is left of the plaintext.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use serde::Serialize;
 
@@ -49,6 +49,8 @@ pub struct Plan {
     pub tokens: Fingerprint,
     /// Damage that may hide parts of the file.
     pub findings: Vec<Finding>,
+    /// The unused bytes that contain tokens of hashes.
+    last_copies: Vec<Range<u64>>,
     options: Options,
 }
 
@@ -157,7 +159,7 @@ pub fn plan_beside(
         put_record(&mut changes, HASHING, &now.utc);
     }
     numbers.nothing_to_do =
-        changes.is_empty() && (options.keep_residue || !unused.is_dirty(inspect)?);
+        changes.is_empty() && (options.keep_residue || !unused.is_dirty(inspect));
     changes.wipe = if options.keep_residue {
         Wipe::Nothing
     } else {
@@ -171,6 +173,7 @@ pub fn plan_beside(
         without_token,
         tokens: tokens.finish(),
         findings: unused.findings,
+        last_copies: unused.residue.places,
         options,
     })
 }
@@ -247,8 +250,13 @@ impl Plan {
             first,
             recovered: &self.recovered,
         });
-        let (mut committed, capture) =
-            commit_after(store, &self.changes, side_files, capture.as_ref())?;
+        let (mut committed, capture) = commit_after(
+            store,
+            &self.changes,
+            side_files,
+            capture.as_ref(),
+            Some(&self.last_copies),
+        )?;
         let mut proof = None;
         if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             match self.prove(store) {

@@ -23,7 +23,9 @@ use crate::ops::files::checksums::{ChecksumWriter, reads_back};
 use crate::ops::files::secret_output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::writable::CopyFailed;
-use crate::store::{ChangeSet, Commit, Committed, Engine, Mend, Wipe, WritableStore};
+use crate::store::{
+    ChangeSet, Commit, Committed, Engine, Mend, ProtectedBytes, Wipe, WritableStore,
+};
 
 pub use refusals::{all_decoded, can_be_copied, known_schema, nothing_lost, verify_structure};
 
@@ -76,11 +78,12 @@ pub fn commit(
     changes: &ChangeSet,
     side_files: &SideFiles<'_>,
 ) -> Result<Committed> {
-    Ok(commit_after(store, changes, side_files, None)?.0)
+    Ok(commit_after(store, changes, side_files, None, None)?.0)
 }
 
-/// Like [`commit`], after writing the tokens of `capture` to disk. Returns the state of the
-/// capture.
+/// Like [`commit`], after writing the tokens of `capture` to disk. `last_copies` are the ranges of
+/// unused bytes that contain tokens of the store's hashes; they are searched for if they are not
+/// given. Returns the state of the capture.
 ///
 /// # Errors
 /// When the change was certainly not committed.
@@ -89,6 +92,7 @@ pub(crate) fn commit_after(
     changes: &ChangeSet,
     side_files: &SideFiles<'_>,
     capture: Option<&Capture<'_>>,
+    last_copies: Option<&ProtectedBytes>,
 ) -> Result<(Committed, Option<CaptureFile>)> {
     // The engine refuses damage too, but only after the files are created. A redb store is checked
     // completely when it is opened.
@@ -104,7 +108,10 @@ pub(crate) fn commit_after(
     }
     let protected = match changes.wipe {
         Wipe::Everything => Vec::new(),
-        Wipe::Freed | Wipe::Nothing => last_copies(store)?,
+        Wipe::Freed | Wipe::Nothing => match last_copies {
+            Some(found) => found.to_vec(),
+            None => find_last_copies(store)?,
+        },
     };
     let copy = side_files
         .keep_copy
@@ -256,8 +263,11 @@ impl TokensFile<'_> {
 }
 
 /// Ranges of unused bytes that contain tokens of the store's hashes. They may be the last copies.
-fn last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
-    let (known, _) = Known::load_beside(store, store.inspect())?;
+fn find_last_copies(store: &WritableStore) -> Result<Vec<Range<u64>>> {
+    let (known, _) = Known::hashed_beside(store, store.inspect())?;
+    if !known.has_hashes() {
+        return Ok(Vec::new());
+    }
     let mut scan = Scan::new(&known);
     scan.feed_unused(store.inspect(), store)?;
     Ok(scan.finish().places)

@@ -148,25 +148,33 @@ impl ExistingTokens {
             in_use: lookup.in_indexes(snapshot)?,
             ..Self::default()
         };
-        let damage = parallel_scan::scan(
-            snapshot,
-            names::AUTHORIZATIONS,
-            &|part: &mut Self, key, value| {
-                if let Err(finding) = part.add(lookup, user, key, value) {
-                    part.undecodable.push(finding);
-                }
-            },
-            &mut |part| {
-                whole.hashes |= part.hashes;
-                for (number, in_use) in part.in_use {
-                    whole.in_use.entry(number).or_insert(in_use);
-                }
-                whole.granted.extend(part.granted);
-                whole.undecodable.append(part.undecodable);
-            },
-        )?;
+        let work = |part: &mut Self, key: &[u8], value: &[u8]| {
+            if let Err(finding) = part.add(lookup, user, key, value) {
+                part.undecodable.push(finding);
+            }
+        };
+        let mut held: Vec<(usize, TokenInUse)> = Vec::new();
+        let bucket = names::AUTHORIZATIONS;
+        let damage = parallel_scan::scan_any_order(snapshot, bucket, &work, &mut |part| {
+            whole.hashes |= part.hashes;
+            held.extend(part.in_use);
+            whole.granted.extend(part.granted);
+            whole.undecodable.append(part.undecodable);
+        })?;
         all_decoded(&damage)?;
-        all_decoded(whole.undecodable.told())?;
+        if !whole.undecodable.told().is_empty() {
+            // The finding of the first one, in the order of their IDs.
+            let mut undecodable = Undecodable::default();
+            parallel_scan::scan(snapshot, bucket, &work, &mut |part: Self| {
+                undecodable.append(part.undecodable);
+            })?;
+            all_decoded(undecodable.told())?;
+        }
+        // Of several records with the same token, the first one counts.
+        held.sort_by_key(|(number, TokenInUse(id))| (*number, *id));
+        for (number, in_use) in held {
+            whole.in_use.entry(number).or_insert(in_use);
+        }
         Ok(whole)
     }
 
@@ -186,8 +194,11 @@ impl ExistingTokens {
         let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
         self.hashes |= matches!(record.storage(), Storage::Hashed | Storage::Both);
         if let Some(number) = lookup.held_by(&record) {
-            let in_use = TokenInUse(Some(record.id));
-            self.in_use.entry(number).or_insert(in_use);
+            let TokenInUse(first) = self
+                .in_use
+                .entry(number)
+                .or_insert(TokenInUse(Some(record.id)));
+            *first = (*first).min(Some(record.id));
         }
         let text = record.permissions.text();
         if !self.decoded.contains(text) {
