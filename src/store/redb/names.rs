@@ -8,6 +8,9 @@ pub(super) const SEQUENCES: &str = "%sequences";
 /// after one that was interrupted.
 pub(super) const FILLER: &str = "%filler";
 
+/// The name of a table while it is rewritten, within one transaction.
+pub(super) const REWRITTEN: &str = "%rewritten";
+
 /// The table of a bucket: its name, with `%` and two hex digits for each byte that is not printable
 /// ASCII, and for `%`. Names of InfluxDB do not change.
 pub(super) fn table_of(bucket: &[u8]) -> String {

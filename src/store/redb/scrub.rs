@@ -20,15 +20,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::Device;
 use crate::store::redb::backend::OnDevice;
 use crate::store::redb::guard::{drop_quietly, failed, guarded};
-use crate::store::redb::names::{FILLER, SEQUENCES, bucket_of};
+use crate::store::redb::names::{FILLER, REWRITTEN, SEQUENCES, bucket_of};
 use crate::store::redb::{SEQUENCE_TABLE, SequenceTable, Table, open_on};
 
 type FillerTable = TableDefinition<'static, u64, &'static [u8]>;
 
 const FILLER_TABLE: FillerTable = TableDefinition::new(FILLER);
-
-/// The name of a table while it is rewritten, within one transaction.
-const REWRITTEN: &str = "%rewritten";
 
 /// The bytes of a page that are not available for the one value that fills it.
 const OVERHEAD: usize = 64;

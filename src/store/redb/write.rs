@@ -8,14 +8,17 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableError};
+use ::redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
+    TableError,
+};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::change::{BucketChange, PairAction, no_such_bucket, valid_key};
 use crate::store::redb::backend::{OnDevice, Rehearsal};
 use crate::store::redb::guard::{drop_quietly, failed, guarded};
-use crate::store::redb::names::table_of;
+use crate::store::redb::names::{REWRITTEN, table_of};
 use crate::store::redb::scrub::{has_room, scrub};
 use crate::store::redb::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::store::{
@@ -160,7 +163,15 @@ fn change(
         .map_err(|cause| failed(path, "read", cause))?;
     for (name, change) in changes.buckets() {
         let old = table(&before, name).map_err(|cause| failed(path, "read", cause))?;
-        change_bucket(&transaction, old, name, change, path)?;
+        let anew = match &old {
+            // Of few pairs, or with protected bytes, it is better to change as little as possible.
+            Some(old) if changes.wipe == Wipe::Everything => is_rewritten(old, change, path)?,
+            _ => false,
+        };
+        match old {
+            Some(old) if anew => rewrite_bucket(&transaction, &old, name, change, path)?,
+            old => change_bucket(&transaction, old, name, change, path)?,
+        }
     }
     drop(before);
     if let Some(switch) = switch {
@@ -171,9 +182,63 @@ fn change(
         .map_err(|cause| failed(path, "change", cause))
 }
 
+/// Whether a table of many pairs is written anew: a transform changes it everywhere, and nothing
+/// else does.
+fn is_rewritten(old: &BucketTable, change: &BucketChange, path: &Path) -> Result<bool> {
+    const MANY: u64 = 1000;
+    let pairs = old.len().map_err(|cause| failed(path, "read", cause))?;
+    Ok(pairs >= MANY
+        && change.transform.is_some()
+        && !change.delete
+        && change.edits.is_empty()
+        && change.additions.is_none())
+}
+
+/// Writes the transformed pairs to a new table, in the order of their keys, and gives it the name of
+/// the old one. That takes a fraction of the time of changing each pair in its place.
+fn rewrite_bucket(
+    transaction: &::redb::WriteTransaction,
+    old: &BucketTable,
+    name: &[u8],
+    change: &BucketChange,
+    path: &Path,
+) -> Result<()> {
+    let failed = |cause: ::redb::Error| failed(path, "change", cause);
+    let Some(transform) = &change.transform else {
+        return Ok(());
+    };
+    let table_name = table_of(name);
+    let mut new = transaction
+        .open_table(Table::new(REWRITTEN))
+        .map_err(|cause| failed(cause.into()))?;
+    let mut buffer = Zeroizing::new(Vec::new());
+    for pair in old.iter().map_err(|cause| failed(cause.into()))? {
+        let (key, value) = pair.map_err(|cause| failed(cause.into()))?;
+        let (key, value) = (key.value(), value.value());
+        buffer.clear();
+        let value = match transform.apply(key, value, &mut buffer)? {
+            PairAction::Keep => value,
+            PairAction::Replace => buffer.as_slice(),
+            PairAction::Remove => continue,
+        };
+        new.insert(key, value)
+            .map_err(|cause| failed(cause.into()))?;
+    }
+    drop(new);
+    transaction
+        .delete_table(Table::new(&table_name))
+        .map_err(|cause| failed(cause.into()))?;
+    transaction
+        .rename_table(Table::new(REWRITTEN), Table::new(&table_name))
+        .map_err(|cause| failed(cause.into()))
+}
+
+/// The table of a bucket, as it is before the change.
+type BucketTable = ::redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 fn change_bucket(
     transaction: &::redb::WriteTransaction,
-    old: Option<::redb::ReadOnlyTable<&'static [u8], &'static [u8]>>,
+    old: Option<BucketTable>,
     name: &[u8],
     change: &BucketChange,
     path: &Path,
