@@ -3,11 +3,12 @@
 use crate::finding::Code;
 use crate::metadata::check::Checker;
 use crate::metadata::token_hash::PREFIX;
-use crate::metadata::{Authorization, Kind, Storage, TokenHash, description_tags};
+use crate::metadata::{Authorization, Class, Kind, Storage, TokenHash, description_tags};
 
-/// The findings about one authorization record.
-pub(super) fn record_findings(
-    record: &Authorization<'_>,
+/// The findings about one authorization record, whose permissions make it a token of this class.
+pub(super) fn record_findings<P>(
+    record: &Authorization<'_, P>,
+    class: Class,
     checker: &Checker<'_>,
     add: &mut dyn FnMut(Code, String),
 ) {
@@ -71,7 +72,6 @@ pub(super) fn record_findings(
             ),
         );
     }
-    let class = record.class();
     if let Some(migrations) = checker.schema
         && class.is_missed(migrations)
     {

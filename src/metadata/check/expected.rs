@@ -37,21 +37,17 @@ impl<T> Default for Expected<T> {
 impl<T: Copy + Ord> Expected<T> {
     /// Requires an entry.
     pub(super) fn expect(&mut self, key: &[u8], target: T) {
-        self.insert(key, target, true);
+        self.insert(key_digest(key), target, true);
     }
 
-    /// Allows an entry without requiring it.
-    pub(super) fn tolerate(&mut self, key: &[u8], target: T) {
-        self.insert(key, target, false);
-    }
-
-    fn insert(&mut self, key: &[u8], target: T, required: bool) {
+    /// Requires an entry, or allows it. Its key has this digest.
+    pub(super) fn insert(&mut self, key: [u8; 16], target: T, required: bool) {
         let wanted = Wanted {
             target,
             required,
             met: false,
         };
-        self.entries.insert(key_digest(key), wanted);
+        self.entries.insert(key, wanted);
     }
 
     /// Compares an existing entry. With `any_target` an entry that leads elsewhere counts as met.
