@@ -234,6 +234,19 @@ impl StoredTokens {
         self.held
     }
 
+    /// The number of distinct tokens that records hold in plaintext.
+    #[must_use]
+    pub fn distinct_in_plaintext(&self) -> u64 {
+        let short = self
+            .entries
+            .short
+            .iter()
+            .filter(|entry| entry.fresh)
+            .count();
+        let long = self.entries.long.iter().filter(|entry| entry.fresh).count();
+        (short + long) as u64
+    }
+
     /// The authorization of `token`, found by its hash.
     #[must_use]
     pub fn owner(&self, token: &[u8]) -> Option<Id> {
