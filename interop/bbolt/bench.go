@@ -70,7 +70,7 @@ func compact(src *bolt.DB) error {
 }
 
 // runMeasure runs a command several times and prints, for each run, wall
-// seconds and peak resident memory in KiB. Linux counts into the latter what
+// seconds, peak resident memory in KiB, and seconds of all processors. Linux counts into the memory what
 // this process held when it started the command, so it is never below that
 // (a few MiB). Standard output of the command is thrown away.
 func runMeasure(args []string) error {
@@ -104,7 +104,8 @@ func runMeasure(args []string) error {
 		if !ok {
 			return fmt.Errorf("no resource usage on this system")
 		}
-		fmt.Printf("%.6f %d\n", elapsed.Seconds(), usage.Maxrss)
+		cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		fmt.Printf("%.6f %d %.6f\n", elapsed.Seconds(), usage.Maxrss, cpu.Seconds())
 	}
 	return nil
 }

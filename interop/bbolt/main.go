@@ -35,7 +35,7 @@ func commands() []command {
 		{"edit", "FILE", "changes from standard input, one JSON object each", runEdit},
 		{"backup", "FILE OUT", "Tx.WriteTo, as influx backup does", runBackup},
 		{"bench", "[-n RUNS] open|check|list|compact FILE", "seconds per run, timed inside the process", runBench},
-		{"measure", "[-n RUNS] [--exit CODE]... COMMAND [ARG]...", "seconds and peak memory (KiB) of whole processes", runMeasure},
+		{"measure", "[-n RUNS] [--exit CODE]... COMMAND [ARG]...", "seconds, peak memory (KiB) and CPU seconds of whole processes", runMeasure},
 		{"version", "", "version of bbolt and of Go", runVersion},
 	}
 }
