@@ -185,19 +185,23 @@ impl Ranges<'_> {
         Ok(parts)
     }
 
-    /// A page border at `from` or a little later, with a zero byte before it: no text goes across
-    /// it. The end of the range if there is none.
+    /// The border of two windows at `from` or a little later, with a zero byte before it: no text
+    /// goes across it. The end of the range if there is none.
     fn border(&self, from: u64, end: u64) -> Result<u64> {
-        const MOST_PAGES: usize = 256;
+        const MOST_WINDOWS: usize = 64;
         let file = self.outside.file;
-        let page_size = file.page_size();
-        let first = from.div_ceil(page_size as u64).max(1) * page_size as u64;
-        for border in (first..end).step_by(page_size).take(MOST_PAGES) {
+        let window = window(file);
+        let mut border = from.div_ceil(window).max(1) * window;
+        for _ in 0..MOST_WINDOWS {
+            if border >= end {
+                break;
+            }
             let mut before = [0];
             file.read(&mut before, border - 1)?;
             if before == [0] {
                 return Ok(border);
             }
+            border += window;
         }
         Ok(end)
     }
@@ -213,6 +217,13 @@ impl Ranges<'_> {
         };
         search.pieces(pieces)
     }
+}
+
+/// How many bytes are read and passed on at a time: whole pages.
+fn window(file: &PageFile) -> u64 {
+    const WINDOW: u64 = 256 << 10;
+    let page_size = file.page_size() as u64;
+    (WINDOW / page_size).max(1) * page_size
 }
 
 /// The fewest bytes for which a thread is started.
@@ -278,10 +289,9 @@ impl UnusedScan<'_, '_> {
     /// Visits pieces in windows that end at page boundaries. Used bytes between pieces that are near
     /// each other are read too: nearly every page has a few unused bytes.
     fn pieces(&mut self, pieces: &[Piece]) -> Result<()> {
-        const WINDOW: u64 = 256 << 10;
         let file = self.outside.file;
         let page_size = file.page_size() as u64;
-        let window = (WINDOW / page_size).max(1) * page_size;
+        let window = window(file);
         let mut buffer = std::mem::take(&mut self.buffer);
         // The range of the file that is in the buffer.
         let mut held = 0..0;
