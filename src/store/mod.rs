@@ -147,6 +147,17 @@ pub trait Inspect: Send + Sync {
         Ok(false)
     }
 
+    /// Calls `visit` for all pages, ascending, many of the same use at a time: those of the file, and
+    /// those that are missing at its end. False, without a call, if the engine can't tell how pages
+    /// are used.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] when the file can't be read.
+    fn page_uses(&self, visit: &mut dyn FnMut(Range<u64>, PageUse<'_>)) -> Result<bool> {
+        let _ = visit;
+        Ok(false)
+    }
+
     /// Whether compacting would not improve the file: it has the layout of a new file, no findings,
     /// no free pages, no unused bytes other than zeros, and no keys that are in branches only. False
     /// if the engine can't find out.
@@ -205,6 +216,29 @@ pub trait Inspect: Send + Sync {
     fn shows_live_bytes(&self) -> bool {
         false
     }
+}
+
+/// How a page is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageUse<'a> {
+    /// A meta page.
+    Meta,
+    /// The tree of the list of buckets, with small buckets inside it.
+    Root,
+    /// The tree of the bucket of this name.
+    Bucket(&'a [u8]),
+    /// The freelist.
+    Freelist,
+    /// Free for reuse. It may have the content that it had before.
+    Free,
+    /// Neither in a tree nor known to be free.
+    Unreferenced,
+    /// It has an error, so that records may be lost.
+    Damaged,
+    /// Beyond the high-water mark.
+    Tail,
+    /// Below the high-water mark, but beyond the end of the file.
+    Missing,
 }
 
 /// The kind of pages that [`Inspect::orphans`] visits.

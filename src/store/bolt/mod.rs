@@ -10,6 +10,7 @@
 //! | [`walk`] | walking trees: every page once, every rule checked |
 //! | [`read`] | buckets and pairs |
 //! | [`page_owners`] | which bucket reached which page first |
+//! | [`page_map`] | how each page is used |
 //! | [`reachability`] | everything that a meta page reaches |
 //! | [`freelist`] | the pages that Bolt would allocate next |
 //! | [`check`] | the structure check |
@@ -31,6 +32,7 @@ mod layout;
 mod lost_pages;
 mod meta;
 mod node;
+mod page_map;
 mod page_owners;
 mod pages;
 mod previous;
@@ -44,15 +46,15 @@ mod validate;
 mod walk;
 mod write;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::Result;
 use crate::finding::{Finding, Severity};
 use crate::store::{
-    ChangeSet, Committed, Device, Inspect, Orphans, Previous, ProtectedBytes, ReadAt, Snapshot,
-    StaleElement, StructureCheck, Unused, UnusedVisitor,
+    ChangeSet, Committed, Device, Inspect, Orphans, PageUse, Previous, ProtectedBytes, ReadAt,
+    Snapshot, StaleElement, StructureCheck, Unused, UnusedVisitor,
 };
 use check::{Examined, check_metas};
 use codes::Report;
@@ -198,6 +200,11 @@ impl Inspect for Bolt {
 
     fn unused_in_parts(&self, visits: &mut [&mut UnusedVisitor<'_>]) -> Result<Vec<Finding>> {
         unused::in_parts(self, visits)
+    }
+
+    fn page_uses(&self, visit: &mut dyn FnMut(Range<u64>, PageUse<'_>)) -> Result<bool> {
+        page_map::page_uses(self, visit)?;
+        Ok(true)
     }
 
     fn is_compact(&self) -> Result<bool> {
