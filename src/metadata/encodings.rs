@@ -156,7 +156,7 @@ fn each_word(text: &[u8], visit: &mut dyn FnMut(&[u8])) {
 fn may_be_hex(word: &[u8]) -> bool {
     let mut start = [0; 2];
     let digits = word.get(..4).unwrap_or_default();
-    word.len() % 2 == 0
+    word.len().is_multiple_of(2)
         && hex::decode_to_slice(digits, &mut start).is_ok()
         && may_begin_text(&start)
 }

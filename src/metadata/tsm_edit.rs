@@ -14,14 +14,12 @@ const INDEX: u32 = 2;
 const DATABASES: u32 = 5;
 const MAX_SHARD_GROUP_ID: u32 = 8;
 const MAX_SHARD_ID: u32 = 9;
-/// The retention policies of a database, and the shard groups of a policy.
-const POLICIES: u32 = 3;
-const GROUPS: u32 = 5;
 
-/// Fields of a database and of its retention policies.
+/// Fields of a database, and of its retention policies.
 const POLICIES: u32 = 3;
 const POLICY_DURATION: u32 = 2;
 const POLICY_SHARD_GROUP_DURATION: u32 = 3;
+const GROUPS: u32 = 5;
 
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: i64 = 24 * HOUR;

@@ -18,10 +18,7 @@ use crate::store::bolt::{Bolt, freelist};
 const MOST_DEFECTS: u64 = 100_000;
 
 /// See [`crate::store::Inspect::page_uses`].
-pub(super) fn page_uses(
-    bolt: &Bolt,
-    visit: &mut dyn FnMut(Range<u64>, PageUse<'_>),
-) -> Result<()> {
+pub(super) fn page_uses(bolt: &Bolt, visit: &mut dyn FnMut(Range<u64>, PageUse<'_>)) -> Result<()> {
     let (file, meta) = (&bolt.file, &bolt.metas.current);
     let trees = walk(bolt)?;
     let list = freelist::read(file, meta, &mut Report::default())?;
