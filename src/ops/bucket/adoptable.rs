@@ -217,6 +217,9 @@ impl<'a> Adoptable<'a> {
             )
             .with_hint("run the command again")
         })?;
+        if is_known && content.shards.is_empty() && content.unread.is_empty() {
+            return Ok(Decision::Known);
+        }
         if content.shards.is_empty() {
             let number = listed(&content.empty);
             return Ok(Decision::Impossible(format!(
