@@ -3,6 +3,8 @@ package suite
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,8 +85,29 @@ func accepts(t *testing.T, s *server.Server, facts *server.Facts, logins []strin
 	}
 }
 
+// newestOf are the last permissions in the list of an operator token, or of an all-access token of an
+// organization: 2.2 added them.
+func newestOf(org string) (text string) {
+	if org != "" {
+		org = `,"orgID":"` + org + `"`
+	}
+	for _, kind := range []string{"remotes", "replications"} {
+		for _, action := range []string{"read", "write"} {
+			text += `,{"action":"` + action + `","resource":{"type":"` + kind + `"` + org + `}}`
+		}
+	}
+	return text
+}
+
+// hashOf is the hash of a token as 2.9 stores it.
+func hashOf(token string) string {
+	hash := sha256.Sum256([]byte(token))
+	return "$influxdb2-sha256$" + base64.URLEncoding.EncodeToString(hash[:])
+}
+
 // indexErrors are errors in indexes, and of permissions, that servers don't notice when they start.
-func indexErrors(facts *server.Facts) []broken {
+// newer are the facts of the store of schema 21.
+func indexErrors(facts, newer *server.Facts) []broken {
 	org, alice, bob := facts.Orgs["acme"], facts.Users["alice"], facts.Users["bob"]
 	gone := "0000000000000a01"
 	put := func(bucket, key, value string) []edit {
@@ -92,12 +116,9 @@ func indexErrors(facts *server.Facts) []broken {
 	remove := func(bucket, from string) []edit {
 		return []edit{{Do: "delete", Bucket: bucket, From: from}}
 	}
-	newest := ""
-	for _, kind := range []string{"remotes", "replications"} {
-		for _, action := range []string{"read", "write"} {
-			newest += `,{"action":"` + action + `","resource":{"type":"` + kind + `"}}`
-		}
-	}
+	newest := newestOf("")
+	both := []edit{{Do: "replace", Bucket: "authorizationsv1", From: `"token":"` + newer.Operator() + `"`,
+		To: `"token":"` + newer.Operator() + `","hashedToken":"` + hashOf(newer.Operator()) + `"`}}
 	mapping := `{"userID":"` + alice + `","userType":"member","mappingType":"user","resourceType":"orgs","resourceID":"` + gone + `"}`
 	label := `{"id":"` + gone + `","orgID":"` + org + `","name":"Important"}`
 	return []broken{
@@ -126,25 +147,62 @@ func indexErrors(facts *server.Facts) []broken {
 		{name: "entry of no DBRP mapping", code: "metadata.dbrp-index-dangling", edits: put("dbrpbyorgv1", org+"/"+gone, gone)},
 		{name: "DBRP mapping without entries", code: "metadata.dbrp-index-absent", edits: put("dbrpv1", gone,
 			`{"id":"`+gone+`","database":"d","retention_policy":"r","default":true,"orgID":"`+org+`","bucketID":"`+facts.Buckets["metrics"]+`"}`)},
+		{name: "all-access token of 2.1", code: "metadata.all-access-old", edits: []edit{
+			{Do: "replace", Bucket: "authorizationsv1", From: newestOf(org), To: ""}}},
+		{name: "1.x database of a deleted bucket", code: "metadata.dbrp-bucket-gone", edits: put("dbrpv1", gone,
+			`{"id":"`+gone+`","database":"d","retention_policy":"r","default":true,"orgID":"`+org+`","bucketID":"`+gone+`"}`)},
+		{name: "plaintext beside the hash", code: "metadata.token-both", schema21: true, edits: both},
 		{name: "operator token of 2.1", code: "metadata.operator-old", edits: []edit{
 			{Do: "replace", Bucket: "authorizationsv1", From: newest, To: ""}}},
 	}
+}
+
+// curedCodes are the codes of findings that `repair` cures, with this beginning, except that of the other
+// engine. docs/findings.md is made from the table of all codes.
+func curedCodes(t *testing.T, prefix string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "findings.md"))
+	check(t, err)
+	all, cured := 0, map[string]bool{}
+	for _, line := range strings.Split(string(text), "\n") {
+		code, isCode := strings.CutPrefix(line, "### ")
+		if !isCode {
+			continue
+		}
+		all++
+		var told struct{ Code, Repair string }
+		answer(t, &told, []int{0}, "", "explain", code)
+		if told.Code != code || told.Repair == "" {
+			t.Errorf("%s: %+v", code, told)
+		}
+		if told.Repair == "cured" && strings.HasPrefix(code, prefix) && code != "structure.unclean" {
+			cured[code] = true
+		}
+	}
+	if all < 100 || len(cured) < 20 {
+		t.Fatalf("%d codes, %d cured", all, len(cured))
+	}
+	return cured
 }
 
 // TestRepairedStores repairs stores of a real server with every error that `repair` cures. Both
 // releases start on the result, users sign in, tokens work, and both versions of Bolt accept the file.
 func TestRepairedStores(t *testing.T) {
 	task, org, bucket := factsOfFixture(t)
-	facts := factsOf(t, "lived-2.7.12")
-	list := append(brokenStores(task, org, bucket), indexErrors(facts)...)
-	cases, starts := 0, 0
+	older, newer := factsOf(t, "lived-2.7.12"), factsOf(t, "lived-2.9.1-plaintext")
+	list := append(brokenStores(task, org, bucket), indexErrors(older, newer)...)
+	cases, starts, missed := 0, 0, curedCodes(t, "metadata.")
 	for _, c := range list {
-		if c.code == "" || c.schema21 {
+		if c.code == "" {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			db := unpacked(t, "lived-2.7.12.bolt", dir)
+			fixture, facts, releases := "lived-2.7.12.bolt", older, []server.Release{server.V27, server.V29}
+			if c.schema21 {
+				fixture, facts, releases = "lived-2.9.1-plaintext.bolt.gz", newer, releases[1:]
+			}
+			db := unpacked(t, fixture, dir)
 			change(t, db, c.edits)
 			// It is known that there are no points.
 			engine := filepath.Join(dir, "engine")
@@ -168,6 +226,7 @@ func TestRepairedStores(t *testing.T) {
 				t.Fatalf("%s is neither cured nor left: %+v", c.code, report)
 			}
 			cases++
+			delete(missed, c.code)
 			sound(t, db)
 			for _, f := range findings(t, db) {
 				if f.Code == c.code {
@@ -182,7 +241,7 @@ func TestRepairedStores(t *testing.T) {
 			if c.name == "without userspasswordv1" {
 				logins = nil // Their passwords are lost.
 			}
-			for _, release := range []server.Release{server.V27, server.V29} {
+			for _, release := range releases {
 				s := start(t, release, copyOf(t, dir))
 				starts++
 				accepts(t, s, facts, logins, c.code != "metadata.token-status")
@@ -198,28 +257,152 @@ func TestRepairedStores(t *testing.T) {
 		})
 	}
 	t.Logf("cases: repaired-stores %d", cases)
-	if cases < 45 || starts != 2*cases {
-		t.Errorf("%d cases, %d starts", cases, starts)
+	if cases < 50 || starts < 2*cases-5 || len(missed) > 0 {
+		t.Errorf("%d cases, %d starts; cured, but not tried: %v", cases, starts, missed)
 	}
 }
 
-// TestRepairedFieldCases repairs the states that people reported.
+// damagedStores are the changes in fixtures/damaged-stores, by code and store.
+func damagedStores(t *testing.T) map[string]map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "fixtures", "damaged-stores", "changes"))
+	check(t, err)
+	found := map[string]map[string][]string{}
+	var code, store string
+	for _, line := range strings.Split(string(text), "\n") {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || words[0] == "#":
+		case words[0] == "damage":
+			code, store = words[1], words[2]
+			if found[code] == nil {
+				found[code] = map[string][]string{}
+			}
+			found[code][store] = nil
+		default:
+			found[code][store] = append(found[code][store], line)
+		}
+	}
+	return found
+}
+
+// damage makes changes of fixtures/damaged-stores in a file.
+func damage(t *testing.T, db string, changes []string) {
+	t.Helper()
+	content, err := os.ReadFile(db)
+	check(t, err)
+	for _, line := range changes {
+		words := strings.Fields(line)
+		at, err := strconv.Atoi(words[1])
+		check(t, err)
+		switch words[0] {
+		case "length":
+			content = append(content, make([]byte, max(0, at-len(content)))...)[:at]
+		case "fill":
+			length, err := strconv.Atoi(words[2])
+			check(t, err)
+			copy(content[at:], bytes.Repeat(decoded(t, words[3]), length))
+		case "put":
+			copy(content[at:], decoded(t, words[2]))
+		default:
+			t.Fatal(line)
+		}
+	}
+	check(t, os.WriteFile(db, content, 0o600))
+}
+
+// TestRepairedPages repairs every kind of damage to pages that `repair` cures, in a store of each
+// schema. Both releases start on the result where they know the schema, users sign in, tokens work,
+// and both versions of Bolt accept the file and write to it.
+func TestRepairedPages(t *testing.T) {
+	t.Parallel()
+	all, cases := damagedStores(t), 0
+	for code := range curedCodes(t, "structure.") {
+		for name, releases := range map[string][]server.Release{
+			"lived-2.7.12": {server.V27, server.V29}, "lived-2.9.1-plaintext": {server.V29},
+		} {
+			t.Run(code+" "+name, func(t *testing.T) {
+				changes := all[code][name]
+				if len(changes) == 0 {
+					t.Fatal("no test makes it")
+				}
+				dir, fixture := t.TempDir(), name+".bolt"
+				if name != "lived-2.7.12" {
+					fixture += ".gz"
+				}
+				db := unpacked(t, fixture, dir)
+				damage(t, db, changes)
+				if report := repaired(t, db); !report.has(code) {
+					t.Fatalf("%+v", report)
+				}
+				sound(t, db)
+				for _, judge := range []string{"bbolt136", "bbolt150"} {
+					peer(t, judge, "commit", copyOfFile(t, db), "10", "3")
+				}
+				for _, f := range findings(t, db) {
+					if f.Severity == "error" {
+						t.Errorf("%+v", f)
+					}
+				}
+				facts := factsOf(t, name)
+				for _, release := range releases {
+					s := start(t, release, copyOf(t, dir))
+					// A meta page that was lost takes the last transaction with it.
+					if code != "structure.older-meta" {
+						accepts(t, s, facts, []string{"alice", "bob"}, true)
+					} else {
+						accepts(t, s, facts, []string{"alice", "bob"}, false)
+					}
+					stop(t, s)
+				}
+				cases++
+			})
+		}
+	}
+	t.Logf("cases: repaired-pages %d", cases)
+	if cases < 50 {
+		t.Errorf("%d cases", cases)
+	}
+}
+
+// repairedField are the states of fixtures/field that `repair` cures.
+var repairedField = []struct{ name, code string }{
+	{"1-25221-no-name-index", "metadata.index-absent"},
+	{"2-27361-task-of-deleted-org", "metadata.task-org-gone"},
+	{"9-24318-name-blocked", "metadata.index-dangling"},
+	{"7-22825-page-already-freed", "structure.freelist-live"},
+	{"bolt-c02", "structure.freelist-page"},
+	{"bolt-c12", "structure.truncated"},
+	{"bolt-c74", "structure.excess-shared"},
+	// There is nothing to cure in these.
+	{"5-492-token-with-newline", ""},
+	{"8-20264-v1-auth", ""},
+}
+
+// Each state that people reported is repaired or salvaged by a test.
+func TestEveryFieldCaseIsTried(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join("..", "..", "fixtures", "field", "*.bolt.gz"))
+	check(t, err)
+	left := map[string]bool{}
+	for _, path := range paths {
+		left[strings.TrimSuffix(filepath.Base(path), ".bolt.gz")] = true
+	}
+	for name := range salvagedField {
+		delete(left, name)
+	}
+	for _, c := range repairedField {
+		delete(left, c.name)
+	}
+	if len(paths) < 18 || len(left) > 0 {
+		t.Errorf("of %d: %v", len(paths), left)
+	}
+}
+
+// TestRepairedFieldCases repairs the states that people reported. The releases that know the schema
+// start on the result, alice signs in, and the tokens work.
 func TestRepairedFieldCases(t *testing.T) {
 	cases := 0
-	both, newer := []server.Release{server.V27, server.V29}, []server.Release{server.V29}
-	for _, c := range []struct {
-		name, code string
-		releases   []server.Release
-	}{
-		{"1-25221-no-name-index", "metadata.index-absent", both},
-		{"2-27361-task-of-deleted-org", "metadata.task-org-gone", both},
-		{"9-24318-name-blocked", "metadata.index-dangling", both},
-		// Of schema 21, on which 2.7.12 does not start.
-		{"7-22825-page-already-freed", "structure.freelist-live", newer},
-		{"bolt-c02", "structure.freelist-page", newer},
-		{"bolt-c12", "structure.truncated", newer},
-		{"bolt-c74", "structure.excess-shared", newer},
-	} {
+	for _, c := range repairedField {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			db := server.Bolt(dir)
@@ -232,19 +415,31 @@ func TestRepairedFieldCases(t *testing.T) {
 			check(t, err)
 			check(t, os.WriteFile(db, text, 0o600))
 			var listed listing
-			if report := repaired(t, db); !report.has(c.code) {
+			before := sumOfFile(t, db)
+			if report := repaired(t, db); c.code != "" && !report.has(c.code) || (c.code == "") != (sumOfFile(t, db) == before) {
 				t.Fatalf("%+v", report)
+			}
+			var told struct{ Schema struct{ Migrations int } }
+			answer(t, &told, []int{0}, "", "status", "--db", db)
+			releases := []server.Release{server.V29}
+			if told.Schema.Migrations <= 20 {
+				releases = append(releases, server.V27)
 			}
 			sound(t, db)
 			peer(t, "bbolt136", "commit", copyOfFile(t, db), "10", "3")
 			answer(t, &listed, []int{0}, "", "auth", "list", "--reveal", "--status", "active", "--db", db)
-			for _, release := range c.releases {
+			for _, release := range releases {
 				s := start(t, release, copyOf(t, dir))
-				if _, status := signin(t, s, "alice", "correct horse battery"); status != http.StatusNoContent {
+				// The password of the store with one token is not known, and no header can carry the token.
+				_, status := signin(t, s, "alice", "correct horse battery")
+				if status != http.StatusNoContent && len(listed.Authorizations) > 1 {
 					t.Errorf("%s: alice signs in: %d", release, status)
 				}
 				known, hashed := 0, 0
 				for _, token := range listed.Authorizations {
+					if strings.Contains(token.Token, "\n") {
+						continue
+					}
 					if token.Storage == "hashed" {
 						hashed++
 						continue
@@ -258,7 +453,7 @@ func TestRepairedFieldCases(t *testing.T) {
 						known++
 					}
 				}
-				if known+hashed < 25 {
+				if known+hashed < min(25, len(listed.Authorizations)-1) {
 					t.Errorf("%s knows %d of %d tokens", release, known, len(listed.Authorizations))
 				}
 				stop(t, s)

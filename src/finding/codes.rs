@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 use crate::finding::Severity;
 
 /// What `boltkey repair` does about a kind of finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Repair {
     /// It cures it.
     Cured,
@@ -20,6 +21,20 @@ pub enum Repair {
     Schema,
     /// It ignores it: nothing is wrong, or the cause is not in the database.
     Nothing,
+}
+
+impl Repair {
+    /// A sentence; empty if there is nothing to say.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Cured => "repair cures it.",
+            Self::Choice => "repair leaves it and says why.",
+            Self::Salvage => "repair refuses a file with this damage.",
+            Self::Schema => "repair refuses a store with this schema.",
+            Self::Nothing => "",
+        }
+    }
 }
 
 /// Declares [`Code`] from one table: variant, severity, name, whether it needs all records, what

@@ -168,6 +168,7 @@ fn the_command_answers_in_both_forms() {
     let json = ran.ok().json();
     assert_eq!(json["code"], "metadata.token-user-gone");
     assert_eq!(json["needsAll"], true);
+    assert_eq!(json["repair"], "choice");
     let line = LINES[2];
     let json = sandbox.run(["explain", line, "--json"]).ok().json();
     assert_eq!(json["text"], "unknown migration");

@@ -247,7 +247,7 @@ fn every_code_has_a_change_that_makes_it() {
         }
     }
     if rewrite {
-        note(&entries);
+        note("damaged", &entries);
     }
     assert_eq!(MUTATORS.len(), codes().count());
     println!("cases: checker {}", MUTATORS.len());
@@ -278,10 +278,11 @@ fn entry(code: Code, base: &str, path: &Path, findings: &BTreeSet<String>) -> St
     )
 }
 
-fn note(entries: &str) {
+/// Replaces the entries of a folder of fixtures in the MANIFEST.
+pub fn note(folder: &str, entries: &str) {
     let script = fixtures().join("../interop/manifest");
     let mut running = std::process::Command::new(script)
-        .arg("damaged")
+        .arg(folder)
         .stdin(std::process::Stdio::piped())
         .spawn()
         .unwrap();

@@ -16,6 +16,7 @@ mod support;
 mod bit_flips;
 mod commit;
 mod damaged_files;
+mod damaged_stores;
 mod engines_agree;
 mod garbage;
 mod parallel_scan;

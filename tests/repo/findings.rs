@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use boltkey::finding::{Code, Repair};
+use boltkey::finding::Code;
 
 /// The page, from the table.
 fn page() -> String {
@@ -32,15 +32,9 @@ fn page() -> String {
                 code.meaning(),
                 code.cure(),
             ));
-            let repair = match code.repair() {
-                Repair::Cured => "`repair` cures it.",
-                Repair::Choice => "`repair` leaves it and says why.",
-                Repair::Salvage => "`repair` refuses a file with this damage.",
-                Repair::Schema => "`repair` refuses a store with this schema.",
-                Repair::Nothing => "",
-            };
-            if !repair.is_empty() {
-                page.push_str(&format!("\n{repair}\n"));
+            let repair = code.repair().text();
+            if let Some(rest) = repair.strip_prefix("repair ") {
+                page.push_str(&format!("\n`repair` {rest}\n"));
             }
             if code.needs_all() {
                 page.push_str("\nReported only if no damage hides records.\n");

@@ -138,7 +138,12 @@ fn branches(image: &mut Image, page: u64, children: &[(Vec<u8>, u64)]) {
 
 /// The store with this damage; none where no change makes it.
 pub fn with(code: Code) -> Option<Vec<u8>> {
-    let mut image = Image::new(fixture(SOUND));
+    made_of(SOUND, code)
+}
+
+/// A fixture of a server that has lived like [`SOUND`], with this damage.
+pub fn made_of(name: &str, code: Code) -> Option<Vec<u8>> {
+    let mut image = Image::new(fixture(name));
     let i = &mut image;
     let bucket = i.bucket(TREE);
     match code {

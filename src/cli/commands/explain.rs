@@ -9,6 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::terminal::report::Human;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
+use crate::finding::Repair;
 use crate::ops::explain::{Explanation, explain};
 
 /// Options of `explain`.
@@ -36,6 +37,10 @@ impl Human for Explanation {
             writeln!(out, "\"{text}\"")?;
         }
         write_wrapped(out, "", 0, self.meaning)?;
-        write_wrapped(out, "", 0, self.cure)
+        write_wrapped(out, "", 0, self.cure)?;
+        match self.repair.map(Repair::text) {
+            None | Some("") => Ok(()),
+            Some(text) => write_wrapped(out, "", 0, &format!("boltkey {text}")),
+        }
     }
 }

@@ -5,7 +5,7 @@ pub mod texts;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Code, Severity};
+use crate::finding::{Code, Repair, Severity};
 use crate::ops::explain::texts::{ErrorText, TEXTS};
 
 /// What is known of a code or a text.
@@ -23,6 +23,9 @@ pub struct Explanation {
     /// Whether a finding with this code can be told only if every record could be read.
     #[serde(rename = "needsAll", skip_serializing_if = "Option::is_none")]
     pub needs_all: Option<bool>,
+    /// What `boltkey repair` does about findings with this code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
     /// What it means.
     pub meaning: &'static str,
     /// What helps.
@@ -50,6 +53,7 @@ pub fn explain(asked: &str) -> Result<Explanation> {
             text: None,
             severity: Some(code.severity()),
             needs_all: Some(code.needs_all()),
+            repair: Some(code.repair()),
             meaning: code.meaning(),
             cure: code.cure(),
         });
@@ -61,6 +65,7 @@ pub fn explain(asked: &str) -> Result<Explanation> {
             text: Some(known.name()),
             severity: None,
             needs_all: None,
+            repair: None,
             meaning: known.meaning,
             cure: known.cure,
         });
