@@ -47,6 +47,10 @@ pub fn list(data: &[u8]) {
             Ok(None)
         }
 
+        fn may_have_values(&self) -> Result<(), Error> {
+            Ok(())
+        }
+
         fn full_path(&self, path: &Path) -> PathBuf {
             path.to_owned()
         }

@@ -198,6 +198,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "auth export",
+        &[
+            (
+                "Write everything that apply needs to make the tokens work on another server",
+                "boltkey auth export --db influxd.bolt --out moved.toml",
+            ),
+            (
+                "With the passwords of the users",
+                "boltkey auth export --db influxd.bolt --with-passwords --out moved.toml",
+            ),
+            (
+                "Only the tokens of one organization",
+                "boltkey auth export --db influxd.bolt --org acme --out acme.toml",
+            ),
+        ],
+    ),
+    (
         "auth create-operator",
         &[
             (

@@ -14,6 +14,7 @@ const COMMANDS: &[&[&str]] = &[
     &["auth", "list"],
     &["auth", "show"],
     &["auth", "verify"],
+    &["auth", "export"],
     &["user", "list"],
     &["org", "list"],
     &["bucket", "list"],

@@ -22,6 +22,7 @@ const USED: &[(&str, &[&str])] = &[
     ("auth list", READ),
     ("auth show", READ),
     ("auth verify", READ),
+    ("auth export", READ_AND_WRITE_FILES),
     ("check", READ),
     ("diff", READ),
     ("doctor", &["db", "wait", "no_lock"]),

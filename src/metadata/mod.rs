@@ -38,6 +38,7 @@ pub mod recognise;
 pub mod release;
 pub mod release_impact;
 pub mod residue;
+pub mod resource_records;
 pub mod salvage;
 pub mod series_key;
 pub mod shard_groups;

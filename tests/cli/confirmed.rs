@@ -570,6 +570,7 @@ const NEVER_ASK: &[&str] = &[
     "auth list",
     "auth show",
     "auth verify",
+    "auth export",
     "check",
     "user list",
     "org list",

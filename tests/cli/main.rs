@@ -14,6 +14,7 @@ mod support;
 mod apply;
 mod arguments;
 mod auth_create;
+mod auth_export;
 mod auth_list_table;
 mod auth_many;
 mod auth_rotate;

@@ -10,7 +10,7 @@ use crate::support::fixtures::{fixture, tokens};
 use crate::support::store_image::{StoreImage, contents, lost, made, open, writable};
 use boltkey::ErrorKind;
 use boltkey::metadata::residue::Known;
-use boltkey::ops::capture::read::Unseal;
+use boltkey::ops::capture::unseal::Unseal;
 use boltkey::ops::commit::SideFiles;
 use boltkey::ops::downgrade::apply::Settings;
 use boltkey::ops::downgrade::prepare::TokenSearch;

@@ -102,6 +102,13 @@ org = "acme"
 user = "alice"
 permissions = ["write:buckets/metrics", "read:tasks"]
 tokenFile = "known"
+[[token]]
+description = "from another server"
+org = "acme"
+user = "alice"
+permissions = [{ action = "read", type = "tasks", id = "0000000000000a01" }]
+status = "inactive"
+value = "the value there"
 "#;
 
 /// An engine folder with two buckets of 200 shards of a day each.
@@ -151,6 +158,10 @@ impl Secrets for Files {
 
     fn token_if_there(&mut self, _: &Path) -> boltkey::Result<Option<Token>> {
         Ok(None)
+    }
+
+    fn may_have_values(&self) -> boltkey::Result<()> {
+        Ok(())
     }
 
     fn full_path(&self, path: &Path) -> PathBuf {
@@ -305,7 +316,7 @@ impl Operation {
             Self::Recover | Self::Create => 1,
             Self::Delete => -1,
             Self::DeleteMany => -MANY.cast_signed(),
-            Self::Apply => 2,
+            Self::Apply => 3,
             _ => 0,
         }
     }

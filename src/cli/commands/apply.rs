@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,6 +14,7 @@ use crate::cli::change;
 use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::encryption::{passphrase, unseal};
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
 use crate::cli::terminal::secret_input::{Secret, read_secret_file};
 use crate::cli::terminal::wrap::write_wrapped;
@@ -34,6 +37,13 @@ pub struct ApplyArgs {
     /// Delete tokens created by an earlier apply that are no longer in the list; nothing else
     #[arg(long)]
     prune: bool,
+    /// File with the age identity that opens an encrypted list
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// File with the passphrase that opens an encrypted list (- for standard input) [env:
+    /// `BOLTKEY_PASSPHRASE`]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 const EXAMPLE: &str = r#"A list:
@@ -59,6 +69,13 @@ const EXAMPLE: &str = r#"A list:
   user = "alice"
   kind = "operator"                     # or "all-access"
   generate = "admin.token"              # file created on the first run
+  [[token]]
+  description = "telegraf of the cellar"  # exactly this text
+  org = "acme"
+  user = "alice"
+  permissions = [{ action = "read", type = "buckets", name = "metrics", org = "beta" }]
+  status = "inactive"                   # without it, the status stays
+  value = "…"                           # only in a list of mode 0600
   [[v1]]                                # a 1.x user, for /query and /write
   username = "collectd"
   org = "acme"
@@ -71,14 +88,15 @@ const EXAMPLE: &str = r#"A list:
   org = "acme"
   default = true
 
-A second run changes nothing. Tokens are matched by name and organization."#;
+A second run changes nothing. A token with a name is matched by organization and
+name, one with a description by its value or hash, as auth export writes it."#;
 
 /// Runs `apply`.
 ///
 /// # Errors
 /// The errors of the operation and of reading the list; an error when deletions are not confirmed.
 pub fn run(args: &ApplyArgs, session: &Session) -> Result<Outcome> {
-    let (list, _) = read_list(&args.list, session)?;
+    let list = read_list(args, session)?;
     let options = Options {
         list: &list,
         prune: args.prune,
@@ -125,6 +143,14 @@ impl ChangeCommand for ApplyList<'_> {
             true => Next::Nothing,
             false => Next::Commit,
         }
+    }
+
+    /// Says what the store lacks, before the question.
+    fn complete(&mut self, session: &Session, plan: &Plan) -> Result<bool> {
+        for lacking in &plan.lacking {
+            session.ui().warning(lacking);
+        }
+        Ok(false)
     }
 
     fn edits<'p>(&self, plan: &'p Plan) -> Option<&'p ChangeSet> {
@@ -189,39 +215,72 @@ impl ChangeCommand for ApplyList<'_> {
     }
 }
 
-/// Reads the list and its secrets. Returns the list and its name for messages.
-fn read_list(path: &Path, session: &Session) -> Result<(List, String)> {
+/// Reads the list and its secrets.
+fn read_list(args: &ApplyArgs, session: &Session) -> Result<List> {
     /// Enough for 100,000 tokens.
     const LONGEST: u64 = 64 << 20;
-    let read = |source: &mut dyn Read| {
+    let ApplyArgs {
+        list: path,
+        identity,
+        passphrase_file,
+        ..
+    } = args;
+    let from_stdin = path == Path::new("-");
+    if from_stdin && passphrase_file.as_deref() == Some(path) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "the list and its passphrase can't both come from standard input",
+        ));
+    }
+    let (name, mut file) = match from_stdin {
+        true => {
+            let name = "standard input";
+            let stdin = io::stdin().as_fd().try_clone_to_owned();
+            let stdin = stdin.map(File::from).at("read", Path::new(name))?;
+            (name.to_owned(), stdin)
+        }
+        false => {
+            let file = File::open(path).at("read", path)?;
+            (path.display().to_string(), file)
+        }
+    };
+    let others_read = may_others_read(&file).at("access", Path::new(&name))?;
+    let passphrase = passphrase(passphrase_file.as_deref())?;
+    let unseal = unseal(identity.as_deref(), passphrase.as_ref())?;
+    let (bytes, sealed) = unseal.read(&mut file, &name, |_, content| {
         let mut bytes = Zeroizing::new(Vec::new());
-        source.take(LONGEST + 1).read_to_end(&mut bytes)?;
-        Ok::<_, io::Error>(bytes)
-    };
-    let (name, folder, bytes) = if path == Path::new("-") {
-        let name = String::from("standard input");
-        let bytes = read(&mut io::stdin().lock()).at("read", Path::new(&name))?;
-        (name, Path::new(""), bytes)
-    } else {
-        let opened = File::open(path).and_then(|mut file| read(&mut file));
-        let bytes = opened.at("read", path)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        (path.display().to_string(), folder, bytes)
-    };
+        content
+            .take(LONGEST + 1)
+            .read_to_end(&mut bytes)
+            .at("read", Path::new(&name))?;
+        Ok(bytes)
+    })?;
     let refused = |why: &str| Error::new(ErrorKind::Refused, format!("{name} {why}"));
     if bytes.len() as u64 > LONGEST {
         return Err(refused("is longer than 64 MiB"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| refused("is not UTF-8 text"))?;
-    let mut files = Files { folder, session };
-    let list = List::read(text, &name, &mut files)?;
-    Ok((list, name))
+    let folder = path.parent().filter(|_| !from_stdin);
+    let mut files = Files {
+        folder: folder.unwrap_or(Path::new("")),
+        others_read: others_read && !sealed,
+        session,
+    };
+    List::read(text, &name, &mut files)
+}
+
+/// Whether this is a file that other users can read. Pipes are not.
+fn may_others_read(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file() && metadata.mode() & 0o077 != 0)
 }
 
 /// The files that a list refers to.
 struct Files<'a> {
     /// The folder of the list.
     folder: &'a Path,
+    /// Whether other users can read the list.
+    others_read: bool,
     session: &'a Session,
 }
 
@@ -255,6 +314,17 @@ impl Secrets for Files<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn may_have_values(&self) -> Result<()> {
+        if !self.others_read {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Refused,
+            "the list contains a token and other users can read it",
+        )
+        .with_hint("run chmod 600 on the list, or use tokenFile"))
     }
 
     fn full_path(&self, path: &Path) -> PathBuf {
@@ -305,7 +375,10 @@ fn question(plan: &Plan) -> String {
 
 /// The name, and for a token also its organization.
 fn named(planned: &PlannedChange) -> String {
-    let name = printable(&planned.name);
+    let name = match planned.name.as_str() {
+        "" => "(no description)".into(),
+        name => printable(name),
+    };
     match &planned.org {
         Some(org) => format!("{name} in {}", printable(org)),
         None => name,

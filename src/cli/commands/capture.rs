@@ -1,7 +1,7 @@
 //! `boltkey capture`, and the output options for tokens.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -9,31 +9,22 @@ use serde::Serialize;
 use crate::cli::commands::auth::filters::FilterArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::closed_stdout;
-use crate::cli::terminal::encryption::SealArgs;
 use crate::cli::terminal::report::{Human, printable};
-use crate::error::{Error, ErrorKind, Result};
+use crate::cli::terminal::sealed_output::{SealedOutArgs, SealedOutput};
+use crate::error::Result;
 use crate::finding::counted;
-use crate::ops::capture::seal::Seal;
 use crate::ops::capture::{Captured, Format, capture, write};
-use crate::ops::files::secret_output::OutputFile;
 use crate::ops::known::incomplete;
-
-/// The name of the stream in messages.
-const STDOUT: &str = "standard output";
 
 /// Output options for tokens.
 #[derive(Debug, Args)]
 pub struct OutArgs {
-    /// Output file, which must not exist; created with mode 0600 (- for standard output)
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    #[command(flatten)]
+    to: SealedOutArgs,
     /// Output format; in csv, an apostrophe precedes names and descriptions that a spreadsheet
     /// would run as a formula, never a token
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     format: FormatArg,
-    #[command(flatten)]
-    seal: SealArgs,
 }
 
 /// The output formats.
@@ -56,47 +47,25 @@ impl From<FormatArg> for Format {
 
 /// An open output.
 pub struct Output {
-    /// None in a dry run.
-    file: Option<OutputFile>,
-    path: PathBuf,
-    seal: Seal,
+    to: SealedOutput,
     format: Format,
 }
 
 impl OutArgs {
+    /// The path, or `-`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.to.out
+    }
+
     /// Opens the output and reads the passphrase, before the lock is taken.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when report and tokens would both go to standard output; otherwise the
-    /// errors of [`OutputFile::create`] and of reading a secret.
+    /// As [`SealedOutArgs::open`].
     pub fn open(&self, session: &Session) -> Result<Output> {
-        let to_stdout = self.out == Path::new("-");
-        if to_stdout && session.ui().json() {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "--json and --out - can't both write to standard output",
-            )
-            .with_hint(
-                "write the tokens to a file with --out FILE; use --format json for JSON tokens",
-            ));
-        }
-        if closed_stdout::is_named_by(&self.out) && !session.dry_run() {
-            closed_stdout::ensure_open()?;
-        }
-        let seal = self.seal.seal()?;
-        let file = match (session.dry_run(), to_stdout) {
-            (true, true) => None,
-            (true, false) => {
-                OutputFile::could_create(&self.out)?;
-                None
-            }
-            (false, true) => Some(OutputFile::to_stream(Box::new(io::stdout()), STDOUT)),
-            (false, false) => Some(OutputFile::create(&self.out)?),
-        };
+        let hint = "write the tokens to a file with --out FILE; use --format json for JSON tokens";
         Ok(Output {
-            file,
-            path: self.out.clone(),
-            seal,
+            to: self.to.open(session, hint)?,
             format: self.format.into(),
         })
     }
@@ -106,13 +75,13 @@ impl Output {
     /// Whether tokens are written to standard output. Then the report is not printed there.
     #[must_use]
     pub fn is_stdout(&self) -> bool {
-        self.path == Path::new("-") && self.file.is_some()
+        self.to.is_stdout()
     }
 
     /// Whether the tokens are encrypted.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
-        self.seal.is_closed()
+        self.to.is_sealed()
     }
 
     /// Writes the tokens. The file gets its name when it is complete. Does nothing in a dry run.
@@ -120,19 +89,8 @@ impl Output {
     /// # Errors
     /// When the output can't be written. No file is left behind.
     pub fn write(self, tokens: &[Captured]) -> Result<()> {
-        let what = if self.is_stdout() {
-            STDOUT.into()
-        } else {
-            self.path.display().to_string()
-        };
         let format = self.format;
-        let Some(mut file) = self.file else {
-            return Ok(());
-        };
-        self.seal
-            .write(&mut file, &what, |out| write(tokens, format, out))?;
-        file.finish()?;
-        Ok(())
+        self.to.write(|out| write(tokens, format, out))
     }
 }
 
@@ -176,7 +134,7 @@ pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
     let report = Report {
         captured: tokens.len(),
         incomplete: incomplete(&[("captured", tokens.hidden)]),
-        out: args.out.out.display().to_string(),
+        out: args.out.path().display().to_string(),
         encrypted: output.is_sealed(),
         changed: false,
         dry_run: session.dry_run(),

@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::error::{IoContext, Result};
-use crate::ops::capture::read::Unseal;
 use crate::ops::capture::seal::Seal;
+use crate::ops::capture::unseal::Unseal;
 use crate::secret::Token;
 
 /// Encryption options.

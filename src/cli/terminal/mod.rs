@@ -10,6 +10,7 @@ pub(crate) mod interruption;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod report;
+pub mod sealed_output;
 pub mod secret_input;
 pub(crate) mod style;
 pub(crate) mod table;

@@ -1,18 +1,16 @@
 //! Parses a declarative list. Each value keeps its line and field, for error messages.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-
-use zeroize::Zeroizing;
+use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::metadata::permission::INSTANCE;
-use crate::metadata::{Can, TokenHash, description_tags, password};
+use crate::metadata::description_tags;
 use crate::ops::apply::buckets::Bucket;
+use crate::ops::apply::entry::{Entry, Granted, Password, entry_name};
 use crate::ops::apply::mappings::Mapping;
-use crate::ops::apply::parser::{Field, Node, Value};
+use crate::ops::apply::parser::{Field, Value};
 use crate::ops::apply::place::Place;
+use crate::ops::apply::said::Said;
 use crate::ops::apply::secret_files::Secrets;
 use crate::ops::apply::v1_users::V1User;
 use crate::ops::apply::{generate, parser};
@@ -41,46 +39,49 @@ pub(super) struct User {
     pub(super) active: Option<bool>,
 }
 
-/// The password of a user or a 1.x user.
-pub(super) enum Password {
-    /// From a file.
-    Text(Said<SecretToken>),
-    /// Its hash, as another store has it.
-    Hash(Said<Zeroizing<String>>),
-}
-
-impl Password {
-    /// Its place in the list.
-    pub(super) fn place(&self) -> &Place {
-        match self {
-            Self::Text(said) => &said.place,
-            Self::Hash(said) => &said.place,
-        }
-    }
-}
-
 /// A token, new or existing.
 pub(super) struct Token {
-    pub(super) name: Said<String>,
+    pub(super) identity: Identity,
     pub(super) org: Said<String>,
     pub(super) user: Said<String>,
     pub(super) grants: Said<Grants>,
     pub(super) value: Said<token_plan::Value>,
+    /// Whether the token is active; none keeps the status.
+    pub(super) active: Option<bool>,
     /// The file for a generated value.
     pub(super) out: Option<PathBuf>,
+}
+
+/// How a token of the list is recognized in a store.
+pub(super) enum Identity {
+    /// By organization and name, which is in the description.
+    Name(Said<String>),
+    /// By its value. The description is exactly this.
+    Description(Said<String>),
+}
+
+impl Identity {
+    /// The name or description, and its place.
+    pub(super) fn said(&self) -> &Said<String> {
+        match self {
+            Self::Name(said) | Self::Description(said) => said,
+        }
+    }
+
+    /// The description in the record.
+    pub(super) fn description(&self) -> String {
+        match self {
+            Self::Name(name) => format!("{}{}", name.value, description_tags::APPLIED),
+            Self::Description(exact) => exact.value.clone(),
+        }
+    }
 }
 
 /// The permissions of a token.
 pub(super) enum Grants {
     Operator,
     AllAccess,
-    Each(Vec<Said<Can>>),
-}
-
-/// A value and its place in the list.
-pub(super) struct Said<T> {
-    pub(super) value: T,
-    pub(super) place: Place,
+    Each(Vec<Granted>),
 }
 
 impl List {
@@ -168,12 +169,15 @@ const KEYS: [(&str, &[&str]); 7] = [
         "token",
         &[
             "name",
+            "description",
             "org",
             "user",
             "permissions",
             "kind",
+            "status",
             "tokenFile",
             "hash",
+            "value",
             "generate",
         ],
     ),
@@ -225,18 +229,6 @@ fn keys_are_known(fields: &[Field], list: Place) -> Result<()> {
         .with_hint(hint))
 }
 
-/// The name of an entry in messages, such as `token "telegraf"`.
-fn entry_name(fields: &[Field], what: &str) -> String {
-    const NAMES: [&str; 3] = ["name", "username", "database"];
-    let name = fields
-        .iter()
-        .find(|field| NAMES.contains(&field.name.as_str()));
-    match name.map(|field| &field.node.value) {
-        Some(Value::Text(name)) => format!("{what} {:?}", **name),
-        _ => what.to_owned(),
-    }
-}
-
 /// The most similar key, if it is similar at all.
 fn nearest<'k>(wrong: &str, keys: &[&'k str]) -> Option<&'k str> {
     let wrong: String = wrong.chars().take(64).collect::<String>().to_lowercase();
@@ -247,80 +239,7 @@ fn nearest<'k>(wrong: &str, keys: &[&'k str]) -> Option<&'k str> {
     (likeness(best) >= 0.75).then_some(*best)
 }
 
-/// One table. Fields are removed as they are parsed.
-pub(super) struct Entry {
-    /// Its place, such as `token "telegraf"`.
-    pub(super) place: Place,
-    fields: Vec<Field>,
-}
-
 impl Entry {
-    fn of(node: Node, what: &str, list: &Rc<str>) -> Result<Self> {
-        let mut place = Place {
-            list: Rc::clone(list),
-            line: node.line,
-            field: what.to_owned(),
-        };
-        let Value::Table(fields) = node.value else {
-            let kind = node.value.kind();
-            return Err(place.refused(format!("expected a table, found {kind}")));
-        };
-        place.field = entry_name(&fields, what);
-        Ok(Self { place, fields })
-    }
-
-    fn at(&self, line: usize, field: &str) -> Place {
-        Place {
-            list: Rc::clone(&self.place.list),
-            line,
-            field: format!("{}, {field}", self.place.field),
-        }
-    }
-
-    fn take(&mut self, name: &str) -> Option<Field> {
-        let at = self.fields.iter().position(|field| field.name == name)?;
-        Some(self.fields.remove(at))
-    }
-
-    /// A string field, if present.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<Said<String>>> {
-        let Some(field) = self.take(name) else {
-            return Ok(None);
-        };
-        text(field.node, |line| self.at(line, name)).map(Some)
-    }
-
-    pub(super) fn required(&mut self, name: &str) -> Result<Said<String>> {
-        self.text(name)?
-            .ok_or_else(|| self.place.refused(format!("{name} is missing")))
-    }
-
-    /// The name. Later places include it.
-    pub(super) fn name(&mut self) -> Result<Said<String>> {
-        let name = self.required("name")?;
-        if name.value.is_empty() {
-            return Err(name.place.refused("the name is empty"));
-        }
-        Ok(name)
-    }
-
-    /// A field with a list of strings, if present.
-    fn texts(&mut self, name: &str) -> Result<Option<Said<Vec<Said<String>>>>> {
-        let Some(field) = self.take(name) else {
-            return Ok(None);
-        };
-        let place = self.at(field.node.line, name);
-        let Value::List(nodes) = field.node.value else {
-            let kind = field.node.value.kind();
-            return Err(place.refused(format!("expected a list of strings, found {kind}")));
-        };
-        let texts = nodes
-            .into_iter()
-            .map(|node| text(node, |line| self.at(line, name)));
-        let value = texts.collect::<Result<_>>()?;
-        Ok(Some(Said { value, place }))
-    }
-
     fn org(mut self) -> Result<Said<String>> {
         self.name()
     }
@@ -336,123 +255,94 @@ impl Entry {
         })
     }
 
-    /// The password, if there is one.
-    pub(super) fn password(&mut self, secrets: &mut dyn Secrets) -> Result<Option<Password>> {
-        let file = self.text("passwordFile")?;
-        let hash = self.text("passwordHash")?;
-        match (file, hash) {
-            (None, None) => Ok(None),
-            (Some(file), None) => {
-                let text = file.read(|path| secrets.password(path))?;
-                Ok(Some(Password::Text(text)))
-            }
-            (None, Some(hash)) => {
-                if !password::is_hash(&hash.value) {
-                    let why = "not a password hash that influxd supports";
-                    return Err(hash.place.refused(why).with_hint(
-                        "a hash has the form $2a$10$…, with a cost between 4 and 15; passwordFile \
-                         names a file with the password itself",
-                    ));
-                }
-                Ok(Some(Password::Hash(hash.map(Zeroizing::new))))
-            }
-            (Some(_), Some(hash)) => Err(hash
-                .place
-                .refused("only one of passwordFile and passwordHash is allowed")),
-        }
-    }
-
-    /// The status, if there is one.
-    pub(super) fn active(&mut self) -> Result<Option<bool>> {
-        let Some(status) = self.text("status")? else {
-            return Ok(None);
-        };
-        match status.value.as_str() {
-            "active" => Ok(Some(true)),
-            "inactive" => Ok(Some(false)),
-            _ => Err(status.place.refused("status must be active or inactive")),
-        }
-    }
-
-    /// A field that is true or false, if present.
-    pub(super) fn flag(&mut self, name: &str) -> Result<Option<Said<bool>>> {
-        let Some(field) = self.take(name) else {
-            return Ok(None);
-        };
-        let place = self.at(field.node.line, name);
-        match field.node.value {
-            Value::Flag(value) => Ok(Some(Said { value, place })),
-            other => {
-                let why = format!("expected true or false, found {}", other.kind());
-                Err(place.refused(why))
-            }
-        }
-    }
-
-    /// The permissions of a 1.x user.
-    pub(super) fn permissions(&mut self) -> Result<Vec<Said<Can>>> {
-        let permissions = self.texts("permissions")?;
-        let permissions =
-            permissions.ok_or_else(|| self.place.refused("permissions is missing"))?;
-        if permissions.value.is_empty() {
-            let why = "permissions must not be empty";
-            return Err(permissions.place.refused(why));
-        }
-        permissions.value.into_iter().map(grant).collect()
-    }
-
     fn token(mut self, secrets: &mut dyn Secrets) -> Result<Token> {
-        let name = self.name()?;
-        if description_tags::stripped(&name.value) != name.value {
-            return Err(name.place.refused(
-                "a name can't end with this suffix, which marks tokens created by apply",
-            ));
-        }
+        let identity = self.identity()?;
         let org = self.required("org")?;
         let user = self.required("user")?;
         let grants = self.grants()?;
-        let file = self.text("tokenFile")?;
-        let hash = self.text("hash")?;
-        let generate = self.text("generate")?;
+        let active = self.active()?;
         let mut out = None;
-        let value = match (file, hash, generate) {
-            (Some(file), None, None) => file
+        let value = match self.only_one_of(["tokenFile", "hash", "value", "generate"], ONE_VALUE)? {
+            ("tokenFile", file) => file
                 .read(|path| secrets.token(path))?
                 .map(token_plan::Value::Chosen),
-            (None, Some(hash), None) => hash.parsed()?,
-            (None, None, Some(file)) => {
+            ("hash", hash) => hash.parsed()?,
+            ("value", value) => {
+                secrets
+                    .may_have_values()
+                    .map_err(|error| value.place.wrap(&error))?;
+                value.map(|value| token_plan::Value::Chosen(SecretToken::new(value)))
+            }
+            (_, file) => {
+                if let Identity::Description(description) = &identity {
+                    let why = "a token with generate needs a name, by which a second run finds it";
+                    return Err(description.place.refused(why));
+                }
                 file.read(|path| generate::value(path, secrets))?
                     .map(|(value, new_file)| {
                         out = new_file;
                         value
                     })
             }
-            (None, None, None) => {
-                return Err(self
-                    .place
-                    .refused("tokenFile, hash or generate required")
-                    .with_hint(ONE_VALUE));
-            }
-            _ => {
-                return Err(self
-                    .place
-                    .refused("only one of tokenFile, hash and generate is allowed")
-                    .with_hint(ONE_VALUE));
-            }
         };
         Ok(Token {
-            name,
+            identity,
             org,
             user,
             grants,
             value,
+            active,
             out,
+        })
+    }
+
+    fn identity(&mut self) -> Result<Identity> {
+        if let Some(description) = self.text("description")? {
+            if let Some(name) = self.text("name")? {
+                return Err(name
+                    .place
+                    .refused("only one of name and description is allowed")
+                    .with_hint(
+                        "name: the token is found by it later; description: exactly this text, and \
+                         the token is found by its value",
+                    ));
+            }
+            return Ok(Identity::Description(description));
+        }
+        let name = self.name()?;
+        if description_tags::stripped(&name.value) != name.value {
+            return Err(name.place.refused(
+                "a name can't end with this suffix, which marks tokens created by apply",
+            ));
+        }
+        Ok(Identity::Name(name))
+    }
+
+    /// The only field of these, and its name.
+    fn only_one_of<'n, const N: usize>(
+        &mut self,
+        names: [&'n str; N],
+        hint: &str,
+    ) -> Result<(&'n str, Said<String>)> {
+        let mut found = None;
+        for name in names {
+            let Some(said) = self.text(name)? else {
+                continue;
+            };
+            if found.replace((name, said)).is_some() {
+                let why = format!("only one of {} is allowed", listed(&names, "and"));
+                return Err(self.place.refused(why).with_hint(hint));
+            }
+        }
+        found.ok_or_else(|| {
+            let why = format!("{} required", listed(&names, "or"));
+            self.place.refused(why).with_hint(hint)
         })
     }
 
     fn grants(&mut self) -> Result<Said<Grants>> {
         let kind = self.text("kind")?;
-        let permissions = self.texts("permissions")?;
+        let permissions = self.permissions()?;
         match (kind, permissions) {
             (Some(kind), None) => {
                 let value = match kind.value.as_str() {
@@ -470,11 +360,7 @@ impl Entry {
                     let why = "permissions must not be empty";
                     return Err(permissions.place.refused(why));
                 }
-                let each = permissions.value.into_iter().map(grant);
-                Ok(Said {
-                    value: Grants::Each(each.collect::<Result<_>>()?),
-                    place: permissions.place,
-                })
+                Ok(permissions.map(Grants::Each))
             }
             (None, None) => Err(self
                 .place
@@ -489,72 +375,24 @@ impl Entry {
 }
 
 const ONE_VALUE: &str = "tokenFile: a file with the token; hash: the output of boltkey token hash; \
-                         generate: a file created on the first run";
+                         value: the token itself, in a list that only its owner can read; generate: \
+                         a file created on the first run";
 
 const ONE_POWER: &str = "kind: \"operator\" or \"all-access\"; permissions: a list such as \
                          [\"read:buckets\", \"write:buckets/metrics\"]";
 
-impl<T> Said<T> {
-    pub(super) fn map<U>(self, with: impl FnOnce(T) -> U) -> Said<U> {
-        Said {
-            value: with(self.value),
-            place: self.place,
-        }
-    }
-}
-
-impl Said<String> {
-    /// Reads the file of that name.
-    fn read<T>(self, read: impl FnOnce(&Path) -> Result<T>) -> Result<Said<T>> {
-        if self.value.is_empty() {
-            return Err(self.place.refused("the file name is empty"));
-        }
-        let value = read(Path::new(&self.value)).map_err(|error| self.place.wrap(&error))?;
-        Ok(self.map(|_| value))
-    }
-
-    /// A hash. An invalid one may be a token and is never quoted.
-    fn parsed(self) -> Result<Said<token_plan::Value>> {
-        let hash = TokenHash::parse(&self.value).map_err(|cause| {
-            self.place
-                .refused(format!("not a hash that influxd supports: {cause}"))
-                .with_hint("use the output of boltkey token hash: $influxdb2-sha256$…")
-        })?;
-        Ok(self.map(|_| token_plan::Value::Hash(hash)))
-    }
-}
-
-/// One permission.
-fn grant(text: Said<String>) -> Result<Said<Can>> {
-    let can: Can = text
-        .value
-        .parse()
-        .map_err(|why: String| text.place.refused(why))?;
-    match can.kind() {
-        None => Err(text
-            .place
-            .refused("resource type required, as in write:buckets")),
-        Some(INSTANCE) => Err(text
-            .place
-            .refused("permissions for the instance are not allowed")
-            .with_hint("use kind = \"operator\" for all permissions in all organizations")),
-        Some(_) => Ok(text.map(|_| can)),
-    }
-}
-
-fn text(node: Node, at: impl FnOnce(usize) -> Place) -> Result<Said<String>> {
-    let place = at(node.line);
-    match node.value {
-        Value::Text(text) => Ok(Said {
-            value: text.to_string(),
-            place,
-        }),
-        other => Err(place.refused(format!("expected a string, found {}", other.kind()))),
+/// The names of fields in a sentence.
+fn listed(names: &[&str], last: &str) -> String {
+    match names {
+        [names @ .., name] if !names.is_empty() => format!("{} {last} {name}", names.join(", ")),
+        names => names.join(", "),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::error::{Error, ErrorKind};
 
@@ -574,6 +412,10 @@ mod tests {
 
         fn token_if_there(&mut self, _: &Path) -> Result<Option<SecretToken>> {
             Ok(None)
+        }
+
+        fn may_have_values(&self) -> Result<()> {
+            Ok(())
         }
 
         fn full_path(&self, path: &Path) -> PathBuf {
@@ -684,7 +526,7 @@ mod tests {
             ),
             (
                 &token("kind = \"operator\""),
-                "line 1, token \"t\": tokenFile, hash or generate required",
+                "line 1, token \"t\": tokenFile, hash, value or generate required",
             ),
             (
                 &token("kind = \"secret\""),
@@ -696,7 +538,7 @@ mod tests {
             ),
             (
                 &token("kind = \"operator\"\ntokenFile = \"f\"\ngenerate = \"g\""),
-                "line 1, token \"t\": only one of tokenFile, hash and",
+                "line 1, token \"t\": only one of tokenFile, hash, value",
             ),
             (
                 &token("tokenFile = \"f\""),

@@ -2,12 +2,15 @@
 //! access of 1.x clients. Matching entries are not changed, so a second run changes nothing.
 
 mod buckets;
+mod entry;
+mod exact_permission;
 mod generate;
 mod list;
 mod mappings;
 mod orgs_and_users;
 mod parser;
 mod place;
+mod said;
 mod secret_files;
 mod tokens;
 mod v1_users;
@@ -107,6 +110,8 @@ pub struct Plan {
     pub shortened: Vec<String>,
     /// Generated values and their files.
     pub generated: Vec<(PathBuf, Token)>,
+    /// What the store lacks that the list means. To be told before anything is changed.
+    pub lacking: Vec<String>,
     /// Notes for the user.
     pub notes: Vec<String>,
 }

@@ -25,6 +25,12 @@ pub trait Secrets {
     /// When the file exists but can't be read or contains no token.
     fn token_if_there(&mut self, path: &Path) -> Result<Option<Token>>;
 
+    /// Whether the list itself may contain tokens, because only its owner can read it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Refused`] if others can read it.
+    fn may_have_values(&self) -> Result<()>;
+
     /// This path, no longer relative to the list.
     fn full_path(&self, path: &Path) -> PathBuf;
 }

@@ -2,33 +2,59 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::new_authorization::NewAuthorization;
-use crate::metadata::permission::Permission;
+use crate::metadata::permission::{INSTANCE, Permission, of_all_access, of_operator};
 use crate::metadata::post_request::fits;
+use crate::metadata::resource_records::exists;
 use crate::metadata::{
-    Can, Catalog, Id, Organization, User, authorization, description_tags, names, permission,
+    Authorization, Catalog, Id, Organization, User, authorization, description_tags, names,
 };
-use crate::ops::apply::list::{Grants, List, Said, Token};
+use crate::ops::apply::entry::Granted;
+use crate::ops::apply::list::{Grants, Identity, List, Token};
+use crate::ops::apply::said::Said;
 use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work, generate};
+use crate::ops::auth::create::known_type;
 use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
 use crate::ops::auth::rotate::{give, must_be_of_use};
 use crate::ops::auth::selected_tokens::SelectedTokens;
+use crate::ops::auth::update::edited;
 use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenInUse, TokenLookup};
 use crate::ops::token_plan::new_id::ManyByTime;
 use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
 use crate::ops::token_plan::token_storage::StorageChoice;
 use crate::ops::token_plan::{Secret, Value, token_storage};
 use crate::ops::{commit, named_permission, resolve};
+use crate::secret::Token as SecretToken;
 use crate::store::Snapshot;
 
-/// A token created by an earlier run.
+/// A token in the store.
 struct Found {
     id: Id,
+    org: Id,
     user: Option<Id>,
     permissions: BTreeSet<String>,
+    active: bool,
+    description: String,
+    /// Its value, if it is stored in plaintext.
+    plaintext: Option<SecretToken>,
+}
+
+impl Found {
+    fn of(record: &Authorization<'_>) -> Self {
+        let plaintext = Some(&record.token).filter(|token| !token.is_empty());
+        Self {
+            id: record.id,
+            org: record.org_id,
+            user: record.user_id,
+            permissions: as_set(&record.permissions),
+            active: record.is_active(),
+            description: record.description.to_string(),
+            plaintext: plaintext.map(|token| SecretToken::new(token.to_string())),
+        }
+    }
 }
 
 /// Tokens of an earlier run, by organization and name. A name may have several tokens.
@@ -38,10 +64,14 @@ type Earlier = HashMap<(Id, String), Vec<Found>>;
 enum TokenAction {
     Same(Id),
     Create,
-    /// Replace the value in the same record.
-    Rotate(Id),
-    /// Create a new record, because the permissions or the owner of a token can't be changed.
-    Replace(Id),
+    /// Change the record: its status or description, and its value if `value` is set.
+    Update {
+        id: Id,
+        value: bool,
+    },
+    /// Create a new record, because the permissions or the owner of a token can't be changed. With
+    /// the value of the old one, if that is known and stays.
+    Replace(Id, Option<SecretToken>),
 }
 
 /// A token of the list with its names resolved to records.
@@ -58,6 +88,7 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     let catalog = Catalog::load(&work.preview())?;
     commit::all_decoded(&catalog.skipped)?;
     let meant = meant(work, list, &catalog)?;
+    lacking(work, &meant, &catalog)?;
     let secrets = list.tokens.iter().map(|token| {
         let place = &token.value.place;
         secret(&token.value.value).map_err(|error| place.wrap(&error))
@@ -67,24 +98,44 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     let existing = ExistingTokens::of(work.snapshot, &lookup, None)?;
     let earlier = earlier(work.snapshot)?;
 
-    let pruned = match options.prune {
+    let mut pruned = match options.prune {
         true => no_longer_named(&meant, &earlier),
         false => BTreeSet::new(),
     };
+    for (number, meant) in meant.iter().enumerate() {
+        if let (Identity::Description(_), Some(in_use)) =
+            (&meant.said.identity, existing.in_use(number))
+        {
+            pruned.retain(|id| in_use.0 != Some(*id));
+        }
+    }
 
     let mut actions = Vec::with_capacity(meant.len());
+    let mut taken = HashMap::new();
     for (number, meant) in meant.iter().enumerate() {
         // The value of a deleted token can be reused: the token may have a new name in the list.
         let in_use = existing.in_use(number);
         let in_use = in_use.filter(|in_use| !in_use.0.is_some_and(|id| pruned.contains(&id)));
-        actions.push(action(meant, &earlier, in_use)?);
+        let action = match &meant.said.identity {
+            Identity::Name(name) => by_name(meant, name, &earlier, in_use)?,
+            Identity::Description(_) => by_value(work, meant, in_use)?,
+        };
+        let said = meant.said.identity.said();
+        if let Some(id) = action.existing()
+            && let Some(first) = taken.insert(id, said.place.line())
+        {
+            let why = format!("line {first} means the same token of the store, {id}");
+            return Err(said.place.refused(why));
+        }
+        actions.push(action);
     }
     delete(work, &actions, &meant, &pruned)?;
     let mut ids = ManyByTime::new(work.snapshot, work.now)?;
+    let schema = work.schema;
     let mut touched = HashMap::new();
     for ((meant, secret), action) in meant.iter().zip(&secrets).zip(&actions) {
-        let hashed = keeps_hash(work, &existing, meant, options)?;
-        let id = put(work, meant, secret, action, hashed, &mut ids)?;
+        let hashed = || keeps_hash(schema, &existing, meant, options);
+        let id = put(work, meant, secret, action, &hashed, &mut ids)?;
         touched.insert(id, (meant, matches!(action, TokenAction::Same(_))));
     }
     validate_all(work, &touched)
@@ -99,22 +150,21 @@ fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Ve
             .map_err(|error| said.org.place.wrap(&error))?;
         let user = resolve::user_named(catalog, &said.user.value)
             .map_err(|error| said.user.place.wrap(&error))?;
-        let line = said.name.place.line();
-        if let Some(first) = known.insert((org.id, &said.name.value), line) {
+        if let Identity::Name(name) = &said.identity
+            && let Some(first) = known.insert((org.id, &name.value), name.place.line())
+        {
             let why = format!("line {first} has a token with the same name and organization");
-            return Err(said.name.place.refused(why));
+            return Err(name.place.refused(why));
         }
         let permissions = match &said.grants.value {
-            Grants::Operator => permission::of_operator(work.schema),
-            Grants::AllAccess => permission::of_all_access(work.schema, org.id, user.id),
+            Grants::Operator => of_operator(work.schema),
+            Grants::AllAccess => of_all_access(work.schema, org.id, user.id),
             Grants::Each(each) => {
                 let each = each.iter();
-                each.map(|can| granted(can, work.schema, org, catalog))
+                each.map(|granted| permission(granted, work.schema, org, catalog))
                     .collect::<Result<_>>()?
             }
         };
-        let place = &said.grants.place;
-        fits(&permissions, org.id).map_err(|why| place.refused(why))?;
         meant.push(Meant {
             said,
             org,
@@ -126,14 +176,70 @@ fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Ve
 }
 
 /// One permission of the list.
-fn granted(
-    can: &Said<Can>,
+fn permission(
+    granted: &Granted,
     schema: u64,
     org: &Organization,
     catalog: &Catalog,
 ) -> Result<Permission<'static>> {
-    let Said { value, place } = can;
-    named_permission::of(value, schema, org.id, catalog).map_err(|error| place.wrap(&error))
+    match granted {
+        Granted::Short(can) => {
+            let meant = named_permission::of(&can.value, schema, org.id, catalog)
+                .map_err(|error| can.place.wrap(&error))?;
+            fits(std::slice::from_ref(&meant), org.id).map_err(|why| can.place.refused(why))?;
+            Ok(meant)
+        }
+        Granted::Exact(exact) => {
+            if exact.kind() != INSTANCE {
+                let place = granted.place();
+                known_type(exact.kind(), schema).map_err(|error| place.wrap(&error))?;
+            }
+            exact.permission(catalog)
+        }
+    }
+}
+
+/// Notes the resources that the store lacks. Their IDs come from another store.
+fn lacking(work: &mut Work<'_>, meant: &[Meant<'_>], catalog: &Catalog) -> Result<()> {
+    const MOST: usize = 20;
+    let mut lacking = Vec::new();
+    for meant in meant {
+        let Grants::Each(each) = &meant.said.grants.value else {
+            continue;
+        };
+        for (granted, permission) in each.iter().zip(&meant.permissions) {
+            let resource = &permission.resource;
+            let org = resource.org_id.filter(|id| !catalog.orgs.contains_key(id));
+            let id = match resource.id {
+                Some(id) if exists(work.snapshot, catalog, &resource.kind, id)? == Some(false) => {
+                    Some(id)
+                }
+                Some(_) => None,
+                None => org,
+            };
+            let Some(id) = id else {
+                continue;
+            };
+            let what = match resource.id {
+                Some(_) => format!("{}/{id}", resource.kind),
+                None => format!("organization {id}"),
+            };
+            lacking.push(format!(
+                "{}: {what} is not in this store; the token keeps this permission, which allows \
+                 nothing here",
+                granted.place()
+            ));
+        }
+    }
+    let more = lacking.len().saturating_sub(MOST);
+    lacking.truncate(MOST);
+    if more > 0 {
+        lacking.push(format!(
+            "{more} more permissions are for what this store lacks"
+        ));
+    }
+    work.plan.lacking = lacking;
+    Ok(())
 }
 
 /// The values that must not belong to another token.
@@ -149,7 +255,7 @@ fn lookup<'s>(list: &List, secrets: &'s [Secret]) -> Result<TokenLookup<'s>> {
         if let Some(first) = same.and_then(|same| list.tokens.get(same)) {
             let why = format!(
                 "token {:?} (line {}) has the same value; token values must be unique",
-                first.name.value,
+                first.identity.said().value,
                 first.value.place.line()
             );
             return Err(token.value.place.refused(why));
@@ -166,11 +272,7 @@ fn earlier(snapshot: &dyn Snapshot) -> Result<Earlier> {
             return;
         };
         let key = (record.org_id, name.to_owned());
-        earlier.entry(key).or_default().push(Found {
-            id: record.id,
-            user: record.user_id,
-            permissions: as_set(&record.permissions),
-        });
+        earlier.entry(key).or_default().push(Found::of(record));
     })?;
     commit::all_decoded(&skipped)?;
     Ok(earlier)
@@ -183,9 +285,10 @@ fn as_set(permissions: &[Permission<'_>]) -> BTreeSet<String> {
 
 /// Tokens of an earlier run that are not in the list.
 fn no_longer_named(meant: &[Meant<'_>], earlier: &Earlier) -> BTreeSet<Id> {
-    let named = meant
-        .iter()
-        .map(|meant| (meant.org.id, meant.said.name.value.clone()));
+    let named = meant.iter().filter_map(|meant| match &meant.said.identity {
+        Identity::Name(name) => Some((meant.org.id, name.value.clone())),
+        Identity::Description(_) => None,
+    });
     let named: BTreeSet<(Id, String)> = named.collect();
     let gone = earlier.iter().filter(|(key, _)| !named.contains(key));
     gone.flat_map(|(_, found)| found)
@@ -193,11 +296,66 @@ fn no_longer_named(meant: &[Meant<'_>], earlier: &Earlier) -> BTreeSet<Id> {
         .collect()
 }
 
-/// Chooses the action. `in_use` is the token that already has the value.
-fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> Result<TokenAction> {
+impl TokenAction {
+    /// The authorization of the store that is meant.
+    fn existing(&self) -> Option<Id> {
+        match self {
+            Self::Create => None,
+            Self::Same(id) | Self::Update { id, .. } | Self::Replace(id, _) => Some(*id),
+        }
+    }
+
+    /// The action for a token that is in the store.
+    fn on(found: &Found, meant: &Meant<'_>, same_value: bool) -> Self {
+        let said = meant.said;
+        let same_power = found.org == meant.org.id
+            && found.user == Some(meant.user.id)
+            && found.permissions == as_set(&meant.permissions);
+        if !same_power {
+            let value = found.plaintext.clone().filter(|_| same_value);
+            return Self::Replace(found.id, value);
+        }
+        let same_status = said.active.is_none_or(|active| active == found.active);
+        let same_text = found.description == said.identity.description();
+        match same_value && same_status && same_text {
+            true => Self::Same(found.id),
+            false => Self::Update {
+                id: found.id,
+                value: !same_value,
+            },
+        }
+    }
+}
+
+/// Chooses the action for a token that is recognized by its value. `in_use` is the token that has it.
+fn by_value(work: &Work<'_>, meant: &Meant<'_>, in_use: Option<TokenInUse>) -> Result<TokenAction> {
+    let place = &meant.said.value.place;
+    let Some(id) = in_use.and_then(|in_use| in_use.0) else {
+        must_be_free(in_use).map_err(|error| place.wrap(&error))?;
+        return Ok(TokenAction::Create);
+    };
+    match authorization::with(work.snapshot, id, Found::of)? {
+        Some(found) => Ok(TokenAction::on(&found, meant, true)),
+        // An index entry that leads to nothing.
+        None => {
+            let none = Some(TokenInUse(None));
+            must_be_free(none).map_err(|error| place.wrap(&error))?;
+            Ok(TokenAction::Create)
+        }
+    }
+}
+
+/// Chooses the action for a token that is recognized by its name. `in_use` is the token that already
+/// has the value.
+fn by_name(
+    meant: &Meant<'_>,
+    name: &Said<String>,
+    earlier: &Earlier,
+    in_use: Option<TokenInUse>,
+) -> Result<TokenAction> {
     let said = meant.said;
     let place = &said.value.place;
-    let key = (meant.org.id, said.name.value.clone());
+    let key = (meant.org.id, name.value.clone());
     let found = match earlier.get(&key).map(Vec::as_slice) {
         None | Some([]) => {
             must_be_free(in_use).map_err(|error| {
@@ -209,7 +367,7 @@ fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> R
                 error.with_hint(format!(
                     "if the list means this token, run boltkey auth update {id} --description \
                      '{}{}' so that apply manages it; see also boltkey auth show",
-                    shell(&said.name.value),
+                    shell(&name.value),
                     description_tags::APPLIED
                 ))
             })?;
@@ -223,7 +381,7 @@ fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> R
             );
             let hint = "change the description of one of them with boltkey auth update, or remove it \
                         with boltkey auth delete";
-            return Err(said.name.place.refused(why).with_hint(hint));
+            return Err(name.place.refused(why).with_hint(hint));
         }
     };
     if matches!(said.value.value, Value::Generated) {
@@ -237,13 +395,7 @@ fn action(meant: &Meant<'_>, earlier: &Earlier, in_use: Option<TokenInUse>) -> R
             false
         }
     };
-    let same_power =
-        found.user == Some(meant.user.id) && found.permissions == as_set(&meant.permissions);
-    Ok(match (same_power, same_value) {
-        (true, true) => TokenAction::Same(found.id),
-        (true, false) => TokenAction::Rotate(found.id),
-        (false, _) => TokenAction::Replace(found.id),
-    })
+    Ok(TokenAction::on(found, meant, same_value))
 }
 
 /// Escapes text for single quotes in a shell.
@@ -259,7 +411,7 @@ fn delete(
     pruned: &BTreeSet<Id>,
 ) -> Result<()> {
     let replaced = actions.iter().filter_map(|action| match action {
-        TokenAction::Replace(id) => Some(*id),
+        TokenAction::Replace(id, _) => Some(*id),
         _ => None,
     });
     let ids: Vec<Id> = replaced.chain(pruned.iter().copied()).collect();
@@ -292,7 +444,7 @@ fn delete(
 
 /// Whether a token is stored as a hash.
 fn keeps_hash(
-    work: &Work<'_>,
+    schema: u64,
     existing: &ExistingTokens,
     meant: &Meant<'_>,
     options: &Options<'_>,
@@ -302,14 +454,9 @@ fn keeps_hash(
         Value::Hash(_) => StorageChoice::Hashed,
         _ => StorageChoice::Auto,
     };
-    token_storage::decide(
-        work.schema,
-        wanted,
-        options.use_hashed_tokens,
-        existing.hashes,
-    )
-    .map(|(hashed, _)| hashed)
-    .map_err(|error| value.place.wrap(&error))
+    token_storage::decide(schema, wanted, options.use_hashed_tokens, existing.hashes)
+        .map(|(hashed, _)| hashed)
+        .map_err(|error| value.place.wrap(&error))
 }
 
 fn put(
@@ -317,58 +464,52 @@ fn put(
     meant: &Meant<'_>,
     secret: &Secret,
     action: &TokenAction,
-    hashed: bool,
+    hashed: &dyn Fn() -> Result<bool>,
     ids: &mut ManyByTime,
 ) -> Result<Id> {
     let Meant {
         said, org, user, ..
     } = meant;
-    let hash = hash_of(secret, hashed);
-    let kept = kept(secret, hash.as_deref());
-    let mut details = vec![format!("of user {:?}", user.name)];
-    details.push(match &said.grants.value {
-        Grants::Operator => {
-            "all permissions in all organizations; the login of its user gets them too".into()
-        }
-        Grants::AllAccess => "all permissions in its organization".into(),
-        Grants::Each(each) => {
-            let each: Vec<String> = each.iter().map(|can| can.value.to_string()).collect();
-            each.join(", ")
-        }
-    });
+    let mut details = Vec::new();
     let (action, id) = match action {
         TokenAction::Same(id) => {
             work.plan.same += 1;
             return Ok(*id);
         }
-        TokenAction::Rotate(id) => {
-            let record = Record::load(work.snapshot, *id)?;
-            give(
-                work.snapshot,
-                &record,
-                kept,
-                work.now,
-                &mut work.plan.changes,
-            )
-            .map_err(|error| said.value.place.wrap(&error))?;
-            details = vec!["new value; the old value no longer works".into()];
+        TokenAction::Update { id, value } => {
+            let value = match value {
+                true => Some((secret, hashed()?)),
+                false => None,
+            };
+            update(work, said, *id, value, &mut details)?;
             (Action::Update, *id)
         }
-        TokenAction::Create | TokenAction::Replace(_) => {
+        TokenAction::Create | TokenAction::Replace(..) => {
+            let old = match action {
+                TokenAction::Replace(_, Some(plaintext)) => Some(Secret::Token(plaintext.clone())),
+                _ => None,
+            };
+            // Where only the hash is listed, the plaintext that the store has is not lost.
+            let (secret, hashed) = match (&old, secret) {
+                (Some(old), Secret::Hash(_)) => (old, false),
+                _ => (secret, hashed()?),
+            };
+            let hash = hash_of(secret, hashed);
             let id = ids.another()?;
             let new = NewAuthorization {
                 id,
-                kept,
-                active: true,
-                description: &format!("{}{}", said.name.value, description_tags::APPLIED),
+                kept: kept(secret, hash.as_deref()),
+                active: said.active.unwrap_or(true),
+                description: &said.identity.description(),
                 org_id: org.id,
                 user_id: user.id,
                 permissions: &meant.permissions,
                 created_at: &work.now.rfc3339,
             };
             new.put(&mut work.plan.changes);
+            details.extend(of_new(said, &user.name));
             match action {
-                TokenAction::Replace(old) => {
+                TokenAction::Replace(old, _) => {
                     details.push(format!("replaces {old}"));
                     (Action::Replace, id)
                 }
@@ -384,16 +525,78 @@ fn put(
         action,
         kind: Kind::Token,
         id,
-        name: said.name.value.clone(),
+        name: said.identity.said().value.clone(),
         org: Some(org.name.clone()),
         details,
     });
     Ok(id)
 }
 
+/// Changes the record of a token. `value` is its new value, and whether that is stored as a hash.
+fn update(
+    work: &mut Work<'_>,
+    said: &Token,
+    id: Id,
+    value: Option<(&Secret, bool)>,
+    details: &mut Vec<String>,
+) -> Result<()> {
+    let wrap = |error: Error| said.value.place.wrap(&error);
+    let mut record = Record::load(work.snapshot, id)?;
+    if let Some((secret, hashed)) = value {
+        let hash = hash_of(secret, hashed);
+        let kept = kept(secret, hash.as_deref());
+        let (new, _) = give(
+            work.snapshot,
+            &record,
+            kept,
+            work.now,
+            &mut work.plan.changes,
+        )
+        .map_err(wrap)?;
+        record = Record::of(id, new);
+        details.push("new value; the old value no longer works".into());
+    }
+    let description = said.identity.description();
+    let old = Found::of(&record.decoded().map_err(wrap)?);
+    let edited = edited(&record, said.active, Some(&description), work.now).map_err(wrap)?;
+    if let Some(new) = edited {
+        let key = id.to_string();
+        work.plan
+            .changes
+            .put(names::AUTHORIZATIONS, key.as_bytes(), &new);
+    }
+    if let Some(active) = said.active.filter(|active| *active != old.active) {
+        details.push(if active { "active" } else { "inactive" }.into());
+    }
+    if description != old.description {
+        details.push(format!("its description was {:?}", old.description));
+    }
+    Ok(())
+}
+
+/// What a report says about a new token.
+fn of_new(said: &Token, user: &str) -> Vec<String> {
+    let mut details = vec![format!("of user {user:?}")];
+    details.push(match &said.grants.value {
+        Grants::Operator => {
+            "all permissions in all organizations; the login of its user gets them too".into()
+        }
+        Grants::AllAccess => "all permissions in its organization".into(),
+        Grants::Each(each) => {
+            let each: Vec<String> = each.iter().map(ToString::to_string).collect();
+            each.join(", ")
+        }
+    });
+    if said.active == Some(false) {
+        details.push("inactive".into());
+    }
+    details
+}
+
 /// Checks the tokens as they will be stored. Refuses a new token that a server would reject; adds a
 /// note for an existing one. `touched` maps each token to whether it stays unchanged.
 fn validate_all(work: &mut Work<'_>, touched: &HashMap<Id, (&Meant<'_>, bool)>) -> Result<()> {
+    const MOST: usize = 20;
     let preview = work.preview();
     let catalog = Catalog::load(&preview)?;
     let (indexes, _) = TokenIndexes::load(&preview)?;
@@ -407,10 +610,15 @@ fn validate_all(work: &mut Work<'_>, touched: &HashMap<Id, (&Meant<'_>, bool)>) 
         if judged.authenticates {
             return;
         }
+        // Inactive as the list says.
+        if meant.said.active == Some(false) && !record.is_active() {
+            return;
+        }
         let why = judged.reasons.join("; ");
-        // A user made it inactive, and a list can't set the status.
-        if *stays || !record.is_active() {
-            let name = &meant.said.name.value;
+        let is_copy = matches!(meant.said.identity, Identity::Description(_));
+        // Somebody made it inactive, or it is as on another server.
+        if *stays || !record.is_active() || is_copy {
+            let name = &meant.said.identity.said().value;
             let id = record.id;
             notes.push(format!(
                 "token {name:?} ({id}) exists, but a server rejects it: {why}"
@@ -421,6 +629,11 @@ fn validate_all(work: &mut Work<'_>, touched: &HashMap<Id, (&Meant<'_>, bool)>) 
         }
     })?;
     refused?;
+    let more = notes.len().saturating_sub(MOST);
+    notes.truncate(MOST);
+    if more > 0 {
+        notes.push(format!("a server rejects {more} more tokens of the list"));
+    }
     work.plan.notes.extend(notes);
     Ok(())
 }

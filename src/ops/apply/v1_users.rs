@@ -8,8 +8,9 @@ use crate::metadata::permission::Permission;
 use crate::metadata::post_request::fits;
 use crate::metadata::v1_users::V1Users;
 use crate::metadata::{Can, Catalog, Id, Organization, mapping, names};
-use crate::ops::apply::list::{Entry, Password, Said};
+use crate::ops::apply::entry::{Entry, Password};
 use crate::ops::apply::orgs_and_users::{hash_of, new_hash, only_once, put_hash};
+use crate::ops::apply::said::Said;
 use crate::ops::apply::secret_files::Secrets;
 use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work};
 use crate::ops::commit::all_decoded;
@@ -41,7 +42,7 @@ impl Entry {
             username,
             org: self.required("org")?,
             user: self.text("user")?,
-            permissions: self.permissions()?,
+            permissions: self.short_permissions()?,
             active: self.active()?,
             description: self.text("description")?,
             password: self.password(secrets)?,

@@ -1,10 +1,11 @@
-//! Authorizations: list, show, verify, create, clone, rotate, update, delete.
+//! Authorizations: list, show, verify, create, clone, rotate, update, delete, export.
 
 pub mod affected_tokens;
 pub(crate) mod changed_records;
 pub mod clone;
 pub mod create;
 pub mod delete;
+pub mod export;
 pub mod list;
 pub(crate) mod next_step;
 pub(crate) mod record;

@@ -43,6 +43,11 @@ impl Record {
         .with_hint(hint))
     }
 
+    /// A record that is to be stored.
+    pub(crate) fn of(id: Id, bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self { id, bytes }
+    }
+
     /// Whose it is.
     pub(crate) fn id(&self) -> Id {
         self.id

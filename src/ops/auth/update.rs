@@ -56,7 +56,7 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     let (mut records, mut changed) = (Vec::new(), BTreeSet::new());
     for id in options.tokens.ids(snapshot, &catalog)? {
         let old = Record::load(snapshot, id)?;
-        match edited(&old, options, now)? {
+        match edited(&old, options.active, options.description.as_deref(), now)? {
             Some(record) => {
                 let key = id.to_string();
                 changes.put(names::AUTHORIZATIONS, key.as_bytes(), &record);
@@ -75,19 +75,22 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
 }
 
 /// The record with what is to change, and everything else byte for byte; none if nothing differs.
-fn edited(
+///
+/// # Errors
+/// [`crate::ErrorKind::Corrupt`] when the record can't be decoded.
+pub(crate) fn edited(
     bytes: &Record,
-    options: &Options,
+    active: Option<bool>,
+    description: Option<&str>,
     now: &Timestamp,
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let old = bytes.decoded()?;
     // A status that is missing counts as active, an unknown word as inactive.
-    let status = options.active.map(|active| match active {
+    let status = active.map(|active| match active {
         true => "active",
         false => "inactive",
     });
     let status = status.filter(|wanted| *wanted != old.shown_status());
-    let description = options.description.as_deref();
     let description = description.filter(|wanted| *wanted != old.description);
     if status.is_none() && description.is_none() {
         return Ok(None);
@@ -154,12 +157,7 @@ mod tests {
             rfc3339: "2026-02-03T04:05:06Z".into(),
             utc: String::new(),
         };
-        let options = Options {
-            tokens: SelectedTokens::of_ids([ID.parse().unwrap()]),
-            active,
-            description: description.map(str::to_owned),
-        };
-        let new = edited(&bytes, &options, &now).unwrap()?;
+        let new = edited(&bytes, active, description, &now).unwrap()?;
         Some(String::from_utf8(new.to_vec()).unwrap())
     }
 

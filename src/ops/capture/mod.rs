@@ -3,6 +3,7 @@
 pub mod before_change;
 pub mod read;
 pub mod seal;
+pub mod unseal;
 
 use std::io::{self, Write};
 

@@ -4,67 +4,16 @@
 //! All input is untrusted: the caller compares each candidate with a hash.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Read};
 
-use age::secrecy::SecretString;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::capture::unseal::{Unseal, is_sealed, unreadable};
 use crate::secret::Token;
 
-/// The keys for encrypted captures.
-#[derive(Default)]
-pub struct Unseal {
-    identities: Vec<Box<dyn age::Identity>>,
-}
-
-impl Unseal {
-    /// Adds the keys of an identity file, as `age-keygen` writes it; `name` is for messages.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Refused`] when it contains no key.
-    pub fn add_identities(&mut self, file: impl Read, name: &str) -> Result<()> {
-        let refused = |why: &dyn fmt::Display| {
-            Error::new(
-                ErrorKind::Refused,
-                format!("{name} is not an age identity file: {why}"),
-            )
-            .with_hint("age-keygen writes such files; a key begins with AGE-SECRET-KEY-1")
-        };
-        let identities = age::IdentityFile::from_buffer(BufReader::new(file))
-            .map_err(|cause| refused(&cause))?
-            .into_identities()
-            .map_err(|cause| refused(&cause))?;
-        if identities.is_empty() {
-            return Err(refused(&"it contains no key"));
-        }
-        self.identities.extend(identities);
-        Ok(())
-    }
-
-    /// Adds a passphrase.
-    pub fn add_passphrase(&mut self, passphrase: &Token) {
-        // The capture may come from a faster machine, and the passphrase is tried only once, so
-        // allow a high work factor.
-        const MOST_WORK: u8 = 22;
-        let secret = SecretString::from(passphrase.reveal().to_owned());
-        let mut identity = age::scrypt::Identity::new(secret);
-        identity.set_max_work_factor(MOST_WORK);
-        self.identities.push(Box::new(identity));
-    }
-
-    /// Whether there is no key and no passphrase.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.identities.is_empty()
-    }
-}
-
-/// Number of bytes needed to recognise the format.
-pub(crate) const START: usize = 64;
-
-/// A file that `capture` wrote, by its first [`START`] bytes.
+/// A file that `capture` wrote, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CaptureKind {
     /// Encrypted with age. It may be anything.
@@ -94,10 +43,6 @@ impl CaptureKind {
 /// The headers of a list in CSV.
 const CSV_HEADERS: &[&[u8]] = &[b"\"id\",\"token\",", b"id,token,"];
 
-fn is_sealed(start: &[u8]) -> bool {
-    start.starts_with(b"age-encryption.org/") || start.starts_with(b"-----BEGIN AGE ENCRYPTED FILE")
-}
-
 /// Calls `visit` for every entry of `input`, with the texts of the entry that may be its token.
 /// `name` is for messages. Returns whether the input is encrypted.
 ///
@@ -111,59 +56,10 @@ pub fn read(
     unseal: &Unseal,
     visit: &mut dyn FnMut(Vec<Token>),
 ) -> Result<bool> {
-    let (start, input) = peek(input, name)?;
-    if !is_sealed(&start) {
-        return read_open(input, &start, name, visit).map(|()| false);
-    }
-    let failed = |cause: age::DecryptError| {
-        let hint = match cause {
-            _ if unseal.is_empty() => "give the key with --identity FILE, or the passphrase",
-            age::DecryptError::NoMatchingKeys
-            | age::DecryptError::DecryptionFailed
-            | age::DecryptError::KeyDecryptionFailed => "give the right key or passphrase",
-            _ => "the file may be damaged; age -d fails in the same way",
-        };
-        let why = if unseal.is_empty() {
-            String::from("it is encrypted and no key or passphrase is given")
-        } else {
-            cause.to_string()
-        };
-        Error::new(ErrorKind::Refused, format!("can't decrypt {name}: {why}")).with_hint(hint)
-    };
-    let armored = age::armor::ArmoredReader::new(BufReader::new(input));
-    let decryptor = age::Decryptor::new_buffered(armored).map_err(failed)?;
-    let identities = unseal.identities.iter().map(|identity| &**identity);
-    let mut opened = decryptor.decrypt(identities).map_err(failed)?;
-    let (start, opened) = peek(&mut opened, name)?;
-    read_open(opened, &start, name, visit).map(|()| true)
-}
-
-/// Returns the first bytes, and a reader of the whole input.
-fn peek<'r>(input: &'r mut dyn Read, name: &str) -> Result<(Zeroizing<Vec<u8>>, impl Read + 'r)> {
-    let mut start = Zeroizing::new(Vec::with_capacity(START));
-    (&mut *input)
-        .take(START as u64)
-        .read_to_end(&mut start)
-        .map_err(|cause| unreadable(name, &cause))?;
-    let again = Cursor::new(start.clone());
-    Ok((start, Zeroed(again).chain(input)))
-}
-
-/// A reader whose memory is wiped.
-struct Zeroed(Cursor<Zeroizing<Vec<u8>>>);
-
-impl Read for Zeroed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let at = usize::try_from(self.0.position()).unwrap_or(usize::MAX);
-        let mut left = self.0.get_ref().get(at..).unwrap_or_default();
-        let n = left.read(buffer)?;
-        self.0.set_position((at + n) as u64);
-        Ok(n)
-    }
-}
-
-fn unreadable(name: &str, cause: &dyn fmt::Display) -> Error {
-    Error::new(ErrorKind::Io, format!("can't read {name}: {cause}"))
+    let (_, sealed) = unseal.read(input, name, |start, input| {
+        read_open(input, start, name, visit)
+    })?;
+    Ok(sealed)
 }
 
 fn read_open(
@@ -450,7 +346,7 @@ mod tests {
         let recipient = key.to_public().to_string();
         let seal = Seal::for_recipients([recipient.as_str()]).unwrap();
         let mut sealed = Vec::new();
-        seal.write(&mut sealed, "x", |out: &mut dyn io::Write| {
+        seal.write(&mut sealed, "x", |out: &mut dyn std::io::Write| {
             out.write_all(&plain)
         })
         .unwrap();

@@ -20,7 +20,7 @@ use crate::metadata::{
     json, names,
 };
 use crate::ops::capture::read;
-use crate::ops::capture::read::Unseal;
+use crate::ops::capture::unseal::Unseal;
 use crate::ops::commit::{SideFiles, all_decoded, commit, known_schema};
 use crate::ops::residue::{embedded, look_into};
 use crate::secret::Token;

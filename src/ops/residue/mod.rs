@@ -19,7 +19,8 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Finding;
 use crate::metadata::residue::{Known, Residue, Scan};
 use crate::metadata::{Hidden, Id, lost_records, names};
-use crate::ops::capture::read::{self, CaptureKind, Unseal};
+use crate::ops::capture::read::{self, CaptureKind};
+use crate::ops::capture::unseal::{START, Unseal};
 use crate::store;
 use crate::store::{Inspect, OpenOptions, Snapshot, Store, fill};
 
@@ -160,7 +161,7 @@ pub(super) fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
     if length < CHUNK {
         feed_settings(scan, start.get(..length).unwrap_or_default());
     }
-    let beginning = start.get(..length.min(read::START)).unwrap_or_default();
+    let beginning = start.get(..length.min(START)).unwrap_or_default();
     if CaptureKind::of(beginning) == Some(CaptureKind::Csv) {
         // Tokens of any form. Other tables begin in this way too.
         let name = path.display().to_string();

@@ -5,6 +5,7 @@ mod affected_text;
 mod clone;
 mod create;
 mod delete;
+mod export;
 pub mod filters;
 pub mod list;
 mod permission_flags;
@@ -20,6 +21,7 @@ use clap::Subcommand;
 use crate::cli::commands::auth::clone::CloneArgs;
 use crate::cli::commands::auth::create::CreateArgs;
 use crate::cli::commands::auth::delete::DeleteArgs;
+use crate::cli::commands::auth::export::ExportArgs;
 use crate::cli::commands::auth::list::ListArgs;
 use crate::cli::commands::auth::rotate::RotateArgs;
 use crate::cli::commands::auth::show::ShowArgs;
@@ -51,6 +53,9 @@ pub enum Command {
     Update(Box<UpdateArgs>),
     /// Delete tokens
     Delete(Box<DeleteArgs>),
+    /// Write organizations, users and tokens as a list, with which apply makes them work on another
+    /// server
+    Export(Box<ExportArgs>),
     /// Create an operator token without an existing token (same as recover operator)
     CreateOperator(CreateOperatorArgs),
 }
@@ -69,6 +74,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome> {
         Command::Rotate(args) => rotate::run(*args, session),
         Command::Update(args) => update::run(*args, session),
         Command::Delete(args) => delete::run(*args, session),
+        Command::Export(args) => export::run(*args, session),
         Command::CreateOperator(args) => operator::run(args.into(), session),
     }
 }

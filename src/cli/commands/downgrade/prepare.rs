@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::counted;
 use crate::metadata::Fingerprint;
 use crate::metadata::residue::Known;
-use crate::ops::capture::read::Unseal;
+use crate::ops::capture::unseal::Unseal;
 use crate::ops::commit::SideFiles;
 use crate::ops::downgrade::prepare::{Found, Plan, Prepared, TokenSearch, plan};
 use crate::store::{ChangeSet, Committed, Store, WritableStore, refuse_sparse};

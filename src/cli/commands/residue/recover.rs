@@ -63,7 +63,7 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
         counts: recovered.counts,
         missing,
         recovered: recovered.tokens.len(),
-        out: (!nothing).then(|| args.out.out.display().to_string()),
+        out: (!nothing).then(|| args.out.path().display().to_string()),
         encrypted: output.is_sealed(),
         dry_run: session.dry_run(),
     };

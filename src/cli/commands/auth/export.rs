@@ -1,0 +1,142 @@
+//! `boltkey auth export`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::commands::auth::filters::FilterArgs;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::sealed_output::SealedOutArgs;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::auth::export::{Contains, Options, Skipped, export};
+
+/// Options of `auth export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    out: SealedOutArgs,
+    /// Include the hashes of passwords, so that users sign in with their old ones
+    #[arg(long)]
+    with_passwords: bool,
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// Runs `auth export`.
+///
+/// # Errors
+/// The errors of the operation, and an error when the output can't be written.
+pub fn run(args: ExportArgs, session: &Session) -> Result<Outcome> {
+    let output = args
+        .out
+        .open(session, "write the list to a file with --out FILE")?;
+    let store = session.open_damaged()?;
+    let source = store.description().path.display().to_string();
+    let options = Options {
+        filters: args.filters.into(),
+        with_passwords: args.with_passwords,
+        source: &source,
+    };
+    let exported = export(store.snapshot(), store.inspect(), &options)?;
+    if exported.contains.tokens.readable == 0 {
+        // If damage hides all records, an empty list would be wrong.
+        session.is_readable(&store)?;
+    }
+    drop(store);
+    session.ui().warn(&exported.findings);
+    let report = Report {
+        contains: exported.contains,
+        skipped: exported.skipped,
+        incomplete: exported.incomplete,
+        out: args.out.out.display().to_string(),
+        encrypted: output.is_sealed(),
+        changed: false,
+        dry_run: session.dry_run(),
+    };
+    let to_stdout = output.is_stdout();
+    output.write(|out| out.write_all(&exported.list))?;
+    if !to_stdout {
+        session.ui().report(&report)?;
+        return Ok(Outcome::Done);
+    }
+    let mut text = Vec::new();
+    report
+        .write(&mut text)
+        .map_err(|cause| Error::new(ErrorKind::Io, cause.to_string()))?;
+    for line in String::from_utf8_lossy(&text).lines() {
+        session.ui().status(line);
+    }
+    Ok(Outcome::Done)
+}
+
+/// The report of `auth export`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    #[serde(flatten)]
+    contains: Contains,
+    /// What is not in the list.
+    skipped: Vec<Skipped>,
+    /// The numbers that damage makes incomplete.
+    incomplete: Vec<&'static str>,
+    out: String,
+    encrypted: bool,
+    changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+impl Human for Report {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Contains {
+            orgs,
+            users,
+            passwords,
+            tokens,
+            values,
+        } = &self.contains;
+        let out_name = printable(&self.out);
+        let encrypted = if self.encrypted { ", encrypted" } else { "" };
+        let (verb, end) = match self.dry_run {
+            true => ("would export", "; nothing was written"),
+            false => ("exported", ""),
+        };
+        let (orgs, users) = (orgs.of("organization"), users.of("user"));
+        let tokens = tokens.of("token");
+        writeln!(
+            out,
+            "{verb} {orgs}, {users}, {tokens} to {out_name}{encrypted}{end}"
+        )?;
+        if passwords.readable > 0 {
+            writeln!(out, "with {}", passwords.of("password hash"))?;
+        }
+        match values.readable {
+            0 => {}
+            1 => writeln!(
+                out,
+                "1 of the tokens is in plaintext: keep the list private"
+            )?,
+            number => writeln!(
+                out,
+                "{number} of the tokens are in plaintext: keep the list private"
+            )?,
+        }
+        if !self.skipped.is_empty() {
+            writeln!(out, "\nNot in the list:")?;
+        }
+        for Skipped {
+            kind,
+            id,
+            name,
+            reason,
+        } in &self.skipped
+        {
+            let line = format!("{kind} {name:?} ({id}): {reason}");
+            writeln!(out, "  {}", printable(&line))?;
+        }
+        Ok(())
+    }
+}
