@@ -131,21 +131,29 @@ func masked(t *testing.T, file string) []string {
 }
 
 // `setup` writes what a server's own setup writes, except IDs, times, salts and the token: all buckets
-// and all records, with hashed tokens and with plaintext ones.
+// and all records, with hashed tokens and with plaintext ones, for 2.7 and 2.9. 2.8 writes what 2.9
+// does, but does not hash unless told to.
 func TestSetupWritesWhatInfluxdWrites(t *testing.T) {
 	t.Parallel()
 	records := 0
-	for _, kept := range []string{"hashed", "plaintext"} {
-		var flags []string
-		if kept == "plaintext" {
-			flags = []string{"--use-hashed-tokens=false"}
-		}
+	for _, c := range []struct {
+		name, kept string
+		release    server.Release
+		flags      []string
+		ours       []string
+	}{
+		{"hashed", "hashed", server.V29, nil, []string{"--store", "hashed"}},
+		{"plaintext", "plaintext", server.V29, []string{noHashing}, []string{"--store", "plaintext"}},
+		{"2.9", "hashed", server.V29, nil, []string{"--release", "2.9"}},
+		{"2.8", "plaintext", server.V29, []string{noHashing}, []string{"--release", "2.8"}},
+		{"2.7", "plaintext", server.V27, nil, []string{"--release", "2.7"}},
+	} {
 		for _, retention := range []struct {
 			ours    string
 			seconds int
 		}{{"0", 0}, {"72h", 259200}, {"90m", 5400}, {"30d", 2592000}, {"52w", 31449600}} {
 			dir := t.TempDir()
-			s := start(t, server.V29, dir, flags...)
+			s := start(t, c.release, dir, c.flags...)
 			request := map[string]any{
 				"username": "alice", "password": password, "org": "acme", "bucket": "metrics",
 				"retentionPeriodSeconds": retention.seconds,
@@ -155,8 +163,8 @@ func TestSetupWritesWhatInfluxdWrites(t *testing.T) {
 			want := masked(t, server.Bolt(dir))
 
 			file := filepath.Join(t.TempDir(), "influxd.bolt")
-			made := setup(t, file, "--store", kept, "--retention", retention.ours)
-			if made.Database.Engine != "bolt" || made.Authorization.Storage != kept {
+			made := setup(t, file, append(c.ours, "--retention", retention.ours)...)
+			if made.Database.Engine != "bolt" || made.Authorization.Storage != c.kept {
 				t.Errorf("%+v", made)
 			}
 			sound(t, file)
@@ -164,12 +172,12 @@ func TestSetupWritesWhatInfluxdWrites(t *testing.T) {
 			records += len(have)
 			for _, line := range want {
 				if !slices.Contains(have, line) {
-					t.Errorf("%s %s: only influxd writes %s", kept, retention.ours, line)
+					t.Errorf("%s %s: only influxd writes %s", c.name, retention.ours, line)
 				}
 			}
 			for _, line := range have {
 				if !slices.Contains(want, line) {
-					t.Errorf("%s %s: only boltkey writes %s", kept, retention.ours, line)
+					t.Errorf("%s %s: only boltkey writes %s", c.name, retention.ours, line)
 				}
 			}
 			if len(have) != len(want) {
@@ -185,15 +193,22 @@ func TestSetupWritesWhatInfluxdWrites(t *testing.T) {
 func TestServersStartOnWhatSetupMade(t *testing.T) {
 	t.Parallel()
 	for _, made := range []struct {
-		name, engine, kept string
-		flags              []string
-		hashes             bool
+		name, engine string
+		judge        judge
+		args         []string
+		// What the log tells of.
+		hashes, migrates bool
 	}{
-		{"hashed", "bolt", "hashed", nil, false},
-		{"by way of redb", "redb", "hashed", nil, false},
-		{"plaintext", "bolt", "plaintext", []string{"--use-hashed-tokens=false"}, false},
-		// That the log tells of hashing is seen here.
-		{"plaintext for a server that hashes", "bolt", "plaintext", nil, true},
+		{"hashed", "bolt", judgeHashing, []string{"--store", "hashed"}, false, false},
+		{"by way of redb", "redb", judgeHashing, nil, false, false},
+		{"plaintext", "bolt", judgePlain, []string{"--store", "plaintext"}, false, false},
+		{"plaintext for a server that hashes", "bolt", judgeHashing, []string{"--store", "plaintext"}, true, false},
+		{"for 2.8", "bolt", judgePlain, []string{"--release", "2.8"}, false, false},
+		{"for 2.8 and upgraded", "bolt", judgeHashing, []string{"--release", "2.8"}, true, false},
+		{"for 2.7", "bolt", judge27, []string{"--release", "2.7"}, false, false},
+		{"for 2.7 by way of redb", "redb", judge27, []string{"--release", "2.7"}, false, false},
+		{"for 2.7 and upgraded", "bolt", judgeHashing, []string{"--release", "2.7"}, true, true},
+		{"for 2.7 and upgraded without hashing", "bolt", judgePlain, []string{"--release", "2.7"}, false, true},
 	} {
 		t.Run(made.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -201,12 +216,12 @@ func TestServersStartOnWhatSetupMade(t *testing.T) {
 			if made.engine == "bolt" {
 				file = server.Bolt(dir)
 			}
-			store := setup(t, file, "--engine", made.engine, "--store", made.kept)
+			store := setup(t, file, append(made.args, "--engine", made.engine)...)
 			if made.engine == "redb" {
 				copied(t, "convert", file, server.Bolt(dir))
 				check(t, os.Remove(file))
 			}
-			s := start(t, server.V29, dir, made.flags...)
+			s := start(t, made.judge.release, dir, made.judge.flags...)
 			for _, login := range []struct {
 				password string
 				status   int
@@ -238,8 +253,8 @@ func TestServersStartOnWhatSetupMade(t *testing.T) {
 			if hashed := strings.Contains(log, "Migrating raw tokens"); hashed != made.hashes {
 				t.Errorf("hashed: %v\n%s", hashed, log)
 			}
-			if strings.Contains(log, `service="KV migrations"`) || strings.Contains(log, "migration_count") && strings.Contains(log, "KV") {
-				t.Errorf("migrated:\n%s", log)
+			if migrated := strings.Contains(log, `service="KV migrations"`); migrated != made.migrates {
+				t.Errorf("migrated: %v\n%s", migrated, log)
 			}
 			if strings.Contains(log, "Missing metadata") {
 				t.Error(log)

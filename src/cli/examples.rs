@@ -376,6 +376,11 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "boltkey setup --db new.redb --username alice --org acme --bucket metrics \
                  --password-file password.txt --token-out new.token",
             ),
+            (
+                "Create a store for InfluxDB 2.7",
+                "boltkey setup --db old.bolt --username alice --org acme --bucket metrics \
+                 --password-file password.txt --release 2.7",
+            ),
         ],
     ),
     (

@@ -47,6 +47,10 @@ impl Release {
     ];
     /// The first release that hashes tokens by default.
     pub const HASHING_BY_DEFAULT: Self = Self(9);
+    /// The releases for which a new store can be made.
+    pub const OF_NEW_STORES: [Self; 3] = [Self(7), Self(8), Self(9)];
+    /// The newest release.
+    pub const NEWEST: Self = Self(9);
     /// The oldest release for which InfluxDB recommends a direct downgrade.
     pub const RECOMMENDED: Self = Self(7);
 
@@ -84,6 +88,12 @@ impl Release {
     #[must_use]
     pub fn knows_hashes(self) -> bool {
         self.migrations() >= HASHING
+    }
+
+    /// Whether it stores the tokens of a new store as hashes, unless it is configured otherwise.
+    #[must_use]
+    pub fn hashes_by_default(self) -> bool {
+        self >= Self::HASHING_BY_DEFAULT
     }
 
     /// The resource types that it knows.

@@ -5,14 +5,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::metadata::migration::HASHING;
 use crate::metadata::new_records::{
     NewBucket, Owned, SYSTEM_BUCKETS, put_bucket, put_org, put_ownership, put_user,
     valid_bucket_name, valid_org_name, valid_user_name,
 };
 use crate::metadata::permission::of_operator;
 use crate::metadata::tsm::{Highest, Placed};
-use crate::metadata::{Catalog, names, new_store, tsm_edit};
+use crate::metadata::{Catalog, Release, names, new_store, tsm_edit};
 use crate::ops::commit::{verify_structure, write_token};
 use crate::ops::files::secret_output::OutputFile;
 use crate::ops::timestamp::Timestamp;
@@ -41,6 +40,8 @@ pub struct Options {
     pub retention: i64,
     /// The operator token and its storage.
     pub making: Making,
+    /// The release that the store is made for: one of [`Release::OF_NEW_STORES`].
+    pub release: Release,
     /// Shards already in the engine folder of the new store: their numbers are in use.
     pub shards: Vec<Placed>,
 }
@@ -72,15 +73,16 @@ pub fn plan(options: &Options, now: &Timestamp) -> Result<Plan> {
 
     // Each ID must differ from those of the records before it.
     let empty = Model::default();
-    let mut changes = new_store::changes(new_id::by_time(&empty, now)?, &now.utc);
+    let schema = options.release.migrations();
+    let mut changes = new_store::changes(new_id::by_time(&empty, now)?, schema, &now.utc);
     let user = new_id::by_time(&Preview::new(&empty, &changes), now)?;
     put_user(&mut changes, user, &options.user);
     let key = user.to_string();
     changes.put(names::USER_PASSWORDS, key.as_bytes(), password.as_bytes());
     let org = new_id::of_engine(&empty)?;
     put_org(&mut changes, org, org_name, &now.utc);
-    put_ownership(&mut changes, HASHING, user, Owned::Org(org));
-    put_ownership(&mut changes, HASHING, user, Owned::Instance);
+    put_ownership(&mut changes, schema, user, Owned::Org(org));
+    put_ownership(&mut changes, schema, user, Owned::Instance);
     let first = NewBucket {
         name: &options.bucket,
         description: "",
@@ -141,18 +143,19 @@ fn operator_token(
         ));
     };
     let making = Making {
-        new_store: true,
+        new_store: Some(options.release),
         ..options.making.clone()
     };
+    let schema = options.release.migrations();
     let request = Request {
         user,
         org,
         description: &format!("{}'s Token", user.name),
         active: true,
-        permissions: &of_operator(HASHING),
+        permissions: &of_operator(schema),
         hint: "give another value, or leave it out to generate one",
     };
-    new_token::plan(content, HASHING, &making, now, &request)
+    new_token::plan(content, schema, &making, now, &request)
         .map(token_plan::TokenPlan::without_login)
 }
 
@@ -243,7 +246,7 @@ mod tests {
     use jiff::Zoned;
 
     use super::*;
-    use crate::metadata::{Storage, check, tsm};
+    use crate::metadata::{Schema, Storage, check, tsm};
     use crate::ops::token_plan::Value;
     use crate::ops::token_plan::token_storage::{StorageChoice, StorageReason};
     use crate::store::OpenOptions;
@@ -257,6 +260,7 @@ mod tests {
             bucket: "metrics".into(),
             retention: 0,
             making: Making::default(),
+            release: Release::NEWEST,
             shards: Vec::new(),
         }
     }
@@ -266,11 +270,15 @@ mod tests {
     }
 
     #[test]
-    fn either_engine_holds_a_sound_store() {
+    fn either_engine_holds_a_sound_store_of_each_release() {
         let folder = tempfile::tempdir().unwrap();
-        for engine in [Engine::Bolt, Engine::Redb] {
-            let path = folder.path().join(engine.name());
-            let plan = plan(&options(), &now()).unwrap();
+        let releases = Release::OF_NEW_STORES.into_iter();
+        let cases = releases.flat_map(|of| [Engine::Bolt, Engine::Redb].map(|engine| (of, engine)));
+        for (release, engine) in cases {
+            let path = folder.path().join(format!("{}-{release}", engine.name()));
+            let mut options = options();
+            options.release = release;
+            let plan = plan(&options, &now()).unwrap();
             let target = Target {
                 path: &path,
                 engine,
@@ -281,7 +289,11 @@ mod tests {
             let store = Store::open(&path, &OpenOptions::default()).unwrap();
             assert_eq!(store.description().engine, engine);
             assert_eq!(check::check(store.snapshot()).unwrap(), []);
-            assert_eq!(store.snapshot().buckets().unwrap().0.len(), 54);
+            let schema = Schema::load(store.snapshot()).unwrap();
+            assert_eq!(
+                (schema.migrations, schema.known),
+                (release.migrations(), true)
+            );
             let id = plan.token.found(store.snapshot()).unwrap();
             assert_eq!(id, Some(plan.token.id()));
             let refused = plan.make(&target, &|| Ok(())).err().unwrap();
@@ -291,20 +303,45 @@ mod tests {
 
     #[test]
     fn how_the_token_is_kept() {
-        for (wanted, setting, storage, because) in [
+        let [old, unhashed, newest] = Release::OF_NEW_STORES;
+        for (release, wanted, setting, storage, because) in [
             (
+                newest,
                 StorageChoice::Auto,
                 None,
                 Storage::Hashed,
-                StorageReason::NewStore,
+                StorageReason::NewStore(newest),
             ),
             (
+                unhashed,
+                StorageChoice::Auto,
+                None,
+                Storage::Plaintext,
+                StorageReason::NewStore(unhashed),
+            ),
+            (
+                unhashed,
+                StorageChoice::Auto,
+                Some(true),
+                Storage::Hashed,
+                StorageReason::Setting,
+            ),
+            (
+                old,
+                StorageChoice::Auto,
+                Some(true),
+                Storage::Plaintext,
+                StorageReason::Schema,
+            ),
+            (
+                newest,
                 StorageChoice::Auto,
                 Some(false),
                 Storage::Plaintext,
                 StorageReason::Setting,
             ),
             (
+                newest,
                 StorageChoice::Plaintext,
                 None,
                 Storage::Plaintext,
@@ -312,6 +349,7 @@ mod tests {
             ),
         ] {
             let mut options = options();
+            options.release = release;
             options.making = Making {
                 value: Value::Chosen(Token::new("chosen".into())),
                 wanted,

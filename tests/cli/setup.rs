@@ -38,6 +38,67 @@ fn setup(scene: &Scene, database: &Path, extra: &[&str], input: &str) -> Ran {
 }
 
 #[test]
+fn a_store_is_made_as_the_release_makes_it() {
+    let scene = Scene::new();
+    for (number, (release, migrations, storage, told)) in [
+        ("2.7", 20, "plaintext", "don't support hashed tokens"),
+        ("2.7.12", 20, "plaintext", "for InfluxDB 2.7, with user"),
+        ("2.8", 21, "plaintext", "as in new stores of InfluxDB 2.8"),
+        ("v2.8.0", 21, "plaintext", "for InfluxDB 2.8, with user"),
+        ("2.9", 21, "hashed", "as in new stores of InfluxDB 2.9"),
+        ("2.9.1", 21, "hashed", "as a bolt store, with user"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for json in [true, false] {
+            let database = scene.path(&format!("{number}-{json}.bolt"));
+            let extra = ["--release", release];
+            if !json {
+                let ran = setup(&scene, &database, &extra, "").ok();
+                assert!(ran.stdout.contains(told), "{told}: {ran:?}");
+                continue;
+            }
+            let ran = setup(&scene, &database, &[&extra[..], &["--json"]].concat(), "").ok();
+            let report = ran.json();
+            assert!(
+                release.contains(report["release"].as_str().unwrap()),
+                "{report}"
+            );
+            assert_eq!(report["authorization"]["storage"], storage);
+            let token = report["authorization"]["token"].as_str().unwrap();
+            assert!(scene.is_operator(&database, token));
+            let status = scene
+                .run(&["status", "--json"], &database, &[])
+                .code(0)
+                .json();
+            assert_eq!(status["schema"]["migrations"], migrations);
+            assert_eq!(status["schema"]["known"], true);
+            scene.run(&["check"], &database, &[]).ok();
+        }
+    }
+    // A hash, or hashing, where the release knows none.
+    let database = scene.path("none.bolt");
+    let hash = format!("$influxdb2-sha256${}=", "A".repeat(43));
+    for extra in [&["--store", "hashed"][..], &["--hashed-token", &hash]] {
+        let extra = [&["--release", "2.7"][..], extra].concat();
+        let ran = setup(&scene, &database, &extra, "").code(1);
+        ran.tells(&["schema 20", "don't support hashed tokens"]);
+    }
+    for extra in [&["--store", "hashed"][..], &["--hashed-token", &hash]] {
+        let database = scene.path(&format!("hashed{}.bolt", extra.len() + extra[1].len()));
+        let extra = [&["--release", "2.8", "--json"][..], extra].concat();
+        let report = setup(&scene, &database, &extra, "").ok().json();
+        assert_eq!(report["authorization"]["storage"], "hashed");
+    }
+    for release in ["2.6", "2.10", "3.0", "1.8", "latest", ""] {
+        let ran = setup(&scene, &database, &["--release", release], "").code(2);
+        ran.tells(&["--release", "2.7, 2.8 or 2.9"]);
+    }
+    assert!(!database.exists());
+}
+
+#[test]
 fn a_new_store_of_either_engine_is_complete() {
     let scene = Scene::new();
     for (name, engine, extra) in [
@@ -59,7 +120,7 @@ fn a_new_store_of_either_engine_is_complete() {
         assert_eq!(
             report,
             json!({
-                "authorization": authorization, "changed": true, "shards": [],
+                "authorization": authorization, "changed": true, "shards": [], "release": "2.9",
                 "database": {"path": text(&database), "engine": engine},
             })
         );

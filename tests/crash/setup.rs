@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::device::{Call, Fault, Recorder};
-use boltkey::metadata::{authenticate, check};
+use boltkey::metadata::{Release, authenticate, check};
 use boltkey::ops::setup::{Options, Plan, plan};
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::new_token::Making;
@@ -26,6 +26,7 @@ fn new_store() -> Plan {
         bucket: "metrics".into(),
         retention: 0,
         making: Making::default(),
+        release: Release::NEWEST,
         shards: Vec::new(),
     };
     plan(&options, &Timestamp::from(&Zoned::now())).unwrap()

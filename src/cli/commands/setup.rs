@@ -20,6 +20,7 @@ use crate::cli::terminal::secret_input::read_new_password;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
+use crate::metadata::Release;
 use crate::metadata::durations::retention;
 use crate::metadata::tsm::Placed;
 use crate::ops::auth::list::AuthDetails;
@@ -54,6 +55,15 @@ pub struct SetupArgs {
         value_parser = retention
     )]
     retention: i64,
+    /// Release of InfluxDB that opens the store: 2.7 (schema 20, plaintext tokens), 2.8 (plaintext
+    /// tokens) or 2.9 (hashed tokens)
+    #[arg(
+        long,
+        value_name = "RELEASE",
+        default_value_t = Release::NEWEST,
+        value_parser = release
+    )]
+    release: Release,
     /// Engine of the new file [default: bolt if its name ends in .bolt, otherwise redb]
     #[arg(long, value_name = "ENGINE")]
     engine: Option<EngineArg>,
@@ -118,6 +128,7 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
         bucket: args.bucket,
         retention: args.retention,
         making,
+        release: args.release,
         shards,
     };
     let plan = plan(&options, &Timestamp::from(&Zoned::now()))?;
@@ -203,6 +214,7 @@ impl Scene<'_> {
                     path: self.target.path.display().to_string(),
                     engine: self.target.engine,
                 },
+                release: self.options.release,
                 shards: self.options.shards.iter().map(Shard::from).collect(),
                 token_out: of
                     .token_out
@@ -230,6 +242,8 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     database: Database,
+    /// The release that the store is made for.
+    release: Release,
     /// Shards found in the engine folder.
     shards: Vec<Shard<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -269,7 +283,7 @@ impl Human for Report<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let options = self.options;
         let text = format!(
-            "{} {} as a {} store, with user {}, organization {} and bucket {}",
+            "{} {} as a {} store{}, with user {}, organization {} and bucket {}",
             printable(&self.database.path),
             if self.dry_run {
                 "would be created"
@@ -277,6 +291,10 @@ impl Human for Report<'_> {
                 "was created"
             },
             self.database.engine.name(),
+            match self.release {
+                Release::NEWEST => String::new(),
+                release => format!(" for InfluxDB {release}"),
+            },
             printable(&options.user),
             printable(options.org.trim()),
             printable(&options.bucket)
@@ -307,6 +325,14 @@ impl Human for Report<'_> {
         }
         Ok(())
     }
+}
+
+/// Parses a release, or one of its patches, for which a store can be made.
+fn release(text: &str) -> std::result::Result<Release, String> {
+    let known = text.parse().ok();
+    known
+        .filter(|release| Release::OF_NEW_STORES.contains(release))
+        .ok_or_else(|| String::from("expected 2.7, 2.8 or 2.9, with or without a patch number"))
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ impl ValueArgs {
             wanted,
             use_hashed_tokens: session.use_hashed_tokens(),
             allow_unusable: self.allow_unusable,
-            new_store: false,
+            new_store: None,
         })
     }
 }
@@ -417,7 +417,9 @@ pub fn storage_text(storage: Storage, reason: StorageReason, schema: u64) -> Str
         (StorageReason::Asked, _) => format!("{how}, as requested"),
         (StorageReason::Setting, _) => format!("{how}, as set by use-hashed-tokens"),
         (StorageReason::Store, Storage::Hashed) => format!("{how}, like other tokens in the store"),
-        (StorageReason::NewStore, _) => format!("{how}, as in new stores of InfluxDB 2.9"),
+        (StorageReason::NewStore(release), _) => {
+            format!("{how}, as in new stores of InfluxDB {release}")
+        }
         (StorageReason::Store, _) => format!("{how}, because the store has no hashed tokens"),
     }
 }

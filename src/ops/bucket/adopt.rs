@@ -407,7 +407,7 @@ mod tests {
 
     /// A store with an organization and these time-series metadata.
     fn store(data: Option<&Data>) -> Model {
-        let mut changes = new_store::changes(id(7), &now().utc);
+        let mut changes = new_store::changes(id(7), 21, &now().utc);
         put_org(&mut changes, id(1), "acme", &now().utc);
         if let Some(data) = data {
             let key = names::TSM_METADATA_KEY;

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::new_authorization::{Kept, NewAuthorization};
 use crate::metadata::permission::Permission;
 use crate::metadata::token_hash::PREFIX;
-use crate::metadata::{Organization, TokenHash, User, Variant};
+use crate::metadata::{Organization, Release, TokenHash, User, Variant};
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token::generate::generate;
 use crate::ops::token_plan::existing_tokens::{ExistingTokens, TokenInUse, TokenLookup};
@@ -24,8 +24,8 @@ pub struct Making {
     pub use_hashed_tokens: Option<bool>,
     /// Whether to create a token that no server would accept.
     pub allow_unusable: bool,
-    /// Whether the store is a new one.
-    pub new_store: bool,
+    /// The release for which the store is made, if it is a new one.
+    pub new_store: Option<Release>,
 }
 
 /// The authorization to create.
@@ -167,11 +167,15 @@ pub(crate) fn decide(
         Value::Hash(_) => StorageChoice::Hashed,
         _ => making.wanted,
     };
-    let hashes = existing.hashes || making.new_store;
+    let by_default = making.new_store.is_some_and(Release::hashes_by_default);
+    let hashes = existing.hashes || by_default;
     let (hashed, because) =
         token_storage::decide(schema, wanted, making.use_hashed_tokens, hashes)?;
     Ok(match because {
-        StorageReason::Store if making.new_store => (hashed, StorageReason::NewStore),
+        StorageReason::Store => match making.new_store {
+            Some(release) => (hashed, StorageReason::NewStore(release)),
+            None => (hashed, because),
+        },
         because => (hashed, because),
     })
 }

@@ -1,6 +1,7 @@
 //! How a new token is stored: in plaintext, or only as its hash.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Release;
 use crate::metadata::migration::HASHING;
 
 /// The requested storage of a new token.
@@ -26,8 +27,8 @@ pub enum StorageReason {
     Setting,
     /// The store already has hashed tokens, or has none.
     Store,
-    /// The store is new, and InfluxDB 2.9 hashes tokens in new stores.
-    NewStore,
+    /// The store is new, and this release stores tokens in this form in new stores.
+    NewStore(Release),
 }
 
 /// Decides whether a token is stored as a hash, and why. `setting` is influxd's
