@@ -61,6 +61,14 @@ func answer(t *testing.T, out any, codes []int, input string, args ...string) {
 	t.Fatalf("boltkey %v: exit %d: %s", args, result.code, result.stderr)
 }
 
+// decode reads a JSON document.
+func decode(t *testing.T, text string, out any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), out); err != nil {
+		t.Fatalf("%v: %.300s", err, text)
+	}
+}
+
 // start runs a server for the time of a test.
 func start(t *testing.T, release server.Release, dir string, flags ...string) *server.Server {
 	t.Helper()
