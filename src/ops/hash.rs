@@ -346,10 +346,10 @@ impl Action {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Hash => "is hashed",
-            Self::DropPlaintext => "loses the plaintext, keeps its hash",
-            Self::AlreadyHashed => "stays hashed",
-            Self::NoToken => "has no token; stays unusable",
+            Self::Hash => "would be hashed",
+            Self::DropPlaintext => "would lose the plaintext and keep its hash",
+            Self::AlreadyHashed => "would stay hashed",
+            Self::NoToken => "would stay unusable: no token",
         }
     }
 }

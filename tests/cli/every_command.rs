@@ -194,7 +194,7 @@ impl Scene {
         &self,
         arguments: impl IntoIterator<Item = S>,
     ) -> Command {
-        let temporary = self.sandbox.path("tmp");
+        let temporary = self.path("tmp");
         fs::create_dir_all(&temporary).unwrap();
         let mut command = self.sandbox.command(arguments);
         command.current_dir(&self.folder).env("TMPDIR", temporary);

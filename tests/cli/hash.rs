@@ -972,13 +972,16 @@ fn a_dry_run_lists_everything_and_changes_nothing() {
         for (id, token) in tokens(LIVED) {
             // The one that was deleted is not there.
             let row = ran.stdout.lines().find(|line| line.starts_with(&id));
-            assert!(row.is_none_or(|row| row.contains("is hashed")), "{row:?}");
+            assert!(
+                row.is_none_or(|row| row.contains("would be hashed")),
+                "{row:?}"
+            );
             assert!(!ran.stdout.contains(&token));
         }
         assert_eq!(
             ran.stdout
                 .lines()
-                .filter(|line| line.contains("  is hashed  "))
+                .filter(|line| line.contains("  would be hashed  "))
                 .count(),
             36
         );

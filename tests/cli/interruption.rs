@@ -222,6 +222,7 @@ struct Interrupted {
 fn interrupt(run: &Run, host: Host) -> Interrupted {
     let (scene, arguments) = run.prepare();
     let folder = scene.folder.path();
+    fs::create_dir_all(scene.path("tmp")).unwrap();
     let before = files(folder);
     let number = scene.sandbox.path("calls");
     let mut whole = host.command(&scene, &arguments);
@@ -276,7 +277,7 @@ fn interrupt(run: &Run, host: Host) -> Interrupted {
             End::Done => output.status.code() == Some(0),
             _ => output.status.signal() == Some(signal.as_raw()),
         };
-        let private = fs::read_dir(scene.sandbox.path("tmp")).unwrap().count();
+        let private = fs::read_dir(scene.path("tmp")).unwrap().count();
         if !(is_right && by && private == 0) {
             seen.wrong.push(format!(
                 "{}, {host:?}, at call {at} of {all}: {:?}, {said:?}, {:?}, {private} private files",
@@ -409,8 +410,9 @@ fn the_terminal_is_as_it_was_when_a_secret_was_asked_for() {
         for signal in SIGNALS {
             let scene = Scene::new();
             scene.store(ONE);
+            let command = scene.command_here(words(line));
             let before = files(scene.folder.path());
-            let Some(command) = controlling(&scene.command_here(words(line))) else {
+            let Some(command) = controlling(&command) else {
                 println!("not run: no setsid");
                 return;
             };

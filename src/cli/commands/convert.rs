@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::report::{Human, printable, told};
 use crate::error::Result;
 use crate::finding::counted;
 use crate::ops::convert::{Copied, convert, could_convert};
@@ -117,8 +117,9 @@ impl Human for Report {
         if self.copied.recoverable_left > 0 {
             writeln!(
                 out,
-                "the copy does not contain the {} left in unused parts of the source;\n\
+                "the copy {} contain the {} left in unused parts of the source;\n\
                  boltkey residue recover --out FILE recovers them from the source",
+                told(self.dry_run, "would not", "does not"),
                 counted(self.copied.recoverable_left, "lost token")
             )?;
         }

@@ -16,7 +16,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::encryption::SealArgs;
 use crate::cli::terminal::prompt::text;
-use crate::cli::terminal::report::{Human, printable, unchanged};
+use crate::cli::terminal::report::{Human, printable, told, unchanged};
 use crate::cli::terminal::table::Table;
 use crate::cli::terminal::token_numbers::embedded_text;
 use crate::cli::terminal::wrap::write_wrapped;
@@ -483,11 +483,13 @@ impl Report {
             "{hashed} {verb} ({variant}); already hashed: {already}{end}"
         )?;
         if self.migrated {
-            let becomes = if self.dry_run { "would become" } else { "is" };
-            let text = format!(
-                "the schema {becomes} 21: InfluxDB 2.8 and later start on it, 2.7 and older don't"
+            let text = told(
+                self.dry_run,
+                "the schema would become 21: InfluxDB 2.8 and later would start on it, 2.7 and older \
+                 would not",
+                "the schema is 21: InfluxDB 2.8 and later start on it, 2.7 and older don't",
             );
-            write_wrapped(out, "", 2, &text)?;
+            write_wrapped(out, "", 2, text)?;
         }
         if let Some(capture) = &self.capture {
             let path = printable(&capture.path);
@@ -505,26 +507,31 @@ impl Report {
 impl Human for Report {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         self.what_was_done(out)?;
-        let would = if self.dry_run { "would be " } else { "" };
         if self.changed == Some(true) && self.residue_removed > 0 {
             let more = counted(self.residue_removed, "more token");
             let text = format!(
-                "unused parts of the file {} {more}, {} of them of hashed tokens; \
-                 {would}overwritten",
-                if self.dry_run { "contain" } else { "contained" },
-                self.recovered
+                "unused parts of the file {} {more}, {} of them of hashed tokens; {}overwritten",
+                told(self.dry_run, "contain", "contained"),
+                self.recovered,
+                told(self.dry_run, "they would be ", ""),
             );
             write_wrapped(out, "", 2, &text)?;
         }
         if self.revived > 0 {
             let tokens = counted(self.revived, "hashed token");
-            writeln!(out, "{tokens} had no index entry; {would}added")?;
+            let text = told(
+                self.dry_run,
+                "without an index entry, which would be added",
+                "had no index entry; added",
+            );
+            writeln!(out, "{tokens} {text}")?;
         }
         if self.stray_index_entries > 0 {
             writeln!(
                 out,
-                "dangling index entries: {}; {would}removed",
-                self.stray_index_entries
+                "dangling index entries: {}; {}removed",
+                self.stray_index_entries,
+                told(self.dry_run, "they would be ", "")
             )?;
         }
         if self.changed == Some(true) && !self.dry_run {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::cli::terminal::report::printable;
+use crate::cli::terminal::report::{printable, told};
 use crate::metadata::Kind;
 use crate::ops::token_plan::PlannedToken;
 
@@ -33,7 +33,7 @@ impl<'a> LoginGains<'a> {
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn write(&self, kind: Kind, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write(&self, kind: Kind, dry_run: bool, out: &mut dyn Write) -> io::Result<()> {
         let Some(user) = self.login.map(printable) else {
             return Ok(());
         };
@@ -44,11 +44,13 @@ impl<'a> LoginGains<'a> {
         match self.login_had_power {
             true => writeln!(
                 out,
-                "Login:        {user} has {power} when signed in, as before"
+                "Login:        {user} {} {power} when signed in, as before",
+                told(dry_run, "would have", "has")
             ),
             false => writeln!(
                 out,
-                "Login:        {user} gains {power} when signed in, while the token exists"
+                "Login:        {user} {} {power} when signed in, while the token exists",
+                told(dry_run, "would gain", "gains")
             ),
         }
     }
@@ -87,11 +89,12 @@ pub fn write_none_of_legacy(out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_keeps(user: &str, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_keeps(user: &str, dry_run: bool, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "Login:        {} keeps these permissions when signed in;\n              \
+        "Login:        {} {} these permissions when signed in;\n              \
          to remove them, delete the token: boltkey auth delete",
-        printable(user)
+        printable(user),
+        told(dry_run, "would keep", "keeps")
     )
 }

@@ -13,7 +13,7 @@ use crate::cli::change::{ChangeCommand, Ending, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::report::{Human, printable, unchanged};
+use crate::cli::terminal::report::{Human, printable, told, unchanged};
 use crate::cli::terminal::unread_files::UnreadFiles;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
@@ -243,12 +243,16 @@ impl Human for Report<'_> {
         let codes = self.repaired.iter().map(|cure| cure.code);
         each(codes, self.repaired, out, |cure, out| {
             writeln!(out, "{}  [{}]", printable(&cure.place), cure.code)?;
-            write_wrapped(out, "  ", 2, &printable(&cure.action))?;
+            let action = match self.dry_run {
+                true => cure.conditional(),
+                false => cure.action.clone(),
+            };
+            write_wrapped(out, "  ", 2, &printable(&action))?;
             write_wrapped(out, "    before: ", 12, &printable(&cure.before))?;
             write_wrapped(out, "    after:  ", 12, &printable(&cure.after))
         })?;
         if !self.left.is_empty() {
-            writeln!(out, "Left:")?;
+            writeln!(out, "{}:", told(self.dry_run, "Would be left", "Left"))?;
             let codes = self.left.iter().map(|left| left.code);
             each(codes, self.left, out, |left, out| {
                 writeln!(out, "{}  [{}]", printable(&left.place), left.code)?;
@@ -260,10 +264,11 @@ impl Human for Report<'_> {
             self.unread.write(out)?;
             writeln!(out)?;
         }
+        let would = self.dry_run && !self.repaired.is_empty();
         let left = match self.left.len() as u64 {
-            0 => String::from("nothing is left"),
-            1 => String::from("1 finding is left"),
-            n => format!("{n} findings are left"),
+            0 => format!("nothing {} left", told(would, "would be", "is")),
+            1 => format!("1 finding {} left", told(would, "would be", "is")),
+            n => format!("{n} findings {} left", told(would, "would be", "are")),
         };
         let text = match (self.repaired.len() as u64, self.dry_run) {
             (0, _) => format!("nothing to repair; {left}"),

@@ -9,7 +9,7 @@ use jiff::Zoned;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::report::{Human, printable, told};
 use crate::cli::terminal::table::Table;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
@@ -79,13 +79,14 @@ impl Human for Report {
             )?;
         }
         if self.sound {
-            write_wrapped(
-                out,
-                "",
-                0,
+            let text = told(
+                self.dry_run,
+                "The database has no damage that hides records: the new file would be a plain copy, \
+                 as boltkey compact makes it.",
                 "The database has no damage that hides records: the new file is a plain copy, as \
                  boltkey compact makes it.",
-            )?;
+            );
+            write_wrapped(out, "", 0, text)?;
         } else {
             self.write_sources(out)?;
         }
@@ -169,8 +170,9 @@ impl Report {
         }
         if self.recoverable_left > 0 {
             let text = format!(
-                "the new file does not contain the {} left in unused parts of the database; \
-                 boltkey residue recover --out FILE recovers them from it",
+                "the new file {} contain the {} left in unused parts of the database; boltkey residue \
+                 recover --out FILE recovers them from it",
+                told(self.dry_run, "would not", "does not"),
                 counted(self.recoverable_left, "lost token")
             );
             write_wrapped(out, "         ", 9, &text)?;
@@ -218,7 +220,8 @@ impl Report {
 
     fn write_lost(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.lost.is_empty() {
-            return writeln!(out, "ok: nothing was lost");
+            let was = told(self.dry_run, "would be", "was");
+            return writeln!(out, "ok: nothing {was} lost");
         }
         writeln!(out, "LOST:")?;
         for lost in self.lost.iter().take(MOST_LISTED) {
@@ -230,8 +233,9 @@ impl Report {
         }
         writeln!(
             out,
-            "NOT ok: {} lost",
-            counted(self.lost.len() as u64, "part")
+            "NOT ok: {} {}lost",
+            counted(self.lost.len() as u64, "part"),
+            told(self.dry_run, "would be ", "")
         )
     }
 }

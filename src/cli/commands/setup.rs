@@ -13,9 +13,9 @@ use crate::cli::commands::convert::EngineArg;
 use crate::cli::commands::token_report::{Action, Source, TokenOptions, ValueArgs, storage_text};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::auth_details::{IT_WOULD_BE, write_auth_details};
 use crate::cli::terminal::interruption;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, told};
 use crate::cli::terminal::secret_input::read_new_password;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
@@ -182,10 +182,15 @@ impl Scene<'_> {
         if !self.options.shards.is_empty() {
             let number = self.options.shards.len() as u64;
             session.ui().warning(&format!(
-                "{} contains {} of an older store; they are kept but are not visible in the new \
-                 store, and their IDs are not reused",
+                "{} contains {} of an older store; they {}, and their IDs {} reused",
                 self.engine_path.display(),
-                counted(number, "shard")
+                counted(number, "shard"),
+                told(
+                    session.dry_run(),
+                    "would be kept but would not be visible in the new store",
+                    "are kept but are not visible in the new store"
+                ),
+                told(session.dry_run(), "would not be", "are not"),
             ));
         }
         if let Some(sqlite) = stranger_beside(self.target.path) {
@@ -307,12 +312,16 @@ impl Human for Report<'_> {
             (None, Source::Given) => "the operator token has the value you supplied".into(),
             (None, Source::Hash) => "the operator token has the hash you supplied".into(),
         };
-        writeln!(out, "{token}\n")?;
+        writeln!(out, "{token}\n{}", told(self.dry_run, IT_WOULD_BE, ""))?;
         let shown = self.source == Source::Generated && self.token_out.is_none();
         write_auth_details(self.authorization, self.dry_run || !shown, out)?;
         writeln!(out, "Storage:      {}", self.kept)?;
         if !self.shards.is_empty() {
-            writeln!(out, "\nShards of an older store, kept unchanged:")?;
+            writeln!(
+                out,
+                "\nShards of an older store, {}:",
+                told(self.dry_run, "which would stay", "kept unchanged")
+            )?;
             let mut buckets: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
             for Shard { shard, bucket } in &self.shards {
                 buckets.entry(*bucket).or_default().push(*shard);
@@ -320,7 +329,8 @@ impl Human for Report<'_> {
             for (bucket, shards) in buckets {
                 writeln!(out, "  bucket {}: {}", printable(bucket), listed(&shards))?;
             }
-            let text = format!("{} adds these buckets", printable(&self.adopt));
+            let adds = told(self.dry_run, "would then add", "adds");
+            let text = format!("{} {adds} these buckets", printable(&self.adopt));
             write_wrapped(out, "", 0, &text)?;
         }
         Ok(())

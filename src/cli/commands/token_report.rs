@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 use crate::cli::change::{ChangeCommand, Ending, Look, NewToken, View};
 use crate::cli::commands::login_line::LoginGains;
 use crate::cli::session::{Database, Session};
-use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::auth_details::{IT_WOULD_BE, write_auth_details};
 use crate::cli::terminal::closed_stdout;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, told};
 use crate::cli::terminal::secret_input::{Secret, read_secret_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Fingerprint, Id, Kind, Storage, TokenHash};
@@ -449,12 +449,12 @@ impl Human for Report<'_> {
                 self.whereabouts()
             )?,
         }
-        writeln!(out)?;
+        writeln!(out, "{}", told(self.dry_run, IT_WOULD_BE, ""))?;
         let shown = self.source == Source::Generated && self.token_out.is_none();
         write_auth_details(self.authorization, self.dry_run || !shown, out)?;
         writeln!(out, "Storage:      {}", self.kept)?;
         if let Some(login) = &self.login {
-            login.write(self.authorization.kind, out)?;
+            login.write(self.authorization.kind, self.dry_run, out)?;
         }
         Ok(())
     }

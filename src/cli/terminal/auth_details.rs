@@ -57,6 +57,9 @@ pub(crate) fn write_auth_details(
     writeln!(out, "Updated:      {}", printable(entry.updated_at))
 }
 
+/// What stands above the details of a token that a dry run would make or change.
+pub(crate) const IT_WOULD_BE: &str = "The token would then be:";
+
 /// Writes a list of permissions with names.
 pub(crate) fn write_permissions(
     permissions: &[NamedPermission<'_>],

@@ -227,6 +227,12 @@ impl Ui {
 /// The text for an unchanged database, in reports and errors.
 pub const NOTHING_CHANGED: &str = "nothing was changed";
 
+/// What a report says of the change: the first text in a dry run, the second one otherwise.
+#[must_use]
+pub fn told<'t>(dry_run: bool, would: &'t str, done: &'t str) -> &'t str {
+    if dry_run { would } else { done }
+}
+
 /// The end of a report's sentence in a dry run.
 #[must_use]
 pub fn unchanged(dry_run: bool) -> &'static str {

@@ -137,7 +137,7 @@ fn create(
     }
     details.push(match password {
         Some(_) => "with a password".into(),
-        None => "without a password, so the user can't sign in".into(),
+        None => "without a password: no login".into(),
     });
     if user.active == Some(false) {
         set_status(work, plan.user.id, user, details)?;

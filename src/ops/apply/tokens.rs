@@ -510,7 +510,7 @@ fn put(
             details.extend(of_new(said, &user.name));
             match action {
                 TokenAction::Replace(old, _) => {
-                    details.push(format!("replaces {old}"));
+                    details.push(format!("in place of {old}"));
                     (Action::Replace, id)
                 }
                 _ => (Action::Create, id),
@@ -554,7 +554,7 @@ fn update(
         )
         .map_err(wrap)?;
         record = Record::of(id, new);
-        details.push("new value; the old value no longer works".into());
+        details.push("new value in place of the old one".into());
     }
     let description = said.identity.description();
     let old = Found::of(&record.decoded().map_err(wrap)?);

@@ -213,8 +213,7 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
         findings.push(Finding::new(
             Code::HashMigrates,
             place.clone(),
-            "hashed tokens need schema 21, so the restored store is migrated to it: InfluxDB 2.7 \
-             and older do not start on it",
+            "hashed tokens need schema 21: InfluxDB 2.7 and older do not start on it",
         ));
     }
     let embedded = hashing.embedded.len() as u64;
@@ -223,8 +222,8 @@ fn of_hashing(backup: &Backup, hashing: &hash::Plan) -> Vec<Finding> {
             Code::HashEmbedded,
             place,
             format!(
-                "{} with tokens in plaintext, such as telegraf configurations, will not be \
-                 changed",
+                "{} with tokens in plaintext, such as telegraf configurations, not to be \
+                 changed by --hash",
                 counted(embedded, "live record")
             ),
         ));

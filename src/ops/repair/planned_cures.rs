@@ -38,6 +38,17 @@ pub struct Cure {
     pub keeps_plaintext: Option<[u8; 16]>,
 }
 
+impl Cure {
+    /// The action as a dry run says it: "would add the index entry".
+    #[must_use]
+    pub fn conditional(&self) -> String {
+        // Every action begins with a verb such as "adds" or "writes".
+        let (verb, rest) = self.action.split_once(' ').unwrap_or((&self.action, ""));
+        let verb = verb.strip_suffix('s').unwrap_or(verb);
+        format!("would {verb} {rest}")
+    }
+}
+
 /// Something that is deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {

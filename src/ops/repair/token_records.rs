@@ -159,7 +159,7 @@ fn both(
     let cure = Cure::new(
         code,
         at,
-        "removes the plaintext from the record; the hash stays",
+        "removes the plaintext from the record, but not the hash",
         "plaintext and hash",
         "hash; boltkey residue recover still finds the plaintext in unused bytes of the file",
     );

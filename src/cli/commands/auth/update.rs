@@ -15,8 +15,8 @@ use crate::cli::commands::login_line::write_keeps;
 use crate::cli::commands::token_report::{Owner, owner};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_auth_details;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED};
+use crate::cli::terminal::auth_details::{IT_WOULD_BE, write_auth_details};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, told};
 use crate::error::Result;
 use crate::finding::counted;
 use crate::ops::auth::affected_tokens::AffectedTokens;
@@ -192,10 +192,11 @@ impl Human for Report<'_> {
             (_, true) => writeln!(out, "would update {id}; {NOTHING_CHANGED}")?,
             (_, false) => writeln!(out, "updated {id}")?,
         }
-        writeln!(out)?;
+        let would = self.dry_run && self.changed != Some(false);
+        writeln!(out, "{}", told(would, IT_WOULD_BE, ""))?;
         write_auth_details(self.authorization, true, out)?;
         if let (Some(user), false) = (self.login, self.authorization.status == "active") {
-            write_keeps(user, out)?;
+            write_keeps(user, would, out)?;
         }
         Ok(())
     }

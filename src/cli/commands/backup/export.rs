@@ -10,7 +10,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::closed_stdout;
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::report::{Human, printable, told};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -164,18 +164,20 @@ impl Human for Report {
         if !exported.sqlite {
             writeln!(
                 out,
-                "no SQLite file found; the backup has no notebooks, annotations, remotes or\n\
-                 replications; use --sqlite-path to set the file"
+                "no SQLite file found; the backup {} no notebooks, annotations, remotes or\n\
+                 replications; use --sqlite-path to set the file",
+                told(self.dry_run, "would have", "has")
             )?;
         }
         if let Some(manifest) = &exported.influx_manifest {
-            write_shards(&manifest.deletes_shards, out)?;
+            write_shards(&manifest.deletes_shards, self.dry_run, out)?;
         }
         if exported.recoverable_left > 0 {
             writeln!(
                 out,
-                "the backup does not contain the {} left in unused parts of the source;\n\
+                "the backup {} contain the {} left in unused parts of the source;\n\
                  boltkey residue recover --out FILE recovers them from the source",
+                told(self.dry_run, "would not", "does not"),
                 counted(exported.recoverable_left, "lost token")
             )?;
         }
@@ -184,17 +186,22 @@ impl Human for Report {
 }
 
 /// What `influx restore --full` would delete.
-pub(crate) fn write_shards(shards: &[NamedShard], out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_shards(
+    shards: &[NamedShard],
+    dry_run: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let deletes = told(dry_run, "would delete", "deletes");
     if shards.is_empty() {
         return writeln!(
             out,
-            "influx restore --full deletes all points of the target server;\n\
+            "influx restore --full {deletes} all points of the target server;\n\
              this metadata has no shards"
         );
     }
     writeln!(
         out,
-        "influx restore --full deletes all points of the target server; on the server of\n\
+        "influx restore --full {deletes} all points of the target server; on the server of\n\
          this backup, {}:",
         counted(shards.len() as u64, "shard")
     )?;

@@ -173,5 +173,5 @@ fn write_restore(restore: &FullRestore, out: &mut dyn Write) -> io::Result<()> {
                     the metadata of shards";
         return write_wrapped(out, "", 2, text);
     }
-    write_shards(&restore.deletes_shards, out)
+    write_shards(&restore.deletes_shards, false, out)
 }

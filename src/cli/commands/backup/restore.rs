@@ -11,13 +11,13 @@ use crate::cli::change::{Answer, NewToken, end, has_only_copy};
 use crate::cli::commands::backup::{OperatorTokenArgs, open};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::auth_details::{IT_WOULD_BE, write_auth_details};
 use crate::cli::terminal::choose_owner::choose_missing;
 use crate::cli::terminal::closed_stdout;
 use crate::cli::terminal::interruption;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::prompt::confirm;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, told};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -439,8 +439,10 @@ impl Human for Report<'_> {
         if self.authorization.is_none() {
             writeln!(
                 out,
-                "the operator token opens it; it belongs to {} and is stored {how}",
-                token.id
+                "the operator token {} it; it belongs to {} and {} stored {how}",
+                told(self.dry_run, "would open", "opens"),
+                token.id,
+                told(self.dry_run, "would be", "is")
             )?;
         }
         if restored.hashed > 0 {
@@ -453,19 +455,22 @@ impl Human for Report<'_> {
         }
         if !restored.lost_shards.is_empty() {
             let text = format!(
-                "{} of the old metadata not in the new metadata; their points stay in the engine \
-                 folder but are not visible: {}",
+                "{} of the old metadata not in the new metadata; their points {} in the engine folder \
+                 but {} not visible: {}",
                 counted(restored.lost_shards.len() as u64, "shard"),
+                told(self.dry_run, "would stay", "stay"),
+                told(self.dry_run, "would be", "are"),
                 shards_text(&restored.lost_shards)
             );
             write_wrapped(out, "", 0, &text)?;
         }
         if restored.shards.not_restored > 0 && self.from.buckets {
             let text = format!(
-                "{} of {} bytes in the backup not restored (these are the points). Start the server, \
-                 then load the points of a bucket under another name:",
+                "{} of {} bytes in the backup {}not restored (these are the points). Start the \
+                 server, then load the points of a bucket under another name:",
                 counted(restored.shards.not_restored as u64, "shard"),
-                restored.shards.bytes
+                restored.shards.bytes,
+                told(self.dry_run, "would be ", "")
             );
             write_wrapped(out, "", 0, &text)?;
             writeln!(
@@ -476,11 +481,13 @@ impl Human for Report<'_> {
         }
         if let Some(authorization) = self.authorization {
             match &self.token_out {
-                Some(path) => {
+                Some(path) if !self.dry_run => {
                     writeln!(out, "the new operator token is in {}\n", printable(path))?;
                 }
-                None if self.dry_run => writeln!(out, "would create a new operator token\n")?,
-                None => writeln!(out, "created a new operator token; it is shown only once\n")?,
+                _ if self.dry_run => {
+                    writeln!(out, "would create a new operator token\n{IT_WOULD_BE}")?;
+                }
+                _ => writeln!(out, "created a new operator token; it is shown only once\n")?,
             }
             let hidden = self.dry_run || self.token_out.is_some();
             write_auth_details(authorization, hidden, out)?;

@@ -11,10 +11,11 @@ use crate::cli::change::{NewToken, end};
 use crate::cli::commands::backup::open;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::auth_details::write_auth_details;
+use crate::cli::terminal::auth_details::{IT_WOULD_BE, write_auth_details};
 use crate::cli::terminal::closed_stdout;
-use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::report::{Human, printable, told};
 use crate::cli::terminal::secret_input::{Secret, read_secret};
+use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Id;
 use crate::ops::auth::list::AuthDetails;
@@ -204,7 +205,7 @@ impl Human for Report<'_> {
         if self.dry_run {
             writeln!(
                 out,
-                "would write a copy with an operator token to {copy}; nothing was\nwritten"
+                "would write a copy with an operator token to {copy}; nothing was written"
             )?;
         } else if self.existing {
             writeln!(
@@ -216,16 +217,21 @@ impl Human for Report<'_> {
             writeln!(out, "wrote {copy}, a copy with one more operator token")?;
         }
         if let Some(path) = &self.token_out {
-            writeln!(out, "the token is in {}", printable(path))?;
+            let is = told(self.dry_run, "would be", "is");
+            writeln!(out, "the token {is} in {}", printable(path))?;
         }
-        writeln!(out)?;
+        writeln!(out, "{}", told(self.dry_run, IT_WOULD_BE, ""))?;
         let hidden = self.dry_run || self.token_out.is_some() || self.was_given;
         write_auth_details(self.authorization, hidden, out)?;
-        writeln!(
-            out,
-            "\ninflux restore --full of the copy succeeds with every influx CLI and uses this\n\
-             token. It replaces everything on the server. The token stays an operator\n\
-             token until you delete it"
-        )
+        let text = told(
+            self.dry_run,
+            "influx restore --full of the copy would succeed with every influx CLI and use this token. \
+             It would replace everything on the server. The token would stay an operator token until \
+             you deleted it",
+            "influx restore --full of the copy succeeds with every influx CLI and uses this token. It \
+             replaces everything on the server. The token stays an operator token until you delete it",
+        );
+        writeln!(out)?;
+        write_wrapped(out, "", 0, text)
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::change::{ChangeCommand, Ending, Look, Next, View};
 use crate::cli::exit::Outcome;
 use crate::cli::session::{Database, Session};
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, told};
 use crate::cli::terminal::table::Table;
 use crate::cli::terminal::unread_files::UnreadFiles;
 use crate::cli::terminal::wrap::write_wrapped;
@@ -336,20 +336,24 @@ impl Human for Report<'_> {
         }
         write_wrapped(out, "", 0, &done.join("; "))?;
         let adopted = self.adopted.iter().map(Row::from);
-        write_rows(adopted.collect(), out)?;
+        write_rows(adopted.collect(), self.dry_run, out)?;
         if self
             .adopted
             .iter()
             .any(|bucket| bucket.retention_seconds == 0)
         {
-            let text = "the old retention is not known, so influxd keeps all points; influx \
-                        bucket update --id ID --retention DURATION sets it";
-            write_wrapped(out, "", 0, text)?;
+            let text = format!(
+                "the old retention is not known, so influxd {} all points; influx bucket update --id \
+                 ID --retention DURATION sets it",
+                told(self.dry_run, "would keep", "keeps")
+            );
+            write_wrapped(out, "", 0, &text)?;
         }
         let extended = self.extended.iter().map(Row::from);
-        write_rows(extended.collect(), out)?;
+        write_rows(extended.collect(), self.dry_run, out)?;
         if !self.skipped.is_empty() {
-            writeln!(out, "\nNot adopted:")?;
+            let heading = told(self.dry_run, "Would not be adopted", "Not adopted");
+            writeln!(out, "\n{heading}:")?;
         }
         for skipped in self.skipped {
             let reason = printable(&skipped.reason);
@@ -403,7 +407,7 @@ impl<'a> From<&'a Extended> for Row<'a> {
 }
 
 /// Writes a table of buckets, and what is odd about them.
-fn write_rows(rows: Vec<Row<'_>>, out: &mut dyn Write) -> io::Result<()> {
+fn write_rows(rows: Vec<Row<'_>>, dry_run: bool, out: &mut dyn Write) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -426,21 +430,24 @@ fn write_rows(rows: Vec<Row<'_>>, out: &mut dyn Write) -> io::Result<()> {
         let mut say = |text: String| write_wrapped(out, "", 2, &format!("{}: {text}", row.id));
         if !row.empty.is_empty() {
             say(format!(
-                "{} not added; there are no points in it, or none that can be read",
-                listed(row.empty)
+                "{} {}not added; there are no points in it, or none that can be read",
+                listed(row.empty),
+                told(dry_run, "would be ", "")
             ))?;
         }
         if !row.overlapping.is_empty() {
             say(format!(
-                "{} has points of the same time as another shard; influxd shows the points of both",
-                listed(row.overlapping)
+                "{} has points of the same time as another shard; influxd {} the points of both",
+                listed(row.overlapping),
+                told(dry_run, "would show", "shows")
             ))?;
         }
         if row.expired > 0 {
             say(format!(
-                "{} of the shards end before the retention of the bucket, so influxd deletes them \
-                 after its start",
-                row.expired
+                "{} of the shards end before the retention of the bucket, so influxd {} them after \
+                 its start",
+                row.expired,
+                told(dry_run, "would delete", "deletes")
             ))?;
         }
     }

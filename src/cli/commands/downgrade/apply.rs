@@ -12,7 +12,7 @@ use crate::cli::commands::downgrade::check::{write_losses, write_steps, write_wa
 use crate::cli::commands::downgrade::target::ToArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, unchanged};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, told, unchanged};
 use crate::cli::terminal::style::bad;
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::Result;
@@ -217,7 +217,8 @@ impl Human for Report<'_> {
             let mut what = Vec::new();
             if !outlook.undo.database.is_empty() {
                 what.push(format!(
-                    "{undo} {verb} undone; InfluxDB {target} can start on the store"
+                    "{undo} {verb} undone; InfluxDB {target} {} start on the store",
+                    told(self.dry_run, "could then", "can")
                 ));
             }
             if *dropped > 0 {

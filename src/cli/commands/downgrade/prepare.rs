@@ -12,7 +12,7 @@ use crate::cli::change::{ChangeCommand, Ending, Look, Next, View, run_on};
 use crate::cli::commands::residue::files::FilesArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, told};
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, IoContext, Result};
@@ -290,13 +290,15 @@ impl Human for Report<'_> {
             write_wrapped(out, "", 0, text)?;
         }
         if still_hashed.is_empty() {
-            return writeln!(out, "no hashed tokens are left");
+            let are = told(self.dry_run && restored_any, "would be", "are");
+            return writeln!(out, "no hashed tokens {are} left");
         }
-        writeln!(
-            out,
-            "\nStill hashed, and lost on a release before 2.8 ({}):",
-            still_hashed.len()
-        )?;
+        let title = told(
+            self.dry_run,
+            "These would stay hashed, and would be lost on a release before 2.8",
+            "Still hashed, and lost on a release before 2.8",
+        );
+        writeln!(out, "\n{title} ({}):", still_hashed.len())?;
         for token in still_hashed {
             let text = format!("{}  {}", token.kind.name(), printable(&token.description));
             write_wrapped(out, &format!("  {}  ", token.id), 4, &text)?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, unchanged};
+use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, told, unchanged};
 use crate::metadata::Id;
 use crate::ops::user::list::User;
 
@@ -93,10 +93,14 @@ impl Human for Report<'_> {
         if let Action::Delete = self.action {
             let tokens = self.tokens.unwrap_or_default();
             if !tokens.is_empty() {
+                let kept = told(
+                    self.dry_run,
+                    "would be kept, but no server would accept them",
+                    "are kept, but no server accepts them",
+                );
                 writeln!(
                     out,
-                    "these tokens of the user are kept, but no server accepts them; boltkey auth \
-                     delete\nremoves them:"
+                    "these tokens of the user {kept};\nboltkey auth delete removes them:"
                 )?;
                 for id in tokens {
                     writeln!(out, "  {id}")?;
@@ -105,23 +109,31 @@ impl Human for Report<'_> {
             return Ok(());
         }
         if self.index_entry_created {
-            let action = if self.dry_run { "would be" } else { "was" };
+            let (created, finds) = match self.dry_run {
+                true => ("would be", "could find"),
+                false => ("was", "finds"),
+            };
             writeln!(
                 out,
-                "the missing index entry of the name {action} created, so that influxd finds the \
-                 user"
+                "the missing index entry of the name {created} created, so that influxd {finds} \
+                 the user"
             )?;
         }
         if self.user.has_password == Some(false) {
-            writeln!(
-                out,
-                "the user has no password and can't sign in; boltkey user password sets one"
-            )?;
+            let has_none = told(
+                self.dry_run,
+                "would have no password and could not sign in",
+                "has no password and can't sign in",
+            );
+            writeln!(out, "the user {has_none}; boltkey user password sets one")?;
         } else if let Some(because) = &self.user.because {
-            let sign_in = match self.user.signs_in {
-                Some(true) => "the user",
-                Some(false) => "the user can't sign in:",
-                None => "it is unknown whether the user can sign in:",
+            let sign_in = match (self.user.signs_in, self.dry_run) {
+                (Some(true), false) => "the user",
+                (Some(true), true) => "afterwards the user could sign in:",
+                (Some(false), false) => "the user can't sign in:",
+                (Some(false), true) => "afterwards the user could not sign in:",
+                (None, false) => "it is unknown whether the user can sign in:",
+                (None, true) => "it is unknown whether the user could sign in afterwards:",
             };
             writeln!(out, "{sign_in} {}", printable(because))?;
         }
