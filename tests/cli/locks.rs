@@ -2,6 +2,7 @@
 //! and the database matches what each was told.
 
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -133,6 +134,25 @@ fn a_holder_is_waited_for_as_long_as_was_said() {
     }
 }
 
+/// Waits until a process has a file open, or for a moment where the system does not tell.
+fn wait_until_it_has(process: &Child, path: &Path) {
+    let open = PathBuf::from(format!("/proc/{}/fd", process.id()));
+    if !open.is_dir() {
+        sleep(Duration::from_millis(300));
+        return;
+    }
+    let has = || {
+        let files = fs::read_dir(&open).unwrap().flatten();
+        files
+            .filter_map(|file| fs::read_link(file.path()).ok())
+            .any(|file| file == path)
+    };
+    let started = Instant::now();
+    while !has() && started.elapsed() < Duration::from_secs(60) {
+        sleep(Duration::from_millis(10));
+    }
+}
+
 /// A waiting process must not go on with a file that is no longer the database.
 #[test]
 fn a_database_that_is_replaced_meanwhile_is_noticed() {
@@ -145,7 +165,7 @@ fn a_database_that_is_replaced_meanwhile_is_noticed() {
         // With names given nothing is read before the lock for writing is taken.
         let mut waiting = store.recovery(&["--wait", "60s", "--user", &user, "--org", &org]);
         let waiting = waiting.spawn().unwrap();
-        sleep(Duration::from_millis(300));
+        wait_until_it_has(&waiting, &store.database);
         let aside = store.path("aside");
         fs::rename(&store.database, &aside).unwrap();
         fs::write(&store.database, &old).unwrap();
