@@ -167,7 +167,7 @@ pub enum Command {
 }
 
 /// Runs the command. `only_reads` says that it does not change the database; `program` makes the
-/// complete definition, for completions and manual pages.
+/// complete definition, for manual pages.
 ///
 /// # Errors
 /// The errors of the command; [`ErrorKind::Usage`] for `--previous` with a command that changes
@@ -213,7 +213,7 @@ pub fn dispatch(
         Command::Salvage(args) => commands::salvage::run(args, session),
         Command::Backup(command) => commands::backup::run(command, session),
         Command::Token(command) => commands::token::run(command, session),
-        Command::Completions(args) => commands::completions::run(&args, program(), session),
+        Command::Completions(args) => commands::completions::run(&args, session),
         Command::Man(args) => commands::man::run(&args, program(), session),
     }
 }

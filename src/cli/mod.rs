@@ -4,6 +4,7 @@
 mod args;
 mod change;
 mod commands;
+mod completion;
 mod examples;
 pub mod exit;
 mod globals;
@@ -47,6 +48,9 @@ fn arguments_alone() -> clap::Command {
 #[must_use]
 pub fn run() -> ExitCode {
     forbid_core_dumps();
+    if let Some(code) = completion::answer(command, arguments_alone) {
+        return code;
+    }
     let (cli, only_reads, work) = match parse(std::env::args_os().collect()) {
         Ok(parsed) => parsed,
         Err(refused) => return terminal::usage::answer(&refused),

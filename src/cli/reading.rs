@@ -88,6 +88,17 @@ pub struct Reading {
     pub work: Work,
 }
 
+/// The database that arguments name, for completions: as an option, as a plain argument, or as a
+/// backup.
+pub fn named_database(matches: &ArgMatches) -> Option<PathBuf> {
+    let mut innermost = matches;
+    while let Some((_, of_subcommand)) = innermost.subcommand() {
+        innermost = of_subcommand;
+    }
+    let path = |name| innermost.try_get_one::<PathBuf>(name).ok().flatten();
+    ["db", NAME, "backup"].into_iter().find_map(path).cloned()
+}
+
 impl Reading {
     /// Of the parsed arguments.
     pub fn of(matches: &ArgMatches) -> Self {

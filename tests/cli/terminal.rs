@@ -32,7 +32,16 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::begin(command, false)
+    }
+
+    /// A run whose standard output is the terminal, too.
+    pub fn start_with_stdout(command: Command) -> Self {
+        Self::begin(command, true)
+    }
+
+    fn begin(mut command: Command, with_stdout: bool) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -47,10 +56,14 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).unwrap();
         let slave: OwnedFd =
             rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let stdout = match with_stdout {
+            true => Stdio::from(slave.try_clone().unwrap()),
+            false => Stdio::piped(),
+        };
         command
             .stdin(slave.try_clone().unwrap())
             .stderr(slave)
-            .stdout(Stdio::piped());
+            .stdout(stdout);
         let child = command.spawn().unwrap();
         // It holds the terminal, which has to end with the program.
         drop(command);
@@ -96,6 +109,11 @@ impl Terminal {
         self.master
             .write_all(format!("{text}\n").as_bytes())
             .unwrap();
+    }
+
+    /// Types keys, without a line end.
+    pub fn keys(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Whether the terminal shows what is typed.

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use clap_complete::Shell;
 use serde::Serialize;
 
+use crate::cli::completion::{Shell, script};
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::Human;
@@ -19,27 +19,21 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Runs `completions`: prints the completion script of `program`.
+/// Runs `completions`: prints the script for a shell.
 ///
 /// # Errors
 /// When standard output can't be written.
-pub fn run(
-    args: &CompletionsArgs,
-    mut program: clap::Command,
-    session: &Session,
-) -> Result<Outcome> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut program, "boltkey", &mut script);
+pub fn run(args: &CompletionsArgs, session: &Session) -> Result<Outcome> {
     session.ui().report(&Completions {
-        shell: args.shell.to_string(),
-        script: String::from_utf8_lossy(&script).into_owned(),
+        shell: args.shell.name(),
+        script: script(args.shell),
     })?;
     Ok(Outcome::Done)
 }
 
 #[derive(Serialize)]
 struct Completions {
-    shell: String,
+    shell: &'static str,
     script: String,
 }
 
