@@ -115,6 +115,8 @@ pub enum Command {
     Check(commands::check::CheckArgs),
     /// Show what differs between two stores or backups
     Diff(commands::diff::DiffArgs),
+    /// Write a report about one or many stores, without secrets: HTML, Markdown, JSON, NDJSON
+    Report(commands::report::ReportArgs),
     /// Explain a finding code or an error message of influxd, influx or bbolt
     Explain(commands::explain::ExplainArgs),
     /// Manage users: list, verify, create, set a password, update, delete
@@ -195,6 +197,7 @@ pub fn dispatch(
         Command::Auth(command) => commands::auth::run(command, session),
         Command::Check(args) => commands::check::run(&args, session),
         Command::Diff(args) => commands::diff::run(args, session),
+        Command::Report(args) => commands::report::run(&args, session),
         Command::Explain(args) => commands::explain::run(&args, session),
         Command::User(command) => commands::user::run(command, session),
         Command::Org(command) => commands::org::run(command, session),

@@ -239,6 +239,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "report",
+        &[
+            (
+                "Write a page to keep or to share about one store",
+                "boltkey report influxd.bolt --out report.html",
+            ),
+            (
+                "One page about all stores and backups in a folder",
+                "boltkey report devices --out devices.html",
+            ),
+            (
+                "One line of JSON for each store, for DuckDB or a log pipeline",
+                "boltkey report devices --out - --format ndjson",
+            ),
+        ],
+    ),
+    (
         "explain",
         &[
             (

@@ -27,6 +27,7 @@ const COMMANDS: &[&[&str]] = &[
     &["salvage"],
     &["backup", "export"],
     &["diff"],
+    &["report"],
 ];
 
 /// The commands that write new files, and leave everything that exists as it is.
@@ -63,7 +64,7 @@ pub fn with_database_argument(program: Command) -> Command {
 
 fn add(command: Command, path: &[&str]) -> Command {
     let Some((name, rest)) = path.split_first() else {
-        // `auth show` has an ID there, and `diff` two stores.
+        // `auth show` has an ID there, `diff` two stores, and `report` any number of them.
         if command.get_positionals().next().is_some() {
             return command;
         }

@@ -12,14 +12,12 @@ use crate::cli::terminal::report::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::Schema;
-use crate::metadata::recognise::{Recognised, recognise};
 use crate::ops::commit::nothing_lost;
 use crate::ops::locate::Place;
+use crate::ops::metadata_store::is_metadata;
 use crate::ops::previous;
 use crate::ops::way_out::way_out;
-use crate::store::{
-    Description, Inspect, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
-};
+use crate::store::{Description, LockOptions, OpenOptions, Store, WritableStore, has_locks};
 
 /// The global options and output streams of one run.
 #[derive(Debug)]
@@ -405,54 +403,4 @@ fn listed(stores: &[Place]) -> Vec<String> {
         list.push(format!("and {} more", stores.len() - MOST));
     }
     list
-}
-
-/// Whether InfluxDB's buckets can be read.
-enum Readable {
-    Yes,
-    /// No bucket can be read.
-    No(Error),
-}
-
-impl Readable {
-    fn or_unreadable(self) -> Result<()> {
-        match self {
-            Self::Yes => Ok(()),
-            Self::No(error) => Err(error),
-        }
-    }
-}
-
-/// Refuses a file without InfluxDB's buckets. Returns the damage that may hide them.
-fn is_metadata(snapshot: &dyn Snapshot, inspect: &dyn Inspect, path: &Path) -> Result<Readable> {
-    match recognise(snapshot, inspect)? {
-        Recognised::Metadata => return Ok(Readable::Yes),
-        Recognised::Damaged(first) => {
-            return Ok(Readable::No(
-                Error::new(
-                    ErrorKind::Corrupt,
-                    format!(
-                        "can't read any bucket of {}: the bucket tree is damaged at {}: {}",
-                        path.display(),
-                        first.place,
-                        first.message
-                    ),
-                )
-                .with_hint("boltkey check lists the damage"),
-            ));
-        }
-        Recognised::Other => {}
-    }
-    Err(Error::new(
-        ErrorKind::NotAStore,
-        format!(
-            "{} is a Bolt file but not an InfluxDB metadata store: it has none of InfluxDB's \
-             buckets (influxd recovery reports: bucket \"authorizationsv1\": bucket not found)",
-            path.display()
-        ),
-    )
-    .with_hint(
-        "influxd recovery creates such an empty file when its path is wrong; run boltkey locate to \
-         list the stores on this host",
-    ))
 }

@@ -26,6 +26,7 @@ const USED: &[(&str, &[&str])] = &[
     ("check", READ),
     ("diff", READ),
     ("doctor", &["db", "wait", "no_lock"]),
+    ("report", READ),
     ("explain", &[]),
     ("user list", READ),
     ("org list", READ),

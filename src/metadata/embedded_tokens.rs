@@ -2,7 +2,7 @@
 //! Hashing does not change them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::metadata::authorization::Undecoded;
 use crate::metadata::encodings::Layers;
 use crate::metadata::hashing::StoredTokens;
-use crate::metadata::residue::Finder;
+use crate::metadata::residue::{Finder, Form};
 use crate::metadata::{Authorization, Id, json, names, parallel_scan};
 use crate::secret::Token;
 use crate::store::Snapshot;
@@ -35,12 +35,15 @@ pub struct Embedded {
 /// # Errors
 /// When the file can't be read. Damaged parts are skipped.
 pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<Embedded>> {
-    let chosen = Chosen::new(&stored.chosen);
+    let chosen = Arc::new(Chosen::new(&stored.chosen));
     // Searches are kept for the next batch of records: their buffers are large.
     let spare: Mutex<Vec<RecordSearch<'_>>> = Mutex::default();
     let next = || {
         let kept = spare.lock().ok().and_then(|mut spare| spare.pop());
-        kept.unwrap_or_else(|| RecordSearch::new(stored, &chosen))
+        kept.unwrap_or_else(|| RecordSearch {
+            texts: TextSearch::sharing(stored, Arc::clone(&chosen)),
+            found: BTreeSet::new(),
+        })
     };
     let mut found = BTreeSet::new();
     for bucket in snapshot.buckets()?.0 {
@@ -106,33 +109,26 @@ const MOST_CANDIDATES: usize = 1000;
 pub const SHORTEST: usize = 6;
 
 struct RecordSearch<'s> {
-    stored: &'s StoredTokens,
-    finder: Finder,
-    layers: Layers,
-    chosen: &'s Chosen<'s>,
+    texts: TextSearch<'s>,
     found: BTreeSet<Embedded>,
 }
 
-impl<'s> RecordSearch<'s> {
-    fn new(stored: &'s StoredTokens, chosen: &'s Chosen<'s>) -> Self {
-        Self {
-            stored,
-            finder: Finder::with_named_values(),
-            layers: Layers::default(),
-            chosen,
-            found: BTreeSet::new(),
-        }
-    }
-
+impl RecordSearch<'_> {
     fn look(&mut self, bucket: &[u8], key: &[u8], value: &[u8]) {
-        let mut owners = self.owners(value);
-        let mut in_key = false;
-        let before = owners.len();
-        self.finder.feed(key, 0, false, &mut |text: &[u8], _, _| {
-            owners.extend(self.stored.owner(text));
+        let TextSearch {
+            stored,
+            finder,
+            chosen,
+            ..
+        } = &mut self.texts;
+        let mut in_key_of = Vec::new();
+        finder.feed(key, 0, false, &mut |text: &[u8], _, _| {
+            in_key_of.extend(stored.owner(text));
         });
-        self.chosen.each(key, &mut |id| owners.push(id));
-        in_key |= owners.len() > before;
+        chosen.each(key, &mut |id| in_key_of.push(id));
+        let in_key = !in_key_of.is_empty();
+        let mut owners = self.texts.owners(value);
+        owners.extend(in_key_of);
         for id in owners {
             self.found.insert(Embedded {
                 bucket: String::from_utf8_lossy(bucket).into_owned(),
@@ -147,9 +143,45 @@ impl<'s> RecordSearch<'s> {
     }
 }
 
-impl RecordSearch<'_> {
+/// Searches texts for tokens of a store.
+pub(in crate::metadata) struct TextSearch<'s> {
+    stored: &'s StoredTokens,
+    finder: Finder,
+    layers: Layers,
+    chosen: Arc<Chosen<'s>>,
+}
+
+impl<'s> TextSearch<'s> {
+    pub(in crate::metadata) fn new(stored: &'s StoredTokens) -> Self {
+        Self::sharing(stored, Arc::new(Chosen::new(&stored.chosen)))
+    }
+
+    fn sharing(stored: &'s StoredTokens, chosen: Arc<Chosen<'s>>) -> Self {
+        Self {
+            stored,
+            finder: Finder::with_named_values(),
+            layers: Layers::default(),
+            chosen,
+        }
+    }
+}
+
+impl TextSearch<'_> {
+    /// Whether a text has something of the form of a generated token, or a token field, in whatever
+    /// encoding.
+    pub(in crate::metadata) fn has_token_form(&mut self, text: &[u8]) -> bool {
+        let mut found = false;
+        let finder = &mut self.finder;
+        self.layers.each(text, &mut |text, _| {
+            finder.feed(text, 0, false, &mut |_: &[u8], _, form| {
+                found |= form == Form::Token;
+            });
+        });
+        found
+    }
+
     /// The authorizations whose tokens are in a text, in whatever encoding.
-    fn owners(&mut self, text: &[u8]) -> Vec<Id> {
+    pub(in crate::metadata) fn owners(&mut self, text: &[u8]) -> Vec<Id> {
         let mut owners = Vec::new();
         let Self {
             stored,

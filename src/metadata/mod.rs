@@ -42,6 +42,7 @@ pub mod resource_records;
 pub mod salvage;
 pub mod series_key;
 pub mod shard_groups;
+pub mod shown_tokens;
 pub mod token_hash;
 pub mod tsm;
 pub mod tsm_edit;

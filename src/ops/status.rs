@@ -1,5 +1,7 @@
 //! `status`: file type, who has access, exposed tokens, and risks.
 
+use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -10,6 +12,7 @@ use crate::metadata;
 use crate::metadata::embedded_tokens::{self, Embedded};
 use crate::metadata::hashing::StoredTokens;
 use crate::metadata::residue::Known;
+use crate::metadata::shown_tokens::ShownTokens;
 use crate::metadata::{Catalog, Schema, Variant, lost_records, names};
 use crate::ops::files::one_set::OneSet;
 use crate::ops::known::{List, Number, incomplete};
@@ -61,6 +64,9 @@ pub struct Status {
     /// The facts in the database about the files that belong to it.
     #[serde(skip)]
     one_set: OneSet,
+    /// Where unused parts of the file show tokens: byte ranges, not sorted.
+    #[serde(skip)]
+    pub shown_at: Vec<Range<u64>>,
 }
 
 /// The file.
@@ -125,8 +131,8 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let lost = lost_records::find_hidden(snapshot, store.inspect(), &mut catalog.hidden)?;
     let counts = TokenCounts::of(snapshot, &catalog)?;
     let tokens_hidden = counts.are_hidden(&catalog);
-    let operator_tokens = counts.operator_tokens(&catalog, &counts.indexes(snapshot)?);
-    let logins = logins(snapshot, &catalog, &counts)?;
+    let mut operator_tokens = counts.operator_tokens(&catalog, &counts.indexes(snapshot)?);
+    let mut logins = logins(snapshot, &catalog, &counts)?;
 
     let (mut findings, free_pages) = structure_findings(store)?;
     let free_bytes = free_pages.and_then(|pages| pages.checked_mul(description.page_size));
@@ -136,7 +142,7 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let mut findings = one_of_each(findings);
     let (mut known, _) = Known::load(snapshot)?;
     known.add_unreadable(snapshot, store.inspect(), tokens_hidden)?;
-    let (found, _) = residue::look(store, &known, &residue::Options::default())?;
+    let (mut found, _) = residue::look(store, &known, &residue::Options::default())?;
     let matching = found.matching.iter();
     let recoverable = matching.filter(|(id, _)| !known.is_indexed(*id)).count() as u64;
     if recoverable > 0 {
@@ -165,6 +171,19 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let stored = StoredTokens::load_readable(snapshot)?;
     let mut embedded = embedded_tokens::find(snapshot, &stored)?;
     embedded.extend(sql.embedded(&|token| stored.owner(token)));
+    let mut shown = ShownTokens::new(&stored);
+    for token in &mut operator_tokens.readable {
+        shown.leave_out(&mut token.description);
+        let texts = token.user.iter_mut().chain(&mut token.because);
+        texts.for_each(|text| shown.leave_out(text));
+    }
+    for login in &mut logins.readable {
+        shown.leave_out(&mut login.user);
+        shown.leave_out(&mut login.because);
+    }
+    shown.leave_out_of_findings(&mut findings);
+    let mut shown_at = std::mem::take(&mut found.places);
+    shown_at.append(&mut found.unmatched_places);
     let tokens = counts.numbers(snapshot, store.inspect(), &catalog)?;
     let hidden = |bucket| catalog.hidden.hides(bucket);
     Ok(Status {
@@ -200,6 +219,7 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
         has_active_users: catalog.users.values().any(|user| user.status != "inactive"),
         has_orgs: !catalog.orgs.is_empty(),
         one_set: OneSet::of(snapshot, &schema, &catalog)?,
+        shown_at,
     })
 }
 
@@ -214,7 +234,13 @@ fn may_have_power(login: &Login) -> bool {
 impl Status {
     /// Searches the files beside the database; needs no lock.
     pub fn look_beside(&mut self, sql: &SqlTokens) {
-        let (siblings, findings) = residue::siblings::look_beside(&self.database.path, None, sql);
+        self.look_at_files(sql, residue::siblings::files_beside(&self.database.path));
+    }
+
+    /// As [`Self::look_beside`], with the files in the database's folder.
+    pub fn look_at_files(&mut self, sql: &SqlTokens, files: io::Result<Vec<PathBuf>>) {
+        let (siblings, findings) =
+            residue::siblings::look_at(&self.database.path, files, None, sql);
         self.siblings = siblings;
         self.findings.extend(findings);
         self.findings

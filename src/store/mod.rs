@@ -49,7 +49,7 @@ pub use gzip::{MAGIC as GZIP_MAGIC, most_in_memory, most_of as most_unpacked, un
 pub use holder::Holder;
 pub use lock::{LockOptions, holders_of};
 pub use model::Model;
-pub use open::{Description, OpenOptions, Store, engine_of, open_regular};
+pub use open::{Description, OpenOptions, Store, engine_by_magic, engine_of, open_regular};
 pub use progress::Progress;
 pub use replacement_lock::Held;
 pub use sparse::refuse_sparse;

@@ -216,14 +216,20 @@ pub fn engine_of(path: &Path) -> Result<Option<Engine>> {
     let mut file = open_file(path, Purpose::Reading)?;
     let mut start = [0; 32];
     let start = read_start(&mut file, &mut start).at("read", path)?;
+    Ok(engine_by_magic(start))
+}
+
+/// The engine of a file that begins with these bytes, of which at least 32 are needed.
+#[must_use]
+pub fn engine_by_magic(start: &[u8]) -> Option<Engine> {
     let (at, magic) = bolt::MAGIC;
-    Ok(if start.starts_with(&redb::MAGIC) {
+    if start.starts_with(&redb::MAGIC) {
         Some(Engine::Redb)
     } else if start.get(at..).is_some_and(|rest| rest.starts_with(&magic)) {
         Some(Engine::Bolt)
     } else {
         None
-    })
+    }
 }
 
 /// Opens a regular file of any user for reading. Never waits for the other end of a pipe, nor for a

@@ -22,6 +22,7 @@ pub mod man;
 pub mod org;
 pub mod recover;
 pub mod repair;
+pub mod report;
 pub mod residue;
 pub mod salvage;
 pub mod setup;

@@ -51,6 +51,8 @@ pub struct Residue {
     /// All places of `matching` tokens in the store's own file: byte ranges that are enough to find
     /// them again. Not sorted.
     pub places: Vec<Range<u64>>,
+    /// The same for tokens that match nothing.
+    pub unmatched_places: Vec<Range<u64>>,
 }
 
 impl Residue {
@@ -106,6 +108,7 @@ impl<'k> Scan<'k> {
                 matching: BTreeMap::new(),
                 unmatched: HashSet::new(),
                 places: Vec::new(),
+                unmatched_places: Vec::new(),
             },
         }
     }
@@ -203,6 +206,8 @@ impl<'k> Scan<'k> {
         self.tally.matching.append(&mut other.tally.matching);
         self.tally.unmatched.extend(other.tally.unmatched);
         self.tally.places.append(&mut other.tally.places);
+        let places = &mut other.tally.unmatched_places;
+        self.tally.unmatched_places.append(places);
     }
 
     fn take(&mut self, unused: Unused<'_>) {
@@ -307,8 +312,10 @@ impl<'k> Scan<'k> {
         }
         // Places in another file are not places in the store's own file.
         let places = self.tally.places.len();
+        let unmatched = self.tally.unmatched_places.len();
         damage.extend(self.feed_shown(inspect)?);
         self.tally.places.truncate(places);
+        self.tally.unmatched_places.truncate(unmatched);
         Ok(damage)
     }
 
@@ -338,6 +345,7 @@ impl<'k> Scan<'k> {
             unmatched: self.tally.unmatched.len() as u64,
             unmatched_values: fingerprint_of(self.tally.unmatched),
             places: self.tally.places,
+            unmatched_places: self.tally.unmatched_places,
         }
     }
 }
@@ -374,6 +382,7 @@ struct Tally<'k> {
     matching: BTreeMap<Id, Token>,
     unmatched: HashSet<Mark>,
     places: Vec<Range<u64>>,
+    unmatched_places: Vec<Range<u64>>,
 }
 
 impl Tally<'_> {
@@ -390,8 +399,8 @@ impl Tally<'_> {
     /// Counts `text`, found in a place of tokens.
     fn candidate(&mut self, text: &[u8], place: Option<Range<u64>>) {
         let digest = Sha256::digest(text).into();
-        if !self.matching(text, &digest, place) && may_be_token(text) {
-            self.unmatched(&digest);
+        if !self.matching(text, &digest, place.clone()) && may_be_token(text) {
+            self.unmatched(&digest, place);
         }
     }
 
@@ -405,7 +414,7 @@ impl Tally<'_> {
                 || self.known.is_no_residue(&digest);
         }
         if let (false, Some(text)) = (known, texts.first()) {
-            self.unmatched(&digest(text));
+            self.unmatched(&digest(text), None);
         }
     }
 
@@ -429,13 +438,14 @@ impl Tally<'_> {
     }
 
     /// Counts a text that matches nothing, unless it is known not to be residue.
-    fn unmatched(&mut self, digest: &[u8; 32]) {
+    fn unmatched(&mut self, digest: &[u8; 32], place: Option<Range<u64>>) {
         let mark_of = mark(digest);
         let other = self.known.is_no_residue(digest)
             || self.other.contains(&mark_of)
             || self.live.contains(&mark_of);
         if !other {
             self.unmatched.insert(mark_of);
+            self.unmatched_places.extend(place);
         }
     }
 }

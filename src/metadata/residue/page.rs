@@ -1,5 +1,7 @@
 //! Decides whether the keys of one stale page are an index of tokens.
 
+use std::ops::Range;
+
 use sha2::{Digest, Sha256};
 
 use crate::metadata::Id;
@@ -16,8 +18,8 @@ const SURE: usize = 4;
 pub(super) struct PageKeys {
     page: u64,
     tokens: usize,
-    /// Digests of the keys that may be tokens.
-    others: Vec<[u8; 32]>,
+    /// Digests and places of the keys that may be tokens.
+    others: Vec<([u8; 32], Range<u64>)>,
 }
 
 impl PageKeys {
@@ -50,15 +52,15 @@ impl PageKeys {
             Id::from_bytes(value).is_ok()
         };
         if index_entry && may_be_token(key) {
-            self.others.push(digest);
+            self.others.push((digest, element.place.clone()));
         }
     }
 
     /// Ends the page.
     pub(super) fn finish(&mut self, tally: &mut Tally<'_>) {
         if self.tokens > self.others.len() {
-            for digest in &self.others {
-                tally.unmatched(digest);
+            for (digest, place) in &self.others {
+                tally.unmatched(digest, Some(place.clone()));
             }
         }
         self.tokens = 0;

@@ -11,6 +11,7 @@ use crate::metadata::authenticate::{TokenIndex, TokenIndexes, Verdict, judge};
 use crate::metadata::authorization::{Undecoded, classify};
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::{Action, Permission};
+use crate::metadata::shown_tokens::ShownTokens;
 use crate::metadata::{
     Authorization, Can, Catalog, Class, Id, Kind, Schema, Storage, authorization, lost_records,
     names, parallel_scan, v1_access,
@@ -307,6 +308,11 @@ impl Lister {
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Replaces names that contain a token.
+    pub fn leave_out_tokens(&mut self, shown: &mut ShownTokens<'_>) {
+        shown.leave_out_of_catalog(&mut self.catalog);
     }
 
     /// Hands every authorization that passes the filters to `sink`, ascending by ID, and

@@ -1,5 +1,6 @@
 //! Authorizations: list, show, verify, create, clone, rotate, update, delete, export.
 
+pub mod access;
 pub mod affected_tokens;
 pub(crate) mod changed_records;
 pub mod clone;

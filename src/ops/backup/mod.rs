@@ -47,7 +47,7 @@ pub mod source;
 mod sql;
 pub mod summary;
 pub mod supplied_token;
-mod tar_reader;
+pub(in crate::ops) mod tar_reader;
 pub mod token;
 
 use serde::{Deserialize, Serialize};

@@ -15,6 +15,10 @@ use tempfile::NamedTempFile;
 
 use crate::store::unfinished::{Private, gate};
 
+/// The mode of files that may contain secrets.
+const PRIVATE: u32 = 0o600;
+/// The mode of other files, before the system applies the umask.
+const TO_SHARE: u32 = 0o666;
 const PREFIX: &str = ".boltkey-";
 const SUFFIX: &str = ".tmp";
 
@@ -60,9 +64,21 @@ impl NewFile {
     /// # Errors
     /// I/O errors; the error names no file.
     pub(in crate::ops) fn in_folder(folder: &Path) -> io::Result<Self> {
-        match nameless(folder) {
+        Self::with_mode(folder, PRIVATE)
+    }
+
+    /// Creates one in `folder` with the mode of ordinary files: 0666 without the bits of the umask.
+    ///
+    /// # Errors
+    /// As [`NewFile::in_folder`].
+    pub(in crate::ops) fn to_share_in_folder(folder: &Path) -> io::Result<Self> {
+        Self::with_mode(folder, TO_SHARE)
+    }
+
+    fn with_mode(folder: &Path, mode: u32) -> io::Result<Self> {
+        match nameless(folder, mode) {
             Some(file) => Ok(Self::Nameless(file)),
-            None => named(folder).map(|(file, name)| Self::Named(file, name)),
+            None => named(folder, mode).map(|(file, name)| Self::Named(file, name)),
         }
     }
 
@@ -124,18 +140,18 @@ impl NewFile {
 
 /// A file without a name, if the file system supports that and the file can be named later.
 #[cfg(target_os = "linux")]
-fn nameless(folder: &Path) -> Option<File> {
+fn nameless(folder: &Path, mode: u32) -> Option<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
 
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = File::from(openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR).ok()?);
+    let file = File::from(openat(CWD, folder, flags, Mode::from_raw_mode(mode)).ok()?);
     // Without a mounted /proc it could never be named.
     let (ours, seen) = (file.metadata().ok()?, fs::metadata(descriptor(&file)).ok()?);
     ((ours.dev(), ours.ino()) == (seen.dev(), seen.ino())).then_some(file)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn nameless(_: &Path) -> Option<File> {
+fn nameless(_: &Path, _: u32) -> Option<File> {
     None
 }
 
@@ -151,7 +167,7 @@ fn descriptor(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-fn named(folder: &Path) -> io::Result<(NamedTempFile, Private)> {
+fn named(folder: &Path, mode: u32) -> io::Result<(NamedTempFile, Private)> {
     let gate = gate();
     let file = tempfile::Builder::new()
         .prefix(OsStr::new(PREFIX))
@@ -162,7 +178,7 @@ fn named(folder: &Path) -> io::Result<(NamedTempFile, Private)> {
                 .read(true)
                 .write(true)
                 .create_new(true)
-                .mode(0o600)
+                .mode(mode)
                 .open(path)
         })?;
     let name = gate.private(file.path());
@@ -178,7 +194,7 @@ mod tests {
     #[test]
     fn a_named_one_is_private_and_recognised() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, name) = named(folder.path()).unwrap();
+        let (file, name) = named(folder.path(), PRIVATE).unwrap();
         let mut new = NewFile::Named(file, name);
         new.file_mut().write_all(b"secret").unwrap();
         let [entry] = &fs::read_dir(folder.path()).unwrap().collect::<Vec<_>>()[..] else {
@@ -199,8 +215,8 @@ mod tests {
         let path = folder.path().join("out");
         fs::write(&path, "theirs").unwrap();
         let kinds = [
-            nameless(folder.path()).map(NewFile::Nameless),
-            named(folder.path())
+            nameless(folder.path(), PRIVATE).map(NewFile::Nameless),
+            named(folder.path(), PRIVATE)
                 .ok()
                 .map(|(file, name)| NewFile::Named(file, name)),
         ];
@@ -214,7 +230,7 @@ mod tests {
 
     #[test]
     fn an_error_is_the_system_s() {
-        let told = named(Path::new("/nowhere/at/all")).unwrap_err();
+        let told = named(Path::new("/nowhere/at/all"), PRIVATE).unwrap_err();
         assert_eq!(told.raw_os_error(), Some(2), "{told}");
     }
 }

@@ -62,6 +62,26 @@ impl OutputFile {
         self
     }
 
+    /// Like [`OutputFile::create`], for an output without secrets: the new file has the mode of
+    /// ordinary files.
+    ///
+    /// # Errors
+    /// As [`OutputFile::create`].
+    pub fn create_to_share(path: &Path) -> Result<Self> {
+        match fs::symlink_metadata(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                names_a_file(path)?;
+                let file = NewFile::to_share_in_folder(folder_of(path));
+                Ok(Self {
+                    path: path.to_path_buf(),
+                    target: Target::New(file.at("create", path).map_err(in_folder)?),
+                    part: false,
+                })
+            }
+            _ => Self::create(path),
+        }
+    }
+
     /// Checks, for a dry run, whether [`OutputFile::create`] would succeed.
     ///
     /// # Errors

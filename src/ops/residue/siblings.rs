@@ -2,6 +2,7 @@
 //! before upgrades and downgrades, files of interrupted restores, manual copies.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -42,10 +43,32 @@ pub fn look_beside(
     capture: Option<&Path>,
     sql: &SqlTokens,
 ) -> (Vec<Sibling>, Vec<Finding>) {
+    look_at(database, files_beside(database), capture, sql)
+}
+
+/// What is in the folder of `database`, in any order. At most [`MOST_ENTRIES`].
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn files_beside(database: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder_of(database))?;
+    Ok(entries
+        .take(MOST_ENTRIES)
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect())
+}
+
+/// As [`look_beside`], with the result of [`files_beside`], or a part of it.
+#[must_use]
+pub fn look_at(
+    database: &Path,
+    files: io::Result<Vec<PathBuf>>,
+    capture: Option<&Path>,
+    sql: &SqlTokens,
+) -> (Vec<Sibling>, Vec<Finding>) {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let capture = capture.and_then(real);
     let is_capture = |path: &Path| capture.is_some() && real(path) == capture;
-    let folder = folder_of(database);
     let (mut siblings, mut findings) = (Vec::new(), Vec::new());
     let mut unreadable = |path: &Path, cause: &dyn std::fmt::Display| {
         findings.push(Finding::new(
@@ -54,18 +77,14 @@ pub fn look_beside(
             format!("it may contain tokens, but can't be read: {cause}"),
         ));
     };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
+    let mut paths = match files {
+        Ok(files) => files,
         Err(cause) => {
-            unreadable(folder, &cause);
+            unreadable(folder_of(database), &cause);
             return (siblings, findings);
         }
     };
-    let mut paths: Vec<PathBuf> = entries
-        .take(MOST_ENTRIES)
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| Some(path.as_path()) != Some(database) && may_hold_tokens(path, database))
-        .collect();
+    paths.retain(|path| path != database && may_hold_tokens(path, database));
     paths.sort();
     let mut left_over = Vec::new();
     let mut budget = budget_beside(database);

@@ -6,7 +6,6 @@ use std::thread;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::commands::auth::access::{Gone, access};
 use crate::cli::commands::auth::filters::FilterArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -15,7 +14,7 @@ use crate::cli::terminal::closed_stdout;
 use crate::cli::terminal::incomplete::write_incomplete;
 use crate::cli::terminal::table::Table;
 use crate::error::Result;
-use crate::metadata::names;
+use crate::ops::auth::access::{Gone, access};
 use crate::ops::auth::list::{AuthDetails, Filters, Lister, NamedPermission};
 use crate::ops::v1::auth::find;
 use crate::store::Store;
@@ -90,16 +89,11 @@ pub fn list(options: Options, session: &Session) -> Result<Outcome> {
     if session.ui().json() {
         return list_json(lister, store, options.v1, session);
     }
-    let hidden = &lister.catalog().hidden;
     let columns = Columns {
         wide: options.wide,
         v1: options.v1,
         tokens: options.reveal,
-        gone: Gone {
-            users: gone(hidden.hides(names::USERS)),
-            orgs: gone(hidden.hides(names::ORGANIZATIONS)),
-            buckets: gone(hidden.hides(names::BUCKETS)),
-        },
+        gone: Gone::of(&lister.catalog().hidden),
     };
     let mut table = columns.table(!options.hide_headers);
     let mut readable = 0;
@@ -185,12 +179,6 @@ struct Columns {
     /// Whether tokens are shown.
     tokens: bool,
     gone: Gone,
-}
-
-/// What stands for a name that is not in the store.
-fn gone(hidden: bool) -> &'static str {
-    // Damage may hide the record.
-    if hidden { "(unknown)" } else { "(deleted)" }
 }
 
 impl Columns {

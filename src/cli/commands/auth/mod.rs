@@ -1,6 +1,5 @@
 //! `boltkey auth`: its subcommands.
 
-mod access;
 mod affected_text;
 mod clone;
 mod create;

@@ -4,18 +4,38 @@
 use std::collections::HashMap;
 
 use crate::metadata::permission::{Action, INSTANCE, OPERATOR_TYPES, RESOURCE_TYPES};
-use crate::metadata::{Id, Kind};
+use crate::metadata::{Hidden, Id, Kind, names};
 use crate::ops::auth::list::{AuthDetails, NamedPermission, NamedResource};
 
 /// What stands for a name that is not in the store: that it is deleted, or unknown because of damage.
-pub(super) struct Gone {
-    pub(super) users: &'static str,
-    pub(super) orgs: &'static str,
-    pub(super) buckets: &'static str,
+pub struct Gone {
+    /// For users.
+    pub users: &'static str,
+    /// For organizations.
+    pub orgs: &'static str,
+    /// For buckets.
+    pub buckets: &'static str,
+}
+
+impl Gone {
+    /// In a store of which damage hides these records.
+    #[must_use]
+    pub fn of(hidden: &Hidden) -> Self {
+        let word = |bucket| match hidden.hides(bucket) {
+            true => "(unknown)",
+            false => "(deleted)",
+        };
+        Self {
+            users: word(names::USERS),
+            orgs: word(names::ORGANIZATIONS),
+            buckets: word(names::BUCKETS),
+        }
+    }
 }
 
 /// Sums up the permissions of a token. The text is not escaped.
-pub(super) fn access(entry: &AuthDetails<'_>, gone: &Gone) -> String {
+#[must_use]
+pub fn access(entry: &AuthDetails<'_>, gone: &Gone) -> String {
     let permissions = entry.permissions.as_slice();
     match entry.kind {
         Kind::Operator => format!("everything{}", except(permissions)),
