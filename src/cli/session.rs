@@ -16,7 +16,7 @@ use crate::ops::commit::nothing_lost;
 use crate::ops::locate::Place;
 use crate::ops::metadata_store::is_metadata;
 use crate::ops::previous;
-use crate::ops::way_out::way_out;
+use crate::ops::way_out::advise;
 use crate::store::{Description, LockOptions, OpenOptions, Store, WritableStore, has_locks};
 
 /// The global options and output streams of one run.
@@ -63,24 +63,7 @@ impl Session {
         let Some(path) = self.opened.get().filter(|_| !self.previous()) else {
             return error;
         };
-        let unreadable = [
-            ErrorKind::Corrupt,
-            ErrorKind::UnknownSchema,
-            ErrorKind::NotAStore,
-        ];
-        if !unreadable.contains(&error.kind()) {
-            return error;
-        }
-        let advice = Store::open(path, &self.open_options()).and_then(|store| way_out(&store));
-        // Errors of this extra check are ignored. The original error matters.
-        let Ok(Some(advice)) = advice else {
-            return error;
-        };
-        let hint = match error.hint() {
-            Some(hint) => format!("{hint}; {advice}"),
-            None => advice,
-        };
-        error.with_hint(hint)
+        advise(error, path, &self.open_options())
     }
 
     /// Whether `--yes` is set.

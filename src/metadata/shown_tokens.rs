@@ -31,17 +31,25 @@ impl<'s> ShownTokens<'s> {
         if text.is_empty() {
             return false;
         }
-        let punctuation = |c: char| !c.is_alphanumeric() && !"=-_".contains(c);
+        let splits =
+            |joining: &'static str| move |c: char| !(c.is_alphanumeric() || joining.contains(c));
         let is_token =
             |word: &str| !word.is_empty() && self.stored.owner(word.as_bytes()).is_some();
         // A hashed token of any form can only be recognised as a whole.
         let in_words = is_token(text)
-            || text
-                .split_whitespace()
-                .any(|word| is_token(word) || is_token(word.trim_matches(punctuation)));
+            || text.split_whitespace().any(is_token)
+            || text.split(splits("=-_+/.~:")).any(is_token)
+            || text.split(splits("=-_")).any(is_token);
         in_words
-            || !self.texts.owners(text.as_bytes()).is_empty()
-            || self.texts.has_token_form(text.as_bytes())
+            || self.are_encoded_in(text)
+            // A slash is a digit of base64, but also stands between a bucket and a key.
+            || text.contains('/') && text.split('/').any(|part| self.are_encoded_in(part))
+    }
+
+    /// Whether a text contains a token as it is, or in an encoding.
+    fn are_encoded_in(&mut self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        !self.texts.owners(bytes).is_empty() || self.texts.has_token_form(bytes)
     }
 
     /// Replaces a text that contains a token.
@@ -111,8 +119,11 @@ mod tests {
             ("the chosen one", true),
             ("unchosen", true),
             ("Y2hvc2Vu", true),
+            ("tasksv1/Y2hvc2Vu", true),
             ("hashed-secret", true),
-            ("see (hashed-secret).", true),
+            ("see (hashed-secret), please", true),
+            (r#"{"type":"hashed-secret"}"#, true),
+            ("tasksv1/hashed-secret.", true),
             ("token: hashed-secret", true),
             ("another-hashed-secret", false),
             (&generated, true),

@@ -171,6 +171,7 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let stored = StoredTokens::load_readable(snapshot)?;
     let mut embedded = embedded_tokens::find(snapshot, &stored)?;
     embedded.extend(sql.embedded(&|token| stored.owner(token)));
+    let mut embedded: Vec<Embedded> = embedded.into_iter().collect();
     let mut shown = ShownTokens::new(&stored);
     for token in &mut operator_tokens.readable {
         shown.leave_out(&mut token.description);
@@ -180,6 +181,10 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     for login in &mut logins.readable {
         shown.leave_out(&mut login.user);
         shown.leave_out(&mut login.because);
+    }
+    for place in &mut embedded {
+        shown.leave_out(&mut place.bucket);
+        shown.leave_out(&mut place.key);
     }
     shown.leave_out_of_findings(&mut findings);
     let mut shown_at = std::mem::take(&mut found.places);
@@ -211,7 +216,7 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
             plaintext_tokens: found.tokens(),
             recoverable: Number::new(recoverable, tokens_hidden && found.tokens() > 0),
         },
-        embedded: embedded.into_iter().collect(),
+        embedded,
         siblings: Vec::new(),
         previous,
         findings,

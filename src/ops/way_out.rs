@@ -1,6 +1,8 @@
 //! The command that helps with a store whose structure is damaged, after a trial on the file as it is.
 
-use crate::error::Result;
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::ops::auth::list::Filters;
 use crate::ops::capture::capture;
@@ -36,6 +38,29 @@ pub fn way_out(store: &Store) -> Result<Option<String>> {
     ];
     let steps: Vec<String> = steps.into_iter().flatten().collect();
     Ok(Some(steps.join("; ")))
+}
+
+/// Adds to an error about the database at `path` what helps, if the database is damaged.
+#[must_use]
+pub fn advise(error: Error, path: &Path, options: &OpenOptions) -> Error {
+    let unreadable = [
+        ErrorKind::Corrupt,
+        ErrorKind::UnknownSchema,
+        ErrorKind::NotAStore,
+    ];
+    if !unreadable.contains(&error.kind()) {
+        return error;
+    }
+    let advice = Store::open(path, options).and_then(|store| way_out(&store));
+    // Errors of this extra check are ignored. The original error matters.
+    let Ok(Some(advice)) = advice else {
+        return error;
+    };
+    let hint = match error.hint() {
+        Some(hint) => format!("{hint}; {advice}"),
+        None => advice,
+    };
+    error.with_hint(hint)
 }
 
 /// What `salvage` makes of the file of a store.

@@ -16,6 +16,7 @@ pub mod fixtures;
 pub mod operations;
 pub mod program;
 pub mod record_changes;
+pub mod reported_stores;
 pub mod salvage;
 pub mod sandbox;
 pub mod scene;

@@ -49,7 +49,7 @@ use crate::ops::report::who_holds_what::{Facts, Holdings, holdings};
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::status::{Status, status};
 use crate::ops::user::list::User;
-use crate::ops::way_out::way_out;
+use crate::ops::way_out::{advise, way_out};
 use crate::ops::{bucket, org, user};
 use crate::store::{OpenOptions, Store};
 
@@ -117,6 +117,8 @@ pub fn status_of(found: &Found, options: &Options) -> Result<Option<Status>> {
         return Ok(None);
     };
     let mut status = status(&opened.store, &opened.sql)?;
+    // The name of a file in an archive says less.
+    status.database.path.clone_from(&found.path);
     look_beside(found, opened.close(), &mut status);
     Ok(Some(status))
 }
@@ -132,6 +134,7 @@ pub fn report(found: &Found, options: &Options) -> Result<Option<StoreReport>> {
     let store = &opened.store;
     let (snapshot, inspect) = (store.snapshot(), store.inspect());
     let mut status = status(store, &opened.sql)?;
+    status.database.path.clone_from(&found.path);
     let stored = StoredTokens::load_readable(snapshot)?;
     let mut shown = ShownTokens::new(&stored);
     let ([tokens, v1], _) = tokens(store, &mut shown)?;
@@ -214,7 +217,8 @@ fn open(found: &Found, options: &Options) -> Result<Option<Opened>> {
         Ok(opened) => Ok(Some(opened)),
         // Another program's file in a folder that is searched.
         Err(error) if error.kind() == ErrorKind::NotAStore && !found.named => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if options.previous => Err(error),
+        Err(error) => Err(advise(error, &found.path, &options.open)),
     }
 }
 

@@ -21,7 +21,9 @@ pub struct Row {
     pub release: &'static str,
     /// How bad its state is.
     pub verdict: Verdict,
-    /// The most urgent step; none if nothing has to be done.
+    /// The most urgent reason for the verdict; none if nothing has to be done.
+    pub reason: Option<String>,
+    /// What to do about it.
     pub next_step: Option<String>,
     /// Number of tokens.
     pub tokens: Number,
@@ -74,6 +76,7 @@ impl Row {
             schema: status.schema.migrations,
             release: status.schema.release,
             verdict: store.head.verdict,
+            reason: store.head.steps.first().map(|step| step.message.clone()),
             next_step: store.head.steps.first().map(|step| step.hint.clone()),
             tokens: tokens.at_least(),
             operator_tokens: Number::new(usable, status.operator_tokens.hidden),

@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::metadata::permission::Permission;
+use crate::metadata::permission::{Permission, RESOURCE_TYPES};
 use crate::metadata::shown_tokens::{REMOVED, ShownTokens};
 use crate::metadata::{Id, Kind, Storage};
 use crate::ops::auth::access::{Gone, access};
@@ -252,7 +252,12 @@ impl Collected<'_, '_> {
         }
         let held = entry.permissions.iter().map(held).collect();
         // Types that no release knows may be any text.
-        let contains_token = self.shown.are_in(text);
+        let kinds = entry
+            .permissions
+            .iter()
+            .map(|granted| granted.resource.kind);
+        let mut unknown = kinds.filter(|kind| !RESOURCE_TYPES.contains(kind));
+        let contains_token = unknown.any(|kind| self.shown.are_in(kind)) || self.shown.are_in(text);
         let new = Arc::new(Grant {
             access: match contains_token {
                 true => REMOVED.to_owned(),

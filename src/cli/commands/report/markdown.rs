@@ -188,7 +188,12 @@ impl Page {
                 row.age_days
                     .map(|days| days.to_string())
                     .unwrap_or_default(),
-                brief(row.next_step.as_deref().unwrap_or_default(), LONG_ACCESS),
+                match (&row.reason, &row.next_step) {
+                    (Some(reason), Some(step)) => {
+                        format!("{}: {}", brief(reason, NAME), brief(step, LONG_ACCESS))
+                    }
+                    _ => String::new(),
+                },
             ],
             OverviewRow::Unread(row) => {
                 let hint = row.error.hint.as_deref().unwrap_or_default();
@@ -342,7 +347,7 @@ impl Page {
                 (What::Login, _) => format!("Login of {user}"),
                 (What::V1, _) => format!("1.x user {} of {user}", brief(&row.description, NAME)),
                 (What::Tokens, 1) => {
-                    format!("{kind} token {} of {user}", brief(&row.description, NAME))
+                    format!("{kind} token “{}” of {user}", brief(&row.description, NAME))
                 }
                 (What::Tokens, number) => format!("{number} {kind} tokens of {user}"),
             };

@@ -85,11 +85,11 @@ fn holder(row: &Holder) -> Markup {
             What::Login => { "Login of " (user) },
             What::V1 => { "1.x user " (Brief(&row.description, NAME)) " of " (user) },
             What::Tokens => {
-                @if let Some(kind) = row.kind { (kind.name()) " " }
+                @let kind = row.kind.map_or("", |kind| kind.name());
                 @if row.tokens == 1 {
-                    "token " (Brief(&row.description, NAME)) " of " (user)
+                    (kind) " token “" (Brief(&row.description, NAME)) "” of " (user)
                 } @else {
-                    (row.tokens) " tokens of " (user)
+                    (row.tokens) " " (kind) " tokens of " (user)
                 }
             },
         }

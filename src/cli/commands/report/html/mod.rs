@@ -144,6 +144,11 @@ fn incomplete(hidden: bool, what: &str) -> Markup {
     }
 }
 
+/// A heading below that of a section.
+fn subheading(title: &Markup, alone: bool) -> Markup {
+    html! { @if alone { h3 { (title) } } @else { h4 { (title) } } }
+}
+
 /// A time as written, without its fraction.
 fn date(time: &str) -> Markup {
     let day = time.get(..10).unwrap_or(time);

@@ -8,7 +8,9 @@ use crate::cli::commands::report::html::text::{Brief, Message, Text};
 use crate::cli::commands::report::{plaintext_in_words, summary, ways_in};
 
 /// Characters of the most urgent step; the section of the store has all of it.
-const STEP: usize = 160;
+const STEP: usize = 200;
+/// Characters of the reason for it.
+const REASON: usize = 120;
 
 /// A summary, and a row for each store.
 pub fn overview(head: &Head) -> Markup {
@@ -43,7 +45,10 @@ pub fn overview(head: &Head) -> Markup {
                                 td { (ways_in(row)) }
                                 td { (plaintext_in_words(&row.plaintext)) }
                                 td { @if let Some(days) = row.age_days { (days) } }
-                                td { @if let Some(step) = &row.next_step { (Brief(step, STEP)) } }
+                                td {
+                                    @if let Some(reason) = &row.reason { (Brief(reason, REASON)) }
+                                    @if let Some(step) = &row.next_step { div { (Brief(step, STEP)) } }
+                                }
                             },
                             OverviewRow::Unread(row) => tr {
                                 th scope="row" { (Text(&row.database.path)) }

@@ -6,29 +6,33 @@ use crate::cli::commands::report::html::text::Text;
 use crate::cli::commands::report::percent;
 use crate::ops::report::page_map::{Kind, PageMap, Use};
 
-/// Cells in a row.
-const COLUMNS: u64 = 64;
+/// Cells in a row, at least and at most.
+const COLUMNS: (u64, u64) = (16, 64);
 /// The width and height of a cell, in units of the picture.
 const CELL: u64 = 10;
+/// The width of a cell on a wide screen, in pixels.
+const PIXELS: u64 = 18;
 
 /// The map of the store with this number.
 pub fn page_map(map: &PageMap, number: usize) -> Markup {
     let cells: u64 = map.cells.iter().map(|(_, count)| count).sum();
-    let rows = cells.div_ceil(COLUMNS).max(1);
+    let columns = columns(cells);
+    let rows = cells.div_ceil(columns).max(1);
     let classes = classes(&map.uses);
     let title = format!("s{number}-map-title");
     let description = format!("s{number}-map-text");
     html! {
         figure {
             svg.map role="img" aria-labelledby={ (title) " " (description) }
-                viewBox={ "0 0 " (COLUMNS * CELL) " " (rows * CELL) } {
+                width=(columns * PIXELS) height=(rows * PIXELS)
+                viewBox={ "0 0 " (columns * CELL) " " (rows * CELL) } {
                 title id=(title) { "Map of the file's pages by use" }
                 desc id=(description) { (in_words(map)) }
-                @for rect in rects(map) {
+                @for rect in rects(map, columns) {
                     rect x=(rect.x) y=(rect.y) width=(rect.width) height=(CELL - 1)
                         class={ "u-" (classes.get(rect.used).map_or("free", String::as_str)) } {}
                 }
-                @for path in marks(map) {
+                @for path in marks(map, columns) {
                     path.mark d=(path) {}
                 }
             }
@@ -66,6 +70,12 @@ pub fn page_map(map: &PageMap, number: usize) -> Markup {
             }
         }
     }
+}
+
+/// Four times as many columns as rows, within limits.
+fn columns(cells: u64) -> u64 {
+    let (least, most) = COLUMNS;
+    (cells * 4).isqrt().clamp(least, most)
 }
 
 fn pages_of(number: u64) -> String {
@@ -107,17 +117,17 @@ struct Rect {
 }
 
 /// One rectangle for neighbouring cells of the same use in a row.
-fn rects(map: &PageMap) -> Vec<Rect> {
+fn rects(map: &PageMap, columns: u64) -> Vec<Rect> {
     let mut rects = Vec::new();
     let mut at = 0;
     for (used, count) in &map.cells {
         let end = at + count;
         while at < end {
-            let column = at % COLUMNS;
-            let here = (COLUMNS - column).min(end - at);
+            let column = at % columns;
+            let here = (columns - column).min(end - at);
             rects.push(Rect {
                 x: column * CELL,
-                y: at / COLUMNS * CELL,
+                y: at / columns * CELL,
                 // A gap at the end of a row only, so that long runs are one piece.
                 width: here * CELL - 1,
                 used: *used,
@@ -129,7 +139,7 @@ fn rects(map: &PageMap) -> Vec<Rect> {
 }
 
 /// The signs of the cells that have one.
-fn marks(map: &PageMap) -> Vec<String> {
+fn marks(map: &PageMap, columns: u64) -> Vec<String> {
     let mut marks = Vec::new();
     let mut at = 0;
     for (used, count) in &map.cells {
@@ -137,7 +147,7 @@ fn marks(map: &PageMap) -> Vec<String> {
         if is_marked(kind) {
             let cells = at..at + count;
             marks.extend(cells.map(|cell| {
-                let (x, y) = (cell % COLUMNS * CELL, cell / COLUMNS * CELL);
+                let (x, y) = (cell % columns * CELL, cell / columns * CELL);
                 mark(kind, x, y)
             }));
         }

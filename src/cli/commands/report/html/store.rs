@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::cli::commands::report::html::text::{Brief, Message, Text};
 use crate::cli::commands::report::html::{
-    class_of_severity, class_of_verdict, date, holdings, incomplete, page_map, tokens,
+    class_of_severity, class_of_verdict, date, holdings, incomplete, page_map, subheading, tokens,
 };
 use crate::cli::commands::report::{duration, known_or_unknown};
 use crate::finding::{Severity, counted};
@@ -43,12 +43,12 @@ pub fn sections(store: &StoreReport, number: usize, alone: bool) -> Markup {
     let content = |name: &str| match name {
         "access" => access(&store.status),
         "holdings" => holdings::holdings(&store.holdings),
-        "tokens" => tokens::tokens(&store.tokens, number),
+        "tokens" => tokens::tokens(&store.tokens, number, alone),
         "users" => users(&store.users),
         "orgs" => orgs(&store.orgs),
         "buckets" => buckets(&store.buckets, &store.holdings.reach),
-        "v1" => tokens::v1(&store.v1, &store.dbrp, number),
-        "findings" => findings(&store.findings),
+        "v1" => tokens::v1(&store.v1, &store.dbrp, number, alone),
+        "findings" => findings(&store.findings, alone),
         "plaintext" => plaintext(&store.status),
         _ => match &store.pages {
             Some(map) => page_map::page_map(map, number),
@@ -58,11 +58,22 @@ pub fn sections(store: &StoreReport, number: usize, alone: bool) -> Markup {
     html! {
         (head(store, number, alone))
         @for (name, title) in SECTIONS {
-            @let id = format!("s{number}-{name}");
+            (part(&format!("s{number}-{name}"), title, &content(name), alone))
+        }
+    }
+}
+
+/// A section with its heading. Of many stores they are no landmarks: there would be too many.
+fn part(id: &str, title: &str, content: &Markup, alone: bool) -> Markup {
+    html! {
+        @if alone {
             section aria-labelledby=(id) {
-                @if alone { h2 id=(id) { (title) } } @else { h3 id=(id) { (title) } }
-                (content(name))
+                h2 id=(id) { (title) }
+                (content)
             }
+        } @else {
+            h3 id=(id) { (title) }
+            (content)
         }
     }
 }
@@ -70,11 +81,7 @@ pub fn sections(store: &StoreReport, number: usize, alone: bool) -> Markup {
 /// Verdict, next steps and facts.
 fn head(store: &StoreReport, number: usize, alone: bool) -> Markup {
     let (status, head) = (&store.status, &store.head);
-    let id = format!("s{number}-head");
-    html! {
-        section aria-labelledby=(id) {
-            @if alone { h2 id=(id) { "Verdict and next steps" } }
-            @else { h3 id=(id) { "Verdict and next steps" } }
+    let content = html! {
             p {
                 span class={ "badge verdict " (class_of_verdict(head.verdict)) } {
                     (head.verdict.name())
@@ -99,8 +106,13 @@ fn head(store: &StoreReport, number: usize, alone: bool) -> Markup {
                 }
             }
             (facts(store, status))
-        }
-    }
+    };
+    part(
+        &format!("s{number}-head"),
+        "Verdict and next steps",
+        &content,
+        alone,
+    )
 }
 
 fn facts(store: &StoreReport, status: &Status) -> Markup {
@@ -343,7 +355,7 @@ fn buckets(buckets: &List<Bucket>, reach: &[Reach]) -> Markup {
     }
 }
 
-fn findings(findings: &[FindingsOfCode]) -> Markup {
+fn findings(findings: &[FindingsOfCode], alone: bool) -> Markup {
     let (of_note, others): (Vec<_>, Vec<_>) = findings
         .iter()
         .partition(|group| group.severity != Severity::Info);
@@ -352,10 +364,11 @@ fn findings(findings: &[FindingsOfCode]) -> Markup {
             p { "None: the structure of the file and all records are in order." }
         }
         @for group in of_note.into_iter().chain(others) {
-            h4 {
+            @let title = html! {
                 span class={ "badge " (class_of_severity(group.severity)) } { (group.severity.name()) }
                 " " code { (group.code.name()) }
-            }
+            };
+            (subheading(&title, alone))
             p { (group.meaning) }
             p { strong { "Cure: " } (group.cure) }
             ul {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use maud::{Markup, html};
 
 use crate::cli::commands::report::html::text::{Brief, Message, Text, start};
-use crate::cli::commands::report::html::{class_of, date, incomplete};
+use crate::cli::commands::report::html::{class_of, date, incomplete, subheading};
 use crate::ops::known::List;
 use crate::ops::report::tokens::{Grant, ReportedToken, State};
 use crate::ops::report::v1_mappings::V1Mapping;
@@ -40,10 +40,10 @@ impl<'a> LongTexts<'a> {
         }
     }
 
-    fn list(&self) -> Markup {
+    fn list(&self, alone: bool) -> Markup {
         html! {
             @if !self.texts.is_empty() {
-                h4 { "Permissions in full" }
+                (subheading(&html! { "Permissions in full" }, alone))
                 ul {
                     @for (number, text) in self.texts.iter().enumerate() {
                         li id={ (self.prefix) (number) } { (Message(text)) }
@@ -55,7 +55,7 @@ impl<'a> LongTexts<'a> {
 }
 
 /// The table of tokens of the store with this number.
-pub fn tokens(tokens: &List<ReportedToken>, number: usize) -> Markup {
+pub fn tokens(tokens: &List<ReportedToken>, number: usize, alone: bool) -> Markup {
     let mut long = LongTexts {
         prefix: format!("s{number}-permissions-"),
         numbers: HashMap::new(),
@@ -94,7 +94,7 @@ pub fn tokens(tokens: &List<ReportedToken>, number: usize) -> Markup {
                     }
                 }
             }
-            (long.list())
+            (long.list(alone))
         }
         (incomplete(tokens.hidden, "tokens"))
     }
@@ -129,7 +129,12 @@ fn status(token: &ReportedToken) -> Markup {
 }
 
 /// 1.x-compatible authorizations and databases.
-pub fn v1(v1: &List<ReportedToken>, mappings: &List<V1Mapping>, number: usize) -> Markup {
+pub fn v1(
+    v1: &List<ReportedToken>,
+    mappings: &List<V1Mapping>,
+    number: usize,
+    alone: bool,
+) -> Markup {
     let mut long = LongTexts {
         prefix: format!("s{number}-v1-permissions-"),
         numbers: HashMap::new(),
@@ -165,7 +170,7 @@ pub fn v1(v1: &List<ReportedToken>, mappings: &List<V1Mapping>, number: usize) -
                     }
                 }
             }
-            (long.list())
+            (long.list(alone))
         }
         (incomplete(v1.hidden, "1.x users"))
         @if !mappings.readable.is_empty() {
