@@ -279,6 +279,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "user verify",
+        &[
+            (
+                "Check whether a password signs a user in",
+                "boltkey user verify influxd.bolt --name alice --password-file password.txt",
+            ),
+            (
+                "Check a 1.x user, and list the databases it can use",
+                "boltkey user verify influxd.bolt --v1 --name collectd \
+                 --password-file password.txt",
+            ),
+        ],
+    ),
+    (
         "user create",
         &[
             (
@@ -317,6 +331,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "Let a user in again",
                 "boltkey user update --db influxd.bolt --name sleeper --status active",
+            ),
+            (
+                "Give a user another name",
+                "boltkey user update --db influxd.bolt --name bob --rename robert",
             ),
         ],
     ),
@@ -363,6 +381,146 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "Print JSON for a script",
                 "boltkey bucket list influxd.bolt --json",
+            ),
+        ],
+    ),
+    (
+        "bucket create",
+        &[
+            (
+                "Create a bucket that keeps points for 30 days",
+                "boltkey bucket create --db influxd.bolt --org acme --name history \
+                 --retention 30d",
+            ),
+            (
+                "Show what would be created",
+                "boltkey bucket create --db influxd.bolt --org acme --name history --dry-run",
+            ),
+        ],
+    ),
+    (
+        "v1 auth list",
+        &[
+            (
+                "List 1.x users, and whether 1.x clients can use them",
+                "boltkey v1 auth list influxd.bolt",
+            ),
+            (
+                "Print one as JSON",
+                "boltkey v1 auth list influxd.bolt --username collectd --json",
+            ),
+        ],
+    ),
+    (
+        "v1 auth create",
+        &[
+            (
+                "Create a 1.x user that may read and write a bucket",
+                "boltkey v1 auth create --db influxd.bolt --org acme --user alice \
+                 --username grafana --read-bucket metrics --write-bucket metrics \
+                 --password-file password.txt",
+            ),
+            (
+                "Create one without a password",
+                "boltkey v1 auth create --db influxd.bolt --org acme --user alice \
+                 --username later --read-bucket metrics --no-password",
+            ),
+        ],
+    ),
+    (
+        "v1 auth update",
+        &[
+            (
+                "Switch a 1.x user off",
+                "boltkey v1 auth update --db influxd.bolt --username collectd \
+                 --status inactive",
+            ),
+            (
+                "Let it read and write one bucket, and no other",
+                "boltkey v1 auth update --db influxd.bolt --username collectd \
+                 --read-bucket metrics --write-bucket metrics",
+            ),
+        ],
+    ),
+    (
+        "v1 auth password",
+        &[
+            (
+                "Set a password from a file",
+                "boltkey v1 auth password --db influxd.bolt --username collectd \
+                 --password-file password.txt --yes",
+            ),
+            (
+                "Check first whether it could be set",
+                "boltkey v1 auth password --db influxd.bolt --username collectd \
+                 --password-file password.txt --dry-run",
+            ),
+        ],
+    ),
+    (
+        "v1 auth delete",
+        &[
+            (
+                "Delete a 1.x user",
+                "boltkey v1 auth delete --db influxd.bolt --username collectd --yes",
+            ),
+            (
+                "Show what would be deleted",
+                "boltkey v1 auth delete --db influxd.bolt --username collectd --dry-run",
+            ),
+        ],
+    ),
+    (
+        "v1 dbrp list",
+        &[
+            (
+                "List which bucket each database means",
+                "boltkey v1 dbrp list influxd.bolt",
+            ),
+            (
+                "Show which bucket a client without a retention policy reaches",
+                "boltkey v1 dbrp list influxd.bolt --org acme --database metrics --default",
+            ),
+        ],
+    ),
+    (
+        "v1 dbrp create",
+        &[
+            (
+                "Map the database telegraf to a bucket",
+                "boltkey v1 dbrp create --db influxd.bolt --org acme --database telegraf \
+                 --bucket metrics",
+            ),
+            (
+                "Map another retention policy, and make it the default",
+                "boltkey v1 dbrp create --db influxd.bolt --org acme --database telegraf \
+                 --rp year --bucket metrics --default",
+            ),
+        ],
+    ),
+    (
+        "v1 dbrp update",
+        &[
+            (
+                "Make a mapping the default of its database",
+                "boltkey v1 dbrp update --id 11b6d4bc27c48000 --default --db influxd.bolt",
+            ),
+            (
+                "Change its retention policy",
+                "boltkey v1 dbrp update --id 11b6d4bc27c48000 --rp year --db influxd.bolt",
+            ),
+        ],
+    ),
+    (
+        "v1 dbrp delete",
+        &[
+            (
+                "Delete a mapping",
+                "boltkey v1 dbrp delete --id 11b6d4bc27c48000 --db influxd.bolt --yes",
+            ),
+            (
+                "Show which requests would change",
+                "boltkey v1 dbrp delete --id 11b6d4bc27c48000 --db influxd.bolt --dry-run",
             ),
         ],
     ),

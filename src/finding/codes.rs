@@ -385,11 +385,11 @@ codes! {
         "The organization of an InfluxDB bucket was deleted.",
         "Nothing has to be done.";
     DbrpBucketGone, Warning, "metadata.dbrp-bucket-gone", true, Cured,
-        "The bucket of a mapping of a 1.x database was deleted, so queries and writes of that database fail.",
+        "The bucket of a mapping of a 1.x database was deleted, or the mapping names none, so queries and writes of that database fail.",
         "boltkey repair deletes the mapping.";
     DbrpIndexAbsent, Warning, "metadata.dbrp-index-absent", false, Cured,
         "A mapping of a 1.x database has no index entry, or its database has no default mapping. 1.x queries and writes don't find it.",
-        "boltkey repair adds the entry. Which of several mappings is the default is left to you.";
+        "boltkey repair adds the entry. Which of several mappings is the default is left to you: boltkey v1 dbrp update --id ID --default.";
     DbrpIndexDangling, Warning, "metadata.dbrp-index-dangling", true, Cured,
         "An entry in an index of mappings of 1.x databases leads to no mapping.",
         "boltkey repair removes it.";
@@ -440,7 +440,7 @@ codes! {
         "boltkey repair deletes the authorization.";
     V1PasswordAbsent, Warning, "metadata.v1-password-absent", false, Choice,
         "A 1.x-compatible authorization has no password, so nobody can use it.",
-        "influx v1 auth set-password sets one on a running server.";
+        "boltkey v1 auth password --id ID sets one, boltkey v1 auth delete --id ID deletes the authorization.";
     // lost pages
     LostRecords, Error, "metadata.lost-records", false, Salvage,
         "Pages that no bucket leads to hold records that the store lacks: a page was lost or overwritten.",

@@ -22,6 +22,7 @@ use crate::ops::residue;
 use crate::ops::residue::siblings::Sibling;
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::token_counts::{OperatorToken, TokenCounts, TokenNumbers};
+use crate::ops::v1::access::V1Access;
 use crate::store::{Engine, Store};
 
 /// The report of `status`: file type, access, exposed tokens, and risks.
@@ -40,6 +41,8 @@ pub struct Status {
     pub operator_tokens: List<OperatorToken>,
     /// Every user with a password.
     pub logins: List<Login>,
+    /// Access of 1.x clients.
+    pub v1: V1Access,
     /// Tokens in unused parts of the file.
     pub residue: ResidueCount,
     /// Live records, and rows of the SQLite file, that contain tokens of the store.
@@ -189,6 +192,7 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     shown.leave_out_of_findings(&mut findings);
     let mut shown_at = std::mem::take(&mut found.places);
     shown_at.append(&mut found.unmatched_places);
+    let v1 = V1Access::of(snapshot, &catalog)?;
     let tokens = counts.numbers(snapshot, store.inspect(), &catalog)?;
     let hidden = |bucket| catalog.hidden.hides(bucket);
     Ok(Status {
@@ -206,12 +210,14 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
             ("hashVariants", tokens_hidden),
             ("operatorTokens", operator_tokens.hidden),
             ("logins", logins.hidden),
+            ("v1", v1.is_incomplete()),
             ("residue", tokens_hidden && found.tokens() > 0),
         ]),
         tokens,
         hash_variants: counts.variants.into_iter().collect(),
         operator_tokens,
         logins,
+        v1,
         residue: ResidueCount {
             plaintext_tokens: found.tokens(),
             recoverable: Number::new(recoverable, tokens_hidden && found.tokens() > 0),

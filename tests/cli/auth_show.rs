@@ -134,7 +134,7 @@ fn an_unknown_id_names_both_lists() {
     let ran = scene
         .run(&["auth", "show", "0000000000000001"], &database, &[])
         .code(1);
-    ran.tells(&["there is no authorization", "boltkey auth list --v1"]);
+    ran.tells(&["there is no authorization", "boltkey v1 auth list"]);
 }
 
 #[test]

@@ -343,8 +343,8 @@ fn every_no_names_the_command_that_helps() {
     let (_, hint) = told("$influxdb2-sha256$xxxx");
     assert!(hint.contains("boltkey residue recover"), "{hint}");
     let (_, hint) = told("collectd");
-    assert!(hint.contains("boltkey auth list --v1"), "{hint}");
-    scene.run(&["auth", "list", "--v1"], &database, &[]).ok();
+    assert!(hint.contains("boltkey v1 auth list"), "{hint}");
+    scene.run(&["v1", "auth", "list"], &database, &[]).ok();
 
     // An inactive token works after the command that is named.
     let made = scene.path("made");

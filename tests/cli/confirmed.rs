@@ -11,6 +11,7 @@ use crate::scene::{LIVED, MIXED, ONE, PLAIN, SEVERAL, Scene, arguments, text};
 use crate::support::engine_folder::shard;
 use crate::support::store_image::edit;
 use crate::terminal::{Terminal, controlling};
+use crate::v1_dbrp::{MAPPINGS, add_mappings};
 
 /// A token of alice's in the store with several users and organizations.
 const READ_ALL: &str = "11af8a5123848000";
@@ -241,6 +242,160 @@ pub const ASK: &[Case] = &[
         arguments: |_, _| words(&["org", "create", "--name", "new"]),
         meanwhile: |scene, database| run(scene, database, &["org", "create", "--name", "new"]),
         found: true,
+    },
+    Case {
+        command: "bucket create",
+        store: ONE,
+        answers: YES,
+        arguments: |_, _| words(&["bucket", "create", "--name", "new"]),
+        meanwhile: |scene, database| run(scene, database, &["bucket", "create", "--name", "new"]),
+        found: true,
+    },
+    Case {
+        command: "v1 auth create",
+        store: SEVERAL,
+        answers: YES,
+        arguments: |_, _| words(&V1_USER),
+        // Another owner of the same name.
+        meanwhile: |scene, database| {
+            run(scene, database, &["user", "delete", "--name", "bob"]);
+            run(scene, database, &["user", "create", "--name", "bob"]);
+        },
+        found: true,
+    },
+    Case {
+        command: "v1 auth update",
+        store: SEVERAL,
+        answers: YES,
+        arguments: |_, _| {
+            words(&[
+                "v1",
+                "auth",
+                "update",
+                "--username",
+                "collectd",
+                "--status",
+                "inactive",
+            ])
+        },
+        meanwhile: |scene, database| {
+            let other = [
+                "v1",
+                "auth",
+                "update",
+                "--username",
+                "collectd",
+                "--description",
+                "in use",
+            ];
+            run(scene, database, &other);
+        },
+        found: true,
+    },
+    Case {
+        command: "v1 auth password",
+        store: SEVERAL,
+        answers: YES,
+        arguments: |scene, _| words(&set_v1_password(&password(scene, "another password"))),
+        meanwhile: |scene, database| {
+            let file = password(scene, "a third password");
+            run(scene, database, &set_v1_password(&file));
+            password(scene, "another password");
+        },
+        found: false,
+    },
+    Case {
+        command: "v1 auth delete",
+        store: SEVERAL,
+        answers: &[("lose access. [y/N] ", "y")],
+        arguments: |_, _| words(&["v1", "auth", "delete", "--username", "collectd"]),
+        meanwhile: |scene, database| {
+            let other = [
+                "v1",
+                "auth",
+                "update",
+                "--username",
+                "collectd",
+                "--description",
+                "in use",
+            ];
+            run(scene, database, &other);
+        },
+        found: false,
+    },
+    Case {
+        command: "v1 dbrp create",
+        store: SEVERAL,
+        answers: YES,
+        arguments: |_, _| {
+            words(&[
+                "v1",
+                "dbrp",
+                "create",
+                "--org",
+                "acme",
+                "--bucket",
+                "metrics",
+                "--database",
+                "new",
+            ])
+        },
+        meanwhile: |scene, database| {
+            let other = [
+                "v1",
+                "dbrp",
+                "create",
+                "--org",
+                "acme",
+                "--bucket",
+                "_tasks",
+                "--database",
+                "new",
+                "--rp",
+                "x",
+            ];
+            run(scene, database, &other);
+        },
+        found: true,
+    },
+    Case {
+        command: "v1 dbrp update",
+        store: SEVERAL,
+        answers: YES,
+        arguments: |_, database| {
+            add_mappings(database, SEVERAL, &MAPPINGS);
+            words(&["v1", "dbrp", "update", "--default", "--id", MAPPINGS[1].0])
+        },
+        meanwhile: |scene, database| {
+            let other = [
+                "v1",
+                "dbrp",
+                "update",
+                "--rp",
+                "year",
+                "--id",
+                MAPPINGS[1].0,
+            ];
+            run(scene, database, &other);
+        },
+        found: true,
+    },
+    Case {
+        command: "v1 dbrp delete",
+        store: SEVERAL,
+        answers: &[("fail. [y/N] ", "y")],
+        arguments: |_, database| {
+            add_mappings(database, SEVERAL, &MAPPINGS);
+            words(&["v1", "dbrp", "delete", "--id", MAPPINGS[0].0])
+        },
+        meanwhile: |scene, database| {
+            run(
+                scene,
+                database,
+                &["v1", "dbrp", "delete", "--id", MAPPINGS[1].0],
+            );
+        },
+        found: false,
     },
     Case {
         command: "bucket adopt",
@@ -562,6 +717,34 @@ fn set_password(file: &str) -> [&str; 6] {
     ]
 }
 
+const V1_USER: [&str; 13] = [
+    "v1",
+    "auth",
+    "create",
+    "--username",
+    "grafana",
+    "--org",
+    "acme",
+    "--user",
+    "bob",
+    "--read-bucket",
+    "metrics",
+    "--no-password",
+    "--quiet",
+];
+
+fn set_v1_password(file: &str) -> [&str; 7] {
+    [
+        "v1",
+        "auth",
+        "password",
+        "--username",
+        "collectd",
+        "--password-file",
+        file,
+    ]
+}
+
 /// Commands that read, write new files only, or need no database. None asks for a yes.
 const NEVER_ASK: &[&str] = &[
     "status",
@@ -575,6 +758,9 @@ const NEVER_ASK: &[&str] = &[
     "user list",
     "org list",
     "bucket list",
+    "user verify",
+    "v1 auth list",
+    "v1 dbrp list",
     // Only where nobody is left: tests/cli/user_org.rs.
     "user update",
     "setup",

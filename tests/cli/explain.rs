@@ -55,6 +55,11 @@ const LINES: &[&str] = &[
     "Error: passwords must be between 8 and 72 characters long",
     r#"Error: could not find user "admin": user not found"#,
     r#"Error: could not find org “acme”: organization name “acme” not found"#,
+    r#"{"error":"database not found: telegraf"}"#,
+    r#"{"results":[{"statement_id":0,"error":"retention policy not found: year"}]}"#,
+    r#"{"code":"forbidden","message":"insufficient permissions for write"}"#,
+    r#"{"code":"forbidden","message":"password change required"}"#,
+    r#"{"code":"unauthorized","message":"Unauthorized"}"#,
     r#"ts=2026-03-02T08:11:05Z lvl=error msg="Failed opening sqlite store" error="database is locked""#,
     r#"lvl=error msg="Failed to apply SQL migrations" error="database disk image is malformed""#,
     r#"lvl=error msg="Failed opening bolt" error="unable to open boltdb: open /var/lib/influxdb2/influxd.bolt: permission denied""#,
@@ -110,10 +115,11 @@ pub fn commands_in(text: &str) -> Vec<(Vec<String>, Vec<String>)> {
         for word in part.split(' ') {
             let end = word.ends_with(['.', ',', ':', ';', ')']);
             let word = word.trim_end_matches(['.', ',', ':', ';', ')']);
-            let is_verb = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+            let is_letter = |b: u8| b.is_ascii_lowercase() || b == b'1';
+            let is_verb = !word.is_empty() && word.bytes().all(is_letter);
             if word.starts_with('-') {
                 options.push(word.to_owned());
-            } else if options.is_empty() && is_verb && words.len() < 2 {
+            } else if options.is_empty() && is_verb && words.len() < 3 {
                 words.push(word.to_owned());
             } else if is_verb {
                 break;
@@ -127,17 +133,15 @@ pub fn commands_in(text: &str) -> Vec<(Vec<String>, Vec<String>)> {
     commands
 }
 
-/// The command of these words: one word, or two.
+/// The command of these words, of which the last may be prose.
 fn known(sandbox: &Sandbox, words: &[String]) -> Option<String> {
     let help = |words: &[String]| {
         let words = words.iter().map(String::as_str);
         let ran = sandbox.run(words.chain(["--help"]).collect::<Vec<_>>());
         (ran.code == 0).then_some(ran.stdout)
     };
-    match words {
-        [_, _] => help(words).or_else(|| help(&words[..1])),
-        _ => help(words),
-    }
+    let mut lengths = (1..=words.len()).rev();
+    lengths.find_map(|length| help(&words[..length]))
 }
 
 #[test]

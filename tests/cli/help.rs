@@ -6,6 +6,7 @@ use crate::Sandbox;
 use crate::fixtures::{fixture, operator_token};
 use crate::support::engine_folder::shard;
 use crate::support::program::BOLTKEY;
+use crate::v1_dbrp::{MAPPINGS, add_mappings};
 
 /// Every command, found by walking the help.
 fn commands(sandbox: &Sandbox) -> Vec<Vec<String>> {
@@ -230,6 +231,9 @@ fn try_example(example: &str) {
         "lived-2.7.12"
     };
     fs::write(path("influxd.bolt"), fixture(store)).unwrap();
+    if example.contains("v1 dbrp") {
+        add_mappings(&path("influxd.bolt"), store, &MAPPINGS);
+    }
     if !example.contains("--keep-copy before.bolt") {
         fs::write(path("before.bolt"), fixture("lived-2.7.12")).unwrap();
     }

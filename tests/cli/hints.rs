@@ -57,9 +57,10 @@ fn every_command_that_is_named_is_there() {
             }
             let rest = &text[at + "boltkey ".len()..];
             let is_word = |word: &&str| {
-                !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+                let is_letter = |b: u8| b.is_ascii_lowercase() || b == b'-' || b == b'1';
+                !word.is_empty() && word.bytes().all(is_letter)
             };
-            let end = rest.find(|c: char| !(c.is_ascii_lowercase() || " -".contains(c)));
+            let end = rest.find(|c: char| !(c.is_ascii_lowercase() || " -1".contains(c)));
             let words: Vec<&str> = rest[..end.unwrap_or(rest.len())]
                 .split(' ')
                 .take_while(is_word)
@@ -68,7 +69,7 @@ fn every_command_that_is_named_is_there() {
             if PROSE.contains(first) {
                 continue;
             }
-            // A command of one word or of two, then prose or options.
+            // A command of one to three words, then prose or options.
             let known = |words: &[&str]| {
                 let arguments = [words, &["--help"]].concat();
                 sandbox.run(&arguments).code == 0
@@ -79,8 +80,11 @@ fn every_command_that_is_named_is_there() {
                 .copied()
                 .take_while(|word| !word.starts_with('-'))
                 .collect();
-            let two = command.get(..2).filter(|two| known(two));
-            let command = two.unwrap_or(&command[..command.len().min(1)]);
+            let longest = [3, 2].iter().find_map(|words| {
+                let words = command.get(..*words)?;
+                known(words).then_some(words)
+            });
+            let command = longest.unwrap_or(&command[..command.len().min(1)]);
             assert!(known(command), "{}: boltkey {rest:.40}", file.display());
             if let Some(option) = option {
                 let help = sandbox.run([command, &["--help"]].concat()).stdout;

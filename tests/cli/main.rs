@@ -25,6 +25,7 @@ mod backup_restore;
 mod backup_restore_tokens;
 mod backup_token;
 mod bucket_adopt;
+mod bucket_create;
 mod capture;
 mod completions;
 mod confirmed;
@@ -81,6 +82,9 @@ mod token_out;
 mod unknown_not_zero;
 mod unknown_schema;
 mod user_org;
+mod user_verify;
+mod v1_auth;
+mod v1_dbrp;
 mod wrong_paths;
 
 use support::sandbox::{Ran, Sandbox};

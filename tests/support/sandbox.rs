@@ -224,6 +224,8 @@ pub const READERS: &[&[&str]] = &[
     &["user", "list"],
     &["org", "list"],
     &["bucket", "list"],
+    &["v1", "auth", "list"],
+    &["v1", "dbrp", "list"],
     &["check"],
     &["check", "--structure-only"],
     &["residue", "scan"],

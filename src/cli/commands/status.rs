@@ -15,6 +15,7 @@ use crate::finding::{Severity, counted};
 use crate::ops::known::Number;
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::status::{Status, status};
+use crate::ops::v1::access::V1Access;
 
 /// The number of records with tokens that are listed.
 const MOST_RECORDS: usize = 20;
@@ -106,6 +107,19 @@ impl Status {
                 _ => "there may be more logins; damage hides records",
             };
             write_wrapped(out, "  ", 4, text)?;
+        }
+        if !self.v1.has_none() {
+            let V1Access {
+                users,
+                usable,
+                mappings,
+            } = &self.v1;
+            let text = format!(
+                "1.x clients: {}, {usable} usable with a password; {} of databases",
+                users.of("user"),
+                mappings.of("mapping")
+            );
+            write_wrapped(out, "  ", 4, &text)?;
         }
         // A damaged store refuses the cure.
         let is_sound = self.findings.iter().all(|f| f.severity != Severity::Error);

@@ -18,10 +18,15 @@ impl Checker<'_> {
                 Ok(mapping) => mapping,
                 Err(why) => return Some(undecodable(bucket, key, &why)),
             };
-            let id = mapping.bucket.filter(|id| check.is_bucket_gone(*id))?;
+            let to = match mapping.bucket {
+                Some(id) if check.is_bucket_gone(id) => {
+                    format!("bucket {id}, which was deleted")
+                }
+                Some(_) => return None,
+                None => "no bucket".into(),
+            };
             let message = format!(
-                "database {:?} with retention policy {:?} is mapped to bucket {id}, which was \
-                 deleted",
+                "database {:?} with retention policy {:?} is mapped to {to}",
                 mapping.database, mapping.retention_policy,
             );
             let at = format!("{}/{}", text(bucket), text(key));

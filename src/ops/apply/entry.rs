@@ -1,5 +1,6 @@
 //! One entry of a list: reads its fields, and says which field is wrong.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
@@ -273,4 +274,18 @@ pub(super) fn entry_name(fields: &[Field], what: &str) -> String {
         Some(Value::Text(name)) => format!("{what} {:?}", **name),
         _ => what.to_owned(),
     }
+}
+
+/// Refuses duplicate names.
+pub(super) fn only_once<'s>(
+    names: impl Iterator<Item = &'s Said<String>>,
+    key: impl Fn(&String) -> String,
+) -> Result<()> {
+    let mut known = HashSet::new();
+    for name in names {
+        if !known.insert(key(&name.value)) {
+            return Err(name.place.refused("duplicate name"));
+        }
+    }
+    Ok(())
 }

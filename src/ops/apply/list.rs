@@ -232,7 +232,14 @@ fn keys_are_known(fields: &[Field], list: Place) -> Result<()> {
 /// The most similar key, if it is similar at all.
 fn nearest<'k>(wrong: &str, keys: &[&'k str]) -> Option<&'k str> {
     let wrong: String = wrong.chars().take(64).collect::<String>().to_lowercase();
-    let likeness = |key: &str| strsim::jaro_winkler(&wrong, &key.to_lowercase());
+    let likeness = |key: &str| {
+        let key = key.to_lowercase();
+        match wrong.len() > 2 && key.contains(&wrong) {
+            // As name in username.
+            true => 0.9,
+            false => strsim::jaro_winkler(&wrong, &key),
+        }
+    };
     let best = keys
         .iter()
         .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
@@ -433,6 +440,30 @@ mod tests {
                          tokenFile = \"file\"\n[[token]]\nname = \"all\"\norg = \"acme\"\n\
                          user = \"alice\"\nkind = \"all-access\"\ngenerate = \"new\"\n";
 
+    const EVERY_KIND: &str = r#"
+[[user]]
+name = "alice"
+status = "inactive"
+passwordHash = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+[[bucket]]
+name = "metrics"
+org = "acme"
+retention = "30d"
+shardDuration = "1d"
+[[v1]]
+username = "grafana"
+org = "acme"
+user = "alice"
+permissions = ["read:buckets/metrics"]
+passwordFile = "pw"
+[[dbrp]]
+database = "metrics"
+retentionPolicy = "autogen"
+bucket = "metrics"
+org = "acme"
+default = true
+"#;
+
     #[test]
     fn a_whole_list() {
         let list = read(WHOLE).unwrap();
@@ -460,6 +491,15 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_a_list_of_every_kind() {
+        let list = read(EVERY_KIND).unwrap();
+        assert_eq!((list.buckets.len(), list.v1_users.len()), (1, 1));
+        assert_eq!(list.mappings.len(), 1);
+        assert_eq!(list.users[0].active, Some(false));
+        assert!(matches!(&list.users[0].password, Some(Password::Hash(_))));
+    }
+
+    #[test]
     fn a_misspelled_key_comes_before_the_key_that_is_missing_then() {
         for (text, line, hint) in [
             ("[[token]]\nnmae = \"t\"", 2, "did you mean name?"),
@@ -475,6 +515,19 @@ mod tests {
                 "did you mean passwordFile?",
             ),
             ("[[org]]\nname = \"a\"\nzzz = 1", 3, "valid keys: name"),
+            ("[[v1]]\nname = \"a\"", 2, "did you mean username?"),
+            ("[[v1]]\npermission = 1", 2, "did you mean permissions?"),
+            (
+                "[[dbrp]]\nretention = 1",
+                2,
+                "did you mean retentionPolicy?",
+            ),
+            (
+                "[[bucket]]\nshardduration = 1",
+                2,
+                "did you mean shardDuration?",
+            ),
+            ("[[buckets]]", 1, "did you mean bucket?"),
         ] {
             let Err(error) = read(text) else {
                 panic!("{text} was taken");
@@ -563,6 +616,50 @@ mod tests {
             (
                 &token("kind = \"operator\"\ntoken = \"secret\""),
                 "line 6, token \"t\": unknown key \"token\"",
+            ),
+            (
+                "[[user]]\nname = \"a\"\nstatus = \"Active\"",
+                "line 3, user \"a\", status: status must be active or inactive",
+            ),
+            (
+                "[[user]]\nname = \"a\"\npasswordHash = \"secret\"",
+                "line 3, user \"a\", passwordHash: not a password hash",
+            ),
+            (
+                "[[user]]\nname = \"a\"\npasswordFile = \"f\"\npasswordHash = \"secret\"",
+                "line 4, user \"a\", passwordHash: only one of passwordFile and passwordHash",
+            ),
+            (
+                "[[bucket]]\nname = \"b\"",
+                "line 1, bucket \"b\": org is missing",
+            ),
+            (
+                "[[bucket]]\nname = \"b\"\norg = \"o\"\nretention = \"1 day\"",
+                "line 4, bucket \"b\", retention: ",
+            ),
+            (
+                "[[bucket]]\nname = \"b\"\norg = \"o\"\nretention = 30",
+                "line 4, bucket \"b\", retention: expected a string, found a number",
+            ),
+            (
+                "[[v1]]\nusername = \"\"",
+                "line 2, v1 \"\", username: the name is empty",
+            ),
+            (
+                "[[v1]]\nusername = \"a\"\norg = \"o\"",
+                "line 1, v1 \"a\": permissions is missing",
+            ),
+            (
+                "[[v1]]\nusername = \"a\"\norg = \"o\"\npermissions = []",
+                "line 4, v1 \"a\", permissions: permissions must not be empty",
+            ),
+            (
+                "[[dbrp]]\ndatabase = \"d\"\norg = \"o\"",
+                "line 1, dbrp \"d\": bucket is missing",
+            ),
+            (
+                "[[dbrp]]\ndatabase = \"d\"\nbucket = \"b\"\norg = \"o\"\ndefault = \"yes\"",
+                "line 5, dbrp \"d\", default: expected true or false, found a string",
             ),
             (
                 "[[token]]\nname = \"t (boltkey apply)\"",

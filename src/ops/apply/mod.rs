@@ -9,6 +9,7 @@ mod list;
 mod mappings;
 mod orgs_and_users;
 mod parser;
+mod passwords;
 mod place;
 mod said;
 mod secret_files;

@@ -1,21 +1,16 @@
 //! Organizations and users of a list.
 
-use std::collections::HashSet;
-
-use zeroize::Zeroizing;
-
 use crate::error::{ErrorKind, Result};
 use crate::metadata::new_records::{Owned, put_ownership};
-use crate::metadata::{Catalog, Id, mapping, names, password};
-use crate::ops::apply::entry::Password;
+use crate::metadata::{Catalog, Id, mapping, names};
+use crate::ops::apply::entry::{Password, only_once};
 use crate::ops::apply::list::{List, User};
-use crate::ops::apply::said::Said;
+use crate::ops::apply::passwords::{new_hash, put_hash};
 use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work};
 use crate::ops::commit::all_decoded;
 use crate::ops::resolve;
 use crate::ops::resolve::By;
 use crate::ops::{org, user};
-use crate::store::Snapshot;
 
 /// Creates missing organizations.
 pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
@@ -160,67 +155,6 @@ fn set_status(work: &mut Work<'_>, id: Id, user: &User, details: &mut Vec<String
     if !plan.changes.is_empty() {
         work.plan.changes.extend(plan.changes);
         details.push(if active { "active" } else { "inactive" }.into());
-    }
-    Ok(())
-}
-
-/// The hash to store under `id` of `bucket`. None if the password or hash is stored already.
-///
-/// # Errors
-/// When InfluxDB refuses the password.
-pub(super) fn new_hash(
-    snapshot: &dyn Snapshot,
-    bucket: &[u8],
-    id: Id,
-    password: Option<&Password>,
-    options: &Options<'_>,
-) -> Result<Option<Zeroizing<String>>> {
-    let Some(password) = password else {
-        return Ok(None);
-    };
-    let old = snapshot.get(bucket, id.to_string().as_bytes())?;
-    let old = old.and_then(|old| String::from_utf8(old).ok());
-    let is_stored = old.is_some_and(|old| match password {
-        Password::Text(text) => password::matches(&text.value, &old),
-        Password::Hash(hash) => *hash.value == old,
-    });
-    match is_stored {
-        true => Ok(None),
-        false => hash_of(password, options).map(Some),
-    }
-}
-
-/// The hash of a password in the list.
-///
-/// # Errors
-/// When InfluxDB refuses the password.
-pub(super) fn hash_of(password: &Password, options: &Options<'_>) -> Result<Zeroizing<String>> {
-    match password {
-        Password::Hash(hash) => Ok(hash.value.clone()),
-        Password::Text(Said { value, place }) => {
-            user::password::hash(value, options.strong_passwords)
-                .map_err(|error| place.wrap(&error))
-        }
-    }
-}
-
-/// Stores the hash of a password.
-pub(super) fn put_hash(work: &mut Work<'_>, bucket: &[u8], id: Id, hash: &str) {
-    let key = id.to_string();
-    let changes = &mut work.plan.changes;
-    changes.put(bucket, key.as_bytes(), hash.as_bytes());
-}
-
-/// Refuses duplicate names.
-pub(super) fn only_once<'s>(
-    names: impl Iterator<Item = &'s Said<String>>,
-    key: impl Fn(&String) -> String,
-) -> Result<()> {
-    let mut known = HashSet::new();
-    for name in names {
-        if !known.insert(key(&name.value)) {
-            return Err(name.place.refused("duplicate name"));
-        }
     }
     Ok(())
 }

@@ -70,5 +70,34 @@ pub(crate) fn for_hash() -> String {
 
 /// For a 1.x user name that is given instead of a token.
 pub(crate) fn for_user_name() -> String {
-    "boltkey auth list --v1 shows the 1.x-compatible authorizations".into()
+    "boltkey v1 auth list shows the 1.x users, and boltkey user verify with --v1 checks the password \
+     of one"
+        .into()
+}
+
+/// For a 1.x-compatible authorization that the 1.x endpoints refuse.
+pub(crate) fn for_unusable_v1(
+    record: &Authorization<'_>,
+    catalog: &Catalog,
+    has_password: bool,
+) -> String {
+    let id = record.id;
+    let user = record.user_id.and_then(|user| catalog.users.get(&user));
+    match user {
+        _ if !catalog.orgs.contains_key(&record.org_id) => {
+            format!("boltkey v1 auth delete --id {id} deletes it")
+        }
+        None => "boltkey v1 auth create with --user makes a 1.x user of another owner".into(),
+        Some(user) if user.status != "active" => {
+            let user = user.id;
+            format!("boltkey user update --id {user} --status active activates its owner")
+        }
+        Some(_) if !record.is_active() => {
+            format!("boltkey v1 auth update --id {id} --status active activates it")
+        }
+        Some(_) if !has_password => {
+            format!("boltkey v1 auth password --id {id} sets a password")
+        }
+        Some(_) => "boltkey repair corrects the index of 1.x user names".into(),
+    }
 }

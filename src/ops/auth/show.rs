@@ -81,7 +81,15 @@ pub fn show(
         let login = entry.user.filter(|_| !is_legacy);
         let hint = match (entry.usable != Some(false), is_legacy) {
             (false, false) => Some(next_step::for_unusable(record, lister.catalog())),
-            _ => None,
+            (false, true) => {
+                let has_password = entry.has_password == Some(true);
+                Some(next_step::for_unusable_v1(
+                    record,
+                    lister.catalog(),
+                    has_password,
+                ))
+            }
+            (true, _) => None,
         };
         use_it(&Shown {
             entry,
@@ -99,8 +107,8 @@ pub fn show(
             format!("there is no authorization {id}"),
         )
         .with_hint(
-            "boltkey auth list shows all of them, also those that influxd hides, and boltkey auth \
-             list --v1 the 1.x-compatible ones",
+            "boltkey auth list shows all of them, also those that influxd hides, and boltkey v1 \
+             auth list the 1.x-compatible ones",
         ))
     })
 }

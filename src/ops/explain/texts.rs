@@ -232,7 +232,7 @@ pub const TEXTS: &[ErrorText] = &[
     ErrorText {
         patterns: &["unauthorized access"],
         meaning: "The server does not know the token, or the token or its user is inactive, or it lacks a permission.",
-        cure: "boltkey auth verify --token-file FILE names the reason. boltkey recover operator makes a new operator token.",
+        cure: "boltkey auth verify --token-file FILE names the reason. Of a 1.x user (/query, /write), boltkey user verify --v1 --name NAME does. boltkey recover operator makes a new operator token.",
     },
     ErrorText {
         patterns: &["is unauthorized"],
@@ -246,8 +246,8 @@ pub const TEXTS: &[ErrorText] = &[
     },
     ErrorText {
         patterns: &["authorization not found"],
-        meaning: "The server does not know the token.",
-        cure: "boltkey auth verify --token-file FILE names the reason.",
+        meaning: "The server does not know the token, or the 1.x user.",
+        cure: "boltkey auth verify --token-file FILE names the reason. boltkey v1 auth list lists the 1.x users.",
     },
     ErrorText {
         patterns: &["token already exists"],
@@ -299,6 +299,27 @@ pub const TEXTS: &[ErrorText] = &[
         meaning: "The database has no organization of this name or ID. A server says the same where the token may not see it.",
         cure: "boltkey org list lists the organizations. boltkey auth verify --token-file FILE shows what a token may do.",
     },
+    // 1.x clients
+    ErrorText {
+        patterns: &["no dbrp mapping found", "database not found"],
+        meaning: "A 1.x client asked for a database that leads to no bucket in the organization of its token or 1.x user, or that it may not read.",
+        cure: "boltkey v1 dbrp list lists the databases. boltkey v1 dbrp create --database NAME --bucket BUCKET maps one to a bucket.",
+    },
+    ErrorText {
+        patterns: &["retention policy not found", "expected 1, found #"],
+        meaning: "A 1.x client asked for a retention policy that leads to no bucket.",
+        cure: "boltkey v1 dbrp list --database NAME lists the retention policies of a database. boltkey v1 dbrp create --database NAME --rp POLICY --bucket BUCKET adds one.",
+    },
+    ErrorText {
+        patterns: &["insufficient permissions for write"],
+        meaning: "The token or 1.x user may not write the bucket, or is inactive.",
+        cure: "boltkey auth verify --token-file FILE --can write:buckets/NAME checks a token. boltkey user verify --v1 --name NAME shows what a 1.x user may write, boltkey v1 auth update --username NAME --write-bucket BUCKET changes it.",
+    },
+    ErrorText {
+        patterns: &["password change required"],
+        meaning: "The password is right, but it does not satisfy the rules of InfluxDB. 2.7.6 and later refuse it. Passwords of 1.x can be too short.",
+        cure: "boltkey user password --name NAME sets another, boltkey v1 auth password --username NAME that of a 1.x user.",
+    },
     // SQLite
     ErrorText {
         patterns: &["database is locked"],
@@ -314,7 +335,17 @@ pub const TEXTS: &[ErrorText] = &[
         meaning: "influxd can't use the SQLite file beside the database: it is damaged, no SQLite file, or not writable. It holds notebooks, annotations, remotes and replications, and no token of influxd.",
         cure: "boltkey backup restore puts back a backup's database and SQLite file as a pair.",
     },
-    // last: it says the least
+    // last: these say the least
+    ErrorText {
+        patterns: &[
+            "=unauthorized",
+            "\"message\":\"unauthorized\"",
+            "401 unauthorized",
+            "unauthorized(401)",
+        ],
+        meaning: "The server refused the token of a client, or the name and the password of a 1.x client (/query, /write). A user of 2.x can't sign in there.",
+        cure: "boltkey user verify --v1 --name NAME tells why a 1.x client is refused, boltkey auth verify --token-file FILE why a token is.",
+    },
     ErrorText {
         patterns: &["unable to open boltdb"],
         meaning: "influxd can't open the database: another process holds it, or it is not a valid bolt file.",

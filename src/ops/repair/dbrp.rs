@@ -36,7 +36,7 @@ pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
                 mappings.undecodable.insert(id);
             }
             Ok(mapping) => {
-                let is_orphan = mapping.bucket.is_some_and(|bucket| gone.bucket(bucket));
+                let is_orphan = mapping.bucket.is_none_or(|bucket| gone.bucket(bucket));
                 if is_orphan && planned.wants(Code::DbrpBucketGone) {
                     mappings.orphans.push((id, mapping));
                 } else {
@@ -62,13 +62,16 @@ fn named(mapping: &Dbrp) -> String {
 
 /// Deletes a mapping with its entries, as influxd does with those of a bucket that it deletes.
 fn delete(planned: &mut PlannedCures<'_>, id: Id, mapping: &Dbrp) {
-    let bucket = mapping.bucket.map(|id| id.to_string()).unwrap_or_default();
+    let before = match mapping.bucket {
+        Some(bucket) => format!("its bucket {bucket} does not exist"),
+        None => "it names no bucket".into(),
+    };
     let what = named(mapping);
     let cure = Cure::new(
         Code::DbrpBucketGone,
         place(names::DBRP, id),
         format!("deletes the mapping of {what}"),
-        format!("its bucket {bucket} does not exist"),
+        before,
         "no mapping",
     );
     let deleted = Deletion::Named(format!("mapping of {what}"));
@@ -190,8 +193,8 @@ fn defaults(planned: &mut PlannedCures<'_>, mappings: &Mappings) -> Result<()> {
     }
     for (key, ids) in databases {
         let [only] = ids.as_slice() else {
-            let reason = "which of several mappings is the default is your choice. influx v1 dbrp \
-                          update --default sets it on a running server";
+            let reason = "which of several mappings is the default is your choice. boltkey v1 dbrp \
+                          update --id ID --default sets it";
             for id in ids {
                 planned.leave(Code::DbrpIndexAbsent, place(names::DBRP, id), reason);
             }

@@ -1,4 +1,5 @@
 //! The commands of `v1`: access of 1.x clients.
 
+pub mod access;
 pub mod auth;
 pub mod dbrp;

@@ -8,7 +8,9 @@ use boltkey::store::Model;
 
 use super::ground::{Ground, model_of, pairs};
 use crate::scene::text;
-use crate::support::record_changes::{ID, MUTATORS, add_authorization, codes, index, pair, sound};
+use crate::support::record_changes::{
+    ID, MUTATORS, add_authorization, add_dbrp, codes, index, pair, sound,
+};
 
 /// The buckets of tokens and of what a server knows of the schema.
 const OF_TOKENS: &[&[u8]] = &[
@@ -226,6 +228,39 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
                 assert!(left.iter().all(|(left, _)| left != id));
                 assert_eq!(left.len() + 1, pairs(&model, names::USERS).len());
             }
+        }
+        Code::DbrpIndexAbsent => {
+            let other = "0000000000000a02";
+            let mut model = with(add_dbrp);
+            let (_, record) = pair(&model, names::DBRP, ID);
+            let record = String::from_utf8(record).unwrap();
+            let record = record.replace(ID, other).replace(r#""r""#, r#""r2""#);
+            model.put(names::DBRP, other.as_bytes(), record.as_bytes());
+            for index in [names::DBRP_BY_ORG, names::DBRP_BY_DATABASE] {
+                let (key, _) = pairs(&model, index).remove(0);
+                let key = key.replace(ID, other);
+                model.put(index, key.as_bytes(), other.as_bytes());
+            }
+            let (key, _) = pairs(&model, names::DBRP_DEFAULT).remove(0);
+            model.delete(names::DBRP_DEFAULT, key.as_bytes());
+            let path = ground.records("records.bolt", &model);
+            ground.cure("v1 dbrp update", &path, &["--id", other, "--default"]);
+            ground.is_gone(&path);
+            let default = pairs(&model_of(&path), names::DBRP_DEFAULT);
+            assert_eq!(default, [(key, other.to_owned())]);
+        }
+        Code::V1PasswordAbsent => {
+            let model = usual(code);
+            let (id, _) = pairs(&model, names::LEGACY_AUTHORIZATIONS).remove(0);
+            let path = ground.records("records.bolt", &model);
+            let file = ground.path("password");
+            fs::write(&file, "long enough\n").unwrap();
+            let extra = ["--id", &id, "--password-file", text(&file)];
+            ground.cure("v1 auth password", &path, &extra);
+            ground.is_gone(&path);
+            let path = ground.records("to-delete.bolt", &model);
+            ground.cure("v1 auth delete", &path, &["--id", &id, "--yes"]);
+            ground.is_gone(&path);
         }
         // What a cure says without naming a command is about servers, or that nothing is to do.
         _ => {

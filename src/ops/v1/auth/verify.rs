@@ -12,6 +12,7 @@ use crate::metadata::{
     Authorization, Catalog, Id, Schema, authenticate, authorization, names, v1_access,
 };
 use crate::ops::auth::list::Lister;
+use crate::ops::auth::next_step;
 use crate::ops::resolve::{By, no_such};
 use crate::ops::user::verify::{Database, StoredPassword, Verified};
 use crate::ops::v1::auth::find::{load, stored_password};
@@ -172,12 +173,10 @@ impl Facts {
             Some(format!(
                 "boltkey v1 auth password --id {id} sets a new password"
             ))
-        } else if record.as_ref().is_some_and(|record| !record.is_active()) {
-            Some(format!(
-                "boltkey v1 auth update --id {id} --status active activates it"
-            ))
         } else {
-            Some("boltkey auth show with its ID shows what is wrong; boltkey repair corrects indexes".into())
+            let catalog = user.record.lister.catalog();
+            let step = |record| next_step::for_unusable_v1(record, catalog, has_password);
+            record.as_ref().map(step)
         };
         let databases = record
             .as_ref()
