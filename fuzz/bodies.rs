@@ -417,7 +417,15 @@ pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    for format in [Format::Json, Format::Toml, Format::Yaml, Format::Properties] {
+    for format in [
+        Format::Json,
+        Format::Toml,
+        Format::Yaml,
+        Format::Properties,
+        Format::Hcl,
+        Format::Dotenv,
+        Format::Ini,
+    ] {
         match settings(text, format) {
             Ok(settings) => assert_ne!(settings.bolt_path.as_deref(), Some(Path::new(""))),
             Err(invalid) => {

@@ -201,14 +201,6 @@ fn read_config(file: &Path, whose: Whose) -> Result<Settings> {
     };
     let extension = file.extension().and_then(|one| one.to_str());
     let format = match extension {
-        // influxd finds no `bolt-path` in these.
-        Some("ini") => return Ok(Settings::default()),
-        Some("hcl") => return Err(refused("HCL is not supported here")),
-        Some("env" | "dotenv") => {
-            return Err(refused(
-                "influxd does not start with it, because its keys contain dashes",
-            ));
-        }
         Some(other) => Format::of_extension(other).ok_or_else(|| {
             refused(&format!(
                 "influxd does not start with it (Unsupported Config Type \"{other}\"); the \
@@ -245,7 +237,14 @@ fn read_config(file: &Path, whose: Whose) -> Result<Settings> {
         return Err(refused("longer than 1 MiB"));
     }
     let text = String::from_utf8(bytes).map_err(|_| refused("not valid UTF-8"))?;
-    settings(&text, format).map_err(|invalid| refused(&invalid.to_string()))
+    settings(&text, format).map_err(|invalid| match format {
+        Format::Dotenv | Format::Ini => refused(&format!("influxd does not start with it: {invalid}")),
+        Format::Hcl => refused(&format!(
+            "{invalid}, or a form of it that is not read here: numbers that are not decimal, and \\u, \\x \
+             or octal escapes"
+        )),
+        _ => refused(&invalid.to_string()),
+    })
 }
 
 #[cfg(test)]
@@ -302,6 +301,10 @@ mod tests {
         assert!(ignored[0].contains("config.props: it reads"), "{ignored:?}");
         file("order/config.toml", "bolt-path = '/toml'");
         assert_eq!(bolt(&folder, "order").0, Some("/toml".into()));
+        file("hcl/config.hcl", "bolt-path = \"/hcl\"");
+        assert_eq!(bolt(&folder, "hcl").0, Some("/hcl".into()));
+        file("env/config.env", "BOLT_PATH=/env");
+        assert_eq!(bolt(&folder, "env"), (None, Vec::new()));
     }
 
     /// influxd ends with "failed to load config file" on each.
@@ -311,17 +314,20 @@ mod tests {
         for (path, why) in [
             ("a/other.TOML", "Unsupported Config Type \"TOML\""),
             ("b/config", "Unsupported Config Type \"\""),
-            ("c/config.env", "does not start"),
+            ("c/config.env", "does not start with it: not valid dotenv"),
             ("d/config.json", "not valid JSON"),
-            ("e/config.hcl", "HCL is not supported"),
+            ("e/config.hcl", "not valid HCL"),
             ("f/config.yaml", "not valid UTF-8"),
         ] {
             let file = folder.path().join(path);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(&file, b"\xff").unwrap();
-            if path.starts_with('d') {
-                fs::write(&file, b"").unwrap();
-            }
+            let text: &[u8] = match path {
+                "c/config.env" => b"bolt-path=/x",
+                "d/config.json" => b"",
+                "e/config.hcl" => b"bolt-path = /x",
+                _ => b"\xff",
+            };
+            fs::write(&file, text).unwrap();
             let named = if path.contains("TOML") {
                 file.as_path()
             } else {

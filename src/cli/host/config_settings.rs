@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use crate::cli::host::hcl;
+
 /// A configuration format, chosen by the file extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -17,11 +19,17 @@ pub enum Format {
     Yaml,
     /// `.properties`, `.props`, `.prop`
     Properties,
+    /// `.hcl`, version 1
+    Hcl,
+    /// `.env`, `.dotenv`: its keys have no dashes, so none is a setting of influxd
+    Dotenv,
+    /// `.ini`: its keys stand below a section, so none is a setting of influxd
+    Ini,
 }
 
 impl Format {
-    /// The format of an extension. None for one that influxd does not know, that never contains
-    /// `bolt-path`, or that is not supported here. As in influxd, `TOML` is not `toml`.
+    /// The format of an extension. None for one that influxd does not know. As in influxd, `TOML` is
+    /// not `toml`.
     #[must_use]
     pub fn of_extension(extension: &str) -> Option<Self> {
         match extension {
@@ -29,6 +37,9 @@ impl Format {
             "toml" => Some(Self::Toml),
             "yaml" | "yml" => Some(Self::Yaml),
             "properties" | "props" | "prop" => Some(Self::Properties),
+            "hcl" => Some(Self::Hcl),
+            "env" | "dotenv" => Some(Self::Dotenv),
+            "ini" => Some(Self::Ini),
             _ => None,
         }
     }
@@ -41,6 +52,9 @@ impl fmt::Display for Format {
             Self::Toml => "TOML",
             Self::Yaml => "YAML",
             Self::Properties => "properties",
+            Self::Hcl => "HCL",
+            Self::Dotenv => "dotenv",
+            Self::Ini => "INI",
         })
     }
 }
@@ -79,7 +93,7 @@ pub fn settings(text: &str, format: Format) -> Result<Settings, InvalidConfig> {
     // influxd accepts a byte order mark in TOML and YAML.
     let text = match format {
         Format::Toml | Format::Yaml => text.strip_prefix('\u{feff}').unwrap_or(text),
-        Format::Json | Format::Properties => text,
+        Format::Json | Format::Properties | Format::Hcl | Format::Dotenv | Format::Ini => text,
     };
     // An empty JSON file is an error, as in influxd.
     if text.trim().is_empty() && format != Format::Json {
@@ -98,6 +112,13 @@ pub fn settings(text: &str, format: Format) -> Result<Settings, InvalidConfig> {
             invalid(line.and_then(|line| usize::try_from(line).ok()))
         })?,
         Format::Properties => Some(of_properties(text)),
+        // influxd's library reads JSON, too.
+        Format::Hcl if text.trim_start().starts_with('{') => {
+            serde_json::from_str(text).map_err(|cause| invalid(Some(cause.line())))?
+        }
+        Format::Hcl => Some(of_hcl(text).map_err(|line| invalid(Some(line)))?),
+        Format::Dotenv => Some(without_settings(text, is_dotenv).map_err(invalid)?),
+        Format::Ini => Some(without_settings(text, is_ini).map_err(invalid)?),
     };
     Ok(settings.unwrap_or_default())
 }
@@ -123,6 +144,59 @@ fn of_properties(text: &str) -> Settings {
         }
     }
     settings
+}
+
+/// The plain values of an HCL text.
+///
+/// # Errors
+/// As [`hcl::pairs`].
+fn of_hcl(text: &str) -> Result<Settings, usize> {
+    let mut settings = Settings::default();
+    for (key, value) in hcl::pairs(text)? {
+        let is_true = value.as_deref().map(|value| truth(value) == Some(true));
+        match key.to_ascii_lowercase().as_str() {
+            "bolt-path" => {
+                settings.bolt_path = value.filter(|v| !v.is_empty()).map(PathBuf::from);
+            }
+            "use-hashed-tokens" => settings.use_hashed_tokens = is_true,
+            "strong-passwords" => settings.strong_passwords = is_true,
+            _ => {}
+        }
+    }
+    Ok(settings)
+}
+
+/// The settings of a format in which influxd finds none.
+///
+/// # Errors
+/// The first line with which influxd does not start.
+fn without_settings(text: &str, is_right: fn(&str) -> bool) -> Result<Settings, Option<usize>> {
+    let wrong = (1..)
+        .zip(text.lines())
+        .find(|(_, line)| !is_right(line.trim()));
+    match wrong {
+        Some((line, _)) => Err(Some(line)),
+        None => Ok(Settings::default()),
+    }
+}
+
+/// Whether a line is empty, a comment, `KEY=VALUE` or `KEY: VALUE`.
+fn is_dotenv(line: &str) -> bool {
+    if line.is_empty() || line.starts_with('#') {
+        return true;
+    }
+    let line = line.trim_start_matches('\u{feff}');
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "_.".contains(c);
+    let (key, rest) = line.split_at(line.find(|c| !is_key(c)).unwrap_or(line.len()));
+    !key.is_empty() && (rest.trim_start().starts_with('=') || rest.starts_with(": "))
+}
+
+/// Whether a line is empty, a comment, a section or `key = value`.
+fn is_ini(line: &str) -> bool {
+    let is_section = line.starts_with('[') && line.contains(']');
+    let is_pair = line.find(['=', ':']).is_some_and(|at| at > 0);
+    line.is_empty() || line.starts_with(['#', ';']) || is_section || is_pair
 }
 
 /// Parses a boolean as influxd does for environment variables (Go's `strconv.ParseBool`).
@@ -243,6 +317,8 @@ mod tests {
             (Format::Yaml, "use-hashed-tokens: true", Some(true)),
             (Format::Yaml, "use-hashed-tokens: \"1\"", Some(true)),
             (Format::Yaml, "use-hashed-tokens:", None),
+            (Format::Hcl, "use-hashed-tokens = false", Some(false)),
+            (Format::Hcl, "use-hashed-tokens = \"true\"", Some(true)),
         ] {
             let found = settings(text, format).unwrap().use_hashed_tokens;
             assert_eq!(found, expected, "{text}");
@@ -295,6 +371,16 @@ mod tests {
             ),
             (Format::Yaml, "---\nbolt-path: \"/x y\"\n", Some("/x y")),
             (Format::Yaml, "# nothing\n", None),
+            (Format::Hcl, "Bolt-Path = \"/x\"\n", Some("/x")),
+            (Format::Hcl, "{\"bolt-path\": \"/x\"}", Some("/x")),
+            (Format::Hcl, "http { bolt-path = \"/x\" }", None),
+            (Format::Hcl, "bolt-path = true", Some("true")),
+            (Format::Dotenv, "# c\nexport BOLT_PATH=/x\nA: b\n", None),
+            (
+                Format::Ini,
+                "bolt-path = /x\n[default]\nbolt-path = /x\n",
+                None,
+            ),
             (
                 Format::Yaml,
                 "x: &a [1]\ny: *a\nbolt-path: /z\n",
@@ -317,6 +403,9 @@ mod tests {
             (Format::Json, "{\"bolt-path\":[\"s3cret\"}", Some(1)),
             (Format::Yaml, "a: 1\nvault-token: [s3cret\n", Some(2)),
             (Format::Yaml, "s3cret\n", Some(1)),
+            (Format::Hcl, "a = 1\nvault-token = s3cret\n", Some(2)),
+            (Format::Dotenv, "A=1\nvault-token=s3cret\n", Some(2)),
+            (Format::Ini, "[a]\ns3cret\n", Some(2)),
         ];
         for (format, text, line) in cases {
             let invalid = bolt_path(text, format).unwrap_err();

@@ -7,6 +7,7 @@ pub mod config_settings;
 mod containers;
 pub mod discover;
 mod environment_file;
+mod hcl;
 mod influxd_start;
 pub(crate) mod installed_influxd;
 pub(crate) mod processes;
