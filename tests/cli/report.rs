@@ -233,7 +233,7 @@ fn the_table_of_who_holds_what_follows_the_servers_rule() {
         }
     }
     assert!(asked > 40, "{asked}");
-    // Tokens of one user with the same permissions are one row.
+    // Tokens of one user with the same cells are one row.
     let rows = store["holdings"]["rows"].as_array().unwrap();
     let most = rows.iter().map(|row| row["tokens"].as_u64().unwrap()).max();
     assert_eq!(most, Some(20));

@@ -111,7 +111,7 @@ pub enum What {
     V1,
 }
 
-/// A row: a login, or tokens of one user and organization with the same permissions and state.
+/// A row: a login, or tokens of one user and organization that have the same cells and state.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
@@ -141,7 +141,7 @@ pub struct Holder {
 }
 
 /// How much of something an action is allowed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Extent {
     /// Of nothing.
     None,
@@ -152,7 +152,7 @@ pub enum Extent {
 }
 
 /// What is allowed. In JSON: `R` and `W` for everything, `r` and `w` for some.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cell {
     /// Reading.
     pub read: Extent,
@@ -381,15 +381,23 @@ fn of_mapping(mapping: &Mapping) -> Vec<Permission<'static>> {
     all(org, actions).into_iter().chain(itself).collect()
 }
 
-/// Rows for tokens: one for all that have the same user, organization, permissions and state.
+/// What the tokens of one row have in common.
+type RowKey = (What, Option<Id>, Id, Kind, State, Vec<Cell>);
+
+/// Rows for tokens: one for all of a user and an organization that the table shows alike.
 fn token_rows(facts: &Facts<'_>, columns: &[Column]) -> Vec<Holder> {
-    let mut places: HashMap<(What, Option<Id>, State, *const Grant), usize> = HashMap::new();
+    let mut of_grants: HashMap<*const Grant, Vec<Cell>> = HashMap::new();
+    let mut places: HashMap<RowKey, usize> = HashMap::new();
     let mut rows: Vec<Holder> = Vec::new();
     let tokens = facts.tokens.iter().map(|token| (What::Tokens, token));
     let v1 = facts.v1.iter().map(|token| (What::V1, token));
     for (what, token) in tokens.chain(v1) {
-        let state = token.state();
-        let key = (what, token.user_id, state, Arc::as_ptr(&token.grant));
+        let grant = &token.grant;
+        let cells = of_grants
+            .entry(Arc::as_ptr(grant))
+            .or_insert_with(|| cells(&grant.held, columns));
+        let (user, org, state) = (token.user_id, token.org_id, token.state());
+        let key = (what, user, org, token.kind, state, cells.clone());
         let place = *places.entry(key).or_insert_with(|| {
             rows.push(Holder {
                 user: token.user.clone(),
@@ -404,7 +412,7 @@ fn token_rows(facts: &Facts<'_>, columns: &[Column]) -> Vec<Holder> {
                     Some(name) => name.clone(),
                     None => token.description.clone(),
                 },
-                cells: cells(&token.grant.held, columns),
+                cells: cells.clone(),
             });
             rows.len() - 1
         });

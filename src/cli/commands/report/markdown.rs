@@ -345,10 +345,11 @@ impl Page {
             let kind = row.kind.map_or("", |kind| kind.name());
             let mut holder = match (row.what, row.tokens) {
                 (What::Login, _) => format!("Login of {user}"),
-                (What::V1, _) => format!("1.x user {} of {user}", brief(&row.description, NAME)),
+                (What::V1, 1) => format!("1.x user {} of {user}", brief(&row.description, NAME)),
                 (What::Tokens, 1) => {
                     format!("{kind} token “{}” of {user}", brief(&row.description, NAME))
                 }
+                (What::V1, number) => format!("{number} 1.x users of {user}"),
                 (What::Tokens, number) => format!("{number} {kind} tokens of {user}"),
             };
             if let Some(state) = row.state.filter(|state| *state != State::Usable) {

@@ -19,8 +19,7 @@ pub fn holdings(holdings: &Holdings) -> Markup {
     html! {
         p.muted {
             "R: may read, W: may write; small letters: only some resources of these types. A login has \
-             the permissions of all tokens of its user, whatever their state. Tokens of one user with \
-             the same permissions are one row."
+             the permissions of all tokens of its user, whatever their state. Tokens of one user that differ in nothing here are one row."
         }
         table.holdings.cards {
             caption { "Users and tokens against powers and buckets" }
@@ -83,7 +82,10 @@ fn holder(row: &Holder) -> Markup {
     html! {
         @match row.what {
             What::Login => { "Login of " (user) },
-            What::V1 => { "1.x user " (Brief(&row.description, NAME)) " of " (user) },
+            What::V1 => {
+                @if row.tokens == 1 { "1.x user " (Brief(&row.description, NAME)) " of " (user) }
+                @else { (row.tokens) " 1.x users of " (user) }
+            },
             What::Tokens => {
                 @let kind = row.kind.map_or("", |kind| kind.name());
                 @if row.tokens == 1 {
