@@ -364,7 +364,10 @@ mod tests {
         assert_eq!(pages, [0..10, 11..12, 41..100]);
         assert_eq!(show(&with_tokens(&runs, &pages)), "ttttttttddft");
         assert_eq!(show(&with_tokens(&runs, &[])), "ffffbbbbddff");
-        assert_eq!(show(&with_tokens(&runs, std::slice::from_ref(&(3..5)))), "fffttbbbddff");
+        assert_eq!(
+            show(&with_tokens(&runs, std::slice::from_ref(&(3..5)))),
+            "fffttbbbddff"
+        );
     }
 
     #[test]
