@@ -37,6 +37,12 @@ impl Mapping {
         self.user_type == "owner" && self.resource_type == "orgs"
     }
 
+    /// Whether it makes its user a member of an organization, who is not an owner.
+    #[must_use]
+    pub fn is_member_of_org(&self) -> bool {
+        self.user_type == "member" && self.resource_type == "orgs"
+    }
+
     /// Whether it gives its user's login power over the whole instance.
     #[must_use]
     pub fn owns_instance(&self) -> bool {

@@ -857,6 +857,52 @@ fn records_that_can_not_be_read_are_told() {
     assert!(!list.contains("user = \"bob\""), "{list}");
 }
 
+#[test]
+fn roles_that_a_list_can_not_say_are_told() {
+    let scene = Scene::new();
+    let database = scene.store(SEVERAL);
+    let list = scene
+        .run(&["user", "list", "--json"], &database, &[])
+        .json();
+    let bob = list["users"].as_array().unwrap().iter();
+    let bob = bob.into_iter().find(|user| user["name"] == "bob").unwrap()["id"].clone();
+    let orgs = scene.run(&["org", "list", "--json"], &database, &[]).json();
+    let org = orgs["orgs"][0]["id"].as_str().unwrap();
+    let name = orgs["orgs"][0]["name"].as_str().unwrap();
+    let bob = bob.as_str().unwrap();
+    edit(&database, |_, changes| {
+        for (resource, kind, role) in [
+            (org, "orgs", "member"),
+            ("0000000000000001", "instance", "owner"),
+        ] {
+            let mapping = json!({"userID": bob, "userType": role, "mappingType": "user",
+                "resourceType": kind, "resourceID": resource});
+            let key = format!("{resource}{bob}");
+            changes.put(
+                b"userresourcemappingsv1",
+                key.as_bytes(),
+                mapping.to_string().as_bytes(),
+            );
+        }
+    });
+    let roles = |report: Value| -> Vec<String> {
+        let skipped = report["skipped"].as_array().unwrap().iter();
+        let roles = skipped.filter(|one| one["kind"] == "role" && one["name"] == "bob");
+        roles
+            .map(|one| one["reason"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let member = format!("the user is a member of {name:?}, which a list can't say");
+    // His operator token gives his login the same power.
+    assert_eq!(
+        roles(export(&scene, &database, "all", &[])),
+        [member.clone()]
+    );
+    let custom = roles(export(&scene, &database, "custom", &["--kind", "custom"]));
+    let owner = "the user owns the instance, which a list can't say".to_owned();
+    assert!(custom.contains(&owner), "{custom:?}");
+}
+
 /// Packed, or as a plain argument.
 #[test]
 fn a_copy_is_enough() {

@@ -64,7 +64,8 @@ pub struct Contains {
 /// A record that is not in the list.
 #[derive(Debug, Serialize)]
 pub struct Skipped {
-    /// The kind of record: `token`, `user`, `org`.
+    /// The kind of record: `token`, `user`, `org`, or `role` for what a user is allowed by another
+    /// record.
     pub kind: &'static str,
     /// Its ID.
     pub id: Id,
@@ -90,6 +91,8 @@ struct Work<'a> {
 struct Needed {
     orgs: BTreeSet<Id>,
     users: BTreeSet<Id>,
+    /// The users whose login has power over the instance by an operator token of the list.
+    operators: BTreeSet<Id>,
 }
 
 /// Makes the list.

@@ -49,6 +49,18 @@ pub(super) fn users(work: &mut Work<'_>, needed: &Needed) -> Result<()> {
             owned.entry(mapping.user_id).or_default().insert(name);
         }
     }
+    let mut roles: HashMap<Id, Vec<String>> = HashMap::new();
+    for mapping in &mappings {
+        let of = roles.entry(mapping.user_id).or_default();
+        let org = org_name(mapping.resource_id, catalog);
+        if mapping.owns_instance() && !needed.operators.contains(&mapping.user_id) {
+            of.push("owns the instance".into());
+        } else if mapping.is_member_of_org()
+            && let Some(name) = org.filter(|_| work.is_wanted(&needed.orgs, mapping.resource_id))
+        {
+            of.push(format!("is a member of {name:?}"));
+        }
+    }
     let passwords = match work.options.with_passwords {
         true => passwords(work)?,
         false => BTreeMap::new(),
@@ -68,6 +80,10 @@ pub(super) fn users(work: &mut Work<'_>, needed: &Needed) -> Result<()> {
         if let Some(orgs) = owned.get(&user.id) {
             let orgs: Vec<Inline> = orgs.iter().map(|name| Inline::text(name)).collect();
             work.list.list("orgs", &orgs);
+        }
+        for role in roles.remove(&user.id).into_iter().flatten() {
+            let why = format!("the user {role}, which a list can't say");
+            work.skip("role", user.id, &user.name, why);
         }
         if let Some(hash) = passwords.get(&user.id) {
             work.list.text("passwordHash", hash);

@@ -7,7 +7,7 @@ use crate::metadata::authenticate;
 use crate::metadata::permission::{Permission, of_all_access, of_operator};
 use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{
-    Authorization, Catalog, Organization, Storage, TokenHash, User, authorization, names,
+    Authorization, Catalog, Kind, Organization, Storage, TokenHash, User, authorization, names,
 };
 use crate::ops::auth::export::permission_text::{inline, org_name};
 use crate::ops::auth::export::toml_list::Inline;
@@ -92,6 +92,9 @@ fn exported(
     let value = value(record)?;
     needed.orgs.insert(org.id);
     needed.users.insert(user.id);
+    if record.class().kind == Kind::Operator {
+        needed.operators.insert(user.id);
+    }
     for permission in &record.permissions {
         let resource = &permission.resource;
         let bucket = resource.id.and_then(|id| catalog.buckets.get(&id));
