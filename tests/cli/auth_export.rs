@@ -894,10 +894,7 @@ fn roles_that_a_list_can_not_say_are_told() {
     };
     let member = format!("the user is a member of {name:?}, which a list can't say");
     // His operator token gives his login the same power.
-    assert_eq!(
-        roles(export(&scene, &database, "all", &[])),
-        [member.clone()]
-    );
+    assert_eq!(roles(export(&scene, &database, "all", &[])), [member]);
     let custom = roles(export(&scene, &database, "custom", &["--kind", "custom"]));
     let owner = "the user owns the instance, which a list can't say".to_owned();
     assert!(custom.contains(&owner), "{custom:?}");
