@@ -133,7 +133,7 @@ pub enum Command {
     V1(commands::v1::Command),
     /// Create a new store with an initial user, organization, bucket and operator token
     Setup(Box<commands::setup::SetupArgs>),
-    /// Apply a declarative list of organizations, users and tokens (idempotent)
+    /// Apply a declarative list of organizations, users, buckets, tokens and 1.x access (idempotent)
     Apply(commands::apply::ApplyArgs),
     /// Export the tokens that are stored in plaintext
     Capture(commands::capture::CaptureArgs),

@@ -16,7 +16,7 @@ use boltkey::ops::files::engine_folder::{BucketContent, EngineFolder};
 use boltkey::ops::resolve::By;
 use boltkey::ops::timestamp::Timestamp;
 use boltkey::ops::token_plan::new_token::Making;
-use boltkey::ops::{auth, bucket, org, repair, token_plan, user};
+use boltkey::ops::{auth, bucket, org, repair, token_plan, user, v1};
 use boltkey::secret::Token;
 use boltkey::store::engine_folder::ShardFolder;
 use boltkey::store::{Committed, Model, Snapshot as _, WritableStore};
@@ -39,6 +39,8 @@ pub enum Operation {
     UserDelete,
     OrgCreate,
     BucketAdopt,
+    V1User,
+    Mapping,
     Apply,
     Repair,
 }
@@ -58,13 +60,15 @@ pub const OF_MANY_TOKENS: [Operation; 3] = [
     Operation::DeleteMany,
 ];
 
-/// Those that are about users, organizations, their buckets, and lists of everything.
-pub const OF_PEOPLE: [Operation; 6] = [
+/// Those that are about users, organizations, their buckets, 1.x clients, and lists of everything.
+pub const OF_PEOPLE: [Operation; 8] = [
     Operation::UserCreate,
     Operation::UserPassword,
     Operation::UserDelete,
     Operation::OrgCreate,
     Operation::BucketAdopt,
+    Operation::V1User,
+    Operation::Mapping,
     Operation::Apply,
 ];
 
@@ -79,11 +83,14 @@ pub enum Planned {
     UserDeletion(user::delete::Plan),
     Org(org::create::Plan),
     Buckets(bucket::adopt::Plan),
+    V1User(v1::auth::plan::Plan),
+    Mapping(v1::dbrp::find::Plan),
     List(apply::Plan),
     Repair(repair::Plan),
 }
 
-/// An organization, its owner, a token of the owner's there, and one of alice's in acme.
+/// An organization, its owner, a token of the owner's there, one of alice's in acme, and a bucket with a
+/// 1.x user and a database.
 const LIST: &str = r#"
 [[org]]
 name = "works"
@@ -109,6 +116,20 @@ user = "alice"
 permissions = [{ action = "read", type = "tasks", id = "0000000000000a01" }]
 status = "inactive"
 value = "the value there"
+[[bucket]]
+name = "stations"
+org = "works"
+retention = "30d"
+[[v1]]
+username = "a station"
+org = "works"
+user = "carol"
+permissions = ["write:buckets/stations"]
+passwordHash = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+[[dbrp]]
+database = "stations of 1.x"
+bucket = "stations"
+org = "works"
 "#;
 
 /// An engine folder with two buckets of 200 shards of a day each.
@@ -281,6 +302,34 @@ impl Operation {
                     &now,
                 )?)
             }
+            Self::V1User => {
+                let options = v1::auth::create::Options {
+                    username: "a client".into(),
+                    org: Some(By::Name("acme".into())),
+                    user: Some(By::Name("alice".into())),
+                    description: String::new(),
+                    permissions: vec!["write:buckets/metrics".parse().unwrap()],
+                    // As with users.
+                    password: None,
+                    strong_passwords: false,
+                };
+                let mut plan = v1::auth::create::plan(store, &options, &now)?;
+                let key = plan.id.to_string();
+                let hash = password_hash();
+                plan.changes
+                    .put(names::LEGACY_PASSWORDS, key.as_bytes(), hash.as_bytes());
+                Planned::V1User(plan)
+            }
+            Self::Mapping => {
+                let options = v1::dbrp::create::Options {
+                    org: Some(By::Name("acme".into())),
+                    bucket: By::Name("metrics".into()),
+                    database: "of a client".into(),
+                    retention_policy: "month".into(),
+                    default: true,
+                };
+                Planned::Mapping(v1::dbrp::create::plan(store, &options, &now)?)
+            }
             Self::Apply => {
                 let list = List::read(LIST, "list", &mut Files)?;
                 let options = apply::Options {
@@ -346,6 +395,8 @@ impl Planned {
             Self::UserDeletion(plan) => plan.apply(store, side_files),
             Self::Org(plan) => plan.apply(store, side_files),
             Self::Buckets(plan) => plan.apply(store, side_files),
+            Self::V1User(plan) => plan.apply(store, side_files, "the new 1.x user"),
+            Self::Mapping(plan) => plan.apply(store, side_files, "the new mapping"),
             Self::List(plan) => plan.apply(store, side_files),
             Self::Repair(plan) => plan.apply(store, side_files),
         }
