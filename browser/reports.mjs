@@ -211,5 +211,6 @@ try {
   await browser.close();
 }
 for (const defect of defects) console.log(`DEFECT ${defect}`);
-console.log(`browser: ${pages.length} pages, ${checks} checks, ${defects.length} failed`);
+console.log(`${pages.length} pages, ${defects.length} defects`);
+console.log(`browser: ${checks} tests ran`);
 process.exitCode = defects.length === 0 && pages.length > 0 ? 0 : 1;

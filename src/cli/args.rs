@@ -31,6 +31,8 @@ EXAMPLES
   Back up without a token, then check that an operator token opens it:
       boltkey backup export --db influxd.bolt --out backups
       boltkey backup inspect backups --operator-token-file token.txt
+  Write a page about one store or many, without secrets, to keep or share:
+      boltkey report influxd.bolt --out report.html
   Print JSON for a script:
       boltkey user list --db influxd.bolt --json
 

@@ -242,6 +242,8 @@ fn try_example(example: &str) {
     fs::write(path("password.txt"), "long enough\n").unwrap();
     fs::write(path("list.toml"), "[[org]]\nname = \"lab\"\n").unwrap();
     shard(&path("engine"), "00000000000000aa", 9000, (0, 5));
+    fs::create_dir(path("devices")).unwrap();
+    fs::copy(path("influxd.bolt"), path("devices/influxd.bolt")).unwrap();
     for folder in [".config/fish/completions", ".local/share/man/man1"] {
         fs::create_dir_all(path(folder)).unwrap();
     }

@@ -85,7 +85,7 @@ pub enum Planned {
     Buckets(bucket::adopt::Plan),
     V1User(v1::auth::plan::Plan),
     Mapping(v1::dbrp::find::Plan),
-    List(apply::Plan),
+    List(Box<apply::Plan>),
     Repair(repair::Plan),
 }
 
@@ -338,7 +338,7 @@ impl Operation {
                     use_hashed_tokens: None,
                     strong_passwords: false,
                 };
-                Planned::List(apply::plan(store, &options, &now)?)
+                Planned::List(apply::plan(store, &options, &now)?.into())
             }
             Self::Repair => Planned::Repair(repair::plan(
                 store,

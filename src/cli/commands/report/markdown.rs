@@ -65,20 +65,21 @@ impl Document for Markdown {
 
 /// Escapes text from a database: no character of it has a meaning in Markdown or HTML.
 fn text(text: &str) -> String {
+    let text = printable(text);
     let mut safe = String::with_capacity(text.len());
-    for c in printable(text).chars() {
+    for (at, c) in text.char_indices() {
+        let rest = text.get(at..).unwrap_or_default();
         match c {
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '&' => safe.push_str("&amp;"),
-            // `:` and `@` would make links of addresses.
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '!' | '~' | ':' | '@'
-            | '$' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '@' | '$' => {
                 safe.push('\\');
                 safe.push(c);
             }
-            // The beginning of an address without `:`.
-            'w' if safe.ends_with("ww") => safe.push_str("&#119;"),
+            // Many programs make links of addresses.
+            ':' if rest.starts_with("://") => safe.push_str("\\:"),
+            'w' if rest.starts_with("www.") => safe.push_str("&#119;"),
             c => safe.push(c),
         }
     }
@@ -633,8 +634,9 @@ mod tests {
             ("<b>", "&lt;b&gt;"),
             ("[x](http://y)", "\\[x\\](http\\://y)"),
             ("a_b*c`d", "a\\_b\\*c\\`d"),
-            ("a\nb\u{202e}", "a\\\\u\\{a\\}b\\\\u\\{202e\\}"),
-            ("www.example.com", "ww&#119;.example.com"),
+            ("a\nb\u{202e}", "a\\\\u{a}b\\\\u{202e}"),
+            ("www.example.com", "&#119;ww.example.com"),
+            ("it was deleted: the end", "it was deleted: the end"),
             ("me@example.com", "me\\@example.com"),
         ] {
             assert_eq!(text(name), shown);
