@@ -82,7 +82,7 @@ pub enum Planned {
     Password(user::password::Plan),
     UserDeletion(user::delete::Plan),
     Org(org::create::Plan),
-    Buckets(bucket::adopt::Plan),
+    Buckets(Box<bucket::adopt::Plan>),
     V1User(v1::auth::plan::Plan),
     Mapping(v1::dbrp::find::Plan),
     List(Box<apply::Plan>),
@@ -295,12 +295,9 @@ impl Operation {
                     names: BTreeMap::new(),
                     org: Some(By::Name("acme".into())),
                 };
-                Planned::Buckets(bucket::adopt::plan(
-                    store,
-                    &options,
-                    &engine_folder(),
-                    &now,
-                )?)
+                Planned::Buckets(
+                    bucket::adopt::plan(store, &options, &engine_folder(), &now)?.into(),
+                )
             }
             Self::V1User => {
                 let options = v1::auth::create::Options {
