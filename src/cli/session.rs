@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::cli::globals::Globals;
-use crate::cli::host::discover::{
-    Environment, Influxds, discover, path_in_quotes, strong_passwords, use_hashed_tokens,
-};
+use crate::cli::host::discover::{Environment, Influxds, Switch, discover, path_in_quotes, switch};
 use crate::cli::host::store_candidates::{other_stores, stores};
 use crate::cli::terminal::report::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
@@ -212,23 +210,35 @@ impl Session {
         Ok(store)
     }
 
-    /// An explicit `use-hashed-tokens` in influxd's environment or configuration.
+    /// An explicit `use-hashed-tokens`: in influxd's environment, in that of a running server or a
+    /// service, or in the configuration.
     #[must_use]
     pub fn use_hashed_tokens(&self) -> Option<bool> {
-        use_hashed_tokens(&Environment::of_process()).unwrap_or_else(|error| {
-            self.ui.warning(&format!("{error}; ignoring this file"));
-            None
-        })
+        self.switch(Switch::UseHashedTokens)
     }
 
-    /// Whether `strong-passwords` is set in influxd's environment or configuration.
+    /// Whether `strong-passwords` is set, in the same places.
     #[must_use]
     pub fn strong_passwords(&self) -> bool {
-        let found = strong_passwords(&Environment::of_process());
-        found.unwrap_or_else(|error| {
+        self.switch(Switch::StrongPasswords) == Some(true)
+    }
+
+    fn switch(&self, which: Switch) -> Option<bool> {
+        let environment = Environment::of_process();
+        let influxds = Influxds::of(&environment);
+        let variables = ["BOLTKEY_DB", "INFLUXD_BOLT_PATH"].into_iter();
+        let mut set = variables.filter_map(|name| (environment.variable)(name));
+        let named = self.globals.db.clone();
+        let database = named.or_else(|| set.find(|value| !value.is_empty()).map(PathBuf::from));
+        let found = switch(&environment, &influxds, database.as_deref(), which);
+        let found = found.unwrap_or_else(|error| {
             self.ui.warning(&format!("{error}; ignoring this file"));
             None
-        }) == Some(true)
+        });
+        let (value, why) = found?;
+        self.ui
+            .detail(&format!("{} is {value} ({why})", which.name()));
+        Some(value)
     }
 
     /// The value of `--db`.

@@ -273,3 +273,92 @@ fn files_of_other_users_do_not_stop_the_search() {
     assert!(began.elapsed().as_secs() < 60);
     assert!(fs::read(stage.path("root/.influxdbv2/influxd.bolt")).unwrap() == before);
 }
+
+/// `use-hashed-tokens` decides how a new token is stored, and `strong-passwords` which passwords are
+/// refused.
+#[test]
+fn switches_of_servers_and_services_count() {
+    let Some(stage) = Stage::new() else { return };
+    // Hashed tokens, and so hashed unless something says otherwise.
+    stage.file("var/lib/influxdb/influxd.bolt", fixture(ONE));
+    stage.file("srv/other.bolt", fixture(ONE));
+    let service = |text: &str| {
+        stage.file(
+            "etc/systemd/system/influxdb.service",
+            format!("[Service]\nUser=influxdb\n{text}\n"),
+        );
+    };
+    let storage = |script: &str, db: &str| {
+        let ran = stage
+            .run_after(script, &format!("recover operator -n {db}"))
+            .code(0);
+        let line = ran.stdout.lines().find(|line| line.starts_with("Storage:"));
+        line.unwrap().to_owned()
+    };
+    let here = "-d /var/lib/influxdb/influxd.bolt";
+    let other = "-d /srv/other.bolt";
+    assert!(storage("true", here).contains("hashed, like other tokens"));
+    let bolt = "Environment=INFLUXD_BOLT_PATH=/var/lib/influxdb/influxd.bolt";
+    for text in [
+        "Environment=INFLUXD_USE_HASHED_TOKENS=false\nExecStart=/usr/bin/influxd",
+        "ExecStart=/usr/bin/influxd --use-hashed-tokens=false",
+        "EnvironmentFile=/etc/default/influxdb2\nExecStart=/usr/bin/influxd",
+        "Environment=INFLUXD_CONFIG_PATH=/etc/other\nExecStart=/usr/bin/influxd",
+    ] {
+        stage.file("etc/default/influxdb2", "INFLUXD_USE_HASHED_TOKENS='0'\n");
+        stage.file("etc/other/config.toml", "use-hashed-tokens = false\n");
+        service(&format!("{bolt}\n{text}"));
+        for db in [here, other, ""] {
+            let told = storage("true", db);
+            assert!(
+                told.contains("plaintext, as set by use-hashed-tokens"),
+                "{text} {db}: {told}"
+            );
+        }
+    }
+    // Flag, variable, configuration: in this order.
+    service(&format!(
+        "{bolt}\nEnvironment=INFLUXD_USE_HASHED_TOKENS=false INFLUXD_CONFIG_PATH=/etc/other\n\
+         ExecStart=/usr/bin/influxd --use-hashed-tokens"
+    ));
+    assert!(storage("true", here).contains("hashed, as set by use-hashed-tokens"));
+    let own = "export INFLUXD_USE_HASHED_TOKENS=false";
+    assert!(storage(own, here).contains("plaintext, as set by use-hashed-tokens"));
+    // The service of another store does not count where one names this store.
+    stage.file(
+        "etc/systemd/system/influx-a.service",
+        "[Service]\nExecStart=/usr/bin/influxd --bolt-path /srv/other.bolt --use-hashed-tokens=0\n",
+    );
+    assert!(storage("true", here).contains("hashed, as set by use-hashed-tokens"));
+    assert!(storage("true", other).contains("plaintext, as set by use-hashed-tokens"));
+
+    stage.file("work/password", "short one\n");
+    let create = format!("user create --name new --password-file password -n {here}");
+    stage.run(&create).code(0);
+    service(&format!(
+        "{bolt}\nExecStart=/usr/bin/influxd --strong-passwords"
+    ));
+    stage.run(&create).code(1).tells(&["password"]);
+}
+
+#[test]
+fn a_path_that_only_systemd_knows_is_told() {
+    let Some(stage) = Stage::new() else { return };
+    default_store(&stage);
+    stage.file(
+        "etc/systemd/system/influxdb.service",
+        "[Service]\nExecStart=/usr/bin/influxd --bolt-path=/data/%m/influxd.bolt\n",
+    );
+    let ran = stage.run("user list").code(0);
+    ran.tells(&[
+        "using /root/.influxdbv2/influxd.bolt",
+        "the path of the service influxdb.service (/etc/systemd/system/influxdb.service) can't be \
+         told: its unit has %m, which only systemd resolves",
+    ]);
+    stage.file(
+        "etc/systemd/system/influxdb.service.d/a.conf",
+        "[Service]\nExecStart=\nExecStart=/usr/bin/influxd --bolt-path=%h/.influxdbv2/influxd.bolt\n",
+    );
+    let ran = stage.run("user list").code(0);
+    ran.tells(&["using /root/.influxdbv2/influxd.bolt (--bolt-path of the service"]);
+}

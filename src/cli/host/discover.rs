@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::host::bounded_reads::{entries, read_bounded, what_is_at};
 use crate::cli::host::config_file::{Whose, configuration, quoted};
 use crate::cli::host::config_settings::{Settings, truth};
-use crate::cli::host::influxd_start::InfluxdStart;
+use crate::cli::host::influxd_start::{InfluxdStart, Opens};
 use crate::cli::host::processes::{self, Processes, user_of};
 use crate::cli::host::services::{self, Service};
 use crate::cli::host::users::{User, home_of, users};
@@ -86,6 +86,30 @@ impl Influxds {
     }
 }
 
+impl Influxds {
+    /// What running servers of root, this user or a service's user start with, and their names.
+    fn running(&self, environment: &Environment) -> Vec<(&Opens, &str)> {
+        let users = self.trusted_users(environment);
+        let running = self.processes.running.iter();
+        let running = running.filter(|one| one.user.is_some_and(|user| users.contains(&user)));
+        running
+            .map(|running| (&running.opens, running.name.as_str()))
+            .collect()
+    }
+
+    /// What services start with, and their names.
+    fn installed(&self) -> impl Iterator<Item = (&Opens, &str)> {
+        let services = self.services.iter();
+        services.map(|service| (&service.opens, service.name.as_str()))
+    }
+
+    /// The users whose running servers count.
+    fn trusted_users(&self, environment: &Environment) -> BTreeSet<u32> {
+        let of_services = self.services.iter().filter_map(|service| service.user);
+        of_services.chain([0, environment.user]).collect()
+    }
+}
+
 /// A discovered database.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
@@ -132,39 +156,77 @@ fn find(environment: &Environment, influxds: &Influxds, ours: bool) -> Result<Fo
     })
 }
 
-/// The explicit value of `use-hashed-tokens`: from `INFLUXD_USE_HASHED_TOKENS` or influxd's
-/// configuration. None if neither sets it.
+/// A switch of influxd that decides how boltkey writes records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Switch {
+    /// `use-hashed-tokens`
+    UseHashedTokens,
+    /// `strong-passwords`
+    StrongPasswords,
+}
+
+impl Switch {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::UseHashedTokens => "use-hashed-tokens",
+            Self::StrongPasswords => "strong-passwords",
+        }
+    }
+
+    fn of_opens(self, opens: &Opens) -> Option<bool> {
+        match self {
+            Self::UseHashedTokens => opens.use_hashed_tokens,
+            Self::StrongPasswords => opens.strong_passwords,
+        }
+    }
+
+    fn of_settings(self, settings: &Settings) -> Option<bool> {
+        match self {
+            Self::UseHashedTokens => settings.use_hashed_tokens,
+            Self::StrongPasswords => settings.strong_passwords,
+        }
+    }
+}
+
+/// The explicit value of a switch and its source, searched in the order of [`discover`]: influxd's
+/// variable, running servers, services, configuration. If servers or services name `database`, only
+/// those count. A running server of another store does not count. None if nothing sets it.
 ///
 /// # Errors
 /// When the configuration file in `INFLUXD_CONFIG_PATH` can't be read or parsed.
-pub fn use_hashed_tokens(environment: &Environment) -> Result<Option<bool>> {
-    let take = |settings: Settings| settings.use_hashed_tokens;
-    setting(environment, "use-hashed-tokens", take)
-}
-
-/// The explicit value of `strong-passwords`: from `INFLUXD_STRONG_PASSWORDS` or influxd's
-/// configuration. None if neither sets it.
-///
-/// # Errors
-/// The errors of [`use_hashed_tokens`].
-pub fn strong_passwords(environment: &Environment) -> Result<Option<bool>> {
-    let take = |settings: Settings| settings.strong_passwords;
-    setting(environment, "strong-passwords", take)
-}
-
-/// A boolean setting.
-fn setting(
+pub(crate) fn switch(
     environment: &Environment,
-    name: &str,
-    take: impl Fn(Settings) -> Option<bool>,
-) -> Result<Option<bool>> {
+    influxds: &Influxds,
+    database: Option<&Path>,
+    switch: Switch,
+) -> Result<Option<(bool, String)>> {
+    let name = switch.name();
     let variable = format!("INFLUXD_{}", name.to_ascii_uppercase().replace('-', "_"));
-    let variable = (environment.variable)(&variable);
-    if let Some(value) = variable.filter(|value| !value.is_empty()) {
-        return Ok(Some(value.to_str().and_then(truth).unwrap_or(false)));
+    let value = (environment.variable)(&variable).filter(|value| !value.is_empty());
+    if let Some(value) = value {
+        let is_true = value.to_str().and_then(truth) == Some(true);
+        return Ok(Some((is_true, format!("from {variable}"))));
     }
+    let mut starts: Vec<(&Opens, &str)> = influxds.running(environment);
+    starts.extend(influxds.installed());
+    if let Some(database) = database {
+        starts.retain(|(opens, _)| {
+            let named = opens.database.as_ref();
+            named.is_some_and(|(path, _)| is_same(path, database))
+        });
+        if starts.is_empty() {
+            starts.extend(influxds.installed());
+        }
+    }
+    let mut set = starts
+        .into_iter()
+        .filter_map(|(opens, name)| Some((switch.of_opens(opens)?, name)));
+    if let Some((value, name)) = set.next() {
+        return Ok(Some((value, format!("of {name}"))));
+    }
+    let take = |settings: Settings| switch.of_settings(&settings);
     let found = Search::of(environment).in_configuration(name, take)?;
-    Ok(found.map(|(value, _, _)| value))
+    Ok(found.map(|(value, why, _)| (value, why)))
 }
 
 /// The database that the search ends with.
@@ -257,8 +319,7 @@ impl<'a> Search<'a> {
 
     /// The database of a running influxd of root, this user or a service's user.
     fn running(&mut self, influxds: &Influxds) -> Option<Chosen> {
-        let mut trusted: BTreeSet<u32> = [0, self.environment.user].into();
-        trusted.extend(influxds.services.iter().filter_map(|service| service.user));
+        let trusted = influxds.trusted_users(self.environment);
         let mut all = Vec::new();
         for running in &influxds.processes.running {
             let state = match (&running.opens.database, running.user) {

@@ -1,11 +1,12 @@
-//! The database that an influxd opens with these arguments, variables and folders, by influxd's own
-//! rules: flag, variable, configuration, home folder.
+//! The database that an influxd opens with these arguments, variables and folders, and the settings
+//! that it uses, by influxd's own rules: flag, variable, configuration, home folder.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::host::config_file::{Whose, configuration};
+use crate::cli::host::config_settings::{Settings, truth};
 
 /// What an influxd starts with. Paths are as it sees them.
 pub(crate) struct InfluxdStart<'a> {
@@ -32,6 +33,10 @@ pub(crate) struct Opens {
     pub(crate) by_default: bool,
     /// The settings that it ignores, one sentence each.
     pub(crate) ignored: Vec<String>,
+    /// `use-hashed-tokens`, if set.
+    pub(crate) use_hashed_tokens: Option<bool>,
+    /// `strong-passwords`, if set.
+    pub(crate) strong_passwords: Option<bool>,
 }
 
 impl InfluxdStart<'_> {
@@ -40,7 +45,16 @@ impl InfluxdStart<'_> {
         let mut found = Opens::default();
         let flag = flag(self.arguments, "--bolt-path");
         let variable = self.value("INFLUXD_BOLT_PATH");
-        let configured = self.configured(&mut found.ignored);
+        let (configured, settings) = match self.configured(&mut found.ignored) {
+            Some((file, mut settings)) => {
+                let why = format!("bolt-path in {}", file.display());
+                (settings.bolt_path.take().map(|path| (path, why)), settings)
+            }
+            None => (None, Settings::default()),
+        };
+        let switch = |name, configured: Option<bool>| self.switch(name).or(configured);
+        found.use_hashed_tokens = switch("use-hashed-tokens", settings.use_hashed_tokens);
+        found.strong_passwords = switch("strong-passwords", settings.strong_passwords);
         let mut sources: Vec<(PathBuf, String)> = Vec::new();
         sources.extend(flag.map(|path| (path, String::from("--bolt-path"))));
         sources.extend(variable.map(|path| (path, String::from("INFLUXD_BOLT_PATH"))));
@@ -70,8 +84,8 @@ impl InfluxdStart<'_> {
         found
     }
 
-    /// `bolt-path` in the configuration that it reads, and the file.
-    fn configured(&self, ignored: &mut Vec<String>) -> Option<(PathBuf, String)> {
+    /// The configuration that it reads, and its settings.
+    fn configured(&self, ignored: &mut Vec<String>) -> Option<(PathBuf, Settings)> {
         let named = self.value("INFLUXD_CONFIG_PATH");
         let (path, whose) = match (&named, self.user) {
             (Some(path), _) => (self.reachable(path), Whose::Anybodys),
@@ -84,17 +98,28 @@ impl InfluxdStart<'_> {
                 if named.is_some() {
                     ignored.extend(found.ignored);
                 }
-                let (file, settings) = found.read?;
-                Some((
-                    settings.bolt_path?,
-                    format!("bolt-path in {}", file.display()),
-                ))
+                found.read
             }
             Err(error) => {
                 ignored.push(format!("{}; ignoring this file", error.message()));
                 None
             }
         }
+    }
+
+    /// A boolean that a flag or a variable sets.
+    fn switch(&self, name: &str) -> Option<bool> {
+        let flag = format!("--{name}");
+        let flags = self.arguments.iter().take_while(|word| *word != "--");
+        let values = flags.filter_map(|word| match word.to_str()?.strip_prefix(&flag)? {
+            "" => Some(true),
+            value => truth(value.strip_prefix('=')?),
+        });
+        let variable = format!("INFLUXD_{}", name.to_ascii_uppercase().replace('-', "_"));
+        let variable = (self.variable)(&variable).filter(|value| !value.is_empty());
+        // Any other word is false to influxd.
+        let variable = variable.map(|value| value.to_str().and_then(truth) == Some(true));
+        values.last().or(variable)
     }
 
     /// A variable's value as a path. An empty value counts as not set.

@@ -12,6 +12,7 @@ mod influxd_start;
 pub(crate) mod installed_influxd;
 pub(crate) mod processes;
 pub(crate) mod services;
+mod specifiers;
 pub(crate) mod store_candidates;
 mod systemd_unit;
 mod users;

@@ -30,7 +30,7 @@ pub(crate) struct Service {
 
 /// The services below `root`.
 pub(crate) fn influxd(root: &Path, users: &[User]) -> Vec<Service> {
-    let units = influxd_units(root);
+    let units = influxd_units(root, users);
     let units = units.iter().map(|unit| of_unit(root, users, unit));
     let mut found: Vec<Service> = units.collect();
     if found.is_empty() {
@@ -55,6 +55,15 @@ fn of_unit(root: &Path, users: &[User], unit: &Unit) -> Service {
         unit.folder.as_deref().unwrap_or(Path::new("/")),
     );
     found.explain_quotes(&unit.files);
+    if let Some(specifier) = unit.hides_database() {
+        found.opens.database = None;
+        found.opens.by_default = false;
+        found.opens.ignored.push(format!(
+            "the path of {} can't be told: its unit has {specifier}, which only systemd resolves; pass \
+             --db PATH",
+            found.name
+        ));
+    }
     found
 }
 
@@ -311,6 +320,104 @@ mod tests {
         fs::remove_file(&unit).unwrap();
         symlink("/dev/null", &unit).unwrap();
         assert!(host.services().is_empty());
+    }
+
+    #[test]
+    fn specifiers_are_resolved_or_hide_the_path() {
+        let host = Host::new();
+        let unit = |text: &str| {
+            host.file(
+                "etc/systemd/system/influx-db.service",
+                &format!("[Service]\nUser=influxdb\n{text}\n"),
+            );
+        };
+        for (text, path) in [
+            ("ExecStart=/usr/bin/influxd --bolt-path %h/i", "root/i"),
+            (
+                "Environment=INFLUXD_BOLT_PATH=%S/%N/i%%\nExecStart=/usr/bin/influxd",
+                "var/lib/influx-db/i%",
+            ),
+            (
+                "EnvironmentFile=%E/%p.env\nExecStart=/usr/bin/influxd",
+                "by/file",
+            ),
+            // A value of a variable has none.
+            (
+                "Environment=D=/a%%n\nExecStart=/usr/bin/influxd --bolt-path=${D}/%n",
+                "a%n/influx-db.service",
+            ),
+            (
+                "Environment=X=%m\nExecStart=/usr/bin/influxd --engine-path=/%b --bolt-path /b",
+                "b",
+            ),
+            (
+                "Environment=INFLUXD_BOLT_PATH=/%m INFLUXD_BOLT_PATH=/later\nExecStart=influxd",
+                "later",
+            ),
+            (
+                "Environment=INFLUXD_BOLT_PATH=/x\nUnsetEnvironment=INFLUXD_BOLT_PATH\n\
+                 ExecStart=influxd",
+                "var/lib/influxdb/.influxdbv2/influxd.bolt",
+            ),
+        ] {
+            host.file("etc/influx-db.env", "INFLUXD_BOLT_PATH=/by/file\n");
+            unit(text);
+            assert_eq!(host.one().0, path, "{text}");
+        }
+        for text in [
+            "ExecStart=/usr/bin/influxd --bolt-path /data/%m/i",
+            "ExecStart=/usr/bin/influxd --bolt-path=/data/%H/i",
+            "Environment=INFLUXD_BOLT_PATH=/%m/i\nExecStart=/usr/bin/influxd",
+            "Environment=INFLUXD_CONFIG_PATH=/%m\nExecStart=/usr/bin/influxd",
+            "EnvironmentFile=-/etc/%m.env\nExecStart=/usr/bin/influxd",
+            "EnvironmentFile=/etc/influx*.env\nExecStart=/usr/bin/influxd",
+        ] {
+            unit(text);
+            let services = host.services();
+            assert_eq!(services[0].opens.database, None, "{text}");
+            let told = services[0].opens.ignored.last().unwrap();
+            assert!(told.contains("only systemd resolves"), "{told}");
+        }
+    }
+
+    #[test]
+    fn instances_of_templates_and_all_their_drop_ins() {
+        let host = Host::new();
+        let template = "[Service]\nExecStart=/usr/bin/influxd --bolt-path=/data/%i/i.bolt\n";
+        host.file("lib/systemd/system/influx-db@.service", template);
+        assert!(host.services().is_empty());
+        let wants = host
+            .0
+            .path()
+            .join("etc/systemd/system/multi-user.target.wants");
+        fs::create_dir_all(&wants).unwrap();
+        let instance = wants.join("influx-db@main.service");
+        symlink("/lib/systemd/system/influx-db@.service", &instance).unwrap();
+        assert_eq!(host.one().0, "data/main/i.bolt");
+        let drop_in = |folder: &str, path: &str| {
+            let text = format!("[Service]\nExecStart=\nExecStart=influxd --bolt-path {path}\n");
+            host.file(&format!("etc/systemd/system/{folder}/10.conf"), &text);
+        };
+        for (folder, path) in [
+            ("service.d", "/all"),
+            ("influx-.service.d", "/prefix"),
+            ("influx-db@.service.d", "/template"),
+            ("influx-db@main.service.d", "/instance"),
+        ] {
+            drop_in(folder, path);
+            assert_eq!(host.one().0, path.trim_start_matches('/'), "{folder}");
+        }
+        // Those of an alias count for the unit.
+        let host = Host::new();
+        host.file("lib/systemd/system/influxdb.service", PACKAGE);
+        let alias = host.0.path().join("etc/systemd/system/influxd.service");
+        fs::create_dir_all(alias.parent().unwrap()).unwrap();
+        symlink("/lib/systemd/system/influxdb.service", alias).unwrap();
+        host.file(
+            "etc/systemd/system/influxd.service.d/a.conf",
+            "[Service]\nEnvironment=INFLUXD_BOLT_PATH=/alias\n",
+        );
+        assert_eq!(host.one().0, "alias");
     }
 
     #[test]
