@@ -12,6 +12,7 @@
 mod support;
 
 mod apply;
+mod apply_v1;
 mod arguments;
 mod auth_create;
 mod auth_export;

@@ -267,6 +267,57 @@ fn a_user_is_switched_off_and_on() {
 }
 
 #[test]
+fn a_user_gets_another_name() {
+    for redb in [false, true] {
+        let scene = Scene::new();
+        let database = match redb {
+            true => scene.redb(SEVERAL),
+            false => scene.store(SEVERAL),
+        };
+        let before = user(&scene, &database, "bob");
+        let file = secret(&scene, "a password for bob");
+        let password = ["user", "password", "--name", "bob", "--yes"];
+        let password_file = ["--password-file", text(&file)];
+        scene.run(&password, &database, &password_file).ok();
+        let rename = ["user", "update", "--name", "bob", "--rename", "b\"o\"b <&>"];
+        assert_eq!(report(&scene, &rename, &database, &["-n"])["changed"], true);
+        assert_eq!(user(&scene, &database, "bob"), before);
+        let told = report(&scene, &rename, &database, &[]);
+        assert_eq!(told["changed"], true);
+        let after = user(&scene, &database, "b\"o\"b <&>");
+        for field in ["id", "status", "owns", "hasPassword"] {
+            assert_eq!(after[field], before[field], "{field}");
+        }
+        is_sound(&scene, &database);
+        let signs_in = |name| {
+            let verify = ["user", "verify", "--name", name];
+            scene.run(&verify, &database, &password_file).code
+        };
+        assert_eq!(signs_in("b\"o\"b <&>"), 0);
+        assert_eq!(signs_in("bob"), 1, "no such user");
+        let bytes = fs::read(&database).unwrap();
+        let id = before["id"].as_str().unwrap();
+        let same = ["user", "update", "--id", id, "--rename", "b\"o\"b <&>"];
+        assert_eq!(report(&scene, &same, &database, &[])["changed"], false);
+        for (name, code, why) in [("alice", 1, "alice"), ("", 1, "1 to 32,768 bytes")] {
+            let ran = scene.run(
+                &["user", "update", "--id", id, "--rename", name],
+                &database,
+                &[],
+            );
+            ran.code(code).tells(&[why, "nothing was changed"]);
+        }
+        assert_eq!(fs::read(&database).unwrap(), bytes);
+        let both = [
+            "user", "update", "--id", id, "--rename", "bob", "--status", "inactive",
+        ];
+        report(&scene, &both, &database, &[]);
+        assert_eq!(user(&scene, &database, "bob")["status"], "inactive");
+        is_sound(&scene, &database);
+    }
+}
+
+#[test]
 fn who_would_lock_everybody_out_is_asked() {
     let scene = Scene::new();
     let database = scene.store(SEVERAL);
