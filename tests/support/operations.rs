@@ -82,8 +82,8 @@ pub enum Planned {
     Password(user::password::Plan),
     UserDeletion(user::delete::Plan),
     Org(org::create::Plan),
-    Buckets(Box<bucket::adopt::Plan>),
-    V1User(v1::auth::plan::Plan),
+    Buckets(bucket::adopt::Plan),
+    V1User(Box<v1::auth::plan::Plan>),
     Mapping(v1::dbrp::find::Plan),
     List(Box<apply::Plan>),
     Repair(repair::Plan),
@@ -295,9 +295,12 @@ impl Operation {
                     names: BTreeMap::new(),
                     org: Some(By::Name("acme".into())),
                 };
-                Planned::Buckets(
-                    bucket::adopt::plan(store, &options, &engine_folder(), &now)?.into(),
-                )
+                Planned::Buckets(bucket::adopt::plan(
+                    store,
+                    &options,
+                    &engine_folder(),
+                    &now,
+                )?)
             }
             Self::V1User => {
                 let options = v1::auth::create::Options {
@@ -315,7 +318,7 @@ impl Operation {
                 let hash = password_hash();
                 plan.changes
                     .put(names::LEGACY_PASSWORDS, key.as_bytes(), hash.as_bytes());
-                Planned::V1User(plan)
+                Planned::V1User(plan.into())
             }
             Self::Mapping => {
                 let options = v1::dbrp::create::Options {

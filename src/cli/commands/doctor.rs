@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use jiff::Zoned;
 
 use crate::cli::exit::Outcome;
-use crate::cli::host::discover::{Environment, Influxds, is_same, use_hashed_tokens};
+use crate::cli::host::discover::{Environment, Influxds, is_same};
 use crate::cli::host::installed_influxd::installed;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
@@ -57,11 +57,11 @@ pub fn run(args: DoctorArgs, session: &Session) -> Result<Outcome> {
         Some(path) => {
             let database = path.join("influxd.bolt");
             if database.is_file() {
-                of_store(&database, Chosen::default(), &options)?
+                of_store(&database, Chosen::default(), &options, session)?
             } else if path.is_dir() || is_archive(&path) {
                 examine_backup(&path, &options)?
             } else {
-                of_store(&path, Chosen::default(), &options)?
+                of_store(&path, Chosen::default(), &options, session)?
             }
         }
         None => {
@@ -70,7 +70,7 @@ pub fn run(args: DoctorArgs, session: &Session) -> Result<Outcome> {
                 why: database.why().map(str::to_owned),
                 rivals: database.rivals().to_vec(),
             };
-            of_store(database.path(), chosen, &options)?
+            of_store(database.path(), chosen, &options, session)?
         }
     };
     let failure = examined.failure.take();
@@ -82,7 +82,7 @@ pub fn run(args: DoctorArgs, session: &Session) -> Result<Outcome> {
     }
 }
 
-fn of_store(path: &Path, chosen: Chosen, options: &Options) -> Result<Examined> {
+fn of_store(path: &Path, chosen: Chosen, options: &Options, session: &Session) -> Result<Examined> {
     let environment = Environment::of_process();
     let influxds = Influxds::of(&environment);
     let opens_it = |database: &Option<(PathBuf, String)>| {
@@ -104,7 +104,7 @@ fn of_store(path: &Path, chosen: Chosen, options: &Options) -> Result<Examined> 
         chosen,
         service_user,
         installed: installed(&environment),
-        use_hashed_tokens: use_hashed_tokens(&environment).ok().flatten(),
+        use_hashed_tokens: session.use_hashed_tokens(),
     };
     examine(path, &host, options, &Timestamp::from(&Zoned::now()))
 }
