@@ -57,6 +57,7 @@ const FACTS: &[&str] = &[
     "after:",
     "because releases of schema 20 don't support",
     "belongs to",
+    "no password is set",
     "can't be decoded",
     "contains 1 shard that the database does not know",
     "has 1 of them",

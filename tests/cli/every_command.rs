@@ -63,6 +63,13 @@ const OTHERS: &[Run] = &[
         more: &[],
     },
     Run {
+        command: "auth export",
+        leaves: Leaves::Files,
+        store: PLAIN,
+        arguments: |_, _| words("auth export --out list.toml"),
+        more: &[],
+    },
+    Run {
         command: "residue recover",
         leaves: Leaves::Files,
         store: LIVED,
@@ -230,6 +237,13 @@ const READ: &[&str] = &[
     "auth show",
     "auth verify",
     "check",
+    "diff",
+    "doctor",
+    "user verify",
+    "v1 auth list",
+    "v1 dbrp list",
+    // Its page can be written again.
+    "report",
     "user list",
     "org list",
     "bucket list",

@@ -579,7 +579,7 @@ fn of_new(said: &Token, user: &str) -> Vec<String> {
     let mut details = vec![format!("of user {user:?}")];
     details.push(match &said.grants.value {
         Grants::Operator => {
-            "all permissions in all organizations; the login of its user gets them too".into()
+            "all permissions in all organizations, also for the login of its user".into()
         }
         Grants::AllAccess => "all permissions in its organization".into(),
         Grants::Each(each) => {

@@ -99,6 +99,11 @@ impl Cures {
             return new.clone();
         }
         match finding.code {
+            // `repair` leaves them if it does not know which shards there are.
+            Code::TsmAbsent | Code::TsmUndecodable => (
+                String::from("boltkey repair cures it if you name the engine folder of influxd."),
+                boltkey(&["repair", "--engine-path", "<engine folder>", "--db", &database]),
+            ),
             Code::Undecodable | Code::KeyMismatch | Code::TaskUnreadable | Code::RunUnreadable => {
                 restoring(&database)
             }
