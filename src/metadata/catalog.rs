@@ -1,6 +1,6 @@
 //! Users, organizations and buckets of a store by ID.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
 use serde::Deserialize;
@@ -117,6 +117,14 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// The organizations that have a record of a bucket of this name, whatever the index says.
+    #[must_use]
+    pub fn orgs_with_bucket(&self, name: &str) -> HashSet<Id> {
+        let buckets = self.buckets.values();
+        let named = buckets.filter(|bucket| bucket.name == name);
+        named.map(|bucket| bucket.org_id).collect()
+    }
+
     /// Reads the three buckets, and the indexes of their names.
     ///
     /// # Errors

@@ -103,13 +103,44 @@ impl Commit for Model {
                 return Err(no_such_bucket(name));
             }
         }
-        let (after, _) = Self::copy_of(&Preview::new(self, changes))?;
-        let outcome = if after == *self {
-            CommitOutcome::Unchanged
-        } else {
-            CommitOutcome::Changed
+        // Nothing may be changed when a transform fails.
+        let mut transformed = Vec::new();
+        for (name, change) in changes.buckets() {
+            if !change.delete && (change.transform.is_some() || change.additions.is_some()) {
+                let mut pairs = BTreeMap::new();
+                Preview::new(self, changes).scan(name, &mut |key, value| {
+                    pairs.insert(key.to_vec(), value.to_vec());
+                    ControlFlow::Continue(())
+                })?;
+                transformed.push((name, pairs));
+            }
+        }
+        let mut changed = false;
+        for (name, change) in changes.buckets() {
+            if change.delete {
+                changed |= self.buckets.remove(name).is_some();
+                continue;
+            }
+            changed |= !self.buckets.contains_key(name);
+            let bucket = self.buckets.entry(name.to_vec()).or_default();
+            for (key, edit) in &change.edits {
+                let old = match edit {
+                    Some(value) => bucket.pairs.insert(key.clone(), value.to_vec()),
+                    None => bucket.pairs.remove(key),
+                };
+                changed |= old.as_deref() != edit.as_ref().map(|value| value.as_slice());
+            }
+        }
+        for (name, pairs) in transformed {
+            if let Some(bucket) = self.buckets.get_mut(name) {
+                changed |= bucket.pairs != pairs;
+                bucket.pairs = pairs;
+            }
+        }
+        let outcome = match changed {
+            true => CommitOutcome::Changed,
+            false => CommitOutcome::Unchanged,
         };
-        *self = after;
         Ok(Committed {
             outcome,
             failure: None,

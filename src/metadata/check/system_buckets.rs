@@ -1,29 +1,32 @@
 //! The system buckets of each organization.
 
+use std::collections::HashSet;
+
 use crate::finding::Code;
 use crate::metadata::check::{Checker, place};
 use crate::metadata::name_index::{Entry, bucket_key};
 use crate::metadata::{Id, names};
 
+const NAMES: [&str; 2] = ["_tasks", "_monitoring"];
+
 impl Checker<'_> {
     /// System buckets that an organization lacks. Those that tasks need are reported with the tasks.
     pub(super) fn system_buckets(&mut self) {
-        let without_tasks: Vec<String> = self
+        let without_tasks: HashSet<String> = self
             .findings
             .iter()
             .filter(|found| found.code == Code::TasksBucketAbsent)
             .map(|found| found.place.clone())
             .collect();
+        let with_record = NAMES.map(|name| (name, self.catalog.orgs_with_bucket(name)));
         let mut found = Vec::new();
         for org in self.catalog.orgs.values() {
-            for name in ["_tasks", "_monitoring"] {
+            for (name, with_record) in &with_record {
                 let at = place(names::ORGANIZATIONS, org.id);
                 // A record without its index entry is a finding of its own.
-                let mut buckets = self.catalog.buckets.values();
-                let has_record = buckets.any(|b| b.org_id == org.id && b.name == name);
-                if has_record
+                if with_record.contains(&org.id)
                     || self.finds_bucket(org.id, name)
-                    || (name == "_tasks" && without_tasks.contains(&at))
+                    || (*name == "_tasks" && without_tasks.contains(&at))
                 {
                     continue;
                 }

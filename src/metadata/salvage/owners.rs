@@ -96,6 +96,7 @@ impl Records {
         // A store without any user can be set up by anybody who reaches the server.
         let found = self.buckets.get(bucket);
         let none_found = bucket == names::USERS && found.is_none_or(|found| found.pairs.is_empty());
+        let mut changes = ChangeSet::default();
         for (id, needs) in needed {
             let key = id.to_string();
             let there = rebuilt.content.get(bucket, key.as_bytes())?.is_some();
@@ -122,12 +123,10 @@ impl Records {
                 Some(name) => name.clone(),
                 None => format!("recovered-{id}"),
             };
-            let mut changes = ChangeSet::default();
             match bucket {
                 names::USERS => put_user(&mut changes, id, &name),
                 _ => put_org(&mut changes, id, &name, utc),
             }
-            rebuilt.commit(&changes)?;
             rebuilt.made.owners += 1;
             rebuilt.lost.push(told(match bucket {
                 names::USERS => format!(
@@ -137,6 +136,6 @@ impl Records {
                 _ => format!("the organization is made again as {name:?}; its description is lost"),
             }));
         }
-        Ok(())
+        rebuilt.commit(&changes)
     }
 }

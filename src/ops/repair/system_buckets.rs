@@ -19,10 +19,14 @@ pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
     let catalog: &Catalog = &gone.catalog;
     let with_tasks = tasks::organizations(planned.snapshot)?;
     let not_editable = time_series::not_editable(planned)?;
+    let with_record = SYSTEM_BUCKETS.each_ref().map(|bucket| {
+        let orgs = catalog.orgs_with_bucket(bucket.name);
+        (bucket, orgs)
+    });
     let mut databases = Vec::new();
     for org in catalog.orgs.values() {
         let at = place(names::ORGANIZATIONS, org.id);
-        for bucket in &SYSTEM_BUCKETS {
+        for (bucket, with_record) in &with_record {
             let code = match bucket.name {
                 "_tasks" if with_tasks.contains(&org.id) => Code::TasksBucketAbsent,
                 _ => Code::SystemBucketAbsent,
@@ -36,8 +40,7 @@ pub(super) fn repair(planned: &mut PlannedCures<'_>) -> Result<()> {
                 Entry::Unknown => true,
                 Entry::Absent | Entry::Invalid => false,
             };
-            let mut buckets = catalog.buckets.values();
-            let has_record = buckets.any(|b| b.org_id == org.id && b.name == bucket.name);
+            let has_record = with_record.contains(&org.id);
             if found || has_record {
                 if has_record && !found {
                     let reason = "the bucket exists, but its name does not lead to it: cure that \
