@@ -42,10 +42,13 @@ const WRITE_FILES: &[&[&str]] = &[
     &["salvage"],
     &["backup", "export"],
     &["backup", "token"],
+    &["auth", "export"],
+    &["report"],
 ];
 
 /// Other commands that change no database.
 const CHANGE_NOTHING: &[&[&str]] = &[
+    &["doctor"],
     &["locate"],
     &["explain"],
     &["backup", "inspect"],

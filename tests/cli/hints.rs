@@ -35,6 +35,7 @@ const PROSE: &[&str] = &[
     "at",
     "creates",
     "does",
+    "for",
     "never",
     "opens",
     "overwrites",

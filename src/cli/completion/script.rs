@@ -105,7 +105,7 @@ _boltkey() {
 if [[ $funcstack[1] == _boltkey ]]; then
     _boltkey "$@"
 else
-    compdef _boltkey boltkey
+    compdef _boltkey boltkey;
 fi
 "#;
 

@@ -102,7 +102,13 @@ impl Cures {
             // `repair` leaves them if it does not know which shards there are.
             Code::TsmAbsent | Code::TsmUndecodable => (
                 String::from("boltkey repair cures it if you name the engine folder of influxd."),
-                boltkey(&["repair", "--engine-path", "<engine folder>", "--db", &database]),
+                boltkey(&[
+                    "repair",
+                    "--engine-path",
+                    "<engine folder>",
+                    "--db",
+                    &database,
+                ]),
             ),
             Code::Undecodable | Code::KeyMismatch | Code::TaskUnreadable | Code::RunUnreadable => {
                 restoring(&database)

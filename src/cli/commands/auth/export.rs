@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::commands::auth::filters::FilterArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::report::{Human, printable};
+use crate::cli::terminal::report::{Human, printable, told};
 use crate::cli::terminal::sealed_output::SealedOutArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::auth::export::{Contains, Options, Skipped, export};
@@ -117,11 +117,13 @@ impl Human for Report {
             0 => {}
             1 => writeln!(
                 out,
-                "1 of the tokens is in plaintext: keep the list private"
+                "1 of the tokens {} in plaintext: keep the list private",
+                told(self.dry_run, "would be", "is")
             )?,
             number => writeln!(
                 out,
-                "{number} of the tokens are in plaintext: keep the list private"
+                "{number} of the tokens {} in plaintext: keep the list private",
+                told(self.dry_run, "would be", "are")
             )?,
         }
         if !self.skipped.is_empty() {
