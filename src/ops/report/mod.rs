@@ -5,11 +5,11 @@
 //! | [`search`] | the stores: files, and what is found in folders |
 //! | [`in_order`] | reading many of them in parallel |
 //! | [`next_steps`] | verdict and next steps |
-//! | [`tokens`] | the tokens, as `auth list` has them |
+//! | [`tokens`](mod@tokens) | the tokens, as `auth list` has them |
 //! | [`who_holds_what`] | users and tokens against powers and buckets |
-//! | [`v1_mappings`] | 1.x databases |
+//! | [`v1_mappings`](mod@v1_mappings) | 1.x databases |
 //! | [`findings`] | findings by code, with cures |
-//! | [`page_map`] | the pages of the file by use |
+//! | [`page_map`](mod@page_map) | the pages of the file by use |
 //! | [`overview`] | one row for each store |
 
 pub mod findings;
