@@ -60,9 +60,27 @@ org = "acme"
 user = "alice"
 kind = "operator"
 generate = "root.token"
+
+[[bucket]]
+name = "of a month"
+org = "new & one"
+retention = "30d"
+shardDuration = "2d"
+
+[[v1]]
+username = "client"
+org = "new & one"
+permissions = ["read:buckets/of a month", "write:buckets/of a month"]
+passwordFile = "nora.pw"
+
+[[dbrp]]
+database = "telegraf"
+retentionPolicy = "month"
+bucket = "of a month"
+org = "new & one"
 `
 
-// A list works on real servers: users sign in, and tokens have exactly the permissions of the list. A
+// A list works on real servers: users sign in, 1.x clients are served, and tokens have exactly the permissions of the list. A
 // second run writes nothing. A changed value works and the old one does not. What the list no longer
 // names is deleted. No other record changes.
 func TestServersActOnWhatApplyMade(t *testing.T) {
@@ -97,14 +115,14 @@ func TestServersActOnWhatApplyMade(t *testing.T) {
 			}
 			return report
 		}
-		apply(7)
+		apply(10)
 		after := contents(t, db)
 		touched(t, before, after)
 		content, err := os.ReadFile(db)
 		check(t, err)
 		info, err := os.Stat(db)
 		check(t, err)
-		if again := apply(0); again.Unchanged != 7 {
+		if again := apply(0); again.Unchanged != 10 {
 			t.Errorf("a second run: %+v", again)
 		}
 		same, err := os.ReadFile(db)
@@ -163,6 +181,16 @@ func TestServersActOnWhatApplyMade(t *testing.T) {
 			request := `{"name":"points","orgID":"` + orgs.Orgs[0].ID + `","retentionRules":[]}`
 			if status := as(t, s, nora, "POST", "/api/v2/buckets", request, &bucket); status != http.StatusCreated {
 				t.Errorf("%s: nora makes a bucket: %d", j.name, status)
+			}
+			// Nora is the only owner, so she owns the 1.x user.
+			if status := writes(t, s, "client", "noras password", "telegraf", ""); status != 204 {
+				t.Errorf("%s: the 1.x user writes: %d", j.name, status)
+			}
+			if status, text := queries(t, s, "client", "noras password", "telegraf", "month"); status != 200 || !strings.Contains(text, "probe") {
+				t.Errorf("%s: the 1.x user queries: %d %s", j.name, status, text)
+			}
+			if status := writes(t, s, "client", "another password", "telegraf", ""); status != 401 {
+				t.Errorf("%s: a wrong password: %d", j.name, status)
 			}
 			wrote, err := s.CanWrite(read("all.token"), orgs.Orgs[0].ID, bucket.ID)
 			check(t, err)

@@ -287,7 +287,7 @@ fn names_that_are_no_1x_user() {
     let wrong = verify(&scene, &database, "collectd", &token, true);
     is_no(
         &wrong,
-        &["the password is wrong"],
+        &["the password is wrong", "it is an API token"],
         "boltkey v1 auth password",
     );
     let before = fs::read(&database).unwrap();

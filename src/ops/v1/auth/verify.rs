@@ -48,6 +48,8 @@ struct FoundUser {
     stored: StoredPassword,
     /// How name and record disagree. A problem that the record does not show.
     problem: Option<String>,
+    /// Whether the password is an API token.
+    is_token: bool,
 }
 
 struct FoundToken {
@@ -85,9 +87,9 @@ impl Facts {
                 // The record's own problems say the same.
                 _ => None,
             };
-            Found::V1User(Box::new(FoundUser::load(
-                snapshot, catalog, user.id, problem,
-            )?))
+            let mut user = FoundUser::load(snapshot, catalog, user.id, problem)?;
+            user.is_token = authenticate::find(snapshot, password)?.is_some();
+            Found::V1User(Box::new(user))
         } else if let Some(id) = authenticate::find(snapshot, password)? {
             Found::Token(Box::new(FoundToken::load(snapshot, catalog, id)?))
         } else {
@@ -166,6 +168,13 @@ impl Facts {
             reasons.extend(own.filter(|one| *one != "no password is set").cloned());
         }
         reasons.extend(user.problem.clone());
+        if user.is_token && matches != Some(true) {
+            reasons.push(
+                "it is an API token: 1.x clients may use it as the password of any name that is no \
+                 1.x user"
+                    .into(),
+            );
+        }
         let authenticates = matches == Some(true) && accepted && usable;
         let hint = if authenticates {
             None
@@ -270,6 +279,7 @@ impl FoundUser {
                 schema: Schema::load(snapshot)?.migrations,
             },
             problem,
+            is_token: false,
         })
     }
 }
