@@ -3,6 +3,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::expect_used)] // test code
 
+use std::collections::BTreeMap;
 use std::io;
 use std::io::Cursor;
 use std::ops::ControlFlow;
@@ -16,8 +17,9 @@ use boltkey::metadata::authenticate::{TokenIndexes, judge};
 use boltkey::metadata::residue::{Known, Scan};
 use boltkey::metadata::salvage::Surroundings;
 use boltkey::metadata::series_key::BucketKind;
-use boltkey::metadata::shard_groups::{ShardTimes, groups};
-use boltkey::metadata::tsm::Highest;
+use boltkey::metadata::shard_groups::{ShardTimes, groups, groups_beside};
+use boltkey::metadata::tsm::{Highest, ShardGroup};
+use boltkey::metadata::tsm_edit::with_groups;
 use boltkey::metadata::{Authorization, Can, Catalog, Id, TokenHash, check, names, tsm};
 use boltkey::ops::apply::{List, Secrets};
 use boltkey::ops::salvage::records;
@@ -358,6 +360,39 @@ pub fn engine(data: &[u8]) {
     }
     let mut pairs = found.ranges.iter().zip(found.ranges.iter().skip(1));
     assert!(!found.overlapping.is_empty() || pairs.all(|(one, next)| one.end <= next.start));
+    // The second half as groups that are there already.
+    let (shards, others) = shards.split_at(shards.len() / 2);
+    let taken: Vec<(i64, i64)> = others.iter().map(|one| (one.first, one.last)).collect();
+    let hour = 3_600_000_000_000;
+    let found = groups_beside(shards, hour, &taken);
+    for (range, shard) in found.ranges.iter().flat_map(|range| {
+        let of_range = shards.iter().filter(|shard| shard.shard == range.shard);
+        of_range.map(move |shard| (range, shard))
+    }) {
+        assert!(range.start <= shard.first && shard.last < range.end);
+        let overlaps = taken
+            .iter()
+            .any(|(start, end)| start < end && *start < range.end && *end > range.start);
+        assert!(!overlaps || found.overlapping.contains(&range.shard));
+    }
+    groups_in_metadata(data, &found.numbered(&mut Highest::default()));
+}
+
+/// Adds groups to time-series metadata of these bytes. All that was there is there again.
+fn groups_in_metadata(data: &[u8], groups: &[ShardGroup]) {
+    let Ok(old) = tsm::decode(data) else {
+        return;
+    };
+    let names = old.databases.iter().map(|database| database.name.clone());
+    let new: BTreeMap<_, _> = names.map(|name| (name, groups.to_vec())).collect();
+    let Some(value) = with_groups(data, &new) else {
+        return;
+    };
+    let after = tsm::decode(&value).expect("what was written can be read");
+    assert_eq!(after.databases.len(), old.databases.len());
+    for placed in old.shards() {
+        assert!(after.shards().contains(&placed));
+    }
 }
 
 /// Corrects the checksums of both meta pages.

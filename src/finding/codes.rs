@@ -275,7 +275,7 @@ codes! {
     // records
     Undecodable, Error, "metadata.undecodable", false, Choice,
         "influxd can't decode this record. Such a bucket or migration keeps every release from starting. Such an authorization keeps InfluxDB 2.8 and later from starting.",
-        "boltkey auth delete ID removes an authorization that can't be decoded. For other records restore a backup: boltkey backup restore.";
+        "boltkey auth delete ID removes an authorization that can't be decoded. boltkey salvage --out FILE makes a new store with an older version of the record, if the file still has one, and else without it. Or restore a backup: boltkey backup restore.";
     KeyMismatch, Error, "metadata.key-mismatch", false, Choice,
         "The key of a record is not the ID in the record.",
         "Restore a backup (boltkey backup restore): which of the two is right can't be known.";

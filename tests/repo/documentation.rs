@@ -6,6 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use boltkey::ops::explain::explain;
+use boltkey::ops::explain::texts::{ErrorText, TEXTS};
+
 use crate::support::engine_folder::{HOUR, WEDNESDAY, shard, wal_shard};
 use crate::support::fixtures::{content, fixture, fixtures, gzip, operator_token};
 use crate::support::program::BOLTKEY;
@@ -255,6 +258,45 @@ fn every_file_that_a_page_names_exists() {
             }
             let there = root().join(path).exists() || page.with_file_name(path).exists();
             assert!(there, "{}: {path}", page.display());
+        }
+    }
+}
+
+/// Whether a page has an error text: the parts between its numbers and names, in order.
+fn has(page: &str, text: &ErrorText) -> bool {
+    text.patterns.iter().any(|pattern| {
+        let parts = pattern.split(['#', '*', '=']);
+        let mut rest = page;
+        parts.filter(|part| !part.is_empty()).all(|part| {
+            let found = rest.split_once(part);
+            rest = found.map_or("", |(_, after)| after);
+            found.is_some()
+        })
+    })
+}
+
+/// Who searches for the words of influxd or bbolt finds the page with the cure.
+#[test]
+fn what_influxd_and_bbolt_say_about_damage_leads_to_a_page() {
+    let pages = docs().into_iter().map(|page| {
+        let words = fs::read_to_string(page).unwrap().to_lowercase();
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    });
+    let pages: Vec<String> = pages.collect();
+    let mut cured = 0;
+    for text in TEXTS {
+        let cures = ["boltkey salvage", "boltkey repair", "boltkey bucket adopt"];
+        if cures.iter().any(|cure| text.cure.contains(cure)) {
+            assert!(pages.iter().any(|page| has(page, text)), "{}", text.name());
+            cured += 1;
+        }
+    }
+    assert!(cured > 15, "{cured}");
+    // Every line of the table is known.
+    let damaged = fs::read_to_string(root().join("docs/damaged.md")).unwrap();
+    for line in damaged.lines().filter(|line| line.starts_with("| \"")) {
+        for quoted in line.split('"').skip(1).step_by(2) {
+            assert!(explain(quoted).is_ok(), "{quoted}");
         }
     }
 }

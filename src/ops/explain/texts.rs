@@ -32,6 +32,14 @@ const DAMAGED: &str = "boltkey salvage --out FILE makes a new store of every rec
 const FREELIST: &str = "boltkey check names the defect. While it finds no other error, all records can be read: boltkey \
      repair cures it in place, and boltkey compact --out FILE writes them to a new file.";
 
+const NO_META: &str = "boltkey status shows what the file is. If it is a damaged database, boltkey salvage --out FILE makes a new \
+     store of every record that is left in it. Or restore a backup: boltkey backup restore. boltkey locate lists every \
+     store of this host.";
+
+const CUT_OFF: &str = "Nothing is left in it. Restore a backup: boltkey backup restore. Without one, but with the folder engine \
+     beside it, boltkey setup and then boltkey bucket adopt --all make a new store that shows the old points. boltkey \
+     locate lists every store of this host.";
+
 const NO_FILE: &str =
     "boltkey status shows what the file is. boltkey locate lists every store of this host.";
 
@@ -44,7 +52,7 @@ pub const TEXTS: &[ErrorText] = &[
             "incompatible influxdb 2.0 metadata found",
         ],
         meaning: "influxd ends while starting: an InfluxDB bucket has no time-series metadata. influxd recovery org create makes such buckets.",
-        cure: "boltkey check names the buckets, boltkey repair adds what they lack.",
+        cure: "boltkey check names the buckets, boltkey repair adds what they lack, with the shards that are in the engine folder.",
     },
     ErrorText {
         patterns: &["unknown migration", "migration specification not found"],
@@ -110,22 +118,22 @@ pub const TEXTS: &[ErrorText] = &[
     ErrorText {
         patterns: &["file size too small"],
         meaning: "The file ends within its first two pages: it was cut off, or a copy was not finished.",
-        cure: NO_FILE,
+        cure: CUT_OFF,
     },
     ErrorText {
         patterns: &["invalid database"],
         meaning: "The file is not a bolt file, or neither of its meta pages is valid.",
-        cure: NO_FILE,
+        cure: NO_META,
     },
     ErrorText {
         patterns: &["version mismatch"],
         meaning: "A meta page of the file has another version than bbolt knows: the page is damaged, or the file is of another program.",
-        cure: NO_FILE,
+        cure: NO_META,
     },
     ErrorText {
         patterns: &["checksum error"],
         meaning: "The checksums of both meta pages of the file are wrong.",
-        cure: "Nothing can be read without a valid meta page. Restore a backup: boltkey backup restore.",
+        cure: NO_META,
     },
     // the tree
     ErrorText {
@@ -216,7 +224,7 @@ pub const TEXTS: &[ErrorText] = &[
             "unexpected error retrieving user index",
         ],
         meaning: "influxd can't read the records of tokens or users.",
-        cure: "boltkey check names the damage.",
+        cure: DAMAGED,
     },
     ErrorText {
         patterns: &["bucket \"*\" not found", "bucket not found"],
@@ -226,7 +234,7 @@ pub const TEXTS: &[ErrorText] = &[
     ErrorText {
         patterns: &["user could not be unmarshalled"],
         meaning: "influxd can't decode the record of a user, organization or bucket.",
-        cure: "boltkey check names the record. Restore a backup: boltkey backup restore.",
+        cure: "boltkey check names the record. boltkey salvage --out FILE makes a new store with an older version of it, if the file still has one. Or restore a backup: boltkey backup restore.",
     },
     // tokens
     ErrorText {

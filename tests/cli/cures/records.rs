@@ -154,6 +154,7 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
             let id = described(&sound(), "second operator");
             on_token(ground, &model, "auth delete", &id);
             let database = ground.records("user.bolt", &usual(code));
+            ground.salvaged(&database);
             ground.restored(&database);
         }
         Code::TokenIndexAbsent => {
