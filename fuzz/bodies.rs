@@ -100,6 +100,13 @@ fn open_and_look(content: Vec<u8>) {
     }
     let _ = Inspect::check(&bolt);
     let _ = bolt.is_compact();
+    // The map of the pages has each page once, in order.
+    let mut next = 0;
+    let mapped = bolt.page_uses(&mut |pages, _| {
+        assert!(pages.start == next && pages.end > next, "{pages:?}");
+        next = pages.end;
+    });
+    assert_eq!(mapped.ok(), Some(true));
     let _ = check::check(&bolt);
     if let Ok((known, _)) = Known::load(&bolt) {
         let mut scan = Scan::new(&known);

@@ -35,6 +35,13 @@ fn look(bytes: &[u8]) -> Option<(Contents, BTreeSet<(&'static str, String)>)> {
     }
     findings.extend(Inspect::check(&bolt).unwrap().findings);
     findings.extend(bolt.unused(&mut |_| {}).unwrap());
+    // The map of the pages has each page once, in order.
+    let mut next = 0;
+    let mapped = bolt.page_uses(&mut |pages, _| {
+        assert!(pages.start == next && pages.end > next, "{pages:?}");
+        next = pages.end;
+    });
+    assert!(mapped.unwrap());
     let findings = findings
         .into_iter()
         .map(|f| (f.code.name(), f.place))

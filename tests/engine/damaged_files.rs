@@ -201,6 +201,7 @@ fn look_at_everything(bolt: &Bolt) {
             .unwrap();
     }
     bolt.unused(&mut |_| {}).unwrap();
+    assert!(bolt.page_uses(&mut |_, _| {}).unwrap());
 }
 
 fn damaged(code: Code) -> PathBuf {

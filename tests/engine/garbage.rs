@@ -186,7 +186,7 @@ fn garbage_is_read_a_few_times_only() {
         let (seen, told) = (Cell::new(0), Cell::new(0));
         let tell = |findings: Vec<Finding>| told.set(told.get().max(findings.len()));
         type Look<'b> = (&'static str, Box<dyn Fn() + 'b>);
-        let looks: [Look<'_>; 6] = [
+        let looks: [Look<'_>; 7] = [
             ("buckets", Box::new(|| tell(bolt.buckets().unwrap().1))),
             (
                 "scans",
@@ -209,6 +209,13 @@ fn garbage_is_read_a_few_times_only() {
                 Box::new(|| {
                     let findings = bolt.unused(&mut |_| seen.set(seen.get() + 1));
                     tell(findings.unwrap());
+                }),
+            ),
+            (
+                "map",
+                Box::new(|| {
+                    let mapped = bolt.page_uses(&mut |_, _| seen.set(seen.get() + 1));
+                    assert!(mapped.unwrap());
                 }),
             ),
             (
