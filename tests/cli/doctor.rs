@@ -760,6 +760,56 @@ fn the_first_step_leads_out_of_each_state() {
 }
 
 #[test]
+fn a_report_has_the_verdict_and_the_first_step_of_doctor() {
+    let mut wrong = Vec::new();
+    let (mut read, mut unread) = (0, 0);
+    for state in STATES.iter().filter(|state| state.installed.is_none()) {
+        let scene = Scene::new();
+        let path = (state.make)(&scene);
+        let examined = examine(&scene, &path, None).json();
+        let format = ["--out", "-", "--format", "json"];
+        let ran = scene
+            .sandbox
+            .run(["report", text(&path)].into_iter().chain(format));
+        if ran.stdout.is_empty() {
+            // No store and no backup: there is nothing to report on.
+            assert_ne!(state.code, 0, "{}: {ran:?}", state.name);
+            continue;
+        }
+        let report = ran.json();
+        let first = first_step(&examined);
+        let row = &report["overview"][0];
+        if let Some(hint) = row["error"]["hint"].as_str() {
+            let command = first.unwrap()["command"].as_str().unwrap();
+            let words: Vec<&str> = command.split(' ').take(2).collect();
+            let elsewhere = command == "boltkey locate";
+            if command.starts_with("boltkey") && !elsewhere && !hint.contains(&words.join(" ")) {
+                wrong.push(format!("{}: {command}, but {hint}", state.name));
+            }
+            unread += 1;
+            continue;
+        }
+        let store = &report["stores"][0];
+        let step = &store["steps"][0];
+        let same = store["verdict"] == examined["verdict"]
+            && first.is_none_or(|first| {
+                ["message", "hint", "command"]
+                    .iter()
+                    .all(|field| step[*field] == first[*field])
+            })
+            && (examined["verdict"] == "ok") == step.is_null()
+            && row["command"] == step["command"];
+        if !same {
+            wrong.push(format!("{}: {row}, but {first:?}", state.name));
+        }
+        read += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("cases: doctor-reports {read}");
+    assert!(read >= 30 && unread > 0, "{read} {unread}");
+}
+
+#[test]
 fn what_repair_cures_is_cured_by_the_named_command() {
     let mut tried = 0;
     for (name, change) in MUTATORS {

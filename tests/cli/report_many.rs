@@ -1,7 +1,7 @@
 //! `report` about many stores: a row for each, in order, whatever happens to one of them.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use serde_json::Value;
@@ -23,7 +23,8 @@ fn lines(scene: &Scene, operands: &[&str], code: i32) -> Vec<Value> {
 fn put(scene: &Scene, name: &str, bytes: &[u8]) {
     let path = scene.path(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn paths(lines: &[Value]) -> Vec<&str> {

@@ -59,7 +59,7 @@ pub fn run(args: DoctorArgs, session: &Session) -> Result<Outcome> {
             if database.is_file() {
                 of_store(&database, Chosen::default(), &options, session)?
             } else if path.is_dir() || is_archive(&path) {
-                examine_backup(&path, &options)?
+                examine_backup(&path, &options.open)?
             } else {
                 of_store(&path, Chosen::default(), &options, session)?
             }

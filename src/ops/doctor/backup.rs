@@ -9,15 +9,16 @@ use crate::ops::backup::inspect::{MaybeSummary, inspect};
 use crate::ops::backup::source::{Backup, From};
 use crate::ops::doctor::command_line::{boltkey, text};
 use crate::ops::doctor::content::with_command;
-use crate::ops::doctor::{Check, Examined, Options, Verdict};
+use crate::ops::doctor::{Check, Examined, Verdict};
+use crate::store::OpenOptions;
 
 /// Examines a backup.
 ///
 /// # Errors
 /// [`crate::ErrorKind::NotAStore`] when it is none; otherwise when it can't be read.
-pub fn examine_backup(path: &Path, options: &Options) -> Result<Examined> {
+pub fn examine_backup(path: &Path, open: &OpenOptions) -> Result<Examined> {
     let backup = Backup::open(From::Path(path), None)?;
-    let report = inspect(&backup, None, &options.open)?;
+    let report = inspect(&backup, None, open)?;
     let shown = text(path);
     let inspect = boltkey(&["backup", "inspect", &shown]);
     let number = counted(report.files.len() as u64, "file");

@@ -81,7 +81,7 @@ pub(super) fn which_store(path: &Path, host: &HostFacts) -> Check {
 }
 
 /// Nobody holds the store.
-pub(super) fn free(store: &Store) -> Check {
+pub(crate) fn no_holder(store: &Store) -> Check {
     match store
         .notices()
         .iter()
@@ -112,7 +112,10 @@ pub(super) fn held(path: &Path, error: &Error) -> Check {
 }
 
 /// Whether the service can open the file, and nobody else can read it.
-pub(super) fn owner_and_mode(path: &Path, host: &HostFacts) -> Result<Check> {
+///
+/// # Errors
+/// When the file can't be read.
+pub(crate) fn owner_and_mode(path: &Path, host: &HostFacts) -> Result<Check> {
     let metadata = path.metadata().at("read", path)?;
     let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
     let shown = text(path);

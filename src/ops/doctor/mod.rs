@@ -9,6 +9,7 @@ mod content;
 mod cures;
 mod files_around;
 mod host_facts;
+mod of_store;
 mod plaintext;
 mod space;
 mod start;
@@ -20,7 +21,6 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::check::check;
-use crate::ops::repair::{EngineShards, Needed};
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::status::status;
 use crate::ops::timestamp::Timestamp;
@@ -28,6 +28,8 @@ use crate::store::{OpenOptions, Store};
 
 pub use backup::examine_backup;
 pub use host_facts::{Chosen, HostFacts, Installed, ServiceUser};
+pub(crate) use host_facts::{no_holder, owner_and_mode};
+pub(crate) use of_store::{OfStore, shards_for_repair};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -39,6 +41,18 @@ pub enum Verdict {
     Warn,
     /// influxd would not start, nobody gets in, data are lost or about to be.
     Fail,
+}
+
+impl Verdict {
+    /// Its name as reports print it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warn => "WARN",
+            Self::Fail => "FAIL",
+        }
+    }
 }
 
 /// One check, and the checks below it.
@@ -173,60 +187,33 @@ pub fn examine(
     let engine = options.engine_path.clone();
     let engine = engine.unwrap_or_else(|| path.with_file_name("engine"));
     let (sql, _) = SqlTokens::beside(path);
-    let shards = shards_for_repair(path, &engine, options);
+    let shards = shards_for_repair(path, &engine, &options.open);
     let store = match Store::open(path, &options.open) {
         Ok(store) => store,
         Err(error) if error.kind() == ErrorKind::Locked => {
             checks.push(host_facts::held(path, &error));
-            checks.push(host_facts::owner_and_mode(path, host)?);
+            checks.push(owner_and_mode(path, host)?);
             return Ok(Examined::new(path, checks, Some(error)));
         }
         Err(error) => {
-            checks.push(host_facts::owner_and_mode(path, host)?);
+            checks.push(owner_and_mode(path, host)?);
             checks.push(unreadable::check(path, &error));
             return Ok(Examined::new(path, checks, Some(error)));
         }
     };
-    checks.push(host_facts::free(&store));
-    checks.push(host_facts::owner_and_mode(path, host)?);
+    checks.push(no_holder(&store));
+    checks.push(owner_and_mode(path, host)?);
     if let Some(check) = unreadable::no_metadata(path, &store)? {
         checks.push(check.0);
         return Ok(Examined::new(path, checks, Some(check.1)));
     }
     let found = check(&store, false)?;
-    let cures = cures::Cures::of(&store, &found.findings, &shards, now);
-    checks.push(content::structure(&found, &cures));
-    checks.push(content::metadata(&found, &cures));
-    checks.push(start::start(
-        &store,
-        cures.is_damaged(),
-        host,
-        &sqlite,
-        options,
-    )?);
+    let of_store = OfStore::of(&store, &found, &shards, host, &sqlite, &options.open, now)?;
     let mut report = status(&store, &sql)?;
-    let around = files_around::Around::of(&store)?;
     let size = store.description().size_bytes;
     drop(store);
     report.look_beside(&sql);
-    checks.push(around.check(path, &sqlite, &engine));
-    checks.push(access::check(path, &report));
-    checks.push(plaintext::check(path, &report));
+    checks.extend(of_store.with_files(path, &report, &sqlite, &engine));
     checks.push(space::check(path, space::free(path), size));
     Ok(Examined::new(path, checks, None))
-}
-
-/// What `repair` would read of the engine folder. That may take long, so the store is not open
-/// meanwhile. Nothing is known if the store or the folder can't be read, which other checks tell.
-fn shards_for_repair(path: &Path, engine: &Path, options: &Options) -> EngineShards {
-    let list = || -> Result<EngineShards> {
-        let store = Store::open(path, &options.open)?;
-        let needed = Needed::of(store.snapshot())?;
-        drop(store);
-        let named = engine.is_dir().then_some(engine);
-        let mut shards = EngineShards::list(&needed, path, named)?;
-        shards.read(&needed, &|_| {});
-        Ok(shards)
-    };
-    list().unwrap_or_default()
 }

@@ -8,10 +8,10 @@ use crate::finding::counted;
 use crate::metadata::{Release, Schema};
 use crate::ops::doctor::command_line::{boltkey, text};
 use crate::ops::doctor::cures::restoring;
-use crate::ops::doctor::{Check, HostFacts, Options, Verdict};
+use crate::ops::doctor::{Check, HostFacts, Verdict};
 use crate::ops::downgrade;
 use crate::ops::downgrade::sql_side::SqlBeside;
-use crate::store::Store;
+use crate::store::{OpenOptions, Store};
 
 /// The check.
 ///
@@ -22,7 +22,7 @@ pub(super) fn start(
     is_damaged: bool,
     host: &HostFacts,
     sqlite: &Path,
-    options: &Options,
+    open: &OpenOptions,
 ) -> Result<Check> {
     let schema = Schema::load(store.snapshot())?;
     let database = text(&store.description().path);
@@ -56,7 +56,7 @@ pub(super) fn start(
         let to = release;
         let sql = SqlBeside::read(
             &store.description().path,
-            &options.open,
+            open,
             &downgrade::sql_side::Options {
                 target: to,
                 sqlite: sqlite.exists().then(|| sqlite.to_path_buf()),

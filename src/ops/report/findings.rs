@@ -2,12 +2,8 @@
 
 use serde::Serialize;
 
-use crate::error::Result;
 use crate::finding::{Code, Finding, Severity};
-use crate::metadata::shown_tokens::ShownTokens;
-use crate::ops::check::check;
 use crate::ops::status::Status;
-use crate::store::Store;
 
 /// Places that are listed for one code.
 const MOST_PLACES: usize = 20;
@@ -42,26 +38,16 @@ pub struct Place {
     pub hint: Option<String>,
 }
 
-/// What `check` finds in a store.
-///
-/// # Errors
-/// When the file can't be read.
-pub(super) fn of_store(store: &Store, shown: &mut ShownTokens<'_>) -> Result<Vec<Finding>> {
-    let mut findings = check(store, false)?.findings;
-    shown.leave_out_of_findings(&mut findings);
-    Ok(findings)
-}
-
-/// The findings by code, errors first. `status` has those that `check` does not look for, and the
-/// hints.
-pub(super) fn by_code(of_store: Vec<Finding>, status: &Status) -> Vec<FindingsOfCode> {
+/// The findings of `check` by code, errors first. `status` has those that `check` does not look for,
+/// and the hints.
+pub(super) fn by_code(of_check: Vec<Finding>, status: &Status) -> Vec<FindingsOfCode> {
     let mut groups: Vec<FindingsOfCode> = Vec::new();
-    let codes: Vec<Code> = of_store.iter().map(|finding| finding.code).collect();
+    let codes: Vec<Code> = of_check.iter().map(|finding| finding.code).collect();
     let others = status.findings.iter();
     let others = others
         .filter(|finding| !codes.contains(&finding.code))
         .cloned();
-    for finding in of_store.into_iter().chain(others) {
+    for finding in of_check.into_iter().chain(others) {
         let known = groups.iter().position(|group| group.code == finding.code);
         let place = known.unwrap_or_else(|| {
             groups.push(FindingsOfCode {

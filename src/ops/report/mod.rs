@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | [`search`] | the stores: files, and what is found in folders |
 //! | [`in_order`] | reading many of them in parallel |
-//! | [`next_steps`] | verdict and next steps |
+//! | [`examination`] | the checks of `doctor` |
+//! | [`next_steps`] | verdict and next steps, from these checks |
 //! | [`tokens`](mod@tokens) | the tokens, as `auth list` has them |
 //! | [`who_holds_what`] | users and tokens against powers and buckets |
 //! | [`v1_mappings`](mod@v1_mappings) | 1.x databases |
@@ -12,6 +13,7 @@
 //! | [`page_map`](mod@page_map) | the pages of the file by use |
 //! | [`overview`] | one row for each store |
 
+mod examination;
 pub mod findings;
 pub mod in_order;
 pub mod next_steps;
@@ -23,7 +25,7 @@ pub mod v1_mappings;
 pub mod who_holds_what;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
@@ -34,12 +36,15 @@ use crate::metadata::shown_tokens::ShownTokens;
 use crate::metadata::{Catalog, lost_records, mapping};
 use crate::ops::backup::source::{Backup, From};
 use crate::ops::bucket::list::Bucket;
+use crate::ops::check::check;
 use crate::ops::known::List;
 use crate::ops::metadata_store::is_metadata;
 use crate::ops::org::list::Org;
 use crate::ops::previous;
+use crate::ops::repair::EngineShards;
+use crate::ops::report::examination::{Examination, shards_beside};
 use crate::ops::report::findings::FindingsOfCode;
-use crate::ops::report::next_steps::{Head, head};
+use crate::ops::report::next_steps::Head;
 use crate::ops::report::overview::Row;
 use crate::ops::report::page_map::{PageMap, page_map};
 use crate::ops::report::search::Found;
@@ -49,7 +54,7 @@ use crate::ops::report::who_holds_what::{Facts, Holdings, holdings};
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::status::{Status, status};
 use crate::ops::user::list::User;
-use crate::ops::way_out::{advise, way_out};
+use crate::ops::way_out::advise;
 use crate::ops::{bucket, org, user};
 use crate::store::{OpenOptions, Store};
 
@@ -174,7 +179,7 @@ pub fn report(found: &Found, options: &Options) -> Result<Option<StoreReport>> {
         buckets: &buckets,
         mappings: &mappings,
     });
-    let findings = findings::of_store(store, &mut shown)?;
+    let mut checked = check(store, false)?;
     let pages = page_map(
         inspect,
         store.description().page_size,
@@ -182,15 +187,18 @@ pub fn report(found: &Found, options: &Options) -> Result<Option<StoreReport>> {
         options.most_cells,
         &mut shown,
     )?;
-    // A trial, only on damaged files.
-    let advice = way_out(store)?;
+    let examination = match opened.is_plain {
+        true => Examination::of_store(found, store, &checked, &opened.shards, options)?,
+        false => Examination::of_backup(found, options)?,
+    };
     look_beside(found, opened.close(), &mut status);
     let (modified, age_days) = age(&found.path, options.now);
+    shown.leave_out_of_findings(&mut checked.findings);
     Ok(Some(StoreReport {
-        head: head(&status, advice),
+        head: examination.head(&status, &mut shown),
         modified,
         age_days,
-        findings: findings::by_code(findings, &status),
+        findings: findings::by_code(checked.findings, &status),
         status,
         tokens,
         v1,
@@ -208,6 +216,8 @@ struct Opened {
     store: Store,
     /// The texts of the SQLite file beside it that may be tokens.
     sql: SqlTokens,
+    /// What the engine folder beside it tells.
+    shards: EngineShards,
     /// Whether it is a file of its own, so that others belong to it.
     is_plain: bool,
 }
@@ -226,9 +236,12 @@ fn open_any(found: &Found, options: &Options) -> Result<Opened> {
     let backup = Backup::open(From::Path(&found.path), None)?;
     let is_plain = backup.base.is_none();
     // Before the lock is taken.
-    let sql = match is_plain {
-        true => SqlTokens::beside(&found.path).0,
-        false => SqlTokens::default(),
+    let (sql, shards) = match is_plain {
+        true => (
+            SqlTokens::beside(&found.path).0,
+            shards_beside(found, options),
+        ),
+        false => (SqlTokens::default(), EngineShards::default()),
     };
     let mut store = backup.store(&options.open)?;
     if options.previous {
@@ -239,6 +252,7 @@ fn open_any(found: &Found, options: &Options) -> Result<Opened> {
     Ok(Opened {
         store,
         sql,
+        shards,
         is_plain,
     })
 }
@@ -270,4 +284,12 @@ fn age(path: &Path, now: Timestamp) -> (String, Option<i64>) {
     let days = (now.as_second() - modified.as_second()).div_euclid(DAY);
     let shown = modified.round(Unit::Second).unwrap_or(modified);
     (shown.to_string(), Some(days.max(0)))
+}
+
+/// Where the SQLite file and the engine folder of a store are, if they are beside it.
+fn beside(database: &Path) -> (PathBuf, PathBuf) {
+    (
+        database.with_file_name("influxd.sqlite"),
+        database.with_file_name("engine"),
+    )
 }

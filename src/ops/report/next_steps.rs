@@ -1,36 +1,12 @@
-//! The head of a store's report: how bad its state is, and what to do next.
+//! The head of a store's report: the verdict of `doctor`, and its next steps.
 
 use serde::Serialize;
 
-use crate::finding::{Code, Severity};
-use crate::ops::status::Status;
+use crate::metadata::shown_tokens::ShownTokens;
+use crate::ops::doctor::{Check, Verdict};
 
 /// Steps that the head has.
 const MOST_STEPS: usize = 8;
-
-/// How bad the state of a store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Nothing has to be done.
-    Ok,
-    /// Something is off, but influxd starts and everybody gets in who should.
-    Warn,
-    /// influxd would not start, nobody gets in, or the file is damaged.
-    Fail,
-}
-
-impl Verdict {
-    /// Its name as reports print it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Warn => "WARN",
-            Self::Fail => "FAIL",
-        }
-    }
-}
 
 /// The head.
 #[derive(Debug, Serialize)]
@@ -52,58 +28,46 @@ pub struct Step {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// The command for it, as `doctor` names it; none if there is none that can be run as it is: for
+    /// a packed copy, or a transaction that is not the current one.
+    pub command: Option<String>,
 }
 
-/// The head that follows from the findings of `status`. `advice` is what helps with a damaged file,
-/// after a trial.
-pub(super) fn head(status: &Status, advice: Option<String>) -> Head {
-    let mut findings: Vec<_> = status
-        .findings
-        .iter()
-        .filter(|finding| finding.severity != Severity::Info)
-        .collect();
-    // The sort is stable: damage of the structure stays first.
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let mut steps: Vec<Step> = Vec::new();
-    if let Some(advice) = advice {
-        steps.push(Step {
-            verdict: Verdict::Fail,
-            message: String::from("the structure of the file is damaged"),
-            hint: advice,
-        });
-    }
-    let is_nobody = |code: Code| code == Code::NobodyGetsIn;
-    if !findings.iter().any(|finding| is_nobody(finding.code))
-        && !status.operator_tokens.hidden
-        && !status
-            .operator_tokens
-            .iter()
-            .any(|t| t.usable != Some(false))
-    {
-        steps.push(Step {
-            verdict: Verdict::Warn,
-            message: String::from("no operator token is usable"),
-            hint: String::from("boltkey recover operator creates one"),
-        });
-    }
-    steps.extend(findings.into_iter().map(|finding| Step {
-        verdict: match finding.severity {
-            Severity::Error => Verdict::Fail,
-            Severity::Warning | Severity::Info => Verdict::Warn,
-        },
-        message: format!("{}: {}", finding.place, finding.message),
-        hint: match &finding.hint {
-            Some(hint) => hint.clone(),
-            None => finding.code.cure().to_owned(),
-        },
-    }));
-    steps.sort_by_key(|step| std::cmp::Reverse(step.verdict));
-    let verdict = steps.first().map_or(Verdict::Ok, |step| step.verdict);
-    let more = steps.len().saturating_sub(MOST_STEPS) as u64;
-    steps.truncate(MOST_STEPS);
+/// The head that follows from the checks of `doctor`. The first step is the one that `doctor` names.
+pub(super) fn head(checks: &[Check], shown: &mut ShownTokens<'_>) -> Head {
+    let mut found = Vec::new();
+    problems(checks, &mut found);
+    // The sort is stable: of equally bad ones, the order is that in which one acts on them.
+    found.sort_by_key(|check| (std::cmp::Reverse(check.result), check.command.is_none()));
+    let steps = found.iter().take(MOST_STEPS).map(|check| {
+        let mut text = |text: &str| {
+            let mut text = text.to_owned();
+            shown.leave_out(&mut text);
+            text
+        };
+        let message = text(&check.message);
+        let hint = text(check.hint.as_deref().unwrap_or_default());
+        let command = check.command.clone();
+        Step {
+            verdict: check.result,
+            message,
+            hint,
+            command: command.filter(|command| !shown.are_in(command)),
+        }
+    });
     Head {
-        verdict,
-        steps,
-        more,
+        verdict: found.first().map_or(Verdict::Ok, |check| check.result),
+        steps: steps.collect(),
+        more: found.len().saturating_sub(MOST_STEPS) as u64,
+    }
+}
+
+/// The checks that found something and are not the sum of others, in order.
+fn problems<'c>(checks: &'c [Check], found: &mut Vec<&'c Check>) {
+    for check in checks.iter().filter(|check| check.result > Verdict::Ok) {
+        match check.checks.is_empty() {
+            true => found.push(check),
+            false => problems(&check.checks, found),
+        }
     }
 }

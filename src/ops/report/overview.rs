@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::ops::doctor::Verdict;
 use crate::ops::known::Number;
 use crate::ops::report::StoreReport;
-use crate::ops::report::next_steps::Verdict;
 use crate::store::Engine;
 
 /// What the overview says about a store that was read.
@@ -25,6 +25,8 @@ pub struct Row {
     pub reason: Option<String>,
     /// What to do about it.
     pub next_step: Option<String>,
+    /// The command for it; none if there is none that can be run as it is.
+    pub command: Option<String>,
     /// Number of tokens.
     pub tokens: Number,
     /// Operator tokens that a server accepts; those that it may accept count.
@@ -70,14 +72,16 @@ impl Row {
             login.active && login.operator != Some(false) && login.signs_in != Some(false)
         });
         let tokens = &status.tokens;
+        let first = store.head.steps.first();
         Self {
             path: status.database.path.display().to_string(),
             engine: status.database.engine,
             schema: status.schema.migrations,
             release: status.schema.release,
             verdict: store.head.verdict,
-            reason: store.head.steps.first().map(|step| step.message.clone()),
-            next_step: store.head.steps.first().map(|step| step.hint.clone()),
+            reason: first.map(|step| step.message.clone()),
+            next_step: first.map(|step| step.hint.clone()),
+            command: first.and_then(|step| step.command.clone()),
             tokens: tokens.at_least(),
             operator_tokens: Number::new(usable, status.operator_tokens.hidden),
             operator_logins: Number::new(logins.count() as u64, status.logins.hidden),

@@ -50,6 +50,7 @@ impl Document for Markdown {
                     if let Some(hint) = &row.error.hint {
                         page.line(&text(hint));
                     }
+                    page.line(&format!("File: {}", text(&row.database.path)));
                 }
             }
         } else {
@@ -60,6 +61,14 @@ impl Document for Markdown {
 
     fn end(&self) -> Vec<u8> {
         Vec::new()
+    }
+}
+
+/// A command as code; as text if it has what would end the code.
+fn code(command: &str) -> String {
+    match command.contains('`') {
+        true => text(command),
+        false => format!("`{}`", printable(command)),
     }
 }
 
@@ -242,6 +251,9 @@ impl Page {
                 text(&step.message),
                 text(&step.hint)
             );
+            if let Some(command) = &step.command {
+                let _ = writeln!(self.text, "   {}", code(command));
+            }
         }
         self.end_of_list();
         let (database, schema, tokens) = (&status.database, &status.schema, &status.tokens);

@@ -17,8 +17,8 @@ use crate::cli::commands::report::html::text::{Text, start};
 use crate::cli::terminal::report::printable;
 use crate::error::Result;
 use crate::finding::Severity;
+use crate::ops::doctor::Verdict;
 use crate::ops::report::StoreReport;
-use crate::ops::report::next_steps::Verdict;
 use crate::ops::report::tokens::State;
 
 pub use page_map::in_words;

@@ -48,6 +48,7 @@ pub fn overview(head: &Head) -> Markup {
                                 td {
                                     @if let Some(reason) = &row.reason { (Brief(reason, REASON)) }
                                     @if let Some(step) = &row.next_step { div { (Brief(step, STEP)) } }
+                                    @if let Some(command) = &row.command { div { code { (Brief(command, STEP)) } } }
                                 }
                             },
                             OverviewRow::Unread(row) => tr {
@@ -75,7 +76,8 @@ pub fn unread(head: &Head) -> Markup {
             section aria-labelledby="unread" {
                 h2 id="unread" { "Not read" }
                 p { span.badge.verdict.fail { "FAIL" } }
-                p { (reason(row)) }
+                p { "File: " code { (Text(&row.database.path)) } }
+                div { (reason(row)) }
             }
         }
     }

@@ -98,6 +98,9 @@ fn head(store: &StoreReport, number: usize, alone: bool) -> Markup {
                             }
                             " " (Message(&step.message))
                             div { (Message(&step.hint)) }
+                            @if let Some(command) = &step.command {
+                                div { code { (Message(command)) } }
+                            }
                         }
                     }
                 }
