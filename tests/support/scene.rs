@@ -98,6 +98,18 @@ pub fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().mode() & 0o7777
 }
 
+/// Two stores or backups hold the same, as `diff` sees it: every record of every bucket by its
+/// meaning, token values and password hashes included.
+#[track_caller]
+pub fn hold_the_same(scene: &Scene, one: &Path, other: &Path) {
+    let ran = scene
+        .sandbox
+        .run(["diff", text(one), text(other), "--json"]);
+    let report = ran.code(0).json();
+    assert_eq!(report["equal"], true, "{report}");
+    assert_eq!(report["incomplete"], serde_json::json!([]), "{report}");
+}
+
 #[track_caller]
 pub fn is_sound(scene: &Scene, database: &Path) {
     let report = scene.run(&["check", "--json"], database, &[]);
