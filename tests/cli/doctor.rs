@@ -587,7 +587,7 @@ fn examine(scene: &Scene, path: &Path, installed: Option<&str>) -> Ran {
 }
 
 /// The check whose command comes first, as the contract says: the first of the worst.
-fn first_step(report: &Value) -> Option<&Value> {
+pub fn first_step(report: &Value) -> Option<&Value> {
     let worst = report["verdict"].as_str().unwrap();
     (worst != "ok")
         .then(|| first_of(&report["checks"], worst))

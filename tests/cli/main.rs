@@ -35,6 +35,7 @@ mod cures;
 mod diff;
 mod discovery;
 mod doctor;
+mod doctor_host;
 mod downgrade;
 mod downgrade_prepare;
 mod dry_runs;
