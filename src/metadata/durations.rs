@@ -82,6 +82,24 @@ fn parse(text: &str) -> Result<i64, String> {
     Ok(sum)
 }
 
+/// A duration in nanoseconds as a text that [`retention`] and [`shard_group`] read: `30d`, `36h`, or
+/// `0`. None for parts of a second.
+#[must_use]
+pub fn text(duration: i64) -> Option<String> {
+    if duration == 0 {
+        return Some("0".into());
+    }
+    let units = [
+        (24 * HOUR, "d"),
+        (HOUR, "h"),
+        (60 * SECOND, "m"),
+        (SECOND, "s"),
+    ];
+    let unit = units.into_iter().find(|(unit, _)| duration % unit == 0);
+    unit.filter(|_| duration > 0)
+        .map(|(unit, name)| format!("{}{name}", duration / unit))
+}
+
 /// A duration in nanoseconds as the influx CLI shows a retention: `720h0m0s`, or `infinite`.
 #[must_use]
 pub fn shown(duration: i64) -> String {
@@ -155,6 +173,28 @@ mod tests {
         assert_eq!(normal_shard_group(HOUR / 2, 48 * HOUR), Ok(HOUR));
         assert_eq!(shard_group("30m"), Ok(HOUR / 2));
         assert!(shard_group("x").is_err());
+    }
+
+    #[test]
+    fn what_is_written_as_text_is_read_back() {
+        for (duration, expected) in [
+            (0, Some("0")),
+            (HOUR, Some("1h")),
+            (30 * 24 * HOUR, Some("30d")),
+            (36 * HOUR, Some("36h")),
+            (90 * 60 * SECOND, Some("90m")),
+            (HOUR + SECOND, Some("3601s")),
+            (i64::MAX - i64::MAX % SECOND, Some("9223372036s")),
+            (HOUR + 1, None),
+            (-HOUR, None),
+        ] {
+            let written = text(duration);
+            assert_eq!(written.as_deref(), expected);
+            if let Some(written) = written {
+                assert_eq!(retention(&written), Ok(duration));
+                assert_eq!(shard_group(&written), Ok(duration));
+            }
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ mod interruption;
 mod keep_copy;
 mod locate;
 mod locks;
+mod moved_stores;
 mod names;
 mod one_set;
 mod oracle;

@@ -1,7 +1,6 @@
 //! One entry of a list: reads its fields, and says which field is wrong.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -11,6 +10,7 @@ use crate::error::Result;
 use crate::metadata::permission::INSTANCE;
 use crate::metadata::{Can, TokenHash, password};
 use crate::ops::apply::exact_permission::ExactPermission;
+use crate::ops::apply::granted::Granted;
 use crate::ops::apply::parser::{Field, Node, Value};
 use crate::ops::apply::place::Place;
 use crate::ops::apply::said::{Said, text};
@@ -32,34 +32,6 @@ impl Password {
         match self {
             Self::Text(said) => &said.place,
             Self::Hash(said) => &said.place,
-        }
-    }
-}
-
-/// One permission of a token.
-pub(super) enum Granted {
-    /// As in `write:buckets/metrics`, in the organization of the token.
-    Short(Said<Can>),
-    /// Field by field.
-    Exact(ExactPermission),
-}
-
-impl Granted {
-    /// Its place in the list.
-    pub(super) fn place(&self) -> &Place {
-        match self {
-            Self::Short(can) => &can.place,
-            Self::Exact(exact) => exact.place(),
-        }
-    }
-}
-
-/// For reports.
-impl fmt::Display for Granted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short(can) => can.value.fmt(f),
-            Self::Exact(exact) => exact.fmt(f),
         }
     }
 }
@@ -189,18 +161,6 @@ impl Entry {
                 Err(place.refused(why))
             }
         }
-    }
-
-    /// The permissions of a 1.x user.
-    pub(super) fn short_permissions(&mut self) -> Result<Vec<Said<Can>>> {
-        let permissions = self.texts("permissions")?;
-        let permissions =
-            permissions.ok_or_else(|| self.place.refused("permissions is missing"))?;
-        if permissions.value.is_empty() {
-            let why = "permissions must not be empty";
-            return Err(permissions.place.refused(why));
-        }
-        permissions.value.into_iter().map(grant).collect()
     }
 
     /// The permissions, if present.

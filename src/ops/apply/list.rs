@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::error::Result;
 use crate::metadata::description_tags;
 use crate::ops::apply::buckets::Bucket;
-use crate::ops::apply::entry::{Entry, Granted, Password, entry_name};
+use crate::ops::apply::entry::{Entry, Password, entry_name};
+use crate::ops::apply::granted::Granted;
 use crate::ops::apply::mappings::Mapping;
 use crate::ops::apply::parser::{Field, Value};
 use crate::ops::apply::place::Place;
@@ -20,12 +21,19 @@ use crate::secret::Token as SecretToken;
 /// The organizations, users and tokens of a list.
 #[derive(Default)]
 pub struct List {
-    pub(super) orgs: Vec<Said<String>>,
+    pub(super) orgs: Vec<Org>,
     pub(super) users: Vec<User>,
     pub(super) buckets: Vec<Bucket>,
     pub(super) tokens: Vec<Token>,
     pub(super) v1_users: Vec<V1User>,
     pub(super) mappings: Vec<Mapping>,
+}
+
+/// An organization, new or existing.
+pub(super) struct Org {
+    pub(super) name: Said<String>,
+    /// None keeps an existing description.
+    pub(super) description: Option<Said<String>>,
 }
 
 /// A user, new or existing.
@@ -139,7 +147,7 @@ impl List {
 /// The keys of a list, and of an entry of each kind.
 const KEYS: [(&str, &[&str]); 7] = [
     ("", &["org", "user", "bucket", "token", "v1", "dbrp"]),
-    ("org", &["name"]),
+    ("org", &["name", "description"]),
     (
         "user",
         &["name", "orgs", "status", "passwordFile", "passwordHash"],
@@ -247,8 +255,11 @@ fn nearest<'k>(wrong: &str, keys: &[&'k str]) -> Option<&'k str> {
 }
 
 impl Entry {
-    fn org(mut self) -> Result<Said<String>> {
-        self.name()
+    fn org(mut self) -> Result<Org> {
+        Ok(Org {
+            name: self.name()?,
+            description: self.text("description")?,
+        })
     }
 
     fn user(mut self, secrets: &mut dyn Secrets) -> Result<User> {
@@ -467,7 +478,7 @@ default = true
     #[test]
     fn a_whole_list() {
         let list = read(WHOLE).unwrap();
-        assert_eq!(list.orgs[0].value, "acme");
+        assert_eq!(list.orgs[0].name.value, "acme");
         let alice = &list.users[0];
         assert_eq!(alice.orgs[0].value, "acme");
         let Some(Password::Text(password)) = &alice.password else {

@@ -5,6 +5,7 @@ mod buckets;
 mod entry;
 mod exact_permission;
 mod generate;
+mod granted;
 mod list;
 mod mappings;
 mod orgs_and_users;

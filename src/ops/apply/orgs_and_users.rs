@@ -1,38 +1,76 @@
 //! Organizations and users of a list.
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::json::{Edit, Object};
 use crate::metadata::new_records::{Owned, put_ownership};
-use crate::metadata::{Catalog, Id, mapping, names};
+use crate::metadata::{Catalog, Id, json, mapping, names};
 use crate::ops::apply::entry::{Password, only_once};
-use crate::ops::apply::list::{List, User};
+use crate::ops::apply::list::{List, Org, User};
 use crate::ops::apply::passwords::{new_hash, put_hash};
 use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work};
 use crate::ops::commit::all_decoded;
 use crate::ops::resolve;
 use crate::ops::resolve::By;
 use crate::ops::{org, user};
+use crate::store::Snapshot;
 
-/// Creates missing organizations.
+/// Creates missing organizations and updates existing ones.
 pub(super) fn orgs(work: &mut Work<'_>, list: &List) -> Result<()> {
     let catalog = Catalog::load(work.snapshot)?;
-    only_once(list.orgs.iter(), |name| name.trim().to_owned())?;
-    for name in &list.orgs {
-        if catalog.org_by_name(&name.value).found().is_some() {
+    let names = list.orgs.iter().map(|org| &org.name);
+    only_once(names, |name| name.trim().to_owned())?;
+    for Org { name, description } in &list.orgs {
+        let known = catalog.org_by_name(&name.value).found();
+        let (action, id, stored_name) = match known {
+            Some(org) => (Action::Update, org.id, org.name.clone()),
+            None => {
+                let plan = org::create::plan(&work.preview(), &name.value, work.now)
+                    .map_err(|error| name.place.wrap(&error))?;
+                work.plan.changes.extend(plan.changes);
+                (Action::Create, plan.org.id, plan.org.name)
+            }
+        };
+        let mut details = Vec::new();
+        let old = known.map_or("", |org| org.description.as_str());
+        let new = description.as_ref().map(|said| said.value.as_str());
+        if let Some(new) = new.filter(|new| *new != old) {
+            describe(work, id, new).map_err(|error| name.place.wrap(&error))?;
+            details.push("description".into());
+        }
+        if known.is_some() && details.is_empty() {
             work.plan.same += 1;
             continue;
         }
-        let plan = org::create::plan(&work.preview(), &name.value, work.now)
-            .map_err(|error| name.place.wrap(&error))?;
-        work.plan.changes.extend(plan.changes);
         work.plan.planned.push(PlannedChange {
-            action: Action::Create,
+            action,
             kind: Kind::Org,
-            id: plan.org.id,
-            name: plan.org.name,
+            id,
+            name: stored_name,
             org: None,
-            details: Vec::new(),
+            details,
         });
     }
+    Ok(())
+}
+
+/// Sets the description of an organization, as the API does.
+fn describe(work: &mut Work<'_>, id: Id, description: &str) -> Result<()> {
+    let key = id.to_string();
+    let old = work.preview().get(names::ORGANIZATIONS, key.as_bytes())?;
+    let old = old.unwrap_or_default();
+    let object = Object::parse(&old).ok_or_else(|| {
+        let message = format!("the record of organization {id} is not a JSON object");
+        Error::new(ErrorKind::Corrupt, message)
+    })?;
+    let (description, time) = (json::string(description), json::string(&work.now.utc));
+    let edits = [
+        ("description", Edit::Set(&*description)),
+        ("updatedAt", Edit::Set(&*time)),
+    ];
+    let mut new = Vec::with_capacity(old.len() + description.len() + 64);
+    object.edit(&edits, &mut new);
+    let changes = &mut work.plan.changes;
+    changes.put(names::ORGANIZATIONS, key.as_bytes(), &new);
     Ok(())
 }
 

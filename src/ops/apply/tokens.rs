@@ -5,17 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use crate::error::{Error, Result};
 use crate::metadata::authenticate::{TokenIndexes, judge};
 use crate::metadata::new_authorization::NewAuthorization;
-use crate::metadata::permission::{INSTANCE, Permission, of_all_access, of_operator};
-use crate::metadata::post_request::fits;
-use crate::metadata::resource_records::exists;
+use crate::metadata::permission::{Permission, of_all_access, of_operator};
 use crate::metadata::{
     Authorization, Catalog, Id, Organization, User, authorization, description_tags, names,
 };
-use crate::ops::apply::entry::Granted;
+use crate::ops::apply::granted::{Lacking, permission};
 use crate::ops::apply::list::{Grants, Identity, List, Token};
 use crate::ops::apply::said::Said;
 use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work, generate};
-use crate::ops::auth::create::known_type;
 use crate::ops::auth::delete;
 use crate::ops::auth::record::Record;
 use crate::ops::auth::rotate::{give, must_be_of_use};
@@ -26,7 +23,7 @@ use crate::ops::token_plan::new_id::ManyByTime;
 use crate::ops::token_plan::new_token::{hash_of, kept, must_be_free, secret};
 use crate::ops::token_plan::token_storage::StorageChoice;
 use crate::ops::token_plan::{Secret, Value, token_storage};
-use crate::ops::{commit, named_permission, resolve};
+use crate::ops::{commit, resolve};
 use crate::secret::Token as SecretToken;
 use crate::store::Snapshot;
 
@@ -175,70 +172,18 @@ fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Ve
     Ok(meant)
 }
 
-/// One permission of the list.
-fn permission(
-    granted: &Granted,
-    schema: u64,
-    org: &Organization,
-    catalog: &Catalog,
-) -> Result<Permission<'static>> {
-    match granted {
-        Granted::Short(can) => {
-            let meant = named_permission::of(&can.value, schema, org.id, catalog)
-                .map_err(|error| can.place.wrap(&error))?;
-            fits(std::slice::from_ref(&meant), org.id).map_err(|why| can.place.refused(why))?;
-            Ok(meant)
-        }
-        Granted::Exact(exact) => {
-            if exact.kind() != INSTANCE {
-                let place = granted.place();
-                known_type(exact.kind(), schema).map_err(|error| place.wrap(&error))?;
-            }
-            exact.permission(catalog)
-        }
-    }
-}
-
 /// Notes the resources that the store lacks. Their IDs come from another store.
 fn lacking(work: &mut Work<'_>, meant: &[Meant<'_>], catalog: &Catalog) -> Result<()> {
-    const MOST: usize = 20;
-    let mut lacking = Vec::new();
+    let mut lacking = Lacking::of("token");
     for meant in meant {
         let Grants::Each(each) = &meant.said.grants.value else {
             continue;
         };
         for (granted, permission) in each.iter().zip(&meant.permissions) {
-            let resource = &permission.resource;
-            let org = resource.org_id.filter(|id| !catalog.orgs.contains_key(id));
-            let id = match resource.id {
-                Some(id) if exists(work.snapshot, catalog, &resource.kind, id)? == Some(false) => {
-                    Some(id)
-                }
-                Some(_) => None,
-                None => org,
-            };
-            let Some(id) = id else {
-                continue;
-            };
-            let what = match resource.id {
-                Some(_) => format!("{}/{id}", resource.kind),
-                None => format!("organization {id}"),
-            };
-            lacking.push(format!(
-                "{}: {what} is not in this store; the token keeps this permission, which allows \
-                 nothing here",
-                granted.place()
-            ));
+            lacking.add(work.snapshot, catalog, granted, permission)?;
         }
     }
-    let more = lacking.len().saturating_sub(MOST);
-    lacking.truncate(MOST);
-    if more > 0 {
-        lacking.push(format!(
-            "{more} more permissions are for what this store lacks"
-        ));
-    }
-    work.plan.lacking = lacking;
+    work.plan.lacking.extend(lacking.told());
     Ok(())
 }
 

@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 
 use crate::error::{ErrorKind, Result};
 use crate::metadata::permission::Permission;
-use crate::metadata::post_request::fits;
 use crate::metadata::v1_users::V1Users;
-use crate::metadata::{Can, Catalog, Id, Organization, mapping, names};
+use crate::metadata::{Catalog, Id, Organization, mapping, names};
 use crate::ops::apply::entry::{Entry, Password, only_once};
+use crate::ops::apply::granted::{Granted, Lacking, permission};
 use crate::ops::apply::passwords::{hash_of, new_hash, put_hash};
 use crate::ops::apply::said::Said;
 use crate::ops::apply::secret_files::Secrets;
 use crate::ops::apply::{Action, Kind, Options, PlannedChange, Work};
 use crate::ops::commit::all_decoded;
+use crate::ops::resolve;
 use crate::ops::resolve::By;
 use crate::ops::v1::auth::create::{NewV1User, name_is_free};
 use crate::ops::v1::auth::find::{find, has_v1_users};
 use crate::ops::v1::auth::update::{Values, edited};
-use crate::ops::{named_permission, resolve};
 
 /// A 1.x user, new or existing. What is none stays as it is.
 pub(super) struct V1User {
@@ -26,7 +26,7 @@ pub(super) struct V1User {
     org: Said<String>,
     /// The owner; none: the present one, else the only possible one.
     user: Option<Said<String>>,
-    permissions: Vec<Said<Can>>,
+    permissions: Vec<Granted>,
     active: Option<bool>,
     description: Option<Said<String>>,
     password: Option<Password>,
@@ -38,11 +38,18 @@ impl Entry {
         if username.value.is_empty() {
             return Err(username.place.refused("the name is empty"));
         }
+        let permissions = self.permissions()?;
+        let permissions =
+            permissions.ok_or_else(|| self.place.refused("permissions is missing"))?;
+        if permissions.value.is_empty() {
+            let why = "permissions must not be empty";
+            return Err(permissions.place.refused(why));
+        }
         Ok(V1User {
             username,
             org: self.required("org")?,
             user: self.text("user")?,
-            permissions: self.short_permissions()?,
+            permissions: permissions.value,
             active: self.active()?,
             description: self.text("description")?,
             password: self.password(secrets)?,
@@ -61,32 +68,24 @@ pub(super) fn v1_users(work: &mut Work<'_>, list: &[V1User], options: &Options<'
     let existing = V1Users::load(work.snapshot)?;
     all_decoded(&existing.skipped)?;
     only_once(list.iter().map(|one| &one.username), Clone::clone)?;
+    let mut lacking = Lacking::of("1.x user");
     for said in list {
         let org = resolve::org_named(&catalog, &said.org.value)
             .map_err(|error| said.org.place.wrap(&error))?;
-        let permissions = permissions(work, said, org, &catalog)?;
+        let each = said.permissions.iter();
+        let permissions = each
+            .map(|granted| permission(granted, work.schema, org, &catalog))
+            .collect::<Result<Vec<_>>>()?;
+        for (granted, permission) in said.permissions.iter().zip(&permissions) {
+            lacking.add(work.snapshot, &catalog, granted, permission)?;
+        }
         match existing.by_name(&said.username.value).found() {
             Some(user) => update(work, said, user.id, org, &catalog, &permissions, options)?,
             None => create(work, said, org, &catalog, &permissions, options)?,
         }
     }
+    work.plan.lacking.extend(lacking.told());
     Ok(())
-}
-
-fn permissions(
-    work: &Work<'_>,
-    said: &V1User,
-    org: &Organization,
-    catalog: &Catalog,
-) -> Result<Vec<Permission<'static>>> {
-    let each = said.permissions.iter().map(|can| {
-        let Said { value, place } = can;
-        let permission = named_permission::of(value, work.schema, org.id, catalog)
-            .map_err(|error| place.wrap(&error))?;
-        fits(std::slice::from_ref(&permission), org.id).map_err(|why| place.refused(why))?;
-        Ok(permission)
-    });
-    each.collect()
 }
 
 /// The owner in the list.

@@ -10,15 +10,17 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable, told};
 use crate::cli::terminal::sealed_output::SealedOutArgs;
+use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::auth::export::{Contains, Options, Skipped, export};
+use crate::ops::known::Number;
 
 /// Options of `auth export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     #[command(flatten)]
     out: SealedOutArgs,
-    /// Include the hashes of passwords, so that users sign in with their old ones
+    /// Include the hashes of passwords, so that users and 1.x users keep their old ones
     #[arg(long)]
     with_passwords: bool,
     #[command(flatten)]
@@ -94,9 +96,12 @@ impl Human for Report {
         let Contains {
             orgs,
             users,
+            buckets,
             passwords,
             tokens,
             values,
+            v1_users,
+            mappings,
         } = &self.contains;
         let out_name = printable(&self.out);
         let encrypted = if self.encrypted { ", encrypted" } else { "" };
@@ -104,14 +109,27 @@ impl Human for Report {
             true => ("would export", "; nothing was written"),
             false => ("exported", ""),
         };
-        let (orgs, users) = (orgs.of("organization"), users.of("user"));
-        let tokens = tokens.of("token");
-        writeln!(
-            out,
-            "{verb} {orgs}, {users}, {tokens} to {out_name}{encrypted}{end}"
-        )?;
+        let mut numbers = vec![
+            orgs.of("organization"),
+            users.of("user"),
+            buckets.of("bucket"),
+            tokens.of("token"),
+        ];
+        for (number, noun) in [(v1_users, "1.x user"), (mappings, "mapping")] {
+            if *number != Number::default() {
+                numbers.push(number.of(noun));
+            }
+        }
+        let numbers = numbers.join(", ");
+        let line = format!("{verb} {numbers} to {out_name}{encrypted}{end}");
+        write_wrapped(out, "", 2, &line)?;
         if passwords.readable > 0 {
-            writeln!(out, "with {}", passwords.of("password hash"))?;
+            let hashes = if passwords.readable == 1 {
+                "hash"
+            } else {
+                "hashes"
+            };
+            writeln!(out, "with the {hashes} of {}", passwords.of("password"))?;
         }
         match values.readable {
             0 => {}

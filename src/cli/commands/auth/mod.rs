@@ -52,8 +52,8 @@ pub enum Command {
     Update(Box<UpdateArgs>),
     /// Delete tokens
     Delete(Box<DeleteArgs>),
-    /// Write organizations, users and tokens as a list, with which apply makes them work on another
-    /// server
+    /// Write organizations, users, buckets, tokens and 1.x access as a list, with which apply makes
+    /// them work on another server
     Export(Box<ExportArgs>),
     /// Create an operator token without an existing token (same as recover operator)
     CreateOperator(CreateOperatorArgs),

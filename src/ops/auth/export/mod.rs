@@ -1,14 +1,17 @@
-//! `auth export`: organizations, users and tokens of a store as a list for `apply`, so that the same
-//! tokens work on another server.
+//! `auth export`: organizations, users, buckets, tokens and 1.x access of a store as a list for
+//! `apply`, so that the same tokens and 1.x users work on another server.
 //!
 //! Each kind of record has a file with the function that writes its section of the list.
 
+mod buckets;
+mod mappings;
+mod needed;
+mod passwords;
 mod people;
 mod permission_text;
 mod tokens;
 mod toml_list;
-
-use std::collections::BTreeSet;
+mod v1_users;
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -16,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::{Catalog, Id, Schema, lost_records, names};
+use crate::ops::auth::export::needed::Needed;
 use crate::ops::auth::export::toml_list::TomlList;
 use crate::ops::auth::list::{Filters, Selection};
 use crate::ops::known::Number;
@@ -23,7 +27,7 @@ use crate::store::{Inspect, Snapshot};
 
 /// What to export.
 pub struct Options<'a> {
-    /// Which tokens. With filters, only the organizations and users of these tokens are exported.
+    /// Which tokens and 1.x users. With filters, only what these need is exported with them.
     pub filters: Filters,
     /// Whether to include the hashes of passwords.
     pub with_passwords: bool,
@@ -53,19 +57,25 @@ pub struct Contains {
     pub orgs: Number,
     /// Users.
     pub users: Number,
-    /// Hashes of passwords.
+    /// Buckets, without the system buckets.
+    pub buckets: Number,
+    /// Hashes of passwords, of users and of 1.x users.
     pub passwords: Number,
     /// Tokens.
     pub tokens: Number,
     /// Those of the tokens with their value.
     pub values: Number,
+    /// 1.x users.
+    pub v1_users: Number,
+    /// Mappings of 1.x databases.
+    pub mappings: Number,
 }
 
 /// A record that is not in the list.
 #[derive(Debug, Serialize)]
 pub struct Skipped {
-    /// The kind of record: `token`, `user`, `org`, or `role` for what a user is allowed by another
-    /// record.
+    /// The kind of record: `token`, `user`, `org`, `bucket`, `v1`, `dbrp`, `password`, or `role` for
+    /// what a user is allowed by another record.
     pub kind: &'static str,
     /// Its ID.
     pub id: Id,
@@ -84,15 +94,6 @@ struct Work<'a> {
     contains: Contains,
     skipped: Vec<Skipped>,
     findings: Vec<Finding>,
-}
-
-/// The organizations and users that the list must contain.
-#[derive(Default)]
-struct Needed {
-    orgs: BTreeSet<Id>,
-    users: BTreeSet<Id>,
-    /// The users whose login has power over the instance by an operator token of the list.
-    operators: BTreeSet<Id>,
 }
 
 /// Makes the list.
@@ -123,13 +124,20 @@ pub fn export(
     };
     work.list.comment(&format!(
         "Made by boltkey auth export from {}. boltkey apply makes another store match it:\n\
-         these tokens then work there, with new IDs. Whoever reads a value can use the token.",
+         these tokens and 1.x users then work there, with new IDs. Whoever reads a value can use \
+         the token.",
         options.source
     ));
-    let (tokens, needed) = tokens::collect(&mut work, &selection, schema)?;
+    let mut needed = Needed::new(work.options.filters.is_empty());
+    let tokens = tokens::collect(&mut work, &selection, schema, &mut needed)?;
+    let v1_users = v1_users::collect(&mut work, &selection, &mut needed)?;
+    let mappings = mappings::collect(&mut work, &v1_users, schema, &mut needed)?;
     people::orgs(&mut work, &needed);
     people::users(&mut work, &needed)?;
+    buckets::write(&mut work, &needed);
     tokens::write(&mut work, &tokens);
+    v1_users::write(&mut work, &v1_users);
+    mappings::write(&mut work, &mappings);
     Ok(work.finish())
 }
 
@@ -150,13 +158,25 @@ impl Work<'_> {
         for (field, number, buckets) in [
             ("orgs", &mut contains.orgs, &[names::ORGANIZATIONS][..]),
             ("users", &mut contains.users, &[names::USERS]),
+            ("buckets", &mut contains.buckets, &[names::BUCKETS]),
             (
                 "passwords",
                 &mut contains.passwords,
-                &[names::USERS, names::USER_PASSWORDS],
+                &[
+                    names::USERS,
+                    names::USER_PASSWORDS,
+                    names::LEGACY_AUTHORIZATIONS,
+                    names::LEGACY_PASSWORDS,
+                ],
             ),
             ("tokens", &mut contains.tokens, &[names::AUTHORIZATIONS]),
             ("values", &mut contains.values, &[names::AUTHORIZATIONS]),
+            (
+                "v1Users",
+                &mut contains.v1_users,
+                &[names::LEGACY_AUTHORIZATIONS],
+            ),
+            ("mappings", &mut contains.mappings, &[names::DBRP]),
         ] {
             number.hidden |= buckets.iter().any(|bucket| hidden.hides(bucket));
             if number.hidden {

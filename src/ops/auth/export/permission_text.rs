@@ -3,6 +3,7 @@
 
 use crate::metadata::permission::{INSTANCE, Permission};
 use crate::metadata::{Can, Catalog, Id, Organization};
+use crate::ops::auth::export::buckets::in_list;
 use crate::ops::auth::export::toml_list::Inline;
 use crate::ops::resolve;
 
@@ -22,21 +23,24 @@ fn short(permission: &Permission<'_>, org: &Organization, catalog: &Catalog) -> 
         return None;
     }
     let mut text = format!("{}:{}", permission.action, resource.kind);
+    let name = name(permission, catalog);
     if let Some(id) = resource.id {
-        let target = match name(permission, catalog) {
+        let target = match name {
             // Read as an ID if there is one.
             Some(name) if name.parse::<Id>().is_ok() => return None,
             Some(name) => name.to_owned(),
+            // The short form is only for a bucket that is there.
+            None if resource.kind == "buckets" => return None,
             None => id.to_string(),
         };
         text.push_str(&format!("/{target}"));
     }
     let can: Can = text.parse().ok()?;
     let made = can.grant(org.id, catalog)?;
-    // Where an ID is given, a server does not compare the organization.
+    // Where an ID is given, a server does not compare the organization. A name is worth more there.
     let same = match resource.id {
-        Some(id) => made.resource.id == Some(id),
-        None => made == *permission,
+        Some(id) if name.is_some() => made.resource.id == Some(id),
+        _ => made == *permission,
     };
     same.then_some(text)
 }
@@ -47,15 +51,10 @@ fn name<'c>(permission: &Permission<'_>, catalog: &'c Catalog) -> Option<&'c str
     match &*permission.resource.kind {
         "buckets" => {
             let bucket = catalog.buckets.get(&id)?;
-            let found = resolve::bucket_named(catalog, bucket.org_id, &bucket.name).ok()?;
-            (found.id == id).then_some(&found.name)
+            in_list(bucket, catalog).ok().map(|_| bucket.name.as_str())
         }
         "orgs" => org_name(id, catalog),
-        "users" => {
-            let user = catalog.users.get(&id)?;
-            let found = resolve::user_named(catalog, &user.name).ok()?;
-            (found.id == id).then_some(&found.name)
-        }
+        "users" => user_name(id, catalog),
         _ => None,
     }
 }
@@ -64,6 +63,13 @@ fn name<'c>(permission: &Permission<'_>, catalog: &'c Catalog) -> Option<&'c str
 pub(super) fn org_name(id: Id, catalog: &Catalog) -> Option<&str> {
     let org = catalog.orgs.get(&id)?;
     let found = resolve::org_named(catalog, &org.name).ok()?;
+    (found.id == id).then_some(&found.name)
+}
+
+/// The name by which influxd finds this user.
+pub(super) fn user_name(id: Id, catalog: &Catalog) -> Option<&str> {
+    let user = catalog.users.get(&id)?;
+    let found = resolve::user_named(catalog, &user.name).ok()?;
     (found.id == id).then_some(&found.name)
 }
 

@@ -9,11 +9,11 @@ use crate::metadata::token_hash::PREFIX;
 use crate::metadata::{
     Authorization, Catalog, Kind, Organization, Storage, TokenHash, User, authorization, names,
 };
-use crate::ops::auth::export::permission_text::{inline, org_name};
+use crate::ops::auth::export::Work;
+use crate::ops::auth::export::needed::Needed;
+use crate::ops::auth::export::permission_text::{inline, org_name, user_name};
 use crate::ops::auth::export::toml_list::Inline;
-use crate::ops::auth::export::{Needed, Work};
 use crate::ops::auth::list::Selection;
-use crate::ops::resolve;
 use crate::secret::Token;
 
 /// A token of the list.
@@ -45,16 +45,16 @@ pub(super) fn collect(
     work: &mut Work<'_>,
     selection: &Selection,
     schema: u64,
-) -> Result<(Vec<Exported>, Needed)> {
+    needed: &mut Needed,
+) -> Result<Vec<Exported>> {
     let catalog = work.catalog;
     let mut tokens = Vec::new();
-    let mut needed = Needed::default();
     let mut skipped = Vec::new();
     let findings = authorization::scan(work.snapshot, names::AUTHORIZATIONS, &mut |record| {
         if !selection.takes(record, catalog) {
             return;
         }
-        match exported(record, catalog, schema, &mut needed) {
+        match exported(record, catalog, schema, needed) {
             Ok(token) => tokens.push(token),
             Err(why) => skipped.push((record.id, record.description.to_string(), why)),
         }
@@ -66,7 +66,7 @@ pub(super) fn collect(
     work.findings.extend(findings);
     work.contains.tokens.hidden = hidden;
     work.contains.values.hidden = hidden;
-    Ok((tokens, needed))
+    Ok(tokens)
 }
 
 /// The token, or why it can't be in a list.
@@ -83,7 +83,7 @@ fn exported(
     }
     let user = record.user_id.ok_or("it has no user")?;
     let user = catalog.users.get(&user).ok_or("its user was deleted")?;
-    if !resolve::user_named(catalog, &user.name).is_ok_and(|found| found.id == user.id) {
+    if user_name(user.id, catalog).is_none() {
         return Err("influxd does not find its user by name".into());
     }
     if record.permissions.is_empty() {
@@ -95,17 +95,7 @@ fn exported(
     if record.class().kind == Kind::Operator {
         needed.operators.insert(user.id);
     }
-    for permission in &record.permissions {
-        let resource = &permission.resource;
-        let bucket = resource.id.and_then(|id| catalog.buckets.get(&id));
-        needed.orgs.extend(bucket.map(|bucket| bucket.org_id));
-        needed.orgs.extend(resource.org_id);
-        match (&*resource.kind, resource.id) {
-            ("orgs", Some(id)) => needed.orgs.extend([id]),
-            ("users", Some(id)) => needed.users.extend([id]),
-            _ => {}
-        }
-    }
+    needed.add_resources(&record.permissions, catalog);
     Ok(Exported {
         description: record.description.to_string(),
         org: org.name.clone(),

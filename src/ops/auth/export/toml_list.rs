@@ -40,6 +40,12 @@ impl TomlList {
         self.inline(name, &Inline::text(value));
     }
 
+    /// Adds a field that is true or false.
+    pub(super) fn flag(&mut self, name: &str, value: bool) {
+        self.push(name.as_bytes());
+        self.push(if value { b" = true\n" } else { b" = false\n" });
+    }
+
     /// Adds a field with a list. Long lists have a line for each value.
     pub(super) fn list(&mut self, name: &str, values: &[Inline]) {
         const FEW: usize = 3;
@@ -168,11 +174,15 @@ mod tests {
             list.list("many", &values);
             let table = [("name", text), ("org", "acme")];
             list.inline("table", &Inline::table(&table));
+            list.flag("yes", true);
+            list.flag("no", false);
             let written = String::from_utf8(list.finish().to_vec()).unwrap();
             let read: toml::Table = written.parse().unwrap();
             let entry = &read["token"][0];
             assert_eq!(entry["description"].as_str(), Some(text), "{written}");
             assert_eq!(entry["table"]["name"].as_str(), Some(text), "{written}");
+            assert_eq!(entry["yes"].as_bool(), Some(true), "{written}");
+            assert_eq!(entry["no"].as_bool(), Some(false), "{written}");
             let list = |name: &str| {
                 let list = entry[name].as_array().unwrap().iter();
                 list.map(|one| one.as_str().unwrap().to_owned())

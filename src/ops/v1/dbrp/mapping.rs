@@ -125,7 +125,7 @@ impl Stored {
     }
 
     /// The indexes that have no entry for a mapping.
-    fn lacks(&self, id: Id, mapping: &Dbrp) -> Vec<&'static [u8]> {
+    pub(crate) fn lacks(&self, id: Id, mapping: &Dbrp) -> Vec<&'static [u8]> {
         let entries = mapping.entries(id).into_iter().flatten();
         let missing = entries.filter(|entry| !self.entries.contains(entry));
         missing.map(|(index, _)| index).collect()
