@@ -172,12 +172,21 @@ pub trait ChangeCommand {
     /// removes a token.
     fn edits<'p>(&self, plan: &'p Self::Plan) -> Option<&'p ChangeSet>;
 
-    /// The question, with escaped control characters. `database` is the escaped path. None if the
-    /// change needs no confirmation.
+    /// The question, with escaped control characters. `database` is the escaped path. None if
+    /// nothing more is to be said than that the store is written to.
     ///
     /// # Errors
     /// When a planned record can't be decoded.
     fn question(&self, plan: &Self::Plan, database: &str) -> Result<Option<String>>;
+
+    /// Whether the change itself must be confirmed. Otherwise the question is only asked because of
+    /// the path, or because no usable operator token will remain.
+    ///
+    /// # Errors
+    /// When a planned record can't be decoded.
+    fn must_ask(&self, plan: &Self::Plan) -> Result<bool> {
+        Ok(self.question(plan, "")?.is_some())
+    }
 
     /// The part of the plan that the question depends on.
     ///
@@ -388,7 +397,7 @@ impl<C: Eq> State<C> {
             next,
             confirmed: command.confirmed(plan)?,
             locks_out,
-            must_ask: asks && (locks_out || command.question(plan, "")?.is_some()),
+            must_ask: asks && (locks_out || command.must_ask(plan)?),
         })
     }
 }

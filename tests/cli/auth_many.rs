@@ -468,9 +468,24 @@ fn the_question_sums_up_who_is_affected_and_what_remains() {
                 "lose access",
             ],
         ),
+    ] {
+        let ran = scene.run(command, &database, &words).code(6);
+        ran.tells(&told);
+    }
+    assert_eq!(scene.names(), Vec::<String>::new());
+}
+
+/// An update can be undone, so nothing is asked as long as an operator token remains.
+#[test]
+fn an_update_of_several_is_not_asked_about() {
+    for (words, told) in [
         (
-            UPDATE,
-            vec![
+            &["--all", "--except", "OPERATOR", "--status", "inactive"][..],
+            "updated 3",
+        ),
+        (&["--user", "alice", "--description", "x"], "updated 29"),
+        (
+            &[
                 "--user",
                 "alice",
                 "--status",
@@ -478,18 +493,22 @@ fn the_question_sums_up_who_is_affected_and_what_remains() {
                 "--description",
                 "x",
             ],
-            vec!["Activate 29 tokens and replace their descriptions: "],
-        ),
-        (
-            UPDATE,
-            vec!["--user", "alice", "--description", "x"],
-            vec!["Replace the descriptions of 29 tokens: "],
+            "updated 29",
         ),
     ] {
-        let ran = scene.run(command, &database, &words).code(6);
-        ran.tells(&told);
+        let scene = Scene::new();
+        let database = scene.store(PLAINTEXT);
+        let own = id_of("alice's Token");
+        let word = |word: &&'static str| match *word {
+            "OPERATOR" => own.clone(),
+            other => other.to_owned(),
+        };
+        let words: Vec<String> = words.iter().map(word).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let ran = scene.run(UPDATE, &database, &words).ok();
+        assert!(ran.stdout.contains(told), "{told}: {ran:?}");
+        is_sound(&scene, &database);
     }
-    assert_eq!(scene.names(), Vec::<String>::new());
 }
 
 #[test]
@@ -499,9 +518,7 @@ fn several_switched_off_and_on_again() {
     let value = token_of(PLAINTEXT, "write both");
     let before = listed(&scene, &database, &[]);
     let off = ["--kind", "custom", "--status", "inactive"];
-    let ran = scene
-        .run(UPDATE, &database, &[&off[..], &["--yes"]].concat())
-        .ok();
+    let ran = scene.run(UPDATE, &database, &off).ok();
     for words in [
         "updated 30 tokens; 1 token already had these values",
         "boltkey auth delete",
@@ -524,7 +541,7 @@ fn several_switched_off_and_on_again() {
     );
     assert!(fs::read(&database).unwrap() == untouched);
     // The filter is for the status before.
-    let on = ["--with-status", "inactive", "--status", "active", "--yes"];
+    let on = ["--with-status", "inactive", "--status", "active"];
     let report = made(&scene, UPDATE, &database, &on);
     let told = by_id(&report["authorizations"]);
     assert_eq!(told.len(), 31);
@@ -538,7 +555,7 @@ fn several_switched_off_and_on_again() {
         assert_eq!(new, old);
     }
     is_sound(&scene, &database);
-    // One match only is not asked about, as one ID is not.
+    // One match only.
     let one = ["--id", &id_of("telegraf"), "--description", "of the cellar"];
     let report = made(&scene, UPDATE, &database, &one);
     assert_eq!(report["authorizations"][0]["description"], "of the cellar");

@@ -617,8 +617,8 @@ const EXCHANGED: &[Case] = &[
     Case {
         command: "auth update",
         store: SEVERAL,
-        answers: &[("Deactivate 28 tokens: ", "y")],
-        arguments: |_, _| words(&["auth", "update", "--user", "alice", "--status", "inactive"]),
+        answers: &[("Deactivate 35 tokens: ", "y")],
+        arguments: |_, _| words(&["auth", "update", "--all", "--status", "inactive"]),
         meanwhile: |scene, database| run(scene, database, &["auth", "delete", READ_ALL]),
         found: false,
     },
@@ -951,7 +951,11 @@ fn a_yes_beforehand_is_an_answer_to_whatever_is_there() {
     let update = ["auth", "update", &id, "--status", "inactive"];
     // It takes the last usable operator token away.
     let ran = scene.run(&update, &database, &[]).code(6);
-    ran.tells(&["No usable operator token will remain.", "--yes"]);
+    ran.tells(&[
+        "Deactivate 1 token: ",
+        "Clients that use it lose access. No usable operator token will remain.",
+        "--yes",
+    ]);
     scene.run(&update, &database, &["--yes"]).ok();
     // Nothing is asked where there is nothing to do.
     scene.run(&update, &database, &[]).ok();

@@ -135,7 +135,7 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
         let id = put(work, meant, secret, action, &hashed, &mut ids)?;
         touched.insert(id, (meant, matches!(action, TokenAction::Same(_))));
     }
-    validate_all(work, &touched)
+    validate_all(work, list, &touched)
 }
 
 /// Resolves the names in the list.
@@ -539,11 +539,23 @@ fn of_new(said: &Token, user: &str) -> Vec<String> {
 }
 
 /// Checks the tokens as they will be stored. Refuses a new token that a server would reject; adds a
-/// note for an existing one. `touched` maps each token to whether it stays unchanged.
-fn validate_all(work: &mut Work<'_>, touched: &HashMap<Id, (&Meant<'_>, bool)>) -> Result<()> {
+/// note for an existing one. That its user is inactive is no news if the list says so. `touched` maps
+/// each token to whether it stays unchanged.
+fn validate_all(
+    work: &mut Work<'_>,
+    list: &List,
+    touched: &HashMap<Id, (&Meant<'_>, bool)>,
+) -> Result<()> {
     const MOST: usize = 20;
     let preview = work.preview();
-    let catalog = Catalog::load(&preview)?;
+    let mut catalog = Catalog::load(&preview)?;
+    for inactive in list.users.iter().filter(|user| user.active == Some(false)) {
+        let id = catalog.user_by_name(&inactive.name.value).found();
+        let id = id.map(|user| user.id);
+        if let Some(user) = id.and_then(|id| catalog.users.get_mut(&id)) {
+            user.status = "active".into();
+        }
+    }
     let (indexes, _) = TokenIndexes::load(&preview)?;
     let mut refused = Ok(());
     let mut notes = Vec::new();

@@ -94,8 +94,12 @@ impl ChangeCommand for UpdateTokens {
     }
 
     fn question(&self, plan: &Plan, _: &str) -> Result<Option<String>> {
-        let several = plan.affected.tokens.len() > 1;
-        Ok(several.then(|| self.question_about(&plan.affected)))
+        Ok(Some(self.question_about(&plan.affected)))
+    }
+
+    /// Never because of the change alone: it can be undone.
+    fn must_ask(&self, _: &Plan) -> Result<bool> {
+        Ok(false)
     }
 
     fn confirmed(&self, plan: &Plan) -> Result<Self::Confirmed> {
@@ -136,23 +140,27 @@ impl ChangeCommand for UpdateTokens {
 }
 
 impl UpdateTokens {
-    /// The question about several tokens. It says which, and whether an operator token remains.
+    /// The question. It says which tokens, and whether an operator token remains.
     fn question_about(&self, affected: &AffectedTokens) -> String {
         let number = affected.tokens.len();
-        let (change, also) = match (self.options.active, self.options.description.is_some()) {
-            (Some(true), described) => ("Activate", described),
-            (Some(false), described) => ("Deactivate", described),
+        let one = number == 1;
+        let (change, described) = match (self.options.active, &self.options.description) {
+            (Some(true), also) => ("Activate", also.is_some()),
+            (Some(false), also) => ("Deactivate", also.is_some()),
+            (None, _) if one => ("Replace the description of", false),
             (None, _) => ("Replace the descriptions of", false),
         };
-        let also = if also {
-            " and replace their descriptions"
-        } else {
-            ""
+        let also = match (described, one) {
+            (false, _) => "",
+            (true, true) => " and replace its description",
+            (true, false) => " and replace their descriptions",
         };
-        let text = format!("{change} {number} tokens{also}: {}?", summary(affected));
+        let tokens = counted(number as u64, "token");
+        let text = format!("{change} {tokens}{also}: {}?", summary(affected));
+        let them = if one { "it" } else { "them" };
         match self.switches_off() {
             true => format!(
-                "{text} Clients that use them lose access.{}",
+                "{text} Clients that use {them} lose access.{}",
                 operators_left(affected)
             ),
             false => text,
