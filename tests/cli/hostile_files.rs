@@ -3,17 +3,16 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::fixtures::fixture;
+use crate::support::bounded::{MEMORY, with_memory};
 use crate::support::program::program;
-
-/// The address space that the program gets, in KiB.
-const MEMORY: usize = 1_000_000;
+use crate::support::things::lengthen;
 
 /// Far more than any of these commands takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -61,20 +60,9 @@ impl Place {
 
     /// Runs the program in an address space of this many KiB.
     pub fn run_in(&self, memory: usize, arguments: &[&str]) -> Output {
-        let inner = program(self.0.path(), &self.path("home"));
-        let mut shell = Command::new("/bin/sh");
-        shell
-            .arg("-c")
-            .arg(format!("ulimit -v {memory} && exec \"$0\" \"$@\""))
-            .arg(inner.get_program())
-            .args(arguments)
-            .env_clear()
-            .current_dir(self.0.path());
-        for (key, value) in inner.get_envs() {
-            if let Some(value) = value {
-                shell.env(key, value);
-            }
-        }
+        let mut inner = program(self.0.path(), &self.path("home"));
+        inner.args(arguments);
+        let mut shell = with_memory(memory, &inner);
         let started = Instant::now();
         let output = shell.output().unwrap();
         let took = started.elapsed();
@@ -95,11 +83,6 @@ impl Place {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
         String::from_utf8(output.stdout).unwrap() + &said
     }
-}
-
-fn lengthen(path: &Path, length: u64) {
-    let file = File::options().write(true).open(path).unwrap();
-    file.set_len(length).unwrap();
 }
 
 /// Every command that may be given such a file as its database.

@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,18 +10,13 @@ use rustix::process::Signal;
 
 use crate::Sandbox;
 use crate::fixtures::fixture;
-use crate::support::program::BOLTKEY;
+use crate::support::program::{BOLTKEY, make_pipe};
 use crate::terminal::{Terminal, controlling};
 
 const LIVED: &str = "lived-2.9.1";
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-fn make_pipe(path: &Path) {
-    let made = Command::new("mkfifo").arg(path).status().unwrap();
-    assert!(made.success());
 }
 
 #[test]

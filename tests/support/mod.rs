@@ -9,6 +9,7 @@
 )] // test code
 
 pub mod bolt_image;
+pub mod bounded;
 pub mod damage;
 pub mod device;
 pub mod engine_folder;
@@ -23,4 +24,5 @@ pub mod scene;
 pub mod stage;
 pub mod stdout_terminal;
 pub mod store_image;
+pub mod things;
 pub mod threads;

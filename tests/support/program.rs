@@ -37,12 +37,15 @@ pub fn names_in(folder: &Path) -> Vec<String> {
 
 /// With file sizes limited to so many blocks of 512 bytes; to go beyond is an error, not a signal.
 pub fn limited(blocks: usize, command: &Command) -> Command {
+    shell_before(&format!("trap '' XFSZ; ulimit -f {blocks}"), command)
+}
+
+/// The same command, after a line of shell has been run in its process.
+pub fn shell_before(line: &str, command: &Command) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell
         .arg("-c")
-        .arg(format!(
-            "trap '' XFSZ; ulimit -f {blocks} && exec \"$0\" \"$@\""
-        ))
+        .arg(format!("{line} && exec \"$0\" \"$@\""))
         .arg(command.get_program())
         .args(command.get_args())
         .env_clear()
@@ -53,4 +56,10 @@ pub fn limited(blocks: usize, command: &Command) -> Command {
         }
     }
     shell
+}
+
+/// Makes a named pipe.
+pub fn make_pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
 }

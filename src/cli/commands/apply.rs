@@ -24,6 +24,7 @@ use crate::metadata::Id;
 use crate::ops::apply::{Action, Kind, List, Options, Plan, PlannedChange, Secrets, plan};
 use crate::ops::auth::affected_tokens::AffectedToken;
 use crate::ops::commit::SideFiles;
+use crate::ops::files::named_input::open_input;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
@@ -240,7 +241,7 @@ fn read_list(args: &ApplyArgs, session: &Session) -> Result<List> {
             (name.to_owned(), stdin)
         }
         false => {
-            let file = File::open(path).at("read", path)?;
+            let file = open_input(path)?;
             (path.display().to_string(), file)
         }
     };

@@ -1,8 +1,10 @@
 //! `boltkey locate`.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::cli::exit::Outcome;
+use crate::cli::host::bounded_reads::what_is_at;
 use crate::cli::host::discover::{Environment, Influxds};
 use crate::cli::host::store_candidates::gather;
 use crate::cli::session::Session;
@@ -19,7 +21,8 @@ use crate::ops::locate::{InUse, Located, LocatedStore, Options, locate};
 pub fn run(session: &Session) -> Result<Outcome> {
     let environment = Environment::of_process();
     let influxds = Influxds::of(&environment);
-    let places = gather(&environment, &influxds, session.named());
+    let mut places = gather(&environment, &influxds, session.named());
+    places.unseen.extend(session.named().and_then(no_file));
     for sentence in places.warnings.iter().chain(&places.unseen) {
         session.ui().warning(sentence);
     }
@@ -31,6 +34,16 @@ pub fn run(session: &Session) -> Result<Outcome> {
     });
     session.ui().report(&located)?;
     Ok(Outcome::Done)
+}
+
+/// What is at a path that was named and is no file.
+fn no_file(path: &Path) -> Option<String> {
+    let why = match what_is_at(path) {
+        Ok(there) if there.is_file() => return None,
+        Ok(_) => "it is not a regular file".to_owned(),
+        Err(cause) => cause.to_string(),
+    };
+    Some(format!("{} is no database: {why}", path.display()))
 }
 
 impl Human for Located {

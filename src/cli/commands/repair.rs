@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::finding::{Code, Repair as Done, counted};
 use crate::metadata::Fingerprint;
 use crate::ops::commit::SideFiles;
+use crate::ops::files::one_set::named_sqlite;
 use crate::ops::repair::{Cure, Deletion, EngineShards, Gain, Left, Needed, Options, Plan, plan};
 use crate::store::{ChangeSet, Committed, WritableStore};
 
@@ -90,6 +91,8 @@ impl ChangeCommand for RepairStore {
 
     /// Reads the engine folder. That may take long, so it is done without a lock.
     fn choose(&mut self, session: &Session, database: &Database) -> Result<Option<Confirmed>> {
+        let sqlite = self.args.sqlite_path.as_deref();
+        sqlite.map_or(Ok(()), named_sqlite)?;
         let store = session.open_metadata_at(database)?;
         let needed = Needed::of(store.snapshot())?;
         drop(store);

@@ -1,7 +1,7 @@
 //! Finds the databases of this host by influxd's configuration, processes, services and default
 //! paths, and in the folders of containers and of other systems.
 
-mod bounded_reads;
+pub(crate) mod bounded_reads;
 mod config_file;
 pub mod config_settings;
 mod containers;

@@ -1,14 +1,14 @@
 //! Options for encrypted output and input.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli::terminal::secret_input::{Secret, read_secret};
-use crate::error::{IoContext, Result};
+use crate::error::Result;
 use crate::ops::capture::seal::Seal;
 use crate::ops::capture::unseal::Unseal;
+use crate::ops::files::named_input::open_input;
 use crate::secret::Token;
 
 /// Encryption options.
@@ -79,7 +79,7 @@ pub fn passphrase(file: Option<&Path>) -> Result<Option<Token>> {
 pub fn unseal(identity: Option<&Path>, passphrase: Option<&Token>) -> Result<Unseal> {
     let mut unseal = Unseal::default();
     if let Some(path) = identity {
-        let file = File::open(path).at("open", path)?;
+        let file = open_input(path)?;
         unseal.add_identities(file, &path.display().to_string())?;
     }
     if let Some(passphrase) = passphrase {

@@ -1,6 +1,6 @@
 //! Reads secrets from a file, standard input, the environment or a prompt, never from arguments.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::cli::terminal::echo::RestoredBySignals;
 use crate::cli::terminal::report::Ui;
 use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::ops::files::named_input::open_input;
 use crate::secret::Token;
 use crate::store::MAX_KEY_SIZE;
 
@@ -81,7 +82,7 @@ fn read(secret: &Secret, file: Option<&Path>) -> Result<(Token, String)> {
             (bytes, String::from("from standard input"))
         }
         Some(path) => {
-            let bytes = File::open(path).and_then(read_bounded).at("read", path)?;
+            let bytes = read_bounded(open_input(path)?).at("read", path)?;
             (bytes, format!("in {}", path.display()))
         }
         None => match std::env::var_os(secret.variable) {

@@ -1,5 +1,7 @@
 //! `auth create`: a new token with chosen permissions.
 
+use std::path::PathBuf;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::permission::{Action, Permission, of_all_access, of_operator, types_of};
 use crate::metadata::post_request::{PostRequest, UNKNOWN_TYPE, fits};
@@ -39,7 +41,12 @@ pub enum Grants {
     Each(Vec<Grant>),
     /// What the body of a request to `POST /api/v2/authorizations` says; it may name organization,
     /// user, status and description as well.
-    Body(Vec<u8>),
+    Body {
+        /// Its text.
+        body: Vec<u8>,
+        /// The file that it was read from, for messages.
+        file: PathBuf,
+    },
 }
 
 /// One permission, before the organization is known.
@@ -63,7 +70,10 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
     let catalog = Catalog::load(snapshot)?;
     all_decoded(&catalog.skipped)?;
     let body = match &options.grants {
-        Grants::Body(body) => Some(PostRequest::parse(body, schema).map_err(refused)?),
+        Grants::Body { body, file } => {
+            let body = PostRequest::parse(body, schema);
+            Some(body.map_err(|why| refused(why).about(file))?)
+        }
         _ => None,
     };
     let of_body = |id: fn(&PostRequest) -> Option<Id>| body.as_ref().and_then(id).map(By::Id);
@@ -93,7 +103,7 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
         Grants::Operator => of_operator(schema),
         Grants::AllAccess => of_all_access(schema, org.id, user.id),
         Grants::Each(grants) => each(grants, schema, org.id)?,
-        Grants::Body(_) => Vec::new(),
+        Grants::Body { .. } => Vec::new(),
     };
     let permissions = match body {
         None => permissions,

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::compression::{is_gzip, temporary};
 use crate::ops::files::copy;
+use crate::ops::files::one_set::named_sqlite;
 use crate::store::{Sqlite, SqliteCopy, unpack};
 
 /// A private copy of a server's SQLite file and its journal, not checked yet. The caller holds the
@@ -18,10 +19,10 @@ pub fn take(path: &Path) -> Result<SqliteCopy> {
     if let Some(copy) = SqliteCopy::take(path)? {
         return Ok(copy);
     }
-    let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-    Err(missing).at("open", path).map_err(|error: Error| {
-        error.with_hint("name it with --sqlite-path; without the option, a missing one is left out")
-    })
+    named_sqlite(path)?;
+    // It came to be a moment later.
+    let why = format!("{} was made just now", path.display());
+    Err(Error::new(ErrorKind::Refused, why).with_hint("run the command again"))
 }
 
 /// Its content as one file without a name. Hold no lock meanwhile: this may take long.

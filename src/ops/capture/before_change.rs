@@ -1,7 +1,7 @@
 //! A capture that is complete and synced before its tokens are replaced or wiped.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use crate::ops::capture::seal::Seal;
 use crate::ops::capture::unseal::Unseal;
 use crate::ops::capture::{Format, Writer, each, read};
 use crate::ops::files::checksums::{ChecksumWriter, reads_back};
+use crate::ops::files::named_input::open_input;
 use crate::ops::files::secret_output::{Finished, OutputFile};
 use crate::secret::Token;
 use crate::store::Snapshot;
@@ -166,7 +167,7 @@ impl CaptureFirst {
     /// Verifies that the file has every token and is synced. Returns whether it is encrypted.
     fn holds_all(&self, snapshot: &dyn Snapshot, recovered: &BTreeMap<Id, Token>) -> Result<bool> {
         let name = self.path.display().to_string();
-        let mut file = File::open(&self.path).at("open", &self.path)?;
+        let mut file = open_input(&self.path)?;
         let mut there = HashSet::new();
         let encrypted = read::read(&mut file, &name, &self.unseal, &mut |texts| {
             there.extend(

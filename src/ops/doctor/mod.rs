@@ -21,6 +21,8 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::check::check;
+use crate::ops::files::engine_folder::named_engine;
+use crate::ops::files::one_set::named_sqlite;
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::status::status;
 use crate::ops::timestamp::Timestamp;
@@ -95,6 +97,14 @@ pub struct Options {
     pub sqlite_path: Option<PathBuf>,
     /// How to open files.
     pub open: OpenOptions,
+}
+
+impl Options {
+    /// Refuses files that were named and are not there.
+    fn are_there(&self) -> Result<()> {
+        self.sqlite_path.as_deref().map_or(Ok(()), named_sqlite)?;
+        self.engine_path.as_deref().map_or(Ok(()), named_engine)
+    }
 }
 
 impl Check {
@@ -178,6 +188,7 @@ pub fn examine(
     options: &Options,
     now: &Timestamp,
 ) -> Result<Examined> {
+    options.are_there()?;
     let mut checks = vec![host_facts::which_store(path, host)];
     if !path.exists() {
         return Ok(Examined::new(path, checks, None));

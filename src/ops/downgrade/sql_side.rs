@@ -1,12 +1,12 @@
 //! What a downgrade needs to know about the SQLite file beside the database. The file is copied under
 //! the lock of the database and read after that lock is released.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Release;
 use crate::metadata::release::SqlSchema;
+use crate::ops::files::one_set::named_sqlite;
 use crate::store::{OpenOptions, Sqlite, SqliteCopy, Stamp, Store};
 
 /// Options of the check.
@@ -123,13 +123,7 @@ fn sqlite_path(database: &Path, options: &Options) -> Result<PathBuf> {
     let Some(path) = &options.sqlite else {
         return Ok(database.with_file_name("influxd.sqlite"));
     };
-    if fs::symlink_metadata(path).is_err_and(|cause| cause.kind() == std::io::ErrorKind::NotFound) {
-        return Err(Error::new(
-            ErrorKind::NotFound,
-            format!("there is no SQLite file {}", path.display()),
-        )
-        .with_hint("check the path given with --sqlite-path"));
-    }
+    named_sqlite(path)?;
     Ok(path.clone())
 }
 

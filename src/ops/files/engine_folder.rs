@@ -149,24 +149,33 @@ pub struct EngineFolder {
     pub flaws: Flaws,
 }
 
+/// Refuses an engine folder that was named and is not there.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`]; [`ErrorKind::Io`] when it can't be looked at.
+pub fn named_engine(path: &Path) -> Result<()> {
+    let is_folder = match path.metadata() {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
+        found => found.at("read", path)?.is_dir(),
+    };
+    if is_folder {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::NotFound,
+        format!("there is no engine folder at {}", path.display()),
+    )
+    .naming(path)
+    .with_hint("name it with --engine-path PATH"))
+}
+
 impl EngineFolder {
     /// Lists the shards in the folder without reading them.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such folder; the errors of [`shard_folders`].
     pub fn list(path: &Path) -> Result<Self> {
-        let is_folder = match path.metadata() {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
-            found => found.at("read", path)?.is_dir(),
-        };
-        if !is_folder {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("there is no engine folder at {}", path.display()),
-            )
-            .naming(path)
-            .with_hint("name it with --engine-path PATH"));
-        }
+        named_engine(path)?;
         Ok(Self {
             path: path.to_owned(),
             shards: shard_folders(path)?,

@@ -9,12 +9,14 @@
 //! | [`engine_folder`] | the shards in the engine folder of influxd, by bucket |
 //! | [`shard_numbers`] | which bucket the number of a shard belongs to |
 //! | [`one_set`] | whether database, SQLite file and engine folder belong together |
+//! | [`named_input`] | files that the user names as an input, with a limit for pipes |
 //! | [`read_budget`], [`time_limit`] | limits for files and mounts of others |
 
 pub mod checksums;
 pub mod copy;
 pub mod disk;
 pub mod engine_folder;
+pub mod named_input;
 pub mod new_file;
 pub mod one_set;
 pub mod read_budget;

@@ -2,9 +2,10 @@
 //! in their places, even those of another server.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::release::SqlSchema;
 use crate::metadata::tsm::Placed;
@@ -28,6 +29,28 @@ const OF_BETAS: [&str; 2] = ["_series", "index"];
 #[must_use]
 pub fn sqlite_beside(database: &Path) -> PathBuf {
     database.with_file_name("influxd.sqlite")
+}
+
+/// Refuses an SQLite file that was named and is not there. Without a name it may be missing.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`]; [`ErrorKind::Io`] when it can't be looked at.
+pub fn named_sqlite(path: &Path) -> Result<()> {
+    let hint = "check the path given with --sqlite-path";
+    match path.metadata() {
+        Ok(there) if there.is_file() => Ok(()),
+        Ok(_) => {
+            let why = format!("{} is not a regular file", path.display());
+            Err(Error::new(ErrorKind::Refused, why).with_hint(hint))
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            let why = format!("there is no SQLite file {}", path.display());
+            Err(Error::new(ErrorKind::NotFound, why).with_hint(hint))
+        }
+        Err(cause) => Err(cause)
+            .at("read", path)
+            .map_err(|error: Error| error.with_hint(hint)),
+    }
 }
 
 /// A file of another store beside a new one that influxd would use with it.

@@ -9,7 +9,6 @@ pub mod scrub;
 pub mod siblings;
 pub mod sql_tokens;
 
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +21,7 @@ use crate::metadata::{Hidden, Id, lost_records, names};
 use crate::ops::capture::read::{self, CaptureKind};
 use crate::ops::capture::unseal::{START, Unseal};
 use crate::store;
-use crate::store::{Inspect, OpenOptions, Snapshot, Store, fill};
+use crate::store::{Inspect, OpenOptions, Snapshot, Store, fill, open_regular};
 
 /// Bytes of a plain file read at a time. Only a shorter file can be a configuration.
 const CHUNK: usize = 256 << 10;
@@ -144,8 +143,8 @@ pub(super) fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
         let why = format!("{} is not a regular file", path.display());
         return Err(Error::new(ErrorKind::Refused, why).with_hint("name the files to search"));
     }
-    let mut file = File::open(path).at("open", path)?;
-    store::refuse_sparse(path, &metadata)?;
+    let mut file = open_regular(path).at("open", path)?;
+    store::refuse_sparse(path, &file.metadata().at("read", path)?)?;
     let mut start = Zeroizing::new(vec![0; CHUNK]);
     let mut length = fill(&mut file, &mut start).at("read", path)?;
     if start.starts_with(&store::GZIP_MAGIC) {
@@ -165,7 +164,7 @@ pub(super) fn look_into_plain(scan: &mut Scan<'_>, path: &Path) -> Result<()> {
     if CaptureKind::of(beginning) == Some(CaptureKind::Csv) {
         // Tokens of any form. Other tables begin in this way too.
         let name = path.display().to_string();
-        let mut file = File::open(path).at("open", path)?;
+        let mut file = open_regular(path).at("open", path)?;
         let _ = read::read(&mut file, &name, &Unseal::default(), &mut |texts| {
             scan.feed_entry(&texts);
         });

@@ -1,6 +1,5 @@
 //! `boltkey auth create`. What `--from-json` accepts is in `metadata::post_request`.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +15,7 @@ use crate::cli::session::Session;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::metadata::Id;
 use crate::ops::auth::create::{Grants, Options, plan};
+use crate::ops::files::named_input::open_input;
 use crate::ops::resolve::By;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::TokenPlan;
@@ -147,7 +147,9 @@ fn grants(args: &CreateArgs) -> Result<Grants> {
                 "--from-json - and --token-file - can't both read standard input",
             ));
         }
-        return read_body(path).map(Grants::Body);
+        let body = read_body(path)?;
+        let file = name_of(path).to_path_buf();
+        return Ok(Grants::Body { body, file });
     }
     if flags.is_empty() {
         return Err(usage("authorization must include permissions").with_hint(
@@ -156,6 +158,14 @@ fn grants(args: &CreateArgs) -> Result<Grants> {
         ));
     }
     Ok(Grants::Each(flags.clone()))
+}
+
+/// The name of the file in messages.
+fn name_of(path: &Path) -> &Path {
+    match path == Path::new("-") {
+        true => Path::new("standard input"),
+        false => path,
+    }
 }
 
 /// Reads the body of a request, up to 4 MiB.
@@ -167,16 +177,14 @@ fn read_body(path: &Path) -> Result<Vec<u8>> {
         Ok::<_, io::Error>(body)
     };
     let body = if path == Path::new("-") {
-        read(&mut io::stdin().lock()).at("read", Path::new("standard input"))?
+        read(&mut io::stdin().lock()).at("read", name_of(path))?
     } else {
-        File::open(path)
-            .and_then(|mut file| read(&mut file))
-            .at("read", path)?
+        read(&mut open_input(path)?).at("read", path)?
     };
     if body.len() as u64 > LONGEST {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("{} is longer than 4 MiB", path.display()),
+            format!("{} is longer than 4 MiB", name_of(path).display()),
         ));
     }
     Ok(body)

@@ -1,6 +1,5 @@
 //! `boltkey downgrade prepare`.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,14 +14,15 @@ use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, told};
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::wrap::write_wrapped;
-use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Fingerprint;
 use crate::metadata::residue::Known;
 use crate::ops::capture::unseal::Unseal;
 use crate::ops::commit::SideFiles;
 use crate::ops::downgrade::prepare::{Found, Plan, Prepared, TokenSearch, plan};
-use crate::store::{ChangeSet, Committed, Store, WritableStore, refuse_sparse};
+use crate::ops::files::named_input::open_input;
+use crate::store::{ChangeSet, Committed, Store, WritableStore};
 
 /// The name of standard input in messages.
 const STDIN: &str = "standard input";
@@ -107,10 +107,10 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
     if is_stdin(path) {
         return Ok(Box::new(io::stdin().lock()));
     }
-    let opened = File::open(path).at("open", path);
-    let file =
-        opened.map_err(|error| error.with_hint("check the path; use - for standard input"))?;
-    refuse_sparse(path, &file.metadata().at("read", path)?)?;
+    let file = open_input(path).map_err(|error| match error.hint() {
+        None => error.with_hint("check the path; use - for standard input"),
+        Some(_) => error,
+    })?;
     Ok(Box::new(file))
 }
 
