@@ -8,12 +8,13 @@ use crate::cli::host::discover::{Environment, Influxds, Switch, discover, path_i
 use crate::cli::host::store_candidates::{other_stores, stores};
 use crate::cli::terminal::report::{Ui, printable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, counted};
 use crate::metadata::Schema;
 use crate::ops::commit::nothing_lost;
 use crate::ops::locate::Place;
 use crate::ops::metadata_store::is_metadata;
 use crate::ops::previous;
+use crate::ops::previous::has_more_than;
 use crate::ops::way_out::advise;
 use crate::store::{Description, LockOptions, OpenOptions, Store, WritableStore, has_locks};
 
@@ -333,6 +334,25 @@ impl Session {
         let store = self.open_at(&database)?;
         is_metadata(store.snapshot(), store.inspect(), &database.path)?;
         Ok(store)
+    }
+
+    /// Says that the previous transaction of a damaged store has more tokens than the command found
+    /// in the current one.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn tell_of_previous(&self, store: &Store, found: usize) -> Result<()> {
+        if self.previous() {
+            return Ok(());
+        }
+        if let Some(tokens) = has_more_than(found, store)? {
+            self.ui().warning(&format!(
+                "the previous transaction is intact and holds {}; run the command with --previous \
+                 to read them",
+                counted(tokens, "token")
+            ));
+        }
+        Ok(())
     }
 
     /// Checks that at least one of InfluxDB's buckets can be read.

@@ -81,6 +81,17 @@ fn authorizations(snapshot: &dyn Snapshot) -> Result<u64> {
     Ok(count)
 }
 
+/// The number of authorizations in the previous transaction, if it can be read and has more of them
+/// than were found in the current one.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn has_more_than(found: usize, store: &Store) -> Result<Option<u64>> {
+    let state = PreviousState::of(store.snapshot(), store.inspect(), false)?;
+    let tokens = state.tokens.filter(|_| state.readable);
+    Ok(tokens.filter(|tokens| *tokens > found as u64))
+}
+
 /// Opens the file as the previous transaction left it.
 ///
 /// # Errors

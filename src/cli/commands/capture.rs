@@ -129,8 +129,11 @@ pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
         // If damage hides all records, an empty result would be wrong.
         session.is_readable(&store)?;
     }
-    drop(store);
     session.ui().warn(&skipped);
+    if tokens.hidden {
+        session.tell_of_previous(&store, tokens.len())?;
+    }
+    drop(store);
     let report = Report {
         captured: tokens.len(),
         incomplete: incomplete(&[("captured", tokens.hidden)]),

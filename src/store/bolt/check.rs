@@ -240,10 +240,10 @@ fn count_rest(
             Freelist::Damaged => pages.leaked += run,
             Freelist::Stored(_) => {
                 pages.leaked += run;
-                let lost = if damaged {
-                    "; it may contain records of the damaged parts"
-                } else {
-                    ""
+                let lost = match (damaged, run) {
+                    (false, _) => "",
+                    (true, 1) => "; it may contain records of the damaged parts",
+                    (true, _) => "; they may contain records of the damaged parts",
                 };
                 let message = if run == 1 {
                     format!("page {first} is neither in use nor on the freelist{lost}")

@@ -54,9 +54,12 @@ pub fn run(args: RecoverArgs, session: &Session) -> Result<Outcome> {
         // If damage hides all records, an empty result would be wrong.
         session.is_readable(&store)?;
     }
+    session.ui().warn(&recovered.findings);
+    if !recovered.counts.incomplete.is_empty() {
+        session.tell_of_previous(&store, recovered.tokens.len())?;
+    }
     let path = store.description().path.clone();
     drop(store);
-    session.ui().warn(&recovered.findings);
     let missing = NotFound::of(recovered.hashed, &recovered.known, &path, &options.files);
     let nothing = recovered.tokens.is_empty();
     let report = Recovery {

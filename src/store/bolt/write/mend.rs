@@ -31,7 +31,7 @@ pub(super) fn refuse_damage(file: &PageFile, report: &Report, mend: Mend) -> Res
     let hint = if hopeless {
         "boltkey check lists the damage"
     } else {
-        "boltkey repair cures it; boltkey compact --out FILE writes every record to a new file without it"
+        "boltkey repair cures it"
     };
     Err(Error::new(
         ErrorKind::Corrupt,
