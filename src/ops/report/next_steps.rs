@@ -26,6 +26,8 @@ pub struct Step {
     pub verdict: Verdict,
     /// The reason.
     pub message: String,
+    /// How many more reasons of this verdict there are for the same.
+    pub more: u64,
     /// What to do.
     pub hint: String,
     /// The command for it, as `doctor` names it; none if there is none that can be run as it is: for
@@ -39,7 +41,20 @@ pub(super) fn head(checks: &[Check], shown: &mut ShownTokens<'_>) -> Head {
     problems(checks, &mut found);
     // The sort is stable: of equally bad ones, the order is that in which one acts on them.
     found.sort_by_key(|check| (std::cmp::Reverse(check.result), check.command.is_none()));
-    let steps = found.iter().take(MOST_STEPS).map(|check| {
+    let verdict = found.first().map_or(Verdict::Ok, |check| check.result);
+    // The number of checks that ask for the same as the first of them.
+    let mut distinct: Vec<(&Check, u64)> = Vec::new();
+    for check in found {
+        let of = |(first, _): &&mut (&Check, u64)| {
+            (first.result, &first.hint, &first.command)
+                == (check.result, &check.hint, &check.command)
+        };
+        match distinct.iter_mut().find(of) {
+            Some((_, more)) => *more += 1,
+            None => distinct.push((check, 0)),
+        }
+    }
+    let steps = distinct.iter().take(MOST_STEPS).map(|(check, more)| {
         let mut text = |text: &str| {
             let mut text = text.to_owned();
             shown.leave_out(&mut text);
@@ -51,14 +66,15 @@ pub(super) fn head(checks: &[Check], shown: &mut ShownTokens<'_>) -> Head {
         Step {
             verdict: check.result,
             message,
+            more: *more,
             hint,
             command: command.filter(|command| !shown.are_in(command)),
         }
     });
     Head {
-        verdict: found.first().map_or(Verdict::Ok, |check| check.result),
+        verdict,
         steps: steps.collect(),
-        more: found.len().saturating_sub(MOST_STEPS) as u64,
+        more: distinct.len().saturating_sub(MOST_STEPS) as u64,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::cli::commands::report::document::{Document, Head, OverviewRow};
 use crate::cli::commands::report::html::{cut, in_words};
 use crate::cli::commands::report::{
-    duration, known_or_unknown, percent, plaintext_in_words, summary, ways_in,
+    and_more, duration, known_or_unknown, percent, plaintext_in_words, summary, ways_in,
 };
 use crate::cli::terminal::report::printable;
 use crate::error::Result;
@@ -245,10 +245,11 @@ impl Page {
         for (at, step) in head.steps.iter().enumerate() {
             let _ = writeln!(
                 self.text,
-                "{}. **{}** {}: {}",
+                "{}. **{}** {}{}: {}",
                 at + 1,
                 step.verdict.name(),
                 text(&step.message),
+                and_more(step.more),
                 text(&step.hint)
             );
             if let Some(command) = &step.command {

@@ -461,6 +461,14 @@ fn summary(rows: &[OverviewRow]) -> Vec<String> {
     ]
 }
 
+/// The reasons for the same step that are not told.
+fn and_more(more: u64) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    }
+}
+
 /// How many operator tokens and logins open a store.
 fn ways_in(row: &Row) -> String {
     let tokens = row.operator_tokens.of("token");

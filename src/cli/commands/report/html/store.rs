@@ -6,7 +6,7 @@ use crate::cli::commands::report::html::text::{Brief, Message, Text};
 use crate::cli::commands::report::html::{
     class_of_severity, class_of_verdict, date, holdings, incomplete, page_map, subheading, tokens,
 };
-use crate::cli::commands::report::{duration, known_or_unknown};
+use crate::cli::commands::report::{and_more, duration, known_or_unknown};
 use crate::finding::{Severity, counted};
 use crate::ops::bucket::list::Bucket;
 use crate::ops::known::{List, Number};
@@ -96,7 +96,7 @@ fn head(store: &StoreReport, number: usize, alone: bool) -> Markup {
                             span class={ "badge " (class_of_verdict(step.verdict)) } {
                                 (step.verdict.name())
                             }
-                            " " (Message(&step.message))
+                            " " (Message(&step.message)) (and_more(step.more))
                             div { (Message(&step.hint)) }
                             @if let Some(command) = &step.command {
                                 div { code { (Message(command)) } }
