@@ -1,7 +1,7 @@
 //! Whether a server would accept a token, and why not: the rules of influxd's authentication in its
 //! order (`http/authentication_middleware.go`, `authorization/storage_authorization.go`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use base64::Engine as _;
@@ -33,12 +33,24 @@ impl TokenIndex {
     /// # Errors
     /// When the file can't be read.
     pub fn load(snapshot: &dyn Snapshot, bucket: &[u8]) -> Result<(Self, Vec<Finding>)> {
+        Self::load_some(snapshot, bucket, &|_| true)
+    }
+
+    /// Reads the entries whose keys are wanted.
+    fn load_some(
+        snapshot: &dyn Snapshot,
+        bucket: &[u8],
+        is_wanted: &(dyn Fn(&KeyDigest) -> bool + Sync),
+    ) -> Result<(Self, Vec<Finding>)> {
         let mut entries = HashMap::default();
         let skipped = parallel_scan::scan(
             snapshot,
             bucket,
             &|some: &mut Vec<_>, key, value| {
-                some.push((key_digest(key), Id::from_bytes(value).ok()))
+                let digest = key_digest(key);
+                if is_wanted(&digest) {
+                    some.push((digest, Id::from_bytes(value).ok()));
+                }
             },
             &mut |some| entries.extend(some),
         )?;
@@ -130,6 +142,33 @@ impl TokenIndexes {
         let (hashed, more) = TokenIndex::load(snapshot, names::AUTHORIZATION_HASHED_INDEX)?;
         skipped.extend(more);
         Ok((Self { raw, hashed }, skipped))
+    }
+
+    /// Reads only the entries with these keys, in one pass: for many authorizations in a store of even
+    /// more.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(crate) fn of_keys(snapshot: &dyn Snapshot, keys: &HashSet<KeyDigest>) -> Result<Self> {
+        let of = |bucket| {
+            TokenIndex::load_some(snapshot, bucket, &|key| keys.contains(key)).map(|(some, _)| some)
+        };
+        Ok(Self {
+            raw: of(names::AUTHORIZATION_INDEX)?,
+            hashed: of(names::AUTHORIZATION_HASHED_INDEX)?,
+        })
+    }
+
+    /// The keys under which a server looks for an authorization.
+    pub(crate) fn keys_of<P>(record: &Authorization<'_, P>) -> impl Iterator<Item = KeyDigest> {
+        let token = record.token.as_bytes();
+        let is_plaintext = !token.is_empty();
+        let by_hash = Variant::ALL
+            .into_iter()
+            .filter(move |_| is_plaintext)
+            .map(move |variant| key_digest(TokenHash::of(variant, token).to_phc().as_bytes()));
+        let own = [token, record.hashed_token.as_bytes()];
+        own.into_iter().map(key_digest).chain(by_hash)
     }
 
     /// Reads only the entry for the 1.x user name of this 1.x-compatible authorization.

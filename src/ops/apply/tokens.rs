@@ -1,6 +1,7 @@
 //! Tokens of a list.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::metadata::authenticate::{TokenIndexes, judge};
@@ -27,35 +28,36 @@ use crate::ops::{commit, resolve};
 use crate::secret::Token as SecretToken;
 use crate::store::Snapshot;
 
-/// A token in the store.
+/// What decides about a token of the store: its owner, power and status.
 struct Found {
     id: Id,
     org: Id,
     user: Option<Id>,
-    permissions: BTreeSet<String>,
+    /// Most tokens have the same ones, so that they are kept once.
+    permissions: Rc<BTreeSet<String>>,
     active: bool,
-    description: String,
-    /// Its value, if it is stored in plaintext.
-    plaintext: Option<SecretToken>,
 }
 
 impl Found {
-    fn of(record: &Authorization<'_>) -> Self {
-        let plaintext = Some(&record.token).filter(|token| !token.is_empty());
+    fn of(record: &Authorization<'_>, permissions: Rc<BTreeSet<String>>) -> Self {
         Self {
             id: record.id,
             org: record.org_id,
             user: record.user_id,
-            permissions: as_set(&record.permissions),
+            permissions,
             active: record.is_active(),
-            description: record.description.to_string(),
-            plaintext: plaintext.map(|token| SecretToken::new(token.to_string())),
         }
     }
 }
 
-/// Tokens of an earlier run, by organization and name. A name may have several tokens.
-type Earlier = HashMap<(Id, String), Vec<Found>>;
+/// Tokens of an earlier run: a store may have a million of them, and the list a few.
+#[derive(Default)]
+struct Earlier<'l> {
+    /// Those that the list names, by organization and name. A name may have several tokens.
+    named: HashMap<Id, HashMap<&'l str, Vec<Found>>>,
+    /// The others, if they are to be deleted.
+    others: BTreeSet<Id>,
+}
 
 /// The action for one token of the list.
 enum TokenAction {
@@ -66,9 +68,12 @@ enum TokenAction {
         id: Id,
         value: bool,
     },
-    /// Create a new record, because the permissions or the owner of a token can't be changed. With
-    /// the value of the old one, if that is known and stays.
-    Replace(Id, Option<SecretToken>),
+    /// Create a new record, because the permissions or the owner of a token can't be changed.
+    Replace {
+        id: Id,
+        /// The value stays, in plaintext if the store has that.
+        keeps_value: bool,
+    },
 }
 
 /// A token of the list with its names resolved to records.
@@ -93,12 +98,8 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     let secrets: Vec<Secret> = secrets.collect::<Result<_>>()?;
     let lookup = lookup(list, &secrets)?;
     let existing = ExistingTokens::of(work.snapshot, &lookup, None)?;
-    let earlier = earlier(work.snapshot)?;
-
-    let mut pruned = match options.prune {
-        true => no_longer_named(&meant, &earlier),
-        false => BTreeSet::new(),
-    };
+    let mut earlier = Earlier::of(work.snapshot, &meant, options.prune)?;
+    let mut pruned = std::mem::take(&mut earlier.others);
     for (number, meant) in meant.iter().enumerate() {
         if let (Identity::Description(_), Some(in_use)) =
             (&meant.said.identity, existing.in_use(number))
@@ -210,17 +211,42 @@ fn lookup<'s>(list: &List, secrets: &'s [Secret]) -> Result<TokenLookup<'s>> {
     Ok(lookup)
 }
 
-fn earlier(snapshot: &dyn Snapshot) -> Result<Earlier> {
-    let mut earlier = Earlier::default();
-    let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
-        let Some(name) = record.description.strip_suffix(description_tags::APPLIED) else {
-            return;
-        };
-        let key = (record.org_id, name.to_owned());
-        earlier.entry(key).or_default().push(Found::of(record));
-    })?;
-    commit::all_decoded(&skipped)?;
-    Ok(earlier)
+impl<'l> Earlier<'l> {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] when a record can't be decoded.
+    fn of(snapshot: &dyn Snapshot, meant: &[Meant<'l>], prune: bool) -> Result<Self> {
+        let mut earlier = Self::default();
+        for meant in meant {
+            let said: &'l Token = meant.said;
+            if let Identity::Name(name) = &said.identity {
+                let of_org = earlier.named.entry(meant.org.id).or_default();
+                of_org.insert(name.value.as_str(), Vec::new());
+            }
+        }
+        let mut known: HashSet<Rc<BTreeSet<String>>> = HashSet::new();
+        let skipped = authorization::scan(snapshot, names::AUTHORIZATIONS, &mut |record| {
+            let Some(name) = record.description.strip_suffix(description_tags::APPLIED) else {
+                return;
+            };
+            let of_org = earlier.named.get_mut(&record.org_id);
+            let Some(found) = of_org.and_then(|of_org| of_org.get_mut(name)) else {
+                if prune {
+                    earlier.others.insert(record.id);
+                }
+                return;
+            };
+            let permissions = Rc::new(as_set(&record.permissions));
+            let permissions = known.get(&permissions).cloned().unwrap_or_else(|| {
+                known.insert(Rc::clone(&permissions));
+                permissions
+            });
+            found.push(Found::of(record, permissions));
+        })?;
+        commit::all_decoded(&skipped)?;
+        Ok(earlier)
+    }
 }
 
 /// Permissions, ignoring their order.
@@ -228,40 +254,28 @@ fn as_set(permissions: &[Permission<'_>]) -> BTreeSet<String> {
     permissions.iter().map(Permission::to_string).collect()
 }
 
-/// Tokens of an earlier run that are not in the list.
-fn no_longer_named(meant: &[Meant<'_>], earlier: &Earlier) -> BTreeSet<Id> {
-    let named = meant.iter().filter_map(|meant| match &meant.said.identity {
-        Identity::Name(name) => Some((meant.org.id, name.value.clone())),
-        Identity::Description(_) => None,
-    });
-    let named: BTreeSet<(Id, String)> = named.collect();
-    let gone = earlier.iter().filter(|(key, _)| !named.contains(key));
-    gone.flat_map(|(_, found)| found)
-        .map(|found| found.id)
-        .collect()
-}
-
 impl TokenAction {
     /// The authorization of the store that is meant.
     fn existing(&self) -> Option<Id> {
         match self {
             Self::Create => None,
-            Self::Same(id) | Self::Update { id, .. } | Self::Replace(id, _) => Some(*id),
+            Self::Same(id) | Self::Update { id, .. } | Self::Replace { id, .. } => Some(*id),
         }
     }
 
-    /// The action for a token that is in the store.
-    fn on(found: &Found, meant: &Meant<'_>, same_value: bool) -> Self {
+    /// The action for a token that is in the store, with this value and this description or others.
+    fn on(found: &Found, meant: &Meant<'_>, same_value: bool, same_text: bool) -> Self {
         let said = meant.said;
         let same_power = found.org == meant.org.id
             && found.user == Some(meant.user.id)
-            && found.permissions == as_set(&meant.permissions);
+            && *found.permissions == as_set(&meant.permissions);
         if !same_power {
-            let value = found.plaintext.clone().filter(|_| same_value);
-            return Self::Replace(found.id, value);
+            return Self::Replace {
+                id: found.id,
+                keeps_value: same_value,
+            };
         }
         let same_status = said.active.is_none_or(|active| active == found.active);
-        let same_text = found.description == said.identity.description();
         match same_value && same_status && same_text {
             true => Self::Same(found.id),
             false => Self::Update {
@@ -279,8 +293,14 @@ fn by_value(work: &Work<'_>, meant: &Meant<'_>, in_use: Option<TokenInUse>) -> R
         must_be_free(in_use).map_err(|error| place.wrap(&error))?;
         return Ok(TokenAction::Create);
     };
-    match authorization::with(work.snapshot, id, Found::of)? {
-        Some(found) => Ok(TokenAction::on(&found, meant, true)),
+    let description = meant.said.identity.description();
+    let found = authorization::with(work.snapshot, id, |record| {
+        let permissions = Rc::new(as_set(&record.permissions));
+        let same_text = record.description == description;
+        (Found::of(record, permissions), same_text)
+    })?;
+    match found {
+        Some((found, same_text)) => Ok(TokenAction::on(&found, meant, true, same_text)),
         // An index entry that leads to nothing.
         None => {
             let none = Some(TokenInUse(None));
@@ -295,13 +315,14 @@ fn by_value(work: &Work<'_>, meant: &Meant<'_>, in_use: Option<TokenInUse>) -> R
 fn by_name(
     meant: &Meant<'_>,
     name: &Said<String>,
-    earlier: &Earlier,
+    earlier: &Earlier<'_>,
     in_use: Option<TokenInUse>,
 ) -> Result<TokenAction> {
     let said = meant.said;
     let place = &said.value.place;
-    let key = (meant.org.id, name.value.clone());
-    let found = match earlier.get(&key).map(Vec::as_slice) {
+    let of_org = earlier.named.get(&meant.org.id);
+    let found = of_org.and_then(|of_org| of_org.get(name.value.as_str()));
+    let found = match found.map(Vec::as_slice) {
         None | Some([]) => {
             must_be_free(in_use).map_err(|error| {
                 let error = place.wrap(&error);
@@ -340,7 +361,8 @@ fn by_name(
             false
         }
     };
-    Ok(TokenAction::on(found, meant, same_value))
+    // The name says what the description is.
+    Ok(TokenAction::on(found, meant, same_value, true))
 }
 
 /// Escapes text for single quotes in a shell.
@@ -356,7 +378,7 @@ fn delete(
     pruned: &BTreeSet<Id>,
 ) -> Result<()> {
     let replaced = actions.iter().filter_map(|action| match action {
-        TokenAction::Replace(id, _) => Some(*id),
+        TokenAction::Replace { id, .. } => Some(*id),
         _ => None,
     });
     let ids: Vec<Id> = replaced.chain(pruned.iter().copied()).collect();
@@ -429,9 +451,12 @@ fn put(
             update(work, said, *id, value, &mut details)?;
             (Action::Update, *id)
         }
-        TokenAction::Create | TokenAction::Replace(..) => {
+        TokenAction::Create | TokenAction::Replace { .. } => {
             let old = match action {
-                TokenAction::Replace(_, Some(plaintext)) => Some(Secret::Token(plaintext.clone())),
+                TokenAction::Replace {
+                    id,
+                    keeps_value: true,
+                } => plaintext(work.snapshot, *id)?.map(Secret::Token),
                 _ => None,
             };
             // Where only the hash is listed, the plaintext that the store has is not lost.
@@ -454,7 +479,7 @@ fn put(
             new.put(&mut work.plan.changes);
             details.extend(of_new(said, &user.name));
             match action {
-                TokenAction::Replace(old, _) => {
+                TokenAction::Replace { id: old, .. } => {
                     details.push(format!("in place of {old}"));
                     (Action::Replace, id)
                 }
@@ -475,6 +500,15 @@ fn put(
         details,
     });
     Ok(id)
+}
+
+/// The value of a token, if it is stored in plaintext.
+fn plaintext(snapshot: &dyn Snapshot, id: Id) -> Result<Option<SecretToken>> {
+    let plaintext = authorization::with(snapshot, id, |record| {
+        let token = Some(&record.token).filter(|token| !token.is_empty());
+        token.map(|token| SecretToken::new(token.to_string()))
+    })?;
+    Ok(plaintext.flatten())
 }
 
 /// Changes the record of a token. `value` is its new value, and whether that is stored as a hash.
@@ -502,7 +536,8 @@ fn update(
         details.push("new value in place of the old one".into());
     }
     let description = said.identity.description();
-    let old = Found::of(&record.decoded().map_err(wrap)?);
+    let old = record.decoded().map_err(wrap)?;
+    let (was_active, old) = (old.is_active(), old.description.into_owned());
     let edited = edited(&record, said.active, Some(&description), work.now).map_err(wrap)?;
     if let Some(new) = edited {
         let key = id.to_string();
@@ -510,11 +545,11 @@ fn update(
             .changes
             .put(names::AUTHORIZATIONS, key.as_bytes(), &new);
     }
-    if let Some(active) = said.active.filter(|active| *active != old.active) {
+    if let Some(active) = said.active.filter(|active| *active != was_active) {
         details.push(if active { "active" } else { "inactive" }.into());
     }
-    if description != old.description {
-        details.push(format!("its description was {:?}", old.description));
+    if description != old {
+        details.push(format!("its description was {old:?}"));
     }
     Ok(())
 }
@@ -556,7 +591,13 @@ fn validate_all(
             user.status = "active".into();
         }
     }
-    let (indexes, _) = TokenIndexes::load(&preview)?;
+    let mut keys = HashSet::new();
+    authorization::scan(&preview, names::AUTHORIZATIONS, &mut |record| {
+        if touched.contains_key(&record.id) {
+            keys.extend(TokenIndexes::keys_of(record));
+        }
+    })?;
+    let indexes = TokenIndexes::of_keys(&preview, &keys)?;
     let mut refused = Ok(());
     let mut notes = Vec::new();
     authorization::scan(&preview, names::AUTHORIZATIONS, &mut |record| {
