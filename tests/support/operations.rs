@@ -146,6 +146,7 @@ fn engine_folder() -> EngineFolder {
                 policy: "autogen".into(),
                 has_data: true,
                 has_wal: false,
+                flaw: None,
             });
             let time = i64::try_from(day).unwrap() * 24 * HOUR;
             content.shards.push(ShardTimes {

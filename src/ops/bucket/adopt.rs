@@ -428,6 +428,7 @@ mod tests {
                 policy: "autogen".into(),
                 has_data: true,
                 has_wal: false,
+                flaw: None,
             });
             let first = i64::try_from(*shard).unwrap() * HOUR;
             let content = folder.buckets.entry(id(*bucket)).or_default();
@@ -475,6 +476,7 @@ mod tests {
                 policy: "autogen".into(),
                 has_data: true,
                 has_wal: true,
+                flaw: None,
             });
             let (plan, after) = planned(&model, &folder);
             let after = after.unwrap();

@@ -81,6 +81,10 @@ impl Flaws {
     const MOST: usize = 100;
 
     fn push(&mut self, flaw: Flaw) {
+        // Many shards can be behind one link.
+        if self.listed.contains(&flaw) {
+            return;
+        }
         if self.listed.len() < Self::MOST {
             self.listed.push(flaw);
         } else {
@@ -102,7 +106,8 @@ fn read_bucket<'f>(
     let mut content = BucketContent::default();
     let mut kind = BucketKind::default();
     for shard in shards {
-        let mut is_flawed = false;
+        let mut is_flawed = shard.flaw.is_some();
+        shard.flaw.iter().for_each(|flaw| flaws.push(flaw.clone()));
         let times = shard_times(engine, shard, &mut |key| kind.add(key), &mut |flaw| {
             is_flawed = true;
             flaws.push(flaw);

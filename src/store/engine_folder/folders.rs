@@ -7,6 +7,7 @@ use std::{fs, io};
 
 use rustix::io::Errno;
 
+use super::Flaw;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 
 /// The folder of a bucket's series file, beside its retention policies.
@@ -14,6 +15,10 @@ const SERIES: &str = "_series";
 
 /// Most entries of folders that are read.
 const MOST_ENTRIES: u64 = 1_000_000;
+
+/// The highest number of a shard. influxd counts on from the highest one in 64 bits, and would begin
+/// again at 0 after far higher ones.
+const HIGHEST: u64 = i64::MAX as u64;
 
 /// A part of the engine folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +43,7 @@ impl Part {
 pub struct ShardFolder {
     /// The name of the bucket's folder: the bucket's ID, 16 hex digits, unless it is foreign.
     pub bucket: String,
-    /// The number of the shard, not 0.
+    /// The number of the shard.
     pub shard: u64,
     /// The name of the retention policy's folder, normally `autogen`.
     pub policy: String,
@@ -46,6 +51,8 @@ pub struct ShardFolder {
     pub has_data: bool,
     /// Whether there is a folder for the write-ahead log.
     pub has_wal: bool,
+    /// A folder that has this number for influxd, although influxd does not read the points in it.
+    pub flaw: Option<Flaw>,
 }
 
 impl ShardFolder {
@@ -67,29 +74,51 @@ impl ShardFolder {
     }
 }
 
+/// What was found of a shard: whether it has a folder in `data`, one in `wal`, and a flaw.
+type Found = (bool, bool, Option<Flaw>);
+
 /// The shards in an engine folder, ascending. Empty if the folder does not exist.
 ///
 /// # Errors
 /// When a folder can't be read; [`ErrorKind::Refused`] when the folders have more than a million
-/// entries.
+/// entries, or the number of a shard is too high to count on from it.
 pub fn shard_folders(engine: &Path) -> Result<Vec<ShardFolder>> {
     let mut left = MOST_ENTRIES;
-    let mut found: BTreeMap<(String, u64, String), (bool, bool)> = BTreeMap::new();
+    let mut found: BTreeMap<(String, u64, String), Found> = BTreeMap::new();
     for part in [Part::Data, Part::Wal] {
         for bucket in folders(&engine.join(part.name()), &mut left)? {
-            let path = engine.join(part.name()).join(&bucket);
+            let path = engine.join(part.name()).join(&bucket.name);
             for policy in folders(&path, &mut left)? {
                 // It belongs to the whole bucket, and its folders have numbers as names too.
-                if policy == SERIES {
+                if policy.name == SERIES {
                     continue;
                 }
-                for name in folders(&path.join(&policy), &mut left)? {
-                    let digits = name.bytes().all(|byte| byte.is_ascii_digit());
-                    if let (true, Ok(shard)) = (digits && !name.starts_with('0'), name.parse()) {
-                        let key = (bucket.clone(), shard, policy.clone());
-                        let (has_data, has_wal) = found.entry(key).or_default();
-                        *has_data |= part == Part::Data;
-                        *has_wal |= part == Part::Wal;
+                let policy_path = path.join(&policy.name);
+                let linked = match (bucket.is_link, policy.is_link) {
+                    (true, _) => Some(&path),
+                    (_, true) => Some(&policy_path),
+                    _ => None,
+                };
+                for folder in folders(&policy_path, &mut left)? {
+                    let path = policy_path.join(&folder.name);
+                    let Some(shard) = number(&folder.name, &path)? else {
+                        continue;
+                    };
+                    let is_misnamed = shard == 0 || folder.name.starts_with('0');
+                    if is_misnamed && part == Part::Wal {
+                        // influxd looks for shards in the folder data only.
+                        continue;
+                    }
+                    let key = (bucket.name.clone(), shard, policy.name.clone());
+                    let (has_data, has_wal, flaw) = found.entry(key).or_default();
+                    if is_misnamed {
+                        *flaw = Some(misnamed(shard, path));
+                        continue;
+                    }
+                    *has_data |= part == Part::Data;
+                    *has_wal |= part == Part::Wal;
+                    if let (Part::Data, Some(link), None) = (part, linked, &flaw) {
+                        *flaw = Some(behind_link(link));
                     }
                 }
             }
@@ -98,19 +127,69 @@ pub fn shard_folders(engine: &Path) -> Result<Vec<ShardFolder>> {
     let shards = found.into_iter();
     Ok(shards
         .map(
-            |((bucket, shard, policy), (has_data, has_wal))| ShardFolder {
+            |((bucket, shard, policy), (has_data, has_wal, flaw))| ShardFolder {
                 bucket,
                 shard,
                 policy,
                 has_data,
                 has_wal,
+                flaw,
             },
         )
         .collect())
 }
 
+/// The number that influxd reads in the name of a shard's folder; `None` if it reads none.
+fn number(name: &str, path: &Path) -> Result<Option<u64>> {
+    if !name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match name.parse::<u64>() {
+        Ok(number) if number > HIGHEST => Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "influxd can't count on from a number of a shard that is as high as that of {}",
+                path.display()
+            ),
+        )
+        .naming(path)
+        .with_hint("move the folder out of the engine folder, and run the command again")),
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// influxd takes the name for the number, and looks for the points in a folder that is named as it
+/// writes numbers.
+fn misnamed(shard: u64, path: PathBuf) -> Flaw {
+    let reason = match shard {
+        0 => String::from("influxd has no shard 0; give the folder a number that is free"),
+        _ => format!(
+            "influxd takes it for shard {shard}, but reads the points of that shard from the folder \
+             {shard}; give it this name, if there is no such folder"
+        ),
+    };
+    Flaw { path, reason }
+}
+
+/// influxd looks for shards only in buckets and policies that are folders themselves.
+fn behind_link(link: &Path) -> Flaw {
+    Flaw {
+        path: link.to_owned(),
+        reason:
+            "influxd reads no shards behind this link; put the folder itself there, or mount it"
+                .into(),
+    }
+}
+
+/// A folder, or a link to one.
+struct Folder {
+    name: String,
+    is_link: bool,
+}
+
 /// The names of the folders in a folder. Names that are not UTF-8 are skipped: influxd uses none.
-fn folders(path: &Path, left: &mut u64) -> Result<Vec<String>> {
+fn folders(path: &Path, left: &mut u64) -> Result<Vec<Folder>> {
     let entries = match fs::read_dir(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.at("read", path)?,
@@ -120,24 +199,24 @@ fn folders(path: &Path, left: &mut u64) -> Result<Vec<String>> {
         let entry = entry.at("read", path)?;
         *left = left.checked_sub(1).ok_or_else(|| too_many(path))?;
         if let Ok(name) = entry.file_name().into_string()
-            && is_folder(&entry)?
+            && let Some(is_link) = is_folder(&entry)?
         {
-            names.push(name);
+            names.push(Folder { name, is_link });
         }
     }
     Ok(names)
 }
 
-/// Whether this is a folder, or a link to one: points may be on another disk.
-fn is_folder(entry: &DirEntry) -> Result<bool> {
+/// Whether this folder is a link to one: points may be on another disk. `None` if it is no folder.
+fn is_folder(entry: &DirEntry) -> Result<Option<bool>> {
     let path = entry.path();
     let kind = entry.file_type().at("read", &path)?;
     if !kind.is_symlink() {
-        return Ok(kind.is_dir());
+        return Ok(kind.is_dir().then_some(false));
     }
     match fs::metadata(&path) {
-        Ok(target) => Ok(target.is_dir()),
-        Err(cause) if leads_nowhere(&cause) => Ok(false),
+        Ok(target) => Ok(target.is_dir().then_some(true)),
+        Err(cause) if leads_nowhere(&cause) => Ok(None),
         Err(cause) => Err(cause).at("read", &path),
     }
 }
@@ -173,7 +252,6 @@ mod tests {
             "data/b1/autogen/7",
             "data/b1/_series/00",
             "data/b1/_series/11",
-            "data/b1/autogen/08",
             "data/b1/autogen/x",
             "data/b1/autogen/99999999999999999999",
             "data/b2/autogen/+3",
@@ -201,19 +279,73 @@ mod tests {
         let found: Vec<_> = found
             .iter()
             .map(|one| {
-                let parts = (one.has_data, one.has_wal);
+                let parts = (one.has_data, one.has_wal, one.flaw.is_some());
                 (one.bucket.as_str(), one.shard, one.policy.as_str(), parts)
             })
             .collect();
         assert_eq!(
             found,
             [
-                ("b1", 7, "autogen", (true, false)),
-                ("b2", 2, "other", (true, false)),
-                ("b2", 3, "moved", (true, false)),
-                ("b2", 12, "autogen", (true, true)),
-                ("b2", 13, "autogen", (false, true)),
+                ("b1", 7, "autogen", (true, false, false)),
+                ("b2", 2, "other", (true, false, false)),
+                ("b2", 3, "moved", (true, false, true)),
+                ("b2", 12, "autogen", (true, true, false)),
+                ("b2", 13, "autogen", (false, true, false)),
             ]
         );
+    }
+
+    /// influxd opens shard 8 for a folder 08: the number is taken, though the points in it are not
+    /// read.
+    #[test]
+    fn a_number_with_zeros_in_front_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = folder.path();
+        for path in [
+            "data/b1/autogen/08",
+            "data/b1/autogen/9",
+            "data/b1/autogen/009",
+            "data/b1/autogen/0",
+            "wal/b1/autogen/8",
+            "wal/b1/autogen/011",
+        ] {
+            fs::create_dir_all(engine.join(path)).unwrap();
+        }
+        let found = shard_folders(engine).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| {
+                let flaw = one.flaw.as_ref();
+                let name = flaw.and_then(|flaw| flaw.path.file_name()?.to_str());
+                (one.shard, (one.has_data, one.has_wal), name)
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (0, (false, false), Some("0")),
+                (8, (false, true), Some("08")),
+                (9, (true, false), Some("009")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_number_from_which_influxd_can_not_count_on_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = folder.path();
+        let highest = engine.join(format!("data/b1/autogen/{HIGHEST}"));
+        fs::create_dir_all(&highest).unwrap();
+        assert_eq!(shard_folders(engine).unwrap()[0].shard, HIGHEST);
+        for part in ["data", "wal"] {
+            for number in [HIGHEST + 1, u64::MAX] {
+                let path = engine.join(format!("{part}/b1/autogen/{number}"));
+                fs::create_dir_all(&path).unwrap();
+                let refused = shard_folders(engine).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::Refused);
+                assert!(refused.message().contains(&number.to_string()), "{refused}");
+                fs::remove_dir(&path).unwrap();
+            }
+        }
     }
 }

@@ -16,9 +16,10 @@ mod tsm_index;
 mod wal_segment;
 
 use std::io;
+use std::path::PathBuf;
 
 pub use folders::{ShardFolder, shard_folders};
-pub use shard::{Flaw, shard_times};
+pub use shard::shard_times;
 pub use tsm_index::tsm_times;
 pub use wal_segment::{WalSegment, wal_times};
 
@@ -54,6 +55,15 @@ impl Times {
     fn add_to(self, times: &mut Option<Self>) {
         *times = Some(times.map_or(self, |times| times.and(self)));
     }
+}
+
+/// A file or folder of a shard that was not read, or not completely.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flaw {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why, without a full stop.
+    pub reason: String,
 }
 
 /// Receives the key of a series and field: `measurement,tag=value#!~#field`.

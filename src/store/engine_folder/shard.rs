@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 
-use super::{KeyVisitor, ShardFolder, Times, Unusable, tsm_times, wal_times};
+use super::{Flaw, KeyVisitor, ShardFolder, Times, Unusable, tsm_times, wal_times};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::open_regular;
 use crate::store::sparse::is_mostly_holes;
@@ -16,15 +16,6 @@ const SPARSE_SEGMENT: u64 = 1 << 20;
 
 /// Names that influxd gives to files and folders of a shard without points.
 const WITHOUT_POINTS: [&str; 3] = ["index", "fields.idx", "fields.idxl"];
-
-/// A file of a shard that was not read, or not completely.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flaw {
-    /// The file.
-    pub path: PathBuf,
-    /// Why, without a full stop.
-    pub reason: String,
-}
 
 /// The times of the points in all files of a shard; `None` if it has no points that can be read.
 /// `visit` is called with each key, `flaw` with each file that was not read completely.
@@ -208,6 +199,7 @@ mod tests {
             policy: "autogen".into(),
             has_data: true,
             has_wal: false,
+            flaw: None,
         }
     }
 

@@ -430,7 +430,7 @@ fn write_rows(rows: Vec<Row<'_>>, dry_run: bool, out: &mut dyn Write) -> io::Res
         let mut say = |text: String| write_wrapped(out, "", 2, &format!("{}: {text}", row.id));
         if !row.empty.is_empty() {
             say(format!(
-                "{} {}not added; there are no points in it, or none that can be read",
+                "{} {}not added; without points, or without any that can be read",
                 listed(row.empty),
                 told(dry_run, "would be ", "")
             ))?;
