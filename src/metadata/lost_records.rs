@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::error::{ErrorKind, Result};
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata::hidden::Hidden;
-use crate::metadata::{Authorization, Id, Schema, check, names};
+use crate::metadata::{Authorization, Id, Schema, check, names, stray_entries};
 use crate::secret::Token;
 use crate::store::{Inspect, Orphans, Previous, Snapshot, StaleElement};
 
@@ -540,7 +540,7 @@ impl Unreadable {
 pub struct Tokens {
     /// Records on pages that no tree uses, as written, by ID.
     pub records: HashMap<Id, Zeroizing<Vec<u8>>>,
-    /// Tokens of which only a live index entry is left.
+    /// Tokens of which only an index entry is left.
     pub indexed: HashMap<Id, Token>,
 }
 
@@ -582,6 +582,11 @@ pub fn tokens(snapshot: &dyn Snapshot, inspect: &dyn Inspect, skipped: bool) -> 
         }
     })?;
     records.retain(|id, _| !legacy.contains(id));
+    for (id, token) in stray_entries::find(inspect, &|id| unreadable.has(id))? {
+        if !legacy.contains(&id) {
+            indexed.entry(id).or_insert(token);
+        }
+    }
     indexed.retain(|id, _| !records.contains_key(id));
     Ok(Tokens { records, indexed })
 }

@@ -43,6 +43,7 @@ pub mod salvage;
 pub mod series_key;
 pub mod shard_groups;
 pub mod shown_tokens;
+mod stray_entries;
 pub mod token_hash;
 pub mod tsm;
 pub mod tsm_edit;

@@ -146,6 +146,102 @@ fn lost_records_are_named_and_their_tokens_are_not_shown() {
     }
 }
 
+/// The first half of a store has the pages of the token index, but neither the root nor most records.
+#[test]
+fn tokens_of_lost_index_pages_are_captured() {
+    let scene = Scene::new();
+    let packed = fixtures().join("churned/tokens-136.bolt.gz");
+    let whole = scene.path("whole.bolt");
+    scene
+        .run(&["compact"], &packed, &["--out", text(&whole)])
+        .code(0);
+    let bytes = fs::read(&whole).unwrap();
+    let half = bytes.len() / 2 / 4096 * 4096;
+    let database = scene.sandbox.file("work/influxd.bolt", &bytes[..half]);
+    let (out, saved) = (scene.path("new.bolt"), scene.path("saved.json"));
+    let extra = ["--out", text(&out), "--json"];
+    let report = scene.run(&["salvage"], &database, &extra).code(3).json();
+    let number = |name: &str| report["tokens"][name].as_u64().unwrap();
+    let (found, alone) = (number("found"), number("withValue"));
+    assert!(found > 500 && alone > 500, "{report}");
+    scene
+        .run(&["capture"], &database, &["--out", text(&saved)])
+        .code(0);
+    let saved: Value = serde_json::from_slice(&fs::read(&saved).unwrap()).unwrap();
+    let saved = saved["tokens"].as_array().unwrap();
+    assert_eq!(saved.len() as u64, found + alone);
+    let listed = scene.run(&["auth", "list", "--reveal", "--json"], &whole, &[]);
+    let listed = listed.code(0).json();
+    let listed = listed["authorizations"].as_array().unwrap();
+    for one in saved {
+        let same = |other: &&Value| other["id"] == one["id"] && other["token"] == one["token"];
+        assert!(listed.iter().any(|other| same(&other)), "{}", one["id"]);
+    }
+}
+
+/// Without meta pages no command can open the file, and `capture` has the same tokens as `salvage`.
+#[test]
+fn tokens_of_a_file_without_meta_pages_are_captured() {
+    let scene = Scene::new();
+    let mut image = churned();
+    let tree = image.tree_of("authorizationsv1");
+    let branch = image.page(image.u64(image.element(tree, 3) + 8));
+    let leaf = image.page(image.u64(image.element(branch, 5) + 8));
+    for at in [0, image.page_size, leaf] {
+        zero(&mut image, at);
+    }
+    let database = scene.sandbox.file("work/influxd.bolt", &image.bytes);
+    let (out, saved) = (scene.path("new.bolt"), scene.path("saved.json"));
+    let extra = ["--out", text(&out), "--json"];
+    let report = scene.run(&["salvage"], &database, &extra).code(3).json();
+    let number = |name: &str| report["tokens"][name].as_u64().unwrap();
+    let alone = number("withValue");
+    assert!(alone > 0 && number("found") + alone == 2050, "{report}");
+    let tokens = |extra: &[&str]| {
+        let extra = [&["--out", text(&saved)], extra].concat();
+        let ran = scene.run(&["capture"], &database, &extra).code(0);
+        ran.tells(&["both meta pages are lost"]);
+        reports(&ran, &["there may be more"]);
+        let written: Value = serde_json::from_slice(&fs::read(&saved).unwrap()).unwrap();
+        fs::remove_file(&saved).unwrap();
+        written["tokens"].as_array().unwrap().clone()
+    };
+    let all = tokens(&[]);
+    let bare = all.iter().filter(|one| one["kind"].is_null()).count() as u64;
+    assert_eq!((all.len() as u64, bare), (2050, alone));
+    let operators = tokens(&["--kind", "operator"]);
+    assert!(!operators.is_empty() && operators.len() < 100);
+    // What is no store is refused as before.
+    let garbage = scene.sandbox.file("work/garbage", vec![7; 100_000]);
+    let extra = ["--out", text(&saved)];
+    let ran = scene.run(&["capture"], &garbage, &extra).code(5);
+    ran.tells(&["no valid meta page"]);
+    assert!(!saved.exists());
+}
+
+/// influxd would count on from there and begin at 0 again, so one bucket would get the shards of
+/// another.
+#[test]
+fn a_shard_number_that_is_too_high_is_refused() {
+    let scene = Scene::new();
+    let mut image = churned();
+    let root = image.page(image.root());
+    zero(&mut image, root);
+    let database = scene.sandbox.file("work/influxd.bolt", &image.bytes);
+    let shard = format!("work/engine/data/00000000000000aa/autogen/{}/x", u64::MAX);
+    scene.sandbox.file(&shard, b"");
+    let out = scene.path("new.bolt");
+    let ran = scene
+        .run(&["salvage"], &database, &["--out", text(&out)])
+        .code(1);
+    ran.tells(&[
+        "can't count on from a number of a shard",
+        "nothing was changed",
+        "boltkey bucket adopt --all",
+    ]);
+    assert!(!out.exists());
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let scene = Scene::new();

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use jiff::Zoned;
 use serde::Serialize;
 
 use crate::cli::commands::auth::filters::FilterArgs;
@@ -11,10 +12,14 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::sealed_output::{SealedOutArgs, SealedOutput};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::counted;
+use crate::ops::auth::list::Filters;
+use crate::ops::capture::of_pages::{capture_pages, may_have_lost_metas};
 use crate::ops::capture::{Captured, Format, capture, write};
-use crate::ops::known::incomplete;
+use crate::ops::known::{List, incomplete};
+use crate::ops::timestamp::Timestamp;
+use crate::store::Store;
 
 /// Output options for tokens.
 #[derive(Debug, Args)]
@@ -123,17 +128,13 @@ struct Report {
 /// The errors of the operation, and an error when the output can't be written.
 pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
     let output = args.out.open(session)?;
-    let store = session.open_damaged()?;
-    let (tokens, skipped) = capture(store.snapshot(), store.inspect(), args.filters.into())?;
-    if tokens.is_empty() {
-        // If damage hides all records, an empty result would be wrong.
-        session.is_readable(&store)?;
-    }
-    session.ui().warn(&skipped);
-    if tokens.hidden {
-        session.tell_of_previous(&store, tokens.len())?;
-    }
-    drop(store);
+    let tokens = match session.open_damaged() {
+        Ok(store) => of_store(store, args.filters.into(), session)?,
+        Err(error) if may_have_lost_metas(&error) && !session.previous() => {
+            of_pages(error, args.filters.into(), session)?
+        }
+        Err(error) => return Err(error),
+    };
     let report = Report {
         captured: tokens.len(),
         incomplete: incomplete(&[("captured", tokens.hidden)]),
@@ -157,6 +158,33 @@ pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
         );
     }
     Ok(Outcome::Done)
+}
+
+fn of_store(store: Store, filters: Filters, session: &Session) -> Result<List<Captured>> {
+    let (tokens, skipped) = capture(store.snapshot(), store.inspect(), filters)?;
+    if tokens.is_empty() {
+        // If damage hides all records, an empty result would be wrong.
+        session.is_readable(&store)?;
+    }
+    session.ui().warn(&skipped);
+    if tokens.hidden {
+        session.tell_of_previous(&store, tokens.len())?;
+    }
+    Ok(tokens)
+}
+
+/// The tokens of a file that can't be opened, for the reason in `error`.
+fn of_pages(error: Error, filters: Filters, session: &Session) -> Result<List<Captured>> {
+    let database = session.database()?;
+    let now = Timestamp::from(&Zoned::now());
+    let open = session.open_options();
+    let Ok(Some(tokens)) = capture_pages(database.path(), &open, filters, &now) else {
+        return Err(error);
+    };
+    session.ui().warning(
+        "both meta pages are lost, so the tokens are those that salvage finds on the other pages",
+    );
+    Ok(tokens)
 }
 
 impl Report {

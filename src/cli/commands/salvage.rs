@@ -159,13 +159,10 @@ impl Report {
         write_wrapped(out, "Tokens:  ", 9, &text)?;
         if tokens.with_value > 0 {
             let tokens = counted(tokens.with_value, "token");
-            let text = match self.capture_works {
-                true => format!(
-                    "{tokens} without a record can still be read in the damaged file: boltkey \
-                     capture --out FILE saves them from it"
-                ),
-                false => format!("{tokens} without a record can still be read in the damaged file"),
-            };
+            let text = format!(
+                "{tokens} without a record can still be read in the damaged file: boltkey capture \
+                 --out FILE saves them from it"
+            );
             write_wrapped(out, "         ", 9, &text)?;
         }
         if self.recoverable_left > 0 {

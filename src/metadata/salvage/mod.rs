@@ -35,6 +35,7 @@ use record_versions::{Assembled, Base, Life, Newer, Rules, Version};
 use sorting::Sorted;
 
 pub use rebuild::{Lost, MadeAgain, Rebuilt, Surroundings, TokenReport};
+pub(crate) use shapes::is_generated_token;
 
 /// The records of a damaged store.
 pub struct Records {

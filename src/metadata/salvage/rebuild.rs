@@ -13,6 +13,7 @@ use crate::metadata::salvage::links::{INDEXES, id, links, text};
 use crate::metadata::salvage::{Records, without_record};
 use crate::metadata::tsm::{Database, Highest};
 use crate::metadata::{Authorization, Id, Schema, migration, names, tsm, tsm_edit};
+use crate::secret::Token;
 use crate::store::{ChangeSet, Commit, Model, Snapshot};
 
 /// What making things again needs from outside.
@@ -37,6 +38,8 @@ pub struct Rebuilt {
     pub made: MadeAgain,
     /// Its authorizations.
     pub tokens: TokenReport,
+    /// Tokens of which only an entry of the index is left, with the IDs of their authorizations.
+    pub without_record: Vec<(Id, Token)>,
     /// Buckets that could not be found, and were made again without records.
     made_empty: Vec<Vec<u8>>,
 }
@@ -110,6 +113,7 @@ impl Records {
             lost: Vec::new(),
             made: MadeAgain::default(),
             tokens: TokenReport::default(),
+            without_record: Vec::new(),
             made_empty: Vec::new(),
         };
         self.leave_out_undecodable();
@@ -178,6 +182,14 @@ impl Records {
             if let Some(found) = self.indexes.get(index) {
                 let alone = without_record(found, records);
                 if index == names::AUTHORIZATION_INDEX {
+                    let entries = found.pairs.iter().filter_map(|(key, version)| {
+                        let id = Id::from_bytes(&version.value).ok()?;
+                        let text = std::str::from_utf8(key).ok()?;
+                        alone
+                            .contains(&id)
+                            .then(|| (id, Token::new(text.to_owned())))
+                    });
+                    rebuilt.without_record = entries.collect();
                     tokens.with_value = alone.len() as u64;
                 }
                 ids.extend(alone);

@@ -238,7 +238,7 @@ fn is_mapping_entry(key: &[u8], value: &[u8]) -> bool {
 }
 
 /// 64 bytes in base64, as influxd generates tokens.
-fn is_generated_token(key: &[u8]) -> bool {
+pub(crate) fn is_generated_token(key: &[u8]) -> bool {
     key.len() == 88
         && key.ends_with(b"==")
         && key

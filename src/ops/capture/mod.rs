@@ -1,6 +1,7 @@
 //! `capture`: the plaintext tokens of a store, and the formats in which tokens are saved.
 
 pub mod before_change;
+pub mod of_pages;
 pub mod read;
 pub mod seal;
 pub mod unseal;

@@ -20,6 +20,7 @@ use crate::ops::files::secret_output::OutputFile;
 use crate::ops::residue::look_into;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
+use crate::store::bolt::salvage::DamagedBolt;
 use crate::store::{
     DamagedFile, Engine, Model, OpenOptions, Progress, Snapshot, Store, create_from,
 };
@@ -69,9 +70,6 @@ pub struct Report {
     pub lost: Vec<Lost>,
     /// What `check` finds in the new store.
     pub findings: Vec<Finding>,
-    /// Whether `capture` can read the damaged file.
-    #[serde(skip)]
-    pub capture_works: bool,
     /// Whether this is only a plan.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -112,11 +110,12 @@ pub fn salvage(
     {
         return copy(store, options, writing);
     }
-    let capture_works = opened.is_ok();
+    let highest = highest_shards(&options.database)?;
     let damaged = DamagedFile::open(&options.database, &options.open, reading)?;
     drop(opened);
     let (found, mut sources) = records(damaged.pages(), options.lenient)?;
-    let notices = damaged.notices().to_vec();
+    let mut notices = damaged.notices().to_vec();
+    notices.extend(exchanged(damaged.pages()));
     is_influxdb(&found, &options.database)?;
     sources.based_on_previous = found.based_on_previous;
 
@@ -133,7 +132,6 @@ pub fn salvage(
         other_versions: found.other_versions,
         lost: Vec::new(),
         findings: notices,
-        capture_works,
         dry_run: options.dry_run,
         changed: false,
     };
@@ -142,7 +140,7 @@ pub fn salvage(
         utc: &now.utc,
         random_id: &|content| new_id::of_engine(content),
         random: new_id::random_number()?,
-        highest: highest_shards(&options.database)?,
+        highest,
     };
     let rebuilt = found.rebuild(&surroundings)?;
     report.lost.extend(rebuilt.lost);
@@ -214,7 +212,6 @@ fn copy(store: &Store, options: &Options, writing: &(dyn Fn(u64) + Sync)) -> Res
         other_versions: 0,
         lost: Vec::new(),
         findings: store.notices().to_vec(),
-        capture_works: true,
         dry_run: options.dry_run,
         changed: false,
     };
@@ -282,6 +279,21 @@ fn is_influxdb(records: &Records, path: &Path) -> Result<()> {
     ))
 }
 
+/// Pages that stand in each other's place, and were read where they belong.
+fn exchanged(pages: &DamagedBolt) -> Option<Finding> {
+    let all = pages.exchanged();
+    let (one, other) = all.first()?;
+    let message = match all.len() {
+        1 => String::from("they stand in each other's place, and were read where they belong"),
+        number => format!(
+            "{number} pairs of pages, of which this is the first, stand in each other's place, and \
+             were read where they belong"
+        ),
+    };
+    let place = format!("pages {one} and {other}");
+    Some(Finding::new(Code::PageId, place, message).with_severity(Severity::Warning))
+}
+
 /// Pages in use whose records are of no known kind.
 fn unknown(records: &Records) -> Option<Lost> {
     let pages = records.unknown_pages.len() as u64;
@@ -301,7 +313,12 @@ fn unknown(records: &Records) -> Option<Lost> {
 /// The highest number of a shard in the engine folder beside the database: a new store must not
 /// give it out again.
 fn highest_shards(database: &Path) -> Result<Highest> {
-    let shards = engine_folder::shards(&folder_of(database).join("engine"))?;
+    let shards = engine_folder::shards(&folder_of(database).join("engine")).map_err(|error| {
+        error.with_hint(
+            "or salvage a copy of the database in another folder; then run boltkey bucket adopt --all \
+             on the new store, in its place, before influxd starts",
+        )
+    })?;
     let highest = shards.iter().map(|placed| placed.shard).max();
     let highest = highest.unwrap_or_default();
     Ok(Highest {

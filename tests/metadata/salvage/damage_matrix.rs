@@ -211,8 +211,9 @@ fn a_torn_page_loses_its_own_records_only() {
     println!("cases: salvaged-torn {cases}");
 }
 
+/// Each page carries its number, so a page in the place of another is known.
 #[test]
-fn swapped_pages_lose_their_own_records_only() {
+fn swapped_pages_lose_nothing() {
     let mut cases = 0;
     for (name, bytes) in some_stores() {
         let truth = Truth::of(&name, bytes);
@@ -224,8 +225,7 @@ fn swapped_pages_lose_their_own_records_only() {
             let mut damaged = truth.image.clone();
             damaged.put(a, &truth.image.bytes[b..b + size]);
             damaged.put(b, &truth.image.bytes[a..a + size]);
-            let mut lost = truth.records_on(pair[0]);
-            lost.extend(truth.records_on(pair[1]));
+            let lost = BTreeSet::new();
             truth.judge(&damaged, &lost, &format!("pages {pair:?} swapped"));
             cases += 1;
         }

@@ -4,12 +4,14 @@
 //! | module | knows |
 //! | --- | --- |
 //! | [`page_size`] | the page size of a file without meta pages |
+//! | [`exchanged`] | pages that stand in each other's place |
 //! | [`page_table`] | the node or freelist that begins on each page |
 //! | [`subtrees`] | the sum of the pages of every tree |
 //! | [`partition`] | transactions without meta pages |
 //! | [`tree`] | what a root leads to, and what is missing |
 //! | [`leaves`] | the pairs of all leaves, with their origin |
 
+mod exchanged;
 mod leaves;
 mod page_size;
 mod page_table;
@@ -19,7 +21,7 @@ mod tree;
 
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::finding::Severity;
 use crate::store::ReadAt;
 use crate::store::bolt::bitmap::Bitmap;
@@ -43,6 +45,8 @@ pub struct DamagedBolt {
     file: PageFile,
     metas: Vec<Meta>,
     table: PageTable,
+    /// Pages that stand in each other's place.
+    exchanged: Vec<(u64, u64)>,
 }
 
 /// How a transaction was found.
@@ -109,12 +113,25 @@ impl DamagedBolt {
             .with_hint("check the path; use a copy or a backup of the file if there is one")
         };
         let page_size = page_size.ok_or_else(nothing)?;
+        let (source, exchanged) = exchanged::put_back(source, page_size).at("read", path)?;
         let file = PageFile::new(source, path, page_size);
         let table = PageTable::read(&file, progress)?;
         if table.nodes().next().is_none() {
             return Err(nothing());
         }
-        Ok(Self { file, metas, table })
+        Ok(Self {
+            file,
+            metas,
+            table,
+            exchanged,
+        })
+    }
+
+    /// The pairs of pages that stand in each other's place, ascending. They are read as if they were
+    /// where they belong.
+    #[must_use]
+    pub fn exchanged(&self) -> &[(u64, u64)] {
+        &self.exchanged
     }
 
     /// Bytes per page.

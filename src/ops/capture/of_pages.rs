@@ -1,0 +1,62 @@
+//! The plaintext tokens of a file that has lost both meta pages, so that it can't be opened: those of
+//! records on its pages, as `salvage` finds them, and those of which only an index entry is left.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Catalog;
+use crate::metadata::salvage::Surroundings;
+use crate::metadata::tsm::Highest;
+use crate::ops::auth::list::{Filters, Selection};
+use crate::ops::capture::{Captured, collect};
+use crate::ops::known::List;
+use crate::ops::salvage::records;
+use crate::ops::timestamp::Timestamp;
+use crate::ops::token_plan::new_id;
+use crate::secret::Token;
+use crate::store::{DamagedFile, OpenOptions};
+
+/// Whether `error`, of opening a database, may mean that its meta pages are lost.
+#[must_use]
+pub fn may_have_lost_metas(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotAStore | ErrorKind::Corrupt)
+}
+
+/// The tokens that pass the filters, ascending by ID; `None` if no record of InfluxDB can be found.
+/// There may be more.
+///
+/// # Errors
+/// As [`DamagedFile::open`]; [`ErrorKind::NoSuchRecord`] when a filter names something that does not
+/// exist.
+pub fn capture_pages(
+    database: &Path,
+    open: &OpenOptions,
+    filters: Filters,
+    now: &Timestamp,
+) -> Result<Option<List<Captured>>> {
+    let damaged = DamagedFile::open(database, open, &|_| {})?;
+    let (found, _) = records(damaged.pages(), false)?;
+    drop(damaged);
+    if !found.has_any() {
+        return Ok(None);
+    }
+    let rebuilt = found.rebuild(&Surroundings {
+        utc: &now.utc,
+        random_id: &|content| new_id::of_engine(content),
+        random: new_id::random_number()?,
+        highest: Highest::default(),
+    })?;
+    let catalog = Catalog::load(&rebuilt.content)?;
+    let all = filters.is_empty();
+    let selection = Selection::new(filters, &catalog)?;
+    let (mut captured, _) = collect(&rebuilt.content, &catalog, &|record, catalog| {
+        (!record.token.is_empty() && selection.takes(record, catalog))
+            .then(|| Token::new(record.token.to_string()))
+    })?;
+    if all {
+        let bare = rebuilt.without_record.into_iter();
+        captured.extend(bare.map(|(id, token)| Captured::bare(id, token)));
+    }
+    captured.sort_by_key(|one| one.id);
+    Ok(Some(List::new(captured, true)))
+}
