@@ -612,7 +612,7 @@ func bucketID(t *testing.T, s *server.Server, token, name string) string {
 
 // Each situation of the public threads in which 1.x clients are refused, made on real servers, and solved
 // by the commands that boltkey names. The numbers are those of influxdata/influxdb.
-func TestThreadsOf1xClients(t *testing.T) {
+func TestPublicThreadsOf1xClients(t *testing.T) {
 	t.Parallel()
 	for _, release := range []server.Release{server.V27, server.V29} {
 		t.Run(string(release), func(t *testing.T) {
@@ -652,6 +652,7 @@ func TestThreadsOf1xClients(t *testing.T) {
 			mapping("policies", "autogen", org, metrics)
 			undefined := mapping("undefined", "autogen", org, metrics)
 			headless := mapping("headless", "autogen", org, metrics)
+			early := mapping("early", "autogen", org, metrics)
 			// A 1.x user outlives the organization and the owner.
 			var gone, leaver struct{ ID string }
 			check(t, s.Must(operator, "POST", "/api/v2/orgs", map[string]string{"name": "gone"}, &gone))
@@ -698,6 +699,9 @@ func TestThreadsOf1xClients(t *testing.T) {
 			bolt("remove", db, "dbrpdefaultv1", org+"headless")
 			record := strings.ReplaceAll(records["dbrpv1"][undefined.ID], metrics, "00000000000000aa")
 			bolt("put", db, "dbrpv1", undefined.ID, record)
+			// As releases before 2.0.2 named the fields.
+			record = strings.NewReplacer(`"orgID"`, `"organization_id"`, `"bucketID"`, `"bucket_id"`).Replace(records["dbrpv1"][early.ID])
+			bolt("put", db, "dbrpv1", early.ID, record)
 
 			c := changer{t, db, facts}
 			secret := c.file("a new 1.x password")
@@ -713,7 +717,7 @@ func TestThreadsOf1xClients(t *testing.T) {
 				cures  [][]string // one or two commands
 				after  client
 			}{
-				{"20264, 20619, 23041: the password of a 1.x user is forgotten",
+				{"20619, 23041: the password of a 1.x user is forgotten",
 					client{"forgotten", "what was it", "policies", "", 401}, []string{"the password is wrong", "v1 auth password"},
 					[][]string{{"v1", "auth", "password", "--username", "forgotten", "--password-file", secret}},
 					client{"forgotten", fresh, "policies", "", 204}},
@@ -737,7 +741,7 @@ func TestThreadsOf1xClients(t *testing.T) {
 					client{"alice", "correct horse battery", "policies", "", 401}, []string{"is a user of 2.x", "v1 auth create"},
 					[][]string{{"v1", "auth", "create", "--org", "acme", "--username", "alice", "--password-file", secret, "--write-bucket", "metrics"}},
 					client{"alice", fresh, "policies", "", 204}},
-				{"20173: after the upgrade the database of 1.x is unknown",
+				{"after the upgrade the database of 1.x is unknown",
 					client{"forgotten", fresh, "telegraf", "", 404}, []string{"v1 dbrp create"},
 					[][]string{{"v1", "dbrp", "create", "--org", "acme", "--database", "telegraf", "--bucket", "metrics"}},
 					client{"forgotten", fresh, "telegraf", "", 204}},
@@ -799,6 +803,72 @@ func TestThreadsOf1xClients(t *testing.T) {
 					t.Logf("%s: write %d", name, status)
 				}
 				stop(t, s)
+			})
+
+			t.Run("20264: there are hidden users, whose database is not found", func(t *testing.T) {
+				s := start(t, release, copyOf(t, dir))
+				for _, command := range [][]string{{"user", "list"}, {"auth", "list"}} {
+					out, ok := influx(t, s, operator, command)
+					if !ok || strings.Contains(out, "narrow") {
+						t.Errorf("influx %v: %s", command, out)
+					}
+				}
+				if status, text := queries(t, s, "narrow", right, "hidden", ""); status != 200 || !strings.Contains(text, "database not found") {
+					t.Errorf("query: %d %s", status, text)
+				}
+				stop(t, s)
+				list := boltkey(t, "", "v1", "auth", "list", "--db", db)
+				if list.code != 0 || !regexp.MustCompile(`\bnarrow +custom +alice +acme +active +yes\b`).MatchString(list.stdout) {
+					t.Errorf("exit %d: %s", list.code, list.stdout)
+				}
+				c.change("", "v1", "dbrp", "create", "--org", "acme", "--database", "hidden", "--bucket", "metrics")
+				s = start(t, release, copyOf(t, dir))
+				defer stop(t, s)
+				if status := writes(t, s, "narrow", right, "hidden", ""); status != 204 {
+					t.Errorf("write: %d", status)
+				}
+				if status, text := queries(t, s, "narrow", right, "hidden", ""); status != 200 || !strings.Contains(text, "probe") {
+					t.Errorf("query: %d %s", status, text)
+				}
+			})
+
+			t.Run("20173: mappings of an early release can't be listed", func(t *testing.T) {
+				// In a store of its own, without the other mappings that influxd fails on.
+				own := copyOf(t, dir)
+				c.change("", "v1", "dbrp", "delete", "--id", early.ID)
+				dir, c := own, changer{t, server.Bolt(own), facts}
+				for _, id := range []string{undefined.ID, headless.ID} {
+					c.change("", "v1", "dbrp", "delete", "--id", id)
+				}
+				list := func(s *server.Server) int {
+					t.Helper()
+					status, _, err := s.Call(operator, "GET", "/api/v2/dbrps?orgID="+org, nil)
+					check(t, err)
+					return status
+				}
+				s := start(t, release, copyOf(t, dir))
+				out, ok := influx(t, s, operator, []string{"v1", "dbrp", "list", "-o", "acme"})
+				if status := list(s); ok || status != 500 {
+					t.Errorf("the list is answered: %d %s", status, out)
+				}
+				if status := writes(t, s, "narrow", right, "early", ""); status != 500 {
+					t.Errorf("write: %d", status)
+				}
+				s.Kill()
+				told := boltkey(t, "", "v1", "dbrp", "list", "--db", c.db, "--database", "early").stdout
+				if !strings.Contains(findingsOf(t, c.db), early.ID) || !strings.Contains(told, "releases before 2.0.2") {
+					t.Errorf("the mapping is not named: %s", told)
+				}
+				c.change("", "v1", "dbrp", "delete", "--id", early.ID)
+				c.change("", "v1", "dbrp", "create", "--org", "acme", "--database", "early", "--bucket", "metrics")
+				s = start(t, release, copyOf(t, dir))
+				defer s.Kill()
+				if status := list(s); status != 200 {
+					t.Errorf("list: %d", status)
+				}
+				if status := writes(t, s, "narrow", right, "early", ""); status != 204 {
+					t.Errorf("write: %d", status)
+				}
 			})
 
 			t.Run("25261: the password of 1.x is too short for 2.x", func(t *testing.T) {

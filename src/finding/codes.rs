@@ -287,7 +287,7 @@ codes! {
         "boltkey repair creates it empty. To get the content back, restore a backup: boltkey backup restore.";
     OtherUndecodable, Warning, "metadata.other-undecodable", false, Choice,
         "influxd can't decode this record, such as a dashboard, a check, a secret or a DBRP mapping. influxd starts, but can't show the record or the list that contains it.",
-        "Restore a backup: boltkey backup restore.";
+        "Restore a backup: boltkey backup restore. A DBRP mapping of a release before 2.0.2: boltkey v1 dbrp delete --id ID, then boltkey v1 dbrp create.";
     InstanceUnreadable, Error, "metadata.instance-unreadable", false, Cured,
         "influxd can't read the ID of the instance and does not start.",
         "boltkey repair gives the instance a new ID.";

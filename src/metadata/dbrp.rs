@@ -31,6 +31,23 @@ pub struct Dbrp {
     pub org: Option<Id>,
     /// The bucket; none in a record that influxd would not write.
     pub bucket: Option<Id>,
+    /// Whether the IDs have the names that releases before 2.0.2 wrote.
+    pub early: bool,
+}
+
+/// The migration of 2.0.3 that renames the IDs in records of early releases.
+const RENAMES_IDS: u64 = 13;
+
+/// Why influxd does not read an [`early`](Dbrp::early) record, at a schema whose releases expect that
+/// there is none.
+pub const EARLY: &str = "its IDs have the names that releases before 2.0.2 wrote, so influxd fails on \
+                         it and on every list of mappings; delete it and create it again with boltkey \
+                         v1 dbrp";
+
+/// Whether influxd fails on [`early`](Dbrp::early) records of a store with this schema.
+#[must_use]
+pub fn must_not_be_early(schema: u64) -> bool {
+    schema >= RENAMES_IDS
 }
 
 impl Dbrp {
@@ -41,13 +58,14 @@ impl Dbrp {
     pub fn decode(value: &[u8]) -> std::result::Result<Self, String> {
         let content = go_json::text(value);
         let record = go_json::read(&content, FIELDS)?;
-        // Early releases of 2.x wrote the second names.
         let either = |name, old| record.id(name).or_else(|| record.id(old));
+        let is_early = |name, old| record.id(name).is_none() && record.id(old).is_some();
         Ok(Self {
             database: record.string("database"),
             retention_policy: record.string("retention_policy"),
             org: either("orgID", "organization_id"),
             bucket: either("bucketID", "bucket_id"),
+            early: is_early("orgID", "organization_id") || is_early("bucketID", "bucket_id"),
         })
     }
 
@@ -144,6 +162,7 @@ impl NewDbrp<'_> {
             retention_policy: self.retention_policy.to_owned(),
             org: Some(*org),
             bucket: Some(*bucket),
+            early: false,
         };
         for (index, entry) in mapping.entries(*id).into_iter().flatten() {
             changes.put(index, &entry, key.as_bytes());

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use boltkey::metadata::dbrp::NewDbrp;
 use boltkey::metadata::names;
+use boltkey::store::Snapshot;
 use serde_json::{Value, json};
 
 use crate::downgrade::value;
@@ -450,4 +451,46 @@ fn mappings_that_influxd_fails_on_are_named_and_cured() {
     assert_eq!(list["dbrps"][0]["problems"], json!([]));
     let check = scene.run(&["check"], &database, &[]).code(0).stdout;
     assert!(!check.contains("dbrp"), "{check}");
+}
+
+/// influxd 2.7.12 and 2.9.1 answer 500 to every list of mappings if one is as 2.0.0 wrote it.
+#[test]
+fn mappings_of_early_releases_are_named_and_cured() {
+    let early = |database: &Path, store: &str| {
+        add_mappings(database, store, &MAPPINGS[..1]);
+        edit(database, |model, changes| {
+            let key = MAPPINGS[0].0.as_bytes();
+            let record = model.get(names::DBRP, key).unwrap().unwrap();
+            let record = String::from_utf8(record).unwrap();
+            let record = record
+                .replace("\"orgID\"", "\"organization_id\"")
+                .replace("\"bucketID\"", "\"bucket_id\"");
+            changes.put(names::DBRP, key, record.as_bytes());
+        });
+    };
+    let scene = Scene::new();
+    let database = scene.store(SEVERAL);
+    early(&database, SEVERAL);
+    let collectd = ["--database", "collectd"];
+    let list = report(&scene, &["v1", "dbrp", "list"], &database, &collectd);
+    let problems = list["dbrps"][0]["problems"].to_string();
+    assert!(problems.contains("releases before 2.0.2"), "{list}");
+    let check = scene.run(&["check"], &database, &[]).code(0).stdout;
+    assert!(
+        check.contains("metadata.other-undecodable") && check.contains("fails on it"),
+        "{check}"
+    );
+    // In a list it has the form that releases read.
+    let out = scene.path("list.toml");
+    let out = ["--out", out.to_str().unwrap()];
+    scene.run(&["auth", "export"], &database, &out).code(0);
+    let exported = fs::read_to_string(out[1]).unwrap();
+    assert!(exported.contains("database = \"collectd\""), "{exported}");
+    let delete = ["v1", "dbrp", "delete", "--id", MAPPINGS[0].0];
+    scene.run(&delete, &database, &["--yes"]).ok();
+    let create = [CREATE, &["collectd"]].concat();
+    scene.run(&create, &database, &[]).ok();
+    let list = report(&scene, &["v1", "dbrp", "list"], &database, &collectd);
+    assert_eq!(list["dbrps"][0]["problems"], json!([]));
+    is_sound(&scene, &database);
 }

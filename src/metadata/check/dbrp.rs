@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::finding::{Code, Finding};
 use crate::metadata::check::other_records::undecodable;
 use crate::metadata::check::{Checker, place, text};
-use crate::metadata::dbrp::Dbrp;
+use crate::metadata::dbrp::{Dbrp, EARLY, must_not_be_early};
 use crate::metadata::{Id, names};
 
 impl Checker<'_> {
@@ -18,6 +18,9 @@ impl Checker<'_> {
                 Ok(mapping) => mapping,
                 Err(why) => return Some(undecodable(bucket, key, &why)),
             };
+            if mapping.early && check.schema.is_some_and(must_not_be_early) {
+                return Some(undecodable(bucket, key, EARLY));
+            }
             let to = match mapping.bucket {
                 Some(id) if check.is_bucket_gone(id) => {
                     format!("bucket {id}, which was deleted")

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
-use crate::metadata::dbrp::{Dbrp, database_key, of_bucket_name};
-use crate::metadata::{Catalog, Id, names};
+use crate::metadata::dbrp::{Dbrp, EARLY, database_key, must_not_be_early, of_bucket_name};
+use crate::metadata::{Catalog, Id, Schema, names};
 use crate::store::Snapshot;
 
 /// One mapping, in the API's field names.
@@ -50,6 +50,8 @@ pub(crate) struct Stored {
     entries: BTreeSet<(&'static [u8], Vec<u8>)>,
     /// By the key of the database.
     defaults: BTreeMap<Vec<u8>, Option<Id>>,
+    /// The number of migrations.
+    schema: u64,
     /// Records that can't be decoded, and damage.
     pub(crate) skipped: Vec<Finding>,
 }
@@ -60,7 +62,10 @@ impl Stored {
     /// # Errors
     /// When the file can't be read.
     pub(crate) fn load(snapshot: &dyn Snapshot) -> Result<Self> {
-        let mut stored = Self::default();
+        let mut stored = Self {
+            schema: Schema::load(snapshot)?.migrations,
+            ..Self::default()
+        };
         let mut undecodable = Vec::new();
         let mut skipped = snapshot.scan(names::DBRP, &mut |key, value| {
             match (Id::from_bytes(key), Dbrp::decode(value)) {
@@ -136,6 +141,9 @@ impl Stored {
         let org = mapping.org.and_then(|id| catalog.orgs.get(&id));
         let bucket = mapping.bucket.and_then(|id| catalog.buckets.get(&id));
         let mut problems = Vec::new();
+        if mapping.early && must_not_be_early(self.schema) {
+            problems.push(EARLY.into());
+        }
         match (mapping.org, org) {
             (None, _) => problems.push("it names no organization".into()),
             (Some(id), None) if !catalog.may_have_org(id) => {
