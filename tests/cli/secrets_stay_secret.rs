@@ -102,6 +102,49 @@ const COMMANDS: &[&[&str]] = &[
         "FILES/password",
         "--yes",
     ],
+    &[
+        "v1",
+        "auth",
+        "create",
+        "--org",
+        "acme",
+        "--user",
+        "alice",
+        "--username",
+        "nora",
+        "--read-bucket",
+        "metrics",
+        "--password-file",
+        "FILES/password",
+    ],
+    &[
+        "v1",
+        "auth",
+        "password",
+        "--username",
+        "collectd",
+        "--password-file",
+        "FILES/password",
+        "--yes",
+    ],
+    &[
+        "user",
+        "verify",
+        "--name",
+        "alice",
+        "--password-file",
+        "FILES/password",
+    ],
+    &[
+        "user",
+        "verify",
+        "--v1",
+        "--name",
+        "collectd",
+        "--password-file",
+        "FILES/password",
+    ],
+    &["apply", "FILES/v1.toml"],
     &["apply", "FILES/list.toml"],
     &["apply", "FILES/wrong.toml"],
     &["apply", "FILES/token.toml"],
@@ -119,6 +162,15 @@ org = "acme"
 user = "nora"
 kind = "operator"
 tokenFile = "token"
+"#;
+
+const V1_LIST: &str = r#"
+[[v1]]
+username = "nora"
+org = "acme"
+user = "alice"
+permissions = ["read:buckets"]
+passwordFile = "password"
 "#;
 
 /// Fails if the text contains one of the secrets.
@@ -152,6 +204,7 @@ fn given_secrets_are_told_nowhere() {
             write(&files.path().join("token"), TOKEN);
             write(&files.path().join("password"), PASSWORD);
             write(&files.path().join("list.toml"), LIST);
+            write(&files.path().join("v1.toml"), V1_LIST);
             let wrong = LIST.replace("acme", "acne");
             write(&files.path().join("wrong.toml"), &wrong);
             let inline = LIST.replace("tokenFile = \"token\"", &format!("token = \"{TOKEN}\""));
