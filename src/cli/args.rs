@@ -89,7 +89,7 @@ ERROR MESSAGES OF INFLUXD
 #[derive(Debug, Parser)]
 #[command(
     name = "boltkey",
-    version,
+    version = crate::cli::version::text(),
     max_term_width = 80,
     after_help = "See boltkey --help for examples, exit codes and influxd's error messages.",
     after_long_help = AFTER_HELP

@@ -15,6 +15,7 @@ mod suggestions;
 pub mod terminal;
 mod used_globals;
 mod value_hints;
+mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

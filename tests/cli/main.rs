@@ -91,6 +91,7 @@ mod user_org;
 mod user_verify;
 mod v1_auth;
 mod v1_dbrp;
+mod version;
 mod wrong_paths;
 
 use support::sandbox::{Ran, Sandbox};

@@ -241,6 +241,39 @@ fn nothing_is_ever_overwritten() {
 }
 
 #[test]
+fn if_missing_accepts_a_store_that_is_there_and_nothing_else() {
+    let scene = Scene::new();
+    let database = scene.path("new.bolt");
+    let ran = setup(&scene, &database, &["--if-missing", "--json"], "").ok();
+    assert_eq!(ran.json()["changed"], true);
+    let before = fs::read(&database).unwrap();
+    let ran = setup(&scene, &database, &["--if-missing", "--json"], "").ok();
+    let expected = json!({
+        "changed": false,
+        "database": {"path": text(&database), "engine": "bolt"},
+    });
+    assert_eq!(ran.json(), expected);
+    let ran = setup(&scene, &database, &["--if-missing"], "").ok();
+    assert!(
+        ran.stdout.contains("exists; nothing was changed"),
+        "{ran:?}"
+    );
+    // Without the option it is an error, as ever.
+    setup(&scene, &database, &[], "").code(1);
+    assert_eq!(fs::read(&database).unwrap(), before);
+    // What is no store is not taken for one.
+    fs::write(scene.path("file.bolt"), "theirs").unwrap();
+    fs::write(scene.path("empty.bolt"), "").unwrap();
+    fs::create_dir(scene.path("folder.bolt")).unwrap();
+    symlink("nowhere", scene.path("dangling.bolt")).unwrap();
+    for name in ["file.bolt", "empty.bolt", "folder.bolt", "dangling.bolt"] {
+        let ran = setup(&scene, &scene.path(name), &["--if-missing"], "");
+        assert!([1, 5].contains(&ran.code), "{name}: {ran:?}");
+    }
+    assert_eq!(fs::read(scene.path("file.bolt")).unwrap(), b"theirs");
+}
+
+#[test]
 fn a_full_disk_leaves_nothing() {
     let scene = Scene::new();
     let token = scene.path("token");

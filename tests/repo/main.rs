@@ -17,4 +17,5 @@ mod findings;
 mod import_circles;
 mod layers;
 mod manifest;
+mod package;
 mod unlisted_files;

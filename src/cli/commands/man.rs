@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
+use crate::cli::version;
 use crate::error::{IoContext, Result};
 use crate::finding::counted;
 
@@ -26,7 +27,9 @@ pub struct ManArgs {
 /// # Errors
 /// When a page can't be written.
 pub fn run(args: &ManArgs, program: clap::Command, session: &Session) -> Result<Outcome> {
-    let mut command = program.disable_help_subcommand(true);
+    let mut command = program
+        .disable_help_subcommand(true)
+        .version(version::NUMBER);
     // Sets the full name and the inherited options of each subcommand.
     command.build();
     let mut pages = Vec::new();
@@ -58,19 +61,35 @@ fn write_pages(
 ) -> Result<()> {
     let page = clap_mangen::Man::new(command.clone())
         .date(date)
-        .source(concat!("boltkey ", env!("CARGO_PKG_VERSION")))
+        .source(format!("boltkey {}", version::NUMBER))
         .manual("User Commands");
     let name = page.get_filename();
     let path = folder.join(&name);
     let mut text = Vec::new();
     page.render(&mut text)
-        .and_then(|()| std::fs::write(&path, text))
+        .and_then(|()| std::fs::write(&path, without_needless_breaks(&text)))
         .at("write", &path)?;
     pages.push(name);
     for subcommand in command.get_subcommands().filter(|c| !c.is_hide_set()) {
         write_pages(subcommand, date, folder, pages)?;
     }
     Ok(())
+}
+
+/// The page without line breaks beside a vertical space, which breaks the line too: mandoc warns
+/// about them.
+fn without_needless_breaks(page: &[u8]) -> Vec<u8> {
+    let lines: Vec<&[u8]> = page.split(|&byte| byte == b'\n').collect();
+    let mut kept = Vec::new();
+    for (number, &line) in lines.iter().enumerate() {
+        let before = number.checked_sub(1).and_then(|before| lines.get(before));
+        let after = lines.get(number + 1);
+        let is_space = |line: Option<&&[u8]>| line.is_some_and(|line| *line == b".sp");
+        if line != b".br" || !(is_space(before) || is_space(after)) {
+            kept.push(line);
+        }
+    }
+    kept.join(&b'\n')
 }
 
 #[derive(Serialize)]

@@ -73,6 +73,10 @@ pub struct SetupArgs {
     engine_path: Option<PathBuf>,
     #[command(flatten)]
     value: ValueArgs,
+    /// Succeed without a change if the database is there and can be read, as an init container needs
+    /// it; nothing in it is compared with the other options
+    #[arg(long)]
+    if_missing: bool,
 }
 
 /// Runs `setup`.
@@ -91,6 +95,21 @@ pub fn run(args: SetupArgs, session: &Session) -> Result<Outcome> {
             ErrorKind::Usage,
             "--keep-copy can't be used with setup, because there is no database to copy",
         ));
+    }
+    if args.if_missing && path.symlink_metadata().is_ok() {
+        // A file that can't be read as a store is an error: influxd would fail on it, too.
+        let store = session.open_metadata()?;
+        return session
+            .ui()
+            .report(&Present {
+                changed: false,
+                dry_run: session.dry_run(),
+                database: Database {
+                    path: path.display().to_string(),
+                    engine: store.description().engine,
+                },
+            })
+            .map(|()| Outcome::Done);
     }
     let from_stdin = args.password_file.as_deref() == Some(Path::new("-"));
     if from_stdin && args.value.reads_stdin() {
@@ -261,6 +280,23 @@ struct Report<'a> {
     options: &'a Options,
     #[serde(skip)]
     adopt: String,
+}
+
+/// The report of `setup --if-missing` where a store is there.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Present {
+    changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    database: Database,
+}
+
+impl Human for Present {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let path = printable(&self.database.path);
+        write_wrapped(out, "", 0, &format!("{path} exists; nothing was changed"))
+    }
 }
 
 #[derive(Serialize)]
