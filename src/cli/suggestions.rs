@@ -17,14 +17,28 @@ const SUBCOMMANDS: &[(&str, &str)] = &[
     ("inspect", "backup inspect"),
     ("list", "auth list"),
     ("migrate", "hash"),
+    ("operator", "recover operator"),
+    ("passwd", "user password"),
+    ("password", "user password"),
+    ("recover", "recover operator"),
     ("recovery", "recover"),
     ("reset-password", "user password"),
     ("restore", "backup restore"),
     ("rotate", "auth rotate"),
-    ("salvage", "compact --previous"),
+    ("salvage", "salvage"),
     ("scan", "residue scan"),
     ("scrub", "residue scrub"),
     ("verify", "auth verify"),
+];
+
+/// Words that other programs have for a command of the same group.
+const SIBLINGS: &[(&str, &str)] = &[
+    ("add", "create"),
+    ("get", "show"),
+    ("new", "create"),
+    ("passwd", "password"),
+    ("remove", "delete"),
+    ("rm", "delete"),
 ];
 
 /// Options that people type, and the option they mean, if the command has it.
@@ -41,8 +55,11 @@ const OPTIONS: &[(&str, &str)] = &[
 pub fn correct(refused: &mut Error, program: &Command, arguments: &[OsString]) {
     let command = innermost(program, arguments);
     if let Some(invalid) = text(refused, ContextKind::InvalidSubcommand) {
-        let meant = SUBCOMMANDS.iter().find(|(typed, _)| *typed == invalid);
-        if let Some((_, meant)) = meant {
+        let sibling = SIBLINGS
+            .iter()
+            .find(|(typed, meant)| *typed == invalid && command.find_subcommand(meant).is_some());
+        let elsewhere = || SUBCOMMANDS.iter().find(|(typed, _)| *typed == invalid);
+        if let Some((_, meant)) = sibling.or_else(elsewhere) {
             let meant = ContextValue::Strings(vec![(*meant).to_owned()]);
             refused.insert(ContextKind::SuggestedSubcommand, meant);
         }

@@ -44,6 +44,12 @@ fn what_is_suggested_does_what_was_meant() {
         (&["restore", "x"], "'backup restore'", "residue"),
         (&["backup", "create"], "'backup export'", "'restore'"),
         (&["export"], "'backup export'", "'explain'"),
+        (&["operator"], "'recover operator'", "'repair'"),
+        (&["auth", "recover"], "'recover operator'", "'rotate'"),
+        (&["password"], "'user password'", "'report'"),
+        (&["auth", "get", "x"], "'show'", "'list'"),
+        (&["v1", "auth", "rm"], "'delete'", "'auth delete'"),
+        (&["find"], "'locate'", "'list'"),
         (
             &["user", "password", "--password", "x"],
             "'--password-file'",

@@ -54,12 +54,15 @@ pub(crate) fn fitting_message(text: &str, width: Option<usize>) -> Cow<'_, str> 
     }
 }
 
+/// How a line begins that is a command.
+const COMMANDS: [&str; 8] = [
+    "boltkey ", "influx ", "influxd ", "mv ", "rm ", "chmod ", "chown ", "kill ",
+];
+
 /// Whether the line is a command, ready to copy.
 fn is_command(line: &str) -> bool {
     let line = line.trim_start();
-    ["boltkey ", "influx ", "influxd "]
-        .iter()
-        .any(|program| line.starts_with(program))
+    COMMANDS.iter().any(|program| line.starts_with(program))
 }
 
 /// The indent of the lines after the first one: under the value of `Label:   value`, else two more

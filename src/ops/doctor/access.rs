@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::finding::counted;
 use crate::ops::doctor::command_line::{boltkey, text};
 use crate::ops::doctor::{Check, Verdict};
+use crate::ops::known::Number;
 use crate::ops::status::Status;
 
 /// The check.
@@ -21,8 +21,8 @@ pub(super) fn check(database: &Path, status: &Status) -> Check {
     let hidden = status.operator_tokens.hidden || status.logins.hidden;
     let message = format!(
         "{}, {} with operator power",
-        counted(usable, "usable operator token"),
-        counted(powerful, "login")
+        Number::new(usable, status.operator_tokens.hidden).of("usable operator token"),
+        Number::new(powerful, status.logins.hidden).of("login")
     );
     if usable > 0 {
         return Check::ok("access", message);
@@ -31,7 +31,7 @@ pub(super) fn check(database: &Path, status: &Status) -> Check {
         return Check::found(
             "access",
             Verdict::Warn,
-            format!("{message}; damage may hide others"),
+            format!("{message}; damage hides records"),
             "Cure the damage first, then look again.",
             None,
         );

@@ -67,9 +67,6 @@ pub(super) fn check(database: &Path, status: &Status) -> Check {
             Some(boltkey(&["status", &database])),
         ));
     }
-    let message = format!(
-        "{} in records",
-        counted(status.tokens.plaintext.readable, "token")
-    );
+    let message = format!("{} in records", status.tokens.plaintext.of("token"));
     Check::group("plaintext", message, checks)
 }

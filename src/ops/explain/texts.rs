@@ -102,7 +102,9 @@ pub const TEXTS: &[ErrorText] = &[
         patterns: &[
             "unable to open boltdb file timeout",
             "unable to open boltdb: timeout",
-            "failed to open bolt db: timeout",
+            "bolt: timeout",
+            "bolt db: timeout",
+            "boltdb: timeout",
             "=timeout",
             "=error: timeout",
         ],

@@ -193,18 +193,18 @@ pub(crate) fn write_shards(
 ) -> io::Result<()> {
     let deletes = told(dry_run, "would delete", "deletes");
     if shards.is_empty() {
-        return writeln!(
-            out,
-            "influx restore --full {deletes} all points of the target server;\n\
-             this metadata has no shards"
+        let text = format!(
+            "influx restore --full {deletes} all points of the target server; this metadata has no \
+             shards"
         );
+        return write_wrapped(out, "", 0, &text);
     }
-    writeln!(
-        out,
-        "influx restore --full {deletes} all points of the target server; on the server of\n\
-         this backup, {}:",
+    let text = format!(
+        "influx restore --full {deletes} all points of the target server; on the server of this \
+         backup, {}:",
         counted(shards.len() as u64, "shard")
-    )?;
+    );
+    write_wrapped(out, "", 0, &text)?;
     let mut left = shards;
     while let Some(first) = left.first() {
         let of_one = left
