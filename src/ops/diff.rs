@@ -84,9 +84,10 @@ pub fn diff(before: &Store, after: &Store, previous: [bool; 2]) -> Result<Diff> 
         (false, _) => Some(false),
     };
     let [first, second] = previous;
+    let [hidden_before, hidden_after] = found.hidden_migrations;
     Ok(Diff {
-        before: Compared::new(before, first, found.skipped_before)?,
-        after: Compared::new(after, second, found.skipped_after)?,
+        before: Compared::new(before, first, hidden_before, found.skipped_before)?,
+        after: Compared::new(after, second, hidden_after, found.skipped_after)?,
         equal,
         changes: found.changes,
         incomplete: found.incomplete,
@@ -95,12 +96,13 @@ pub fn diff(before: &Store, after: &Store, previous: [bool; 2]) -> Result<Diff> 
 }
 
 impl Compared {
-    fn new(store: &Store, previous: bool, skipped: Vec<Finding>) -> Result<Self> {
+    fn new(store: &Store, previous: bool, hidden: bool, skipped: Vec<Finding>) -> Result<Self> {
         let description = store.description();
         let schema = Schema::load(store.snapshot())?;
         let hides = |finding: &Finding| finding.code.is_structure();
         let bucket = String::from_utf8_lossy(names::MIGRATIONS);
-        let hidden = schema.findings.iter().any(hides)
+        let hidden = hidden
+            || schema.findings.iter().any(hides)
             || skipped
                 .iter()
                 .any(|finding| finding.place.starts_with(&*bucket));

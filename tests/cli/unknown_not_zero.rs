@@ -111,6 +111,69 @@ fn tokens_that_damage_hides_are_unknown() {
 }
 
 #[test]
+fn doctor_report_and_diff_count_nothing_that_damage_hides() {
+    let scene = Scene::new();
+    let database = field(&scene, "bolt-okbut-1-13");
+    let ran = scene.run(&["doctor"], &database, &[]).code(3);
+    for unknown in [
+        "unknown usable operator tokens",
+        "unknown tokens in records",
+    ] {
+        assert!(ran.stdout.contains(unknown), "{ran:?}");
+    }
+    let report = ["--out", "-", "--format", "md"];
+    let ran = scene.run(&["report"], &database, &report);
+    assert!(
+        ran.stdout.contains("Operator tokens:\n\nUnknown."),
+        "{ran:?}"
+    );
+    // Buckets that it lost are not gone.
+    let other = scene.path("other.bolt");
+    fs::write(&other, fixture(SEVERAL)).unwrap();
+    let ran = scene
+        .sandbox
+        .run(["diff", text(&other), text(&database), "--json"]);
+    let diff = ran.code(3).json();
+    assert_eq!(diff["after"]["migrations"], Value::Null);
+    let changes = diff["changes"].as_array().unwrap().iter();
+    let gone: Vec<_> = changes.filter(|one| one["change"] == "removed").collect();
+    assert!(gone.is_empty(), "{gone:?}");
+}
+
+/// A file that was named and is not there is not taken for one that does not exist.
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let scene = Scene::new();
+    let database = scene.store(SEVERAL);
+    for command in [&["doctor"][..], &["repair", "-y"]] {
+        for (option, says) in [
+            ("--sqlite-path", "there is no SQLite file nothere"),
+            ("--engine-path", "there is no engine folder at nothere"),
+        ] {
+            let ran = scene.run(command, &database, &[option, "nothere"]).code(1);
+            ran.tells(&[says, "nothing was changed"]);
+        }
+    }
+}
+
+/// The transaction before has more than `capture` and `residue recover` find.
+#[test]
+fn who_saves_tokens_learns_of_the_transaction_before() {
+    let scene = Scene::new();
+    let database = field(&scene, "bolt-okbut-1-13");
+    for command in [&["capture"][..], &["residue", "recover"]] {
+        let says = "the previous transaction is intact and holds 36 tokens";
+        let out = scene.path("out.json");
+        let extra = ["--out", text(&out)];
+        scene.run(command, &database, &extra).code(0).tells(&[says]);
+        fs::remove_file(&out).unwrap();
+        let ran = scene.run(command, &database, &[&extra[..], &["--previous"]].concat());
+        assert!(!ran.code(0).stderr.contains(says));
+        let _ = fs::remove_file(&out);
+    }
+}
+
+#[test]
 fn users_organizations_and_buckets_that_damage_hides_are_unknown() {
     let scene = Scene::new();
     let database = field(&scene, "bolt-okbut-1-13");

@@ -131,6 +131,8 @@ pub struct Differences {
     pub changes: Vec<Change>,
     /// The kinds of records that damage hides in one of the stores.
     pub incomplete: Vec<Kind>,
+    /// Whether damage hides migrations of the first and of the second store.
+    pub hidden_migrations: [bool; 2],
     /// What was skipped in the first store.
     pub skipped_before: Vec<Finding>,
     /// What was skipped in the second store.
@@ -196,9 +198,11 @@ pub fn find(
     let mut incomplete = comparison.incomplete;
     incomplete.sort_unstable();
     incomplete.dedup();
+    let sides = [&comparison.before, &comparison.after];
     Ok(Differences {
         changes,
         incomplete,
+        hidden_migrations: sides.map(|side| side.catalog.hidden.hides(names::MIGRATIONS)),
         skipped_before: comparison.before.skipped,
         skipped_after: comparison.after.skipped,
     })

@@ -115,7 +115,9 @@ impl Comparison<'_> {
             if COMPARED.contains(&bucket.as_slice()) {
                 continue;
             }
-            let found = KeyChanges::find(self.before.snapshot, self.after.snapshot, &bucket)?;
+            let mut found = KeyChanges::find(self.before.snapshot, self.after.snapshot, &bucket)?;
+            found.before_hides |= self.before.catalog.hidden.hides(&bucket);
+            found.after_hides |= self.after.catalog.hidden.hides(&bucket);
             if found.before_hides || found.after_hides {
                 self.incomplete.push(Kind::Records);
             }

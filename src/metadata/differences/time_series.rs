@@ -25,11 +25,20 @@ impl Comparison<'_> {
         };
         let groups =
             |groups: &[u64]| Some(crate::finding::counted(groups.len() as u64, "shard group"));
+        // All of it is one value. One that damage hides is not gone.
+        let gone = match found.after_hides && after.is_empty() {
+            true => How::Unknown,
+            false => How::Removed,
+        };
+        let new = match found.before_hides && before.is_empty() {
+            true => How::Unknown,
+            false => How::Added,
+        };
         let mut changes = Vec::new();
         for (id, was) in &before {
             let name = name(&self.before, id);
             match after.get(id) {
-                None => changes.push((How::Removed, id, name, groups(was), None)),
+                None => changes.push((gone, id, name, groups(was), None)),
                 Some(is) if was != is => {
                     changes.push((How::ShardGroups, id, name, groups(was), groups(is)));
                 }
@@ -39,7 +48,7 @@ impl Comparison<'_> {
         for (id, is) in &after {
             if !before.contains_key(id) {
                 let name = name(&self.after, id);
-                changes.push((How::Added, id, name, None, groups(is)));
+                changes.push((new, id, name, None, groups(is)));
             }
         }
         for (how, id, name, before, after) in changes {

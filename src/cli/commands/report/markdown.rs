@@ -162,6 +162,20 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// A table of records, of which damage may hide some or all.
+    fn table_of_known<const N: usize>(
+        &mut self,
+        columns: [&str; N],
+        rows: impl Iterator<Item = [String; N]>,
+        hidden: bool,
+    ) {
+        let mut rows = rows.peekable();
+        match hidden && rows.peek().is_none() {
+            true => self.line("Unknown."),
+            false => self.table(columns, rows),
+        }
+    }
+
     fn incomplete(&mut self, hidden: bool, what: &str) {
         if hidden {
             self.line(&format!(
@@ -313,7 +327,7 @@ impl Page {
             ]
         });
         let columns = ["ID", "Description", "User", "Storage", "Usable", "Because"];
-        self.table(columns, tokens);
+        self.table_of_known(columns, tokens, status.operator_tokens.hidden);
         self.incomplete(status.operator_tokens.hidden, "operator tokens");
         self.line("Users with a password:");
         let logins = status.logins.iter().map(|login| {
@@ -330,7 +344,11 @@ impl Page {
                 text(&login.because),
             ]
         });
-        self.table(["User", "Active", "Power", "Because"], logins);
+        self.table_of_known(
+            ["User", "Active", "Power", "Because"],
+            logins,
+            status.logins.hidden,
+        );
         self.incomplete(status.logins.hidden, "logins");
     }
 
@@ -411,7 +429,7 @@ impl Page {
             "Access",
             "Created",
         ];
-        self.table(columns, rows);
+        self.table_of_known(columns, rows, store.tokens.hidden);
         self.long_texts(&long);
         self.incomplete(store.tokens.hidden, "tokens");
     }
@@ -447,14 +465,18 @@ impl Page {
                 owns.join(", "),
             ]
         });
-        self.table(["Name", "ID", "Status", "Signs in", "Owns"], users);
+        self.table_of_known(
+            ["Name", "ID", "Status", "Signs in", "Owns"],
+            users,
+            store.users.hidden,
+        );
         self.incomplete(store.users.hidden, "users");
         self.heading("Organizations");
         let orgs = store
             .orgs
             .iter()
             .map(|org| [text(&org.name), org.id.to_string(), text(&org.description)]);
-        self.table(["Name", "ID", "Description"], orgs);
+        self.table_of_known(["Name", "ID", "Description"], orgs, store.orgs.hidden);
         self.incomplete(store.orgs.hidden, "organizations");
         self.heading("Buckets");
         let buckets = store.buckets.iter().zip(&store.holdings.reach);
@@ -482,7 +504,7 @@ impl Page {
             "Read by",
             "Written by",
         ];
-        self.table(columns, buckets);
+        self.table_of_known(columns, buckets, store.buckets.hidden);
         self.incomplete(store.buckets.hidden, "buckets");
     }
 
@@ -503,7 +525,7 @@ impl Page {
         let columns = [
             "1.x user", "ID", "Password", "Owner", "Org", "Status", "Access",
         ];
-        self.table(columns, users);
+        self.table_of_known(columns, users, store.v1.hidden);
         self.long_texts(&long);
         self.incomplete(store.v1.hidden, "1.x users");
         if !store.dbrp.readable.is_empty() {
