@@ -8,6 +8,9 @@ use crate::store::ReadAt;
 use crate::store::bolt::layout::{FREELIST, HEADER, Header};
 use crate::store::bolt::node::Kind;
 
+/// Pairs of pages.
+pub(super) type Pairs = Vec<(u64, u64)>;
+
 /// A file with such pages.
 struct Exchanged {
     source: Box<dyn ReadAt>,
@@ -23,7 +26,7 @@ struct Exchanged {
 pub(super) fn put_back(
     source: Box<dyn ReadAt>,
     page_size: usize,
-) -> io::Result<(Box<dyn ReadAt>, Vec<(u64, u64)>)> {
+) -> io::Result<(Box<dyn ReadAt>, Pairs)> {
     let page_size = page_size as u64;
     let pages = source.size() / page_size;
     let mut wrong = HashMap::new();
@@ -36,7 +39,7 @@ pub(super) fn put_back(
             wrong.insert(page, id);
         }
     }
-    let mut pairs: Vec<(u64, u64)> = wrong
+    let mut pairs: Pairs = wrong
         .iter()
         .filter(|(page, id)| page < id && wrong.get(id) == Some(page))
         .map(|(page, id)| (*page, *id))
@@ -98,7 +101,7 @@ mod tests {
         pages.collect()
     }
 
-    fn read(content: Vec<u8>) -> (Vec<u8>, Vec<(u64, u64)>) {
+    fn read(content: Vec<u8>) -> (Vec<u8>, Pairs) {
         let length = content.len();
         let (source, pairs) = put_back(Box::new(MemoryFile::new(content)), SIZE).unwrap();
         let mut bytes = vec![0; length];

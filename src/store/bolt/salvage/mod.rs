@@ -46,7 +46,7 @@ pub struct DamagedBolt {
     metas: Vec<Meta>,
     table: PageTable,
     /// Pages that stand in each other's place.
-    exchanged: Vec<(u64, u64)>,
+    exchanged: exchanged::Pairs,
 }
 
 /// How a transaction was found.
