@@ -64,8 +64,8 @@ fn describe(work: &mut Work<'_>, id: Id, description: &str) -> Result<()> {
     })?;
     let (description, time) = (json::string(description), json::string(&work.now.utc));
     let edits = [
-        ("description", Edit::Set(&*description)),
-        ("updatedAt", Edit::Set(&*time)),
+        ("description", Edit::Set(&description)),
+        ("updatedAt", Edit::Set(&time)),
     ];
     let mut new = Vec::with_capacity(old.len() + description.len() + 64);
     object.edit(&edits, &mut new);

@@ -43,11 +43,15 @@ pub(super) fn collect(
     needed: &mut Needed,
 ) -> Result<Collected> {
     let catalog = work.catalog;
-    let known = V1Users::load(work.snapshot)?;
+    // Also tells records that can't be decoded, and damage of the index.
+    let mut known = V1Users::load(work.snapshot)?;
+    let findings = std::mem::take(&mut known.skipped);
+    work.contains.v1_users.hidden = !findings.is_empty();
+    work.findings.extend(findings);
     let mut users = Vec::new();
     let mut skipped = Vec::new();
     let bucket = names::LEGACY_AUTHORIZATIONS;
-    let findings = authorization::scan(work.snapshot, bucket, &mut |record| {
+    authorization::scan(work.snapshot, bucket, &mut |record| {
         if !selection.takes(record, catalog) {
             return;
         }
@@ -59,8 +63,6 @@ pub(super) fn collect(
     for (id, name, why) in skipped {
         work.skip("v1", id, &name, why);
     }
-    work.contains.v1_users.hidden = !findings.is_empty();
-    work.findings.extend(findings);
     let hashes = passwords::load(work, names::LEGACY_PASSWORDS)?;
     Ok(Collected { users, hashes })
 }
