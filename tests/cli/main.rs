@@ -61,6 +61,7 @@ mod keep_copy;
 mod locate;
 mod locks;
 mod moved_stores;
+mod moved_stores_left_out;
 mod names;
 mod one_set;
 mod oracle;
