@@ -7,7 +7,7 @@ not_run=()
 # A test is a function whose name begins with test_. It runs in a shell of its own with `set -e`, in
 # an empty folder, and fails with the first command that fails.
 run_test() {
-	local test=$1 folder log status=0 begun=$SECONDS
+	local test=$1 folder log status begun=$SECONDS
 	folder=$scratch/$test
 	log=$logs/$test.log
 	mkdir -p "$folder"
@@ -16,17 +16,53 @@ run_test() {
 		trap 'echo "line $LINENO of $test: $BASH_COMMAND" >&2' ERR
 		cd "$folder"
 		"$test"
-	) >"$log" 2>&1 </dev/null || status=$?
+	) >"$log" 2>&1 </dev/null
+	# Not `( … ) || status=$?`: there bash ignores `set -e`.
+	status=$?
 	if [ "$status" -eq 77 ]; then
-		not_run+=("${test#test_}: $(tail -n 1 "$log")")
+		not_run+=("${test#*_}: $(tail -n 1 "$log")")
 	elif [ "$status" -eq 0 ]; then
 		ran=$((ran + 1))
-		echo "ok ${test#test_} ($((SECONDS - begun)) s)"
+		echo "ok ${test#*_} ($((SECONDS - begun)) s)"
 	else
-		failed+=("${test#test_}")
+		failed+=("${test#*_}")
 		tail -n 25 "$log"
-		echo "FAILED ${test#test_}; all of its output is in $log"
+		echo "FAILED ${test#*_}; all of its output is in $log"
 	fi
+}
+
+# not COMMAND…: fails if the command succeeds. `set -e` does not see `! COMMAND`.
+not() {
+	if "$@"; then
+		echo "succeeded, and must not: $*" >&2
+		return 1
+	fi
+}
+find_any() { find "$@" | grep .; }
+
+# The tests below must fail, or nothing that a test says is worth anything.
+broken_early() {
+	false
+	true
+}
+broken_not() {
+	not true
+	true
+}
+broken_function() {
+	broken_early
+	true
+}
+check_the_runner() {
+	local test
+	for test in broken_early broken_not broken_function; do
+		run_test $test >/dev/null
+	done
+	[ "${failed[*]}" = "early not function" ] || {
+		echo "packaging: FAILED: the runner does not see failures (${failed[*]})"
+		exit 1
+	}
+	failed=()
 }
 
 # skip REASON: this test can't run here.
@@ -71,8 +107,10 @@ PYTHON
 # which sees the folder as $inside. Random bytes, hashing, age, SQLite, gzip, both engines.
 exercise() {
 	local run=("$@") d=${inside:-$PWD}
-	"${run[@]}" --version | grep -q "^commit: "
-	"${run[@]}" status "$d/influxd.bolt" | grep -q "^Access:"
+	# Private copies of SQLite files need a folder, and an empty root has no /tmp.
+	export TMPDIR=$d
+	"${run[@]}" --version | grep -c "^commit: "
+	"${run[@]}" status "$d/influxd.bolt" | grep -c "^Access:"
 	"${run[@]}" recover operator --db "$d/influxd.bolt" --user alice --org acme \
 		--token-out "$d/operator.token" --yes
 	"${run[@]}" auth verify --db "$d/influxd.bolt" --token-file "$d/operator.token" --can write:orgs
@@ -83,16 +121,20 @@ exercise() {
 	# age: a capture under a passphrase, opened again.
 	"${run[@]}" capture --db "$d/new.bolt" --out "$d/captured.age" --passphrase-file "$d/password"
 	head -c 21 captured.age | grep -qa "age-encryption.org/v1"
-	"${run[@]}" capture verify "$d/captured.age" --db "$d/new.bolt" --passphrase-file "$d/password"
+	"${run[@]}" hash --db "$d/new.bolt" --capture "$d/captured.age" --passphrase-file "$d/password" --yes
+	"${run[@]}" auth verify --db "$d/new.bolt" --token-file "$d/new.token" --can write:orgs
 	# SQLite: a backup with the SQLite file of a server, exported and inspected.
 	"${run[@]}" backup export --db "$d/influxd.bolt" --sqlite-path "$d/influxd.sqlite" --out "$d/backup"
 	"${run[@]}" backup inspect "$d/backup" --operator-token-file "$d/operator.token" >inspected
 	grep -q sqlite inspected
-	"${run[@]}" backup restore "$d/backup" --to "$d/restored.bolt" \
+	mkdir restored
+	[ -z "${owner:-}" ] || chown "$owner" restored
+	"${run[@]}" backup restore "$d/backup" --to "$d/restored/influxd.bolt" \
 		--operator-token-file "$d/operator.token"
-	[ -s restored.sqlite ]
-	"${run[@]}" doctor --db "$d/restored.bolt" --sqlite-path "$d/restored.sqlite" >doctor || [ $? -eq 3 ]
-	"${run[@]}" convert --db "$d/restored.bolt" --out "$d/restored.redb"
+	[ -s restored/influxd.sqlite ]
+	"${run[@]}" doctor --db "$d/restored/influxd.bolt" >doctor || [ $? -eq 3 ]
+	grep -c "influxd.sqlite" doctor
+	"${run[@]}" convert --db "$d/restored/influxd.bolt" --out "$d/restored.redb"
 	"${run[@]}" check "$d/restored.redb"
 }
 

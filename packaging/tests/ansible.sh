@@ -77,7 +77,7 @@ test_ansible_over_twenty_stores() {
 	[ "$(grep -c '^+token telegraf in acme' check.log)" -eq $ansible_hosts ]
 	[ "$(sums)" = "$before" ]
 	[ "$(pids)" = "$running" ]
-	! find "$SERVICES" -name made.token | grep .
+	not find_any "$SERVICES" -name made.token
 
 	# The first run changes each, and each server runs again.
 	ansible-playbook -vvv -i inventory site.yml >first.log 2>&1
@@ -110,8 +110,8 @@ test_ansible_over_twenty_stores() {
 
 	# No secret is in a log or in the collected lines, and no copy of a store is left.
 	[ "$(wc -l <secrets)" -gt $((3 * ansible_hosts)) ]
-	! grep -F -f secrets ./*.log stores.ndjson
-	! find home -name '*.bolt' | grep .
+	not grep -F -f secrets ./*.log stores.ndjson
+	not find_any home -name '*.bolt'
 }
 
 test_ansible_failure_leaves_the_service_running() {
@@ -121,13 +121,13 @@ test_ansible_failure_leaves_the_service_running() {
 	before=$(sums)
 	running=$(pids)
 	# --keep-copy names a file that exists: boltkey refuses after the server was stopped.
-	! ansible-playbook -vvv -i inventory failing.yml >failing.log 2>&1
+	not ansible-playbook -vvv -i inventory failing.yml >failing.log 2>&1
 	[ "$(grep -cE '^store[0-9]+ .* failed=1' failing.log)" -eq 2 ]
 	grep -q '"service_restarted": true' failing.log
 	[ "$(sums)" = "$before" ]
 	for host in store1 store2; do systemctl is-active $host; done
 	[ "$(pids | sort | comm -12 - <(sort <<<"$running") | wc -l)" -eq 0 ]
-	! grep -F -f secrets failing.log
+	not grep -F -f secrets failing.log
 }
 
 test_ansible_lint_finds_nothing() {

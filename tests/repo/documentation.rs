@@ -219,7 +219,7 @@ fn the_readme_links_every_page() {
 /// The paths in backquotes that begin with a folder of the repository, and the targets of links to
 /// files.
 fn named_paths(text: &str) -> Vec<&str> {
-    const FOLDERS: [&str; 8] = [
+    const FOLDERS: [&str; 9] = [
         "src/",
         "tests/",
         "docs/",
@@ -227,6 +227,7 @@ fn named_paths(text: &str) -> Vec<&str> {
         "fuzz/",
         "interop/",
         "benches/",
+        "packaging/",
         ".ci/",
     ];
     let quoted = text.split('`').skip(1).step_by(2);
@@ -245,6 +246,7 @@ fn every_file_that_a_page_names_exists() {
     let others = [
         "README.md",
         "CONTRIBUTING.md",
+        "SECURITY.md",
         "fixtures/README.md",
         "interop/README.md",
     ];
