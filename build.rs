@@ -14,13 +14,15 @@ const SOURCES: [&str; 5] = ["src", "build.rs", "Cargo.toml", "Cargo.lock", ".car
 
 fn main() {
     println!("cargo::rerun-if-env-changed=BOLTKEY_COMMIT");
-    for source in SOURCES {
-        println!("cargo::rerun-if-changed={source}");
-    }
+    println!("cargo::rerun-if-changed=build.rs");
     let root = env::var_os("CARGO_MANIFEST_DIR").map_or_else(PathBuf::new, PathBuf::from);
     let commit = from_environment()
         .or_else(|| from_package(&root))
-        .or_else(|| from_checkout(&root));
+        .or_else(|| match env::var("PROFILE").as_deref() {
+            // It would be compiled again after each commit.
+            Ok("debug") => Some("unknown, debug build".to_owned()),
+            _ => from_checkout(&root),
+        });
     println!(
         "cargo::rustc-env=BOLTKEY_COMMIT={}",
         commit.as_deref().unwrap_or("unknown")
@@ -45,6 +47,9 @@ fn from_package(root: &Path) -> Option<String> {
 fn from_checkout(root: &Path) -> Option<String> {
     if !root.join(".git").exists() {
         return None;
+    }
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={source}");
     }
     let branch = git(root, &["rev-parse", "--symbolic-full-name", "HEAD"]);
     let branch = branch.as_deref().unwrap_or("HEAD");

@@ -76,20 +76,10 @@ fn write_pages(
     Ok(())
 }
 
-/// The page without line breaks beside a vertical space, which breaks the line too: mandoc warns
-/// about them.
-fn without_needless_breaks(page: &[u8]) -> Vec<u8> {
-    let lines: Vec<&[u8]> = page.split(|&byte| byte == b'\n').collect();
-    let mut kept = Vec::new();
-    for (number, &line) in lines.iter().enumerate() {
-        let before = number.checked_sub(1).and_then(|before| lines.get(before));
-        let after = lines.get(number + 1);
-        let is_space = |line: Option<&&[u8]>| line.is_some_and(|line| *line == b".sp");
-        if line != b".br" || !(is_space(before) || is_space(after)) {
-            kept.push(line);
-        }
-    }
-    kept.join(&b'\n')
+/// The page without line breaks around a blank line, which breaks the line too: mandoc warns about
+/// them.
+fn without_needless_breaks(page: &[u8]) -> String {
+    String::from_utf8_lossy(page).replace(".br\n\n.br\n", ".sp\n")
 }
 
 #[derive(Serialize)]
