@@ -90,3 +90,15 @@ test_checksums_are_right() {
 	(cd "$dist" && sha256sum --quiet --check SHA256SUMS)
 	[ "$(wc -l <"$dist/SHA256SUMS")" -eq "$(find "$dist" -type f ! -name SHA256SUMS | wc -l)" ]
 }
+
+slow_crate_builds_by_itself() {
+	needs cargo
+	local crate=$dist/$name-$version.crate
+	needs_file "$crate"
+	tar -xzf "$crate"
+	cd "$name-$version"
+	# In the target folder of the checkout: the dependencies are compiled there already.
+	CARGO_TARGET_DIR=$root/target cargo build --quiet --locked --offline
+	"$root/target/debug/$name" --version | tee version
+	grep -cE '^commit: [0-9a-f]{40}' version
+}
