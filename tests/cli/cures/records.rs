@@ -263,6 +263,40 @@ pub fn tried(ground: &mut Ground, code: Code) -> bool {
             ground.cure("v1 auth delete", &path, &["--id", &id, "--yes"]);
             ground.is_gone(&path);
         }
+        Code::OtherUndecodable => {
+            let mut model = with(add_dbrp);
+            let (_, record) = pair(&model, names::DBRP, ID);
+            let record = String::from_utf8(record).unwrap();
+            let early = record
+                .replace("\"orgID\"", "\"organization_id\"")
+                .replace("\"bucketID\"", "\"bucket_id\"");
+            model.put(names::DBRP, ID.as_bytes(), early.as_bytes());
+            let path = ground.records("mapping.bolt", &model);
+            assert!(ground.is_found(&path));
+            ground.cure("v1 dbrp delete", &path, &["--id", ID, "--yes"]);
+            let field = |name: &str| {
+                let (_, rest) = record.split_once(&format!("\"{name}\":\"")).unwrap();
+                rest.split('"').next().unwrap().to_owned()
+            };
+            let (org, bucket) = (field("orgID"), field("bucketID"));
+            let mapping = [
+                "--database",
+                "d",
+                "--rp",
+                "r",
+                "--default",
+                "--org-id",
+                &org,
+                "--bucket-id",
+                &bucket,
+            ];
+            ground.cure("v1 dbrp create", &path, &mapping);
+            ground.is_gone(&path);
+            let (_, new) = pairs(&model_of(&path), names::DBRP).remove(0);
+            assert!(new.contains(&format!("\"bucketID\":\"{bucket}\"")), "{new}");
+            let database = ground.records("records.bolt", &usual(code));
+            ground.restored(&database);
+        }
         // What a cure says without naming a command is about servers, or that nothing is to do.
         _ => {
             let database = ground.records("records.bolt", &usual(code));

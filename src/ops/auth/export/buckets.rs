@@ -1,13 +1,11 @@
 //! Buckets of an export. System buckets come with their organization.
 
+use crate::metadata::Bucket;
 use crate::metadata::durations::{normal_shard_group, retention, shard_group, shown, text};
-use crate::metadata::new_records::{SYSTEM_BUCKETS, valid_bucket_name};
-use crate::metadata::{Bucket, Catalog};
+use crate::metadata::new_records::SYSTEM_BUCKETS;
+use crate::ops::auth::export::found_names::{in_list, org_name};
 use crate::ops::auth::export::needed::Needed;
-use crate::ops::auth::export::people::NOT_FOUND;
-use crate::ops::auth::export::permission_text::org_name;
 use crate::ops::auth::export::{Work, toml_list::TomlList};
-use crate::ops::resolve;
 
 /// Writes the buckets.
 pub(super) fn write(work: &mut Work<'_>, needed: &Needed) {
@@ -27,26 +25,6 @@ pub(super) fn write(work: &mut Work<'_>, needed: &Needed) {
             Err(why) => work.skip("bucket", bucket.id, &bucket.name, why),
         }
     }
-}
-
-/// The name of the organization of a bucket that another store can have under the same name.
-///
-/// # Errors
-/// Why it can't.
-pub(super) fn in_list<'c>(bucket: &Bucket, catalog: &'c Catalog) -> Result<&'c str, String> {
-    if !catalog.orgs.contains_key(&bucket.org_id) {
-        return Err("its organization was deleted".into());
-    }
-    let org = org_name(bucket.org_id, catalog);
-    let org = org.ok_or("influxd does not find its organization by name")?;
-    let found = resolve::bucket_named(catalog, bucket.org_id, &bucket.name);
-    if !found.is_ok_and(|found| found.id == bucket.id) {
-        return Err(NOT_FOUND.into());
-    }
-    if !bucket.is_system() {
-        valid_bucket_name(&bucket.name)?;
-    }
-    Ok(org)
 }
 
 fn entry(work: &mut Work<'_>, bucket: &Bucket, org: &str) {

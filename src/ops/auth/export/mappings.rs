@@ -6,11 +6,10 @@ use crate::error::Result;
 use crate::metadata::dbrp::Dbrp;
 use crate::metadata::permission::{Action, Permission, allows};
 use crate::metadata::{Catalog, Id};
-use crate::ops::auth::export::buckets::in_list;
+use crate::ops::auth::export::found_names::{NOT_FOUND, in_list};
 use crate::ops::auth::export::needed::Needed;
-use crate::ops::auth::export::people::NOT_FOUND;
 use crate::ops::auth::export::v1_users::Collected;
-use crate::ops::auth::export::{Work, permission_text};
+use crate::ops::auth::export::{Work, found_names};
 use crate::ops::v1::dbrp::find::{has_dbrps, names_are_valid};
 use crate::ops::v1::dbrp::mapping::Stored;
 
@@ -94,7 +93,7 @@ fn exported(
     if !catalog.orgs.contains_key(&org) {
         return Err("its organization was deleted".into());
     }
-    let org_name = permission_text::org_name(org, catalog);
+    let org_name = found_names::org_name(org, catalog);
     let org_name = org_name.ok_or("influxd does not find its organization by name")?;
     let bucket = mapping.bucket.ok_or("it names no bucket")?;
     let bucket = catalog.buckets.get(&bucket);

@@ -4,6 +4,7 @@
 //! Each kind of record has a file with the function that writes its section of the list.
 
 mod buckets;
+mod found_names;
 mod mappings;
 mod needed;
 mod passwords;

@@ -4,14 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::error::Result;
 use crate::metadata::{Id, mapping, names};
+use crate::ops::auth::export::found_names::{NOT_FOUND, org_name, user_name};
 use crate::ops::auth::export::needed::Needed;
-use crate::ops::auth::export::permission_text::{org_name, user_name};
 use crate::ops::auth::export::toml_list::Inline;
 use crate::ops::auth::export::{Work, passwords};
-
-/// Why a record is left out that influxd does not find by its name.
-pub(super) const NOT_FOUND: &str =
-    "influxd does not find it by its name; boltkey repair cures that";
 
 /// Writes the organizations.
 pub(super) fn orgs(work: &mut Work<'_>, needed: &Needed) {

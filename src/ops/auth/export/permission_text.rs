@@ -3,9 +3,8 @@
 
 use crate::metadata::permission::{INSTANCE, Permission};
 use crate::metadata::{Can, Catalog, Id, Organization};
-use crate::ops::auth::export::buckets::in_list;
+use crate::ops::auth::export::found_names::{in_list, org_name, user_name};
 use crate::ops::auth::export::toml_list::Inline;
-use crate::ops::resolve;
 
 /// A permission of a token of this organization: a text such as `write:buckets/metrics` if it says
 /// exactly this, otherwise a table.
@@ -57,20 +56,6 @@ fn name<'c>(permission: &Permission<'_>, catalog: &'c Catalog) -> Option<&'c str
         "users" => user_name(id, catalog),
         _ => None,
     }
-}
-
-/// The name by which influxd finds this organization.
-pub(super) fn org_name(id: Id, catalog: &Catalog) -> Option<&str> {
-    let org = catalog.orgs.get(&id)?;
-    let found = resolve::org_named(catalog, &org.name).ok()?;
-    (found.id == id).then_some(&found.name)
-}
-
-/// The name by which influxd finds this user.
-pub(super) fn user_name(id: Id, catalog: &Catalog) -> Option<&str> {
-    let user = catalog.users.get(&id)?;
-    let found = resolve::user_named(catalog, &user.name).ok()?;
-    (found.id == id).then_some(&found.name)
 }
 
 /// The permission field by field. Without an organization it is for all.

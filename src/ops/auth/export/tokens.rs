@@ -10,8 +10,9 @@ use crate::metadata::{
     Authorization, Catalog, Kind, Organization, Storage, TokenHash, User, authorization, names,
 };
 use crate::ops::auth::export::Work;
+use crate::ops::auth::export::found_names::{org_name, user_name};
 use crate::ops::auth::export::needed::Needed;
-use crate::ops::auth::export::permission_text::{inline, org_name, user_name};
+use crate::ops::auth::export::permission_text::inline;
 use crate::ops::auth::export::toml_list::Inline;
 use crate::ops::auth::list::Selection;
 use crate::secret::Token;

@@ -5,10 +5,10 @@ use crate::metadata::permission::Permission;
 use crate::metadata::v1_users::V1Users;
 use crate::metadata::{Authorization, Catalog, Id, authorization, names};
 use crate::ops::auth::export::Work;
+use crate::ops::auth::export::found_names::{NOT_FOUND, org_name, user_name};
 use crate::ops::auth::export::needed::Needed;
 use crate::ops::auth::export::passwords::{self, Hashes};
-use crate::ops::auth::export::people::NOT_FOUND;
-use crate::ops::auth::export::permission_text::{inline, org_name, user_name};
+use crate::ops::auth::export::permission_text::inline;
 use crate::ops::auth::export::toml_list::Inline;
 use crate::ops::auth::list::Selection;
 
