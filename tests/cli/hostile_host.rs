@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use crate::Sandbox;
 use crate::fixtures::fixture;
 use crate::support::program::{BOLTKEY, make_pipe};
+use crate::support::stage::Stage;
 use crate::terminal::{Terminal, controlling};
 
 const LIVED: &str = "lived-2.9.1";
@@ -38,14 +39,12 @@ fn a_pipe_of_another_user_gets_no_token() {
 
 #[test]
 fn a_configuration_that_is_a_pipe_is_not_waited_for() {
-    let sandbox = Sandbox::new();
-    let config = sandbox.path("work/config.toml");
-    make_pipe(&config);
-    let mut command = sandbox.command(["status"]);
-    command.env("INFLUXD_CONFIG_PATH", &config);
+    // A server of this host would be asked first.
+    let Some(stage) = Stage::new() else { return };
+    let pipe = "mkfifo /work/config.toml; export INFLUXD_CONFIG_PATH=/work/config.toml";
     let started = Instant::now();
-    sandbox
-        .finish(command)
+    stage
+        .run_after(pipe, "status")
         .code(1)
         .tells(&["not a regular file"]);
     assert!(started.elapsed() < Duration::from_secs(20));
