@@ -128,12 +128,14 @@ fn leaf(page: u64, entries: &[(u32, &[u8], Vec<u8>)]) -> Vec<u8> {
     let (mut elements, mut data) = (Vec::new(), Vec::new());
     for (number, (flags, key, value)) in entries.iter().enumerate() {
         let at = 16 * (entries.len() - number) + data.len();
-        let [at, key_length, value_length] = [at, key.len(), value.len()].map(|n| n as u32);
+        let [at, key_length, value_length] =
+            [at, key.len(), value.len()].map(|n| u32::try_from(n).unwrap());
         for field in [*flags, at, key_length, value_length] {
             elements.extend(field.to_le_bytes());
         }
         data.extend_from_slice(key);
         data.extend_from_slice(value);
     }
-    [header(page, 2, entries.len() as u16), elements, data].concat()
+    let count = u16::try_from(entries.len()).unwrap();
+    [header(page, 2, count), elements, data].concat()
 }
