@@ -94,6 +94,12 @@ impl Human for Dbrps {
             ]);
         }
         table.write(out)?;
+        if self.dbrps.is_empty() && !self.dbrps.hidden {
+            writeln!(
+                out,
+                "no mapping; boltkey v1 dbrp list without options shows all"
+            )?;
+        }
         for one in &self.dbrps {
             for problem in &one.problems {
                 write_wrapped(out, "", 2, &printable(&format!("{}: {problem}", one.id)))?;
