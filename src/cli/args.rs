@@ -54,7 +54,7 @@ EXIT CODES
   0  success: done, nothing to do, or nothing found
   1  failed: I/O error, no such file or record, or refused; nothing changed
   2  usage: invalid arguments
-  3  negative result: errors found, or token not accepted
+  3  negative result: errors found, token not accepted, or capture not complete
   4  locked: another process holds the database
   5  unreadable: not a metadata store, or too damaged to read
   6  confirmation: an answer is required, but there is no terminal

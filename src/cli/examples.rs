@@ -590,6 +590,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "capture verify",
+        &[
+            (
+                "Check that a capture holds every token, before you start InfluxDB 2.9",
+                "boltkey capture verify tokens.json --db influxd.bolt",
+            ),
+            (
+                "The same for an encrypted one, in a script",
+                "boltkey capture verify tokens.age --db influxd.bolt \
+                 --passphrase-file password.txt --json",
+            ),
+        ],
+    ),
+    (
         "hash",
         &[
             (

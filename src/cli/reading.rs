@@ -22,6 +22,7 @@ const COMMANDS: &[&[&str]] = &[
     &["v1", "auth", "list"],
     &["v1", "dbrp", "list"],
     &["capture"],
+    &["capture", "verify"],
     &["residue", "scan"],
     &["residue", "recover"],
     &["downgrade", "check"],
@@ -59,7 +60,7 @@ const CHANGE_NOTHING: &[&[&str]] = &[
 ];
 
 /// The name of the argument among those of a command.
-const NAME: &str = "database-argument";
+pub const DATABASE: &str = "database-argument";
 
 /// Adds the argument for the database.
 pub fn with_database_argument(program: Command) -> Command {
@@ -74,7 +75,7 @@ fn add(command: Command, path: &[&str]) -> Command {
         if command.get_positionals().next().is_some() {
             return command;
         }
-        let argument = Arg::new(NAME)
+        let argument = Arg::new(DATABASE)
             .value_name("DATABASE")
             .value_parser(value_parser!(PathBuf))
             .value_hint(ValueHint::FilePath)
@@ -103,7 +104,10 @@ pub fn named_database(matches: &ArgMatches) -> Option<PathBuf> {
         innermost = of_subcommand;
     }
     let path = |name| innermost.try_get_one::<PathBuf>(name).ok().flatten();
-    ["db", NAME, "backup"].into_iter().find_map(path).cloned()
+    ["db", DATABASE, "backup"]
+        .into_iter()
+        .find_map(path)
+        .cloned()
 }
 
 impl Reading {
@@ -115,7 +119,7 @@ impl Reading {
             path.push(name);
             innermost = of_subcommand;
         }
-        let database = innermost.try_get_one::<PathBuf>(NAME);
+        let database = innermost.try_get_one::<PathBuf>(DATABASE);
         let path = path.as_slice();
         let only_reads = COMMANDS.contains(&path);
         Self {

@@ -36,6 +36,7 @@ const USED: &[(&str, &[&str])] = &[
     ("v1 dbrp list", READ),
     ("setup", &["db", "dry_run"]),
     ("capture", READ_AND_WRITE_FILES),
+    ("capture verify", READ),
     ("residue scan", READ),
     ("residue recover", READ_AND_WRITE_FILES),
     ("downgrade check", READ),
@@ -68,11 +69,12 @@ fn hide(command: Command, program: &Command, path: &mut Vec<String>) -> Command 
         command = command.mut_subcommand(name, |subcommand| hide(subcommand, program, path));
         path.pop();
     }
-    if !names.is_empty() {
-        return command;
-    }
     let path = path.join(" ");
     let listed = USED.iter().find(|(command, _)| *command == path);
+    // `capture` is a command and has one.
+    if !names.is_empty() && listed.is_none() {
+        return command;
+    }
     let used = listed.map_or(CHANGE, |(_, used)| used);
     let globals = program.get_arguments().filter(|arg| arg.is_global_set());
     for global in globals {

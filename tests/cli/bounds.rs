@@ -13,7 +13,7 @@ use std::thread;
 use clap::ValueHint;
 
 use crate::bounds_inputs::{Input, OUTPUTS};
-use crate::every_command::{Run, runs};
+use crate::every_command::{Run, is_only_group, runs};
 use crate::fixtures::{fixture, sealed_with_passphrase};
 use crate::scene::{LIVED, PLAIN, SEVERAL, Scene, text};
 use crate::support::bounded::{MEMORY, finish, with_memory};
@@ -27,7 +27,9 @@ fn arguments_to_read(command: &clap::Command, above: &str, found: &mut BTreeSet<
         let name = format!("{above}{}", one.get_name());
         if one.has_subcommands() {
             arguments_to_read(one, &format!("{name} "), found);
-            continue;
+            if is_only_group(one) {
+                continue;
+            }
         }
         for argument in one.get_arguments() {
             let hint = argument.get_value_hint();

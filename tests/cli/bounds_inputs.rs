@@ -47,6 +47,10 @@ bucket list | --db | -d @
 capture | DATABASE | @ --out new
 capture | --passphrase-file | --out new --passphrase-file @ -d plain.bolt
 capture | --db | --out new -d @
+capture verify | FILE | @ -d plain.bolt
+capture verify | --identity | sealed.age --identity @ -d plain.bolt
+capture verify | --passphrase-file | sealed.age --passphrase-file @ -d plain.bolt
+capture verify | --db | token -d @
 check | DATABASE | @
 check | --db | -d @
 compact | DATABASE | @ --out new

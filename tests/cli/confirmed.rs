@@ -768,6 +768,7 @@ const NEVER_ASK: &[&str] = &[
     "user update",
     "setup",
     "capture",
+    "capture verify",
     "residue scan",
     "residue recover",
     "downgrade check",

@@ -216,16 +216,22 @@ impl Scene {
     }
 }
 
-/// The commands below this one that have no subcommands.
+/// The commands below this one that can be run.
 pub fn leaves(command: &clap::Command, above: &str, found: &mut BTreeSet<String>) {
     for one in command.get_subcommands() {
         let name = format!("{above}{}", one.get_name());
         if one.has_subcommands() {
             leaves(one, &format!("{name} "), found);
-        } else {
+        }
+        if !is_only_group(one) {
             found.insert(name);
         }
     }
+}
+
+/// Whether a command does nothing but have subcommands. `capture` has one and is a command itself.
+pub fn is_only_group(command: &clap::Command) -> bool {
+    command.has_subcommands() && command.is_subcommand_required_set()
 }
 
 /// Commands that only read.
@@ -247,6 +253,7 @@ const READ: &[&str] = &[
     "user list",
     "org list",
     "bucket list",
+    "capture verify",
     "residue scan",
     "downgrade check",
     "backup inspect",

@@ -31,6 +31,7 @@ mod bounds_of_others;
 mod bucket_adopt;
 mod bucket_create;
 mod capture;
+mod capture_verify;
 mod completions;
 mod confirmed;
 mod convert;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::change::{ChangeCommand, Ending, Look, Next, View, run_on};
-use crate::cli::commands::capture::FormatArg;
+use crate::cli::commands::capture::{FormatArg, is_open_to_others};
 use crate::cli::commands::token::hash::VariantArg;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -136,13 +135,6 @@ impl Hash {
     }
 }
 
-/// Whether the group of a file or all users can read it.
-fn is_open_to_others(file: &Path) -> bool {
-    const READ: u32 = 0o044;
-    file.metadata()
-        .is_ok_and(|metadata| metadata.mode() & READ != 0)
-}
-
 impl ChangeCommand for Hash {
     type Plan = HashPlan;
     type Confirmed = Affected;
@@ -256,7 +248,9 @@ impl ChangeCommand for Hash {
             if let (Some(file), Some(path)) = (&done.capture, capture)
                 && file.kept
                 && !file.encrypted
-                && is_open_to_others(path)
+                && path
+                    .metadata()
+                    .is_ok_and(|metadata| is_open_to_others(&metadata))
             {
                 ui.warning(&format!(
                     "other users can read {}, which contains every token in plaintext; run chmod 600 on it",

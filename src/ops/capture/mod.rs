@@ -5,6 +5,7 @@ pub mod of_pages;
 pub mod read;
 pub mod seal;
 pub mod unseal;
+pub mod verify;
 
 use std::io::{self, Write};
 

@@ -3,8 +3,9 @@
 //!
 //! All input is untrusted: the caller compares each candidate with a hash.
 
+use std::cell::Cell;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
@@ -60,6 +61,63 @@ pub fn read(
         read_open(input, start, name, visit)
     })?;
     Ok(sealed)
+}
+
+/// Like [`read`], for a file that must be a whole capture.
+///
+/// # Errors
+/// * [`ErrorKind::Corrupt`] when it is damaged
+/// * [`ErrorKind::Refused`] when it is encrypted and `unseal` has no matching key
+/// * [`ErrorKind::Io`] when it can't be read
+pub(crate) fn read_whole(
+    input: &mut dyn Read,
+    name: &str,
+    unseal: &Unseal,
+    visit: &mut dyn FnMut(Vec<Token>),
+) -> Result<bool> {
+    let failed = Cell::new(false);
+    let mut input = Watched {
+        input,
+        failed: &failed,
+    };
+    let read = unseal.read_or(&mut input, name, ErrorKind::Corrupt, |start, input| {
+        read_open(input, start, name, visit).map_err(|error| match error.kind() {
+            ErrorKind::Refused => Error::new(ErrorKind::Corrupt, error.message()),
+            _ => error,
+        })
+    });
+    match read {
+        Ok(((), sealed)) => Ok(sealed),
+        Err(error) if failed.get() => Err(error.with_hint(NAME_A_CAPTURE)),
+        // The library that decrypts reports damage as an I/O error.
+        Err(error) if [ErrorKind::Corrupt, ErrorKind::Io].contains(&error.kind()) => {
+            Err(Error::new(ErrorKind::Corrupt, error.message()).with_hint(NAME_A_CAPTURE))
+        }
+        Err(error) => Err(error.with_hint(
+            "give the right key with --identity FILE, or the passphrase with --passphrase-file \
+             FILE; if it is lost, boltkey capture --out NEW writes a new capture",
+        )),
+    }
+}
+
+/// What helps where a path leads to no capture.
+pub(crate) const NAME_A_CAPTURE: &str = "name a file that boltkey capture wrote (the store is given with --db); boltkey capture --out NEW writes \
+     a new one";
+
+/// A reader that notes whether the file itself could not be read.
+struct Watched<'r> {
+    input: &'r mut dyn Read,
+    failed: &'r Cell<bool>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer);
+        let failed = |cause: &io::Error| cause.kind() != io::ErrorKind::Interrupted;
+        self.failed
+            .set(self.failed.get() || read.as_ref().is_err_and(failed));
+        read
+    }
 }
 
 fn read_open(

@@ -78,39 +78,83 @@ impl Unseal {
         name: &str,
         use_it: impl FnOnce(&[u8], &mut dyn Read) -> Result<T>,
     ) -> Result<(T, bool)> {
-        let (start, mut input) = peek(input, name)?;
+        self.read_or(input, name, ErrorKind::Refused, use_it)
+    }
+
+    /// Like [`Self::read`]; `damaged` is the kind of the error for a damaged header.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn read_or<T>(
+        &self,
+        input: &mut dyn Read,
+        name: &str,
+        damaged: ErrorKind,
+        use_it: impl FnOnce(&[u8], &mut dyn Read) -> Result<T>,
+    ) -> Result<(T, bool)> {
+        let (start, mut input) = peek(input, name, START)?;
         if !is_sealed(&start) {
             return Ok((use_it(&start, &mut input)?, false));
         }
         let failed = |cause: age::DecryptError| {
-            let hint = match cause {
-                _ if self.is_empty() => "give the key with --identity FILE, or the passphrase",
+            let (kind, hint) = match cause {
+                _ if self.is_empty() => (
+                    ErrorKind::Refused,
+                    "give the key with --identity FILE, or the passphrase",
+                ),
                 age::DecryptError::NoMatchingKeys
                 | age::DecryptError::DecryptionFailed
-                | age::DecryptError::KeyDecryptionFailed => "give the right key or passphrase",
-                _ => "the file may be damaged; age -d fails in the same way",
+                | age::DecryptError::KeyDecryptionFailed => {
+                    (ErrorKind::Refused, "give the right key or passphrase")
+                }
+                _ => (
+                    damaged,
+                    "the file may be damaged; age -d fails in the same way",
+                ),
             };
             let why = if self.is_empty() {
                 String::from("it is encrypted and no key or passphrase is given")
             } else {
                 cause.to_string()
             };
-            Error::new(ErrorKind::Refused, format!("can't decrypt {name}: {why}")).with_hint(hint)
+            Error::new(kind, format!("can't decrypt {name}: {why}")).with_hint(hint)
         };
         let armored = age::armor::ArmoredReader::new(BufReader::new(input));
         let decryptor = age::Decryptor::new_buffered(armored).map_err(failed)?;
         let identities = self.identities.iter().map(|identity| &**identity);
         let mut opened = decryptor.decrypt(identities).map_err(failed)?;
-        let (start, mut opened) = peek(&mut opened, name)?;
+        let (start, mut opened) = peek(&mut opened, name, START)?;
         Ok((use_it(&start, &mut opened)?, true))
     }
 }
 
-/// Returns the first bytes, and a reader of the whole input.
-fn peek<'r>(input: &'r mut dyn Read, name: &str) -> Result<(Zeroizing<Vec<u8>>, impl Read + 'r)> {
-    let mut start = Zeroizing::new(Vec::with_capacity(START));
+/// Whether an input is encrypted with a passphrase, and a reader of the whole input. `name` is for
+/// messages.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) fn needs_passphrase<'r>(
+    input: &'r mut dyn Read,
+    name: &str,
+) -> Result<(bool, impl Read + 'r)> {
+    /// More than the header of an input with a passphrase, armored or not.
+    const HEADER: usize = 1024;
+    let (start, input) = peek(input, name, HEADER)?;
+    let header = age::armor::ArmoredReader::new(BufReader::new(start.as_slice()));
+    let needs = is_sealed(&start)
+        && age::Decryptor::new_buffered(header).is_ok_and(|decryptor| decryptor.is_scrypt());
+    Ok((needs, input))
+}
+
+/// Returns the first bytes, at `most` so many, and a reader of the whole input.
+fn peek<'r>(
+    input: &'r mut dyn Read,
+    name: &str,
+    most: usize,
+) -> Result<(Zeroizing<Vec<u8>>, impl Read + 'r)> {
+    let mut start = Zeroizing::new(Vec::with_capacity(most));
     (&mut *input)
-        .take(START as u64)
+        .take(most as u64)
         .read_to_end(&mut start)
         .map_err(|cause| unreadable(name, &cause))?;
     let again = Cursor::new(start.clone());

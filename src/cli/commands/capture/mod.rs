@@ -1,14 +1,21 @@
 //! `boltkey capture`, and the output options for tokens.
 
+mod verify;
+
+use std::fs::Metadata;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use clap::{Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches, Subcommand, ValueEnum};
 use jiff::Zoned;
 use serde::Serialize;
 
 use crate::cli::commands::auth::filters::FilterArgs;
+use crate::cli::commands::capture::verify::VerifyArgs;
 use crate::cli::exit::Outcome;
+use crate::cli::reading::DATABASE;
 use crate::cli::session::Session;
 use crate::cli::terminal::report::{Human, printable};
 use crate::cli::terminal::sealed_output::{SealedOutArgs, SealedOutput};
@@ -99,13 +106,93 @@ impl Output {
     }
 }
 
-/// Options of `capture`.
+/// Whether this is a file that its group or all users can read. Pipes are not.
+pub fn is_open_to_others(metadata: &Metadata) -> bool {
+    const READ: u32 = 0o044;
+    metadata.is_file() && metadata.mode() & READ != 0
+}
+
+/// `capture` itself, or its subcommand.
+#[derive(Debug)]
+pub enum CaptureArgs {
+    /// `capture` without a subcommand.
+    Write(Box<WriteArgs>),
+    /// A subcommand.
+    Command(Command),
+}
+
+/// The subcommand of `capture`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check that a capture opens and holds every token of the store
+    Verify(VerifyArgs),
+}
+
+/// Options of `capture` without a subcommand.
 #[derive(Debug, Args)]
-pub struct CaptureArgs {
+pub struct WriteArgs {
     #[command(flatten)]
     out: OutArgs,
     #[command(flatten)]
     filters: FilterArgs,
+}
+
+// The derived code would require `--out` with a subcommand too.
+impl FromArgMatches for CaptureArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand() {
+            Some(_) => {
+                of_capture_alone(matches)?;
+                Command::from_arg_matches(matches).map(Self::Command)
+            }
+            None => WriteArgs::from_arg_matches(matches).map(|args| Self::Write(Box::new(args))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Refuses options of `capture` before its subcommand. Global options are fine there. The parser's own
+/// rule would refuse these too.
+fn of_capture_alone(matches: &ArgMatches) -> Result<(), clap::Error> {
+    let own = WriteArgs::augment_args(clap::Command::default());
+    let own = own
+        .get_arguments()
+        .map(|argument| argument.get_id().as_str());
+    let is_given = |name: &&str| {
+        matches.try_contains_id(name).unwrap_or(false)
+            && matches.value_source(name) == Some(ValueSource::CommandLine)
+    };
+    match own.chain([DATABASE]).find(is_given) {
+        None => Ok(()),
+        Some(name) => Err(clap::Error::raw(
+            clap::error::ErrorKind::ArgumentConflict,
+            match name {
+                DATABASE => String::from("a subcommand can't follow DATABASE; use --db PATH\n"),
+                name => format!(
+                    "--{} can't be used with a subcommand\n",
+                    name.replace('_', "-")
+                ),
+            },
+        )),
+    }
+}
+
+impl Args for CaptureArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Command::augment_subcommands(WriteArgs::augment_args(command))
+            .subcommand_required(false)
+            .arg_required_else_help(false)
+            .subcommand_negates_reqs(true)
+            .disable_help_subcommand(true)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
 }
 
 /// The report of `capture`.
@@ -122,11 +209,18 @@ struct Report {
     dry_run: bool,
 }
 
-/// Runs `capture`.
+/// Runs `capture` or its subcommand.
 ///
 /// # Errors
 /// The errors of the operation, and an error when the output can't be written.
 pub fn run(args: CaptureArgs, session: &Session) -> Result<Outcome> {
+    match args {
+        CaptureArgs::Write(args) => write_out(*args, session),
+        CaptureArgs::Command(Command::Verify(args)) => verify::run(&args, session),
+    }
+}
+
+fn write_out(args: WriteArgs, session: &Session) -> Result<Outcome> {
     let output = args.out.open(session)?;
     let tokens = match session.open_damaged() {
         Ok(store) => of_store(store, args.filters.into(), session)?,
