@@ -125,20 +125,21 @@ pub fn verify(
     findings.extend(catalog.skipped);
     findings.extend(lost);
     let hidden = skipped || catalog.hidden.hides(names::AUTHORIZATIONS);
+    let complete = match (missing.is_empty(), hidden) {
+        (false, _) => Some(false),
+        (true, false) => Some(true),
+        (true, true) => None,
+    };
     let verified = Verified {
         encrypted,
-        complete: match (missing.is_empty(), hidden) {
-            (false, _) => Some(false),
-            (true, false) => Some(true),
-            (true, true) => None,
-        },
+        complete,
         tokens: values.tokens,
         unmatched: Number::new(values.unmatched, hidden && values.unmatched > 0),
         plaintext: Number::new(plaintext, hidden),
         hashed: Number::new(hashed, hidden),
         missing: List::new(missing, hidden),
         incomplete: incomplete(&[
-            ("complete", hidden),
+            ("complete", complete.is_none()),
             ("unmatched", hidden && values.unmatched > 0),
             ("plaintext", hidden),
             ("hashed", hidden),

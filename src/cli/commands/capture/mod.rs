@@ -171,9 +171,9 @@ fn of_capture_alone(matches: &ArgMatches) -> Result<(), clap::Error> {
         Some(name) => Err(clap::Error::raw(
             clap::error::ErrorKind::ArgumentConflict,
             match name {
-                DATABASE => String::from("a subcommand can't follow DATABASE; use --db PATH\n"),
+                DATABASE => String::from("a subcommand can't follow DATABASE; use --db PATH"),
                 name => format!(
-                    "--{} can't be used with a subcommand\n",
+                    "--{} can't be used with a subcommand",
                     name.replace('_', "-")
                 ),
             },
