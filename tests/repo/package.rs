@@ -91,6 +91,6 @@ fn stays_small() {
         .filter_map(|path| fs::metadata(root().join(path)).ok())
         .map(|file| file.len())
         .sum();
-    // The limit of crates.io is 10 MiB, compressed.
+    // The limit of the registry is 10 MiB, compressed.
     assert!(bytes < 8 << 20, "{bytes} bytes");
 }
