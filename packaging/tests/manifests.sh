@@ -33,6 +33,16 @@ provisioned() {
 	[ "$(stat -c %u:%g:%a volumes/data/influxd.bolt)" = 1000:1000:600 ]
 }
 
+# The containers of a manifest make the tokens, and the next start changes nothing.
+provisions_once() {
+	local before
+	python3 "$here/tests/container.py" "$1" "$static" "$PWD"
+	provisioned
+	before=$(sha256sum volumes/data/*)
+	python3 "$here/tests/container.py" "$1" "$static" "$PWD"
+	[ "$(sha256sum volumes/data/*)" = "$before" ]
+}
+
 manifests_can_run() {
 	needs unshare chroot python3
 	needs_root
@@ -54,12 +64,7 @@ test_kubernetes_provisions_from_a_secret() {
 		    os.chown(path, 0, 1000)
 		    os.chmod(path, 0o440)
 	PYTHON
-	python3 "$here/tests/container.py" "$here/kubernetes/tokens-from-secret.yaml" "$static" "$PWD"
-	provisioned
-	# The next start of the pod changes nothing.
-	before=$(sha256sum volumes/data/*)
-	python3 "$here/tests/container.py" "$here/kubernetes/tokens-from-secret.yaml" "$static" "$PWD"
-	[ "$(sha256sum volumes/data/*)" = "$before" ]
+	provisions_once "$here/kubernetes/tokens-from-secret.yaml"
 }
 
 test_kubernetes_makes_an_operator_token() {
@@ -89,11 +94,7 @@ test_kubernetes_makes_an_operator_token() {
 test_compose_provisions_from_secret_files() {
 	manifests_can_run
 	secrets
-	python3 "$here/tests/container.py" "$here/compose/compose.yaml" "$static" "$PWD"
-	provisioned
-	before=$(sha256sum volumes/data/*)
-	python3 "$here/tests/container.py" "$here/compose/compose.yaml" "$static" "$PWD"
-	[ "$(sha256sum volumes/data/*)" = "$before" ]
+	provisions_once "$here/compose/compose.yaml"
 }
 
 test_kubernetes_manifests_match_the_schema() {

@@ -13,8 +13,9 @@ use boltkey::store::WritableStore;
 use serde_json::{Value, json};
 
 use crate::fixtures::{known_token, tokens};
+use crate::moved_stores::{export, private, target};
 use crate::sandbox::on;
-use crate::scene::{SEVERAL, Scene, mode, text};
+use crate::scene::{SEVERAL, Scene, text};
 use crate::support::store_image::{as_it_is, edit};
 use crate::support::threads::side_by_side;
 
@@ -22,44 +23,6 @@ use crate::support::threads::side_by_side;
 const PLAINTEXT: &str = "lived-2.7.12";
 
 const EXPORT: &[&str] = &["auth", "export"];
-
-fn private(scene: &Scene, name: &str, content: &str) -> PathBuf {
-    let path = scene.path(name);
-    fs::write(&path, content).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    path
-}
-
-/// A new store of this release with the buckets that tokens of the others name.
-fn target(scene: &Scene, name: &str) -> PathBuf {
-    let password = private(scene, "password", "correct horse\n");
-    let path = scene.path(name);
-    let token = scene.path(&format!("{name}.token"));
-    let setup = [
-        "setup",
-        "--username",
-        "alice",
-        "--org",
-        "acme",
-        "--bucket",
-        "metrics",
-        "--password-file",
-        text(&password),
-        "--token-out",
-        text(&token),
-    ];
-    scene.run(&setup, &path, &[]).code(0);
-    path
-}
-
-#[track_caller]
-fn export(scene: &Scene, database: &Path, out: &str, extra: &[&str]) -> Value {
-    let path = scene.path(out);
-    let extra = [&["--out", text(&path), "--json"], extra].concat();
-    let report = scene.run(EXPORT, database, &extra).code(0).json();
-    assert_eq!(mode(&path), 0o600);
-    report
-}
 
 #[track_caller]
 fn apply(scene: &Scene, database: &Path, list: &Path, extra: &[&str]) -> Value {
@@ -184,7 +147,7 @@ fn every_token_may_do_on_another_store_what_it_may_on_its_own() {
         let before = state(&old);
         let report = export(&scene, &old, "list.toml", &["--with-passwords"]);
         assert!(state(&old) == before, "{store}: the export wrote");
-        let new = target(&scene, name);
+        let new = target(&scene, name, "2.9");
         let list = scene.path("list.toml");
         let would = apply(&scene, &new, &list, &["-n"]);
         let done = apply(&scene, &new, &list, &[]);
@@ -349,7 +312,7 @@ fn a_list_with_values_must_be_private_and_may_be_encrypted() {
         arguments.push("-n".into());
         scene.sandbox.command(arguments)
     };
-    let database = target(&scene, "new.bolt");
+    let database = target(&scene, "new.bolt", "2.9");
     for exposed in [0o644, 0o640, 0o604] {
         fs::set_permissions(&list, fs::Permissions::from_mode(exposed)).unwrap();
         let ran = scene.sandbox.finish(apply_to(&database, &[text(&list)]));
@@ -796,7 +759,7 @@ fn names_are_data() {
             .chars()
             .all(|c| c == '\n' || !c.is_control() && c != '\u{202e}')
     );
-    let new = target(&scene, "new.bolt");
+    let new = target(&scene, "new.bolt", "2.9");
     apply(&scene, &new, &list, &[]);
     assert_eq!(apply(&scene, &new, &list, &[])["changed"], false);
     let orgs = scene.run(&["org", "list", "--json"], &new, &[]).json();

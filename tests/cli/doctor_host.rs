@@ -89,11 +89,11 @@ fn a_store_that_the_service_can_not_open_is_given_to_its_user() {
 #[test]
 fn on_a_full_disk_the_copy_goes_to_another_one() {
     let Some(stage) = Stage::new() else { return };
-    store(&stage, "work/influxd.bolt", ONE);
-    let size = fs::metadata(stage.path("work/influxd.bolt")).unwrap().len();
+    store(&stage, "srv/influxd.bolt", ONE);
+    let size = fs::metadata(stage.path("srv/influxd.bolt")).unwrap().len();
     let disk = |free: u64| {
         format!(
-            "mkdir -p /full; mount -t tmpfs -o size={} tmpfs /full; cp -p /work/influxd.bolt /full",
+            "mkdir -p /full; mount -t tmpfs -o size={} tmpfs /full; cp -p /srv/influxd.bolt /full",
             size + free
         )
     };
@@ -108,10 +108,10 @@ fn on_a_full_disk_the_copy_goes_to_another_one() {
     assert_eq!(result(&report, "space"), "warn", "{report}");
     let command = first.unwrap();
     let elsewhere = command.replace("'<file elsewhere>'", "<file elsewhere>");
-    let elsewhere = elsewhere.replace("<file elsewhere>", "/work/compact.bolt");
+    let elsewhere = elsewhere.replace("<file elsewhere>", "/srv/compact.bolt");
     let arguments = elsewhere.strip_prefix("boltkey ").unwrap();
     stage.run_after(&small, arguments).code(0);
-    let (report, first) = examine(&stage, "true", "/work/compact.bolt");
+    let (report, first) = examine(&stage, "true", "/srv/compact.bolt");
     assert_eq!(
         (&report["verdict"], first),
         (&"ok".into(), None),

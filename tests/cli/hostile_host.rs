@@ -41,7 +41,8 @@ fn a_pipe_of_another_user_gets_no_token() {
 fn a_configuration_that_is_a_pipe_is_not_waited_for() {
     // A server of this host would be asked first.
     let Some(stage) = Stage::new() else { return };
-    let pipe = "mkfifo /work/config.toml; export INFLUXD_CONFIG_PATH=/work/config.toml";
+    let pipe =
+        "mkdir -p /srv; mkfifo /srv/config.toml; export INFLUXD_CONFIG_PATH=/srv/config.toml";
     let started = Instant::now();
     stage
         .run_after(pipe, "status")

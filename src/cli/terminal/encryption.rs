@@ -61,6 +61,18 @@ impl SealArgs {
     }
 }
 
+/// The key of an encrypted capture.
+#[derive(Debug, Args)]
+pub struct UnsealArgs {
+    /// age private key file (from age-keygen) for an encrypted capture
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// File with the passphrase of an encrypted capture (- for standard input) [env:
+    /// `BOLTKEY_PASSPHRASE`]
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
 /// The passphrase from the file or the environment, without a prompt.
 ///
 /// # Errors

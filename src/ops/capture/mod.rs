@@ -74,10 +74,8 @@ pub fn capture(
     let lost = lost_records::find_hidden(snapshot, inspect, &mut catalog.hidden)?;
     let all = filters.is_empty();
     let selection = Selection::new(filters, &catalog)?;
-    let token_of = |record: &Authorization<'_>, catalog: &Catalog| {
-        (!record.token.is_empty() && selection.takes(record, catalog))
-            .then(|| Token::new(record.token.to_string()))
-    };
+    let token_of =
+        |record: &Authorization<'_>, catalog: &Catalog| plaintext(record, catalog, &selection);
     let mut captured = Vec::new();
     let mut findings = each(snapshot, &catalog, &token_of, &mut |one| captured.push(one))?;
     let skipped = !findings.is_empty();
@@ -89,6 +87,16 @@ pub fn capture(
     findings.extend(lost);
     let hidden = skipped || catalog.hidden.hides(names::AUTHORIZATIONS);
     Ok((List::new(captured, hidden), findings))
+}
+
+/// The token of a record that passes the filters and has one in plaintext.
+fn plaintext(
+    record: &Authorization<'_>,
+    catalog: &Catalog,
+    selection: &Selection,
+) -> Option<Token> {
+    (!record.token.is_empty() && selection.takes(record, catalog))
+        .then(|| Token::new(record.token.to_string()))
 }
 
 /// The tokens of a damaged store outside its readable records: those of records for which

@@ -8,12 +8,11 @@ use crate::metadata::Catalog;
 use crate::metadata::salvage::Surroundings;
 use crate::metadata::tsm::Highest;
 use crate::ops::auth::list::{Filters, Selection};
-use crate::ops::capture::{Captured, collect};
+use crate::ops::capture::{Captured, collect, plaintext};
 use crate::ops::known::List;
 use crate::ops::salvage::records;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
-use crate::secret::Token;
 use crate::store::{DamagedFile, OpenOptions};
 
 /// Whether `error`, of opening a database, may mean that its meta pages are lost.
@@ -50,8 +49,7 @@ pub fn capture_pages(
     let all = filters.is_empty();
     let selection = Selection::new(filters, &catalog)?;
     let (mut captured, _) = collect(&rebuilt.content, &catalog, &|record, catalog| {
-        (!record.token.is_empty() && selection.takes(record, catalog))
-            .then(|| Token::new(record.token.to_string()))
+        plaintext(record, catalog, &selection)
     })?;
     if all {
         let bare = rebuilt.without_record.into_iter();

@@ -31,20 +31,25 @@ impl Cures {
         now: &Timestamp,
     ) -> Self {
         let description = store.description();
-        let planned = plan(
-            store.snapshot(),
-            store.inspect(),
-            description,
-            shards,
-            &repair::Options::default(),
-            now,
-        );
+        let needs_cure = |finding: &Finding| finding.severity > Severity::Info;
+        let planned = findings.iter().any(needs_cure).then(|| {
+            plan(
+                store.snapshot(),
+                store.inspect(),
+                description,
+                shards,
+                &repair::Options::default(),
+                now,
+            )
+        });
         let is_damaged = findings.iter().any(|finding| {
             let is_structural = finding.code.is_structure() || finding.code == Code::LostRecords;
             finding.severity == Severity::Error && is_structural
         });
         // A store that `repair` refuses has nothing that it cures.
-        let repaired = planned.map_or_else(|_| Vec::new(), |plan| plan.repaired);
+        let repaired = planned
+            .and_then(Result::ok)
+            .map_or_else(Vec::new, |plan| plan.repaired);
         let repaired = repaired.into_iter().map(|cure| (cure.code, cure.place));
         let repaired: HashSet<_> = repaired.collect();
         Self {

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::check::check;
 use crate::ops::files::engine_folder::named_engine;
-use crate::ops::files::one_set::named_sqlite;
+use crate::ops::files::one_set::{engine_beside, named_sqlite, sqlite_beside};
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::status::status;
 use crate::ops::timestamp::Timestamp;
@@ -194,9 +194,9 @@ pub fn examine(
         return Ok(Examined::new(path, checks, None));
     }
     let sqlite = options.sqlite_path.clone();
-    let sqlite = sqlite.unwrap_or_else(|| path.with_file_name("influxd.sqlite"));
+    let sqlite = sqlite.unwrap_or_else(|| sqlite_beside(path));
     let engine = options.engine_path.clone();
-    let engine = engine.unwrap_or_else(|| path.with_file_name("engine"));
+    let engine = engine.unwrap_or_else(|| engine_beside(path));
     let (sql, _) = SqlTokens::beside(path);
     let shards = shards_for_repair(path, &engine, &options.open);
     let store = match Store::open(path, &options.open) {

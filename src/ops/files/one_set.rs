@@ -31,6 +31,12 @@ pub fn sqlite_beside(database: &Path) -> PathBuf {
     database.with_file_name("influxd.sqlite")
 }
 
+/// The engine folder beside a database. influxd uses it unless it is set to another one.
+#[must_use]
+pub fn engine_beside(database: &Path) -> PathBuf {
+    database.with_file_name("engine")
+}
+
 /// Refuses an SQLite file that was named and is not there. Without a name it may be missing.
 ///
 /// # Errors
@@ -94,8 +100,7 @@ impl OneSet {
     /// Checks the SQLite file and the engine folder beside the database. The lock is not needed.
     #[must_use]
     pub fn look_beside(&self, database: &Path) -> Vec<Finding> {
-        let engine = database.with_file_name("engine");
-        self.look_at(&sqlite_beside(database), &engine)
+        self.look_at(&sqlite_beside(database), &engine_beside(database))
     }
 
     /// Checks this SQLite file and this engine folder. The lock is not needed.

@@ -11,10 +11,11 @@ use crate::ops::check::Checked;
 use crate::ops::doctor::{
     Check, HostFacts, OfStore, examine_backup, no_holder, owner_and_mode, shards_for_repair,
 };
+use crate::ops::files::one_set::{engine_beside, sqlite_beside};
 use crate::ops::repair::EngineShards;
+use crate::ops::report::Options;
 use crate::ops::report::next_steps::{Head, head};
 use crate::ops::report::search::Found;
-use crate::ops::report::{Options, beside};
 use crate::ops::status::Status;
 use crate::ops::timestamp::Timestamp;
 use crate::store::Store;
@@ -57,7 +58,7 @@ impl Examination {
     ) -> Result<Self> {
         let host = HostFacts::default();
         let now = Timestamp::from(&options.now.to_zoned(TimeZone::UTC));
-        let (sqlite, _) = beside(&found.path);
+        let sqlite = sqlite_beside(&found.path);
         let of_store = OfStore::of(store, checked, shards, &host, &sqlite, &options.open, &now)?;
         let is_itself = store.description().path == found.path;
         let mut checks = match folder_of_backup(&found.path) {
@@ -78,7 +79,7 @@ impl Examination {
     pub(super) fn head(self, status: &Status, shown: &mut ShownTokens<'_>) -> Head {
         let mut checks = self.checks;
         if let Some(of_store) = self.of_store {
-            let (sqlite, engine) = beside(&self.database);
+            let (sqlite, engine) = (sqlite_beside(&self.database), engine_beside(&self.database));
             let mut of_store = of_store.with_files(&self.database, status, &sqlite, &engine);
             if !self.has_commands {
                 leave_out_commands(&mut of_store);
@@ -112,7 +113,7 @@ fn folder_of_backup(file: &Path) -> Option<&Path> {
 
 /// What `repair` would read of the engine folder beside a store, which is not open yet.
 pub(super) fn shards_beside(found: &Found, options: &Options) -> EngineShards {
-    let (_, engine) = beside(&found.path);
+    let engine = engine_beside(&found.path);
     match engine.is_dir() && !options.previous {
         true => shards_for_repair(&found.path, &engine, &options.open),
         false => EngineShards::default(),

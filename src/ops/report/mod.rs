@@ -25,7 +25,7 @@ pub mod v1_mappings;
 pub mod who_holds_what;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
@@ -284,12 +284,4 @@ fn age(path: &Path, now: Timestamp) -> (String, Option<i64>) {
     let days = (now.as_second() - modified.as_second()).div_euclid(DAY);
     let shown = modified.round(Unit::Second).unwrap_or(modified);
     (shown.to_string(), Some(days.max(0)))
-}
-
-/// Where the SQLite file and the engine folder of a store are, if they are beside it.
-fn beside(database: &Path) -> (PathBuf, PathBuf) {
-    (
-        database.with_file_name("influxd.sqlite"),
-        database.with_file_name("engine"),
-    )
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::commands::capture::is_open_to_others;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::terminal::encryption::{passphrase, unseal};
+use crate::cli::terminal::encryption::{UnsealArgs, passphrase, unseal};
 use crate::cli::terminal::report::{Human, Ui, printable};
 use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::style::{bad, caution, good};
@@ -44,13 +44,8 @@ pub struct VerifyArgs {
     /// Capture in json, csv or env form, encrypted or not
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// age private key file (from age-keygen) for an encrypted capture
-    #[arg(long, value_name = "FILE")]
-    identity: Option<PathBuf>,
-    /// File with the passphrase of an encrypted capture (- for standard input) [env:
-    /// `BOLTKEY_PASSPHRASE`]
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: UnsealArgs,
 }
 
 /// The report of `capture verify`.
@@ -116,14 +111,14 @@ fn open(path: &Path) -> Result<File> {
 
 /// The keys that are given. Asks for the passphrase of a file that needs one, at a terminal.
 fn keys(args: &VerifyArgs, needs_passphrase: bool) -> Result<Unseal> {
-    let given = passphrase(args.passphrase_file.as_deref());
+    let given = passphrase(args.key.passphrase_file.as_deref());
     let passphrase = match given.map_err(with_way_out)? {
         None if needs_passphrase && io::stdin().is_terminal() => {
             Some(read_secret(&Secret::PASSPHRASE, None)?)
         }
         given => given,
     };
-    unseal(args.identity.as_deref(), passphrase.as_ref()).map_err(with_way_out)
+    unseal(args.key.identity.as_deref(), passphrase.as_ref()).map_err(with_way_out)
 }
 
 /// What to do about a key that can't be read.

@@ -11,8 +11,8 @@ use crate::cli::change::{ChangeCommand, Ending, Look, Next, View, run_on};
 use crate::cli::commands::residue::files::FilesArgs;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::terminal::encryption::{UnsealArgs, passphrase};
 use crate::cli::terminal::report::{Human, NOTHING_CHANGED, printable, told};
-use crate::cli::terminal::secret_input::{Secret, read_secret};
 use crate::cli::terminal::wrap::write_wrapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
@@ -49,13 +49,8 @@ pub struct PrepareArgs {
     /// Search unused parts of the database file
     #[arg(long)]
     from_residue: bool,
-    /// age private key file (from age-keygen) for an encrypted capture
-    #[arg(long, value_name = "FILE")]
-    identity: Option<PathBuf>,
-    /// File with the passphrase of an encrypted capture (- for standard input) [env:
-    /// `BOLTKEY_PASSPHRASE`]
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: UnsealArgs,
 }
 
 impl PrepareArgs {
@@ -67,7 +62,7 @@ impl PrepareArgs {
             return Err(Error::new(ErrorKind::Usage, "no source for the tokens")
                 .with_hint("pass --tokens FILE, --from-db PATH, --files FILE or --from-residue"));
         }
-        let secrets = [&self.identity, &self.passphrase_file];
+        let secrets = [&self.key.identity, &self.key.passphrase_file];
         let all = self.tokens.iter().chain(secrets.into_iter().flatten());
         if all.filter(|path| is_stdin(path)).count() > 1 {
             return Err(
@@ -80,12 +75,11 @@ impl PrepareArgs {
 
     fn unseal(&self) -> Result<Unseal> {
         let mut unseal = Unseal::default();
-        if let Some(path) = &self.identity {
+        if let Some(path) = &self.key.identity {
             unseal.add_identities(open(path)?, name_of(path).as_ref())?;
         }
-        if self.passphrase_file.is_some() || Secret::PASSPHRASE.is_set() {
-            let file = self.passphrase_file.as_deref();
-            unseal.add_passphrase(&read_secret(&Secret::PASSPHRASE, file)?);
+        if let Some(passphrase) = passphrase(self.key.passphrase_file.as_deref())? {
+            unseal.add_passphrase(&passphrase);
         }
         Ok(unseal)
     }
