@@ -100,16 +100,18 @@ pub(crate) type KeyDigest = [u8; 16];
 
 /// The first half of a key's SHA-256.
 pub(crate) fn key_digest(key: &[u8]) -> KeyDigest {
-    let mut short = [0; 16];
-    for (to, from) in short.iter_mut().zip(Sha256::digest(key)) {
-        *to = from;
-    }
+    short_digest(Sha256::digest(key).into())
+}
+
+/// The first half of a SHA-256 digest.
+pub(crate) fn short_digest(digest: [u8; 32]) -> KeyDigest {
+    let [short @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest;
     short
 }
 
 /// Hashes a [`KeyDigest`], which is a hash already, by taking its first bytes.
 #[derive(Default)]
-struct Leading(u64);
+pub(crate) struct Leading(u64);
 
 impl Hasher for Leading {
     fn write(&mut self, bytes: &[u8]) {

@@ -34,10 +34,10 @@ pub struct Embedded {
 ///
 /// # Errors
 /// When the file can't be read. Damaged parts are skipped.
-pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<Embedded>> {
+pub fn find<'s>(snapshot: &dyn Snapshot, stored: &'s StoredTokens) -> Result<BTreeSet<Embedded>> {
     let chosen = Arc::new(Chosen::new(&stored.chosen));
     // Searches are kept for the next batch of records: their buffers are large.
-    let spare: Mutex<Vec<RecordSearch<'_>>> = Mutex::default();
+    let spare: Mutex<Vec<RecordSearch<'s>>> = Mutex::default();
     let next = || {
         let kept = spare.lock().ok().and_then(|mut spare| spare.pop());
         kept.unwrap_or_else(|| RecordSearch {
@@ -48,34 +48,34 @@ pub fn find(snapshot: &dyn Snapshot, stored: &StoredTokens) -> Result<BTreeSet<E
     let mut found = BTreeSet::new();
     for bucket in snapshot.buckets()?.0 {
         let name = bucket.name.as_slice();
+        let sink = &mut |search: Option<RecordSearch<'s>>| {
+            let Some(mut search) = search else { return };
+            found.append(&mut search.found);
+            if let Ok(mut spare) = spare.lock() {
+                spare.push(search);
+            }
+        };
+        let look = |search: &mut Option<RecordSearch<'s>>, key: &[u8], text: &[u8]| {
+            search.get_or_insert_with(next).look(name, key, text);
+        };
+        // Hashing handles the token field of an authorization itself.
         match name {
-            names::AUTHORIZATION_INDEX | names::AUTHORIZATION_HASHED_INDEX => continue,
-            names::AUTHORIZATIONS if !stored.suspicious && chosen.is_empty() => continue,
-            _ => {}
+            names::AUTHORIZATION_INDEX | names::AUTHORIZATION_HASHED_INDEX => {}
+            names::AUTHORIZATIONS if chosen.is_empty() && !stored.descriptions.are_too_many() => {
+                parallel_scan::pairs(&|visit| stored.descriptions.each(visit), &look, sink);
+            }
+            names::AUTHORIZATIONS => {
+                let of_record =
+                    |search: &mut Option<RecordSearch<'s>>, key: &[u8], value: &[u8]| {
+                        let record = Authorization::<'_, Undecoded<'_>>::decode(name, key, value);
+                        if let Ok(record) = record {
+                            look(search, key, record.description.as_bytes());
+                        }
+                    };
+                parallel_scan::scan_any_order(snapshot, name, &of_record, sink)?;
+            }
+            _ => drop(parallel_scan::scan_any_order(snapshot, name, &look, sink)?),
         }
-        parallel_scan::scan_any_order(
-            snapshot,
-            name,
-            &|search: &mut Option<RecordSearch<'_>>, key, value| {
-                let search = search.get_or_insert_with(next);
-                if name == names::AUTHORIZATIONS {
-                    // Hashing handles the token field itself.
-                    let record = Authorization::<'_, Undecoded<'_>>::decode(name, key, value);
-                    if let Ok(record) = record {
-                        search.look(name, key, record.description.as_bytes());
-                    }
-                } else {
-                    search.look(name, key, value);
-                }
-            },
-            &mut |search: Option<RecordSearch<'_>>| {
-                let Some(mut search) = search else { return };
-                found.append(&mut search.found);
-                if let Ok(mut spare) = spare.lock() {
-                    spare.push(search);
-                }
-            },
-        )?;
     }
     Ok(found)
 }

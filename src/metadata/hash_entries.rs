@@ -1,5 +1,6 @@
 //! The entries that the index of hashes needs, in little memory, and the text of a hash.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -18,12 +19,29 @@ pub(super) const LONG: usize = 88;
 pub(super) const PREFIXES: [&[u8]; 2] = [b"$influxdb2-sha256$", b"$influxdb2-sha512$"];
 
 /// A required entry of the index of hashes: the digest as text, and its authorization.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry<const N: usize> {
     pub(super) text: [u8; N],
     pub(super) id: Id,
     /// Whether the record holds the plaintext token now.
     pub(super) fresh: bool,
+}
+
+impl<const N: usize> Ord for Entry<N> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Nearly all differ in their first bytes, and a number is compared faster than a text.
+        let start = |text: &[u8; N]| text.first_chunk().copied().map(u64::from_be_bytes);
+        start(&self.text)
+            .cmp(&start(&other.text))
+            .then_with(|| self.text.cmp(&other.text))
+            .then_with(|| (self.id, self.fresh).cmp(&(other.id, other.fresh)))
+    }
+}
+
+impl<const N: usize> PartialOrd for Entry<N> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// All entries, in the order of their keys once they are sorted. A million of them take 56 MB.
@@ -46,6 +64,16 @@ impl Entries {
             self.long.push(Entry { text, id, fresh });
         } else {
             self.odd.insert(hash.into(), id);
+        }
+    }
+
+    /// Adds the entry for a token that the record `id` holds in plaintext, of the SHA-256 digest.
+    pub(super) fn push_digest(&mut self, digest: &[u8; 32], id: Id) {
+        let mut text = [0; SHORT];
+        // The text of 32 bytes has exactly this length.
+        if URL_SAFE.encode_slice(digest, &mut text) == Ok(SHORT) {
+            let fresh = true;
+            self.short.push(Entry { text, id, fresh });
         }
     }
 

@@ -5,14 +5,16 @@
 //! `authorization/storage.go` in influxdata/influxdb. Unlike this module, influxd's own migration
 //! does not change records that have both, and dangling index entries.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authorization::Undecoded;
+use crate::metadata::authorization_pass::{self, DecodedRecord, PassedRecord};
 use crate::metadata::canonical_record::around_token;
-use crate::metadata::catalog::{Undecodable, undecodable_record};
+use crate::metadata::catalog::Undecodable;
+use crate::metadata::descriptions::Descriptions;
 use crate::metadata::hash_entries::{
     Entries, Entry, LONG, NewEntries, PREFIXES, hash_into, hash_text,
 };
@@ -37,47 +39,36 @@ pub struct StoredTokens {
     pub missing: Vec<Id>,
     /// Plaintext tokens that were chosen by a user, not generated.
     pub chosen: Vec<(Id, Token)>,
-    /// Whether a description may hold a token, as it is or encoded.
-    pub suspicious: bool,
+    /// The descriptions that may hold a token, as it is or encoded.
+    pub descriptions: Descriptions,
     entries: Entries,
     held: Fingerprint,
 }
 
-/// The result of one thread for its share of the records.
+/// The result for a part of the records.
 #[derive(Default)]
-struct Share {
+pub struct StoredPart {
     stored: StoredTokens,
     /// A record whose token and hash disagree.
     disagreeing: Option<Id>,
     undecodable: Undecodable,
-    /// Permissions as written that can be decoded: most records have the same ones.
-    decodable: HashSet<Box<str>>,
-    /// Those of the last record.
-    last: Box<str>,
 }
 
-impl Share {
-    fn add(&mut self, variant: Variant, key: &[u8], value: &[u8]) {
-        if let Err(finding) = self.try_add(variant, key, value) {
-            self.undecodable.push(finding);
+impl StoredPart {
+    /// Adds a record. If it has only a plaintext token, the hash of `variant` is computed.
+    pub fn add(&mut self, variant: Variant, passed: &PassedRecord<'_>) {
+        match &passed.decoded {
+            Ok(decoded) => self.add_decoded(variant, passed.key, decoded),
+            Err(finding) => self.undecodable.push(finding.clone()),
         }
     }
 
-    fn try_add(&mut self, variant: Variant, key: &[u8], value: &[u8]) -> Result<(), Finding> {
-        let bucket = names::AUTHORIZATIONS;
-        let record = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value)?;
-        let permissions = record.permissions.text();
-        if &*self.last != permissions {
-            if !self.decodable.contains(permissions) {
-                record
-                    .permissions
-                    .decode()
-                    .map_err(|cause| undecodable_record(bucket, key, &cause))?;
-                self.decodable.insert(permissions.into());
-            }
-            self.last = permissions.into();
+    fn add_decoded(&mut self, variant: Variant, key: &[u8], decoded: &DecodedRecord<'_>) {
+        let record = &decoded.fields;
+        if may_show_token(&record.description) {
+            let kept = &mut self.stored.descriptions;
+            kept.add(key, record.description.as_bytes());
         }
-        self.stored.suspicious |= may_show_token(&record.description);
         match record.storage() {
             Storage::Missing => self.stored.missing.push(record.id),
             Storage::Hashed => {
@@ -88,9 +79,17 @@ impl Share {
             }
             Storage::Plaintext => {
                 self.stored.plaintext += 1;
-                let text = hash_text(variant, record.token.as_bytes());
-                self.stored.entries.push(&text, record.id, true);
-                self.note_chosen(&record);
+                match variant {
+                    Variant::Sha256 => {
+                        let digest = decoded.token_digest();
+                        self.stored.entries.push_digest(digest, record.id);
+                    }
+                    Variant::Sha512 => {
+                        let text = hash_text(variant, record.token.as_bytes());
+                        self.stored.entries.push(&text, record.id, true);
+                    }
+                }
+                self.note_chosen(record);
             }
             Storage::Both => {
                 self.stored.both += 1;
@@ -101,10 +100,9 @@ impl Share {
                 self.stored
                     .entries
                     .push(record.hashed_token.as_bytes(), record.id, true);
-                self.note_chosen(&record);
+                self.note_chosen(record);
             }
         }
-        Ok(())
     }
 
     fn note_chosen(&mut self, record: &Authorization<'_, Undecoded<'_>>) {
@@ -153,14 +151,13 @@ impl StoredTokens {
         let mut stored = Self::default();
         let mut disagreeing = Vec::new();
         let mut undecodable = false;
-        let damage = parallel_scan::scan_any_order(
+        let damage = authorization_pass::scan_any_order(
             snapshot,
-            names::AUTHORIZATIONS,
-            &|share: &mut Share, key, value| share.add(variant, key, value),
-            &mut |share| {
-                stored.append(share.stored);
-                disagreeing.extend(share.disagreeing);
-                undecodable |= !share.undecodable.told().is_empty();
+            &|part: &mut StoredPart, record| part.add(variant, record),
+            &mut |part| {
+                stored.append(part.stored);
+                disagreeing.extend(part.disagreeing);
+                undecodable |= !part.undecodable.told().is_empty();
             },
         )?;
         readable(&damage)?;
@@ -190,16 +187,25 @@ impl StoredTokens {
     /// # Errors
     /// When the file can't be read.
     pub fn load_readable(snapshot: &dyn Snapshot) -> Result<Self> {
-        let mut stored = Self::default();
-        parallel_scan::scan_any_order(
+        let mut parts = Vec::new();
+        authorization_pass::scan_any_order(
             snapshot,
-            names::AUTHORIZATIONS,
-            &|share: &mut Share, key, value| share.add(Variant::Sha256, key, value),
-            &mut |share| stored.append(share.stored),
+            &|part: &mut StoredPart, record| part.add(Variant::Sha256, record),
+            &mut |part| parts.push(part),
         )?;
+        Ok(Self::of_readable(parts))
+    }
+
+    /// As [`Self::load_readable`], of all parts of a pass, with hashes of [`Variant::Sha256`].
+    #[must_use]
+    pub fn of_readable(parts: Vec<StoredPart>) -> Self {
+        let mut stored = Self::default();
+        for part in parts {
+            stored.append(part.stored);
+        }
         stored.entries.short.sort_unstable();
         stored.entries.long.sort_unstable();
-        Ok(stored)
+        stored
     }
 
     fn append(&mut self, more: Self) {
@@ -208,7 +214,7 @@ impl StoredTokens {
         self.hashed += more.hashed;
         self.missing.extend(more.missing);
         self.chosen.extend(more.chosen);
-        self.suspicious |= more.suspicious;
+        self.descriptions.append(more.descriptions);
         self.entries.append(more.entries);
     }
 
@@ -406,11 +412,10 @@ impl StoredTokens {
 /// The findings of records that can't be decoded, in the order of their IDs.
 fn first_undecodable(snapshot: &dyn Snapshot, variant: Variant) -> Result<Vec<Finding>> {
     let mut undecodable = Undecodable::default();
-    parallel_scan::scan(
+    authorization_pass::scan(
         snapshot,
-        names::AUTHORIZATIONS,
-        &|share: &mut Share, key, value| share.add(variant, key, value),
-        &mut |share| undecodable.append(share.undecodable),
+        &|part: &mut StoredPart, record| part.add(variant, record),
+        &mut |part| undecodable.append(part.undecodable),
     )?;
     Ok(undecodable.told().to_vec())
 }

@@ -2,11 +2,13 @@
 
 pub mod authenticate;
 pub mod authorization;
+pub mod authorization_pass;
 mod canonical_record;
 pub mod catalog;
 pub mod check;
 pub mod dbrp;
 pub mod description_tags;
+pub mod descriptions;
 pub mod differences;
 pub mod durations;
 pub mod embedded_tokens;

@@ -51,6 +51,23 @@ pub fn scan_any_order<R: Default + Send>(
     in_parallel(&read, work, sink)
 }
 
+/// Calls `work` for every pair that `read` passes to its callback, as [`scan`] does.
+pub fn pairs<R: Default + Send>(
+    read: &dyn Fn(&mut dyn FnMut(&[u8], &[u8])),
+    work: &(impl Fn(&mut R, &[u8], &[u8]) + Sync),
+    sink: &mut impl FnMut(R),
+) {
+    let read = |visit: &mut Visitor<'_>| {
+        read(&mut |key, value| {
+            // Nothing stops it before the end.
+            let _ = visit(key, value);
+        });
+        Ok(Vec::new())
+    };
+    // Nothing is read from a file, so nothing can fail.
+    let _ = in_parallel(&read, work, sink);
+}
+
 fn in_parallel<R: Default + Send>(
     read: &dyn Fn(&mut Visitor<'_>) -> Result<Vec<Finding>>,
     work: &(impl Fn(&mut R, &[u8], &[u8]) + Sync),

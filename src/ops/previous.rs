@@ -27,6 +27,19 @@ impl PreviousState {
     /// # Errors
     /// When the file can't be read.
     pub fn of(snapshot: &dyn Snapshot, inspect: &dyn Inspect, sound: bool) -> Result<Self> {
+        Self::beside(inspect, sound, &|| authorizations(snapshot))
+    }
+
+    /// As [`Self::of`]; `current` is the number of authorizations of the current transaction, by their
+    /// keys.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn beside(
+        inspect: &dyn Inspect,
+        sound: bool,
+        current: &dyn Fn() -> Result<u64>,
+    ) -> Result<Self> {
         let before = match inspect.previous()? {
             Previous::Unreadable(why) => return Ok(Self::unreadable(why)),
             Previous::Whole(before) => before,
@@ -36,7 +49,7 @@ impl PreviousState {
         }
         let same = sound && inspect.unchanged_since_previous(names::AUTHORIZATIONS)?;
         let tokens = if same {
-            authorizations(snapshot)?
+            current()?
         } else {
             authorizations(&*before)?
         };

@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
 use crate::metadata::embedded_tokens::{self, Embedded};
-use crate::metadata::hashing::StoredTokens;
-use crate::metadata::residue::Known;
+use crate::metadata::hashing::{StoredPart, StoredTokens};
+use crate::metadata::residue::{Known, KnownPart};
 use crate::metadata::shown_tokens::ShownTokens;
 use crate::metadata::{Catalog, Schema, Variant, lost_records, names};
 use crate::ops::files::one_set::OneSet;
@@ -23,7 +23,7 @@ use crate::ops::residue::siblings::Sibling;
 use crate::ops::residue::sql_tokens::SqlTokens;
 use crate::ops::token_counts::{OperatorToken, TokenCounts, TokenNumbers};
 use crate::ops::v1::access::V1Access;
-use crate::store::{Engine, Store};
+use crate::store::{Engine, Snapshot, Store};
 
 /// The report of `status`: file type, access, exposed tokens, and risks.
 #[derive(Debug, Serialize)]
@@ -132,7 +132,12 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let schema = Schema::load(snapshot)?;
     let mut catalog = Catalog::load(snapshot)?;
     let lost = lost_records::find_hidden(snapshot, store.inspect(), &mut catalog.hidden)?;
-    let counts = TokenCounts::of(snapshot, &catalog)?;
+    let Pass {
+        counts,
+        mut known,
+        stored,
+        checked,
+    } = Pass::of(snapshot, &catalog)?;
     let tokens_hidden = counts.are_hidden(&catalog);
     let mut operator_tokens = counts.operator_tokens(&catalog, &counts.indexes(snapshot)?);
     let mut logins = logins(snapshot, &catalog, &counts)?;
@@ -140,10 +145,10 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
     let (mut findings, free_pages) = structure_findings(store)?;
     let free_bytes = free_pages.and_then(|pages| pages.checked_mul(description.page_size));
     findings.extend(lost);
-    let previous = PreviousState::of(snapshot, store.inspect(), findings.is_empty())?;
-    findings.extend(metadata::check::check(snapshot)?);
+    let current = || Ok(counts.keys);
+    let previous = PreviousState::beside(store.inspect(), findings.is_empty(), &current)?;
+    findings.extend(checked);
     let mut findings = one_of_each(findings);
-    let (mut known, _) = Known::load(snapshot)?;
     known.add_unreadable(snapshot, store.inspect(), tokens_hidden)?;
     let (mut found, _) = residue::look(store, &known, &residue::Options::default())?;
     let matching = found.matching.iter();
@@ -171,7 +176,6 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
             nobody
         });
     }
-    let stored = StoredTokens::load_readable(snapshot)?;
     let mut embedded = embedded_tokens::find(snapshot, &stored)?;
     embedded.extend(sql.embedded(&|token| stored.owner(token)));
     let mut embedded: Vec<Embedded> = embedded.into_iter().collect();
@@ -232,6 +236,50 @@ pub fn status(store: &Store, sql: &SqlTokens) -> Result<Status> {
         one_set: OneSet::of(snapshot, &schema, &catalog)?,
         shown_at,
     })
+}
+
+/// What one pass over the authorizations shows.
+struct Pass {
+    counts: TokenCounts,
+    known: Known,
+    stored: StoredTokens,
+    /// The findings of the records and indexes.
+    checked: Vec<Finding>,
+}
+
+/// The same for a part of the records.
+#[derive(Default)]
+struct Part {
+    counts: TokenCounts,
+    known: KnownPart,
+    stored: StoredPart,
+}
+
+impl Pass {
+    fn of(snapshot: &dyn Snapshot, catalog: &Catalog) -> Result<Self> {
+        let mut counts = TokenCounts::default();
+        let (mut known, mut stored) = (Vec::new(), Vec::new());
+        let checked = metadata::check::check_beside(
+            snapshot,
+            &|part: &mut Part, record| {
+                part.counts.add(record, catalog);
+                part.known.add(record);
+                part.stored.add(Variant::Sha256, record);
+            },
+            &mut |part| {
+                counts.append(part.counts);
+                known.push(part.known);
+                stored.push(part.stored);
+            },
+        )?;
+        counts.finish(snapshot, checked.is_damaged)?;
+        Ok(Self {
+            counts,
+            known: Known::of(known, snapshot)?.0,
+            stored: StoredTokens::of_readable(stored),
+            checked: checked.findings,
+        })
+    }
 }
 
 fn may_be_usable(token: &OperatorToken) -> bool {

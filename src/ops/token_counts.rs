@@ -1,17 +1,16 @@
 //! Counts of authorizations by kind, and the operator tokens of a store.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::metadata::authenticate::{TokenIndexes, judge};
-use crate::metadata::authorization::{Undecoded, classify};
+use crate::metadata::authorization_pass::{self, PassedRecord};
 use crate::metadata::lost_records::Unreadable;
 use crate::metadata::{
     Authorization, Catalog, Id, Kind, Storage, TokenHash, Variant, authorization, names,
-    parallel_scan,
 };
 use crate::ops::auth::list::is_orphaned;
 use crate::ops::known::{List, Number};
@@ -116,17 +115,10 @@ pub(in crate::ops) struct TokenCounts {
     operators: Vec<Zeroizing<Vec<u8>>>,
     /// Number of records that can't be decoded.
     undecodable: u64,
+    /// Number of records whose key is an ID, decodable or not.
+    pub(in crate::ops) keys: u64,
     /// Whether parts of the bucket can't be read.
     damaged: bool,
-}
-
-/// The result for some consecutive records.
-#[derive(Default)]
-struct Part {
-    counts: TokenCounts,
-    /// Kinds by organization and permissions as written, because most records have the same
-    /// permissions; `None` if they can't be decoded.
-    kinds: HashMap<Id, HashMap<Box<str>, Option<Kind>>>,
 }
 
 impl TokenCounts {
@@ -136,17 +128,63 @@ impl TokenCounts {
     /// When the file can't be read.
     pub(in crate::ops) fn of(snapshot: &dyn Snapshot, catalog: &Catalog) -> Result<Self> {
         let mut whole = Self::default();
-        let damage = parallel_scan::scan(
+        let damage = authorization_pass::scan(
             snapshot,
-            names::AUTHORIZATIONS,
-            &|part: &mut Part, key, value| part.add(key, value, catalog),
-            &mut |part| whole.append(part.counts),
+            &|part: &mut Self, record| part.add(record, catalog),
+            &mut |part| whole.append(part),
         )?;
-        whole.damaged = !damage.is_empty();
-        authorization::scan(snapshot, names::LEGACY_AUTHORIZATIONS, &mut |_| {
-            whole.tokens.legacy += 1;
-        })?;
+        whole.finish(snapshot, !damage.is_empty())?;
         Ok(whole)
+    }
+
+    /// Completes the counts of all parts of a pass. `is_damaged` says that parts of the bucket can't
+    /// be read.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(in crate::ops) fn finish(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        is_damaged: bool,
+    ) -> Result<()> {
+        self.damaged = is_damaged;
+        authorization::scan(snapshot, names::LEGACY_AUTHORIZATIONS, &mut |_| {
+            self.tokens.legacy += 1;
+        })?;
+        Ok(())
+    }
+
+    /// Counts a record.
+    pub(in crate::ops) fn add(&mut self, passed: &PassedRecord<'_>, catalog: &Catalog) {
+        self.keys += u64::from(Id::from_bytes(passed.key).is_ok());
+        let Ok(decoded) = &passed.decoded else {
+            self.undecodable += 1;
+            return;
+        };
+        let (record, kind) = (&decoded.fields, decoded.class.kind);
+        let tokens = &mut self.tokens;
+        tokens.total += 1;
+        *match record.storage() {
+            Storage::Plaintext => &mut tokens.plaintext,
+            Storage::Hashed => &mut tokens.hashed,
+            Storage::Both => &mut tokens.both,
+            Storage::Missing => &mut tokens.missing,
+        } += 1;
+        *match kind {
+            Kind::Operator => &mut tokens.operator,
+            Kind::AllAccess => &mut tokens.all_access,
+            Kind::Custom => &mut tokens.custom,
+        } += 1;
+        tokens.inactive += u64::from(!record.is_active());
+        tokens.orphaned += u64::from(is_orphaned(record, catalog));
+        if !record.hashed_token.is_empty()
+            && let Ok(hash) = TokenHash::parse(&record.hashed_token)
+        {
+            self.variants.insert(hash.variant());
+        }
+        if kind == Kind::Operator {
+            self.operators.push(Zeroizing::new(passed.value.to_vec()));
+        }
     }
 
     /// Whether damage hides tokens.
@@ -196,7 +234,9 @@ impl TokenCounts {
         })
     }
 
-    fn append(&mut self, part: Self) {
+    /// Adds the counts of a later part of the bucket.
+    pub(in crate::ops) fn append(&mut self, part: Self) {
+        self.keys += part.keys;
         self.tokens.add(&part.tokens);
         self.variants.extend(part.variants);
         self.operators.extend(part.operators);
@@ -250,61 +290,6 @@ impl TokenCounts {
             }
         }
         owners
-    }
-}
-
-impl Part {
-    fn add(&mut self, key: &[u8], value: &[u8], catalog: &Catalog) {
-        let bucket = names::AUTHORIZATIONS;
-        let decoded = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value);
-        let Some((record, kind)) = decoded.ok().and_then(|record| {
-            let kind = self.kind(record.permissions, record.org_id)?;
-            Some((record, kind))
-        }) else {
-            self.counts.undecodable += 1;
-            return;
-        };
-        let TokenCounts {
-            tokens,
-            variants,
-            operators,
-            ..
-        } = &mut self.counts;
-        tokens.total += 1;
-        *match record.storage() {
-            Storage::Plaintext => &mut tokens.plaintext,
-            Storage::Hashed => &mut tokens.hashed,
-            Storage::Both => &mut tokens.both,
-            Storage::Missing => &mut tokens.missing,
-        } += 1;
-        *match kind {
-            Kind::Operator => &mut tokens.operator,
-            Kind::AllAccess => &mut tokens.all_access,
-            Kind::Custom => &mut tokens.custom,
-        } += 1;
-        tokens.inactive += u64::from(!record.is_active());
-        tokens.orphaned += u64::from(is_orphaned(&record, catalog));
-        if !record.hashed_token.is_empty()
-            && let Ok(hash) = TokenHash::parse(&record.hashed_token)
-        {
-            variants.insert(hash.variant());
-        }
-        if kind == Kind::Operator {
-            operators.push(Zeroizing::new(value.to_vec()));
-        }
-    }
-
-    /// The kind of a token with these permissions; `None` if they can't be decoded.
-    fn kind(&mut self, permissions: Undecoded<'_>, org: Id) -> Option<Kind> {
-        let kinds = self.kinds.entry(org).or_default();
-        let text = permissions.text();
-        if let Some(kind) = kinds.get(text) {
-            return *kind;
-        }
-        let decoded = permissions.decode().ok();
-        let kind = decoded.map(|permissions| classify(&permissions, org).kind);
-        kinds.insert(text.into(), kind);
-        kind
     }
 }
 

@@ -1,13 +1,14 @@
 //! Compares required index entries with existing ones.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 
-use crate::metadata::authenticate::key_digest;
+use crate::metadata::authenticate::{KeyDigest, Leading, key_digest};
 
 /// The entries that records require; `T` is the target of an entry. Keys are kept as digests,
 /// because they may be tokens.
 pub(super) struct Expected<T> {
-    entries: HashMap<[u8; 16], Wanted<T>>,
+    entries: HashMap<KeyDigest, Wanted<T>, BuildHasherDefault<Leading>>,
 }
 
 struct Wanted<T> {
@@ -29,7 +30,7 @@ pub(super) enum Met<T> {
 impl<T> Default for Expected<T> {
     fn default() -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: HashMap::default(),
         }
     }
 }
@@ -41,13 +42,24 @@ impl<T: Copy + Ord> Expected<T> {
     }
 
     /// Requires an entry, or allows it. Its key has this digest.
-    pub(super) fn insert(&mut self, key: [u8; 16], target: T, required: bool) {
+    pub(super) fn insert(&mut self, key: KeyDigest, target: T, required: bool) {
         let wanted = Wanted {
             target,
             required,
             met: false,
         };
         self.entries.insert(key, wanted);
+    }
+
+    /// Notes an existing entry, whose key has this digest, if it is right. Otherwise returns false.
+    pub(super) fn is_right(&mut self, key: &KeyDigest, target: Option<T>) -> bool {
+        match self.entries.get_mut(key) {
+            Some(wanted) if target == Some(wanted.target) => {
+                wanted.met = true;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Compares an existing entry. With `any_target` an entry that leads elsewhere counts as met.
@@ -63,6 +75,12 @@ impl<T: Copy + Ord> Expected<T> {
                 Met::Elsewhere(wanted.target)
             }
         }
+    }
+
+    /// Whether every required entry exists.
+    pub(super) fn are_all_met(&self) -> bool {
+        let mut wanted = self.entries.values();
+        wanted.all(|wanted| wanted.met || !wanted.required)
     }
 
     /// The targets of required entries that do not exist.

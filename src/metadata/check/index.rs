@@ -4,8 +4,10 @@ use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::finding::Code;
+use crate::metadata::authenticate::{KeyDigest, key_digest};
 use crate::metadata::check::Checker;
 use crate::metadata::check::expected::{Expected, Met};
+use crate::metadata::{Id, parallel_scan};
 
 /// Code and message of a finding.
 pub(super) type CodeAndMessage = (Code, String);
@@ -29,7 +31,44 @@ pub(super) struct Index<'i, T> {
     pub(super) key: &'i dyn Fn(&[u8]) -> Option<CodeAndMessage>,
 }
 
+/// Some entries of a large index.
+#[derive(Default)]
+struct LargePart {
+    entries: Vec<(KeyDigest, Option<Id>)>,
+    odd: bool,
+}
+
 impl Checker<'_> {
+    /// As [`Self::compare_index`], in parallel as long as all entries are right. `is_odd` says that a
+    /// key has another problem.
+    pub(super) fn compare_large_index(
+        &mut self,
+        index: &Index<'_, Id>,
+        mut expected: Expected<Id>,
+        is_odd: fn(&[u8]) -> bool,
+    ) -> Result<()> {
+        let target = index.target;
+        let mut right = true;
+        let damage = parallel_scan::scan_any_order(
+            self.snapshot,
+            index.bucket,
+            &|part: &mut LargePart, key, value| {
+                part.odd |= is_odd(key);
+                part.entries.push((key_digest(key), target(value)));
+            },
+            &mut |part| {
+                right &= !part.odd;
+                for (key, target) in part.entries {
+                    right = right && expected.is_right(&key, target);
+                }
+            },
+        )?;
+        match right && damage.is_empty() && expected.are_all_met() {
+            true => Ok(()),
+            false => self.compare_index(index, expected),
+        }
+    }
+
     /// Compares an index with the entries that records require.
     pub(super) fn compare_index<T: Copy + Ord>(
         &mut self,

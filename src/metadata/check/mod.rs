@@ -21,6 +21,7 @@ use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
+use crate::metadata::authorization_pass::PassedRecord;
 use crate::metadata::{Catalog, Id, Schema, names};
 use crate::store::Snapshot;
 
@@ -33,6 +34,28 @@ const MOST_OF_A_CODE: usize = 100;
 /// # Errors
 /// When the file can't be read.
 pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
+    let beside = |(): &mut (), _: &PassedRecord<'_>| ();
+    Ok(check_beside(snapshot, &beside, &mut |()| ())?.findings)
+}
+
+/// The result of [`check_beside`].
+pub struct Checked {
+    /// The findings of [`check`].
+    pub findings: Vec<Finding>,
+    /// Whether parts of the bucket of authorizations can't be read.
+    pub is_damaged: bool,
+}
+
+/// [`check`], with `work` called for every authorization in the same pass, see
+/// [`crate::metadata::authorization_pass::scan`].
+///
+/// # Errors
+/// When the file can't be read; `sink` may have received results before.
+pub fn check_beside<P: Default + Send>(
+    snapshot: &dyn Snapshot,
+    work: &(impl Fn(&mut P, &PassedRecord<'_>) + Sync),
+    sink: &mut impl FnMut(P),
+) -> Result<Checked> {
     let mut check = Checker {
         snapshot,
         catalog: Catalog::load(snapshot)?,
@@ -51,7 +74,7 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     check.tasks()?;
     check.store_buckets(&schema)?;
     check.instance()?;
-    check.authorizations()?;
+    let is_damaged = check.authorizations(work, sink)?;
     check.v1_authorizations()?;
     check.names()?;
     check.mappings()?;
@@ -60,7 +83,10 @@ pub fn check(snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
     check.time_series()?;
     check.system_buckets();
     check.other_records()?;
-    Ok(check.finish())
+    Ok(Checked {
+        findings: check.finish(),
+        is_damaged,
+    })
 }
 
 /// Keys and values of a bucket.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::authorization_pass::PassedRecord;
 use crate::metadata::lost_records::Unreadable;
 use crate::metadata::{Id, TokenHash, Variant, names, parallel_scan};
 use crate::store::{Inspect, Snapshot};
@@ -116,9 +117,29 @@ struct NoRecord;
 
 /// The proofs of some consecutive records.
 #[derive(Default)]
-struct Part {
+pub struct KnownPart {
     proofs: Vec<(Id, Proof)>,
     undecodable: bool,
+}
+
+impl KnownPart {
+    /// Adds a record.
+    pub fn add(&mut self, passed: &PassedRecord<'_>) {
+        let Ok(decoded) = &passed.decoded else {
+            // Its token fields may be readable nevertheless.
+            match Proof::of(passed.value, &memmem::Finder::new(AGAIN)) {
+                Ok(proof) => self.proofs.extend(proof),
+                Err(NoRecord) => self.undecodable = true,
+            }
+            return;
+        };
+        let record = &decoded.fields;
+        let proof = match record.token.is_empty() {
+            true => Proof::of_hash(&record.hashed_token),
+            false => Some(Proof::Plaintext(*decoded.token_digest())),
+        };
+        self.proofs.extend(proof.map(|proof| (record.id, proof)));
+    }
 }
 
 /// What a record stores of its token.
@@ -160,19 +181,32 @@ impl Known {
         let mut damage = parallel_scan::scan_any_order(
             snapshot,
             names::AUTHORIZATIONS,
-            &|part: &mut Part, _, value| match Proof::of(value, &again) {
+            &|part: &mut KnownPart, _, value| match Proof::of(value, &again) {
                 Ok(proof) => part.proofs.extend(proof),
                 Err(NoRecord) => part.undecodable = true,
             },
-            &mut |part| {
-                known.undecodable |= part.undecodable;
-                part.proofs
-                    .into_iter()
-                    .for_each(|(id, proof)| known.add(id, proof))
-            },
+            &mut |part| known.append(part),
         )?;
         damage.extend(known.add_user_names(snapshot)?);
         Ok((known, damage))
+    }
+
+    /// As [`Known::load`], of all parts of a pass over the authorizations.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn of(parts: Vec<KnownPart>, snapshot: &dyn Snapshot) -> Result<(Self, Vec<Finding>)> {
+        let mut known = Self::default();
+        parts.into_iter().for_each(|part| known.append(part));
+        let damage = known.add_user_names(snapshot)?;
+        Ok((known, damage))
+    }
+
+    fn append(&mut self, part: KnownPart) {
+        self.undecodable |= part.undecodable;
+        for (id, proof) in part.proofs {
+            self.add(id, proof);
+        }
     }
 
     /// Like [`Known::load`], combined with the walk over all pages for a later search of unused

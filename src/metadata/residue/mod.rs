@@ -31,7 +31,7 @@ use crate::secret::Token;
 use crate::store::{Inspect, MAX_KEY_SIZE, Snapshot, StaleElement, Unused, UnusedVisitor};
 
 pub(super) use finder::{Finder, Form};
-pub use known_tokens::Known;
+pub use known_tokens::{Known, KnownPart};
 
 /// Length of an ID in a key.
 const ID_LENGTH: usize = 16;
