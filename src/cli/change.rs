@@ -29,7 +29,8 @@ use crate::ops::lockout::locks_out;
 use crate::ops::timestamp::Timestamp;
 use crate::store;
 use crate::store::{
-    ChangeSet, Committed, Description, FileIdentity, Inspect, Snapshot, Store, WritableStore,
+    ChangeSet, Committed, Description, FileIdentity, Inspect, Snapshot, Store, WalkOnce,
+    WritableStore,
 };
 
 /// The input of a plan. It is the same for a store opened for reading and for writing.
@@ -138,6 +139,12 @@ pub trait ChangeCommand {
     /// As [`verify_structure`].
     fn verify(&self, store: &View<'_>) -> Result<()> {
         verify_structure(store.snapshot, store.inspect)
+    }
+
+    /// Whether the plan reads all of one large bucket, in any order. It is read during the examination
+    /// of the structure then.
+    fn reads_one_bucket(&self) -> bool {
+        false
     }
 
     /// Plans the change.
@@ -327,10 +334,19 @@ pub fn run_on<C: ChangeCommand>(
     let working = command
         .working()
         .map(|doing| Bar::working(session.ui(), doing));
-    let view = View::of_writable(&store);
+    let walk_once = WalkOnce {
+        snapshot: &store,
+        inspect: &store,
+    };
+    let mut view = View::of_writable(&store);
+    if command.reads_one_bucket() {
+        view.snapshot = &walk_once;
+    }
     let planned = command
         .plan(&view)
         .and_then(|plan| Ok((State::of(&command, &view, &plan, ask)?, plan)));
+    // After the plan, which may have walked the trees; but its error comes first.
+    session.nothing_lost(&store, &store, database)?;
     let (state, plan) = match planned {
         Ok(planned) => planned,
         Err(error) if !answered.is_none() => return Err(failed_meanwhile(error, path)),

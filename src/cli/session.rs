@@ -16,7 +16,9 @@ use crate::ops::metadata_store::is_metadata;
 use crate::ops::previous;
 use crate::ops::previous::has_more_than;
 use crate::ops::way_out::advise;
-use crate::store::{Description, LockOptions, OpenOptions, Store, WritableStore, has_locks};
+use crate::store::{
+    Description, Inspect, LockOptions, OpenOptions, Snapshot, Store, WritableStore, has_locks,
+};
 
 /// The global options and output streams of one run.
 #[derive(Debug)]
@@ -136,7 +138,11 @@ impl Session {
         self.open_at(&self.database()?)
     }
 
-    fn open_at(&self, database: &Database) -> Result<Store> {
+    /// [`Self::open`] of this database.
+    ///
+    /// # Errors
+    /// The errors of [`Store::open`].
+    pub fn open_at(&self, database: &Database) -> Result<Store> {
         let _ = self.opened.set(database.path.clone());
         let mut store = Store::open(&database.path, &self.open_options())?;
         self.opened(store.notices(), store.description());
@@ -201,14 +207,26 @@ impl Session {
     ///
     /// # Errors
     /// The errors of [`WritableStore::open`]; [`ErrorKind::NotAStore`] when it has none of InfluxDB's
-    /// buckets; [`ErrorKind::Corrupt`] when unreachable pages show that records were lost.
+    /// buckets. The caller refuses a store that has lost records, see [`Self::nothing_lost`].
     pub fn open_writable(&self, database: &Database) -> Result<WritableStore> {
         let _ = self.opened.set(database.path.clone());
         let store = WritableStore::open(&database.path, &self.open_options())?;
         self.opened(store.notices(), store.description());
         is_metadata(&store, store.inspect(), &database.path)?.or_unreadable()?;
-        nothing_lost(&store, store.inspect()).map_err(|error| error.about(&database.path))?;
         Ok(store)
+    }
+
+    /// Refuses a store of which unreachable pages show that records were lost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] in this case.
+    pub fn nothing_lost(
+        &self,
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+        database: &Database,
+    ) -> Result<()> {
+        nothing_lost(snapshot, inspect).map_err(|error| error.about(&database.path))
     }
 
     /// An explicit `use-hashed-tokens`: in influxd's environment, in that of a running server or a
@@ -373,8 +391,7 @@ impl Session {
     pub fn open_metadata_at(&self, database: &Database) -> Result<Store> {
         let store = self.open_at(database)?;
         self.is_readable(&store)?;
-        nothing_lost(store.snapshot(), store.inspect())
-            .map_err(|error| error.about(&database.path))?;
+        self.nothing_lost(store.snapshot(), store.inspect(), database)?;
         Ok(store)
     }
 }

@@ -27,6 +27,7 @@ mod sparse;
 pub mod sqlite;
 pub mod unfinished;
 mod unpacked;
+mod walk_once;
 pub mod writable;
 
 use std::ops::{ControlFlow, Range};
@@ -55,6 +56,7 @@ pub use replacement_lock::Held;
 pub use sparse::refuse_sparse;
 pub use sqlite::{Sqlite, SqliteCopy, Stamp};
 pub use unpacked::Unpacked;
+pub use walk_once::WalkOnce;
 pub use writable::{WritableStore, has_locks};
 
 /// One top-level bucket of a store.

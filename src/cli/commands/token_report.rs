@@ -280,6 +280,10 @@ impl<T: TokenCommand> ChangeCommand for TokenChange<T> {
         }))
     }
 
+    fn reads_one_bucket(&self) -> bool {
+        true
+    }
+
     fn plan(&self, store: &View<'_>) -> Result<TokenPlan> {
         self.0.plan(store.snapshot, &store.now)
     }

@@ -60,6 +60,7 @@ pub fn plan(snapshot: &dyn Snapshot, options: &Options, now: &Timestamp) -> Resu
             login_had_power: None,
             schema,
             replaced: Some(bytes.fingerprint()),
+            holds_hashes: existing.hashes,
             gone,
         },
     )

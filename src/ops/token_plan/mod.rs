@@ -14,10 +14,12 @@ use crate::metadata::{
     Authorization, Catalog, Fingerprint, Id, Storage, TokenHash, authenticate, authorization, names,
 };
 use crate::ops::auth::list::{AuthDetails, Lister};
-use crate::ops::commit::{SideFiles, commit};
+use crate::ops::commit::{SideFiles, commit_after};
 use crate::ops::token_plan::token_storage::StorageReason;
 use crate::secret::Token;
-use crate::store::{ChangeSet, CommitOutcome, Committed, Preview, Snapshot, WritableStore};
+use crate::store::{
+    ChangeSet, CommitOutcome, Committed, Preview, ProtectedBytes, Snapshot, WritableStore,
+};
 
 /// The value of a token.
 #[derive(Clone, Default)]
@@ -45,6 +47,8 @@ pub struct TokenPlan {
     login_had_power: Option<bool>,
     schema: u64,
     replaced: Option<Fingerprint>,
+    /// Whether the store has a hashed token.
+    holds_hashes: bool,
     /// Index keys that must not exist afterwards.
     gone: Vec<(&'static [u8], Zeroizing<Vec<u8>>)>,
 }
@@ -68,6 +72,8 @@ pub(crate) struct TokenPlanParts {
     pub(crate) schema: u64,
     /// The record that gets a new value, before the change.
     pub(crate) replaced: Option<Fingerprint>,
+    /// Whether the store has a hashed token.
+    pub(crate) holds_hashes: bool,
     pub(crate) gone: Vec<(&'static [u8], Zeroizing<Vec<u8>>)>,
 }
 
@@ -101,6 +107,7 @@ impl TokenPlan {
             login_had_power: parts.login_had_power,
             schema: parts.schema,
             replaced: parts.replaced,
+            holds_hashes: parts.holds_hashes,
             gone: parts.gone,
         })
     }
@@ -217,7 +224,9 @@ impl TokenPlan {
         store: &mut WritableStore,
         side_files: &SideFiles<'_>,
     ) -> Result<Committed> {
-        let mut committed = commit(store, &self.changes, side_files)?;
+        // Without hashes, nothing can be the last copy of a hashed token.
+        let last_copies: Option<&ProtectedBytes> = (!self.holds_hashes).then_some(&[]);
+        let (mut committed, _) = commit_after(store, &self.changes, side_files, None, last_copies)?;
         if committed.outcome == CommitOutcome::Changed && committed.failure.is_none() {
             committed.failure = self.prove(store).err();
         }

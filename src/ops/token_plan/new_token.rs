@@ -86,6 +86,7 @@ pub(crate) fn plan(
             login_had_power: Some(had_power),
             schema,
             replaced: None,
+            holds_hashes: existing.hashes,
             gone: Vec::new(),
         },
     )?;

@@ -94,8 +94,13 @@ impl TokenCommand for RecoverOperator<'_> {
         if options.user.is_some() && options.org.is_some() {
             return Ok(None);
         }
-        let store = session.open_metadata_at(database)?;
+        let store = session.open_at(database)?;
+        session.is_readable(&store)?;
         let choices = choices(store.snapshot())?;
+        if options.owner(&choices).is_none() {
+            // Before a question. The plan refuses such a store too.
+            session.nothing_lost(store.snapshot(), store.inspect(), database)?;
+        }
         // Release the lock before the prompt.
         drop(store);
         let users = &choices.users;
