@@ -19,7 +19,7 @@ use crate::store::change::{BucketChange, PairAction, no_such_bucket, valid_key};
 use crate::store::redb::backend::{OnDevice, Rehearsal};
 use crate::store::redb::guard::{drop_quietly, failed, guarded};
 use crate::store::redb::names::{REWRITTEN, table_of};
-use crate::store::redb::scrub::{has_room, scrub};
+use crate::store::redb::scrub::{has_room, overwrite, scrub};
 use crate::store::redb::{Redb, SEQUENCE_TABLE, Table, open_on, table};
 use crate::store::{
     ChangeSet, CommitOutcome, Committed, Device, Mend, Preview, ProtectedBytes, Snapshot, Wipe,
@@ -39,12 +39,18 @@ pub(super) fn commit(
     }
     // Any transaction repairs a store that was not closed properly.
     if changes.mend == Mend::Nothing && !changes_anything(store, changes)? {
-        if everything {
-            return Ok(scrubbed(device, path));
+        if !everything {
+            return Ok(Committed {
+                outcome: CommitOutcome::Unchanged,
+                failure: None,
+            });
         }
-        return Ok(Committed {
-            outcome: CommitOutcome::Unchanged,
-            failure: None,
+        return Ok(match scrub(device, path) {
+            Ok(()) => Committed {
+                outcome: CommitOutcome::Changed,
+                failure: None,
+            },
+            Err(cause) => not_scrubbed(&cause, path),
         });
     }
     if !protected.is_empty() {
@@ -55,11 +61,11 @@ pub(super) fn commit(
         transact(backend.clone(), path, changes, Some(&backend))
     });
     Ok(match done {
-        Ok(End::Closed) if everything => scrubbed(device, path),
         Ok(End::Closed) => Committed {
             outcome: CommitOutcome::Changed,
             failure: None,
         },
+        Ok(End::NotScrubbed(cause)) => not_scrubbed(&cause, path),
         Ok(End::NotClosed(cause)) => Committed {
             outcome: CommitOutcome::Changed,
             failure: incomplete(format!(
@@ -80,19 +86,15 @@ pub(super) fn commit(
     })
 }
 
-/// Overwrites the unused bytes of the file after a commit.
-fn scrubbed(device: &Arc<dyn Device>, path: &Path) -> Committed {
-    let failure = scrub(device, path).err().and_then(|error| {
-        let why = error.to_string();
-        incomplete(format!(
-            "the store {} is intact and has the right content, but unused parts of the file may \
-             still show old records: {why}",
-            path.display()
-        ))
-    });
+/// The content is right, but the unused bytes of the file could not be overwritten.
+fn not_scrubbed(cause: &Error, path: &Path) -> Committed {
     Committed {
         outcome: CommitOutcome::Changed,
-        failure,
+        failure: incomplete(format!(
+            "the store {} is intact and has the right content, but unused parts of the file may \
+             still show old records: {cause}",
+            path.display()
+        )),
     }
 }
 
@@ -107,22 +109,32 @@ fn incomplete(message: String) -> Option<Error> {
 enum End {
     /// It is committed, and the store was closed.
     Closed,
+    /// It is committed, but the unused bytes could not be overwritten after it.
+    NotScrubbed(Error),
     /// It is committed, but closing the store failed.
     NotClosed(String),
     /// The write that commits failed: it is committed or not.
     Unknown,
 }
 
-/// Opens the store, commits the changes and closes the store.
+/// Opens the store, commits the changes, overwrites the unused bytes if the changes want that, and
+/// closes the store.
 fn transact(
     backend: impl StorageBackend,
     path: &Path,
     changes: &ChangeSet,
     switch: Option<&OnDevice>,
 ) -> Result<End> {
-    let database = open_on(backend, path)?;
+    let mut database = open_on(backend, path)?;
     match guarded(path, || change(&database, path, changes, switch)) {
         Ok(()) => {
+            if changes.wipe == Wipe::Everything
+                && let Some(backend) = switch
+                && let Err(cause) = guarded(path, || overwrite(&mut database, backend, path))
+            {
+                drop_quietly(path, database);
+                return Ok(End::NotScrubbed(cause));
+            }
             let closed = guarded(path, || {
                 let closed = database.close();
                 closed.map_err(|cause| failed(path, "close", cause))
