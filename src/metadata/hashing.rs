@@ -140,32 +140,42 @@ fn agree(token: &str, hash: &str) -> bool {
     TokenHash::parse(hash).is_ok_and(|hash| hash.matches(token.as_bytes()))
 }
 
-impl StoredTokens {
-    /// Reads the records. For plaintext tokens the hash of `variant` is computed, unless their
-    /// record already has one.
+/// The parts of a pass over the authorizations, put together.
+#[derive(Default)]
+pub struct Collected {
+    stored: StoredTokens,
+    /// The first record whose token and hash disagree.
+    disagreeing: Option<Id>,
+    undecodable: bool,
+}
+
+impl Collected {
+    /// Adds a part.
+    pub fn append(&mut self, part: StoredPart) {
+        self.stored.append(part.stored);
+        self.undecodable |= !part.undecodable.told().is_empty();
+        let both = self.disagreeing.into_iter().chain(part.disagreeing);
+        self.disagreeing = both.min();
+    }
+
+    /// As [`StoredTokens::load`]. `damage` are the findings of the pass, which has computed hashes of
+    /// `variant`.
     ///
     /// # Errors
-    /// * [`ErrorKind::Corrupt`] when a record can't be decoded, or the bucket is damaged
-    /// * [`ErrorKind::Refused`] when the token and the hash of a record disagree
-    pub fn load(snapshot: &dyn Snapshot, variant: Variant) -> Result<Self> {
-        let mut stored = Self::default();
-        let mut disagreeing = Vec::new();
-        let mut undecodable = false;
-        let damage = authorization_pass::scan_any_order(
-            snapshot,
-            &|part: &mut StoredPart, record| part.add(variant, record),
-            &mut |part| {
-                stored.append(part.stored);
-                disagreeing.extend(part.disagreeing);
-                undecodable |= !part.undecodable.told().is_empty();
-            },
-        )?;
-        readable(&damage)?;
-        if undecodable {
+    /// As [`StoredTokens::load`].
+    pub fn finish(
+        self,
+        damage: &[Finding],
+        snapshot: &dyn Snapshot,
+        variant: Variant,
+    ) -> Result<StoredTokens> {
+        readable(damage)?;
+        if self.undecodable {
             readable(&first_undecodable(snapshot, variant)?)?;
         }
+        let mut stored = self.stored;
         stored.missing.sort_unstable();
-        if let Some(id) = disagreeing.into_iter().min() {
+        if let Some(id) = self.disagreeing {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
@@ -182,30 +192,46 @@ impl StoredTokens {
         Ok(stored)
     }
 
+    /// As [`StoredTokens::load_readable`], of a pass that has computed hashes of
+    /// [`Variant::Sha256`].
+    #[must_use]
+    pub fn readable(self) -> StoredTokens {
+        let mut stored = self.stored;
+        stored.entries.short.sort_unstable();
+        stored.entries.long.sort_unstable();
+        stored
+    }
+}
+
+impl StoredTokens {
+    /// Reads the records. For plaintext tokens the hash of `variant` is computed, unless their
+    /// record already has one.
+    ///
+    /// # Errors
+    /// * [`ErrorKind::Corrupt`] when a record can't be decoded, or the bucket is damaged
+    /// * [`ErrorKind::Refused`] when the token and the hash of a record disagree
+    pub fn load(snapshot: &dyn Snapshot, variant: Variant) -> Result<Self> {
+        let mut collected = Collected::default();
+        let damage = authorization_pass::scan_any_order(
+            snapshot,
+            &|part: &mut StoredPart, record| part.add(variant, record),
+            &mut |part| collected.append(part),
+        )?;
+        collected.finish(&damage, snapshot, variant)
+    }
+
     /// Reads the records that can be decoded, to find their tokens elsewhere.
     ///
     /// # Errors
     /// When the file can't be read.
     pub fn load_readable(snapshot: &dyn Snapshot) -> Result<Self> {
-        let mut parts = Vec::new();
+        let mut collected = Collected::default();
         authorization_pass::scan_any_order(
             snapshot,
             &|part: &mut StoredPart, record| part.add(Variant::Sha256, record),
-            &mut |part| parts.push(part),
+            &mut |part| collected.append(part),
         )?;
-        Ok(Self::of_readable(parts))
-    }
-
-    /// As [`Self::load_readable`], of all parts of a pass, with hashes of [`Variant::Sha256`].
-    #[must_use]
-    pub fn of_readable(parts: Vec<StoredPart>) -> Self {
-        let mut stored = Self::default();
-        for part in parts {
-            stored.append(part.stored);
-        }
-        stored.entries.short.sort_unstable();
-        stored.entries.long.sort_unstable();
-        stored
+        Ok(collected.readable())
     }
 
     fn append(&mut self, more: Self) {

@@ -9,9 +9,11 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::metadata::authorization::Storage;
+use crate::metadata::authorization_pass;
 use crate::metadata::embedded_tokens::Embedded;
-use crate::metadata::hashing::StoredTokens;
+use crate::metadata::hashing::{Collected, StoredPart, StoredTokens};
 use crate::metadata::migration::{HASHING, put_record};
+use crate::metadata::residue::{Known, KnownPart};
 use crate::metadata::{
     Fingerprint, Id, Variant, authorization, embedded_tokens, fingerprint, names,
 };
@@ -124,8 +126,23 @@ pub fn plan_beside(
         ));
     }
     let migrates = schema < HASHING;
-    let unused = Unused::look(snapshot, inspect)?;
-    let stored = StoredTokens::load(snapshot, options.variant)?;
+    let (mut known, mut collected) = (Known::default(), Collected::default());
+    let damage = authorization_pass::scan_any_order(
+        snapshot,
+        &|part: &mut (KnownPart, StoredPart), record| {
+            part.0.add(record);
+            part.1.add(options.variant, record);
+        },
+        &mut |(of_known, of_stored)| {
+            known.append(of_known);
+            collected.append(of_stored);
+        },
+    )?;
+    let mut findings = damage.clone();
+    findings.extend(known.complete(snapshot)?);
+    let unused = Unused::look_for(&known, findings, snapshot, inspect)?;
+    drop(known);
+    let stored = collected.finish(&damage, snapshot, options.variant)?;
     let mut embedded = embedded_tokens::find(snapshot, &stored)?;
     embedded.extend(sql.embedded(&|token| stored.owner(token)));
     let mut recovered: BTreeMap<Id, Token> = unused.residue.matching.iter().cloned().collect();

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::finding::{Code, Finding, Severity, counted};
 use crate::metadata;
 use crate::metadata::embedded_tokens::{self, Embedded};
-use crate::metadata::hashing::{StoredPart, StoredTokens};
+use crate::metadata::hashing::{Collected, StoredPart, StoredTokens};
 use crate::metadata::residue::{Known, KnownPart};
 use crate::metadata::shown_tokens::ShownTokens;
 use crate::metadata::{Catalog, Schema, Variant, lost_records, names};
@@ -258,7 +258,7 @@ struct Part {
 impl Pass {
     fn of(snapshot: &dyn Snapshot, catalog: &Catalog) -> Result<Self> {
         let mut counts = TokenCounts::default();
-        let (mut known, mut stored) = (Vec::new(), Vec::new());
+        let (mut known, mut stored) = (Known::default(), Collected::default());
         let checked = metadata::check::check_beside(
             snapshot,
             &|part: &mut Part, record| {
@@ -268,15 +268,16 @@ impl Pass {
             },
             &mut |part| {
                 counts.append(part.counts);
-                known.push(part.known);
-                stored.push(part.stored);
+                known.append(part.known);
+                stored.append(part.stored);
             },
         )?;
         counts.finish(snapshot, checked.is_damaged)?;
+        known.complete(snapshot)?;
         Ok(Self {
             counts,
-            known: Known::of(known, snapshot)?.0,
-            stored: StoredTokens::of_readable(stored),
+            known,
+            stored: stored.readable(),
             checked: checked.findings,
         })
     }

@@ -191,18 +191,17 @@ impl Known {
         Ok((known, damage))
     }
 
-    /// As [`Known::load`], of all parts of a pass over the authorizations.
+    /// Completes what [`Known::append`] has collected in a pass over the authorizations, so that it is
+    /// as from [`Known::load`].
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn of(parts: Vec<KnownPart>, snapshot: &dyn Snapshot) -> Result<(Self, Vec<Finding>)> {
-        let mut known = Self::default();
-        parts.into_iter().for_each(|part| known.append(part));
-        let damage = known.add_user_names(snapshot)?;
-        Ok((known, damage))
+    pub fn complete(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
+        self.add_user_names(snapshot)
     }
 
-    fn append(&mut self, part: KnownPart) {
+    /// Adds a part of the records.
+    pub fn append(&mut self, part: KnownPart) {
         self.undecodable |= part.undecodable;
         for (id, proof) in part.proofs {
             self.add(id, proof);

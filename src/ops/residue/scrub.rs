@@ -32,13 +32,26 @@ impl Unused {
     /// # Errors
     /// When the file can't be read.
     pub fn look(snapshot: &dyn Snapshot, inspect: &dyn Inspect) -> Result<Self> {
-        let (known, mut findings) = Known::load_beside(snapshot, inspect)?;
-        let mut scan = Scan::new(&known);
+        let (known, findings) = Known::load_beside(snapshot, inspect)?;
+        Self::look_for(&known, findings, snapshot, inspect)
+    }
+
+    /// As [`Self::look`], for the tokens that the store has. `findings` are those of reading them.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn look_for(
+        known: &Known,
+        mut findings: Vec<Finding>,
+        snapshot: &dyn Snapshot,
+        inspect: &dyn Inspect,
+    ) -> Result<Self> {
+        let mut scan = Scan::new(known);
         findings.extend(scan.feed_unused(inspect, snapshot)?);
         let nonzero = scan.met_nonzero_bytes();
         let mut residue = scan.finish();
         let any = residue.tokens() > 0;
-        let live = embedded(snapshot, &known)?;
+        let live = embedded(snapshot, known)?;
         leave_out(&live, &mut residue);
         let tokens = residue.tokens();
         Ok(Self {
