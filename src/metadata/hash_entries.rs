@@ -29,13 +29,16 @@ pub(super) struct Entry<const N: usize> {
 
 impl<const N: usize> Ord for Entry<N> {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Nearly all differ in their first bytes, and a number is compared faster than a text.
-        let start = |text: &[u8; N]| text.first_chunk().copied().map(u64::from_be_bytes);
-        start(&self.text)
-            .cmp(&start(&other.text))
-            .then_with(|| self.text.cmp(&other.text))
+        compare(&self.text, &other.text)
             .then_with(|| (self.id, self.fresh).cmp(&(other.id, other.fresh)))
     }
+}
+
+/// Compares two texts. Nearly all differ in their first bytes, and a number is compared faster than a
+/// text.
+fn compare<const N: usize>(one: &[u8; N], other: &[u8; N]) -> Ordering {
+    let start = |text: &[u8; N]| text.first_chunk().copied().map(u64::from_be_bytes);
+    start(one).cmp(&start(other)).then_with(|| one.cmp(other))
 }
 
 impl<const N: usize> PartialOrd for Entry<N> {
@@ -118,7 +121,8 @@ impl Entries {
     /// The authorization with this hash, and whether its record holds the plaintext token now.
     pub(super) fn find(&self, hash: &[u8]) -> Option<(Id, bool)> {
         fn search<const N: usize>(entries: &[Entry<N>], text: &[u8]) -> Option<(Id, bool)> {
-            let found = entries.binary_search_by(|entry| entry.text.as_slice().cmp(text));
+            let text: &[u8; N] = text.try_into().ok()?;
+            let found = entries.binary_search_by(|entry| compare(&entry.text, text));
             entries
                 .get(found.ok()?)
                 .map(|entry| (entry.id, entry.fresh))
