@@ -51,9 +51,12 @@ pub fn scan_any_order<R: Default + Send>(
     in_parallel(&read, work, sink)
 }
 
+/// The callback of [`pairs`].
+pub type EachPair<'v> = dyn FnMut(&[u8], &[u8]) + 'v;
+
 /// Calls `work` for every pair that `read` passes to its callback, as [`scan`] does.
 pub fn pairs<R: Default + Send>(
-    read: &dyn Fn(&mut dyn FnMut(&[u8], &[u8])),
+    read: &dyn Fn(&mut EachPair<'_>),
     work: &(impl Fn(&mut R, &[u8], &[u8]) + Sync),
     sink: &mut impl FnMut(R),
 ) {
