@@ -11,6 +11,8 @@ mod hcl;
 mod influxd_start;
 pub(crate) mod installed_influxd;
 pub(crate) mod processes;
+#[cfg(test)]
+mod processor_time;
 pub(crate) mod services;
 mod specifiers;
 pub(crate) mod store_candidates;
