@@ -13,7 +13,7 @@ in_image() {
 	local user=$1
 	shift
 	pod run --rm --read-only --read-only-tmpfs=false --network none --cap-drop all \
-		--user "$user" --env "TMPDIR=/data" "${limits[@]}" --volume "$data:/data" "$loaded" "$@"
+		--user "$user" "${limits[@]}" --volume "$data:/data" "$loaded" "$@"
 }
 load() {
 	needs podman runc python3

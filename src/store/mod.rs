@@ -54,7 +54,7 @@ pub use open::{Description, OpenOptions, Store, engine_by_magic, engine_of, open
 pub use progress::Progress;
 pub use replacement_lock::Held;
 pub use sparse::refuse_sparse;
-pub use sqlite::{Sqlite, SqliteCopy, Stamp};
+pub use sqlite::{Sqlite, SqliteCopy, Stamp, unnamed_file};
 pub use unpacked::Unpacked;
 pub use walk_once::WalkOnce;
 pub use writable::{WritableStore, has_locks};

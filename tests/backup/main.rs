@@ -16,6 +16,7 @@ mod double;
 mod faults;
 mod full_disks;
 mod killed;
+mod no_temporary_folder;
 mod order_of_steps;
 mod round_trip;
 mod scene;

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::ops::backup::compression::{is_gzip, temporary};
 use crate::ops::files::copy;
 use crate::ops::files::one_set::named_sqlite;
-use crate::store::{Sqlite, SqliteCopy, unpack};
+use crate::store::{Sqlite, SqliteCopy, unnamed_file, unpack};
 
 /// A private copy of a server's SQLite file and its journal, not checked yet. The caller holds the
 /// lock on the database.
@@ -33,14 +33,17 @@ pub fn single_file(copy: SqliteCopy) -> Result<File> {
     Ok(Sqlite::of(copy)?.single_file()?.0)
 }
 
-/// Unpacks the SQLite file of a backup into a private temporary file and checks it. `path` is its
-/// path, for messages.
+/// Unpacks the SQLite file of a backup into a private temporary file, in `scratch` if that is given, and
+/// checks it. `path` is its path, for messages.
 ///
 /// # Errors
 /// [`ErrorKind::NotAStore`] and [`ErrorKind::Corrupt`] when it is not an SQLite file, or is
 /// damaged.
 pub fn unpacked(mut packed: File, path: &Path, scratch: Option<&Path>) -> Result<File> {
-    let mut content = temporary(scratch)?;
+    let mut content = match scratch {
+        Some(folder) => temporary(Some(folder))?,
+        None => unnamed_file(path)?,
+    };
     if is_gzip(&mut packed).at("read", path)? {
         let bytes = unpack(packed).map_err(|cause| {
             Error::new(

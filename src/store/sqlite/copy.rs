@@ -1,4 +1,5 @@
-//! Private copies of an SQLite file and its journals, which have no names.
+//! Private copies of an SQLite file and its journals, which have no names. Where there is no folder
+//! for temporary files, as in a container image from scratch, they are in memory.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, linkat};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::store::sparse::refuse_sparse;
@@ -25,6 +27,12 @@ const NEWEST_FORMAT: u8 = 2;
 pub(super) const NAMES_ANOTHER: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// The longest file that is copied, in bytes. Real files have a few hundred kilobytes.
 const MAX_SIZE: u64 = 1 << 30;
+/// The longest file that is read in memory, in bytes. SQLite needs about twice as much for
+/// [`Sqlite::single_file`](super::Sqlite::single_file), and has a limit.
+const MAX_IN_MEMORY: u64 = 64 << 20;
+/// Where the header of an SQLite file has the versions of its format: 2 for a file with a
+/// write-ahead log, 1 for others.
+const FORMAT: std::ops::Range<usize> = 18..20;
 
 /// A copy of an SQLite file and its journals. The files have no names, so nothing is left of them
 /// when the program is killed.
@@ -124,13 +132,51 @@ impl SqliteCopy {
         &self.stamp
     }
 
-    /// Gives the copies names in a private folder, because SQLite opens files by name only. Returns
-    /// the folder and the path of the main file.
+    /// Where SQLite can open the copies: by their names in a private folder, or without a folder for
+    /// temporary files in memory.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when that fails.
-    pub(super) fn name(&mut self) -> Result<(PrivateFolder, PathBuf)> {
-        let folder = PrivateFolder::new().map_err(|cause| cant_copy(&self.path, &cause))?;
+    pub(super) fn place(&mut self) -> Result<Place> {
+        match PrivateFolder::new() {
+            Ok(folder) => self.name_in(folder),
+            Err(cause) => match self.in_memory()? {
+                Some(bytes) => Ok(Place::Memory(bytes)),
+                None => Err(cant_copy(&self.path, &cause)),
+            },
+        }
+    }
+
+    /// The whole file, if SQLite can read it by itself: it has no journal to roll back and no log to
+    /// merge, and it is not too long.
+    pub(super) fn in_memory(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let length = |file: &File| file.metadata().map(|metadata| metadata.len());
+        for (_, journal) in &self.journals {
+            if length(journal).at("read a copy of", &self.path)? > 0 {
+                return Ok(None);
+            }
+        }
+        let size = length(&self.main).at("read a copy of", &self.path)?;
+        if size > MAX_IN_MEMORY {
+            return Ok(None);
+        }
+        // With its final capacity: a buffer that grows leaves its old content behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
+        self.main
+            .rewind()
+            .and_then(|()| self.main.read_to_end(&mut bytes))
+            .at("read a copy of", &self.path)?;
+        // A file without a log is complete. SQLite opens no file in memory that may have one.
+        if let Some(format) = bytes.get_mut(FORMAT)
+            && format == [2, 2]
+        {
+            format.fill(1);
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Gives the copies names in a private folder, because SQLite opens files by name only.
+    fn name_in(&mut self, folder: PrivateFolder) -> Result<Place> {
         let main = folder.path().join(COPY);
         let mut files = vec![("", &mut self.main)];
         files.extend(
@@ -142,8 +188,40 @@ impl SqliteCopy {
             give_name(file, &with_suffix(&main, suffix))
                 .map_err(|cause| cant_copy(&self.path, &cause))?;
         }
-        Ok((folder, main))
+        Ok(Place::Folder(folder, main))
     }
+}
+
+/// Where SQLite opens a copy.
+pub(super) enum Place {
+    /// The file of that path in a private folder.
+    Folder(PrivateFolder, PathBuf),
+    /// The bytes of the file.
+    Memory(Zeroizing<Vec<u8>>),
+}
+
+/// A file without a name for a copy of the file at `path`: in the folder for temporary files, or where
+/// there is none, in memory. So it is for SQLite files, which are small.
+///
+/// # Errors
+/// [`ErrorKind::Io`] from the system.
+pub fn unnamed_file(path: &Path) -> Result<File> {
+    tempfile::tempfile()
+        .or_else(|cause| in_memory().ok_or(cause))
+        .map_err(|cause| cant_copy(path, &cause))
+}
+
+#[cfg(target_os = "linux")]
+fn in_memory() -> Option<File> {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    rustix::fs::memfd_create("boltkey", flags)
+        .ok()
+        .map(File::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory() -> Option<File> {
+    None
 }
 
 /// Gives a file without a name a path. Copies it if the file system can't do that.
@@ -221,7 +299,7 @@ fn recognise(file: &mut File, path: &Path) -> Result<()> {
     if size > 0 && !start.starts_with(MAGIC) {
         return Err(not_sqlite(path, "it does not begin as SQLite files do"));
     }
-    if let Some([write, read]) = start.get(18..20)
+    if let Some([write, read]) = start.get(FORMAT)
         && (*write > NEWEST_FORMAT || *read > NEWEST_FORMAT)
     {
         return Err(Error::new(
@@ -277,7 +355,7 @@ fn copy(source: &mut File, path: &Path) -> Result<File> {
     if before.len() > MAX_SIZE {
         return Err(not_sqlite(path, "it is too long"));
     }
-    let mut out = tempfile::tempfile().map_err(|cause| cant_copy(path, &cause))?;
+    let mut out = unnamed_file(path)?;
     let copied = io::copy(&mut Read::by_ref(source).take(before.len()), &mut out)
         .and_then(|copied| out.flush().map(|()| copied))
         .map_err(|cause| cant_copy(path, &cause))?;

@@ -42,6 +42,8 @@ pub(super) fn limit(connection: &mut Connection, most_time: Duration) -> rusqlit
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "ignore_check_constraints", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // SQLite's own temporary files would be copies too, and need a folder.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "hard_heap_limit", 256 << 20)?;
     let end = Instant::now() + most_time;
     connection.progress_handler(INSTRUCTIONS, Some(move || Instant::now() > end))?;

@@ -2,25 +2,29 @@
 //!
 //! SQLite writes to the files that it opens: it rolls journals back, merges write-ahead logs and
 //! creates files beside them. Also, the file is untrusted. So the file and its journals are copied
-//! to a private folder, and the copy is opened with the protections of SQLite for untrusted files.
+//! to a private folder, or into memory where there is none, and the copy is opened with the protections
+//! of SQLite for untrusted files.
 //! This module does not know what the content means.
 
 mod copy;
 mod limits;
 mod private_folder;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension};
 
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::secret::Token;
-use copy::{new_file, not_sqlite};
+use copy::{Place, new_file, not_sqlite};
 use limits::limit;
 use private_folder::PrivateFolder;
 
-pub use copy::{SqliteCopy, Stamp};
+pub use copy::{SqliteCopy, Stamp, unnamed_file};
 
 /// Maximum number of names that are read from a table.
 const MOST_NAMES: u64 = 1000;
@@ -35,7 +39,7 @@ const LONGEST_NAME: u64 = 200;
 pub struct Sqlite {
     // Declared before the folder, so that it is closed before the folder is removed.
     connection: Connection,
-    folder: PrivateFolder,
+    folder: Option<PrivateFolder>,
     path: PathBuf,
 }
 
@@ -56,9 +60,16 @@ impl Sqlite {
     /// * [`ErrorKind::Corrupt`] when it is damaged, has code in its schema, or takes too long to read
     /// * [`ErrorKind::Io`] from the system
     pub fn of(mut copy: SqliteCopy) -> Result<Self> {
-        let (folder, place) = copy.name()?;
-        let path = copy.path().to_path_buf();
+        let place = copy.place()?;
+        Self::at(place, copy.path().to_path_buf())
+    }
+
+    fn at(place: Place, path: PathBuf) -> Result<Self> {
         let connection = connect(&place).map_err(|cause| failed(&path, &cause))?;
+        let folder = match place {
+            Place::Folder(folder, _) => Some(folder),
+            Place::Memory(_) => None,
+        };
         let sqlite = Self {
             connection,
             folder,
@@ -66,8 +77,10 @@ impl Sqlite {
         };
         // Like any access, this rolls a journal back first. Afterwards no name is needed.
         sqlite.count("SELECT count(*) FROM sqlite_schema", &[])?;
-        for entry in fs::read_dir(sqlite.folder.path()).at("read", sqlite.folder.path())? {
-            let _ = fs::remove_file(entry.at("read", sqlite.folder.path())?.path());
+        if let Some(folder) = sqlite.folder.as_ref().map(PrivateFolder::path) {
+            for entry in fs::read_dir(folder).at("read", folder)? {
+                let _ = fs::remove_file(entry.at("read", folder)?.path());
+            }
         }
         sqlite.refuse_code()?;
         sqlite.check()?;
@@ -216,8 +229,11 @@ impl Sqlite {
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when it can't be written.
-    pub fn single_file(&self) -> Result<(File, u64)> {
-        let out = self.folder.path().join("single.sqlite");
+    pub fn single_file(&mut self) -> Result<(File, u64)> {
+        let Some(folder) = &self.folder else {
+            return self.single_file_in_memory();
+        };
+        let out = folder.path().join("single.sqlite");
         // SQLite accepts an empty file. A file that it creates would be readable by other users.
         let file = new_file(&out).at("write a copy of", &self.path)?;
         let name = out.to_string_lossy();
@@ -226,6 +242,22 @@ impl Sqlite {
         written.map_err(|cause| failed(&self.path, &cause))?;
         let length = file.metadata().at("write a copy of", &self.path)?.len();
         Ok((file, length))
+    }
+
+    /// The same without a folder.
+    fn single_file_in_memory(&mut self) -> Result<(File, u64)> {
+        let Self {
+            connection, path, ..
+        } = self;
+        let content = connection
+            .execute("VACUUM", [])
+            .and_then(|_| connection.serialize(MAIN_DB))
+            .map_err(|cause| failed(path, &cause))?;
+        let mut file = unnamed_file(path)?;
+        file.write_all(&content)
+            .and_then(|()| file.rewind())
+            .at("write a copy of", path)?;
+        Ok((file, content.len() as u64))
     }
 
     /// The number of rows that have another value than `value` in a column; 0 when there is no such
@@ -281,9 +313,18 @@ fn quoted(name: &str) -> String {
 }
 
 /// Opens the copy, within limits.
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(place: &Place) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
+    let mut connection = match place {
+        Place::Folder(_, path) => Connection::open_with_flags(path, flags)?,
+        Place::Memory(bytes) => {
+            let mut connection = Connection::open_in_memory_with_flags(flags)?;
+            if !bytes.is_empty() {
+                connection.deserialize_read_exact(MAIN_DB, &bytes[..], bytes.len(), false)?;
+            }
+            connection
+        }
+    };
     limit(&mut connection, limits::MOST_TIME)?;
     Ok(connection)
 }
@@ -316,242 +357,5 @@ fn failed(path: &Path, cause: &rusqlite::Error) -> Error {
             ),
         ),
         _ => damaged(path, &message),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Read;
-    use std::os::unix::fs::MetadataExt;
-
-    use tempfile::TempDir;
-
-    use super::copy::{MAGIC, NAMES_ANOTHER, with_suffix};
-    use super::*;
-
-    const SCHEMA: &str = "
-        CREATE TABLE migrations(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL);
-        INSERT INTO migrations(name) VALUES ('0002_b'), ('0001_a');
-        CREATE TABLE remotes(id TEXT PRIMARY KEY, remote_org_id TEXT, remote_api_token TEXT);
-        INSERT INTO remotes VALUES ('1', NULL, 'x'), ('2', 'o', 'y'), ('3', NULL, 'z');";
-
-    fn database(sql: &str) -> (TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("influxd.sqlite");
-        let connection = Connection::open(&path).unwrap();
-        connection.execute_batch(sql).unwrap();
-        connection.close().unwrap();
-        (folder, path)
-    }
-
-    fn refused(path: &Path) -> Error {
-        let Err(error) = Sqlite::open(path) else {
-            panic!("{} was taken", path.display())
-        };
-        assert_eq!(error.effect(), crate::error::Effect::Nothing, "{error}");
-        assert!(error.message().contains("influxd.sqlite"), "{error}");
-        assert!(error.hint().is_some(), "{error}");
-        error
-    }
-
-    #[test]
-    fn what_it_tells() {
-        let (folder, path) = database(SCHEMA);
-        let before = fs::read(&path).unwrap();
-        let sqlite = Sqlite::open(&path).unwrap().unwrap();
-        assert_eq!(sqlite.migrations().unwrap(), ["0001_a", "0002_b"]);
-        assert_eq!(sqlite.rows("remotes").unwrap(), 3);
-        assert_eq!(sqlite.rows("nowhere").unwrap(), 0);
-        assert_eq!(sqlite.rows_without("remotes", "remote_org_id").unwrap(), 2);
-        assert_eq!(sqlite.rows_without("remotes", "no_such").unwrap(), 0);
-        let others = |value| sqlite.rows_other_than("remotes", "remote_org_id", value);
-        assert_eq!((others("o").unwrap(), others("").unwrap()), (2, 3));
-        let private = sqlite.folder.path().to_path_buf();
-        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
-        assert_eq!(mode(&private), 0o700);
-        // What has no name is gone when the program is killed.
-        assert_eq!(fs::read_dir(&private).unwrap().count(), 0);
-        drop(sqlite);
-        assert!(!private.exists());
-        assert_eq!(fs::read(&path).unwrap(), before);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn what_is_not_there_is_none_and_what_is_empty_is_new() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("influxd.sqlite");
-        assert!(Sqlite::open(&path).unwrap().is_none());
-        assert!(!path.exists());
-        fs::write(&path, "").unwrap();
-        let sqlite = Sqlite::open(&path).unwrap().unwrap();
-        assert!(sqlite.migrations().unwrap().is_empty());
-        sqlite.single_file().unwrap();
-        let (_folder, path) = database("CREATE TABLE other(x);");
-        let sqlite = Sqlite::open(&path).unwrap().unwrap();
-        assert!(sqlite.migrations().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_single_file_holds_all_and_nothing_of_what_was_deleted() {
-        let (folder, path) = database(SCHEMA);
-        let connection = Connection::open(&path).unwrap();
-        let marker = "a token that was deleted";
-        connection
-            .execute("INSERT INTO remotes VALUES ('4', 'o', ?1)", [marker])
-            .unwrap();
-        connection
-            .execute("DELETE FROM remotes WHERE id = '4'", [])
-            .unwrap();
-        connection.close().unwrap();
-        let shows = |bytes: &[u8]| memchr::memmem::find(bytes, marker.as_bytes()).is_some();
-        assert!(shows(&fs::read(&path).unwrap()));
-        let sqlite = Sqlite::open(&path).unwrap().unwrap();
-        let (mut file, length) = sqlite.single_file().unwrap();
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).unwrap();
-        assert_eq!(bytes.len() as u64, length);
-        assert!(!shows(&bytes));
-        // It can be called more than once.
-        sqlite.single_file().unwrap();
-        let again = folder.path().join("again.influxd.sqlite");
-        fs::write(&again, bytes).unwrap();
-        let sqlite = Sqlite::open(&again).unwrap().unwrap();
-        assert_eq!(sqlite.rows("remotes").unwrap(), 3);
-        assert_eq!(sqlite.migrations().unwrap(), ["0001_a", "0002_b"]);
-    }
-
-    #[test]
-    fn a_journal_is_rolled_back_and_a_log_folded_in() {
-        for mode in ["DELETE", "WAL"] {
-            let (_folder, path) = database(SCHEMA);
-            let connection = Connection::open(&path).unwrap();
-            connection
-                .pragma_update(None, "journal_mode", mode)
-                .unwrap();
-            // Pages reach the file, or the log, before the transaction ends.
-            connection.pragma_update(None, "cache_size", 1).unwrap();
-            connection.execute_batch("BEGIN").unwrap();
-            for n in 10..2000 {
-                connection
-                    .execute("INSERT INTO remotes VALUES (?1, 'o', zeroblob(500))", [n])
-                    .unwrap();
-            }
-            let kept = if mode == "WAL" {
-                connection.execute_batch("COMMIT").unwrap();
-                1993
-            } else {
-                3
-            };
-            // The files that a killed server leaves.
-            let (_killed, copy) = database("");
-            for suffix in ["", "-journal", "-wal"] {
-                let from = with_suffix(&path, suffix);
-                if from.exists() {
-                    fs::copy(from, with_suffix(&copy, suffix)).unwrap();
-                }
-            }
-            let beside = with_suffix(&copy, if mode == "WAL" { "-wal" } else { "-journal" });
-            assert!(beside.exists(), "{mode}");
-            let before = (fs::read(&copy).unwrap(), fs::read(&beside).unwrap());
-            let sqlite = Sqlite::open(&copy).unwrap().unwrap();
-            assert_eq!(sqlite.rows("remotes").unwrap(), kept, "{mode}");
-            assert_eq!(
-                (fs::read(&copy).unwrap(), fs::read(&beside).unwrap()),
-                before
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_refused() {
-        let (folder, path) = database(SCHEMA);
-        let intact = fs::read(&path).unwrap();
-        for (bytes, kind) in [
-            (b"not at all".to_vec(), ErrorKind::NotAStore),
-            (vec![0; 4096], ErrorKind::NotAStore),
-            (intact[..intact.len() - 4096].to_vec(), ErrorKind::Corrupt),
-            (MAGIC.to_vec(), ErrorKind::NotAStore),
-            (
-                [&intact[..18], &[3, 3], &intact[20..]].concat(),
-                ErrorKind::UnknownSchema,
-            ),
-            (
-                [&intact[..4096], &[0xaa; 100], &intact[4196..]].concat(),
-                ErrorKind::Corrupt,
-            ),
-        ] {
-            fs::write(&path, bytes).unwrap();
-            assert_eq!(refused(&path).kind(), kind);
-        }
-        fs::write(&path, &intact).unwrap();
-        let journal = with_suffix(&path, "-journal");
-        fs::write(&journal, [&[0; 100][..], &NAMES_ANOTHER].concat()).unwrap();
-        assert_eq!(refused(&path).kind(), ErrorKind::Corrupt);
-        fs::remove_file(&journal).unwrap();
-        std::os::unix::fs::symlink(&path, &journal).unwrap();
-        assert_eq!(refused(&path).kind(), ErrorKind::Refused);
-        let link = folder.path().join("link-to-influxd.sqlite");
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert_eq!(refused(&link).kind(), ErrorKind::Refused);
-        let within = folder.path().join("influxd.sqlite.d");
-        fs::create_dir(&within).unwrap();
-        assert_eq!(refused(&within).kind(), ErrorKind::NotAStore);
-    }
-
-    #[test]
-    fn a_hostile_schema_runs_nothing() {
-        let (_folder, path) = database(
-            "CREATE VIEW migrations AS WITH RECURSIVE n(name) AS \
-             (SELECT 1 UNION ALL SELECT name + 1 FROM n) SELECT name FROM n;
-             CREATE VIEW remotes AS SELECT * FROM migrations;",
-        );
-        let sqlite = Sqlite::open(&path).unwrap().unwrap();
-        assert!(sqlite.migrations().unwrap().is_empty());
-        assert_eq!(sqlite.rows("remotes").unwrap(), 0);
-        let (_folder, path) = database(
-            "CREATE TABLE migrations(name);
-            INSERT INTO migrations VALUES (x'ff00'), (5);",
-        );
-        let sqlite = Sqlite::open(&path).unwrap().unwrap();
-        let error = sqlite.migrations().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
-    }
-
-    #[test]
-    fn a_schema_with_something_to_run_is_refused() {
-        let long = "instr(printf('%.*c', 60000000, 'a'), printf('%.*c', 30000000, 'a') || 'b')";
-        for sql in [
-            format!("CREATE TABLE t(x, y AS ({long}))"),
-            format!("CREATE TABLE t(x, y AS ({long}) STORED)"),
-            String::from("CREATE TABLE t(x); CREATE INDEX i ON t(abs(x))"),
-            String::from("CREATE TABLE t(x); CREATE INDEX i ON t(x) WHERE abs(x) > 1"),
-        ] {
-            let (_folder, path) = database(&format!("{SCHEMA} {sql};"));
-            let error = refused(&path);
-            assert_eq!(error.kind(), ErrorKind::Corrupt, "{sql}");
-            assert!(error.message().contains("never have"), "{sql}: {error}");
-        }
-        // A virtual table, of whatever module.
-        let (_folder, path) = database(&format!(
-            "{SCHEMA} PRAGMA writable_schema = 1; \
-             INSERT INTO sqlite_schema VALUES \
-             ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING fts5(x)');"
-        ));
-        assert_eq!(refused(&path).kind(), ErrorKind::Corrupt);
-    }
-
-    #[test]
-    fn constraints_are_not_run() {
-        let (_folder, path) = database(&format!(
-            "{SCHEMA} PRAGMA ignore_check_constraints = 1; CREATE TABLE t(x, CHECK(x = 0 OR \
-             instr(printf('%.*c', 60000000, 'a'), printf('%.*c', 30000000, 'a') || 'b') = 0)); \
-             INSERT INTO t VALUES (1);"
-        ));
-        let sqlite = Sqlite::open(&path).unwrap().unwrap();
-        assert_eq!(sqlite.migrations().unwrap(), ["0001_a", "0002_b"]);
-        // A copy would have the constraint too, with functions that are not allowed.
-        assert_eq!(sqlite.single_file().unwrap_err().kind(), ErrorKind::Corrupt);
-        assert_eq!(fs::read_dir(sqlite.folder.path()).unwrap().count(), 0);
     }
 }
