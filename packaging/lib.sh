@@ -79,6 +79,41 @@ needs() {
 needs_root() { [ "$(id -u)" -eq 0 ] || skip "needs root"; }
 needs_file() { [ -e "$1" ] || skip "${1#"$root"/} was not built"; }
 
+# with_arm64 FUNCTION: ends with a function, run where the kernel runs arm64 programs by qemu: in a user namespace,
+# which since Linux 6.7 has such a table of its own. The machine's table does not change.
+with_arm64() {
+	needs unshare qemu-aarch64-static
+	needs_root
+	local pid
+	mkfifo mapped
+	inside_arm64=$1
+	declare -p >variables
+	declare -f >functions
+	cat >namespace.sh <<-'SCRIPT'
+		source variables 2>/dev/null
+		source functions
+		set -eEuo pipefail
+		table=/proc/sys/fs/binfmt_misc
+		mount -t binfmt_misc none $table && [ ! -e $table/qemu-aarch64 ] || exit 78
+		magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+		mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+		echo -n ":qemu-aarch64:M::$magic:$mask:$(command -v qemu-aarch64-static):F" >$table/register || exit 78
+		trap 'echo "line $LINENO: $BASH_COMMAND" >&2' ERR
+		"$inside_arm64"
+	SCRIPT
+	# All users are those of the machine. Root has its rights when the shell starts after that is told.
+	unshare --user --mount bash -c 'read -r <mapped; exec bash namespace.sh' &
+	pid=$!
+	until [ "$(readlink /proc/$pid/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.1; done
+	echo "0 0 65536" >/proc/$pid/uid_map
+	echo "0 0 65536" >/proc/$pid/gid_map
+	echo >mapped
+	status=0
+	wait $pid || status=$?
+	[ $status -ne 78 ] || skip "a user namespace of this kernel has no table of program formats"
+	exit $status
+}
+
 # stores FOLDER: a store that InfluxDB 2.9.1 wrote, and a SQLite file with the schema of that release.
 stores() {
 	mkdir -p "$1"

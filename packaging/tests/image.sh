@@ -59,14 +59,14 @@ test_image_works_as_any_user_on_a_read_only_root() {
 	[ "$(stat -c %u:%g:%a operator.token)" = 4242:4343:600 ]
 }
 
-test_image_makes_an_operator_token_for_a_stopped_container() {
-	load
-	# The volume of the official image: user 1000, database and engine in /var/lib/influxdb2.
+# makes_an_operator_token: the command of README.md, which docs/install.md explains, on the volume of a
+# stopped container of the official image: user 1000, database and engine in /var/lib/influxdb2.
+makes_an_operator_token() {
 	mkdir -p data/engine
 	stores data
 	chown -R 1000:1000 data
-	# The command of docs/install.md.
-	command=$(sed -n 's/^podman run //p' "$root/docs/install.md" | head -n 1)
+	command=$(sed -n 's/^podman run //p' "$root/README.md" | head -n 1)
+	grep -qxF "podman run $command" "$root/docs/install.md"
 	[[ $command == *"recover operator"* ]]
 	command=${command//influxdb2-data:/$data:}
 	command=${command//boltkey:$version/$loaded}
@@ -74,4 +74,31 @@ test_image_makes_an_operator_token_for_a_stopped_container() {
 	grep -q "created a new operator token" printed
 	"$program" auth verify --db data/influxd.bolt --token-file data/operator-token --can write:orgs
 	[ "$(stat -c %u:%g:%a data/operator-token)" = 1000:1000:600 ]
+}
+
+test_image_makes_an_operator_token_for_a_stopped_container() {
+	load
+	makes_an_operator_token
+}
+
+# The image for arm64, as podman runs it on an arm64 machine.
+arm64_image() {
+	load
+	[ "$(pod image inspect --format '{{.Architecture}}' "$loaded")" = arm64 ]
+	makes_an_operator_token
+	rm -r data
+	stores data
+	chown -R 4242:4343 data
+	chmod 700 data
+	cd data
+	run() { in_image 4242:4343 "$@"; }
+	owner=4242:4343 inside=/data exercise run
+	[ "$(stat -c %u:%g:%a operator.token)" = 4242:4343:600 ]
+}
+
+slow_arm64_image_in_podman() {
+	needs podman runc python3
+	image=$dist/$name-$version-aarch64.oci.tar
+	needs_file "$image"
+	with_arm64 arm64_image
 }
