@@ -1,6 +1,6 @@
 # The documentation site.
 
-slow_site_has_every_page_and_no_broken_link() {
+test_site_has_every_page_and_no_broken_link() {
 	needs python3
 	needs_file "$here/.tools/bin/mdbook"
 	mkdir -p copy/packaging
@@ -17,4 +17,27 @@ slow_site_has_every_page_and_no_broken_link() {
 	cp "$root/docs/backup.md" copy/docs/backup.md
 	echo '# New' >copy/docs/new.md
 	not copy/packaging/site
+}
+
+# Chromium reads the site from a server and from its files: every page, every link, and the search.
+test_site_and_its_search_in_a_browser() {
+	needs node chromium python3
+	needs_file "$here/.tools/bin/mdbook"
+	local packages=$root/browser/node_modules
+	[ -d "$packages/playwright-core" ] || {
+		needs npm
+		(cd "$root/browser" && timeout 120 npm ci --ignore-scripts --no-audit --no-fund) >messages 2>&1 ||
+			skip "the packages of browser/package-lock.json can't be installed"
+	}
+	"$here/site"
+	cp -r "$root/target/packaging/site/html" html
+	CHROMIUM=$(command -v chromium) node "$root/browser/site.mjs" html
+	# A link to a page that is not there, and a search without its index, are found.
+	cp html/backup.html backup.html
+	sed -i 's|</main>|<a href="nowhere.html">nowhere</a></main>|' html/backup.html
+	not env CHROMIUM="$(command -v chromium)" node "$root/browser/site.mjs" html >broken
+	grep -q '^DEFECT backup.html: link to a page that is there nowhere.html' broken
+	cp backup.html html/backup.html
+	rm html/searchindex*.js
+	not env CHROMIUM="$(command -v chromium)" node "$root/browser/site.mjs" html
 }
