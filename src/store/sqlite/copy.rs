@@ -27,8 +27,8 @@ const NEWEST_FORMAT: u8 = 2;
 pub(super) const NAMES_ANOTHER: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// The longest file that is copied, in bytes. Real files have a few hundred kilobytes.
 const MAX_SIZE: u64 = 1 << 30;
-/// The longest file that is read in memory, in bytes. SQLite needs about twice as much for
-/// [`Sqlite::single_file`](super::Sqlite::single_file), and has a limit.
+/// The longest file that is read in memory, in bytes. To write it as a single file, SQLite needs about
+/// twice as much, and it has a limit.
 const MAX_IN_MEMORY: u64 = 64 << 20;
 /// Where the header of an SQLite file has the versions of its format: 2 for a file with a
 /// write-ahead log, 1 for others.
