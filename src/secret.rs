@@ -23,6 +23,32 @@ impl Token {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// The secret, lent.
+    #[must_use]
+    pub fn lent(&self) -> TokenRef<'_> {
+        TokenRef(&self.0)
+    }
+}
+
+/// A secret string in memory of somebody else, who overwrites it.
+///
+/// As with [`Token`], the only way to its text is [`TokenRef::reveal`].
+#[derive(Clone, Copy)]
+pub struct TokenRef<'a>(&'a str);
+
+impl<'a> TokenRef<'a> {
+    /// The secret in `text`.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn reveal(self) -> &'a str {
+        self.0
+    }
 }
 
 /// Compares in constant time for equal lengths.

@@ -61,7 +61,12 @@ fn run(
     match &plan {
         Planned::Rotation(plan) => {
             let mut content = Vec::new();
-            capture::write(&plan.tokens, Format::Json, &mut content).unwrap();
+            capture::write(
+                plan.tokens.iter().map(capture::Captured::lent),
+                Format::Json,
+                &mut content,
+            )
+            .unwrap();
             file = Some(content);
             side_files.tokens_file = token_out.map(|path| TokensFile {
                 path,

@@ -142,7 +142,7 @@ impl CaptureFirst {
             };
             let scanned = each(snapshot, &catalog, &token_of, &mut |captured| {
                 if failed.is_none() {
-                    failed = writer.token(&captured).err();
+                    failed = writer.token(&captured.lent()).err();
                 }
             });
             if let Some(cause) = failed {

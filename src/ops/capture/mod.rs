@@ -4,6 +4,7 @@ pub mod before_change;
 pub mod of_pages;
 pub mod read;
 pub mod seal;
+mod token_list;
 pub mod unseal;
 pub mod verify;
 
@@ -12,12 +13,13 @@ use std::io::{self, Write};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+pub use token_list::TokenList;
+
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::{Authorization, Catalog, Id, Kind, authorization, lost_records, names};
 use crate::ops::auth::list::{Filters, Selection};
-use crate::ops::known::List;
-use crate::secret::Token;
+use crate::secret::{Token, TokenRef};
 use crate::store::{Inspect, Snapshot};
 
 /// A token in plaintext with the facts about its authorization.
@@ -45,6 +47,22 @@ pub struct Captured {
     pub permissions: String,
 }
 
+/// A [`Captured`] in memory of somebody else, to write it.
+pub struct CapturedRef<'a> {
+    /// The authorization's ID.
+    pub id: Id,
+    /// The token itself.
+    pub token: TokenRef<'a>,
+    kind: Option<Kind>,
+    description: &'a str,
+    status: &'a str,
+    org_id: Option<Id>,
+    org: &'a str,
+    user_id: Option<Id>,
+    user: &'a str,
+    permissions: &'a str,
+}
+
 /// How captured tokens are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -69,24 +87,23 @@ pub fn capture(
     snapshot: &dyn Snapshot,
     inspect: &dyn Inspect,
     filters: Filters,
-) -> Result<(List<Captured>, Vec<Finding>)> {
+) -> Result<(TokenList, Vec<Finding>)> {
     let mut catalog = Catalog::load(snapshot)?;
     let lost = lost_records::find_hidden(snapshot, inspect, &mut catalog.hidden)?;
     let all = filters.is_empty();
     let selection = Selection::new(filters, &catalog)?;
     let token_of =
         |record: &Authorization<'_>, catalog: &Catalog| plaintext(record, catalog, &selection);
-    let mut captured = Vec::new();
-    let mut findings = each(snapshot, &catalog, &token_of, &mut |one| captured.push(one))?;
+    let (mut captured, mut findings) = collect(snapshot, &catalog, &token_of)?;
     let skipped = !findings.is_empty();
-    captured.extend(lost_tokens(
-        snapshot, inspect, &catalog, &token_of, all, skipped,
-    )?);
-    captured.sort_by_key(|one| one.id);
+    for lost in lost_tokens(snapshot, inspect, &catalog, &token_of, all, skipped)? {
+        captured.push(&lost);
+    }
+    captured.sort();
     findings.extend(catalog.skipped);
     findings.extend(lost);
-    let hidden = skipped || catalog.hidden.hides(names::AUTHORIZATIONS);
-    Ok((List::new(captured, hidden), findings))
+    captured.hidden = skipped || catalog.hidden.hides(names::AUTHORIZATIONS);
+    Ok((captured, findings))
 }
 
 /// The token of a record that passes the filters and has one in plaintext.
@@ -137,9 +154,9 @@ pub(crate) fn collect(
     snapshot: &dyn Snapshot,
     catalog: &Catalog,
     token_of: &dyn Fn(&Authorization<'_>, &Catalog) -> Option<Token>,
-) -> Result<(Vec<Captured>, Vec<Finding>)> {
-    let mut captured = Vec::new();
-    let findings = each(snapshot, catalog, token_of, &mut |one| captured.push(one))?;
+) -> Result<(TokenList, Vec<Finding>)> {
+    let mut captured = TokenList::default();
+    let findings = each(snapshot, catalog, token_of, &mut |one| captured.push(&one))?;
     Ok((captured, findings))
 }
 
@@ -200,6 +217,23 @@ impl Captured {
             permissions: String::new(),
         }
     }
+
+    /// The same, lent.
+    #[must_use]
+    pub fn lent(&self) -> CapturedRef<'_> {
+        CapturedRef {
+            id: self.id,
+            token: self.token.lent(),
+            kind: self.kind,
+            description: &self.description,
+            status: &self.status,
+            org_id: self.org_id,
+            org: &self.org,
+            user_id: self.user_id,
+            user: &self.user,
+            permissions: &self.permissions,
+        }
+    }
 }
 
 /// The columns of the CSV form, which are also the fields of the JSON form.
@@ -219,10 +253,14 @@ const COLUMNS: [&str; 9] = [
 ///
 /// # Errors
 /// When `out` can't be written.
-pub fn write(tokens: &[Captured], format: Format, out: &mut dyn Write) -> io::Result<()> {
+pub fn write<'t>(
+    tokens: impl IntoIterator<Item = CapturedRef<'t>>,
+    format: Format,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut writer = Writer::new(format, out)?;
     for token in tokens {
-        writer.token(token)?;
+        writer.token(&token)?;
     }
     writer.end()
 }
@@ -260,7 +298,7 @@ impl<'o> Writer<'o> {
     ///
     /// # Errors
     /// When the output can't be written.
-    pub fn token(&mut self, token: &Captured) -> io::Result<()> {
+    pub fn token(&mut self, token: &CapturedRef<'_>) -> io::Result<()> {
         self.line.clear();
         match self.format {
             Format::Json => {
@@ -288,7 +326,7 @@ impl<'o> Writer<'o> {
 }
 
 /// One token as an object of the JSON form.
-fn json(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
+fn json(captured: &CapturedRef<'_>, line: &mut Vec<u8>) -> io::Result<()> {
     #[derive(Serialize)]
     struct Object<'a> {
         id: Id,
@@ -307,30 +345,30 @@ fn json(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
         id: captured.id,
         token: captured.token.reveal(),
         kind: captured.kind,
-        description: &captured.description,
-        status: &captured.status,
+        description: captured.description,
+        status: captured.status,
         org_id: captured.org_id,
-        org: &captured.org,
+        org: captured.org,
         user_id: captured.user_id,
-        user: &captured.user,
+        user: captured.user,
     };
     Ok(serde_json::to_writer(line, &object)?)
 }
 
 /// One token as a line of the CSV form. Names and descriptions, which people choose, may look like
 /// a formula; all other fields are exact.
-fn csv_line(captured: &Captured, line: &mut Vec<u8>) {
+fn csv_line(captured: &CapturedRef<'_>, line: &mut Vec<u8>) {
     let id = |id: Option<Id>| id.map(|id| id.to_string()).unwrap_or_default();
     let fields: [(Field, &str); COLUMNS.len()] = [
         (Field::Exact, &captured.id.to_string()),
         (Field::Exact, captured.token.reveal()),
         (Field::Exact, captured.kind.map_or("", Kind::name)),
-        (Field::Text, &captured.description),
-        (Field::Exact, &captured.status),
+        (Field::Text, captured.description),
+        (Field::Exact, captured.status),
         (Field::Exact, &id(captured.org_id)),
-        (Field::Text, &captured.org),
+        (Field::Text, captured.org),
         (Field::Exact, &id(captured.user_id)),
-        (Field::Text, &captured.user),
+        (Field::Text, captured.user),
     ];
     csv_row(fields, line);
 }
@@ -379,13 +417,13 @@ const COMMENT: &str = "# INFLUX_TOKEN_";
 ///
 /// The comment before it describes the token. Debug output escapes line ends, control characters
 /// and invisible ones.
-fn env_line(captured: &Captured, line: &mut Vec<u8>) -> io::Result<()> {
+fn env_line(captured: &CapturedRef<'_>, line: &mut Vec<u8>) -> io::Result<()> {
     write!(line, "{COMMENT}{}: ", captured.id)?;
     match captured.kind {
         None => write!(line, "its record can't be decoded")?,
         Some(kind) => write!(line, "{:?}, {}", captured.description, kind.name())?,
     }
-    for (of, name) in [("of", &captured.user), ("in", &captured.org)] {
+    for (of, name) in [("of", captured.user), ("in", &captured.org)] {
         if !name.is_empty() {
             write!(line, " {of} {name:?}")?;
         }
@@ -416,7 +454,7 @@ mod tests {
             ..Captured::bare(Id::new(0xa01).unwrap(), Token::new(token.into()))
         };
         let mut out = Vec::new();
-        write(&[captured], format, &mut out).unwrap();
+        write([captured.lent()], format, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -8,8 +8,7 @@ use crate::metadata::Catalog;
 use crate::metadata::salvage::Surroundings;
 use crate::metadata::tsm::Highest;
 use crate::ops::auth::list::{Filters, Selection};
-use crate::ops::capture::{Captured, collect, plaintext};
-use crate::ops::known::List;
+use crate::ops::capture::{Captured, TokenList, collect, plaintext};
 use crate::ops::salvage::records;
 use crate::ops::timestamp::Timestamp;
 use crate::ops::token_plan::new_id;
@@ -32,7 +31,7 @@ pub fn capture_pages(
     open: &OpenOptions,
     filters: Filters,
     now: &Timestamp,
-) -> Result<Option<List<Captured>>> {
+) -> Result<Option<TokenList>> {
     let damaged = DamagedFile::open(database, open, &|_| {})?;
     let (found, _) = records(damaged.pages(), false)?;
     drop(damaged);
@@ -52,9 +51,11 @@ pub fn capture_pages(
         plaintext(record, catalog, &selection)
     })?;
     if all {
-        let bare = rebuilt.without_record.into_iter();
-        captured.extend(bare.map(|(id, token)| Captured::bare(id, token)));
+        for (id, token) in rebuilt.without_record {
+            captured.push(&Captured::bare(id, token));
+        }
     }
-    captured.sort_by_key(|one| one.id);
-    Ok(Some(List::new(captured, true)))
+    captured.sort();
+    captured.hidden = true;
+    Ok(Some(captured))
 }

@@ -348,7 +348,7 @@ mod tests {
             .map(|(token, n)| Captured::bare(Id::new(n).unwrap(), Token::new((*token).into())))
             .collect();
         let mut out = Vec::new();
-        write(&captured, format, &mut out).unwrap();
+        write(captured.iter().map(Captured::lent), format, &mut out).unwrap();
         out
     }
 

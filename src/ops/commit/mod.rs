@@ -255,7 +255,11 @@ impl TokensFile<'_> {
         let mut out = ChecksumWriter::new(&mut file);
         let name = self.path.display().to_string();
         self.seal.write(&mut out, &name, |out| {
-            capture::write(self.tokens, self.format, out)
+            capture::write(
+                self.tokens.iter().map(capture::Captured::lent),
+                self.format,
+                out,
+            )
         })?;
         let expected = out.sum();
         file.finish_after(|written| reads_back(written, &expected))

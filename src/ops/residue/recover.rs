@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::metadata::residue::Known;
 use crate::metadata::{Authorization, Catalog, Id};
-use crate::ops::capture::{Captured, collect, lost_tokens};
+use crate::ops::capture::{Captured, TokenList, collect, lost_tokens};
 use crate::ops::residue::missing::HashedTokens;
 use crate::ops::residue::scan::Counts;
 use crate::ops::residue::{Options, Wanted, embedded, look};
@@ -20,7 +20,7 @@ pub struct Recovered {
     /// The hashed tokens of this store that were found in plaintext: in unused parts, in other
     /// files, and in other live records such as a telegraf configuration. For a damaged store also
     /// plaintext tokens whose records are not in its trees.
-    pub tokens: Vec<Captured>,
+    pub tokens: TokenList,
     /// The hashed tokens of the store, and those that are not in `tokens`.
     pub hashed: HashedTokens,
     /// The tokens of the store, for a search in other files.
@@ -63,17 +63,18 @@ pub fn recover(store: &Store, options: &Options) -> Result<Recovered> {
         !skipped.is_empty(),
     )?;
     findings.extend(skipped);
-    tokens.extend(lost);
+    for one in lost {
+        tokens.push(&one);
+    }
     // A record of which only ID and hash can be decoded has a token too.
     let mut bare = found;
-    for captured in &tokens {
+    for captured in tokens.iter() {
         bare.remove(&captured.id);
     }
-    tokens.extend(
-        bare.into_iter()
-            .map(|(id, token)| Captured::bare(id, token)),
-    );
-    tokens.sort_by_key(|one| one.id);
+    for (id, token) in bare {
+        tokens.push(&Captured::bare(id, token));
+    }
+    tokens.sort();
     let ids = tokens.iter().map(|token| token.id);
     let hashed = HashedTokens::of(store.snapshot(), store.inspect(), ids)?;
     Ok(Recovered {

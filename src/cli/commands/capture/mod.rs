@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 use crate::finding::counted;
 use crate::ops::auth::list::Filters;
 use crate::ops::capture::of_pages::{capture_pages, may_have_lost_metas};
-use crate::ops::capture::{Captured, Format, capture, write};
-use crate::ops::known::{List, incomplete};
+use crate::ops::capture::{Format, TokenList, capture, write};
+use crate::ops::known::incomplete;
 use crate::ops::timestamp::Timestamp;
 use crate::store::Store;
 
@@ -100,9 +100,9 @@ impl Output {
     ///
     /// # Errors
     /// When the output can't be written. No file is left behind.
-    pub fn write(self, tokens: &[Captured]) -> Result<()> {
+    pub fn write(self, tokens: &TokenList) -> Result<()> {
         let format = self.format;
-        self.to.write(|out| write(tokens, format, out))
+        self.to.write(|out| write(tokens.iter(), format, out))
     }
 }
 
@@ -254,7 +254,7 @@ fn write_out(args: WriteArgs, session: &Session) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn of_store(store: Store, filters: Filters, session: &Session) -> Result<List<Captured>> {
+fn of_store(store: Store, filters: Filters, session: &Session) -> Result<TokenList> {
     let (tokens, skipped) = capture(store.snapshot(), store.inspect(), filters)?;
     if tokens.is_empty() {
         // If damage hides all records, an empty result would be wrong.
@@ -268,7 +268,7 @@ fn of_store(store: Store, filters: Filters, session: &Session) -> Result<List<Ca
 }
 
 /// The tokens of a file that can't be opened, for the reason in `error`.
-fn of_pages(error: Error, filters: Filters, session: &Session) -> Result<List<Captured>> {
+fn of_pages(error: Error, filters: Filters, session: &Session) -> Result<TokenList> {
     let database = session.database()?;
     let now = Timestamp::from(&Zoned::now());
     let open = session.open_options();
