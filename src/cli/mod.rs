@@ -10,6 +10,8 @@ pub mod exit;
 mod globals;
 pub mod host;
 mod reading;
+#[cfg(test)]
+mod schemas;
 mod session;
 mod suggestions;
 pub mod terminal;

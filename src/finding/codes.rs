@@ -9,6 +9,7 @@ use crate::finding::Severity;
 
 /// What `boltkey repair` does about a kind of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Repair {
     /// It cures it.
@@ -526,5 +527,20 @@ impl PartialEq<&str> for Code {
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Code {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "The kind of finding: a name of `docs/findings.md`.",
+            "type": "string",
+            "pattern": "^(structure|metadata|backup)\\.[a-z0-9-]+$"
+        })
     }
 }

@@ -62,6 +62,7 @@ pub struct Authorization<'a, P = Vec<Permission<'a>>> {
 
 /// How a record stores its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Storage {
     /// In plaintext.
@@ -76,6 +77,7 @@ pub enum Storage {
 
 /// The kind of a token, by its permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Everything, in every organization.

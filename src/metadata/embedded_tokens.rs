@@ -18,6 +18,7 @@ use crate::store::Snapshot;
 
 /// A live record that contains a token.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Embedded {
     /// The KV bucket.
     pub bucket: String,

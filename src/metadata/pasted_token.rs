@@ -18,6 +18,7 @@ use crate::store::MAX_KEY_SIZE;
 /// How a pasted text differs from a token. Of several differences, the last one in this order names
 /// them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// One of them has a line end that the other lacks.

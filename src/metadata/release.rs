@@ -171,6 +171,21 @@ impl Serialize for Release {
     }
 }
 
+#[cfg(test)]
+impl schemars::JsonSchema for Release {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Release".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A release of InfluxDB, without patch number: 2.0 to 2.9.",
+            "type": "string",
+            "pattern": "^2\\.[0-9]$"
+        })
+    }
+}
+
 /// The schema of an SQLite file according to its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SqlSchema {

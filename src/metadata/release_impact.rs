@@ -17,6 +17,7 @@ use crate::store::Snapshot;
 
 /// A token that loses something.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Loss {
     /// Its authorization.
     pub id: Id,

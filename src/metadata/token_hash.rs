@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 /// A hash function of influxd. It writes only the first one itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Variant {
     /// SHA-256: 62 characters of text.

@@ -10,6 +10,7 @@ use crate::store::{Pages, Store};
 
 /// The report of `check`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Checked {
     /// Whether there is no finding of severity error.
     pub ok: bool,

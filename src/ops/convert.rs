@@ -13,6 +13,7 @@ use crate::store::{Engine, Progress, Store};
 
 /// The report of a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Copied {
     /// The new file.

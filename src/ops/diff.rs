@@ -15,6 +15,7 @@ use crate::store::{Engine, OpenOptions, Store};
 
 /// The report of `diff`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Diff {
     /// The first store.
     pub before: Compared,
@@ -33,6 +34,7 @@ pub struct Diff {
 
 /// One of the two stores.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compared {
     /// Its path.
     pub path: PathBuf,

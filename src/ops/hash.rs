@@ -334,6 +334,7 @@ impl Plan {
 
 /// The planned action for one record.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenAction {
     /// The authorization.
@@ -346,6 +347,7 @@ pub struct TokenAction {
 
 /// The planned action for a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Its token is replaced by its hash.

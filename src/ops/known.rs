@@ -53,6 +53,21 @@ impl Serialize for Number {
     }
 }
 
+#[cfg(test)]
+impl schemars::JsonSchema for Number {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Number".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Option::<u64>::json_schema(generator)
+    }
+}
+
 /// A list of things, of which damage may hide some. It is null in JSON if nothing can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List<T> {
@@ -99,6 +114,21 @@ impl<T: Serialize> Serialize for List<T> {
             (true, []) => serializer.serialize_none(),
             (_, readable) => readable.serialize(serializer),
         }
+    }
+}
+
+#[cfg(test)]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for List<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("List_of_{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Option::<Vec<T>>::json_schema(generator)
     }
 }
 

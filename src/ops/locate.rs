@@ -60,6 +60,7 @@ pub struct Options {
 
 /// The stores of a host.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Located {
     /// First the one that influxd would open, then those in use, then the most recently modified.
@@ -73,6 +74,7 @@ pub struct Located {
 
 /// What is known of a store.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LocatedStore {
     /// Its path, as text: a name that is not UTF-8 must not hide the other stores.
@@ -117,6 +119,7 @@ pub struct LocatedStore {
 
 /// The process that holds a store's lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InUse {
     /// Its process ID; `None` if the system does not show it.
     pub pid: Option<u32>,

@@ -12,6 +12,7 @@ use crate::store::Snapshot;
 
 /// A user who has a password.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Login {
     /// The user's ID.

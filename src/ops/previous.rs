@@ -10,6 +10,7 @@ use crate::store::{Inspect, Previous, Snapshot, Store};
 
 /// The state of the previous transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PreviousState {
     /// Whether its whole tree can be read.
     pub readable: bool,

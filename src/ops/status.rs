@@ -27,6 +27,7 @@ use crate::store::{Engine, Snapshot, Store};
 
 /// The report of `status`: file type, access, exposed tokens, and risks.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The file.
@@ -74,6 +75,7 @@ pub struct Status {
 
 /// The file.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Database {
     /// The path as given.
@@ -90,6 +92,7 @@ pub struct Database {
 
 /// The schema.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SchemaSummary {
     /// The highest finished migration.
     pub migrations: Number,
@@ -113,6 +116,7 @@ impl SchemaSummary {
 
 /// What unused parts of the file show.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ResidueCount {
     /// Distinct tokens that the store no longer holds in plaintext.

@@ -19,37 +19,59 @@ use crate::store::{Inspect, Snapshot};
 /// Numbers of tokens that can be read. `total` = `plaintext` + `hashed` + `both` + `missing`; `legacy` ones are
 /// counted separately.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Tokens {
+    /// All of them.
     pub total: u64,
+    /// Stored in plaintext only.
     pub plaintext: u64,
+    /// Stored as a hash only.
     pub hashed: u64,
+    /// Stored in plaintext and as a hash.
     pub both: u64,
+    /// Records without a token.
     pub missing: u64,
+    /// Operator tokens.
     pub operator: u64,
+    /// All-access tokens.
     pub all_access: u64,
+    /// Tokens that may do less.
     pub custom: u64,
+    /// 1.x-compatible authorizations, which `total` does not count.
     pub legacy: u64,
+    /// Inactive ones.
     pub inactive: u64,
+    /// Those whose user or organization was deleted.
     pub orphaned: u64,
 }
 
 /// Numbers of all tokens, null where damage hides some.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct TokenNumbers {
+    /// All of them.
     pub total: Number,
+    /// Stored in plaintext only.
     pub plaintext: Number,
+    /// Stored as a hash only.
     pub hashed: Number,
+    /// Stored in plaintext and as a hash.
     pub both: Number,
+    /// Records without a token.
     pub missing: Number,
+    /// Operator tokens.
     pub operator: Number,
+    /// All-access tokens.
     pub all_access: Number,
+    /// Tokens that may do less.
     pub custom: Number,
+    /// 1.x-compatible authorizations, which `total` does not count.
     pub legacy: Number,
+    /// Inactive ones.
     pub inactive: Number,
+    /// Those whose user or organization was deleted.
     pub orphaned: Number,
     /// Records that can't be decoded.
     pub undecodable: u64,
@@ -61,10 +83,13 @@ pub struct TokenNumbers {
 
 /// Tokens that only an index shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OnlyInIndex {
     /// In plaintext: `capture` writes them out.
+    /// Stored in plaintext only.
     pub plaintext: u64,
     /// By their hash.
+    /// Stored as a hash only.
     pub hashed: u64,
 }
 
@@ -87,6 +112,7 @@ impl TokenNumbers {
 
 /// An operator token.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OperatorToken {
     /// Its identifier.
     pub id: Id,

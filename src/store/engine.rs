@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// A storage engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// InfluxDB's own `influxd.bolt`.

@@ -316,6 +316,7 @@ pub struct StructureCheck {
 
 /// How the pages of a file are used; numbers of pages unless said otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Pages {
     /// Bytes per page.

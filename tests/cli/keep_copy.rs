@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use crate::scene::{ONE, RECOVER, Scene, mode, text};
 use crate::side_files::{ENGINES, name, unchanged};
 use crate::simultaneous_runs::LiveStore;
+use crate::support::program::ended;
 
 #[test]
 fn a_copy_is_kept_of_the_database_as_it_was() {
@@ -51,7 +52,7 @@ fn a_copy_that_was_kept_is_named() {
         let before = store.bytes();
         for (copy, token) in [("copy", "missing/token"), ("same", "same")] {
             let mut command = store.recovery(&["--keep-copy", copy, "--token-out", token]);
-            let output = command.output().unwrap();
+            let output = ended(&mut command);
             let text = unchanged(&store, &before, &output, &[copy, &database]);
             assert!(
                 text.contains(copy) && text.contains("complete and is kept"),

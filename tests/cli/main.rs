@@ -78,6 +78,7 @@ mod residue_scrub;
 mod right_store;
 mod salvage;
 mod same_file;
+mod schemas;
 mod secret_input;
 mod secrets_stay_secret;
 mod setup;

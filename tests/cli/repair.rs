@@ -164,7 +164,7 @@ fn a_refused_change_names_repair() {
 
 /// A store whose buckets have lost their time-series metadata, or all of it, and the IDs of the buckets
 /// with these names.
-fn without_metadata<const N: usize>(
+pub fn without_metadata<const N: usize>(
     scene: &Scene,
     names_of: [&str; N],
     lose: impl Fn(&[u8], &[String]) -> Option<Vec<u8>>,

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::scene::{SEVERAL, Scene, arguments, text};
+use crate::support::program::ended;
 
 const TOKEN: &str = "planted-token-7f3a";
 const PASSWORD: &str = "planted password 91c2";
@@ -235,7 +236,7 @@ fn given_secrets_are_told_nowhere() {
                     let device = fs::OpenOptions::new().write(true).open("/dev/full");
                     run.stdout(device.unwrap());
                 }
-                let output = run.output().unwrap();
+                let output = ended(&mut run);
                 // A chosen value is shown once, in JSON, as the API does.
                 let shown_by_contract = !full
                     && extra.contains(&"--json")

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use boltkey::store::Engine;
 
 use crate::simultaneous_runs::LiveStore;
-use crate::support::program::{BOLTKEY, limited, said};
+use crate::support::program::{BOLTKEY, ended, limited, said};
 
 pub const ENGINES: [Engine; 2] = [Engine::Bolt, Engine::Redb];
 
@@ -44,14 +44,14 @@ fn what_stands_there_already_stays() {
             std::os::unix::fs::symlink("nowhere", store.path("link")).unwrap();
             let names = [database.as_str(), "link", "there"];
             for file in ["there", "link", "/dev/full", "/dev/null", &database] {
-                let output = store.recovery(&[option, file]).output().unwrap();
+                let output = ended(&mut store.recovery(&[option, file]));
                 let text = unchanged(&store, &before, &output, &names);
                 assert!(text.contains("exists already"), "{text}");
                 runs += 1;
             }
             assert_eq!(fs::read(store.path("there")).unwrap(), b"mine");
             for file in ["missing/file", "there/file", ".", "new/"] {
-                let output = store.recovery(&[option, file]).output().unwrap();
+                let output = ended(&mut store.recovery(&[option, file]));
                 unchanged(&store, &before, &output, &names);
                 runs += 1;
             }
@@ -95,7 +95,7 @@ fn the_disk_is_full() {
         assert_eq!(store.names(), ["copy", &database]);
         store.check();
         // With room it works.
-        let output = store.recovery(&["--token-out", "token"]).output().unwrap();
+        let output = ended(&mut store.recovery(&["--token-out", "token"]));
         assert!(output.status.success(), "{output:?}");
         runs += 2;
     }
@@ -131,7 +131,7 @@ fn a_folder_that_takes_no_files() {
                 command = other;
             }
             fs::set_permissions(folder, Permissions::from_mode(0o555)).unwrap();
-            let output = command.output().unwrap();
+            let output = ended(&mut command);
             fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
             let text = unchanged(&store, &before, &output, &[&database]);
             assert!(text.contains("ermission denied"), "{text}");

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::fixtures::fixture;
-use crate::support::program::{names_in, program};
+use crate::support::program::{ended, names_in, program};
 
 /// A folder that holds one database.
 pub struct LiveStore {
@@ -58,7 +58,7 @@ impl LiveStore {
 
     /// Runs the program to its end.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
-        self.command(arguments).output().unwrap()
+        ended(&mut self.command(arguments))
     }
 
     /// `recover operator` for one user and organization, with more arguments.

@@ -12,7 +12,7 @@ use crate::sandbox::on;
 use crate::scene::{FOR_ALICE, ONE, RECOVER, SEVERAL, Scene, arguments, mode, text};
 use crate::side_files::ENGINES;
 use crate::simultaneous_runs::{LiveStore, authenticates, made};
-use crate::support::program::{BOLTKEY, said};
+use crate::support::program::{BOLTKEY, ended, said};
 
 #[test]
 fn a_token_goes_into_a_new_private_file() {
@@ -76,7 +76,7 @@ fn a_token_is_where_it_was_asked_for_and_nowhere_else() {
     for engine in ENGINES {
         let store = LiveStore::new(engine, "fresh-2.9.1");
         let arguments = ["--token-out", "token", "--keep-copy", "copy", "-v"];
-        let output = store.recovery(&arguments).output().unwrap();
+        let output = ended(&mut store.recovery(&arguments));
         assert!(output.status.success(), "{output:?}");
         let (_, token) = made(&output);
         assert!(!said(&output).contains(&token));

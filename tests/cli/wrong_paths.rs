@@ -12,7 +12,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use crate::Sandbox;
 use crate::fixtures::{fixture, gzip};
 use crate::sandbox::{READERS, on};
-use crate::support::program::BOLTKEY;
+use crate::support::program::{BOLTKEY, ended};
 
 /// Runs every reader on `database`, as text and as JSON. Each ends within ten seconds with this exit
 /// code and these words, and an empty standard output.
@@ -296,7 +296,7 @@ fn no_permission() {
                 .gid(65534);
             command = other;
         }
-        command.output().unwrap()
+        ended(&mut command)
     };
     close(&database);
     for reader in READERS {

@@ -15,6 +15,7 @@ mod corpora;
 mod documentation;
 mod findings;
 mod import_circles;
+mod json_page;
 mod layers;
 mod manifest;
 mod package;

@@ -21,6 +21,7 @@ pub mod reported_stores;
 pub mod salvage;
 pub mod sandbox;
 pub mod scene;
+pub mod schemas;
 pub mod stage;
 pub mod stdout_terminal;
 pub mod store_image;

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use super::schemas;
+
 /// The binary under test.
 pub const BOLTKEY: &str = env!("CARGO_BIN_EXE_boltkey");
 
@@ -18,6 +20,14 @@ pub fn program(work: &Path, home: &Path) -> Command {
         .env("INFLUXD_CONFIG_PATH", home.join("no-config"))
         .stdin(Stdio::null());
     command
+}
+
+/// Runs a command of the program to its end. What it printed as JSON must be as documented.
+#[track_caller]
+pub fn ended(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    schemas::hold(command, &output);
+    output
 }
 
 /// The text of a command on standard error.

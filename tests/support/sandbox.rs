@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::fixtures::fixture;
-use super::program::{BOLTKEY, program};
+use super::program::{BOLTKEY, ended, program};
 
 /// See the module.
 pub struct Sandbox {
@@ -113,11 +113,12 @@ impl Sandbox {
         self.finish(command)
     }
 
-    /// Runs a prepared command to its end. Nothing in the sandbox may have changed then.
+    /// Runs a prepared command to its end. Nothing in the sandbox may have changed then, and what it
+    /// printed as JSON must be as documented.
     #[track_caller]
     pub fn finish(&self, mut command: Command) -> Ran {
         let before = self.state();
-        let output = command.output().unwrap();
+        let output = ended(&mut command);
         assert_eq!(before, self.state(), "{command:?} changed something");
         self.runs.set(self.runs.get() + 1);
         Ran {

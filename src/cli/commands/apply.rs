@@ -388,12 +388,15 @@ fn named(planned: &PlannedChange) -> String {
 
 /// The report of `apply`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    /// Null if unknown.
+pub struct Report<'a> {
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The changes, in order.
     changes: Vec<Change<'a>>,
     /// Number of list entries that needed no change.
     unchanged: usize,
@@ -405,14 +408,20 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Change<'a> {
+    /// What is done with it.
     action: Action,
+    /// The kind of record.
     kind: Kind,
     /// Null for a creation in a dry run.
     id: Option<Id>,
+    /// Its name.
     name: &'a str,
+    /// The organization it belongs to, if it belongs to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     org: Option<&'a str>,
+    /// What changes about it, in words.
     details: &'a [String],
     #[serde(skip)]
     planned: &'a PlannedChange,

@@ -32,8 +32,11 @@ pub fn run(args: &CompletionsArgs, session: &Session) -> Result<Outcome> {
 }
 
 #[derive(Serialize)]
-struct Completions {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Completions {
+    /// The shell.
     shell: &'static str,
+    /// The script to be loaded by the shell.
     script: String,
 }
 

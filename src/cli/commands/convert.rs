@@ -88,12 +88,15 @@ pub fn copy(
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report {
+pub struct Report {
+    /// What was written.
     #[serde(flatten)]
     copied: Copied,
     #[serde(skip)]
     source_bytes: u64,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

@@ -369,27 +369,42 @@ fn question(numbers: &Numbers, options: Options, has_capture: bool, path: &str) 
 
 /// The report of `hash`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report {
+pub struct Report {
+    /// Number of plaintext tokens that were replaced by their hashes.
     hashed: u64,
+    /// Number of tokens that were hashed before.
     already_hashed: u64,
+    /// Number of further tokens in the capture, which only unused parts of the file still showed.
     recovered: u64,
+    /// Number of authorizations without a token.
     without_token: usize,
+    /// The hash function.
     variant: Variant,
+    /// Number of tokens that were overwritten in unused parts of the file.
     residue_removed: u64,
     /// Null if unknown: in a dry run, or when the check failed.
     plaintext_remaining: Option<u64>,
+    /// Other live records that contain tokens. They are never edited.
     embedded: Vec<Embedded>,
+    /// Files beside the database that hold plaintext tokens.
     siblings: Vec<Sibling>,
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// Whether migration 21 was applied to a store at schema 20.
     migrated: bool,
+    /// Number of tokens that were dead for lack of an index entry and work again.
     revived: u64,
+    /// Number of index entries that held a token no record has, and were deleted.
     stray_index_entries: u64,
+    /// The capture; only if one was written or kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<CaptureReport>,
+    /// What is done with each authorization; only in a dry run or with `--verbose`.
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<Vec<TokenAction>>,
     #[serde(skip)]
@@ -400,8 +415,11 @@ struct Report {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CaptureReport {
+    /// Its path.
     path: String,
+    /// Whether the file is encrypted with age.
     encrypted: bool,
     /// Whether an existing capture holds all tokens.
     kept: bool,

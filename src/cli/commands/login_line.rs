@@ -12,10 +12,13 @@ use crate::ops::token_plan::PlannedToken;
 
 /// The user whose login has the permissions of a new token while the token exists.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LoginGains<'a> {
+    /// The user whose login has the permissions of the token; null if there is none.
+    #[cfg_attr(test, schemars(extend("x-null" = true)))]
     login: Option<&'a str>,
-    /// Whether it had them before.
+    /// Whether that login had them before.
     login_had_power: bool,
 }
 

@@ -83,8 +83,11 @@ fn without_needless_breaks(page: &[u8]) -> String {
 }
 
 #[derive(Serialize)]
-struct Pages {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Pages {
+    /// The folder.
     out: PathBuf,
+    /// The names of the pages.
     pages: Vec<String>,
 }
 

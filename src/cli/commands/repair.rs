@@ -225,15 +225,19 @@ fn question(repaired: &[Cure], database: &str) -> String {
 
 /// The report of `repair`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'p> {
+pub struct Report<'p> {
+    /// The findings that were cured.
     repaired: &'p [Cure],
+    /// The findings that were left, and why.
     left: &'p [Left],
     /// Files of the engine folder.
     #[serde(flatten)]
     unread: UnreadFiles<'p>,
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

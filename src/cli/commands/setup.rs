@@ -259,17 +259,23 @@ impl Scene<'_> {
 
 /// The report of `setup`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub struct Report<'a> {
+    /// The operator token.
     authorization: &'a AuthDetails<'a>,
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The store.
     database: Database,
     /// The release that the store is made for.
     release: Release,
     /// Shards found in the engine folder.
     shards: Vec<Shard<'a>>,
+    /// The file with the new token, if `--token-out` was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_out: Option<String>,
     #[serde(skip)]
@@ -284,11 +290,15 @@ struct Report<'a> {
 
 /// The report of `setup --if-missing` where a store is there.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Present {
+pub struct Present {
+    /// Whether the database was changed; null if unknown.
     changed: bool,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The store.
     database: Database,
 }
 
@@ -300,14 +310,20 @@ impl Human for Present {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Database {
+    /// Its path.
     path: String,
+    /// Its engine.
     engine: Engine,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Shard<'a> {
+    /// The number of the shard.
     shard: u64,
+    /// The ID of its bucket.
     bucket: &'a str,
 }
 

@@ -361,15 +361,19 @@ pub fn owner(entry: &AuthDetails<'_>) -> Owner {
 
 /// The report.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub struct Report<'a> {
+    /// The authorization with the new token.
     authorization: &'a AuthDetails<'a>,
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     #[serde(flatten)]
     login: Option<LoginGains<'a>>,
+    /// The file with the new token, if `--token-out` was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_out: Option<String>,
     #[serde(skip)]

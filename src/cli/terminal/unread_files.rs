@@ -10,6 +10,7 @@ use crate::ops::files::engine_folder::Flaws;
 
 /// Such files, as reports have them.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UnreadFiles<'a> {
     /// The first ones.
@@ -21,6 +22,7 @@ pub struct UnreadFiles<'a> {
 
 /// One of them.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnreadFile<'a> {
     /// Its path.
     pub path: String,

@@ -20,6 +20,7 @@ use crate::store::{Inspect, Snapshot};
 
 /// What a difference is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// An authorization.
@@ -52,6 +53,7 @@ pub enum Kind {
 
 /// How something differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
     /// Only the second store has it.
@@ -95,6 +97,7 @@ pub enum How {
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// What it is about.
     pub kind: Kind,
@@ -116,6 +119,7 @@ pub struct Change {
 
 /// Numbers of records of one bucket of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordNumbers {
     /// Only in the second store.
     pub added: u64,

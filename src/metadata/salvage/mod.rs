@@ -67,6 +67,7 @@ pub struct Records {
 
 /// How many records of a bucket were found, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BucketCounts {
     /// The name of the bucket.

@@ -46,6 +46,7 @@ pub struct Rebuilt {
 
 /// Something that was lost.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Lost {
     /// The bucket of the store; `None` if it is not known.
@@ -62,6 +63,7 @@ pub struct Lost {
 
 /// What was made again; numbers of records unless said otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MadeAgain {
     /// Organizations and users that other records need, under their old IDs.
@@ -78,6 +80,7 @@ pub struct MadeAgain {
 
 /// The authorizations of the new store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenReport {
     /// All of them.

@@ -47,6 +47,7 @@ pub struct Options<'a> {
 
 /// The kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// The entry is new.
@@ -61,6 +62,7 @@ pub enum Action {
 
 /// The kind of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// An organization.
@@ -79,6 +81,7 @@ pub enum Kind {
 
 /// One planned change, for reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedChange {
     /// The kind of change.
     pub action: Action,

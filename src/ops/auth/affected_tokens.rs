@@ -14,6 +14,7 @@ use crate::store::Snapshot;
 
 /// An authorization before the change. Of a record that can't be decoded only the ID is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AffectedToken {
     /// Its ID.

@@ -70,6 +70,7 @@ impl Filters {
 /// One authorization as the API shows it, and what boltkey knows beyond. Its permissions are
 /// [`NamedPermission`]s, or their JSON.
 #[derive(Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Authorization"))]
 pub struct AuthDetails<'a, P = Vec<NamedPermission<'a>>> {
     /// Its identifier.
     pub id: Id,
@@ -114,6 +115,7 @@ pub struct AuthDetails<'a, P = Vec<NamedPermission<'a>>> {
 
 /// A permission with the names the API adds.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NamedPermission<'a> {
     /// What one may do.
     pub action: Action,
@@ -123,6 +125,7 @@ pub struct NamedPermission<'a> {
 
 /// A resource with the names the API adds.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NamedResource<'a> {
     /// One of InfluxDB's resource types.
     #[serde(rename = "type")]

@@ -12,6 +12,7 @@ use crate::store::Snapshot;
 
 /// One authorization in full.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Shown<'a> {
     /// As `auth list` shows it.
     #[serde(flatten)]
@@ -35,6 +36,7 @@ pub struct Shown<'a> {
 
 /// Another authorization, by name.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Other {
     /// Its identifier.
     pub id: Id,

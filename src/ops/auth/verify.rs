@@ -19,6 +19,7 @@ pub const NOT_ALLOWED: &str = "its permissions do not allow what was asked";
 
 /// The answer.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verified<'a> {
     /// Whether some request to `/api/v2` with the token, as it was given, would be accepted.
     pub authenticates: bool,

@@ -15,6 +15,7 @@ const FORMAT: &str = "boltkey-backup/1";
 
 /// One file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestEntry {
     /// Its name in the folder.

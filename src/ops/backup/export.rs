@@ -43,6 +43,7 @@ pub enum Out<'a> {
 
 /// The report of an export.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Exported {
     /// The folder, or `-`.
@@ -64,6 +65,7 @@ pub struct Exported {
 
 /// What `influx restore --full` would do with an export.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InfluxManifest {
     /// The shards that a restore would delete from the server this metadata comes from: an export

@@ -24,6 +24,7 @@ pub struct Expected {
 
 /// What a file of a backup contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The metadata store.
@@ -36,6 +37,7 @@ pub enum Role {
 
 /// The state of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FileState {
     /// Its name.
@@ -50,6 +52,7 @@ pub struct FileState {
 
 /// Whether a file is intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// No problem was found.

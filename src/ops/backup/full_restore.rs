@@ -11,6 +11,7 @@ use crate::store::Snapshot;
 
 /// The result of `influx restore --full`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// It succeeds.

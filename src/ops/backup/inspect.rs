@@ -20,6 +20,7 @@ use crate::store::{OpenOptions, Snapshot, Store};
 
 /// The report about a backup.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Inspected {
     /// Its path.
@@ -49,6 +50,7 @@ pub struct Inspected {
 
 /// The summary's own fields, null when the store can't be read.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum MaybeSummary {
     /// The store was read.
@@ -76,6 +78,7 @@ pub enum MaybeSummary {
 /// What `influx restore --full` would do with a backup. Answers are null if damage hides what they
 /// depend on.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FullRestore {
     /// With an influx CLI before 2.8.0.
     #[serde(rename = "cliBefore28")]

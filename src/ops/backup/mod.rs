@@ -54,6 +54,7 @@ use serde::{Deserialize, Serialize};
 
 /// Compression of a file of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not compressed.

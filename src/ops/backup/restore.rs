@@ -94,6 +94,7 @@ pub enum Planned {
 
 /// Numbers about the backup's shards. None of them is restored.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BackupShards {
     /// In the backup.
@@ -273,6 +274,7 @@ fn no_sqlite(backup: &Backup, path: &Path) -> Finding {
 
 /// The report of a restore, or of its dry run.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Restored {
     /// Whether the restore was done.
@@ -295,6 +297,7 @@ pub struct Restored {
 
 /// A restored database.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Database {
     /// Its path.
     pub path: PathBuf,
@@ -304,6 +307,7 @@ pub struct Database {
 
 /// The operator token that opens a restored store.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OperatorToken {
     /// Its authorization.
     pub id: Id,

@@ -28,6 +28,7 @@ pub enum From<'a> {
 
 /// The kind of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Written by `influx backup` or `backup export --influx-manifest`.

@@ -15,6 +15,7 @@ use crate::store::{Inspect, Snapshot, StructureCheck, Unused};
 
 /// The content of a store in numbers.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Its migrations.
@@ -151,6 +152,7 @@ fn operators(counts: &TokenCounts, catalog: &Catalog, indexes: &TokenIndexes) ->
 
 /// A shard with its bucket and organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NamedShard {
     /// Its number.
     pub id: u64,

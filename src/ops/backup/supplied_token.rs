@@ -11,6 +11,7 @@ use crate::store::Snapshot;
 
 /// The check of a supplied operator token.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Supplied {
     /// Whether it opens the backup.
     pub matches: bool,

@@ -22,6 +22,7 @@ use crate::store::{ChangeSet, Committed, Snapshot, WritableStore};
 
 /// A bucket that is adopted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Adopted {
     /// Its old ID.
@@ -51,6 +52,7 @@ pub struct Adopted {
 
 /// A bucket of the store that gets shards.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Extended {
     /// Its ID.

@@ -60,6 +60,7 @@ impl Options {
 
 /// A folder that is not adopted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Skipped {
     /// Its name: the ID of a bucket, unless it is foreign.
     pub id: String,

@@ -10,6 +10,7 @@ use crate::store::{Inspect, Snapshot};
 
 /// All InfluxDB buckets.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Buckets {
     /// By ID.
     pub buckets: List<Bucket>,
@@ -22,6 +23,7 @@ pub struct Buckets {
 
 /// One bucket, in the API's field names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Bucket {
     /// Its identifier.
@@ -51,6 +53,7 @@ pub struct Bucket {
 
 /// How long points are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RetentionRule {
     /// `expire`.

@@ -21,6 +21,7 @@ use crate::store::{Inspect, Snapshot};
 
 /// What a file holds of the tokens of a store.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Verified {
     /// Whether the file is encrypted.
@@ -43,6 +44,7 @@ pub struct Verified {
 
 /// A token of the store that the file lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Missing {
     /// The authorization.

@@ -35,6 +35,7 @@ pub(crate) use of_store::{OfStore, shards_for_repair};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Nothing is wrong.
@@ -59,6 +60,7 @@ impl Verdict {
 
 /// One check, and the checks below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Check {
     /// A stable name, such as `lock`, or the code of a finding.
     pub id: String,
@@ -76,6 +78,7 @@ pub struct Check {
 
 /// The report of `doctor`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Examined {
     /// The store or backup.
     pub path: PathBuf,

@@ -42,6 +42,7 @@ pub struct Plan {
 
 /// The report of a downgrade, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
     /// What the target release will see.

@@ -20,6 +20,7 @@ use crate::store::{Description, Engine, Inspect, Snapshot, Store};
 
 /// What a release would see of a store, and the steps to get there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Outlook {
     /// The release.
@@ -44,6 +45,7 @@ pub struct Outlook {
 
 /// Migrations by name, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Undo {
     /// In the database.
     pub database: Vec<String>,

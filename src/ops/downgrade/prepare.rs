@@ -122,6 +122,7 @@ impl<'k> TokenSearch<'k> {
 
 /// The report of a preparation, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Prepared {
     /// Tokens stored in plaintext now that were not before.
@@ -136,6 +137,7 @@ pub struct Prepared {
 
 /// A token stored only as a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StillHashed {
     /// Its authorization.
     pub id: Id,

@@ -10,6 +10,7 @@ use crate::ops::explain::texts::{ErrorText, TEXTS};
 
 /// What is known of a code or a text.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The code, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use crate::store::{Inspect, Snapshot};
 
 /// All organizations.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Orgs {
     /// By ID.
     pub orgs: List<Org>,
@@ -22,6 +23,7 @@ pub struct Orgs {
 
 /// One organization, in the API's field names.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Org {
     /// Its identifier.

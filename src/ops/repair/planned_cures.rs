@@ -14,6 +14,7 @@ use crate::store::{ChangeSet, Engine, Snapshot};
 
 /// One finding that is cured. The texts may quote names from the database, but no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cure {
     /// The kind of finding.
     pub code: Code,
@@ -69,6 +70,7 @@ pub enum Gain {
 
 /// One finding that is left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Left {
     /// The kind of finding.
     pub code: Code,

@@ -10,6 +10,7 @@ const MOST_PLACES: usize = 20;
 
 /// All findings of one code.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FindingsOfCode {
     /// The kind of finding.
@@ -28,6 +29,7 @@ pub struct FindingsOfCode {
 
 /// One of them.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Place {
     /// Where it is.
     #[serde(rename = "where")]

@@ -73,6 +73,7 @@ pub struct Options {
 
 /// The report about one store. None of its texts contains a token.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoreReport {
     /// Verdict and next steps.

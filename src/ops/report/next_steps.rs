@@ -10,6 +10,7 @@ const MOST_STEPS: usize = 8;
 
 /// The head.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Head {
     /// The worst result.
     pub verdict: Verdict,
@@ -21,6 +22,7 @@ pub struct Head {
 
 /// One step.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Step {
     /// How bad the reason is.
     pub verdict: Verdict,

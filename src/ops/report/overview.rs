@@ -9,6 +9,7 @@ use crate::store::Engine;
 
 /// What the overview says about a store that was read.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// Its path.
@@ -43,6 +44,7 @@ pub struct Row {
 
 /// Numbers of tokens that are readable in plaintext.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Plaintext {
     /// In records of tokens.

@@ -14,6 +14,7 @@ const MOST_BUCKETS: usize = 6;
 
 /// The map.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PageMap {
     /// Bytes per page.
@@ -31,6 +32,7 @@ pub struct PageMap {
 
 /// One use.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Use {
     /// What kind of use.
     pub kind: Kind,
@@ -42,6 +44,7 @@ pub struct Use {
 
 /// Kinds of uses, the worst ones last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A meta page.

@@ -18,6 +18,7 @@ use crate::store::Store;
 
 /// One token, in the field names of the API and of `auth list`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReportedToken {
     /// Its identifier.
@@ -34,15 +35,18 @@ pub struct ReportedToken {
     pub org_id: Id,
     /// That organization's name; none when it was deleted.
     #[serde(serialize_with = "name")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub org: Option<Arc<str>>,
     /// Its owner, if it has one.
     #[serde(rename = "userID")]
     pub user_id: Option<Id>,
     /// The owner's name; none when the user was deleted.
     #[serde(serialize_with = "name")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub user: Option<Arc<str>>,
     /// Its permissions, and what they mean.
     #[serde(flatten, serialize_with = "grant")]
+    #[cfg_attr(test, schemars(with = "Grant"))]
     pub grant: Arc<Grant>,
     /// RFC 3339, as written.
     pub created_at: String,
@@ -65,8 +69,10 @@ pub struct ReportedToken {
 
 /// Permissions that many tokens of an organization may share.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Grant {
     /// With names, as the API shows them; none if they contain a token.
+    #[cfg_attr(test, schemars(with = "Option<Vec<NamedPermission<'static>>>"))]
     permissions: Option<Box<RawValue>>,
     /// The permissions in a few words.
     pub access: String,
@@ -89,6 +95,7 @@ fn grant<S: Serializer>(grant: &Arc<Grant>, serializer: S) -> Result<S::Ok, S::E
 
 /// The state of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// A server accepts it.

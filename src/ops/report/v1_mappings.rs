@@ -13,6 +13,7 @@ use crate::store::Snapshot;
 
 /// One mapping, in the field names of the API.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct V1Mapping {
     /// Its identifier.

@@ -64,6 +64,7 @@ const POWERS: [(&str, &[&str]); 7] = [
 
 /// The table.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Holdings {
     /// The columns: powers, then buckets.
@@ -81,6 +82,7 @@ pub struct Holdings {
 
 /// A column.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Column {
     /// What it is about.
     pub name: String,
@@ -99,6 +101,7 @@ pub struct Column {
 
 /// What has permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum What {
     /// A user who signs in with a password.
     #[serde(rename = "login")]
@@ -113,10 +116,12 @@ pub enum What {
 
 /// A row: a login, or tokens of one user and organization that have the same cells and state.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// The user's name; none if the user was deleted or there is none.
     #[serde(serialize_with = "name")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub user: Option<Arc<str>>,
     /// The user.
     #[serde(rename = "userID")]
@@ -127,6 +132,7 @@ pub struct Holder {
     pub kind: Option<Kind>,
     /// The organization of the tokens; none for a login, or if it was deleted.
     #[serde(serialize_with = "name")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub org: Option<Arc<str>>,
     /// Whether the tokens work; none for a login.
     pub state: Option<State>,
@@ -192,6 +198,22 @@ impl Cell {
 impl Serialize for Cell {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.text())
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Cell {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Cell".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "What a token may do with a kind of resource: `r` to read some of them, `R` \
+                all of them, `w` and `W` the same for writing; empty if nothing.",
+            "type": "string",
+            "pattern": "^[rR]?[wW]?$"
+        })
     }
 }
 

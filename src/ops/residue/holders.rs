@@ -23,6 +23,7 @@ const MOST_FOLDERS: usize = 100;
 
 /// A file that has missing tokens, or may have some.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Holder {
     /// Its path.
     pub path: PathBuf,

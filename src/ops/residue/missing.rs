@@ -14,6 +14,7 @@ use crate::store::{Inspect, Snapshot};
 
 /// The hashed tokens of a store, and those of them that were not found.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HashedTokens {
     /// Number of tokens that the store holds only as a hash; none if damage may hide some.
     pub hashed: Option<u64>,
@@ -26,6 +27,7 @@ pub struct HashedTokens {
 
 /// A hashed token whose plaintext was not found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MissingToken {
     /// The authorization.
     pub id: Id,

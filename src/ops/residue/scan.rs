@@ -12,6 +12,7 @@ use crate::store::Store;
 
 /// Numbers of distinct tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// All tokens found.
     pub tokens: u64,

@@ -27,6 +27,7 @@ const MORE_COPIES: u64 = 4;
 
 /// A file that contains tokens.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Sibling {
     /// Its path.

@@ -44,6 +44,7 @@ pub struct Options {
 
 /// What was found, from where, and what is missing.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The new file.

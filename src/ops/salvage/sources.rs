@@ -10,6 +10,7 @@ use crate::store::bolt::salvage::{DamagedBolt, FoundBy, FoundState, Origin};
 
 /// The transactions that the records of a new store are from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Sources {
     /// The state that counts: `current`, `previous` (of the meta pages), `found` (without meta
@@ -28,7 +29,9 @@ pub struct Sources {
     /// Whether the records of the transaction before count, because the last transaction was
     /// written in part.
     pub based_on_previous: bool,
-    /// Leaves with records, by where they were found.
+    /// Leaves with records, by where they were found: `tree`, `previousTree`, `unlisted` (in no tree,
+    /// but in use), `unreferenced` (in no tree, and it is unknown whether in use) or `stale` (free).
+    /// Places without leaves are left out.
     pub leaves: BTreeMap<Origin, u64>,
     /// The other state, if there is one.
     pub other: Option<OtherState>,
@@ -36,6 +39,7 @@ pub struct Sources {
 
 /// A state that was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OtherState {
     /// Its transaction number, if a meta page names it.

@@ -14,6 +14,7 @@ use crate::store::{Inspect, Snapshot};
 
 /// All users.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Users {
     /// By ID.
     pub users: List<User>,
@@ -26,6 +27,7 @@ pub struct Users {
 
 /// One user, in the API's field names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// Its identifier.
@@ -48,6 +50,7 @@ pub struct User {
 
 /// An organization by ID and name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OrgName {
     /// Its identifier.
     pub id: Id,

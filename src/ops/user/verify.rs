@@ -21,6 +21,7 @@ use crate::store::Snapshot;
 
 /// The answer.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Verified<'a> {
     /// Whether a server would accept the name with the password, and the requests that follow.
@@ -45,6 +46,7 @@ pub struct Verified<'a> {
 
 /// A 1.x database with a retention policy, as a 1.x user can use it.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Database {
     /// The 1.x database.

@@ -13,6 +13,7 @@ use crate::store::Snapshot;
 
 /// Numbers for `status`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct V1Access {
     /// 1.x users.
     pub users: Number,

@@ -111,12 +111,15 @@ fn question(deleted: &AffectedTokens) -> String {
 
 /// The report of `auth delete`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    /// Null if unknown.
+pub struct Report<'a> {
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The deleted authorizations.
     deleted: &'a [AffectedToken],
     /// Whether the last usable operator token is deleted.
     last_operator: bool,

@@ -76,17 +76,23 @@ pub fn run(args: ExportArgs, session: &Session) -> Result<Outcome> {
 
 /// The report of `auth export`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report {
+pub struct Report {
+    /// What the list has.
     #[serde(flatten)]
     contains: Contains,
     /// What is not in the list.
     skipped: Vec<Skipped>,
     /// The numbers that damage makes incomplete.
     incomplete: Vec<&'static str>,
+    /// The file, or `-`.
     out: String,
+    /// Whether the file is encrypted with age.
     encrypted: bool,
+    /// Always false: the database is only read.
     changed: bool,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

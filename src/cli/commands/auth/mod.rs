@@ -1,19 +1,19 @@
 //! `boltkey auth`: its subcommands.
 
-mod affected_text;
-mod clone;
-mod create;
-mod delete;
-mod export;
+pub mod affected_text;
+pub mod clone;
+pub mod create;
+pub mod delete;
+pub mod export;
 pub mod filters;
 pub mod list;
-mod permission_flags;
-mod rotate;
-mod rotate_many;
-mod show;
-mod tokens_args;
-mod update;
-mod verify;
+pub mod permission_flags;
+pub mod rotate;
+pub mod rotate_many;
+pub mod show;
+pub mod tokens_args;
+pub mod update;
+pub mod verify;
 
 use clap::Subcommand;
 

@@ -203,16 +203,20 @@ impl RotateTokens<'_> {
 
 /// The report of `auth rotate` for several tokens.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub struct Report<'a> {
     /// With their new values only in the file.
     authorizations: &'a [AuthDetails<'a>],
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The file with the new values, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_out: Option<String>,
+    /// Whether the file is encrypted with age.
     encrypted: bool,
     /// Usable operator tokens that keep their values.
     operators_unchanged: u64,

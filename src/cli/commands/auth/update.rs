@@ -170,11 +170,14 @@ impl UpdateTokens {
 
 /// The report of `auth update` for one token.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub struct Report<'a> {
+    /// The authorization after the change.
     authorization: &'a AuthDetails<'a>,
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     /// The user whose login has the permissions of this token, even if it is inactive.
@@ -212,11 +215,14 @@ impl Human for Report<'_> {
 
 /// The report of `auth update` for several tokens.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct ManyReport<'a> {
+pub struct ManyReport<'a> {
+    /// The authorizations after the change.
     authorizations: &'a [AuthDetails<'a>],
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     /// How many of them already had these values.

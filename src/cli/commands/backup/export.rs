@@ -134,10 +134,13 @@ fn whole_second(time: jiff::Timestamp) -> jiff::Timestamp {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report {
+pub struct Report {
+    /// What was written.
     #[serde(flatten)]
     exported: Exported,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

@@ -1,9 +1,9 @@
 //! `boltkey backup`: export, inspect, restore and token.
 
-mod export;
-mod inspect;
-mod restore;
-mod token;
+pub mod export;
+pub mod inspect;
+pub mod restore;
+pub mod token;
 
 use std::fmt;
 use std::io::{self, Read};

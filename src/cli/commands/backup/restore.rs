@@ -399,14 +399,19 @@ fn render(
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub struct Report<'a> {
+    /// What was restored.
     #[serde(flatten)]
     restored: &'a Restored,
+    /// The new operator token; only with `--new-operator`.
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization: Option<&'a AuthDetails<'a>>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The file with the new token, if `--token-out` was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_out: Option<String>,
     #[serde(skip)]
@@ -498,9 +503,12 @@ impl Human for Report<'_> {
 
 /// The report for an operator token that does not open the backup.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Refusal {
+pub struct Refusal {
+    /// Always false: the token does not open the backup.
     changed: bool,
+    /// The check of the given operator token.
     operator_token: Supplied,
     #[serde(skip)]
     to: String,

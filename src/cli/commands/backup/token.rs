@@ -164,16 +164,23 @@ fn show<T>(
 
 /// The report of `backup token`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub struct Report<'a> {
+    /// The operator token that was put into the copy.
     authorization: &'a AuthDetails<'a>,
+    /// Whether the copy was made.
     changed: bool,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The folder of the copy.
     out: String,
     /// Whether the backup already had the authorization with a hashed token.
     existing: bool,
+    /// What `influx restore --full` does with the copy and this token.
     full_restore: Restore,
+    /// The file with the new token, if `--token-out` was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_out: Option<String>,
     #[serde(skip)]
@@ -183,9 +190,12 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Restore {
+    /// With an influx CLI before 2.8.0.
     #[serde(rename = "cliBefore28")]
     cli_before_28: crate::ops::backup::full_restore::Answer,
+    /// With influx CLI 2.8.0 or later.
     #[serde(rename = "cli28")]
     cli_28: crate::ops::backup::full_restore::Answer,
 }

@@ -286,19 +286,25 @@ fn named(name: &str, id: Id, shards: &[u64], from: &str, to: &str) -> String {
 
 /// The report of `bucket adopt`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    /// Null if unknown.
+pub struct Report<'a> {
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The organization that the buckets belong to.
     #[serde(skip_serializing_if = "Option::is_none")]
     org: Option<&'a str>,
+    /// The buckets that were made again.
     adopted: &'a [Adopted],
     /// Buckets of the store that get shards.
     #[serde(skip_serializing_if = "<[Extended]>::is_empty")]
     extended: &'a [Extended],
+    /// Folders of the engine that were left.
     skipped: &'a [Skipped],
+    /// Files of the engine folder that were not read.
     #[serde(flatten)]
     unread: UnreadFiles<'a>,
     #[serde(skip)]

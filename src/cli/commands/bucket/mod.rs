@@ -1,8 +1,8 @@
 //! `boltkey bucket`: its subcommands.
 
-mod adopt;
-mod create;
-mod list;
+pub mod adopt;
+pub mod create;
+pub mod list;
 
 use clap::Subcommand;
 

@@ -1,6 +1,6 @@
 //! `boltkey capture`, and the output options for tokens.
 
-mod verify;
+pub mod verify;
 
 use std::fs::Metadata;
 use std::io::{self, Write};
@@ -197,14 +197,20 @@ impl Args for CaptureArgs {
 
 /// The report of `capture`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report {
+pub struct Report {
+    /// Number of tokens in the file.
     captured: usize,
-    /// Whether the store may have more tokens, which damage hides.
+    /// The fields that lack what damage hides.
     incomplete: Vec<&'static str>,
+    /// The file.
     out: String,
+    /// Whether the file is encrypted with age.
     encrypted: bool,
+    /// Always false: the database is only read.
     changed: bool,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

@@ -50,10 +50,13 @@ pub struct VerifyArgs {
 
 /// The report of `capture verify`.
 #[derive(Serialize)]
-struct Report {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Report {
+    /// The capture.
     file: PathBuf,
     /// The database.
     store: PathBuf,
+    /// The comparison.
     #[serde(flatten)]
     verified: Verified,
 }

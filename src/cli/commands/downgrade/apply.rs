@@ -163,12 +163,15 @@ fn question(plan: &Plan, path: &str) -> String {
 
 /// The report of `downgrade apply`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub struct Report<'a> {
+    /// What the change does.
     #[serde(flatten)]
     applied: &'a Applied,
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     #[serde(skip)]

@@ -1,9 +1,9 @@
 //! `boltkey downgrade`: its subcommands.
 
-mod apply;
-mod check;
-mod prepare;
-mod target;
+pub mod apply;
+pub mod check;
+pub mod prepare;
+pub mod target;
 
 use clap::Subcommand;
 

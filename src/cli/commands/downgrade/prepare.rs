@@ -228,12 +228,15 @@ fn search<'k>(
 
 /// The report of `downgrade prepare`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub struct Report<'a> {
+    /// What was put back.
     #[serde(flatten)]
     prepared: &'a Prepared,
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

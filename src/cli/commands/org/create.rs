@@ -88,12 +88,15 @@ impl ChangeCommand for CreateOrg<'_> {
 
 /// The report of `org create`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    /// Null if unknown.
+pub struct Report<'a> {
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The new organization.
     org: &'a Org,
 }
 

@@ -1,7 +1,7 @@
 //! `boltkey org`: its subcommands.
 
-mod create;
-mod list;
+pub mod create;
+pub mod list;
 
 use clap::Subcommand;
 

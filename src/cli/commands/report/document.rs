@@ -44,6 +44,7 @@ pub struct Head {
 
 /// A store in the overview.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum OverviewRow {
     /// It was read.
@@ -81,6 +82,7 @@ impl OverviewRow {
 
 /// A store that could not be read, and why.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unread {
     /// The store.
     pub database: Path,
@@ -90,6 +92,7 @@ pub struct Unread {
 
 /// The path of a store.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Path {
     /// As text.
     pub path: String,
@@ -97,6 +100,7 @@ pub struct Path {
 
 /// Why a store could not be read, in the fields of every failure.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reason {
     /// The name of the exit code.
     pub code: &'static str,

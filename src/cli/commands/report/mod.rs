@@ -1,6 +1,6 @@
 //! `boltkey report`.
 
-mod document;
+pub mod document;
 mod html;
 mod json;
 mod markdown;
@@ -55,6 +55,7 @@ pub struct ReportArgs {
 
 /// The output formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FormatArg {
     /// One page that needs nothing else
@@ -367,7 +368,8 @@ impl Output {
 
 /// What was written.
 #[derive(Debug, Serialize)]
-struct Written {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Written {
     /// The file.
     out: PathBuf,
     /// Its format.
@@ -394,9 +396,13 @@ impl Written {
 
 /// Numbers of stores by verdict.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Verdicts {
+    /// Number of stores without a warning.
     ok: u64,
+    /// Number of stores with a warning and no failure.
     warn: u64,
+    /// Number of stores with a failure.
     fail: u64,
 }
 

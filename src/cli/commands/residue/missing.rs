@@ -17,6 +17,7 @@ const MOST: usize = 50;
 
 /// The hashed tokens that were not found, and files that may have them.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NotFound {
     #[serde(flatten)]
     hashed: HashedTokens,

@@ -1,10 +1,10 @@
 //! `boltkey residue`: its subcommands.
 
 pub mod files;
-mod missing;
-mod recover;
-mod scan;
-mod scrub;
+pub mod missing;
+pub mod recover;
+pub mod scan;
+pub mod scrub;
 
 use clap::Subcommand;
 

@@ -27,7 +27,8 @@ pub struct RecoverArgs {
 
 /// The report of `residue recover`.
 #[derive(Serialize)]
-struct Recovery {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Recovery {
     #[serde(flatten)]
     counts: Counts,
     #[serde(flatten)]
@@ -36,7 +37,9 @@ struct Recovery {
     recovered: usize,
     /// None when there was nothing to write.
     out: Option<String>,
+    /// Whether the file is encrypted with age.
     encrypted: bool,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(rename = "dryRun", skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

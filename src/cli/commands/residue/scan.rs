@@ -47,7 +47,8 @@ pub fn run(args: ScanArgs, session: &Session) -> Result<Outcome> {
 
 /// The report of `residue scan`.
 #[derive(Serialize)]
-struct Report {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Report {
     #[serde(flatten)]
     counts: Counts,
     #[serde(flatten)]

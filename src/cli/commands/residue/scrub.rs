@@ -106,15 +106,20 @@ impl ChangeCommand for Scrub {
 
 /// The report of `residue scrub`. Counts distinct tokens.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report {
+pub struct Report {
+    /// Distinct tokens in unused parts of the file.
     tokens: u64,
+    /// Those of them that are tokens of this store.
     matching: u64,
+    /// Those of them that match nothing in this store.
     unmatched: u64,
     #[serde(flatten)]
     hashed: HashedTokens,
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

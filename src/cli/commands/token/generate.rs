@@ -27,7 +27,9 @@ pub fn run(session: &Session) -> Result<Outcome> {
 }
 
 #[derive(Serialize)]
-struct Generated<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Generated<'a> {
+    /// The token.
     token: &'a str,
 }
 

@@ -56,8 +56,11 @@ pub fn run(args: &HashArgs, session: &Session) -> Result<Outcome> {
 }
 
 #[derive(Serialize)]
-struct Hashed {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Hashed {
+    /// The hash, as InfluxDB stores it.
     hash: String,
+    /// The hash function.
     variant: Variant,
 }
 

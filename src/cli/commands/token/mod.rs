@@ -1,6 +1,6 @@
 //! `boltkey token`: its subcommands. They need no database.
 
-mod generate;
+pub mod generate;
 pub mod hash;
 
 use clap::Subcommand;

@@ -1,12 +1,12 @@
 //! `boltkey user`: its subcommands.
 
-mod create;
-mod delete;
-mod list;
-mod password;
-mod report;
-mod update;
-mod verify;
+pub mod create;
+pub mod delete;
+pub mod list;
+pub mod password;
+pub mod report;
+pub mod update;
+pub mod verify;
 
 use clap::{Args, Subcommand};
 

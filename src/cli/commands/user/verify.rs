@@ -71,7 +71,8 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Outcome> {
 
 /// The answer, and what was asked.
 #[derive(serde::Serialize)]
-struct Report<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Report<'a> {
     #[serde(flatten)]
     verified: &'a Verified<'a>,
     #[serde(skip)]

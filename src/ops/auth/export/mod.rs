@@ -52,6 +52,7 @@ pub struct Export {
 
 /// Numbers of records in a list.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Contains {
     /// Organizations.
@@ -74,6 +75,7 @@ pub struct Contains {
 
 /// A record that is not in the list.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Skipped {
     /// The kind of record: `token`, `user`, `org`, `bucket`, `v1`, `dbrp`, `password`, or `role` for
     /// what a user is allowed by another record.

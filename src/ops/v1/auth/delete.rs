@@ -21,6 +21,7 @@ pub struct Plan {
 
 /// A deleted 1.x user. Of a record that can't be decoded only the ID is known.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeletedV1User {
     /// The authorization.

@@ -13,6 +13,7 @@ use crate::store::{Inspect, Snapshot};
 
 /// Mappings.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Dbrps {
     /// By organization; the stored ones by ID, then the virtual ones by the names of their buckets.
     pub dbrps: List<Mapping>,

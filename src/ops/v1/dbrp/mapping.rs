@@ -16,6 +16,7 @@ use crate::store::Snapshot;
 
 /// One mapping, in the API's field names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mapping {
     /// Its identifier; that of the bucket if it is virtual.
     pub id: Id,

@@ -17,6 +17,7 @@ use crate::store::bolt::salvage::{DamagedBolt, FoundState};
 
 /// Where a leaf was found, the most certain first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Origin {
     /// In the tree.

@@ -98,12 +98,15 @@ fn named(deleted: &DeletedV1User) -> String {
 
 /// The report of `v1 auth delete`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    /// Null if unknown.
+pub struct Report<'a> {
+    /// Whether the database was changed; null if unknown.
     changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// The deleted 1.x user.
     deleted: &'a DeletedV1User,
 }
 

@@ -1,12 +1,12 @@
 //! `boltkey v1 auth`: its subcommands.
 
-mod bucket_flags;
-mod create;
-mod delete;
-mod list;
-mod password;
-mod report;
-mod update;
+pub mod bucket_flags;
+pub mod create;
+pub mod delete;
+pub mod list;
+pub mod password;
+pub mod report;
+pub mod update;
 
 use clap::{Args, Subcommand};
 

@@ -18,12 +18,14 @@ pub(super) enum Action {
 
 /// The report of a change to a 1.x user.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report<'a> {
+pub struct Report<'a> {
     /// As `v1 auth list` shows it.
     pub(super) authorization: &'a AuthDetails<'a>,
-    /// Null if unknown.
+    /// Whether the database was changed; null if unknown.
     pub(super) changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) dry_run: bool,
     /// Whether the missing index entry of the name is created with the password.

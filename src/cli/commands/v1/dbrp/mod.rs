@@ -1,10 +1,10 @@
 //! `boltkey v1 dbrp`: its subcommands.
 
-mod create;
-mod delete;
-mod list;
-mod report;
-mod update;
+pub mod create;
+pub mod delete;
+pub mod list;
+pub mod report;
+pub mod update;
 
 use clap::Subcommand;
 

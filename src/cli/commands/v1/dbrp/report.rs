@@ -18,10 +18,12 @@ pub(super) enum Action {
 
 /// The report of a change to a mapping.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report<'a> {
-    /// Null if unknown.
+pub struct Report<'a> {
+    /// Whether the database was changed; null if unknown.
     pub(super) changed: Option<bool>,
+    /// Only in a dry run, and true there: nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) dry_run: bool,
     /// After the change; before it, if it is deleted.
