@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cli_page;
 mod corpora;
 mod documentation;
 mod findings;
