@@ -423,7 +423,7 @@ fn env_line(captured: &CapturedRef<'_>, line: &mut Vec<u8>) -> io::Result<()> {
         None => write!(line, "its record can't be decoded")?,
         Some(kind) => write!(line, "{:?}, {}", captured.description, kind.name())?,
     }
-    for (of, name) in [("of", captured.user), ("in", &captured.org)] {
+    for (of, name) in [("of", captured.user), ("in", captured.org)] {
         if !name.is_empty() {
             write!(line, " {of} {name:?}")?;
         }
