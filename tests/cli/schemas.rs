@@ -40,7 +40,7 @@ fn run(scene: &Scene, lines: &[&str]) -> String {
     let mut last = String::new();
     for line in lines {
         let mut arguments = words(line);
-        if !line.contains(" --format ") || !line.starts_with("report") {
+        if !line.contains(" --out - ") {
             arguments.push("--json".to_owned());
         }
         if !WITHOUT_STORE.iter().any(|other| line.starts_with(other)) {
@@ -84,6 +84,7 @@ fn readers() {
         for reader in READERS {
             run(&scene, &[&reader.join(" ")]);
         }
+        run(&scene, &["capture --out - --format json"]);
     }
 }
 

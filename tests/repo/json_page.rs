@@ -68,6 +68,7 @@ fn kind(root: &Value, schema: &Value) -> String {
                 "text" => "list of texts".into(),
                 "object" => "list of objects".into(),
                 "number" => "list of numbers".into(),
+                words if words.starts_with('`') => format!("list of {words}"),
                 _ => "list".into(),
             },
             "string" => "text".into(),
@@ -147,6 +148,15 @@ fn commands(command: &clap::Command, above: &str, page: &mut String) {
                 &format!("boltkey {name}"),
                 &name.replace(' ', "-"),
                 "",
+                page,
+            );
+        }
+        if name == "capture" {
+            section(
+                "A capture in JSON",
+                "capture-file",
+                "The file of `capture`, `residue recover`, and of `auth rotate` for several tokens, with\n\
+                 `--format json`. It holds secrets.",
                 page,
             );
         }

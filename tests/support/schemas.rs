@@ -59,10 +59,13 @@ pub fn hold(command: &Command, output: &Output) {
     let arguments: Vec<OsString> = command.get_args().map(OsString::from).collect();
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let json = has("--json");
+    let (stdout, stderr) = (&output.stdout, &output.stderr);
+    if stdout.starts_with(b"{\"format\":\"boltkey-capture/1\"") && output.status.success() {
+        return hold_text("capture-file", stdout);
+    }
     if !json && !has("report") {
         return;
     }
-    let (stdout, stderr) = (&output.stdout, &output.stderr);
     let Some(name) = command_of(&arguments) else {
         return if json {
             hold_failure(stderr)

@@ -1,17 +1,21 @@
 //! The JSON Schemas in `docs/schemas`, made from the report types.
 
+mod strict;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use self::strict::{drop_unused, finish, remove};
 use super::commands::{
     apply, auth, backup, bucket, capture, completions, convert, downgrade, hash, man, org, repair,
     report, residue, setup, token, token_report, user, v1,
 };
+use crate::metadata::{Id, Kind};
 use crate::ops::auth::list::AuthDetails;
 use crate::ops::known::List;
 use crate::ops::report::StoreReport;
@@ -93,6 +97,43 @@ struct ReportDocument {
     overview: Vec<report::document::OverviewRow>,
     /// The stores that could be read, in the order in which they were found.
     stores: Vec<StoreReport>,
+}
+
+/// The JSON form of a capture, which is written token by token.
+#[derive(JsonSchema)]
+#[allow(dead_code)]
+struct CaptureFile {
+    /// The name of the format: `boltkey-capture/1`.
+    format: String,
+    /// The tokens, ascending by ID.
+    tokens: Vec<CapturedToken>,
+}
+
+/// A token with its value, and what is known about it.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code)]
+struct CapturedToken {
+    /// The authorization.
+    id: Id,
+    /// The token itself, byte for byte.
+    token: String,
+    /// The kind of token; null if its record can't be read.
+    kind: Option<Kind>,
+    /// May be empty.
+    description: String,
+    /// `active` or `inactive`; empty if its record can't be read.
+    status: String,
+    /// The organization it belongs to; null if its record can't be read.
+    #[serde(rename = "orgID")]
+    org_id: Option<Id>,
+    /// That organization's name; empty if it was deleted.
+    org: String,
+    /// Its owner, if it has one.
+    #[serde(rename = "userID")]
+    user_id: Option<Id>,
+    /// The owner's name; empty if there is no such user.
+    user: String,
 }
 
 /// The last line of standard error when a command with `--json` fails.
@@ -204,6 +245,7 @@ fn tokens() -> Vec<Output> {
         always::<token::generate::Generated<'_>>("token-generate", "boltkey token generate"),
         always::<token::hash::Hashed>("token-hash", "boltkey token hash"),
         always::<capture::Report>("capture", "boltkey capture --out FILE"),
+        always::<CaptureFile>("capture-file", "A capture, --format json"),
         always::<capture::verify::Report>("capture-verify", "boltkey capture verify"),
         always::<hash::Report>("hash", "boltkey hash"),
         always::<residue::scan::Report>("residue-scan", "boltkey residue scan"),
@@ -302,185 +344,6 @@ fn schema(output: &Output) -> Value {
     root
 }
 
-/// Removes a field.
-fn remove(schema: &mut Value, field: &str) {
-    let properties = schema["properties"].as_object_mut();
-    let removed = properties.and_then(|properties| properties.remove(field));
-    assert!(removed.is_some(), "{field} is no field");
-}
-
-/// Removes the definitions that nothing refers to.
-fn drop_unused(root: &Value, definitions: &mut Value) {
-    let mut used = BTreeSet::new();
-    let mut texts = vec![root.to_string()];
-    while let Some(text) = texts.pop() {
-        for rest in text.split("\"#/$defs/").skip(1) {
-            let name = rest.split('"').next().unwrap_or_default();
-            if used.insert(name.to_owned()) {
-                texts.push(definitions[name].to_string());
-            }
-        }
-    }
-    if let Some(all) = definitions.as_object_mut() {
-        all.retain(|name, _| used.contains(name));
-    }
-}
-
-/// Makes a schema as strict as the output is.
-fn finish(schema: &mut Value, definitions: &Value) {
-    match schema {
-        Value::Object(object) => {
-            finish_object(object, definitions);
-            for (_, part) in object.iter_mut() {
-                finish(part, definitions);
-            }
-        }
-        Value::Array(parts) => {
-            for part in parts {
-                finish(part, definitions);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn finish_object(object: &mut Map<String, Value>, definitions: &Value) {
-    // Of numbers: not a format of JSON Schema.
-    if object
-        .get("format")
-        .is_some_and(|format| format.as_str().is_some_and(|name| name.contains("int")))
-    {
-        object.remove("format");
-    }
-    if let Some(Value::String(text)) = object.get_mut("description") {
-        *text = in_json(text);
-    }
-    if object.contains_key("properties") && object.contains_key("anyOf") {
-        merge_forms(object, definitions);
-    }
-    let required: BTreeSet<String> = object
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|name| name.as_str().map(str::to_owned))
-        .collect();
-    let Some(Value::Object(properties)) = object.get_mut("properties") else {
-        return;
-    };
-    for (name, property) in properties.iter_mut() {
-        let may_be_null = property
-            .as_object_mut()
-            .and_then(|property| property.remove("x-null"))
-            .is_some();
-        if !required.contains(name) && !may_be_null {
-            never_null(property);
-        }
-    }
-    object
-        .entry("additionalProperties")
-        .or_insert(Value::Bool(false));
-}
-
-/// A field that is left out if there is no value.
-fn never_null(property: &mut Value) {
-    if let Some(types) = property["type"].as_array() {
-        let others: Vec<&Value> = types.iter().filter(|name| **name != "null").collect();
-        if let [only] = others.as_slice() {
-            property["type"] = (*only).clone();
-        }
-    }
-    if let Some(forms) = property["anyOf"].as_array() {
-        let others: Vec<&Value> = forms.iter().filter(|form| form["type"] != "null").collect();
-        if let [Value::Object(only)] = others.as_slice() {
-            let only = only.clone();
-            if let Some(property) = property.as_object_mut() {
-                property.remove("anyOf");
-                property.extend(only);
-            }
-        }
-    }
-    if let Some(property) = property.as_object_mut() {
-        property.retain(|_, value| !value.is_null());
-    }
-}
-
-/// Adds the properties of the forms to those that all forms have.
-fn merge_forms(object: &mut Map<String, Value>, definitions: &Value) {
-    let forms = object.remove("anyOf");
-    let forms: Vec<Value> = forms
-        .as_ref()
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .map(|form| match form["$ref"].as_str() {
-            Some(path) => {
-                let name = path.trim_start_matches("#/$defs/");
-                definitions[name].clone()
-            }
-            None => form.clone(),
-        })
-        .collect();
-    for form in &forms {
-        let Some(more) = form["properties"].as_object() else {
-            continue;
-        };
-        let Some(Value::Object(properties)) = object.get_mut("properties") else {
-            continue;
-        };
-        for (name, property) in more {
-            match properties.get_mut(name) {
-                Some(there)
-                    if there == property || (property["type"] == "null" && may_be_null(there)) => {}
-                Some(there) => {
-                    let description = there["description"].clone();
-                    let mut both = vec![there.clone(), property.clone()];
-                    for one in &mut both {
-                        if let Some(one) = one.as_object_mut() {
-                            one.remove("description");
-                        }
-                    }
-                    both.dedup();
-                    *there = json!({"description": description, "anyOf": both});
-                }
-                None => {
-                    properties.insert(name.clone(), property.clone());
-                }
-            }
-        }
-        let names: Vec<Value> = more.keys().cloned().map(Value::from).collect();
-        if let Some(Value::Array(required)) = object.get_mut("required") {
-            required.extend(names.into_iter().filter(|name| {
-                forms.iter().all(|form| {
-                    form["required"]
-                        .as_array()
-                        .is_some_and(|required| required.contains(name))
-                })
-            }));
-            let mut seen = BTreeSet::new();
-            required.retain(|name| seen.insert(name.to_string()));
-        }
-    }
-}
-
-fn may_be_null(schema: &Value) -> bool {
-    schema["type"]
-        .as_array()
-        .is_some_and(|types| types.iter().any(|name| name == "null"))
-}
-
-/// The words of a doc comment, for readers of JSON: what is `None` in Rust is null there.
-fn in_json(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let text = text.replace("[`", "`").replace("`]", "`");
-    let text = text.replace("`None`", "null");
-    let text = text.replace("; none ", "; null ");
-    let text = text.replace(", none ", ", null ");
-    text.replace("None if ", "Null if ")
-        .replace("None when ", "Null when ")
-        .replace("None only ", "Null only ")
-}
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas")
 }
@@ -564,7 +427,7 @@ fn every_command_has_a_schema() {
     let mut commands = BTreeSet::new();
     leaves(&super::command(), "", &mut commands);
     let mut files: BTreeSet<String> = outputs().iter().map(|one| one.file.to_owned()).collect();
-    for other in ["error", "report-document", "report-line"] {
+    for other in ["capture-file", "error", "report-document", "report-line"] {
         assert!(files.remove(other), "{other}");
     }
     assert_eq!(commands, files);
