@@ -45,25 +45,18 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn of(node: Node, what: &str, list: &Rc<str>) -> Result<Self> {
-        let mut place = Place {
-            list: Rc::clone(list),
-            line: node.line,
-            field: what.to_owned(),
-        };
+        let line = node.line;
         let Value::Table(fields) = node.value else {
             let kind = node.value.kind();
+            let place = Place::of_entry(list, line, what);
             return Err(place.refused(format!("expected a table, found {kind}")));
         };
-        place.field = entry_name(&fields, what);
+        let place = Place::of_entry(list, line, &entry_name(&fields, what));
         Ok(Self { place, fields })
     }
 
-    pub(super) fn at(&self, line: usize, field: &str) -> Place {
-        Place {
-            list: Rc::clone(&self.place.list),
-            line,
-            field: format!("{}, {field}", self.place.field),
-        }
+    fn at(&self, line: usize, field: &'static str) -> Place {
+        self.place.field(line, field)
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<Field> {
@@ -72,14 +65,14 @@ impl Entry {
     }
 
     /// A string field, if present.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<Said<String>>> {
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<Said<String>>> {
         let Some(field) = self.take(name) else {
             return Ok(None);
         };
         text(field.node, |line| self.at(line, name)).map(Some)
     }
 
-    pub(super) fn required(&mut self, name: &str) -> Result<Said<String>> {
+    pub(super) fn required(&mut self, name: &'static str) -> Result<Said<String>> {
         self.text(name)?
             .ok_or_else(|| self.place.refused(format!("{name} is missing")))
     }
@@ -94,7 +87,7 @@ impl Entry {
     }
 
     /// A field with a list of strings, if present.
-    pub(super) fn texts(&mut self, name: &str) -> Result<Option<Said<Vec<Said<String>>>>> {
+    pub(super) fn texts(&mut self, name: &'static str) -> Result<Option<Said<Vec<Said<String>>>>> {
         let Some(field) = self.take(name) else {
             return Ok(None);
         };
@@ -149,7 +142,7 @@ impl Entry {
     }
 
     /// A field that is true or false, if present.
-    pub(super) fn flag(&mut self, name: &str) -> Result<Option<Said<bool>>> {
+    pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<Said<bool>>> {
         let Some(field) = self.take(name) else {
             return Ok(None);
         };
@@ -176,11 +169,16 @@ impl Entry {
         let one = |node: Node| {
             let at = self.at(node.line, "permissions");
             match node.value {
-                Value::Table(fields) => ExactPermission::read(fields, &at).map(Granted::Exact),
+                Value::Table(fields) => {
+                    ExactPermission::read(fields, &at).map(|exact| Granted::Exact(Box::new(exact)))
+                }
                 _ => grant(text(node, |_| at)?).map(Granted::Short),
             }
         };
-        let value = nodes.into_iter().map(one).collect::<Result<_>>()?;
+        let mut value = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            value.push(one(node)?);
+        }
         Ok(Some(Said { value, place }))
     }
 }

@@ -40,10 +40,7 @@ impl ExactPermission {
     pub(super) fn read(fields: Vec<Field>, place: &Place) -> Result<Self> {
         let mut found: [Option<Said<String>>; 6] = Default::default();
         for field in fields {
-            let at = |line| Place {
-                line,
-                ..place.clone()
-            };
+            let at = |line| place.at_line(line);
             let Some(slot) = KEYS.iter().position(|key| *key == field.name) else {
                 return Err(at(field.line)
                     .refused(format!("unknown key {:?} in a permission", field.name))

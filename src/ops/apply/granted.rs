@@ -20,7 +20,7 @@ pub(super) enum Granted {
     /// As in `write:buckets/metrics`, in the organization of the token or 1.x user.
     Short(Said<Can>),
     /// Field by field.
-    Exact(ExactPermission),
+    Exact(Box<ExactPermission>),
 }
 
 impl Granted {

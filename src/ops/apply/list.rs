@@ -1,18 +1,20 @@
 //! Parses a declarative list. Each value keeps its line and field, for error messages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metadata::description_tags;
 use crate::ops::apply::buckets::Bucket;
 use crate::ops::apply::entry::{Entry, Password, entry_name};
 use crate::ops::apply::granted::Granted;
 use crate::ops::apply::mappings::Mapping;
-use crate::ops::apply::parser::{Field, Value};
+use crate::ops::apply::parser::{Field, Node, Value};
 use crate::ops::apply::place::Place;
 use crate::ops::apply::said::Said;
 use crate::ops::apply::secret_files::Secrets;
+use crate::ops::apply::split::Split;
 use crate::ops::apply::v1_users::V1User;
 use crate::ops::apply::{generate, parser};
 use crate::ops::token_plan;
@@ -50,8 +52,9 @@ pub(super) struct User {
 /// A token, new or existing.
 pub(super) struct Token {
     pub(super) identity: Identity,
-    pub(super) org: Said<String>,
-    pub(super) user: Said<String>,
+    /// Most tokens have the same ones.
+    pub(super) org: Said<Rc<str>>,
+    pub(super) user: Said<Rc<str>>,
     pub(super) grants: Said<Grants>,
     pub(super) value: Said<token_plan::Value>,
     /// Whether the token is active; none keeps the status.
@@ -98,22 +101,51 @@ impl List {
     /// # Errors
     /// [`Refused`](crate::ErrorKind::Refused) for an invalid list, with line and field; the errors of `secrets`.
     pub fn read(text: &str, name: &str, secrets: &mut dyn Secrets) -> Result<Self> {
-        let place = |line, field: &str| Place {
-            list: name.into(),
-            line,
-            field: field.to_owned(),
+        let name: Rc<str> = name.into();
+        let place = |line, field: &str| Place::of_entry(&name, line, field);
+        let invalid = |cause: parser::Invalid| place(cause.line, "").refused(cause.why);
+        let mut reading = Reading {
+            list: Self::default(),
+            files: HashMap::new(),
+            names: HashSet::new(),
+            name: &name,
+            secrets,
         };
-        let fields =
-            parser::parse(text).map_err(|cause| place(cause.line, "").refused(cause.why))?;
-        keys_are_known(&fields, place(0, ""))?;
-        let mut list = Self::default();
-        let mut files = HashMap::new();
+        if let Some(split) = Split::of(text, &|what, node| unknown_key_of(what, node).is_none()) {
+            for kind in split.kinds() {
+                key_is_known(&kind.name, kind.line, &name)?;
+            }
+            let kinds = || split.kinds().iter().enumerate();
+            if !split.all_pass {
+                for (number, kind) in kinds() {
+                    for node in split.entries(number) {
+                        keys_are_known(&kind.name, &node.map_err(invalid)?, &name)?;
+                    }
+                }
+            }
+            for (number, kind) in kinds() {
+                for node in split.entries(number) {
+                    reading.read(&kind.name, node.map_err(invalid)?)?;
+                }
+            }
+            return Ok(reading.list);
+        }
+        let fields = parser::parse(text).map_err(invalid)?;
+        for field in &fields {
+            key_is_known(&field.name, field.line, &name)?;
+        }
+        for field in &fields {
+            if let Value::List(nodes) = &field.node.value {
+                for node in nodes {
+                    keys_are_known(&field.name, node, &name)?;
+                }
+            }
+        }
         for field in fields {
             let what = field.name.as_str();
-            let at = place(field.node.line, what);
             let Value::List(nodes) = field.node.value else {
                 let kind = field.node.value.kind();
-                return Err(at
+                return Err(place(field.node.line, what)
                     .refused(format!("expected a list of tables, found {kind}"))
                     .with_hint(format!(
                         "in TOML, each entry begins with [[{what}]]; in JSON, \"{what}\" is a list of \
@@ -121,26 +153,48 @@ impl List {
                     )));
             };
             for node in nodes {
-                let entry = Entry::of(node, what, &at.list)?;
-                match what {
-                    "org" => list.orgs.push(entry.org()?),
-                    "user" => list.users.push(entry.user(secrets)?),
-                    "bucket" => list.buckets.push(entry.bucket()?),
-                    "v1" => list.v1_users.push(entry.v1_user(secrets)?),
-                    "dbrp" => list.mappings.push(entry.mapping()?),
-                    _ => {
-                        let token = entry.token(secrets)?;
-                        let at = &token.value.place;
-                        let first = token.out.clone().and_then(|out| files.insert(out, at.line));
-                        if let Some(first) = first {
-                            return Err(at.refused(format!("line {first} uses the same file")));
-                        }
-                        list.tokens.push(token);
-                    }
-                }
+                reading.read(what, node)?;
             }
         }
-        Ok(list)
+        Ok(reading.list)
+    }
+}
+
+/// A list that is being read.
+struct Reading<'r> {
+    list: List,
+    /// The lines of the files for generated values.
+    files: HashMap<PathBuf, usize>,
+    /// Names of organizations and users.
+    names: HashSet<Rc<str>>,
+    /// The name of the list in messages.
+    name: &'r Rc<str>,
+    secrets: &'r mut dyn Secrets,
+}
+
+impl Reading<'_> {
+    /// Adds an entry.
+    fn read(&mut self, what: &str, node: Node) -> Result<()> {
+        let entry = Entry::of(node, what, self.name)?;
+        let list = &mut self.list;
+        match what {
+            "org" => list.orgs.push(entry.org()?),
+            "user" => list.users.push(entry.user(self.secrets)?),
+            "bucket" => list.buckets.push(entry.bucket()?),
+            "v1" => list.v1_users.push(entry.v1_user(self.secrets)?),
+            "dbrp" => list.mappings.push(entry.mapping()?),
+            _ => {
+                let token = entry.token(self.secrets, &mut self.names)?;
+                let at = &token.value.place;
+                let out = token.out.clone();
+                let first = out.and_then(|out| self.files.insert(out, at.line()));
+                if let Some(first) = first {
+                    return Err(at.refused(format!("line {first} uses the same file")));
+                }
+                list.tokens.push(token);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -191,50 +245,50 @@ const KEYS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// Refuses the first unknown key. A misspelled key also makes another one missing, so this comes
-/// first.
-fn keys_are_known(fields: &[Field], list: Place) -> Result<()> {
-    let known = |what: &str| {
-        let keys = KEYS.iter().find(|(kind, _)| *kind == what);
-        keys.map_or(&[][..], |(_, keys)| keys)
-    };
-    let top = fields.iter().map(|field| (field, "", String::new()));
-    let entries = fields.iter().flat_map(|field| {
-        let nodes = match &field.node.value {
-            Value::List(nodes) => nodes.as_slice(),
-            _ => &[],
-        };
-        nodes.iter().flat_map(move |node| {
-            let of_entry = match &node.value {
-                Value::Table(of_entry) => of_entry.as_slice(),
-                _ => &[],
-            };
-            let entry = entry_name(of_entry, &field.name);
-            of_entry
-                .iter()
-                .map(move |of_entry| (of_entry, field.name.as_str(), entry.clone()))
-        })
-    });
-    let mut all = top.chain(entries);
-    let Some((field, what, entry)) = all.find(|(field, what, _)| {
-        let keys = known(what);
-        !keys.is_empty() && !keys.contains(&field.name.as_str())
-    }) else {
+/// The keys of an entry; of the list if `what` is empty.
+fn known_keys(what: &str) -> &'static [&'static str] {
+    let keys = KEYS.iter().find(|(kind, _)| *kind == what);
+    keys.map_or(&[], |(_, keys)| keys)
+}
+
+/// Refuses an unknown key of the list.
+fn key_is_known(key: &str, line: usize, list: &Rc<str>) -> Result<()> {
+    let keys = known_keys("");
+    match keys.contains(&key) {
+        true => Ok(()),
+        false => Err(unknown_key(key, keys, &Place::of_entry(list, line, ""))),
+    }
+}
+
+/// Refuses the first unknown key of an entry. A misspelled key also makes another one missing, so
+/// this comes first.
+fn keys_are_known(what: &str, node: &Node, list: &Rc<str>) -> Result<()> {
+    let Some((field, of_entry)) = unknown_key_of(what, node) else {
         return Ok(());
     };
-    let place = Place {
-        line: field.line,
-        field: entry,
-        ..list
+    let place = Place::of_entry(list, field.line, &entry_name(of_entry, what));
+    Err(unknown_key(&field.name, known_keys(what), &place))
+}
+
+/// The first unknown key of an entry, and all its fields.
+fn unknown_key_of<'n>(what: &str, node: &'n Node) -> Option<(&'n Field, &'n [Field])> {
+    let Value::Table(of_entry) = &node.value else {
+        return None;
     };
-    let keys = known(what);
-    let hint = match nearest(&field.name, keys) {
+    let keys = known_keys(what);
+    let unknown = |field: &&Field| !keys.is_empty() && !keys.contains(&field.name.as_str());
+    let field = of_entry.iter().find(unknown)?;
+    Some((field, of_entry))
+}
+
+fn unknown_key(key: &str, keys: &[&str], place: &Place) -> Error {
+    let hint = match nearest(key, keys) {
         Some(key) => format!("did you mean {key}? Valid keys: {}", keys.join(", ")),
         None => format!("valid keys: {}", keys.join(", ")),
     };
-    Err(place
-        .refused(format!("unknown key {:?}", field.name))
-        .with_hint(hint))
+    place
+        .refused(format!("unknown key {key:?}"))
+        .with_hint(hint)
 }
 
 /// The most similar key, if it is similar at all.
@@ -273,10 +327,20 @@ impl Entry {
         })
     }
 
-    fn token(mut self, secrets: &mut dyn Secrets) -> Result<Token> {
+    fn token(mut self, secrets: &mut dyn Secrets, names: &mut HashSet<Rc<str>>) -> Result<Token> {
         let identity = self.identity()?;
-        let org = self.required("org")?;
-        let user = self.required("user")?;
+        let mut shared = |name: Said<String>| {
+            name.map(|name| match names.get(name.as_str()) {
+                Some(known) => Rc::clone(known),
+                None => {
+                    let name: Rc<str> = name.into();
+                    names.insert(Rc::clone(&name));
+                    name
+                }
+            })
+        };
+        let org = shared(self.required("org")?);
+        let user = shared(self.required("user")?);
         let grants = self.grants()?;
         let active = self.active()?;
         let mut out = None;
@@ -337,11 +401,11 @@ impl Entry {
     }
 
     /// The only field of these, and its name.
-    fn only_one_of<'n, const N: usize>(
+    fn only_one_of<const N: usize>(
         &mut self,
-        names: [&'n str; N],
+        names: [&'static str; N],
         hint: &str,
-    ) -> Result<(&'n str, Said<String>)> {
+    ) -> Result<(&'static str, Said<String>)> {
         let mut found = None;
         for name in names {
             let Some(said) = self.text(name)? else {
@@ -412,7 +476,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::error::{Error, ErrorKind};
+    use crate::error::ErrorKind;
 
     struct NoFiles;
 

@@ -14,6 +14,7 @@ mod passwords;
 mod place;
 mod said;
 mod secret_files;
+mod split;
 mod tokens;
 mod v1_users;
 

@@ -67,15 +67,24 @@ pub(super) fn parse(text: &str) -> Result<Vec<Field>, Invalid> {
     if text.trim_start().starts_with('{') {
         return from_json(text, &lines);
     }
+    from_toml(text, 0, &lines)
+}
+
+/// Parses `text` as TOML; it begins at `offset` of the text with these lines.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn from_toml(text: &str, offset: usize, lines: &Lines) -> Result<Vec<Field>, Invalid> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let start = |cause: &toml::de::Error| cause.span().unwrap_or_default().start;
     if let Some(cause) = errors.iter().min_by_key(|cause| start(cause)) {
         return Err(Invalid {
-            line: lines.at(start(cause)),
+            line: lines.at(offset + start(cause)),
             why: format!("invalid TOML: {}", one_line(cause.message())),
         });
     }
-    Ok(table_of_toml(document.into_inner(), &lines, 0))
+    let at = |start: usize| lines.at(offset + start);
+    Ok(table_of_toml(document.into_inner(), &at, 0))
 }
 
 /// Joins the lines of a parser message.
@@ -84,10 +93,10 @@ fn one_line(message: &str) -> String {
 }
 
 /// The offset of each line.
-struct Lines(Vec<usize>);
+pub(super) struct Lines(Vec<usize>);
 
 impl Lines {
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let ends = memchr::memchr_iter(b'\n', text.as_bytes());
         Self(ends.collect())
     }
@@ -98,13 +107,14 @@ impl Lines {
     }
 }
 
-fn table_of_toml(table: DeTable<'_>, lines: &Lines, depth: usize) -> Vec<Field> {
+/// `at` gives the line of an offset.
+fn table_of_toml(table: DeTable<'_>, at: &dyn Fn(usize) -> usize, depth: usize) -> Vec<Field> {
     let mut fields: Vec<Field> = table
         .into_iter()
         .map(|(name, value)| Field {
-            line: lines.at(name.span().start),
+            line: at(name.span().start),
             name: name.into_inner().into_owned(),
-            node: node_of_toml(value, lines, depth),
+            node: node_of_toml(value, at, depth),
         })
         .collect();
     // The parser sorts by name. Restore the order of the text.
@@ -112,8 +122,8 @@ fn table_of_toml(table: DeTable<'_>, lines: &Lines, depth: usize) -> Vec<Field> 
     fields
 }
 
-fn node_of_toml(value: Spanned<DeValue<'_>>, lines: &Lines, depth: usize) -> Node {
-    let line = lines.at(value.span().start);
+fn node_of_toml(value: Spanned<DeValue<'_>>, at: &dyn Fn(usize) -> usize, depth: usize) -> Node {
+    let line = at(value.span().start);
     let value = match value.into_inner() {
         DeValue::String(text) => Value::Text(Zeroizing::new(text.into_owned())),
         DeValue::Array(_) | DeValue::Table(_) if depth >= DEEPEST => Value::Other(TOO_DEEP),
@@ -121,11 +131,11 @@ fn node_of_toml(value: Spanned<DeValue<'_>>, lines: &Lines, depth: usize) -> Nod
             let nodes = list.into_iter();
             Value::List(
                 nodes
-                    .map(|node| node_of_toml(node, lines, depth + 1))
+                    .map(|node| node_of_toml(node, at, depth + 1))
                     .collect(),
             )
         }
-        DeValue::Table(table) => Value::Table(table_of_toml(table, lines, depth + 1)),
+        DeValue::Table(table) => Value::Table(table_of_toml(table, at, depth + 1)),
         DeValue::Integer(_) | DeValue::Float(_) => Value::Other("a number"),
         DeValue::Boolean(flag) => Value::Flag(flag),
         DeValue::Datetime(_) => Value::Other("a date"),
@@ -136,22 +146,8 @@ fn node_of_toml(value: Spanned<DeValue<'_>>, lines: &Lines, depth: usize) -> Nod
 const TOO_DEEP: &str = "a value nested too deeply";
 
 fn from_json(text: &str, lines: &Lines) -> Result<Vec<Field>, Invalid> {
-    let invalid = |cause: serde_json::Error| Invalid {
-        line: cause.line().max(1),
-        why: match cause.is_data() {
-            true => without_place(&cause),
-            false => format!("invalid JSON: {}", without_place(&cause)),
-        },
-    };
-    let document: &RawValue = serde_json::from_str(text).map_err(invalid)?;
-    let start = document.get().as_ptr() as usize;
-    let start = start.saturating_sub(text.as_ptr() as usize);
-    let json = Json {
-        document: document.get(),
-        start,
-        lines,
-    };
-    match json.node(document, 0)?.value {
+    let json = Json::of(text)?;
+    match json.node(json.document, 0, lines)?.value {
         Value::Table(fields) => Ok(fields),
         _ => Ok(Vec::new()),
     }
@@ -167,22 +163,52 @@ fn without_place(cause: &serde_json::Error) -> String {
 }
 
 /// A JSON document, parsed level by level.
-struct Json<'t> {
-    document: &'t str,
+pub(super) struct Json<'t> {
+    pub(super) document: &'t RawValue,
     /// Its offset in the text.
     start: usize,
-    lines: &'t Lines,
 }
 
-impl Json<'_> {
-    /// The line of a part. Parts are slices of the document, so their addresses give their offset.
-    fn line(&self, part: &RawValue) -> usize {
-        let within = (part.get().as_ptr() as usize).wrapping_sub(self.document.as_ptr() as usize);
-        self.lines.at(self.start + within.min(self.document.len()))
+impl<'t> Json<'t> {
+    /// The depth of an entry: it is in a list of the document.
+    pub(super) const ENTRY: usize = 2;
+
+    /// Checks the syntax of the whole text.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub(super) fn of(text: &'t str) -> Result<Self, Invalid> {
+        let invalid = |cause: serde_json::Error| Invalid {
+            line: cause.line().max(1),
+            why: match cause.is_data() {
+                true => without_place(&cause),
+                false => format!("invalid JSON: {}", without_place(&cause)),
+            },
+        };
+        let document: &RawValue = serde_json::from_str(text).map_err(invalid)?;
+        let start = document.get().as_ptr() as usize;
+        let start = start.saturating_sub(text.as_ptr() as usize);
+        Ok(Self { document, start })
     }
 
-    fn node(&self, part: &RawValue, depth: usize) -> Result<Node, Invalid> {
-        let line = self.line(part);
+    /// The line of a part. Parts are slices of the document, so their addresses give their offset.
+    pub(super) fn line(&self, part: &RawValue, lines: &Lines) -> usize {
+        let document = self.document.get();
+        let within = (part.get().as_ptr() as usize).wrapping_sub(document.as_ptr() as usize);
+        lines.at(self.start + within.min(document.len()))
+    }
+
+    /// A part and everything in it.
+    ///
+    /// # Errors
+    /// When an object has a name twice, or a text is no Unicode.
+    pub(super) fn node(
+        &self,
+        part: &RawValue,
+        depth: usize,
+        lines: &Lines,
+    ) -> Result<Node, Invalid> {
+        let line = self.line(part, lines);
         let text = part.get();
         let invalid = |cause: serde_json::Error| Invalid {
             line: line + cause.line().saturating_sub(1),
@@ -196,7 +222,9 @@ impl Json<'_> {
             Some(b'[' | b'{') if depth > DEEPEST => Value::Other(TOO_DEEP),
             Some(b'[') => {
                 let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(invalid)?;
-                let nodes = parts.into_iter().map(|part| self.node(part, depth + 1));
+                let nodes = parts
+                    .into_iter()
+                    .map(|part| self.node(part, depth + 1, lines));
                 Value::List(nodes.collect::<Result<_, _>>()?)
             }
             Some(b'{') => {
@@ -204,8 +232,8 @@ impl Json<'_> {
                 let fields = parts.into_iter().map(|(name, part)| {
                     Ok(Field {
                         name,
-                        line: self.line(part),
-                        node: self.node(part, depth + 1)?,
+                        line: self.line(part, lines),
+                        node: self.node(part, depth + 1, lines)?,
                     })
                 });
                 Value::Table(fields.collect::<Result<_, _>>()?)
@@ -219,7 +247,7 @@ impl Json<'_> {
 }
 
 /// The members of an object in order, without duplicate names.
-struct Parts<'t>(Vec<(String, &'t RawValue)>);
+pub(super) struct Parts<'t>(pub(super) Vec<(String, &'t RawValue)>);
 
 impl<'de> Deserialize<'de> for Parts<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

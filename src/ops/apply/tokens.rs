@@ -81,7 +81,8 @@ struct Meant<'a> {
     said: &'a Token,
     org: &'a Organization,
     user: &'a User,
-    permissions: Vec<Permission<'static>>,
+    /// Most tokens have the same ones, so that they are kept once.
+    permissions: Rc<[Permission<'static>]>,
 }
 
 /// Creates missing tokens, updates others, and deletes tokens that are no longer in the list if
@@ -91,13 +92,10 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     commit::all_decoded(&catalog.skipped)?;
     let meant = meant(work, list, &catalog)?;
     lacking(work, &meant, &catalog)?;
-    let secrets = list.tokens.iter().map(|token| {
-        let place = &token.value.place;
-        secret(&token.value.value).map_err(|error| place.wrap(&error))
-    });
-    let secrets: Vec<Secret> = secrets.collect::<Result<_>>()?;
-    let lookup = lookup(list, &secrets)?;
-    let existing = ExistingTokens::of(work.snapshot, &lookup, None)?;
+    let existing = {
+        let lookup = lookup(list)?;
+        ExistingTokens::of(work.snapshot, &lookup, None)?
+    };
     let mut earlier = Earlier::of(work.snapshot, &meant, options.prune)?;
     let mut pruned = std::mem::take(&mut earlier.others);
     for (number, meant) in meant.iter().enumerate() {
@@ -131,9 +129,9 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
     let mut ids = ManyByTime::new(work.snapshot, work.now)?;
     let schema = work.schema;
     let mut touched = HashMap::new();
-    for ((meant, secret), action) in meant.iter().zip(&secrets).zip(&actions) {
+    for (meant, action) in meant.iter().zip(&actions) {
         let hashed = || keeps_hash(schema, &existing, meant, options);
-        let id = put(work, meant, secret, action, &hashed, &mut ids)?;
+        let id = put(work, meant, action, &hashed, &mut ids)?;
         touched.insert(id, (meant, matches!(action, TokenAction::Same(_))));
     }
     validate_all(work, list, &touched)
@@ -142,6 +140,7 @@ pub(super) fn tokens(work: &mut Work<'_>, list: &List, options: &Options<'_>) ->
 /// Resolves the names in the list.
 fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Vec<Meant<'a>>> {
     let mut known: HashMap<(Id, &str), usize> = HashMap::new();
+    let mut all_permissions: HashSet<Rc<[Permission<'static>]>> = HashSet::new();
     let mut meant = Vec::with_capacity(list.tokens.len());
     for said in &list.tokens {
         let org = resolve::org_named(catalog, &said.org.value)
@@ -154,7 +153,7 @@ fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Ve
             let why = format!("line {first} has a token with the same name and organization");
             return Err(name.place.refused(why));
         }
-        let permissions = match &said.grants.value {
+        let permissions: Vec<_> = match &said.grants.value {
             Grants::Operator => of_operator(work.schema),
             Grants::AllAccess => of_all_access(work.schema, org.id, user.id),
             Grants::Each(each) => {
@@ -163,6 +162,12 @@ fn meant<'a>(work: &Work<'_>, list: &'a List, catalog: &'a Catalog) -> Result<Ve
                     .collect::<Result<_>>()?
             }
         };
+        let known = all_permissions.get(permissions.as_slice()).cloned();
+        let permissions = known.unwrap_or_else(|| {
+            let permissions: Rc<[_]> = permissions.into();
+            all_permissions.insert(Rc::clone(&permissions));
+            permissions
+        });
         meant.push(Meant {
             said,
             org,
@@ -180,7 +185,7 @@ fn lacking(work: &mut Work<'_>, meant: &[Meant<'_>], catalog: &Catalog) -> Resul
         let Grants::Each(each) = &meant.said.grants.value else {
             continue;
         };
-        for (granted, permission) in each.iter().zip(&meant.permissions) {
+        for (granted, permission) in each.iter().zip(&*meant.permissions) {
             lacking.add(work.snapshot, catalog, granted, permission)?;
         }
     }
@@ -188,15 +193,27 @@ fn lacking(work: &mut Work<'_>, meant: &[Meant<'_>], catalog: &Catalog) -> Resul
     Ok(())
 }
 
+/// The value of a token of the list. A generated one is another one each time.
+fn secret_of(said: &Token) -> Result<Secret> {
+    secret(&said.value.value).map_err(|error| said.value.place.wrap(&error))
+}
+
 /// The values that must not belong to another token.
-fn lookup<'s>(list: &List, secrets: &'s [Secret]) -> Result<TokenLookup<'s>> {
+///
+/// # Errors
+/// For a value that is invalid, or is there twice.
+fn lookup(list: &List) -> Result<TokenLookup<'_>> {
+    let is_given = |token: &&Token| !matches!(token.value.value, Value::Generated);
+    for token in list.tokens.iter().filter(is_given) {
+        secret_of(token)?;
+    }
     let mut lookup = TokenLookup::default();
-    for (number, (token, secret)) in list.tokens.iter().zip(secrets).enumerate() {
-        let same = match (&token.value.value, secret) {
+    for (number, token) in list.tokens.iter().enumerate() {
+        let same = match &token.value.value {
             // 64 random bytes are unique.
-            (Value::Generated, _) => None,
-            (_, Secret::Token(token)) => lookup.add_token(number, token),
-            (_, Secret::Hash(hash)) => lookup.add_hash(number, hash),
+            Value::Generated => continue,
+            Value::Chosen(token) => lookup.add_token(number, token),
+            Value::Hash(hash) => lookup.add_hash(number, hash),
         };
         if let Some(first) = same.and_then(|same| list.tokens.get(same)) {
             let why = format!(
@@ -206,7 +223,7 @@ fn lookup<'s>(list: &List, secrets: &'s [Secret]) -> Result<TokenLookup<'s>> {
             );
             return Err(token.value.place.refused(why));
         }
-        must_be_of_use(secret).map_err(|error| token.value.place.wrap(&error))?;
+        must_be_of_use(&secret_of(token)?).map_err(|error| token.value.place.wrap(&error))?;
     }
     Ok(lookup)
 }
@@ -429,7 +446,6 @@ fn keeps_hash(
 fn put(
     work: &mut Work<'_>,
     meant: &Meant<'_>,
-    secret: &Secret,
     action: &TokenAction,
     hashed: &dyn Fn() -> Result<bool>,
     ids: &mut ManyByTime,
@@ -437,12 +453,14 @@ fn put(
     let Meant {
         said, org, user, ..
     } = meant;
+    if let TokenAction::Same(id) = action {
+        work.plan.same += 1;
+        return Ok(*id);
+    }
+    let secret = &secret_of(said)?;
     let mut details = Vec::new();
     let (action, id) = match action {
-        TokenAction::Same(id) => {
-            work.plan.same += 1;
-            return Ok(*id);
-        }
+        TokenAction::Same(id) => return Ok(*id),
         TokenAction::Update { id, value } => {
             let value = match value {
                 true => Some((secret, hashed()?)),

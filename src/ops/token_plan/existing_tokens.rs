@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::metadata::authenticate::{KeyDigest, key_digest};
 use crate::metadata::authorization::Undecoded;
 use crate::metadata::catalog::{Undecodable, undecodable_record};
 use crate::metadata::permission::Permission;
@@ -20,9 +21,39 @@ use crate::store::Snapshot;
 pub(crate) struct TokenLookup<'a> {
     raw: HashMap<&'a str, usize>,
     /// Hash index keys: both variants of each token, or the given hash.
-    hashed: HashMap<String, usize>,
+    hashed: Hashes,
     /// The variants of values known only as a hash.
     variants: Vec<Variant>,
+}
+
+/// For more values than this, a scan of all index entries is faster than lookups.
+const FEW: usize = 100;
+
+/// Numbers of hashes, with the text of each only if there are few.
+#[derive(Default)]
+struct Hashes {
+    few: HashMap<String, usize>,
+    many: HashMap<KeyDigest, usize>,
+}
+
+impl Hashes {
+    /// Returns the number that the hash had before.
+    fn insert(&mut self, hash: String, number: usize) -> Option<usize> {
+        if self.many.is_empty() && (self.few.len() < FEW || self.few.contains_key(&hash)) {
+            return self.few.insert(hash, number);
+        }
+        let few = std::mem::take(&mut self.few).into_iter();
+        let few = few.map(|(hash, number)| (key_digest(hash.as_bytes()), number));
+        self.many.extend(few);
+        self.many.insert(key_digest(hash.as_bytes()), number)
+    }
+
+    fn get(&self, hash: &str) -> Option<&usize> {
+        if self.many.is_empty() {
+            return self.few.get(hash);
+        }
+        self.many.get(&key_digest(hash.as_bytes()))
+    }
 }
 
 impl<'a> TokenLookup<'a> {
@@ -61,14 +92,12 @@ impl<'a> TokenLookup<'a> {
     /// Finds index entries for each value. For influxd a token exists if there is an entry, even
     /// without a record.
     fn in_indexes(&self, snapshot: &dyn Snapshot) -> Result<HashMap<usize, TokenInUse>> {
-        /// For more values than this, a scan of all entries is faster than lookups.
-        const FEW: usize = 100;
         let mut in_use = HashMap::new();
         let mut note = |number: usize, value: &[u8]| {
             let holder = TokenInUse(Id::from_bytes(value).ok());
             in_use.entry(number).or_insert(holder);
         };
-        if self.hashed.len() > FEW {
+        if !self.hashed.many.is_empty() {
             for bucket in [
                 names::AUTHORIZATION_INDEX,
                 names::AUTHORIZATION_HASHED_INDEX,
@@ -89,7 +118,11 @@ impl<'a> TokenLookup<'a> {
         }
         let raw = self.raw.iter().map(|(token, number)| (*token, *number));
         let raw = raw.map(|(key, number)| (names::AUTHORIZATION_INDEX, key, number));
-        let hashed = self.hashed.iter().map(|(key, number)| (&**key, *number));
+        let hashed = self
+            .hashed
+            .few
+            .iter()
+            .map(|(key, number)| (&**key, *number));
         let hashed = hashed.map(|(key, number)| (names::AUTHORIZATION_HASHED_INDEX, key, number));
         for (bucket, key, number) in raw.chain(hashed) {
             if let Some(value) = snapshot.get(bucket, key.as_bytes())? {
@@ -101,7 +134,7 @@ impl<'a> TokenLookup<'a> {
 
     /// Which of the values a record holds, with or without an index entry.
     fn held_by<P>(&self, record: &Authorization<'_, P>) -> Option<usize> {
-        if let Some(number) = self.hashed.get(&*record.hashed_token) {
+        if let Some(number) = self.hashed.get(&record.hashed_token) {
             return Some(*number);
         }
         let raw = &*record.token;
@@ -314,6 +347,37 @@ mod tests {
         );
         let broken = store(&[record("a04", r#""permissions":[{"action":"x"}]"#)]);
         assert!(ExistingTokens::of(&broken, &TokenLookup::default(), None).is_err());
+    }
+
+    #[test]
+    fn many_values_are_found_as_few_are() {
+        let text = |number: usize| format!("token {number}");
+        let records: Vec<_> = (0..3 * FEW)
+            .map(|number| {
+                let (id, token) = (format!("{:03x}", 0xa00 + number), text(number));
+                let hash = TokenHash::of(Variant::Sha256, token.as_bytes()).to_phc();
+                match number % 2 {
+                    0 => record(&id, &format!(r#""token":"{token}""#)),
+                    _ => record(&id, &format!(r#""hashedToken":"{hash}""#)),
+                }
+            })
+            .collect();
+        let model = store(&records);
+        for count in [1, FEW / 2, FEW / 2 + 1, 2 * FEW] {
+            let tokens: Vec<Token> = (0..count).map(|n| Token::new(text(n))).collect();
+            let mut lookup = TokenLookup::default();
+            for (number, token) in tokens.iter().enumerate() {
+                assert_eq!(lookup.add_token(number, token), None);
+            }
+            assert_eq!(lookup.hashed.many.is_empty(), count <= FEW / 2);
+            let existing = ExistingTokens::of(&model, &lookup, None).unwrap();
+            for number in 0..count {
+                let id = existing.in_use(number).and_then(|in_use| in_use.0);
+                assert_eq!(id.unwrap().to_string(), records[number].0);
+            }
+            let again = Token::new(text(0));
+            assert_eq!(lookup.add_token(count, &again), Some(0));
+        }
     }
 
     #[test]
