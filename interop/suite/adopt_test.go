@@ -150,7 +150,8 @@ func makeEngine(t *testing.T, release server.Release) *engine {
 		e.write(t, s, token, "mixed", lines("new", number, e.now.Add(-time.Duration(number-6)*hour))...)
 	}
 	erase("day", `host="b"`, e.now.Add(-15*hour), e.now.Add(-13*hour))
-	e.write(t, s, token, "month", "torn f=1", "torn f=2")
+	// With a time of its own: the server's may be of the next day by now, in a shard without other points.
+	e.write(t, s, token, "month", fmt.Sprintf("torn f=1 %d", e.now.UnixNano()), fmt.Sprintf("torn f=2 %d", e.now.UnixNano()+1))
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		tasks := 0
 		for bucket := range shardsIn(t, e.dir) {
@@ -249,7 +250,7 @@ func TestAdoptedBucketsShowTheirPoints(t *testing.T) {
 			s := start(t, release, before)
 			want := e.contents(t, s, old.Operator(), old.Orgs["acme"], names...)
 			// The server loses what it writes behind a torn end.
-			e.write(t, s, old.Operator(), "month", "behind f=1")
+			e.write(t, s, old.Operator(), "month", fmt.Sprintf("behind f=1 %d", e.now.UnixNano()))
 			stop(t, s)
 			s = start(t, release, before)
 			if after := e.contents(t, s, old.Operator(), old.Orgs["acme"], "month"); !slices.Equal(after["month"], want["month"]) {
