@@ -371,9 +371,9 @@ mod tests {
             }
             assert_eq!(lookup.hashed.many.is_empty(), count <= FEW / 2);
             let existing = ExistingTokens::of(&model, &lookup, None).unwrap();
-            for number in 0..count {
+            for (number, (wanted, _)) in records.iter().take(count).enumerate() {
                 let id = existing.in_use(number).and_then(|in_use| in_use.0);
-                assert_eq!(id.unwrap().to_string(), records[number].0);
+                assert_eq!(id.unwrap().to_string(), *wanted);
             }
             let again = Token::new(text(0));
             assert_eq!(lookup.add_token(count, &again), Some(0));
