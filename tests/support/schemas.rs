@@ -190,10 +190,10 @@ impl<'s> Run<'s> {
                     }
                 }
                 "minItems" | "maxItems" => {
-                    let most = rule.as_u64().unwrap() as usize;
-                    let length = value.as_array().map_or(most, Vec::len);
-                    if (keyword == "minItems" && length < most)
-                        || (keyword == "maxItems" && length > most)
+                    let limit = rule.as_u64().unwrap();
+                    let length = value.as_array().map_or(limit, |items| items.len() as u64);
+                    if (keyword == "minItems" && length < limit)
+                        || (keyword == "maxItems" && length > limit)
                     {
                         return refuse("another number of items");
                     }
