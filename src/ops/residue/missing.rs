@@ -1,15 +1,14 @@
 //! The hashed tokens of a store whose plaintext was not found.
 
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
+use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::finding::Severity;
 use crate::metadata::authenticate::{KeyDigest, key_digest};
 use crate::metadata::authorization::Undecoded;
-use crate::metadata::{Authorization, Id, Storage, authorization, lost_records, names};
+use crate::metadata::{Authorization, Id, Storage, lost_records, names, parallel_scan};
 use crate::store::{Inspect, Snapshot};
 
 /// The hashed tokens of a store, and those of them that were not found.
@@ -45,25 +44,26 @@ impl HashedTokens {
         inspect: &dyn Inspect,
         found: impl IntoIterator<Item = Id>,
     ) -> Result<Self> {
-        let found = hashes(snapshot, found)?;
+        let found: HashSet<Id> = found.into_iter().collect();
         let (mut hashed, mut missing, mut complete) = (0, Vec::new(), true);
-        let findings = snapshot.scan(names::AUTHORIZATIONS, &mut |key, value| {
-            let bucket = names::AUTHORIZATIONS;
-            match Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value) {
-                Ok(record) if record.storage() == Storage::Hashed => {
-                    hashed += 1;
-                    if !found.contains(&key_digest(record.hashed_token.as_bytes())) {
-                        missing.push(MissingToken {
-                            id: record.id,
-                            description: record.description.into_owned(),
-                        });
-                    }
-                }
-                Ok(_) => {}
-                Err(_) => complete = false,
-            }
-            ControlFlow::Continue(())
-        })?;
+        // Two authorizations may have the same token.
+        let mut found_hashes = HashSet::new();
+        let findings = parallel_scan::scan(
+            snapshot,
+            names::AUTHORIZATIONS,
+            &|part: &mut Part, key, value| part.add(key, value, &found),
+            &mut |part| {
+                hashed += part.hashed;
+                found_hashes.extend(part.found);
+                missing.extend(part.others);
+                complete &= !part.undecodable;
+            },
+        )?;
+        let missing: Vec<MissingToken> = missing
+            .into_iter()
+            .filter(|(hash, _)| !found_hashes.contains(hash))
+            .map(|(_, token)| token)
+            .collect();
         complete &= findings.iter().all(|f| f.severity != Severity::Error);
         if !complete || lost_records::find(snapshot, inspect)?.is_some() {
             return Ok(Self {
@@ -86,20 +86,37 @@ impl HashedTokens {
     }
 }
 
-/// The hashes of these authorizations. Two may have the same token.
-fn hashes(
-    snapshot: &dyn Snapshot,
-    found: impl IntoIterator<Item = Id>,
-) -> Result<BTreeSet<KeyDigest>> {
-    let mut hashes = BTreeSet::new();
-    for id in found {
-        match authorization::with(snapshot, id, |record| {
-            hashes.insert(key_digest(record.hashed_token.as_bytes()));
-        }) {
+/// The result for some consecutive records.
+#[derive(Default)]
+struct Part {
+    /// Number of records with only a hash.
+    hashed: u64,
+    /// The hashes of authorizations that were found.
+    found: Vec<KeyDigest>,
+    /// The others that have only a hash.
+    others: Vec<(KeyDigest, MissingToken)>,
+    undecodable: bool,
+}
+
+impl Part {
+    fn add(&mut self, key: &[u8], value: &[u8], found: &HashSet<Id>) {
+        let bucket = names::AUTHORIZATIONS;
+        let Ok(record) = Authorization::<'_, Undecoded<'_>>::decode(bucket, key, value) else {
             // Damage may hide a record whose token was found.
-            Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
-            _ => {}
+            self.undecodable = true;
+            return;
+        };
+        let is_hashed = record.storage() == Storage::Hashed;
+        self.hashed += u64::from(is_hashed);
+        let hash = key_digest(record.hashed_token.as_bytes());
+        if Id::from_bytes(key).is_ok_and(|id| found.contains(&id)) {
+            self.found.push(hash);
+        } else if is_hashed {
+            let token = MissingToken {
+                id: record.id,
+                description: record.description.into_owned(),
+            };
+            self.others.push((hash, token));
         }
     }
-    Ok(hashes)
 }
