@@ -27,6 +27,7 @@ mod backup_restore_tokens;
 mod backup_token;
 mod bounds;
 mod bounds_inputs;
+mod bounds_memory;
 mod bounds_of_others;
 mod bucket_adopt;
 mod bucket_create;
