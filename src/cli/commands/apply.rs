@@ -1,7 +1,7 @@
 //! `boltkey apply`.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ use crate::ops::apply::{Action, Kind, List, Options, Plan, PlannedChange, Secret
 use crate::ops::auth::affected_tokens::AffectedToken;
 use crate::ops::commit::SideFiles;
 use crate::ops::files::named_input::open_input;
+use crate::ops::files::secret_bytes::read_secret_bytes;
 use crate::secret::Token;
 use crate::store::{ChangeSet, Committed, WritableStore};
 
@@ -249,12 +250,7 @@ fn read_list(args: &ApplyArgs, session: &Session) -> Result<List> {
     let passphrase = passphrase(passphrase_file.as_deref())?;
     let unseal = unseal(identity.as_deref(), passphrase.as_ref())?;
     let (bytes, sealed) = unseal.read(&mut file, &name, |_, content| {
-        let mut bytes = Zeroizing::new(Vec::new());
-        content
-            .take(LONGEST + 1)
-            .read_to_end(&mut bytes)
-            .at("read", Path::new(&name))?;
-        Ok(bytes)
+        read_secret_bytes(content, LONGEST + 1).at("read", Path::new(&name))
     })?;
     let refused = |why: &str| Error::new(ErrorKind::Refused, format!("{name} {why}"));
     if bytes.len() as u64 > LONGEST {
