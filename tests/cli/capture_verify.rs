@@ -1,9 +1,12 @@
 //! `capture verify`: whether a saved file opens and holds every token of the store.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
 
 use age::secrecy::ExposeSecret;
 use boltkey::metadata::{TokenHash, Variant};
@@ -525,4 +528,43 @@ fn options_of_capture_are_not_ignored() {
         assert!(ran.stderr.contains(told), "{ran:?}");
     }
     assert!(!scene.sandbox.path("work/x").exists());
+}
+
+#[test]
+fn a_slow_pipe_keeps_nobody_from_the_store() {
+    let scene = Scene::new();
+    let database = scene.store(PLAIN);
+    let saved = scene.path("saved.json");
+    scene
+        .run(&["capture"], &database, &["--out", text(&saved)])
+        .code(0);
+    let content = fs::read(&saved).unwrap();
+    // More than what says whether it is encrypted.
+    let (first, rest) = content.split_at(content.len() / 2);
+    assert!(first.len() > 2000);
+    let pipe = scene.path("pipe");
+    make_pipe(&pipe);
+    let mut child = crate::support::program::program(scene.folder.path(), scene.folder.path())
+        .args(["capture", "verify", text(&pipe), "--json"])
+        .args(["--db", text(&database)])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    writer.write_all(first).unwrap();
+    thread::sleep(Duration::from_millis(500));
+    // Changes the store while the pipe is open.
+    let of_alice = ["--user", "alice", "--org", "acme"];
+    let changed = scene.run(&["recover", "operator"], &database, &of_alice);
+    writer.write_all(rest).unwrap();
+    drop(writer);
+    let mut said = String::new();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_to_string(&mut said).unwrap();
+    let verified = child.wait().unwrap();
+    changed.code(0);
+    assert_eq!(verified.code(), Some(3));
+    let report: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(report["unmatched"], 0);
+    assert_eq!(report["missing"].as_array().unwrap().len(), 1);
 }

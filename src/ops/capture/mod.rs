@@ -3,6 +3,7 @@
 pub mod before_change;
 pub mod of_pages;
 pub mod read;
+pub mod saved_values;
 pub mod seal;
 mod token_list;
 pub mod unseal;

@@ -99,8 +99,7 @@ impl TokenList {
     /// None never happens: what an entry says was written by [`Self::push`].
     fn of(&self, entry: &Entry) -> Option<CapturedRef<'_>> {
         let owner = self.owners.list.get(long(entry.owner))?;
-        let row = self.texts.chunks.get(long(entry.chunk))?;
-        let row = row.get(long(entry.start)..)?;
+        let row = self.texts.row(long(entry.chunk), long(entry.start))?;
         let (token, row) = row.split_at_checked(long(entry.token))?;
         let (description, row) = row.split_at_checked(long(entry.description))?;
         let permissions = match entry.permissions {
@@ -142,7 +141,7 @@ fn long(number: u32) -> usize {
 
 /// Texts in chunks that never move, so that no copy of a token is left behind when there are more.
 #[derive(Default)]
-struct Texts {
+pub(super) struct Texts {
     chunks: Vec<Zeroizing<String>>,
 }
 
@@ -151,7 +150,7 @@ const CHUNK: usize = 256 << 10;
 
 impl Texts {
     /// Adds texts in a row. Returns their chunk, and where in it they start.
-    fn add(&mut self, texts: [&str; 3]) -> (usize, usize) {
+    pub(super) fn add(&mut self, texts: [&str; 3]) -> (usize, usize) {
         let length = texts.iter().map(|text| text.len()).sum();
         let has_room = |chunk: &String| chunk.capacity() - chunk.len() >= length;
         if !self.chunks.last().is_some_and(|chunk| has_room(chunk)) {
@@ -165,6 +164,11 @@ impl Texts {
         let start = chunk.len();
         texts.into_iter().for_each(|text| chunk.push_str(text));
         (number, start)
+    }
+
+    /// The texts of a chunk from there on.
+    pub(super) fn row(&self, chunk: usize, start: usize) -> Option<&str> {
+        self.chunks.get(chunk)?.get(start..)
     }
 }
 

@@ -1,7 +1,6 @@
 //! `capture verify`: whether a saved file holds a value for every token of a store.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::io::Read;
 
 use serde::Serialize;
 
@@ -13,8 +12,7 @@ use crate::metadata::{
     Authorization, Catalog, Id, Storage, TokenHash, Variant, authorization, lost_records, names,
 };
 use crate::ops::capture::lost_tokens;
-use crate::ops::capture::read::read_whole;
-use crate::ops::capture::unseal::Unseal;
+use crate::ops::capture::saved_values::SavedValues;
 use crate::ops::known::{List, Number, incomplete};
 use crate::secret::Token;
 use crate::store::{Inspect, Snapshot};
@@ -65,19 +63,16 @@ pub struct Missing {
     pub user: Option<String>,
 }
 
-/// Compares the values of `file` with the tokens of a store; `name` is for messages. Damage of the
-/// store is in the findings.
+/// Compares the values of a file with the tokens of a store. Damage of the store is in the findings.
 ///
 /// # Errors
 /// * [`crate::ErrorKind::Corrupt`] when the file is damaged
-/// * [`crate::ErrorKind::Refused`] when it is encrypted and `unseal` does not open it
+/// * [`crate::ErrorKind::Refused`] when it is encrypted and the given keys do not open it
 /// * when the file or the store can't be read
 pub fn verify(
     snapshot: &dyn Snapshot,
     inspect: &dyn Inspect,
-    file: &mut dyn Read,
-    name: &str,
-    unseal: &Unseal,
+    mut saved: SavedValues<'_>,
 ) -> Result<(Verified, Vec<Finding>)> {
     let mut catalog = Catalog::load(snapshot)?;
     let lost = lost_records::find_hidden(snapshot, inspect, &mut catalog.hidden)?;
@@ -103,7 +98,7 @@ pub fn verify(
     }
 
     let mut values = Values::default();
-    let encrypted = read_whole(file, name, unseal, &mut |texts| {
+    let encrypted = saved.each(&mut |texts| {
         values.tokens += 1;
         if !wanted.take(&texts) {
             values.unmatched += 1;
@@ -339,6 +334,8 @@ fn deleted(catalog: &Catalog, bucket: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::capture::read::read_whole;
+    use crate::ops::capture::unseal::Unseal;
     use crate::store::Model;
 
     const TEXT: &[&str] = &["one", "two", "three"];

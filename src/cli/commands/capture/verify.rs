@@ -1,6 +1,6 @@
 //! `boltkey capture verify`.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::counted;
 use crate::metadata::Storage;
 use crate::ops::capture::read::NAME_A_CAPTURE;
+use crate::ops::capture::saved_values::SavedValues;
 use crate::ops::capture::unseal::{Unseal, needs_passphrase};
 use crate::ops::capture::verify::{Missing, Verified, verify};
 use crate::ops::files::named_input::open_input;
@@ -69,16 +70,24 @@ pub fn run(args: &VerifyArgs, session: &Session) -> Result<Outcome> {
     let path = args.file.as_path();
     let name = path.display().to_string();
     let mut file = open(path)?;
-    let is_open = file
-        .metadata()
-        .is_ok_and(|metadata| is_open_to_others(&metadata));
+    let metadata = file.metadata();
+    let is_regular = metadata.as_ref().is_ok_and(Metadata::is_file);
+    let is_open = metadata.is_ok_and(|metadata| is_open_to_others(&metadata));
     // Before the lock is taken.
     let (needs_passphrase, mut file) =
         needs_passphrase(&mut file, &name).map_err(|error| error.with_hint(NAME_A_CAPTURE))?;
     let unseal = keys(args, needs_passphrase)?;
+    let mut saved = SavedValues::File {
+        file: &mut file,
+        name: &name,
+        unseal: &unseal,
+    };
+    if !is_regular {
+        saved = saved.ahead()?;
+    }
     let store = session.open_damaged()?;
     let (snapshot, inspect) = (store.snapshot(), store.inspect());
-    let (verified, findings) = verify(snapshot, inspect, &mut file, &name, &unseal)?;
+    let (verified, findings) = verify(snapshot, inspect, saved)?;
     if verified.plaintext.readable + verified.hashed.readable == 0 {
         // If damage hides all records, an empty result would be wrong.
         session.is_readable(&store)?;
