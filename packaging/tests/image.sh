@@ -48,8 +48,8 @@ test_image_has_only_the_binary() {
 	PYTHON
 }
 
-test_image_works_as_any_user_on_a_read_only_root() {
-	load
+# works_as_any_user: the loaded image, as a user that it does not know, on a read-only root.
+works_as_any_user() {
 	stores data
 	chown -R 4242:4343 data
 	chmod 700 data
@@ -57,6 +57,11 @@ test_image_works_as_any_user_on_a_read_only_root() {
 	run() { in_image 4242:4343 "$@"; }
 	owner=4242:4343 inside=/data exercise run
 	[ "$(stat -c %u:%g:%a operator.token)" = 4242:4343:600 ]
+}
+
+test_image_works_as_any_user_on_a_read_only_root() {
+	load
+	works_as_any_user
 }
 
 # makes_an_operator_token: the command of README.md, which docs/install.md explains, on the volume of a
@@ -87,13 +92,7 @@ arm64_image() {
 	[ "$(pod image inspect --format '{{.Architecture}}' "$loaded")" = arm64 ]
 	makes_an_operator_token
 	rm -r data
-	stores data
-	chown -R 4242:4343 data
-	chmod 700 data
-	cd data
-	run() { in_image 4242:4343 "$@"; }
-	owner=4242:4343 inside=/data exercise run
-	[ "$(stat -c %u:%g:%a operator.token)" = 4242:4343:600 ]
+	works_as_any_user
 }
 
 slow_arm64_image_in_podman() {

@@ -139,7 +139,7 @@ pub fn plan_beside(
         },
     )?;
     let mut findings = damage.clone();
-    findings.extend(known.complete(snapshot)?);
+    findings.extend(known.add_user_names(snapshot)?);
     let unused = Unused::look_for(&known, findings, snapshot, inspect)?;
     drop(known);
     let stored = collected.finish(&damage, snapshot, options.variant)?;

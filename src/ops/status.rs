@@ -277,7 +277,7 @@ impl Pass {
             },
         )?;
         counts.finish(snapshot, checked.is_damaged)?;
-        known.complete(snapshot)?;
+        known.add_user_names(snapshot)?;
         Ok(Self {
             counts,
             known,

@@ -64,12 +64,12 @@ impl<T: Copy + Ord> Expected<T> {
 
     /// Compares an existing entry. With `any_target` an entry that leads elsewhere counts as met.
     pub(super) fn meet(&mut self, key: &[u8], target: Option<T>, any_target: bool) -> Met<T> {
-        match self.entries.get_mut(&key_digest(key)) {
+        let key = key_digest(key);
+        if self.is_right(&key, target) {
+            return Met::Right;
+        }
+        match self.entries.get_mut(&key) {
             None => Met::Unexpected,
-            Some(wanted) if target == Some(wanted.target) => {
-                wanted.met = true;
-                Met::Right
-            }
             Some(wanted) => {
                 wanted.met |= any_target;
                 Met::Elsewhere(wanted.target)

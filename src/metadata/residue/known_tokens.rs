@@ -191,15 +191,6 @@ impl Known {
         Ok((known, damage))
     }
 
-    /// Completes what [`Known::append`] has collected in a pass over the authorizations, so that it is
-    /// as from [`Known::load`].
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn complete(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
-        self.add_user_names(snapshot)
-    }
-
     /// Adds a part of the records.
     pub fn append(&mut self, part: KnownPart) {
         self.undecodable |= part.undecodable;
@@ -328,7 +319,12 @@ impl Known {
         !self.sha256.is_empty() || !self.sha512.is_empty()
     }
 
-    fn add_user_names(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
+    /// Adds the names of 1.x users. After a pass with [`Known::append`], all is as from
+    /// [`Known::load`].
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn add_user_names(&mut self, snapshot: &dyn Snapshot) -> Result<Vec<Finding>> {
         snapshot.scan(names::LEGACY_AUTHORIZATION_INDEX, &mut |name, _| {
             self.no_residue.insert(start(&Sha256::digest(name).into()));
             ControlFlow::Continue(())
